@@ -1,0 +1,263 @@
+"""Turn what a user asked for into one prior per parameter, with defaults scaled to the data."""
+
+import difflib
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from hierreg.exceptions import PriorError
+from hierreg.priors.correlation import LKJ, Fixed
+from hierreg.priors.families import FloatArray, HalfStudentT, Normal, SdPrior
+from hierreg.priors.requested import BetaChoice, CorrChoice, Priors, SdChoice
+from hierreg.priors.resolved import PriorRow, ResolvedPriors
+from hierreg.priors.scales import FactorScales, PriorScales
+
+_DEFAULT_NU = 3.0
+_DEFAULT_WIDTH = 2.5
+
+
+def resolve_priors(priors: Priors | None, scales: PriorScales) -> ResolvedPriors:
+    """One prior for every parameter of the model that `scales` describes.
+
+    Parameters
+    ----------
+    priors : Priors or None
+        What the user asked for; None for defaults throughout.
+    scales : PriorScales
+
+    Returns
+    -------
+    ResolvedPriors
+
+    Raises
+    ------
+    PriorError
+        If a name is not in the model, a matrix has the wrong size, a prior is given for a parameter that
+        the model does not have, or a default is needed for a response or predictor without variation.
+    """
+    priors = Priors() if priors is None else priors
+    rows: list[PriorRow] = []
+    beta, basis = _resolve_beta(priors.beta, scales, rows)
+    sd, corr = _resolve_factors(priors, scales, rows)
+    return ResolvedPriors(
+        beta=beta,
+        beta_basis=basis,
+        sd=sd,
+        corr=corr,
+        error_sd=_resolve_error_sd(priors.error_sd, scales, rows),
+        error_corr=_resolve_error_corr(priors.error_corr, scales, rows),
+        rows=tuple(rows),
+    )
+
+
+def _resolve_beta(
+    given: BetaChoice | Mapping[str, BetaChoice] | None, scales: PriorScales, rows: list[PriorRow]
+) -> tuple[tuple[BetaChoice, ...], FloatArray]:
+    by_name = _by_name(given, scales.coef_names, "beta", "coefficient")
+    basis = np.eye(len(scales.coef_names))
+    beta: list[BetaChoice] = []
+    for index, name in enumerate(scales.coef_names):
+        prior = by_name[name] if name in by_name else _default_beta(index, scales)
+        words = str(prior)
+        if name not in by_name and index == scales.intercept:
+            basis[index] = np.where(np.arange(len(basis)) == index, 1.0, scales.x_mean)
+            words += " at the predictors' means" if len(basis) > 1 else ""
+        beta.append(prior)
+        rows.append(PriorRow(parameter=f"beta[{name}]", prior=words, origin=_origin(name in by_name)))
+    basis.flags.writeable = False
+    return tuple(beta), basis
+
+
+def _default_beta(index: int, scales: PriorScales) -> Normal:
+    name = f"beta[{scales.coef_names[index]!r}]"
+    if index == scales.intercept:
+        return Normal(scales.y_mean, _DEFAULT_WIDTH * _usable_scale(scales.y_sd, "the response", name))
+    if scales.intercept is None:
+        y_scale, x_scale = scales.y_rms, float(scales.x_rms[index])
+    else:
+        y_scale, x_scale = scales.y_sd, float(scales.x_sd[index])
+    ratio = _usable_scale(y_scale, "the response", name) / _usable_scale(x_scale, "its column", name)
+    return Normal(0.0, _DEFAULT_WIDTH * ratio)
+
+
+def _resolve_factors(
+    priors: Priors, scales: PriorScales, rows: list[PriorRow]
+) -> tuple[dict[str, tuple[SdChoice, ...]], dict[str, tuple[CorrChoice | None, ...]]]:
+    names = tuple(scales.factors)
+    if priors.sd is not None and not names:
+        raise PriorError(
+            f"sd = {priors.sd!r} was given, but the model has no group coefficients: leave sd out"
+        )
+    has_corr = any(size is not None for factor in scales.factors.values() for size in factor.corr_sizes)
+    if priors.corr is not None and not has_corr:
+        raise PriorError(
+            f"corr = {priors.corr!r} was given, but no group coefficients are correlated: leave corr out"
+        )
+    sd_by_factor = _by_name(priors.sd, names, "sd", "grouping factor")
+    corr_by_factor = _by_name(priors.corr, names, "corr", "grouping factor")
+    sd: dict[str, tuple[SdChoice, ...]] = {}
+    corr: dict[str, tuple[CorrChoice | None, ...]] = {}
+    for name, factor in scales.factors.items():
+        sd[name] = _resolve_sd(sd_by_factor.get(name), name, factor, scales, rows)
+        corr[name] = _resolve_corr(
+            corr_by_factor.get(name), name, factor, rows, strict=isinstance(priors.corr, Mapping)
+        )
+    return sd, corr
+
+
+def _resolve_sd(
+    given: SdChoice | Mapping[str, SdChoice] | None,
+    name: str,
+    factor: FactorScales,
+    scales: PriorScales,
+    rows: list[PriorRow],
+) -> tuple[SdChoice, ...]:
+    by_name = _by_name(given, factor.coef_names, f"sd[{name!r}]", "coefficient")
+    resolved: list[SdChoice] = []
+    for coef, z_sd in zip(factor.coef_names, factor.z_sd, strict=True):
+        prior = by_name.get(coef) or _default_sd(scales.y_sd, float(z_sd), f"sd[{name!r}][{coef!r}]")
+        resolved.append(prior)
+        rows.append(
+            PriorRow(parameter=f"sd_{name}[{coef}]", prior=str(prior), origin=_origin(coef in by_name))
+        )
+    return tuple(resolved)
+
+
+def _default_sd(y_scale: float, z_scale: float, name: str) -> SdPrior:
+    return HalfStudentT(
+        _DEFAULT_NU, _usable_scale(y_scale, "the response", name) / _usable_scale(z_scale, "its column", name)
+    )
+
+
+def _resolve_corr(
+    given: CorrChoice | tuple[CorrChoice | None, ...] | None,
+    name: str,
+    factor: FactorScales,
+    rows: list[PriorRow],
+    *,
+    strict: bool,
+) -> tuple[CorrChoice | None, ...]:
+    sizes = factor.corr_sizes
+    if isinstance(given, tuple):
+        _check_corr_tuple(given, name, sizes)
+        entries = given
+    else:
+        if given is not None and strict and not any(sizes):
+            raise PriorError(
+                f"corr[{name!r}] = {given}: this factor has no correlated coefficients; leave the entry out"
+            )
+        entries = tuple(given if size is not None else None for size in sizes)
+    resolved: list[CorrChoice | None] = []
+    for term, (entry, size) in enumerate(zip(entries, sizes, strict=True)):
+        resolved.append(None if size is None else entry or LKJ(2.0))
+        if size is not None:
+            _check_corr_size(entry, size, f"corr[{name!r}]")
+            label = f"corr_{name}" if len(sizes) == 1 else f"corr_{name}[term {term + 1}]"
+            rows.append(PriorRow(parameter=label, prior=str(resolved[-1]), origin=_origin(entry is not None)))
+    return tuple(resolved)
+
+
+def _check_corr_tuple(given: tuple[CorrChoice | None, ...], name: str, sizes: Sequence[int | None]) -> None:
+    if len(given) != len(sizes):
+        raise PriorError(
+            f"corr[{name!r}] has {len(given)} entries, but the factor has {len(sizes)} bar terms: one each"
+        )
+    for term, (entry, size) in enumerate(zip(given, sizes, strict=True)):
+        if entry is not None and size is None:
+            raise PriorError(f"corr[{name!r}][{term}] = {entry}: this term has no correlations; write None")
+
+
+def _resolve_error_sd(
+    given: SdChoice | Mapping[str, SdChoice] | None, scales: PriorScales, rows: list[PriorRow]
+) -> tuple[SdChoice, ...]:
+    if scales.n_error_sd == 0:
+        if given is not None:
+            raise PriorError(
+                f"error_sd = {given!r} was given, but the errors are known: leave it out, or set scale=True"
+            )
+        return ()
+    labels = (
+        scales.error_labels[: scales.n_error_sd]
+        if scales.n_error_sd > 1
+        else scales.error_labels[:1] or ("error",)
+    )
+    by_name = _by_name(given, labels, "error_sd", "stratum or data set")
+    resolved: list[SdChoice] = []
+    for index, label in enumerate(labels):
+        prior = by_name.get(label) or _default_error_sd(index, label, scales)
+        resolved.append(prior)
+        parameter = "error_sd" if len(labels) == 1 else f"error_sd[{label}]"
+        rows.append(PriorRow(parameter=parameter, prior=str(prior), origin=_origin(label in by_name)))
+    return tuple(resolved)
+
+
+def _default_error_sd(index: int, label: str, scales: PriorScales) -> SdPrior:
+    if scales.error_is_factor:
+        return HalfStudentT(_DEFAULT_NU, 1.0)
+    within = float(scales.y_sd_by_label[index])
+    # a stratum of one row, or of equal values, has no scale of its own
+    return _default_sd(
+        within if math.isfinite(within) and within > 0 else scales.y_sd, 1.0, f"error_sd[{label!r}]"
+    )
+
+
+def _resolve_error_corr(
+    given: CorrChoice | None, scales: PriorScales, rows: list[PriorRow]
+) -> CorrChoice | None:
+    if not scales.has_error_corr:
+        if given is not None:
+            raise PriorError(
+                f"error_corr = {given} was given, but the errors are not correlated: leave it out"
+            )
+        return None
+    _check_corr_size(given, len(scales.error_labels), "error_corr")
+    if isinstance(given, Fixed) and (smallest := float(np.linalg.eigvalsh(given.array)[0])) <= 0:
+        raise PriorError(
+            f"error_corr = {given}: must be positive definite, but its smallest eigenvalue is {smallest:.6g}"
+        )
+    prior = given or LKJ(1.0)
+    rows.append(PriorRow(parameter="error_corr", prior=str(prior), origin=_origin(given is not None)))
+    return prior
+
+
+def _by_name(given: Any, names: Sequence[str], argument: str, kind: str) -> dict[str, Any]:
+    """Return the given priors by name; one prior for all is repeated."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        return dict.fromkeys(names, given)
+    for name in given:
+        if name not in names:
+            raise PriorError(
+                f"{argument} names {name!r}, but the model has no such {kind}.{_suggest(name, names)}"
+            )
+    return dict(given)
+
+
+def _suggest(name: object, names: Iterable[str]) -> str:
+    valid = [str(option) for option in names]
+    closest = difflib.get_close_matches(str(name), valid, n=1)
+    hint = f" Did you mean {closest[0]!r}?" if closest else ""
+    return f"{hint} Valid names: {', '.join(map(repr, valid))}." if valid else ""
+
+
+def _check_corr_size(prior: CorrChoice | None, size: int, argument: str) -> None:
+    if isinstance(prior, Fixed) and len(prior.array) != size:
+        raise PriorError(
+            f"{argument} is fixed to a matrix of size {len(prior.array)}, but size {size} is needed"
+        )
+
+
+def _usable_scale(scale: float, what: str, parameter: str) -> float:
+    if not (math.isfinite(scale) and scale > 0):
+        raise PriorError(
+            f"the default prior of {parameter} is scaled by the variation of {what}, which is {scale:.6g}:"
+            f" give this prior explicitly with hr.Priors(...)"
+        )
+    return scale
+
+
+def _origin(is_given: bool) -> str:
+    return "given" if is_given else "default"

@@ -1,0 +1,76 @@
+"""`PriorScales`: the few facts about data and model that priors are resolved against."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hierreg.priors.families import FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactorScales:
+    """The group coefficients of one grouping factor.
+
+    Parameters
+    ----------
+    coef_names : tuple of str (q,)
+    z_sd : array (q,)
+        Standard deviation of each column of Z; 1.0 for a constant column.
+    term_sizes : tuple of int
+        Columns of each bar term; sums to q.
+    term_correlated : tuple of bool
+        Whether the term is `(x | g)` rather than `(x || g)`.
+    """
+
+    coef_names: tuple[str, ...]
+    z_sd: FloatArray
+    term_sizes: tuple[int, ...]
+    term_correlated: tuple[bool, ...]
+
+    @property
+    def corr_sizes(self) -> tuple[int | None, ...]:
+        """Per term the size of its correlation matrix, None where it has none."""
+        terms = zip(self.term_sizes, self.term_correlated, strict=True)
+        return tuple(size if correlated and size > 1 else None for size, correlated in terms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriorScales:
+    """Names and scales of the parameters of one model.
+
+    Parameters
+    ----------
+    coef_names : tuple of str (p,)
+    intercept : int or None
+        Index of the intercept column of X.
+    y_mean, y_sd, y_rms : float
+        Mean, standard deviation and root mean square of the response.
+    x_mean, x_sd, x_rms : arrays (p,)
+        The same of the columns of X.
+    factors : dict of FactorScales
+        By name of the grouping factor.
+    error_labels : tuple of str
+        Strata or data sets of the errors.
+    y_sd_by_label : array (n labels,)
+        Standard deviation of the response within each label.
+    n_error_sd : int
+        Unknown error standard deviations: 0, 1 or one per label.
+    has_error_corr : bool
+        Whether the errors of data sets are correlated.
+    error_is_factor : bool
+        Whether the error sd is a pure factor on known standard errors or a known covariance.
+    """
+
+    coef_names: tuple[str, ...]
+    intercept: int | None
+    y_mean: float
+    y_sd: float
+    y_rms: float
+    x_mean: FloatArray
+    x_sd: FloatArray
+    x_rms: FloatArray
+    factors: Mapping[str, FactorScales] = field(default_factory=dict)
+    error_labels: tuple[str, ...]
+    y_sd_by_label: FloatArray
+    n_error_sd: int
+    has_error_corr: bool = False
+    error_is_factor: bool = False
