@@ -1,0 +1,120 @@
+"""Hierarchical and correlated linear regressions, with a calibrated posterior in seconds.
+
+The usual start is::
+
+    import hierreg as hr
+
+    model = hr.Model("Reaction ~ Days + (Days | Subject)", hr.load_dataset("sleepstudy"))
+    tree = model.sample(seed=1)
+    print(hr.summary(tree))
+
+Names are loaded on first use, so that ``import hierreg`` costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hierreg import exceptions, plots
+    from hierreg.datasets import load_dataset
+    from hierreg.design import stack
+    from hierreg.error_structure import by, correlated, independent, known_cov, known_se
+    from hierreg.gram import Gram
+    from hierreg.model import Model
+    from hierreg.priors import (
+        LKJ,
+        Exponential,
+        Fixed,
+        Flat,
+        Gamma,
+        HalfCauchy,
+        HalfNormal,
+        HalfStudentT,
+        InverseGamma,
+        LogNormal,
+        Normal,
+        Priors,
+    )
+    from hierreg.reports import correlations, shrinkage, summary
+    from hierreg.sampling import log_likelihood, log_prior, posterior_predictive, prior_predictive
+    from hierreg.tree import load, save
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "LKJ",
+    "Exponential",
+    "Fixed",
+    "Flat",
+    "Gamma",
+    "Gram",
+    "HalfCauchy",
+    "HalfNormal",
+    "HalfStudentT",
+    "InverseGamma",
+    "LogNormal",
+    "Model",
+    "Normal",
+    "Priors",
+    "by",
+    "correlated",
+    "correlations",
+    "exceptions",
+    "independent",
+    "known_cov",
+    "known_se",
+    "load",
+    "load_dataset",
+    "log_likelihood",
+    "log_prior",
+    "plots",
+    "posterior_predictive",
+    "prior_predictive",
+    "save",
+    "shrinkage",
+    "stack",
+    "summary",
+]
+
+# The same table as the imports above, for use at run time; tests/test_import.py keeps the two equal.
+_NAMES_BY_MODULE = {
+    "hierreg": ("exceptions", "plots"),
+    "hierreg.datasets": ("load_dataset",),
+    "hierreg.design": ("stack",),
+    "hierreg.error_structure": ("by", "correlated", "independent", "known_cov", "known_se"),
+    "hierreg.gram": ("Gram",),
+    "hierreg.model": ("Model",),
+    "hierreg.priors": (
+        "LKJ",
+        "Exponential",
+        "Fixed",
+        "Flat",
+        "Gamma",
+        "HalfCauchy",
+        "HalfNormal",
+        "HalfStudentT",
+        "InverseGamma",
+        "LogNormal",
+        "Normal",
+        "Priors",
+    ),
+    "hierreg.reports": ("correlations", "shrinkage", "summary"),
+    "hierreg.sampling": ("log_likelihood", "log_prior", "posterior_predictive", "prior_predictive"),
+    "hierreg.tree": ("load", "save"),
+}
+_MODULE_OF = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name the first time that it is asked for."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'hierreg' has no attribute {name!r}")
+    module = _MODULE_OF[name]
+    value = import_module(f"hierreg.{name}") if module == "hierreg" else getattr(import_module(module), name)
+    globals()[name] = value  # later look-ups do not come through here
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, loaded or not."""
+    return [*__all__, "__version__"]

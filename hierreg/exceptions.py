@@ -1,0 +1,48 @@
+"""Every error and warning that hierreg raises on purpose.
+
+All errors derive from `HierregError`, so that ``except hr.exceptions.HierregError`` catches them all.
+They also derive from `ValueError`: code that knows nothing of hierreg handles them as bad input.
+"""
+
+__all__ = [
+    "BoundaryWarning",
+    "ConvergenceWarning",
+    "DataError",
+    "FormulaError",
+    "HierregError",
+    "HierregWarning",
+    "ModelError",
+    "PriorError",
+]
+
+
+class HierregError(Exception):
+    """Base class of every error raised by hierreg."""
+
+
+class DataError(HierregError, ValueError):
+    """A table, a column or its values cannot be used as they are."""
+
+
+class FormulaError(HierregError, ValueError):
+    """A model formula is malformed, ambiguous or not supported."""
+
+
+class PriorError(HierregError, ValueError):
+    """A prior has impossible parameters or names something that the model does not have."""
+
+
+class ModelError(HierregError, ValueError):
+    """An error structure, a covariance or another argument does not fit the model or the data."""
+
+
+class HierregWarning(UserWarning):
+    """Base class of every warning issued by hierreg."""
+
+
+class ConvergenceWarning(HierregWarning):
+    """An optimiser or a sampler finished, but its answer may not be accurate."""
+
+
+class BoundaryWarning(HierregWarning):
+    """A variance is estimated as zero, or a correlation as plus or minus one."""

@@ -1,0 +1,1 @@
+"""The tests of hierreg, one module for each module of the package."""
