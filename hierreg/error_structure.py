@@ -1,0 +1,324 @@
+"""Error structures: what the user asks for, and how it lies over the rows of a table.
+
+Every structure of the errors is one construction. A *unit* is a set of rows whose errors may be
+correlated; a *data set* (or stratum) ``d`` gives a row its place in the D x D error covariance; the
+*pattern* of a unit is the set of data sets it was observed in. Then::
+
+    R(unit) = Sigma_e[pattern, pattern]        (times known variances, where there are any)
+    R^-1    = sum over patterns and pairs d <= d' of  omega[k] K[k],   omega = entries of inverse(Sigma_e[pattern, pattern])
+
+Independent errors are D = 1; strata are patterns of one data set each.
+"""
+
+from __future__ import annotations
+
+from abc import ABC
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+
+from hierreg.design import column
+from hierreg.exceptions import DataError, ModelError
+from hierreg.linalg import smallest_eigenvalue
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+
+class ErrorSpec(ABC):
+    """A description of the errors, before any data are seen."""
+
+    __slots__ = ()
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Independent(ErrorSpec):
+    """Independent errors with one standard deviation."""
+
+    def __str__(self) -> str:
+        return "independent()"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class By(ErrorSpec):
+    """Independent errors, one standard deviation per level of a column."""
+
+    column: str
+
+    def __str__(self) -> str:
+        return f"by({self.column!r})"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Correlated(ErrorSpec):
+    """Errors correlated across the data sets of a unit, one standard deviation per data set."""
+
+    dataset: str
+    unit: str
+
+    def __str__(self) -> str:
+        return f"correlated({self.dataset!r}, unit={self.unit!r})"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class KnownSE(ErrorSpec):
+    """Independent errors with known standard errors, optionally times one unknown factor."""
+
+    column: str
+    scale: bool = False
+
+    def __str__(self) -> str:
+        return f"known_se({self.column!r}, scale={self.scale})"
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class KnownCov(ErrorSpec):
+    """Errors with a known covariance matrix of all rows, optionally times one unknown factor."""
+
+    V: NDArray[np.float64]
+    scale: bool = False
+
+    def __str__(self) -> str:
+        return f"known_cov(<{self.V.shape[0]} x {self.V.shape[1]} matrix>, scale={self.scale})"
+
+
+def independent() -> Independent:
+    """Return independent errors with one unknown standard deviation (the default)."""
+    return Independent()
+
+
+def by(column: str) -> By:
+    """Return independent errors with one standard deviation per level of a column.
+
+    Parameters
+    ----------
+    column : str
+        Column whose levels are the strata.
+    """
+    return By(column)
+
+
+def correlated(dataset: str, *, unit: str) -> Correlated:
+    """Return errors that are correlated between data sets observed on the same unit.
+
+    A unit seen in only some of the data sets contributes through the sub-matrix of the error
+    covariance: what is missing is integrated out exactly.
+
+    Parameters
+    ----------
+    dataset : str
+        Column that names the data set of a row.
+    unit : str
+        Column that names the unit (configuration, year, pupil); at most one row per unit and data set.
+    """
+    return Correlated(dataset, unit)
+
+
+def known_se(column: str, *, scale: bool = False) -> KnownSE:
+    """Return independent errors with known standard errors.
+
+    Parameters
+    ----------
+    column : str
+        Column of standard errors, in the units of the response, all positive.
+    scale : bool
+        Multiply all of them by one unknown factor (estimated as ``error_sd``).
+    """
+    return KnownSE(column, scale)
+
+
+def known_cov(V: ArrayLike, *, scale: bool = False) -> KnownCov:
+    """Return errors with a known covariance matrix.
+
+    Parameters
+    ----------
+    V : array_like, shape (N, N)
+        Symmetric positive definite, in the order of the table's rows, squared units of the response.
+    scale : bool
+        Multiply the standard deviations by one unknown factor (estimated as ``error_sd``).
+
+    Raises
+    ------
+    ModelError
+        If V is not a finite, symmetric, positive definite matrix.
+    """
+    return KnownCov(_checked_covariance(np.asarray(V, dtype=float)), scale)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorLayout:
+    """How an error structure lies over the rows of one table.
+
+    Attributes
+    ----------
+    spec : ErrorSpec
+        What was asked for.
+    kind : str
+        "independent", "by", "correlated", "known_se" or "known_cov".
+    labels : tuple of str
+        The D data sets or strata; ("sigma",) where there is only one error standard deviation.
+    dim : str or None
+        Column that the labels come from.
+    n_sd : int
+        Number of unknown error standard deviations: D, or 0 where the errors are fully known.
+    has_corr : bool
+        Whether error correlations between data sets are unknown parameters.
+    stratum : int array (N,)
+        Data set or stratum of each row.
+    unit : int array (N,) or None
+        Unit of each row (``correlated`` only).
+    se : float array (N,) or None
+        Known standard errors (``known_se`` only).
+    V : float array (N, N) or None
+        Known covariance (``known_cov`` only).
+    """
+
+    spec: ErrorSpec
+    kind: str
+    labels: tuple[str, ...]
+    dim: str | None
+    n_sd: int
+    has_corr: bool
+    stratum: NDArray[np.intp]
+    unit: NDArray[np.intp] | None = None
+    se: NDArray[np.float64] | None = None
+    V: NDArray[np.float64] | None = None
+
+
+def bind_errors(spec: ErrorSpec, table: Any, n: int) -> ErrorLayout:
+    """Return the layout of an error structure over the rows of a table.
+
+    Parameters
+    ----------
+    spec : ErrorSpec
+        Made by `independent`, `by`, `correlated`, `known_se` or `known_cov`.
+    table : narwhals.DataFrame
+        The table, n rows.
+    n : int
+        Number of rows.
+
+    Raises
+    ------
+    DataError
+        If a column is missing, has missing values, or has more than one row per unit and data set.
+    ModelError
+        If a matrix does not fit the table.
+    """
+    zeros = np.zeros(n, dtype=np.intp)
+    match spec:
+        case Independent():
+            return _single(spec, "independent", zeros, n_sd=1)
+        case By():
+            labels, stratum = _levels(table, spec.column, role="error stratum")
+            return ErrorLayout(
+                spec=spec, kind="by", labels=labels, dim=spec.column, n_sd=len(labels), has_corr=False, stratum=stratum
+            )
+        case Correlated():
+            return _bind_correlated(spec, table)
+        case KnownSE():
+            return _single(spec, "known_se", zeros, n_sd=int(spec.scale), se=_standard_errors(table, spec.column))
+        case KnownCov():
+            if spec.V.shape != (n, n):
+                raise ModelError(
+                    f"known_cov(V): V has shape {spec.V.shape} but the table has {n} rows; "
+                    f"give the ({n}, {n}) covariance of the rows, in the table's order."
+                )
+            return _single(spec, "known_cov", zeros, n_sd=int(spec.scale), V=spec.V)
+    raise ModelError(
+        f"errors={spec!r} is not an error structure; use hr.independent(), hr.by(column), "
+        "hr.correlated(dataset, unit=...), hr.known_se(column) or hr.known_cov(V)."
+    )
+
+
+def _single(spec: ErrorSpec, kind: str, stratum: NDArray[np.intp], *, n_sd: int, **known: Any) -> ErrorLayout:
+    return ErrorLayout(
+        spec=spec, kind=kind, labels=("sigma",), dim=None, n_sd=n_sd, has_corr=False, stratum=stratum, **known
+    )
+
+
+def _bind_correlated(spec: Correlated, table: Any) -> ErrorLayout:
+    labels, stratum = _levels(table, spec.dataset, role="data set of the errors")
+    units, unit = _levels(table, spec.unit, role="unit of the errors")
+    if len(labels) < 2:
+        raise ModelError(
+            f"errors={spec}: column {spec.dataset!r} has the single level {labels[0]!r}; correlated errors need "
+            "at least two data sets. Use hr.independent() for one data set."
+        )
+    if len(labels) > 62:
+        raise ModelError(
+            f"errors={spec}: column {spec.dataset!r} has {len(labels)} levels; at most 62 data sets can have "
+            "correlated errors. Is it the data-set column?"
+        )
+    key = unit * len(labels) + stratum
+    values, counts = np.unique(key, return_counts=True)
+    if np.any(counts > 1):
+        first = values[np.argmax(counts > 1)]
+        rows = np.flatnonzero(key == first)[:3].tolist()
+        raise DataError(
+            f"errors={spec}: {int(np.sum(counts > 1))} pairs of unit and data set occur more than once; first "
+            f"({units[first // len(labels)]!r}, {labels[first % len(labels)]!r}) at rows {rows}. Each unit may have "
+            "one row per data set: make the unit column finer, or average the repeats."
+        )
+    if len(units) == len(key):
+        raise DataError(
+            f"errors={spec}: no unit of column {spec.unit!r} was observed in two data sets ({len(units)} units in "
+            f"{len(key)} rows), so their error correlation cannot be learned. Check the unit column, or use "
+            f"hr.by({spec.dataset!r})."
+        )
+    return ErrorLayout(
+        spec=spec,
+        kind="correlated",
+        labels=labels,
+        dim=spec.dataset,
+        n_sd=len(labels),
+        has_corr=True,
+        stratum=stratum,
+        unit=unit,
+    )
+
+
+def _levels(table: Any, name: str, *, role: str) -> tuple[tuple[str, ...], NDArray[np.intp]]:
+    from hierreg.design import column_levels
+
+    levels, index = column_levels(table, name, role=role)
+    return tuple(str(level) for level in levels), index
+
+
+def _standard_errors(table: Any, name: str) -> NDArray[np.float64]:
+    se = np.asarray(column(table, name, role="known standard errors"), dtype=float)
+    bad = np.flatnonzero(~(se > 0))
+    if len(bad):
+        raise DataError(
+            f"data[{name!r}], the known standard errors, has {len(bad)} values that are not positive "
+            f"(first at rows {bad[:3].tolist()}: {se[bad[:3]].tolist()}); standard errors must be > 0."
+        )
+    return se
+
+
+def _checked_covariance(V: NDArray[np.float64]) -> NDArray[np.float64]:
+    if V.ndim != 2 or V.shape[0] != V.shape[1] or V.size == 0:
+        raise ModelError(f"known_cov(V): V has shape {V.shape}; a square covariance matrix is required.")
+    if not np.all(np.isfinite(V)):
+        where = np.argwhere(~np.isfinite(V))[0].tolist()
+        raise ModelError(f"known_cov(V): V has values that are not finite (first at {where}).")
+    gap = np.abs(V - V.T)
+    if gap.max() > 1e-8 * np.abs(V).max():
+        where = [int(i) for i in np.unravel_index(int(gap.argmax()), gap.shape)]
+        raise ModelError(f"known_cov(V): V is not symmetric (largest difference {gap.max():.3g} at {where}).")
+    smallest = smallest_eigenvalue(V)
+    # A covariance estimated from too few samples has exact zeros here, up to rounding of its largest variance.
+    if smallest <= len(V) * np.finfo(float).eps * float(np.abs(np.diagonal(V)).max()):
+        raise ModelError(
+            f"known_cov(V): V is not positive definite (smallest eigenvalue {smallest:.3g}). A covariance estimated "
+            "from fewer samples than rows is singular: use more samples, or shrink it (for example with "
+            "sklearn.covariance.ledoit_wolf) before passing it."
+        )
+    V = 0.5 * (V + V.T)
+    V.flags.writeable = False
+    return V

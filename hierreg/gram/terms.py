@@ -1,0 +1,120 @@
+"""The terms of the error precision, R^-1 = sum_k omega[k] K[k], and the rows that each term pairs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hierreg.exceptions import ModelError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hierreg.error_structure import ErrorLayout
+
+    Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorTerms:
+    """The terms of an error structure, apart from any rows.
+
+    Term k belongs to one missingness pattern and one pair of data sets d <= e of it. Terms are ordered by
+    pattern, then d, then e; omega[k] is entry (d, e) of inverse(Sigma_e[pattern, pattern]).
+
+    Attributes
+    ----------
+    kind : str
+        Name of the error structure.
+    labels : tuple of str
+        The D data sets or strata.
+    dim : str or None
+        Column that the labels come from.
+    n_sd : int
+        Number of unknown error standard deviations, D or 0 (then Sigma_e is the number one).
+    has_corr : bool
+        Whether Sigma_e has unknown correlations.
+    patterns : bool array (M, D)
+        Data sets present in the units of each pattern.
+    counts : float array (M,)
+        Number of units of each pattern.
+    log_det_known : float
+        Part of log|R| that is known: sum of log se^2, or log|V|.
+    """
+
+    kind: str
+    labels: tuple[str, ...]
+    dim: str | None
+    n_sd: int
+    has_corr: bool
+    patterns: NDArray[np.bool_]
+    counts: Array
+    log_det_known: float
+
+    @property
+    def n_labels(self) -> int:
+        """Number of data sets or strata D."""
+        return self.patterns.shape[1]
+
+    @property
+    def n_terms(self) -> int:
+        """Number of terms K."""
+        size = self.patterns.sum(axis=1)
+        return int(np.sum(size * (size + 1) // 2))
+
+    @property
+    def table(self) -> NDArray[np.intp]:
+        """Pattern, d and e of each term, shape (K, 3)."""
+        rows = [
+            (m, d, e)
+            for m, pattern in enumerate(self.patterns)
+            for i, d in enumerate(np.flatnonzero(pattern))
+            for e in np.flatnonzero(pattern)[i:]
+        ]
+        return np.array(rows, dtype=np.intp).reshape(-1, 3)
+
+    def unite(self, other: ErrorTerms) -> tuple[ErrorTerms, NDArray[np.intp], NDArray[np.intp]]:
+        """Return the terms of both, and the place of each term of self and of other among them."""
+        for what in ("kind", "dim", "has_corr"):
+            if getattr(self, what) != getattr(other, what):
+                raise ModelError(
+                    f"Gram + Gram: the error structures differ in {what}: "
+                    f"{getattr(self, what)!r} and {getattr(other, what)!r}."
+                )
+        labels = self.labels + tuple(label for label in other.labels if label not in self.labels)
+        mine, theirs = (_relabelled(t.patterns, t.labels, labels) for t in (self, other))
+        patterns = np.unique(np.concatenate([mine, theirs]), axis=0)
+        united = replace(
+            self,
+            labels=labels,
+            n_sd=len(labels) if self.n_sd else 0,
+            patterns=patterns,
+            counts=_counts(patterns, mine, self.counts) + _counts(patterns, theirs, other.counts),
+            log_det_known=self.log_det_known + other.log_det_known,
+        )
+        return united, _places(self, mine, united), _places(other, theirs, united)
+
+
+def _relabelled(patterns: NDArray[np.bool_], old: tuple[str, ...], new: tuple[str, ...]) -> NDArray[np.bool_]:
+    out = np.zeros((len(patterns), len(new)), dtype=bool)
+    out[:, [new.index(label) for label in old]] = patterns
+    return out
+
+
+def _counts(patterns: NDArray[np.bool_], own: NDArray[np.bool_], counts: Array) -> Array:
+    same = (patterns[:, None, :] == own[None, :, :]).all(axis=2)
+    return same.astype(float) @ counts
+
+
+def _places(old: ErrorTerms, relabelled: NDArray[np.bool_], new: ErrorTerms) -> NDArray[np.intp]:
+    """Return, for each term of old, the term of new with the same pattern and the same pair of labels."""
+    where = {tuple(row): k for k, row in enumerate(new.table.tolist())}
+    pattern_of = [int(np.flatnonzero((new.patterns == p).all(axis=1))[0]) for p in relabelled]
+    label_of = [new.labels.index(label) for label in old.labels]
+    places = []
+    for m, d, e in old.table.tolist():
+        pair = sorted((label_of[d], label_of[e]))
+        places.append(where[pattern_of[m], pair[0], pair[1]])
+    return np.array(places, dtype=np.intp)

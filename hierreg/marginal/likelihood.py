@@ -1,0 +1,217 @@
+"""The marginal likelihood of a data set as an object: the Gram basis, the prior of beta, and one function.
+
+Three treatments of the population coefficients beta:
+
+- integrated under a normal prior on some or all of ``beta_basis @ beta`` (full Bayes, MAP);
+- integrated under a flat prior: the restricted likelihood (REML), the limit of zero prior precision;
+- profiled out (ML).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hierreg.marginal.blocks import Blocks, split_into_blocks
+from hierreg.priors import Fixed, Flat, Normal
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hierreg.gram import Gram
+    from hierreg.priors import ResolvedPriors
+
+    Array = NDArray[np.float64]
+
+LOG_2PI = float(np.log(2.0 * np.pi))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BetaPrior:
+    """Normal prior of the population coefficients, as pseudo-observations.
+
+    Row i says ``basis[i] @ beta ~ N(mean[i], sd[i]^2)``; no rows is a flat prior.
+
+    Attributes
+    ----------
+    basis : array (r, p)
+    mean : array (r,)
+    sd : array (r,)
+    log_det_basis : float
+        log|det| of the whole (p, p) basis that the rows were taken from.
+    """
+
+    basis: Array
+    mean: Array
+    sd: Array
+    log_det_basis: float = 0.0
+
+
+def flat_beta(p: int) -> BetaPrior:
+    """Return the flat prior of p coefficients."""
+    return BetaPrior(basis=np.empty((0, p)), mean=np.empty(0), sd=np.empty(0))
+
+
+def beta_prior(priors: ResolvedPriors) -> BetaPrior:
+    """Return the normal part of a resolved prior of beta (flat and fixed rows have no density)."""
+    rows = [i for i, prior in enumerate(priors.beta) if isinstance(prior, Normal)]
+    normal = [prior for prior in priors.beta if isinstance(prior, Normal)]
+    return BetaPrior(
+        basis=np.asarray(priors.beta_basis, dtype=float)[rows].reshape(len(rows), len(priors.beta)),
+        mean=np.array([prior.mu for prior in normal], dtype=float),
+        sd=np.array([prior.sigma for prior in normal], dtype=float),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixedBeta:
+    """Population coefficients held at known values: bool array (p,) and their values (p,), zero elsewhere."""
+
+    is_fixed: NDArray[np.bool_]
+    value: Array
+
+
+def fixed_beta(priors: ResolvedPriors) -> FixedBeta:
+    """Return which coefficients a prior holds fixed, and where."""
+    return FixedBeta(
+        is_fixed=np.array([isinstance(prior, Fixed) for prior in priors.beta], dtype=bool),
+        value=np.array([float(prior.value) if isinstance(prior, Fixed) else 0.0 for prior in priors.beta]),
+    )
+
+
+def hold_fixed(gram: Gram, fixed: FixedBeta) -> Gram:
+    """Return the Gram basis of y - X_fixed beta_fixed on the other columns: a linear map of [X y]."""
+    if not fixed.is_fixed.any():
+        return gram
+    free = np.flatnonzero(~fixed.is_fixed)
+    p, pf = len(fixed.is_fixed), len(free)
+    Q, R = np.linalg.qr(np.linalg.solve(gram.x_map, np.eye(p)[:, free]))
+    shift = np.where(fixed.is_fixed, fixed.value, gram.y_shift)
+    M = np.zeros((p + 1, pf + 1))
+    M[:p, :pf] = Q
+    M[:p, pf] = np.linalg.solve(gram.x_map, gram.y_shift - shift)
+    M[p, pf] = 1.0
+    return replace(
+        gram,
+        coef_names=tuple(gram.coef_names[i] for i in free),
+        ZtW=gram.ZtW @ M,
+        WtW=M.T @ gram.WtW @ M,
+        x_map=np.linalg.inv(R) if pf else np.empty((0, 0)),
+        y_shift=shift[free],
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarginalLikelihood:
+    """log p(y | Sigma, R) with beta and b integrated out, as a function of Lambda and the error covariance.
+
+    Attributes
+    ----------
+    gram : Gram
+        The statistics, fixed coefficients already taken off.
+    separate, linked : Blocks
+        Blocks of one group each, and of groups linked by correlated errors.
+    W0 : array (p + 1, p + 1)
+        Prior of beta as cross-products of pseudo-observations, internal scale.
+    constant : float
+        What does not depend on the variance parameters.
+    integrate : bool
+        False where beta is profiled out.
+    z_map_inverse : array (q, q)
+        Lambda_internal = z_map_inverse @ Lambda.
+    """
+
+    gram: Gram
+    separate: Blocks
+    linked: Blocks
+    W0: Array
+    constant: float
+    integrate: bool
+    z_map_inverse: Array
+
+    def value_and_gradient(self, Lambda: Array, error_cov: Array) -> tuple[float, Array, Array]:
+        """Return the log likelihood and its derivatives.
+
+        Parameters
+        ----------
+        Lambda : array (q, q)
+            Any square factor of Sigma, user scale; zero columns and rows are allowed.
+        error_cov : array (D, D)
+            Error covariance of one unit (variances of strata on the diagonal).
+
+        Returns
+        -------
+        value : float
+            -inf where a matrix is not positive definite.
+        g_Lambda : array (q, q)
+        g_error_cov : array (D, D)
+            Symmetric: d value = sum(g_error_cov * d error_cov).
+        """
+        from hierreg.marginal.kernels import log_likelihood
+
+        _, gram, errors, W0, constant, integrate = self.kernel_arguments()
+        q, D = len(self.z_map_inverse), self.gram.terms.n_labels
+        g_Lambda, g_S = np.empty((q, q)), np.empty((D, D))
+        internal = np.ascontiguousarray(self.z_map_inverse @ np.asarray(Lambda, dtype=float).reshape(q, q))
+        S = np.ascontiguousarray(error_cov, dtype=float)
+        value = log_likelihood(internal, S, gram, errors, W0, constant, integrate, g_Lambda, g_S)
+        return float(value), self.z_map_inverse.T @ g_Lambda, g_S
+
+    def kernel_arguments(self) -> tuple[Any, ...]:
+        """Return the arrays in the order in which the kernels read them."""
+        one, many = self.separate, self.linked
+        gram = (
+            self.gram.WtW,
+            one.indptr,
+            one.term,
+            one.ZtZ,
+            one.ZtW,
+            many.indptr,
+            many.term,
+            many.ZtZ,
+            many.ZtW,
+        )
+        errors = (self.gram.terms.patterns, self.gram.terms.counts)
+        return self.z_map_inverse, gram, errors, self.W0, self.constant, self.integrate
+
+
+def marginal_likelihood(
+    gram: Gram, *, prior: BetaPrior | None = None, fixed: FixedBeta | None = None, profile: bool = False
+) -> MarginalLikelihood:
+    """Return the marginal likelihood of a Gram basis.
+
+    Parameters
+    ----------
+    gram : Gram
+    prior : BetaPrior or None
+        Normal prior of beta; None is flat (then the value is the restricted log likelihood).
+    fixed : FixedBeta or None
+        Coefficients held at known values.
+    profile : bool
+        Maximise over beta instead of integrating (maximum likelihood); `prior` is then ignored.
+    """
+    p_all = len(gram.coef_names)
+    rows = prior if prior is not None and not profile else flat_beta(p_all)
+    if fixed is not None:
+        rows = replace(
+            rows, mean=rows.mean - rows.basis @ fixed.value, basis=rows.basis[:, ~fixed.is_fixed]
+        )
+        gram = hold_fixed(gram, fixed)
+    separate, linked = split_into_blocks(gram)
+    p, r = len(gram.coef_names), len(rows.sd)
+    K = np.column_stack([rows.basis @ gram.x_map, rows.mean - rows.basis @ gram.y_shift]) / rows.sd[:, None]
+    constant = -0.5 * (gram.n * LOG_2PI + gram.terms.log_det_known)
+    if not profile:
+        constant += 0.5 * (p - r) * LOG_2PI - float(np.sum(np.log(rows.sd))) + rows.log_det_basis
+        constant += float(np.linalg.slogdet(gram.x_map)[1]) if p else 0.0
+    return MarginalLikelihood(
+        gram=gram,
+        separate=separate,
+        linked=linked,
+        W0=K.T @ K,
+        constant=constant,
+        integrate=not profile,
+        z_map_inverse=np.ascontiguousarray(np.linalg.inv(gram.z_map)) if gram.factor else np.empty((0, 0)),
+    )

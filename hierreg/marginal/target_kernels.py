@@ -1,0 +1,169 @@
+"""The log posterior density of the unconstrained variance parameters, and its gradient (numba)."""
+
+from __future__ import annotations
+
+from math import cosh, exp, lgamma, log, tanh
+
+import numpy as np
+from numba import njit
+
+from hierreg.marginal.kernels import log_likelihood
+from hierreg.marginal.prior_kernels import log_density_and_slope
+from hierreg.priors.families import FIXED
+
+LOG_2 = log(2.0)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def corr_factor_block(u, place, start, size, F, sech):  # type: ignore[no-untyped-def]
+    """Write the lower factor of one correlation matrix into F[start:, start:]; return the next place in u."""
+    for i in range(size):
+        rest = 1.0
+        for j in range(i):
+            F[start + i, start + j] = tanh(u[place]) * rest
+            sech[place] = 1.0 / cosh(min(max(u[place], -350.0), 350.0))
+            rest *= sech[place]
+            place += 1
+        F[start + i, start + i] = rest
+    return place
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def corr_factor_gradient(u, place, start, size, F, sech, g_F, g_u):  # type: ignore[no-untyped-def]
+    """Add the gradient with respect to the partial correlations of one block to g_u; return the next place."""
+    for i in range(size):
+        tail = g_F[start + i, start + i] * F[start + i, start + i]
+        for j in range(i - 1, -1, -1):
+            k = place + j
+            z = tanh(u[k])
+            rest = 1.0
+            for h in range(j):
+                rest *= sech[place + h]
+            g_u[k] += g_F[start + i, start + j] * rest * sech[k] * sech[k] - z * tail
+            tail += g_F[start + i, start + j] * F[start + i, start + j]
+        place += i
+    return place
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def lkj_prior(u, place, size, eta, natural, g_u):  # type: ignore[no-untyped-def]
+    """Return the LKJ log density of one block and add its gradient.
+
+    Entry (i, j), j < i, of the partial correlations z = tanh(u) is Beta(b, b) on (-1, 1) with
+    b = eta + (size - 2 - j) / 2 (Lewandowski, Kurowicka and Joe 2009, section 2.4), so with the Jacobian the
+    density of u has b log(1 - z^2). On the natural scale (``natural``) it is (eta - 1) log det Corr.
+    """
+    value = 0.0
+    for i in range(size):
+        for j in range(i):
+            b = eta + 0.5 * (size - 2 - j)
+            power = eta - 1.0 if natural else b
+            a = abs(u[place])
+            log_1mz2 = 2.0 * (LOG_2 - a - np.log1p(exp(-2.0 * a)))
+            log_beta = 2.0 * lgamma(b) - lgamma(2.0 * b)
+            value += power * log_1mz2 - (2.0 * b - 1.0) * LOG_2 - log_beta
+            g_u[place] -= 2.0 * power * tanh(u[place])
+            place += 1
+    return value
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def log_posterior(u, variances, likelihood, prior_on, natural, g_u):  # type: ignore[no-untyped-def]
+    """Return the log density of u and write its gradient to g_u.
+
+    Parameters
+    ----------
+    u : array (n_free,)
+    variances : tuple
+        q, block_sizes, sd_code, sd_parameters, corr_is_free, eta, fixed_corr_factor (see `covariance`).
+    likelihood : tuple
+        z_map_inverse, gram, errors, W0, constant, integrate (see `likelihood`).
+    prior_on : bool
+        Add the log prior.
+    natural : bool
+        Prior density of sds and correlations themselves (for their mode), without the Jacobian of u.
+    g_u : array (n_free,)
+        Overwritten.
+    """
+    q, block_sizes, sd_code, sd_parameters, corr_is_free, eta, fixed_factor = variances
+    z_map_inverse, gram, errors, W0, constant, integrate = likelihood
+    Q = len(sd_code)
+    D = Q - q
+    g_u[:] = 0.0
+    sd, sech = np.empty(Q), np.ones(len(u) + 1)
+    F = fixed_factor.copy()
+    value, place = 0.0, 0
+    for c in range(Q):
+        if sd_code[c] == FIXED:
+            sd[c] = sd_parameters[c, 0]
+            continue
+        sd[c] = exp(u[place])
+        if prior_on:
+            log_prior, slope = log_density_and_slope(sd_code[c], sd_parameters[c, 0], sd_parameters[c, 1], sd[c])
+            value += log_prior
+            g_u[place] += slope * sd[c]
+            if not natural:
+                value += u[place]
+                g_u[place] += 1.0
+        place += 1
+    first_corr = place
+    start = 0
+    for block in range(len(block_sizes)):
+        if corr_is_free[block]:
+            if prior_on:
+                value += lkj_prior(u, place, block_sizes[block], eta[block], natural, g_u)
+            place = corr_factor_block(u, place, start, block_sizes[block], F, sech)
+        start += block_sizes[block]
+    Lambda, S = np.empty((q, q)), np.empty((D, D))
+    g_Lambda, g_S = np.empty((q, q)), np.empty((D, D))
+    for i in range(q):
+        for j in range(q):
+            t = 0.0
+            for k in range(q):
+                t += z_map_inverse[i, k] * sd[k] * F[k, j]
+            Lambda[i, j] = t
+    for i in range(D):
+        for j in range(D):
+            t = 0.0
+            for k in range(D):
+                t += F[q + i, q + k] * F[q + j, q + k]
+            S[i, j] = sd[q + i] * sd[q + j] * t
+    value += log_likelihood(Lambda, S, gram, errors, W0, constant, integrate, g_Lambda, g_S)
+    if not np.isfinite(value):
+        g_u[:] = 0.0
+        return -np.inf
+    _pull_back(u, q, block_sizes, sd_code, corr_is_free, z_map_inverse, sd, F, sech, g_Lambda, g_S, first_corr, g_u)
+    return value
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _pull_back(u, q, block_sizes, sd_code, corr_is_free, z_map_inverse, sd, F, sech, g_Lambda, g_S, place, g_u):  # type: ignore[no-untyped-def]  # noqa: E501
+    """Add the gradient with respect to Lambda (internal scale) and S to g_u, through sds and correlations."""
+    Q = len(sd)
+    g_F = np.zeros((Q, Q))
+    for k in range(q):
+        for j in range(q):
+            t = 0.0
+            for i in range(q):
+                t += z_map_inverse[i, k] * g_Lambda[i, j]
+            g_F[k, j] = t
+    for i in range(q, Q):
+        for k in range(q, Q):
+            t = 0.0
+            for j in range(q, Q):
+                t += 2.0 * g_S[i - q, j - q] * sd[j] * F[j, k]
+            g_F[i, k] = t
+    free = 0
+    for c in range(Q):
+        t = 0.0
+        for k in range(Q):
+            t += g_F[c, k] * F[c, k]
+            g_F[c, k] *= sd[c]
+        if sd_code[c] != FIXED:
+            g_u[free] += t * sd[c]
+            free += 1
+    start = 0
+    for block in range(len(block_sizes)):
+        if corr_is_free[block]:
+            place = corr_factor_gradient(u, place, start, block_sizes[block], F, sech, g_F, g_u)
+        start += block_sizes[block]

@@ -1,0 +1,1 @@
+"""Slow, naive, obviously right computations that share no code with the package."""
