@@ -1,12 +1,12 @@
 """Turn what a user asked for into one prior per parameter, with defaults scaled to the data."""
 
-import difflib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from hierreg.checks import listed, suggestion
 from hierreg.exceptions import PriorError
 from hierreg.priors.correlation import LKJ, Fixed
 from hierreg.priors.families import FloatArray, HalfStudentT, Normal, SdPrior
@@ -230,17 +230,9 @@ def _by_name(given: Any, names: Sequence[str], argument: str, kind: str) -> dict
         return dict.fromkeys(names, given)
     for name in given:
         if name not in names:
-            raise PriorError(
-                f"{argument} names {name!r}, but the model has no such {kind}.{_suggest(name, names)}"
-            )
+            hint = suggestion(name, names) + (f" Valid names: {listed(names)}." if names else "")
+            raise PriorError(f"{argument} names {name!r}, but the model has no such {kind}.{hint}")
     return dict(given)
-
-
-def _suggest(name: object, names: Iterable[str]) -> str:
-    valid = [str(option) for option in names]
-    closest = difflib.get_close_matches(str(name), valid, n=1)
-    hint = f" Did you mean {closest[0]!r}?" if closest else ""
-    return f"{hint} Valid names: {', '.join(map(repr, valid))}." if valid else ""
 
 
 def _check_corr_size(prior: CorrChoice | None, size: int, argument: str) -> None:
