@@ -1,0 +1,104 @@
+"""Pieces of messages and checks of values that every layer needs."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+_MOST_LISTED = 8
+_MOST_ROWS = 3
+
+
+def listed(names: Iterable[object], most: int = _MOST_LISTED) -> str:
+    """Return names as they stand in a message: quoted, separated by commas, cut after `most`.
+
+    Examples
+    --------
+    >>> listed(["a", "b"])
+    "'a', 'b'"
+    >>> listed(range(100), most=3)
+    '0, 1, 2, ... (100 in all)'
+    """
+    names = list(names)
+    text = ", ".join(repr(name) for name in names[:most])
+    return text if len(names) <= most else f"{text}, ... ({len(names)} in all)"
+
+
+def suggestion(name: object, valid: Iterable[object]) -> str:
+    """Return the sentence " Did you mean ...?" with the valid name nearest to `name`, or nothing.
+
+    Examples
+    --------
+    >>> suggestion("Dayz", ["Days", "Subject"])
+    " Did you mean 'Days'?"
+    >>> suggestion("zzz", ["Days", "Subject"])
+    ''
+    """
+    by_text = {str(other).casefold(): other for other in valid}
+    nearest = difflib.get_close_matches(str(name).casefold(), by_text, n=1)
+    return f" Did you mean {by_text[nearest[0]]!r}?" if nearest else ""
+
+
+def check_choice(value: object, valid: Iterable[object], *, argument: str, error: type[Exception]) -> None:
+    """Raise `error` unless `value` is one of the valid values of an argument.
+
+    Examples
+    --------
+    >>> from hierreg.exceptions import ModelError
+    >>> check_choice("remk", ["reml", "ml"], argument="method", error=ModelError)
+    Traceback (most recent call last):
+    hierreg.exceptions.ModelError: method='remk' is not one of 'reml', 'ml'. Did you mean 'reml'?
+    """
+    valid = list(valid)
+    if value not in valid:
+        raise error(f"{argument}={value!r} is not one of {listed(valid)}.{suggestion(value, valid)}")
+
+
+def first_rows(is_bad: NDArray[np.bool_], values: NDArray[Any] | None = None) -> str:
+    """Return where a condition holds, as "3 ... (first at rows 4, 17, 18" does in a message.
+
+    Parameters
+    ----------
+    is_bad : bool array (N,)
+        Condition per row.
+    values : array (N,), optional
+        What stands there, to be shown beside the rows.
+
+    Examples
+    --------
+    >>> first_rows(np.array([False, True, False, True]))
+    'rows 1, 3'
+    >>> first_rows(np.array([False, True]), np.array([1.0, -2.0]))
+    'row 1: -2.0'
+    """
+    rows = np.flatnonzero(is_bad)[:_MOST_ROWS]
+    text = ("row " if len(rows) == 1 else "rows ") + ", ".join(str(row) for row in rows)
+    if values is None:
+        return text
+    return f"{text}: " + ", ".join(repr(value) for value in values[rows].tolist())
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a count with its noun, in the plural where it is not one.
+
+    Examples
+    --------
+    >>> counted(1, "missing value"), counted(3, "missing value")
+    ('1 missing value', '3 missing values')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def read_only[Shape: tuple[int, ...], DType: np.dtype[Any]](
+    array: np.ndarray[Shape, DType],
+) -> np.ndarray[Shape, DType]:
+    """Return the same array after forbidding writes to it."""
+    array.flags.writeable = False
+    return array

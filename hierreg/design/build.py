@@ -1,0 +1,204 @@
+"""The design of a model: made from one table, and made again for others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from hierreg.checks import check_choice, listed, read_only
+from hierreg.design.levels import FactorLevels, learn_factor, locate
+from hierreg.design.matrices import ColumnSource, FittedExpression, apply_expression, fit_expression
+from hierreg.design.rank import check_full_rank
+from hierreg.design.table import as_table
+from hierreg.design.values import Design, FactorDesign
+from hierreg.exceptions import FormulaError, ModelError
+from hierreg.formula import compile_expression
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from hierreg.design.matrices import Learned
+    from hierreg.formula import FormulaSpec, GroupTerm
+
+    Matrices = dict[str, tuple[FittedExpression, NDArray[np.float64]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DesignState:
+    """What a design learned from its table, to be applied to other tables.
+
+    Attributes
+    ----------
+    spec : FormulaSpec
+    response : FittedExpression
+    expressions : mapping str -> FittedExpression
+        The population expression and those left of the bars, by their text.
+    learned : mapping (column, use) -> levels
+        Levels of the categorical predictors.
+    factors : tuple of FactorLevels
+    """
+
+    spec: FormulaSpec
+    response: FittedExpression
+    expressions: Mapping[str, FittedExpression]
+    learned: Learned
+    factors: tuple[FactorLevels, ...]
+
+    def apply(self, data: Any, *, response: bool, new_levels: Literal["error", "allow"] = "error") -> Design:
+        """Return the design of a new table, with the levels and transforms of the one that was learned from.
+
+        Parameters
+        ----------
+        data : table
+            Must have the columns of the predictors and grouping factors.
+        response : bool
+            Whether the table has the response too; without, y is NaN.
+        new_levels : str
+            What to do with a level of a grouping factor that was not seen: "error", or "allow" (index -1).
+
+        Raises
+        ------
+        DataError
+            If the table lacks a column, has missing values, or has levels that must not be new.
+        """
+        check_choice(new_levels, ("error", "allow"), argument="new_levels", error=ModelError)
+        table = as_table(data)
+        if response:
+            source = ColumnSource(table=table, role="response", learned=self.learned, is_learning=False)
+            y = _single_column(apply_expression(self.response, source))
+        else:
+            y = read_only(np.full(len(table), np.nan))
+        source = ColumnSource(table=table, role="predictor", learned=self.learned, is_learning=False)
+        matrices = {
+            text: (fitted, apply_expression(fitted, source)) for text, fitted in self.expressions.items()
+        }
+        indices = [locate(factor, table, allow_new=new_levels == "allow") for factor in self.factors]
+        return _assemble(self.spec, self.response, y, matrices, list(zip(self.factors, indices, strict=True)))
+
+
+def build_design(
+    spec: FormulaSpec, data: Any, *, missing_response: Literal["error"] = "error"
+) -> tuple[Design, DesignState]:
+    """Return the arrays of a model for a table, and what was learned on the way.
+
+    Parameters
+    ----------
+    spec : FormulaSpec
+        As `parse_formula` gives it.
+    data : table
+        Anything narwhals reads eagerly, or a dictionary of columns. All rows are used.
+    missing_response : str
+        What to do where the response is missing: "error".
+
+    Raises
+    ------
+    FormulaError
+        If the formula asks for what this version cannot do, or a function in it cannot be evaluated.
+    DataError
+        If a column is absent, incomplete, not finite, constant, collinear or of an unusable type.
+
+    Examples
+    --------
+    >>> from hierreg.formula import parse_formula
+    >>> data = {"y": [1.0, 2.0, 4.0, 3.0], "x": [0, 1, 0, 1], "g": ["a", "a", "b", "b"]}
+    >>> design, state = build_design(parse_formula("y ~ x + (x | g)"), data)
+    >>> design.coef_names, design.factors[0].levels
+    (('Intercept', 'x'), ('a', 'b'))
+    >>> state.apply({"x": [2.0], "g": ["b"]}, response=False).X
+    array([[1., 2.]])
+    """
+    check_choice(missing_response, ("error",), argument="missing_response", error=ModelError)
+    terms_by_factor = _terms_by_factor(spec)
+    table = as_table(data)
+    learned: Learned = {}
+    source = ColumnSource(table=table, role="response", learned=learned, is_learning=True)
+    response, y = fit_expression(compile_expression(f"0 + {spec.response}"), source)
+    source = ColumnSource(table=table, role="predictor", learned=learned, is_learning=True)
+    texts = dict.fromkeys([spec.population, *(term.expression for term in spec.group_terms)])
+    matrices = {text: fit_expression(compile_expression(text), source) for text in texts}
+    factors = [learn_factor(table, name, terms[0].columns) for name, terms in terms_by_factor.items()]
+    design = _assemble(spec, response, _single_column(y), matrices, factors)
+    _check_design(design, spec, matrices)
+    state = DesignState(
+        spec=spec,
+        response=response,
+        expressions={text: fitted for text, (fitted, _) in matrices.items()},
+        learned=learned,
+        factors=tuple(factor for factor, _ in factors),
+    )
+    return design, state
+
+
+def _terms_by_factor(spec: FormulaSpec) -> dict[str, list[GroupTerm]]:
+    terms: dict[str, list[GroupTerm]] = {}
+    for term in spec.group_terms:
+        terms.setdefault(term.factor, []).append(term)
+    if len(terms) > 1:
+        raise FormulaError(
+            f"formula {spec.text!r}: this version takes one grouping factor, with any number of bar terms on it; found "
+            f"{listed(terms)}. Combinations of two columns as one factor are written (1 | a:b)."
+        )
+    return terms
+
+
+def _single_column(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    if matrix.shape[1] != 1:
+        raise FormulaError(f"the response must be one column of numbers, not {matrix.shape[1]} columns.")
+    return read_only(matrix[:, 0])
+
+
+def _assemble(
+    spec: FormulaSpec,
+    response: FittedExpression,
+    y: NDArray[np.float64],
+    matrices: Matrices,
+    factors: Sequence[tuple[FactorLevels, NDArray[np.intp]]],
+) -> Design:
+    population, X = matrices[spec.population]
+    return Design(
+        response_name=response.names[0],
+        y=y,
+        X=X,
+        coef_names=population.names,
+        factors=tuple(_factor_design(spec, factor, index, matrices) for factor, index in factors),
+    )
+
+
+def _factor_design(
+    spec: FormulaSpec, factor: FactorLevels, index: NDArray[np.intp], matrices: Matrices
+) -> FactorDesign:
+    terms = [term for term in spec.group_terms if term.factor == factor.name]
+    parts = [matrices[term.expression] for term in terms]
+    Z = parts[0][1] if len(parts) == 1 else read_only(np.concatenate([matrix for _, matrix in parts], axis=1))
+    return FactorDesign(
+        name=factor.name,
+        levels=factor.levels,
+        index=read_only(index),
+        Z=Z,
+        coef_names=tuple(name for fitted, _ in parts for name in fitted.names),
+        term_sizes=tuple(len(fitted.names) for fitted, _ in parts),
+        term_correlated=tuple(term.correlated for term in terms),
+    )
+
+
+def _check_design(design: Design, spec: FormulaSpec, matrices: Matrices) -> None:
+    if not design.coef_names and not design.factors:
+        raise FormulaError(f"formula {spec.text!r} has no terms at all; give at least an intercept: 'y ~ 1'.")
+    for factor in design.factors:
+        repeated = [name for name in dict.fromkeys(factor.coef_names) if factor.coef_names.count(name) > 1]
+        if repeated:
+            raise FormulaError(
+                f"formula {spec.text!r}: {listed(repeated)} occurs in more than one bar term on {factor.name!r}. A bar "
+                "term has an intercept unless it begins with `0 +`: write (1 | g) + (0 + x | g) or (x || g) for "
+                "uncorrelated effects, (x | g) for correlated ones."
+            )
+    population, X = matrices[spec.population]
+    check_full_rank(X, population.names, what="population columns")
+    for term in spec.group_terms:
+        fitted, Z = matrices[term.expression]
+        if Z is not X:
+            check_full_rank(Z, fitted.names, what=f"group columns of ({term.expression} | {term.factor})")

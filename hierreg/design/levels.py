@@ -1,0 +1,230 @@
+"""Levels: the distinct labels of a column, in order, and where each row stands among them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hierreg.checks import counted, first_rows, listed, read_only
+from hierreg.design.table import column, complete_series, kind_of
+from hierreg.exceptions import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import narwhals as nw
+    from numpy.typing import NDArray
+
+    from hierreg.design.values import Level
+
+
+def column_levels(
+    table: nw.DataFrame[Any], name: str, *, role: str, allow_fractions: bool = False
+) -> tuple[tuple[Level, ...], NDArray[np.intp]]:
+    """Return the levels of a column and the level of each row.
+
+    Text and whole numbers are sorted; categories keep their order. Only levels that occur are returned.
+
+    Parameters
+    ----------
+    table : narwhals.DataFrame
+        As `as_table` gives it.
+    name : str
+        Column of the table.
+    role : str
+        What the column is for, in words for the messages: "grouping factor", "unit", ...
+    allow_fractions : bool
+        Accept numbers with fractions as labels.
+
+    Returns
+    -------
+    levels : tuple of str or int
+    index : int array (N,)
+        Position of each row's level in `levels`.
+
+    Raises
+    ------
+    DataError
+        If there is no such column, values are missing, or they are not text, categories or whole numbers.
+
+    Examples
+    --------
+    >>> from hierreg.design import as_table
+    >>> column_levels(as_table({"school": ["b", "a", "b"]}), "school", role="grouping factor")
+    (('a', 'b'), array([1, 0, 1]))
+    """
+    import pandas as pd
+
+    series = complete_series(table, name, role=role)
+    categories = _categories(series)
+    if categories is not None:
+        return _observed(*categories)
+    kind = kind_of(series)
+    values = column(table, name, role=role)
+    if kind == "number":
+        values = _whole(values, name, role, allow_fractions=allow_fractions)
+    codes, uniques = pd.factorize(values, sort=True)
+    levels = uniques.tolist()
+    return tuple(map(str, levels)) if kind == "bool" else tuple(levels), codes.astype(np.intp, copy=False)
+
+
+def index_in(
+    table: nw.DataFrame[Any], name: str, levels: Sequence[Level], *, role: str
+) -> tuple[NDArray[np.intp], tuple[Level, ...]]:
+    """Return the position of each row's label among known levels (-1: none), and the labels that are unknown."""
+    found, index = column_levels(table, name, role=role, allow_fractions=True)
+    position = {level: i for i, level in enumerate(levels)}
+    places = np.array([position.get(level, -1) for level in found], dtype=np.intp)
+    return places[index], tuple(level for level in found if level not in position)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactorLevels:
+    """The levels of a grouping factor, as learned from one table.
+
+    Attributes
+    ----------
+    name : str
+    columns : tuple of str
+        The columns whose combinations are the levels.
+    column_levels : tuple of tuples
+        Levels of each column.
+    codes : int array (J,)
+        The combinations that occurred, ascending: positions in `column_levels`, the last column fastest.
+    levels : tuple of str or int, length J
+        Labels of the combinations.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    column_levels: tuple[tuple[Level, ...], ...]
+    codes: NDArray[np.intp]
+    levels: tuple[Level, ...]
+
+
+def learn_factor(
+    table: nw.DataFrame[Any], name: str, columns: tuple[str, ...]
+) -> tuple[FactorLevels, NDArray[np.intp]]:
+    """Return the levels of a grouping factor and the level of each row.
+
+    Raises
+    ------
+    DataError
+        If a column cannot be a grouping factor, or there is only one level.
+    """
+    role = "grouping factor"
+    parts = [column_levels(table, column_name, role=role) for column_name in columns]
+    if len(parts) == 1:
+        (levels, index), codes = parts[0], np.arange(len(parts[0][0]), dtype=np.intp)
+    else:
+        combined = _combined([len(levels) for levels, _ in parts], [index for _, index in parts])
+        codes, index = np.unique(combined, return_inverse=True)
+        levels = _joined([levels for levels, _ in parts], codes)
+    if len(levels) == 1:
+        raise DataError(
+            f"the grouping factor {name!r} has the single level {levels[0]!r}; a variance between groups needs at least "
+            f"two. Leave the terms on {name!r} out of the formula."
+        )
+    if len(set(levels)) < len(levels):
+        raise DataError(
+            f"the grouping factor {name!r} has levels that look the same when joined by ':' "
+            f"(among {listed(levels)}); rename them."
+        )
+    learned = FactorLevels(
+        name=name,
+        columns=columns,
+        column_levels=tuple(levels for levels, _ in parts),
+        codes=read_only(codes),
+        levels=levels,
+    )
+    return learned, index
+
+
+def locate(factor: FactorLevels, table: nw.DataFrame[Any], *, allow_new: bool) -> NDArray[np.intp]:
+    """Return the group of each row of a new table; -1 for a new level, where those are allowed.
+
+    Raises
+    ------
+    DataError
+        If a level is new and must not be.
+    """
+    places = [
+        index_in(table, name, levels, role="grouping factor")[0]
+        for name, levels in zip(factor.columns, factor.column_levels, strict=True)
+    ]
+    is_known = np.all([place >= 0 for place in places], axis=0)
+    combined = _combined([len(levels) for levels in factor.column_levels], places)
+    index = np.minimum(np.searchsorted(factor.codes, combined), len(factor.codes) - 1).astype(np.intp)
+    index[~is_known | (factor.codes[index] != combined)] = -1
+    if not allow_new and np.any(index < 0):
+        rows = np.flatnonzero(index < 0)
+        new = dict.fromkeys(
+            ":".join(str(table[name][int(row)]) for name in factor.columns) for row in rows[:1000]
+        )
+        raise DataError(
+            f"data has {counted(len(rows), 'row')} whose level of the grouping factor {factor.name!r} is new "
+            f"({first_rows(index < 0)}: {listed(new)}). Allow new levels to predict for an average group, or leave "
+            "the rows out."
+        )
+    return index
+
+
+def _categories(series: nw.Series[Any]) -> tuple[Sequence[Any], NDArray[np.intp]] | None:
+    """Return a categorical column's categories and codes, or None where a column has no order of its own."""
+    import narwhals as nw
+    import pandas as pd
+
+    native = series.to_native()
+    if isinstance(getattr(native, "dtype", None), pd.CategoricalDtype):
+        return list(native.cat.categories), native.cat.codes.to_numpy().astype(np.intp)
+    if series.dtype == nw.Enum:
+        categories = list(series.dtype.categories)  # type: ignore[attr-defined]
+    elif series.dtype == nw.Categorical and series.implementation.is_pyarrow():
+        categories = native.unify_dictionaries().chunk(0).dictionary.to_pylist()
+    else:
+        return None
+    return categories, pd.Categorical(series.to_numpy(), categories=categories).codes.astype(np.intp)
+
+
+def _observed(
+    categories: Sequence[Any], codes: NDArray[np.intp]
+) -> tuple[tuple[Level, ...], NDArray[np.intp]]:
+    is_observed = np.zeros(len(categories), dtype=bool)
+    is_observed[codes] = True
+    levels = tuple(_plain(category) for category, seen in zip(categories, is_observed, strict=True) if seen)
+    return levels, (np.cumsum(is_observed) - 1)[codes].astype(np.intp, copy=False)
+
+
+def _plain(category: Any) -> Level:
+    """Return a category as text or a whole number (intervals, dates and the like as text)."""
+    if isinstance(category, (int, np.integer)) and not isinstance(category, bool):
+        return int(category)
+    return str(category)
+
+
+def _whole(values: NDArray[np.float64], name: str, role: str, *, allow_fractions: bool) -> NDArray[Any]:
+    is_fraction = values != np.floor(values)
+    if not is_fraction.any():
+        return values.astype(np.int64)
+    if allow_fractions:
+        return values
+    raise DataError(
+        f"data[{name!r}] ({role}) holds numbers with fractions (first at {first_rows(is_fraction, values)}); levels are "
+        "text or whole numbers. If these numbers are labels, convert the column to text; if it was numeric by "
+        "accident, name the right column."
+    )
+
+
+def _combined(sizes: Sequence[int], indices: Sequence[NDArray[np.intp]]) -> NDArray[np.intp]:
+    combined = indices[0]
+    for size, index in zip(sizes[1:], indices[1:], strict=True):
+        combined = combined * size + index
+    return combined
+
+
+def _joined(levels: Sequence[Sequence[Level]], codes: NDArray[np.intp]) -> tuple[str, ...]:
+    places = np.unravel_index(codes, [len(part) for part in levels])
+    columns = ([str(part[i]) for i in place] for part, place in zip(levels, places, strict=True))
+    return tuple(":".join(labels) for labels in zip(*columns, strict=True))
