@@ -29,7 +29,7 @@ LOG_2PI = float(np.log(2.0 * np.pi))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BetaPrior:
+class PopulationPrior:
     """Normal prior of the population coefficients, as pseudo-observations.
 
     Row i says ``basis[i] @ beta ~ N(mean[i], sd[i]^2)``; no rows is a flat prior.
@@ -49,16 +49,16 @@ class BetaPrior:
     log_det_basis: float = 0.0
 
 
-def flat_beta(p: int) -> BetaPrior:
+def flat_beta(p: int) -> PopulationPrior:
     """Return the flat prior of p coefficients."""
-    return BetaPrior(basis=np.empty((0, p)), mean=np.empty(0), sd=np.empty(0))
+    return PopulationPrior(basis=np.empty((0, p)), mean=np.empty(0), sd=np.empty(0))
 
 
-def beta_prior(priors: ResolvedPriors) -> BetaPrior:
+def population_prior(priors: ResolvedPriors) -> PopulationPrior:
     """Return the normal part of a resolved prior of beta (flat and fixed rows have no density)."""
     rows = [i for i, prior in enumerate(priors.beta) if isinstance(prior, Normal)]
     normal = [prior for prior in priors.beta if isinstance(prior, Normal)]
-    return BetaPrior(
+    return PopulationPrior(
         basis=np.asarray(priors.beta_basis, dtype=float)[rows].reshape(len(rows), len(priors.beta)),
         mean=np.array([prior.mu for prior in normal], dtype=float),
         sd=np.array([prior.sigma for prior in normal], dtype=float),
@@ -178,14 +178,14 @@ class MarginalLikelihood:
 
 
 def marginal_likelihood(
-    gram: Gram, *, prior: BetaPrior | None = None, fixed: FixedBeta | None = None, profile: bool = False
+    gram: Gram, *, prior: PopulationPrior | None = None, fixed: FixedBeta | None = None, profile: bool = False
 ) -> MarginalLikelihood:
     """Return the marginal likelihood of a Gram basis.
 
     Parameters
     ----------
     gram : Gram
-    prior : BetaPrior or None
+    prior : PopulationPrior or None
         Normal prior of beta; None is flat (then the value is the restricted log likelihood).
     fixed : FixedBeta or None
         Coefficients held at known values.

@@ -1,0 +1,119 @@
+"""The mixed-model equations: BLUE and BLUP, and their covariances, at known variances.
+
+Henderson's equations in blocks, never formed as one matrix: with W = [X y], the block elimination of b leaves
+``(X'V^-1 X + prior precision) beta_hat = X'V^-1 y`` and ``b_hat = Sigma Z'V^-1 (y - X beta_hat)``.
+
+References
+----------
+Henderson, C. R. (1975). Best linear unbiased estimation and prediction under a selection model.
+Biometrics 31(2), 423-447.
+Robinson, G. K. (1991). That BLUP is a good thing: the estimation of random effects. Statistical Science 6(1), 15-32.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hierreg.marginal.blocks import Blocks
+    from hierreg.marginal.likelihood import MarginalLikelihood
+
+    Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solution:
+    """Coefficients given the variances: a joint Gaussian, user scale.
+
+    Attributes
+    ----------
+    beta : array (p,)
+        BLUE under a flat prior, else the conditional posterior mean.
+    beta_cov : array (p, p)
+    b : array (J, q)
+        BLUPs.
+    b_cov : array (J, q, q)
+        Prediction-error covariances: Var(b_hat - b), beta estimated.
+    b_cond_cov : array (J, q, q)
+        Var(b | y, beta): beta taken as known (lme4's condVar).
+    beta_b_cov : array (J, p, q)
+        Posterior covariance of beta and b_j.
+    """
+
+    beta: Array
+    beta_cov: Array
+    b: Array
+    b_cov: Array
+    b_cond_cov: Array
+    beta_b_cov: Array
+
+
+def solve_equations(likelihood: MarginalLikelihood, Lambda: Array, error_cov: Array) -> Solution:
+    """Return the solution of the mixed-model equations.
+
+    Parameters
+    ----------
+    likelihood : MarginalLikelihood
+        The statistics and the prior of beta.
+    Lambda : array (q, q)
+        Square factor of Sigma, user scale.
+    error_cov : array (D, D)
+        Error covariance of one unit.
+
+    Returns
+    -------
+    Solution
+        Of the coefficients that are not fixed.
+    """
+    from hierreg.marginal.recovery_kernels import block_moments
+
+    gram = likelihood.gram
+    J, q, p = gram.n_levels, len(gram.factor_coef_names), len(gram.coef_names)
+    omega, hat, P_inv = population_at(likelihood, Lambda[None], error_cov[None])
+    v = np.append(-hat[0], 1.0)
+    internal = np.ascontiguousarray(likelihood.z_map_inverse @ Lambda)
+    b, b_cov, cond, cross = np.zeros((J, q)), np.zeros((J, q, q)), np.zeros((J, q, q)), np.zeros((J, q, p))
+    for blocks in (likelihood.separate, likelihood.linked):
+        n, m = len(blocks.levels), blocks.ZtW.shape[1]
+        if n == 0:
+            continue
+        out = np.empty((n, m)), np.empty((n, m, m)), np.empty((n, m, m)), np.empty((n, m, p))
+        block_moments(omega[0], internal, np.ascontiguousarray(Lambda), block_arrays(blocks), v, P_inv[0], *out)
+        for slot in range(blocks.levels.shape[1]):
+            here = np.flatnonzero(blocks.levels[:, slot] >= 0)
+            levels, mine = blocks.levels[here, slot], slice(slot * q, (slot + 1) * q)
+            b[levels] = out[0][here, mine]
+            b_cov[levels] = out[1][here, mine, mine]
+            cond[levels] = out[2][here, mine, mine]
+            cross[levels] = out[3][here, mine]
+    return Solution(
+        beta=gram.y_shift + gram.x_map @ hat[0],
+        beta_cov=gram.x_map @ P_inv[0] @ gram.x_map.T,
+        b=b,
+        b_cov=b_cov,
+        b_cond_cov=cond,
+        beta_b_cov=gram.x_map @ np.swapaxes(cross, 1, 2),
+    )
+
+
+def population_at(likelihood: MarginalLikelihood, Lambda: Array, error_cov: Array) -> tuple[Array, Array, Array]:
+    """Return omega (S, K), and conditional mean (S, p) and covariance (S, p, p) of internal beta."""
+    from hierreg.marginal.recovery_kernels import population_moments
+
+    _, gram, errors, W0, _, _ = likelihood.kernel_arguments()
+    S, p = len(Lambda), len(likelihood.gram.coef_names)
+    omega = np.empty((S, likelihood.gram.terms.n_terms))
+    hat, P_inv = np.empty((S, p)), np.empty((S, p, p))
+    internal = np.ascontiguousarray(likelihood.z_map_inverse @ Lambda)
+    population_moments(internal, np.ascontiguousarray(error_cov), gram, errors, W0, omega, hat, P_inv)
+    return omega, hat, P_inv
+
+
+def block_arrays(blocks: Blocks) -> tuple[Any, ...]:
+    """Return the arrays of the blocks in the order in which the kernels read them."""
+    return blocks.indptr, blocks.term, blocks.ZtZ, blocks.ZtW

@@ -1,0 +1,179 @@
+"""Exact draws of beta and b from their Gaussian conditional, one per draw of the variance parameters."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hierreg.marginal.equations import block_arrays, population_at
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from hierreg.marginal.blocks import Blocks
+    from hierreg.marginal.likelihood import MarginalLikelihood
+
+    Array = NDArray[np.float64]
+
+# Values of b drawn at a time; part of what a seed means, so never a function of the machine.
+_CHUNK_VALUES = 2_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectSummary:
+    """Posterior summary of one set of group coefficients.
+
+    Attributes
+    ----------
+    mean : array (J, q)
+        Rao-Blackwell: the average of the conditional means.
+    sd : array (J, q)
+        Rao-Blackwell: average conditional variance plus variance of the conditional means.
+    quantiles : array (n_probs, J, q)
+        Of the exact draws.
+    """
+
+    mean: Array
+    sd: Array
+    quantiles: Array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered:
+    """Coefficients of S draws, user scale.
+
+    Attributes
+    ----------
+    beta : array (S, p)
+    b : array (S, J, q) or None
+        None where only summaries were asked for.
+    b_summary, theta_summary : EffectSummary or None
+        None where draws were asked for; theta only where a group column is also a population column.
+    """
+
+    beta: Array
+    b: Array | None
+    b_summary: EffectSummary | None
+    theta_summary: EffectSummary | None
+
+
+def recover(
+    likelihood: MarginalLikelihood,
+    Lambda: Array,
+    error_cov: Array,
+    *,
+    seed: int,
+    probs: Sequence[float] | None = None,
+    theta_columns: Sequence[int | None] = (),
+    threads: int = 1,
+) -> Recovered:
+    """Return one exact draw of the coefficients per draw of the variance parameters.
+
+    Parameters
+    ----------
+    likelihood : MarginalLikelihood
+        Statistics of the data, beta integrated.
+    Lambda : array (S, q, q)
+        Factors of Sigma, user scale.
+    error_cov : array (S, D, D)
+    seed : int
+        The draws depend on it and on nothing else, whatever the number of threads.
+    probs : sequence of float or None
+        None keeps every draw of b; otherwise only means, sds and these quantiles are kept, in constant memory.
+    theta_columns : sequence of (int or None), length q
+        Column of X that each group column matches.
+    threads : int
+    """
+    gram = likelihood.gram
+    S, p = len(Lambda), len(gram.coef_names)
+    J, q = gram.n_levels, len(gram.factor_coef_names)
+    omega, hat, P_inv = population_at(likelihood, Lambda, error_cov)
+    rng = np.random.default_rng([seed, 0])
+    beta = hat + np.einsum("sij,sj->si", np.linalg.cholesky(P_inv), rng.standard_normal((S, p))) if p else hat
+    targets = np.zeros((1 if probs is None else 2, q, p))
+    if probs is not None:
+        for i, column in enumerate(theta_columns):
+            if column is not None:
+                targets[1, i] = gram.x_map[column]
+    job = _Job(
+        covariances=(
+            omega,
+            np.ascontiguousarray(likelihood.z_map_inverse @ Lambda),
+            np.ascontiguousarray(Lambda),
+        ),
+        population=(np.ascontiguousarray(beta), hat, P_inv, targets),
+        seed=seed,
+        probs=probs,
+    )
+    effects = _Effects(S, J, q, probs, n_targets=len(targets))
+    tasks = [
+        (blocks, first, which)
+        for which, blocks in enumerate((likelihood.separate, likelihood.linked))
+        for first in range(0, len(blocks.levels), job.chunk(S, blocks))
+    ]
+    with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
+        list(pool.map(lambda task: job.run(*task, out=effects), tasks))
+    shift = np.array([0.0 if c is None else gram.y_shift[c] for c in theta_columns])
+    return Recovered(
+        beta=gram.y_shift + beta @ gram.x_map.T,
+        b=effects.draws,
+        b_summary=effects.summary(0, 0.0) if probs is not None and J else None,
+        theta_summary=effects.summary(1, shift) if probs is not None and J and len(shift) else None,
+    )
+
+
+class _Effects:
+    """Where chunks of blocks write their draws or summaries, by level."""
+
+    def __init__(self, S: int, J: int, q: int, probs: Sequence[float] | None, n_targets: int) -> None:
+        self.S = S
+        self.draws = np.empty((S, J, q)) if probs is None else None
+        self.sums = np.zeros((n_targets, 3, J, q))
+        self.quantiles = np.empty((n_targets, len(probs or ()), J, q))
+
+    def summary(self, target: int, shift: Array | float) -> EffectSummary:
+        mean, variance, square = self.sums[target] / self.S
+        return EffectSummary(
+            mean=mean + shift,
+            sd=np.sqrt(variance + np.maximum(square - mean * mean, 0.0)),
+            quantiles=self.quantiles[target] + shift,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    covariances: tuple[Array, Array, Array]
+    population: tuple[Array, Array, Array, Array]
+    seed: int
+    probs: Sequence[float] | None
+
+    def chunk(self, S: int, blocks: Blocks) -> int:
+        return max(1, _CHUNK_VALUES // max(1, S * blocks.ZtW.shape[1]))
+
+    def run(self, blocks: Blocks, first: int, which: int, *, out: _Effects) -> None:
+        from hierreg.marginal.recovery_kernels import block_draws
+
+        omega, beta = self.covariances[0], self.population[0]
+        targets = self.population[3]
+        S, q = len(omega), targets.shape[1]
+        n = min(self.chunk(S, blocks), len(blocks.levels) - first)
+        m = blocks.ZtW.shape[1]
+        noise = np.random.default_rng([self.seed, 1 + which, first]).standard_normal((S, n, m))
+        sums = np.zeros((len(targets), 3, n, m))
+        block_draws(self.covariances, block_arrays(blocks), first, self.population, noise, noise, sums)
+        for slot in range(blocks.levels.shape[1]):
+            levels = blocks.levels[first : first + n, slot]
+            here, mine = np.flatnonzero(levels >= 0), slice(slot * q, (slot + 1) * q)
+            b = noise[:, here, mine]
+            if out.draws is not None:
+                out.draws[:, levels[here]] = b
+                continue
+            out.sums[:, :, levels[here]] = sums[:, :, here, mine]
+            for t, target in enumerate(targets):
+                with_beta = b + (beta @ target.T)[:, None, :]
+                out.quantiles[t][:, levels[here]] = np.quantile(with_beta, self.probs, axis=0)

@@ -1,0 +1,148 @@
+"""Maximisation of smooth functions of a few parameters: SciPy's BFGS, then Newton steps to the optimum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+    Objective = Callable[[Array], tuple[float, Array]]
+
+# Stands in for log p = -inf, which a line search cannot interpolate.
+_IMPOSSIBLE = 1e100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Optimum:
+    """Where a search for a maximum ended.
+
+    Attributes
+    ----------
+    x : array (n,)
+    value : float
+    gradient : array (n,)
+    hessian : array (n, n)
+        Of the function itself (negative definite at an interior maximum).
+    newton_decrement : float
+        Half the squared length of the last Newton step in the metric of the Hessian: about how much the
+        value could still grow.
+    converged : bool
+    n_evaluations : int
+    """
+
+    x: Array
+    value: float
+    gradient: Array
+    hessian: Array
+    newton_decrement: float
+    converged: bool
+    n_evaluations: int
+
+
+def maximise(function: Objective, start: Array, *, tolerance: float = 1e-10, max_newton: int = 20) -> Optimum:
+    """Return the maximum of a smooth function.
+
+    Parameters
+    ----------
+    function : callable
+        x -> (value, gradient); value -inf where x is impossible.
+    start : array (n,)
+        Scaled so that steps of order one are sensible.
+    tolerance : float
+        Newton decrement, in the units of the function, at which the search ends.
+    max_newton : int
+        Newton steps at most.
+    """
+    counter = _Counter(function)
+    if len(start) == 0:
+        value, gradient = counter(start)
+        empty = np.empty((0, 0))
+        return Optimum(
+            x=start, value=value, gradient=gradient, hessian=empty, newton_decrement=0.0, converged=True, n_evaluations=1
+        )
+    from scipy.optimize import minimize
+
+    result = minimize(counter.negative, start, jac=True, method="BFGS", options={"gtol": 1e-5, "maxiter": 500})
+    x = np.asarray(result.x, dtype=float)
+    value, gradient = counter(x)
+    decrement, step_size = np.inf, 1.0
+    H = hessian(counter, x)
+    for _ in range(max_newton):
+        step = _ascent_step(H, gradient)
+        decrement = 0.5 * float(gradient @ step)
+        if decrement < tolerance:
+            # Below what the value can show, a last step still gains digits of the position.
+            trial_value, trial_gradient = counter(x + step)
+            if np.linalg.norm(trial_gradient) < np.linalg.norm(gradient):
+                x, value, gradient = x + step, trial_value, trial_gradient
+            break
+        step_size, x, value, gradient = _line_search(counter, x, value, gradient, step)
+        if step_size == 0.0:
+            break
+        H = hessian(counter, x)
+    return Optimum(
+        x=x,
+        value=value,
+        gradient=gradient,
+        hessian=H,
+        newton_decrement=decrement,
+        # Rounding of a log density of size |value| bounds what a line search can still see.
+        converged=bool(decrement < max(tolerance, 1e-12 * abs(value)) * 10),
+        n_evaluations=counter.n,
+    )
+
+
+def hessian(function: Objective, x: Array) -> Array:
+    """Return the Hessian by central differences of the gradient, shape (n, n)."""
+    n = len(x)
+    H = np.empty((n, n))
+    for i in range(n):
+        h = 1e-4 * max(1.0, abs(x[i]))
+        e = np.zeros(n)
+        e[i] = h
+        H[i] = (function(x + e)[1] - function(x - e)[1]) / (2.0 * h)
+    return 0.5 * (H + H.T)
+
+
+def _ascent_step(H: Array, gradient: Array) -> Array:
+    """Return the Newton step, with directions of wrong or no curvature turned uphill and bounded."""
+    if not np.all(np.isfinite(H)):
+        return gradient / max(1.0, float(np.linalg.norm(gradient)))
+    values, vectors = np.linalg.eigh(-H)
+    curvature = np.maximum(np.abs(values), 1e-8 * max(1.0, float(np.abs(values).max())))
+    step = vectors @ ((vectors.T @ gradient) / curvature)
+    length = float(np.abs(step).max())
+    return step if length < 2.0 else step * (2.0 / length)
+
+
+def _line_search(
+    function: Objective, x: Array, value: float, gradient: Array, step: Array
+) -> tuple[float, Array, float, Array]:
+    size = 1.0
+    while size > 1e-6:
+        trial = x + size * step
+        new_value, new_gradient = function(trial)
+        if new_value > value or (new_value == value and np.linalg.norm(new_gradient) < np.linalg.norm(gradient)):
+            return size, trial, new_value, new_gradient
+        size *= 0.25
+    return 0.0, x, value, gradient
+
+
+class _Counter:
+    def __init__(self, function: Objective) -> None:
+        self.function, self.n = function, 0
+
+    def __call__(self, x: Array) -> tuple[float, Array]:
+        self.n += 1
+        return self.function(x)
+
+    def negative(self, x: Array) -> tuple[float, Array]:
+        value, gradient = self(x)
+        return (-value, -gradient) if np.isfinite(value) else (_IMPOSSIBLE, np.zeros_like(x))

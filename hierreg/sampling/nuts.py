@@ -1,0 +1,190 @@
+"""NUTS over the unconstrained variance parameters, from the mode, preconditioned by the Hessian there.
+
+The chain runs in x with u = mode + C x, where C C' is the inverse of the negative Hessian of the log density at
+its mode. nutpie calls the compiled kernel through a Python function; nothing is compiled per model.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hierreg.exceptions import ConvergenceWarning, ModelError
+from hierreg.optimise import maximise
+from hierreg.starting_values import starting_point
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hierreg.marginal.target import Target
+
+    Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mode:
+    """Gaussian approximation of the unconstrained posterior at its mode.
+
+    Attributes
+    ----------
+    u : array (n,)
+    scale : array (n, n)
+        C with C C' = inverse of the negative Hessian.
+    log_density : float
+    converged : bool
+    """
+
+    u: Array
+    scale: Array
+    log_density: float
+    converged: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chains:
+    """Draws of the unconstrained variance parameters.
+
+    Attributes
+    ----------
+    u : array (chains, draws, n)
+    stats : dict of arrays (chains, draws)
+        ArviZ's names: lp, diverging, acceptance_rate, step_size, n_steps, tree_depth, energy,
+        reached_max_treedepth.
+    n_warmup_steps : int
+        Gradients spent on warm-up, all chains.
+    """
+
+    u: Array
+    stats: dict[str, NDArray[Any]]
+    n_warmup_steps: int
+
+
+def find_mode(target: Target) -> Mode:
+    """Return the mode of the log density of u and the scale of the posterior there."""
+    optimum = maximise(target, starting_point(target.likelihood.gram, target.parameters), tolerance=1e-8)
+    if not np.isfinite(optimum.value):
+        raise ModelError(
+            "the posterior density is not finite at any starting value: check that the priors allow standard "
+            f"deviations of the size of the data ({', '.join(target.parameters.free_names)})."
+        )
+    return Mode(
+        u=optimum.x,
+        scale=_scale(optimum.hessian),
+        log_density=optimum.value,
+        converged=optimum.converged,
+    )
+
+
+def _scale(hessian: Array) -> Array:
+    """Return C with C C' = (-H)^-1; directions without curvature get scale one at most."""
+    if hessian.size == 0:
+        return hessian
+    values, vectors = np.linalg.eigh(-hessian)
+    values = np.where(values > 1e-3, values, 1.0)
+    return vectors / np.sqrt(values)
+
+
+def sample_chains(
+    target: Target, mode: Mode, *, draws: int, tune: int, chains: int, seed: int, cores: int, progress: bool
+) -> Chains:
+    """Return NUTS draws of u.
+
+    Parameters
+    ----------
+    target : Target
+    mode : Mode
+        Where the chains start and how they are scaled.
+    draws, tune, chains : int
+        Per chain: draws kept, and warm-up draws before them.
+    seed : int
+        The draws depend on it alone, whatever `cores`.
+    cores : int
+        Chains that run at once.
+    progress : bool
+        Show nutpie's progress bar.
+    """
+    n = len(mode.u)
+    if n == 0:
+        return Chains(u=np.empty((chains, draws, 0)), stats=_constant_stats(chains, draws), n_warmup_steps=0)
+    import nutpie
+    from nutpie.compiled_pyfunc import from_pyfunc
+
+    rng_starts = np.random.default_rng([seed, 7])
+    # Overdispersed enough for R-hat to mean something, close enough for a short warm-up.
+    starts = iter(rng_starts.standard_normal((chains + 64, n)) * 0.7)
+    compiled = from_pyfunc(
+        ndim=n,
+        make_logp_fn=lambda: _log_density_in_x(target, mode),
+        make_expand_fn=lambda *_: lambda x: {"x": np.asarray(x, dtype=np.float64)},
+        expanded_dtypes=[np.dtype("float64")],
+        expanded_shapes=[(n,)],
+        expanded_names=["x"],
+        dims={"x": ("parameter",)},
+        coords={"parameter": np.arange(n)},
+        make_initial_point_fn=lambda chain_seed: np.random.default_rng(chain_seed).standard_normal(n) * 0.7,
+    )
+    del starts
+    trace = nutpie.sample(
+        compiled,
+        draws=draws,
+        tune=tune,
+        chains=chains,
+        cores=cores,
+        seed=seed,
+        save_warmup=True,
+        progress_bar=progress,
+    )
+    x = trace["posterior"]["x"].transpose("chain", "draw", ...).to_numpy()
+    warmup = trace["warmup_sample_stats"]["n_steps"].to_numpy() if "warmup_sample_stats" in trace.children else 0
+    return Chains(
+        u=mode.u + x @ mode.scale.T,
+        stats=_stats(trace["sample_stats"]),
+        n_warmup_steps=int(np.sum(warmup)),
+    )
+
+
+def _log_density_in_x(target: Target, mode: Mode) -> Any:
+    from hierreg.marginal.target_kernels import log_posterior
+
+    arguments = target.kernel_arguments()
+    centre, scale = mode.u, np.ascontiguousarray(mode.scale)
+    gradient = np.empty(len(centre))
+    back = np.ascontiguousarray(scale.T)
+
+    def log_density(x: Array) -> tuple[float, Array]:
+        value = log_posterior(centre + scale @ x, *arguments, gradient)
+        return value, back @ gradient
+
+    return log_density
+
+
+_STATS = {
+    "lp": "logp",
+    "diverging": "diverging",
+    "step_size": "step_size",
+    "n_steps": "n_steps",
+    "tree_depth": "depth",
+    "energy": "energy",
+    "acceptance_rate": "mean_tree_accept",
+    "reached_max_treedepth": "maxdepth_reached",
+}
+
+
+def _stats(stats: Any) -> dict[str, NDArray[Any]]:
+    return {
+        name: stats[theirs].transpose("chain", "draw").to_numpy()
+        for name, theirs in _STATS.items()
+        if theirs in stats
+    }
+
+
+def _constant_stats(chains: int, draws: int) -> dict[str, NDArray[Any]]:
+    shape = (chains, draws)
+    return {
+        "lp": np.zeros(shape),
+        "diverging": np.zeros(shape, dtype=bool),
+        "n_steps": np.zeros(shape, dtype=np.int64),
+    }

@@ -1,0 +1,68 @@
+"""Starting values of the variance parameters, from the cross-products alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hierreg.covariance import partial_correlations
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hierreg.covariance import VarianceParameters
+    from hierreg.gram import Gram
+
+    Array = NDArray[np.float64]
+
+
+def starting_point(gram: Gram, parameters: VarianceParameters) -> Array:
+    """Return u (n_free,): half the residual variance to the errors, half to the groups, correlations of residuals.
+
+    Parameters
+    ----------
+    gram : Gram
+        y in it is the least-squares residual.
+    parameters : VarianceParameters
+    """
+    error_sd, error_corr = residual_moments(gram)
+    group_sd = group_scales(gram)[: parameters.n_factor] * np.sqrt(np.mean(error_sd**2))
+    sds = np.concatenate([group_sd, error_sd])[parameters.sd_is_free] * np.sqrt(0.5)
+    u = [np.log(sds)]
+    for block, (start, size) in enumerate(zip(parameters.block_starts, parameters.block_sizes, strict=True)):
+        if parameters.corr_is_free[block]:
+            is_error = start >= parameters.n_factor
+            u.append(partial_correlations(error_corr) if is_error else np.zeros(size * (size - 1) // 2))
+    return np.concatenate(u)
+
+
+def residual_moments(gram: Gram) -> tuple[Array, Array]:
+    """Return sd (D,) and correlation (D, D) of least-squares residuals by data set, kept away from one."""
+    D = gram.terms.n_labels
+    total, count = np.zeros((D, D)), np.zeros((D, D))
+    for k, (m, d, e) in enumerate(gram.terms.table.tolist()):
+        cross = gram.WtW[k, -1, -1] * (1.0 if d == e else 0.5)
+        total[d, e] += cross
+        count[d, e] += gram.terms.counts[m]
+    variance = np.diagonal(total) / np.maximum(np.diagonal(count), 1.0)
+    floor = 1e-12 * max(float(variance.max()), np.finfo(float).tiny)
+    variance = np.maximum(variance, floor)
+    corr = total / np.maximum(count, 1.0) / np.sqrt(variance[:, None] * variance[None, :])
+    corr = np.triu(corr, 1) + np.triu(corr, 1).T
+    # Pairwise correlations need not be one matrix: shrink them until they are, comfortably.
+    largest = np.abs(np.linalg.eigvalsh(corr)).max(initial=0.0)
+    corr *= min(1.0, 0.95 / largest) if largest > 0 else 1.0
+    return np.sqrt(variance), corr + np.eye(D)
+
+
+def group_scales(gram: Gram) -> Array:
+    """Return 1 / root mean square of each column of Z, user scale, shape (q,)."""
+    if gram.factor is None:
+        return np.empty(0)
+    diagonal_term = np.array([d == e for _, d, e in gram.terms.table.tolist()])
+    own = (gram.pair_row == gram.pair_col) & diagonal_term[gram.pair_term]
+    back = np.linalg.inv(gram.z_map)
+    products = np.einsum("ci,cd,dj->ij", back, gram.ZtZ[own].sum(axis=0), back)
+    weight = float(gram.n) if gram.terms.kind not in ("known_se", "known_cov") else float(np.diagonal(products).max())
+    return 1.0 / np.sqrt(np.maximum(np.diagonal(products) / weight, np.finfo(float).tiny))
