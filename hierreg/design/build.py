@@ -139,8 +139,8 @@ def _terms_by_factor(spec: FormulaSpec) -> dict[str, list[GroupTerm]]:
         terms.setdefault(term.factor, []).append(term)
     if len(terms) > 1:
         raise FormulaError(
-            f"formula {spec.text!r}: this version takes one grouping factor, with any number of bar terms on it; found "
-            f"{listed(terms)}. Combinations of two columns as one factor are written (1 | a:b)."
+            f"formula {spec.text!r}: one grouping factor in this version, with any number of bar terms; "
+            f"found {listed(terms)}. Combinations of two columns as one factor are written (1 | a:b)."
         )
     return terms
 
@@ -192,9 +192,9 @@ def _check_design(design: Design, spec: FormulaSpec, matrices: Matrices) -> None
         repeated = [name for name in dict.fromkeys(factor.coef_names) if factor.coef_names.count(name) > 1]
         if repeated:
             raise FormulaError(
-                f"formula {spec.text!r}: {listed(repeated)} occurs in more than one bar term on {factor.name!r}. A bar "
-                "term has an intercept unless it begins with `0 +`: write (1 | g) + (0 + x | g) or (x || g) for "
-                "uncorrelated effects, (x | g) for correlated ones."
+                f"formula {spec.text!r}: {listed(repeated)} occurs in more than one bar term on "
+                f"{factor.name!r}. A bar term has an intercept unless it begins with `0 +`: write "
+                "(1 | g) + (0 + x | g) or (x || g) for uncorrelated effects, (x | g) for correlated ones."
             )
     population, X = matrices[spec.population]
     check_full_rank(X, population.names, what="population columns")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.checks import counted, first_rows, listed, read_only
-from hierreg.design.table import column, complete_series, kind_of
+from hierreg.design.table import complete_series, values_of
 from hierreg.exceptions import DataError
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.design.values import Level
+
+_EXACT = 2.0**53  # from here on not every whole number is a float64
 
 
 def column_levels(
@@ -61,19 +63,17 @@ def column_levels(
     categories = _categories(series)
     if categories is not None:
         return _observed(*categories)
-    kind = kind_of(series)
-    values = column(table, name, role=role)
-    if kind == "number":
-        values = _whole(values, name, role, allow_fractions=allow_fractions)
-    codes, uniques = pd.factorize(values, sort=True)
+    codes, uniques = pd.factorize(_labels(series, name, role, allow_fractions=allow_fractions), sort=True)
     levels = uniques.tolist()
-    return tuple(map(str, levels)) if kind == "bool" else tuple(levels), codes.astype(np.intp, copy=False)
+    return tuple(map(str, levels)) if uniques.dtype == bool else tuple(levels), codes.astype(
+        np.intp, copy=False
+    )
 
 
 def index_in(
     table: nw.DataFrame[Any], name: str, levels: Sequence[Level], *, role: str
 ) -> tuple[NDArray[np.intp], tuple[Level, ...]]:
-    """Return the position of each row's label among known levels (-1: none), and the labels that are unknown."""
+    """Return the position of each row's label among known levels (-1: none), and the unknown labels."""
     found, index = column_levels(table, name, role=role, allow_fractions=True)
     position = {level: i for i, level in enumerate(levels)}
     places = np.array([position.get(level, -1) for level in found], dtype=np.intp)
@@ -124,8 +124,8 @@ def learn_factor(
         levels = _joined([levels for levels, _ in parts], codes)
     if len(levels) == 1:
         raise DataError(
-            f"the grouping factor {name!r} has the single level {levels[0]!r}; a variance between groups needs at least "
-            f"two. Leave the terms on {name!r} out of the formula."
+            f"the grouping factor {name!r} has the single level {levels[0]!r}; a variance between groups "
+            f"needs at least two. Leave the terms on {name!r} out of the formula."
         )
     if len(set(levels)) < len(levels):
         raise DataError(
@@ -165,8 +165,8 @@ def locate(factor: FactorLevels, table: nw.DataFrame[Any], *, allow_new: bool) -
         )
         raise DataError(
             f"data has {counted(len(rows), 'row')} whose level of the grouping factor {factor.name!r} is new "
-            f"({first_rows(index < 0)}: {listed(new)}). Allow new levels to predict for an average group, or leave "
-            "the rows out."
+            f"({first_rows(index < 0)}: {listed(new)}). Allow new levels to predict for an average group, "
+            "or leave the rows out."
         )
     return index
 
@@ -204,16 +204,28 @@ def _plain(category: Any) -> Level:
     return str(category)
 
 
+def _labels(series: nw.Series[Any], name: str, role: str, *, allow_fractions: bool) -> NDArray[Any]:
+    if series.dtype.is_integer():
+        return np.asarray(series.to_numpy())
+    values = values_of(series, name, role=role)
+    return _whole(values, name, role, allow_fractions=allow_fractions) if values.dtype == float else values
+
+
 def _whole(values: NDArray[np.float64], name: str, role: str, *, allow_fractions: bool) -> NDArray[Any]:
     is_fraction = values != np.floor(values)
+    if np.abs(values).max() >= _EXACT:
+        raise DataError(
+            f"data[{name!r}] ({role}) holds whole numbers stored as decimals, too large to be told "
+            "apart; convert the column to text or to integers."
+        )
     if not is_fraction.any():
         return values.astype(np.int64)
     if allow_fractions:
         return values
     raise DataError(
-        f"data[{name!r}] ({role}) holds numbers with fractions (first at {first_rows(is_fraction, values)}); levels are "
-        "text or whole numbers. If these numbers are labels, convert the column to text; if it was numeric by "
-        "accident, name the right column."
+        f"data[{name!r}] ({role}) holds numbers with fractions (first at "
+        f"{first_rows(is_fraction, values)}); levels are text or whole numbers. If these numbers are "
+        "labels, convert the column to text; if it is numeric by accident, name the right column."
     )
 
 

@@ -95,13 +95,18 @@ class ColumnSource:
             self.learned[key], index = column_levels(
                 self.table, column.name, role=self.role, allow_fractions=True
             )
+            if len(self.learned[key]) == 1:
+                raise DataError(
+                    f"data[{column.name!r}] ({self.role}) has the single level {self.learned[key][0]!r}, "
+                    "so it has no effect; leave it out of the formula."
+                )
         else:
             index, unknown = index_in(self.table, column.name, self.learned[key], role=self.role)
             if unknown:
                 raise DataError(
-                    f"data[{column.name!r}] has levels that the model has not seen ({listed(unknown)}; first at "
-                    f"{first_rows(index < 0)}); it knows {listed(self.learned[key])}. There is no coefficient for a "
-                    "new level: leave these rows out."
+                    f"data[{column.name!r}] has levels that the model has not seen ({listed(unknown)}; "
+                    f"first at {first_rows(index < 0)}); it knows {listed(self.learned[key])}. There is no "
+                    "coefficient for a new level: leave these rows out."
                 )
         return pd.Categorical.from_codes(index, categories=list(self.learned[key]))
 
@@ -171,6 +176,7 @@ def _check_finite(matrix: NDArray[np.float64], names: tuple[str, ...], expressio
     raise DataError(
         f"`{names[worst]}` of the formula is not finite in {counted(int(rows.sum()), 'row')} "
         f"(first at {first_rows(rows, matrix[:, worst])}), though {listed(expression.column_names)} "
-        f"{'is' if len(expression.column_names) == 1 else 'are'} finite there: a logarithm or root of a negative number, "
-        "a division by zero, or an overflow. Correct the values or choose another transform."
+        f"{'is' if len(expression.column_names) == 1 else 'are'} finite there: a "
+        "logarithm or root of a negative number, a division by zero, or an overflow. "
+        "Correct the values or choose another transform."
     )

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# Norm of what a column adds to the others, relative to its own. Below it, cross-products (which square it) would
-# have no correct digit; it is also the tolerance of R's lm.
+# Norm of what a column adds to the others, relative to its own. Below it, cross-products (which square it)
+# would have no correct digit; it is also the tolerance of R's lm.
 _TOLERANCE = 1e-7
 _ROWS_AT_ONCE = 1 << 14
 _INTERCEPT = "Intercept"
@@ -37,18 +37,20 @@ def check_full_rank(X: NDArray[np.float64], names: Sequence[str], *, what: str) 
     n, p = X.shape
     if p > n:
         raise DataError(
-            f"there are {p} {what} ({listed(names)}) but only {n} rows; more rows or fewer terms are required."
+            f"there are {p} {what} ({listed(names)}) but only {n} rows; "
+            "more rows or fewer terms are required."
         )
     if p == 0:
         return
     low, high = X.min(axis=0), X.max(axis=0)
     has_intercept = _INTERCEPT in names
     _check_constant(low, high, names, what, has_intercept=has_intercept)
-    kept = [i for i, name in enumerate(names) if not (has_intercept and name == _INTERCEPT)]
+    kept = [i for i, name in enumerate(names) if name != _INTERCEPT]
     R = _triangular_factor(X, kept, centre=has_intercept, largest=np.maximum(np.abs(low), np.abs(high)))
     R = R / np.linalg.norm(R, axis=0)
     if not _has_full_rank(R):
-        raise DataError(_collinear(R, [names[i] for i in kept], what))
+        together = f"the {what} and the intercept" if has_intercept else f"the {what}"
+        raise DataError(_collinear(R, [names[i] for i in kept], together))
 
 
 def _check_constant(
@@ -60,14 +62,14 @@ def _check_constant(
     has_intercept: bool,
 ) -> None:
     scale = np.maximum(np.abs(low), np.abs(high))
-    is_constant = high - low <= 1e-14 * scale
+    is_constant = high - low <= 4 * np.finfo(float).eps * scale
     for i, name in enumerate(names):
         if is_constant[i] and scale[i] == 0:
             raise DataError(f"{name!r} ({what}) is zero in every row, so it has no effect; leave it out.")
         if is_constant[i] and has_intercept and name != _INTERCEPT:
             raise DataError(
-                f"{name!r} ({what}) is constant ({low[i]:g} in every row) beside the intercept, so the two cannot be told "
-                "apart; leave it out, or drop the intercept with `0 +`."
+                f"{name!r} ({what}) is constant ({low[i]:g} in every row) beside the intercept, so the two "
+                "cannot be told apart; leave it out, or drop the intercept with `0 +`."
             )
 
 
@@ -105,7 +107,11 @@ def _collinear(R: NDArray[np.float64], names: Sequence[str], what: str) -> str:
             findings.append(f"{names[i]!r} is a linear combination of {listed(used)}")
         else:
             independent.append(i)
+    has_spline = any(name.startswith(("cs(", "cr(", "cc(")) for name in names)
+    hint = (
+        " The splines cs, cr and cc contain the intercept unless constraints='center'." if has_spline else ""
+    )
     return (
-        f"the {what} are collinear: {'; '.join(findings) or listed(names)}"
-        f"{' (and the intercept)' if findings else ''}. Their coefficients cannot be told apart: leave one out of each."
+        f"{what} are collinear: {'; '.join(findings) or listed(names)}. Their coefficients "
+        f"cannot be told apart: leave one column out for each.{hint}"
     )

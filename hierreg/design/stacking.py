@@ -40,8 +40,8 @@ def stack(tables: Mapping[str, Any], *, unit: str, dataset: str = "dataset") -> 
     Raises
     ------
     DataError
-        If the tables differ in kind or columns, a unit is missing or occurs twice in a table, or the new column
-        exists already.
+        If the tables differ in kind or columns, a unit is missing or occurs twice in a table, or the new
+        column exists already.
 
     Examples
     --------
@@ -62,12 +62,12 @@ def stack(tables: Mapping[str, Any], *, unit: str, dataset: str = "dataset") -> 
             "stack(tables): a dictionary of at least two tables is required: {'alpha': df_a, 'beta': df_b}."
         )
     frames = {str(name): as_table(table) for name, table in tables.items()}
-    _check_alike(frames, unit, dataset)
+    _check_alike(frames, dataset)
     for name, frame in frames.items():
         _check_units(frame, name, unit)
     labels = list(frames)
     first = next(iter(frames.values()))
-    # pyarrow has no fixed category list; its dictionaries keep the order of appearance, which is the order given
+    # pyarrow has no fixed category list; its dictionaries keep the order of appearance: the order given
     kind = nw.Categorical if first.implementation.is_pyarrow() else nw.Enum(labels)
     parts = [
         frame.select(nw.lit(name).alias(dataset), *first.columns)
@@ -77,13 +77,13 @@ def stack(tables: Mapping[str, Any], *, unit: str, dataset: str = "dataset") -> 
     return nw.maybe_reset_index(stacked).to_native()
 
 
-def _check_alike(frames: Mapping[str, nw.DataFrame[Any]], unit: str, dataset: str) -> None:
+def _check_alike(frames: Mapping[str, nw.DataFrame[Any]], dataset: str) -> None:
     (first_name, first), *others = frames.items()
     for name, frame in others:
         if frame.implementation != first.implementation:
             raise DataError(
-                f"stack(tables): {first_name!r} and {name!r} are tables of different kinds ({first.implementation} and "
-                f"{frame.implementation}); convert them to one."
+                f"stack(tables): {first_name!r} and {name!r} are tables of different kinds "
+                f"({type(first.to_native())} and {type(frame.to_native())}); convert them to one."
             )
         lacking = [
             (name, set(first.columns) - set(frame.columns)),
@@ -92,8 +92,8 @@ def _check_alike(frames: Mapping[str, nw.DataFrame[Any]], unit: str, dataset: st
         for table, columns in lacking:
             if columns:
                 raise DataError(
-                    f"stack(tables): the table {table!r} lacks the columns {listed(sorted(columns))} that another has; "
-                    "all tables must have the same columns."
+                    f"stack(tables): the table {table!r} lacks the columns {listed(sorted(columns))} that "
+                    "another has; all tables must have the same columns."
                 )
     if dataset in first.columns:
         raise DataError(
@@ -107,14 +107,14 @@ def _check_units(frame: nw.DataFrame[Any], name: str, unit: str) -> None:
     if counts.max() > 1:
         repeated = np.flatnonzero(counts > 1)
         raise DataError(
-            f"stack(unit={unit!r}): the table {name!r} has more than one row for {len(repeated)} of its units "
-            f"({listed(units[i] for i in repeated)}; {first_rows(index == repeated[0])} are the same unit). A unit has one "
-            "row per data set: make the unit finer, or average the repeats."
+            f"stack(unit={unit!r}): the table {name!r} has more than one row for {len(repeated)} "
+            f"of its units ({listed(units[i] for i in repeated)}; {first_rows(index == repeated[0])} are the "
+            "same unit). A unit has one row per data set: make the unit finer, or average the repeats."
         )
 
 
 def _same_types(frames: Mapping[str, nw.DataFrame[Any]]) -> dict[str, nw.DataFrame[Any]]:
-    """Return the tables with each column in one type: numbers that differ as float, labels that differ as text."""
+    """Return the tables with each column in one type: unlike numbers as float, unlike labels as text."""
     import narwhals as nw
 
     casts: dict[str, Any] = {}

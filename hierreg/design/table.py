@@ -38,6 +38,7 @@ def as_table(data: Any) -> nw.DataFrame[Any]:
     """
     import narwhals as nw
 
+    table: Any
     if isinstance(data, Mapping):
         data = _from_mapping(data)
     try:
@@ -52,7 +53,8 @@ def as_table(data: Any) -> nw.DataFrame[Any]:
         raise DataError("data is a lazy table; hierreg needs its rows: call `.collect()` first.")
     if len(table) == 0:
         raise DataError(f"data has no rows (columns: {listed(table.columns)}); at least one is required.")
-    return table
+    eager: nw.DataFrame[Any] = table
+    return eager
 
 
 def _from_mapping(data: Mapping[Any, Any]) -> Any:
@@ -99,7 +101,11 @@ def column(table: nw.DataFrame[Any], name: str, *, role: str) -> NDArray[Any]:
     >>> column(as_table({"x": [1, 2]}), "x", role="predictor")
     array([1., 2.])
     """
-    series = complete_series(table, name, role=role)
+    return values_of(complete_series(table, name, role=role), name, role=role)
+
+
+def values_of(series: nw.Series[Any], name: str, *, role: str) -> NDArray[Any]:
+    """Return the values of a complete column as an array; see `column`."""
     kind = kind_of(series)
     if kind == "number":
         return _finite(series.to_numpy(), name, role)
@@ -108,8 +114,8 @@ def column(table: nw.DataFrame[Any], name: str, *, role: str) -> NDArray[Any]:
     if kind == "label":
         return np.asarray(series.to_numpy(), dtype=object)
     raise DataError(
-        f"data[{name!r}] ({role}) has type {series.dtype}{_mixture(series)}, which hierreg cannot use; convert it "
-        "to numbers (for example days since a date) or to text."
+        f"data[{name!r}] ({role}) has type {series.dtype}{_mixture(series)}, which hierreg cannot use; "
+        "convert it to numbers (for example days since a date) or to text."
     )
 
 
@@ -126,8 +132,8 @@ def numbers(table: nw.DataFrame[Any], name: str, *, role: str, reason: str) -> N
     values = column(table, name, role=role)
     if values.dtype == object:
         raise DataError(
-            f"data[{name!r}] ({role}) holds text or categories (first: {values[0]!r}); {reason}. Convert the column "
-            "to numbers."
+            f"data[{name!r}] ({role}) holds text or categories (first: {values[0]!r}); {reason}. "
+            "Convert the column to numbers."
         )
     return np.asarray(values, dtype=np.float64)
 
@@ -146,8 +152,8 @@ def complete_series(table: nw.DataFrame[Any], name: str, *, role: str) -> nw.Ser
             ""
             if role != "response"
             else (
-                ". A response observed in only some of several data sets: leave the other rows out of a table of one row "
-                "per observation and see hr.correlated, which integrates over what is missing exactly"
+                ". If it was observed in only some of several data sets, use one row per observation, leave "
+                "the others out, and see hr.correlated, which integrates over what is missing exactly"
             )
         )
         raise DataError(

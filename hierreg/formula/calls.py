@@ -6,7 +6,7 @@ import ast
 import keyword
 import re
 import warnings
-from typing import TYPE_CHECKING, Literal, NoReturn
+from typing import TYPE_CHECKING, Literal
 
 from hierreg.checks import suggestion
 from hierreg.exceptions import FormulaError
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     Use = Literal["plain", "number", "level", "text"]
     Alias = Callable[[str, Use], str]
 
-_STRING_OR_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
-_PLACEHOLDER = "quoted_name_{}_of_formula"
+_STRING_OR_NAME = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|[^\W\d]\w*")
+_PLACEHOLDER = "hidden_name_{}_of_formula"
 _ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow)
 
 
@@ -49,7 +49,7 @@ def compile_call(source: str, alias: Alias) -> str:
 
 
 class _Call:
-    """One call under compilation: its source for messages, and what the backticks hid."""
+    """One call under compilation: its source for messages, and the names that Python must not see."""
 
     def __init__(self, source: str, alias: Alias) -> None:
         self.source = source
@@ -58,7 +58,7 @@ class _Call:
         self.has_column = False
 
     def compiled(self) -> str:
-        hidden = _STRING_OR_QUOTED.sub(self._hide_quoted, self.source)
+        hidden = _STRING_OR_NAME.sub(self._hide_name, self.source)
         try:
             with warnings.catch_warnings(action="ignore"):
                 node = ast.parse(hidden, mode="eval").body
@@ -71,18 +71,19 @@ class _Call:
             raise FormulaError(f"`{self.source}` is a constant: a term needs a column")
         return text
 
-    def _hide_quoted(self, match: re.Match[str]) -> str:
-        if match[0][0] != "`":
+    def _hide_name(self, match: re.Match[str]) -> str:
+        """Hide a name in backticks, and one that Python would normalise: it takes a micro sign for a mu."""
+        if match[0][0] in "'\"" or (match[0][0] != "`" and match[0].isascii()):
             return match[0]
         placeholder = _PLACEHOLDER.format(len(self.names))
-        self.names[placeholder] = match[0][1:-1]
+        self.names[placeholder] = match[0].strip("`")
         return f" {placeholder} "
 
-    def _refuse(self, node: ast.AST, what: str, hint: str = "") -> NoReturn:
+    def _refusal(self, node: ast.AST, what: str, hint: str = "") -> FormulaError:
         piece = ast.unparse(node)
         for placeholder, name in self.names.items():
             piece = piece.replace(placeholder, f"`{name}`")
-        raise FormulaError(f"{what} `{piece}` is not allowed.{hint} {ALLOWED_TEXT}.")
+        return FormulaError(f"{what} `{piece}` is not allowed.{hint} {ALLOWED_TEXT}.")
 
     def _checked(self, node: ast.expr, *, outermost: bool = False) -> ast.expr:
         match node:
@@ -93,31 +94,31 @@ class _Call:
             case ast.UnaryOp(op=ast.USub() | ast.UAdd()):
                 return ast.UnaryOp(node.op, self._checked(node.operand))
             case ast.BinOp(op=ast.Pow()) if not any(isinstance(inner, ast.Name) for inner in ast.walk(node)):
-                self._refuse(node, "a power without a column,")  # 9**9**9 would never end
+                raise self._refusal(node, "a power without a column,")  # 9**9**9 would never end
             case ast.BinOp() if isinstance(node.op, _ARITHMETIC):
                 return ast.BinOp(self._checked(node.left), node.op, self._checked(node.right))
-            case ast.Call(func=ast.Name()):
-                return self._checked_call(node, node.func.id, outermost=outermost)
-            case ast.Attribute():
-                self._refuse(node, "attribute access (a column name with a dot goes in backticks)")
-        self._refuse(node, _KINDS.get(type(node), "the expression"))
+            case ast.Call(func=ast.Name(id=name)):
+                return self._checked_call(node, name, outermost=outermost)
+            case _:
+                raise self._refusal(node, _KINDS.get(type(node), "the expression"))
 
     def _column(self, node: ast.Name, use: Literal["number", "level"]) -> ast.Name:
         name = self.names.get(node.id, node.id)
         if not name.strip() or re.fullmatch(r"__\w*__", name):
-            self._refuse(node, "the name")
+            raise self._refusal(node, "the name")
         self.has_column = True
         return _name(self.alias(name, use))
 
     def _checked_call(self, node: ast.Call, name: str, *, outermost: bool) -> ast.expr:
         if name in SEVERAL_COLUMNS and not outermost:
-            self._refuse(node, "a transform that gives several columns inside another function,")
+            raise self._refusal(node, "a transform that gives several columns inside another function,")
         if not node.args or isinstance(node.args[0], ast.Starred):
-            self._refuse(node, "a call without a column as its first argument,")
+            raise self._refusal(node, "a call without a column as its first argument,")
         if name == "C":
             return self._checked_categorical(node)
         if name not in NUMERIC and name not in TRANSFORMS:
-            self._refuse(node, f"the function {name!r} in", suggestion(name, (*NUMERIC, *TRANSFORMS, "C")))
+            hint = suggestion(name, (*NUMERIC, *TRANSFORMS, "C"))
+            raise self._refusal(node, f"the function {name!r} in", hint)
         data = self._checked(node.args[0])
         rest, keywords = self._literal_arguments(node, node.args[1:], TRANSFORMS.get(name, ()))
         return ast.Call(_name(name), [data, *rest], keywords)
@@ -130,7 +131,7 @@ class _Call:
             or len(rest) > 1
             or len(node.args) + len(node.keywords) != 1 + len(rest)
         ):
-            self._refuse(node, "`C` takes one column name and one kind of contrasts;")
+            raise self._refusal(node, "`C` takes one column name and one kind of contrasts;")
         contrasts = [self._checked_contrasts(contrast) for contrast in rest]
         return ast.Call(_name("C"), [self._column(column, "level"), *contrasts], [])
 
@@ -138,7 +139,7 @@ class _Call:
         function = node.func if isinstance(node, ast.Call) else node
         name = ast.unparse(function)
         if name not in CONTRASTS:
-            self._refuse(node, "the kind of contrasts")
+            raise self._refusal(node, "the kind of contrasts")
         if not isinstance(node, ast.Call):
             return function
         arguments, keywords = self._literal_arguments(node, node.args, CONTRASTS[name])
@@ -149,21 +150,22 @@ class _Call:
     ) -> tuple[list[ast.expr], list[ast.keyword]]:
         if len(arguments) > len(names) or any(word.arg not in names for word in node.keywords):
             takes = f"(it takes {', '.join(names)})" if names else "(it takes no more)"
-            self._refuse(node, f"an argument {takes} of")
+            raise self._refusal(node, f"an argument {takes} of")
         keywords = [ast.keyword(word.arg, self._literal(word.value)) for word in node.keywords]
         return [self._literal(argument) for argument in arguments], keywords
 
     def _literal(self, node: ast.expr) -> ast.expr:
         match node:
-            case ast.Constant(value=str()):
-                return _name(self.alias(node.value, "text"))
+            case ast.Constant(value=str(text)):
+                return _name(self.alias(text, "text"))
             case ast.Constant(value=bool() | int() | float() | None):
                 return node
             case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float())):
                 return node
             case ast.List() | ast.Tuple():
                 return ast.List([self._literal(element) for element in node.elts], ast.Load())
-        self._refuse(node, "an argument that is not a number, text, True, False or a list of them,")
+            case _:
+                raise self._refusal(node, "an argument other than numbers, text, True and False,")
 
 
 def _name(identifier: str) -> ast.Name:
@@ -171,6 +173,7 @@ def _name(identifier: str) -> ast.Name:
 
 
 _KINDS: dict[type[ast.AST], str] = {
+    ast.Attribute: "attribute access (a column name with a dot goes in backticks)",
     ast.Subscript: "the subscript",
     ast.Lambda: "the lambda",
     ast.ListComp: "the comprehension",

@@ -90,7 +90,7 @@ def compile_expression(text: str) -> Expression:
     >>> expression.column_names
     ('dose (mg)', 'age')
     >>> expression.code
-    '1 + HIERREG_PLAIN_0_ : log(HIERREG_NUMBER_1_)'
+    '1 + HIERREG_PLAIN_0_:log(HIERREG_NUMBER_1_)'
     """
     return compile_tokens(tokenize(text))
 
@@ -115,7 +115,7 @@ def compile_tokens(tokens: Sequence[Token]) -> Expression:
             pieces.append(compile_call(token.text, alias))
         else:
             pieces.append(token.text)
-    code = " ".join(pieces)
+    code = " ".join(pieces).replace("( ", "(").replace(" )", ")").replace(" : ", ":")
     uses, texts_by_alias = tuple(columns.values()), tuple((alias, text) for text, alias in texts.items())
     text = _restored(code, uses, texts_by_alias, as_label=False)
     return Expression(text=text, code=code, columns=uses, texts=texts_by_alias)
@@ -135,7 +135,7 @@ def _restored(
 
 
 def _check_order(tokens: Sequence[Token]) -> None:
-    """Check that operands and operators alternate, brackets close, and numbers stand where they mean something."""
+    """Check that operands and operators alternate, brackets close, and numbers stand where they may."""
     depth = 0
     before: Token | None = None  # None at the start and after an opening bracket
     for token, after in zip(tokens, [*tokens[1:], None], strict=True):
@@ -187,6 +187,6 @@ def _check_number(token: Token, before: Token | None, after: Token | None, depth
     is_alone = all(side is None or side.is_operator("+", "-") for side in (before, after))
     if token.text not in ("0", "1") or not is_alone or depth:
         raise FormulaError(
-            f"the number {token.text} has no meaning here: 0 and 1 are terms of a formula, outside of brackets; "
-            "for arithmetic write I(...), as in I(2 * x)"
+            f"the number {token.text} has no meaning here: 0 and 1 are terms of a formula, outside of "
+            "brackets; for arithmetic write I(...), as in I(2 * x)"
         )

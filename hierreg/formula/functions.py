@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Functions of one number, applied row by row. Those that formulaic has too are the same NumPy functions there.
+# Functions of one number, applied row by row: the NumPy functions of the same names.
 NUMERIC = ("log", "log2", "log10", "log1p", "exp", "expm1", "sqrt", "abs", "sin", "cos", "tanh")
 
 _SPLINE = ("df", "knots", "lower_bound", "upper_bound", "constraints", "extrapolation")

@@ -61,13 +61,13 @@ class FormulaSpec:
 def parse_formula(text: str) -> FormulaSpec:
     """Return the parts of a model formula.
 
-    Formulas are those of lme4: ``(x | g)`` gives an intercept and a slope of ``x`` that vary over the levels of
-    ``g`` and are correlated, ``(x || g)`` the same without correlations. Unlike in lme4, ``||`` separates *all*
-    columns of the expression, the dummy columns of a categorical predictor included. ``0 +`` or ``- 1`` leaves
-    the intercept out. Everything without a bar means what it means in formulaic.
+    Formulas are those of lme4: ``(x | g)`` gives an intercept and a slope of ``x`` that vary over the levels
+    of ``g`` and are correlated, ``(x || g)`` the same without correlations. Unlike in lme4, ``||`` separates
+    *all* columns of the expression, the dummy columns of a categorical predictor included. ``0 +`` or ``- 1``
+    leaves the intercept out. Everything without a bar means what it means in formulaic.
 
-    Formulas are data: besides column names, arithmetic and the functions listed in `hierreg.formula.functions`
-    nothing is accepted, and nothing is evaluated here.
+    Formulas are data: besides column names, arithmetic and the functions listed in
+    `hierreg.formula.functions` nothing is accepted, and nothing is evaluated here.
 
     Parameters
     ----------
@@ -130,7 +130,8 @@ def _response(tokens: Sequence[Token]) -> tuple[str, tuple[str, ...]]:
     if len(tokens) > 1 or tokens[0].kind not in (Kind.NAME, Kind.CALL):
         shown = " ".join(str(token) for token in tokens)
         raise FormulaError(
-            f"the response must be one column or one function of columns, not `{shown}`; write I(...) for arithmetic"
+            f"the response must be one column or one function of columns, not `{shown}`; "
+            "write I(...) for arithmetic"
         )
     expression = compile_tokens(tokens)
     if tokens[0].kind is Kind.CALL and tokens[0].text.split("(")[0].strip() in SEVERAL_COLUMNS:
@@ -225,7 +226,8 @@ def _grouping_factors(tokens: Sequence[Token], shown: str) -> list[tuple[str, ..
         or not all(token.is_operator(":", "/") for token in operators)
     ):
         raise FormulaError(
-            f"the group in `{shown}` is an expression; groups are columns (or a:b), so add a column to the table"
+            f"the group in `{shown}` is an expression; groups are columns (or a:b), "
+            "so add a column to the table"
         )
     columns = [token.text for token in names]
     if len(set(columns)) < len(columns):
