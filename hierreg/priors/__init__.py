@@ -42,6 +42,7 @@ from hierreg.priors.families import (
     Prior,
     SdPrior,
 )
+from hierreg.priors.measure import measure_scales
 from hierreg.priors.requested import Priors
 from hierreg.priors.resolve import resolve_priors
 from hierreg.priors.resolved import PriorRow, ResolvedPriors
@@ -67,5 +68,6 @@ __all__ = [
     "Priors",
     "ResolvedPriors",
     "SdPrior",
+    "measure_scales",
     "resolve_priors",
 ]

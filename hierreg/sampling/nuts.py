@@ -6,13 +6,12 @@ its mode. nutpie calls the compiled kernel through a Python function; nothing is
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.exceptions import ConvergenceWarning, ModelError
+from hierreg.exceptions import ModelError
 from hierreg.optimise import maximise
 from hierreg.starting_values import starting_point
 
@@ -22,6 +21,9 @@ if TYPE_CHECKING:
     from hierreg.marginal.target import Target
 
     Array = NDArray[np.float64]
+
+# Starts, in posterior sds: apart enough for R-hat to mean something, near enough for a short warm-up.
+_START_SCALE = 0.7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,9 +114,6 @@ def sample_chains(
     import nutpie
     from nutpie.compiled_pyfunc import from_pyfunc
 
-    rng_starts = np.random.default_rng([seed, 7])
-    # Overdispersed enough for R-hat to mean something, close enough for a short warm-up.
-    starts = iter(rng_starts.standard_normal((chains + 64, n)) * 0.7)
     compiled = from_pyfunc(
         ndim=n,
         make_logp_fn=lambda: _log_density_in_x(target, mode),
@@ -124,9 +123,8 @@ def sample_chains(
         expanded_names=["x"],
         dims={"x": ("parameter",)},
         coords={"parameter": np.arange(n)},
-        make_initial_point_fn=lambda chain_seed: np.random.default_rng(chain_seed).standard_normal(n) * 0.7,
+        make_initial_point_fn=lambda chain_seed: _START_SCALE * np.random.default_rng(chain_seed).standard_normal(n),
     )
-    del starts
     trace = nutpie.sample(
         compiled,
         draws=draws,

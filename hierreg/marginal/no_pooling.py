@@ -1,0 +1,98 @@
+"""Each group on its own: generalised least squares from the group's rows alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hierreg.marginal.kernels import error_precision
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hierreg.gram import Gram
+
+    Array = NDArray[np.float64]
+
+_RANK_TOLERANCE = 1e-10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupStatistics:
+    """Cross-products of each group's own rows, user scale; the entries that occur, F of them.
+
+    Attributes
+    ----------
+    level, term : int arrays (F,)
+        Group and error term of each entry.
+    ZtZ : array (F, q, q)
+    """
+
+    level: NDArray[np.intp]
+    term: NDArray[np.intp]
+    ZtZ: Array
+
+
+def group_statistics(own: Gram) -> GroupStatistics:
+    """Return the cross-products of each group, from a Gram basis in which no two groups are linked."""
+    back = np.linalg.inv(own.z_map)
+    return GroupStatistics(level=own.pair_row, term=own.pair_term, ZtZ=back.T @ own.ZtZ @ back)
+
+
+def group_precision(statistics: GroupStatistics, omega: Array, n_levels: int) -> Array:
+    """Return V_j^-1 = Z_j'R_j^-1 Z_j of every group (J, q, q) at one value (K,) of the error terms."""
+    q = statistics.ZtZ.shape[1]
+    total = np.zeros((n_levels, q, q))
+    np.add.at(total, statistics.level, omega[statistics.term, None, None] * statistics.ZtZ)
+    return total
+
+
+def error_terms(own: Gram, error_cov: Array) -> Array:
+    """Return omega (K,) at an error covariance (D, D)."""
+    omega = np.empty(own.terms.n_terms)
+    error_precision(np.ascontiguousarray(error_cov), own.terms.patterns, own.terms.counts, omega)
+    return omega
+
+
+def no_pooling(
+    own: Gram, error_cov: Array, beta: Array, theta_columns: tuple[int | None, ...]
+) -> tuple[Array, Array]:
+    """Return generalised least-squares coefficients of each group alone, and their covariances.
+
+    Population columns that are not group columns are taken off at their estimates, so the coefficients are those
+    of theta_j (or of b_j in a column that has no population match).
+
+    Parameters
+    ----------
+    own : Gram
+        Statistics in which no two groups are linked.
+    error_cov : array (D, D)
+    beta : array (p,)
+        Population coefficients.
+    theta_columns : tuple of (int or None), length q
+        Population column that each group column matches.
+
+    Returns
+    -------
+    theta : array (J, q)
+        NaN for a group whose rows do not determine all q coefficients.
+    cov : array (J, q, q)
+    """
+    omega = error_terms(own, error_cov)
+    J, q, p = own.n_levels, len(own.factor_coef_names), len(own.coef_names)
+    A, C = np.zeros((J, q, q)), np.zeros((J, q, p + 1))
+    np.add.at(A, own.pair_row, omega[own.pair_term, None, None] * own.ZtZ)
+    np.add.at(C, own.level_index, omega[own.level_term, None, None] * own.ZtW)
+    rest = np.array(beta, dtype=float)
+    rest[[c for c in theta_columns if c is not None]] = 0.0
+    rhs = C[:, :, p] + C[:, :, :p] @ np.linalg.solve(own.x_map, own.y_shift - rest) if p else C[:, :, p]
+    values, vectors = np.linalg.eigh(A)
+    estimable = values[:, 0] > _RANK_TOLERANCE * values[:, -1]
+    safe = np.where(estimable[:, None], values, 1.0)
+    inverse = (vectors / safe[:, None, :]) @ np.swapaxes(vectors, 1, 2)
+    theta = (inverse @ rhs[:, :, None])[:, :, 0] @ own.z_map.T
+    cov = own.z_map @ inverse @ own.z_map.T
+    theta[~estimable], cov[~estimable] = np.nan, np.nan
+    return theta, cov

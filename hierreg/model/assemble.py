@@ -1,0 +1,196 @@
+"""Everything that follows from formula, table, errors and priors before anything is estimated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hierreg.covariance import VarianceParameters, variance_parameters
+from hierreg.design import Design, DesignState, as_table, build_design
+from hierreg.error_structure import ErrorLayout, ErrorSpec, bind_errors, independent
+from hierreg.exceptions import ModelError, PriorError
+from hierreg.formula import parse_formula
+from hierreg.gram import Gram, collect
+from hierreg.marginal.likelihood import (
+    FixedBeta,
+    MarginalLikelihood,
+    PopulationPrior,
+    fixed_beta,
+    marginal_likelihood,
+    population_prior,
+)
+from hierreg.priors import Priors, ResolvedPriors, measure_scales, resolve_priors
+from hierreg.tree.names import Labels
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hierreg.marginal.equations import Solution
+    from hierreg.marginal.recovery import Recovered
+
+    Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """A model that is ready to be evaluated.
+
+    Attributes
+    ----------
+    formula : str
+    design : Design
+        The arrays of the rows.
+    state : DesignState
+        What was learned from the table, to be applied to others.
+    layout : ErrorLayout
+        The error structure over the rows.
+    gram : Gram
+        The cross-products.
+    priors : ResolvedPriors
+    parameters : VarianceParameters
+    labels : Labels
+    fixed : FixedBeta
+        Population coefficients held at known values.
+    """
+
+    formula: str
+    design: Design
+    state: DesignState
+    layout: ErrorLayout
+    gram: Gram
+    priors: ResolvedPriors
+    parameters: VarianceParameters
+    labels: Labels
+    fixed: FixedBeta
+
+    def likelihood(self, method: str) -> MarginalLikelihood:
+        """Return the marginal likelihood with beta treated as "reml", "ml" or "prior" asks."""
+        prior = population_prior(self.priors) if method == "prior" else None
+        return marginal_likelihood(self.gram, prior=prior, fixed=self.fixed, profile=method == "ml")
+
+    def likelihood_with_precision(self, precision: Array) -> MarginalLikelihood:
+        """Return the marginal likelihood under beta ~ N(0, inverse of diag(precision)); zero is flat."""
+        rows = np.flatnonzero(precision)
+        prior = PopulationPrior(
+            basis=np.eye(len(precision))[rows], mean=np.zeros(len(rows)), sd=precision[rows] ** -0.5
+        )
+        return marginal_likelihood(self.gram, prior=prior, fixed=self.fixed)
+
+    def own_rows(self) -> Gram:
+        """Return the cross-products in which each group sees its own rows alone."""
+        if not np.any(self.gram.pair_row != self.gram.pair_col):
+            return self.gram
+        index, layout = self.design.factors[0].index, self.layout
+        if layout.V is not None:
+            return collect(self.design, replace(layout, V=layout.V * (index[:, None] == index[None, :])))
+        assert layout.unit is not None
+        unit = np.unique(layout.unit * self.gram.n_levels + index, return_inverse=True)[1]
+        return collect(self.design, replace(layout, unit=unit.astype(np.intp)))
+
+    def with_fixed(self, solution: Solution) -> Solution:
+        """Return a solution that includes the fixed coefficients, without variance."""
+        if not self.fixed.is_fixed.any():
+            return solution
+        free = np.flatnonzero(~self.fixed.is_fixed)
+        p = len(self.fixed.is_fixed)
+        beta, cov = self.fixed.value.copy(), np.zeros((p, p))
+        beta[free], cov[np.ix_(free, free)] = solution.beta, solution.beta_cov
+        cross = np.zeros((solution.beta_b_cov.shape[0], p, solution.beta_b_cov.shape[2]))
+        cross[:, free] = solution.beta_b_cov
+        return replace(solution, beta=beta, beta_cov=cov, beta_b_cov=cross)
+
+    def draws_with_fixed(self, recovered: Recovered) -> Recovered:
+        """Return draws that include the fixed coefficients; summaries of theta are shifted by them."""
+        if not self.fixed.is_fixed.any():
+            return recovered
+        beta = np.tile(self.fixed.value, (len(recovered.beta), 1))
+        beta[:, ~self.fixed.is_fixed] = recovered.beta
+        theta = recovered.theta_summary
+        if theta is not None:
+            shift = np.array(
+                [0.0 if c is None else self.fixed.value[c] for c in self.labels.theta_columns], dtype=float
+            )
+            theta = replace(theta, mean=theta.mean + shift, quantiles=theta.quantiles + shift)
+        return replace(recovered, beta=beta, theta_summary=theta)
+
+    def free_theta_columns(self) -> tuple[int | None, ...]:
+        """Return, for each group column, its match among the population columns that are not fixed."""
+        place = np.cumsum(~self.fixed.is_fixed) - 1
+        return tuple(
+            None if c is None or self.fixed.is_fixed[c] else int(place[c]) for c in self.labels.theta_columns
+        )
+
+
+def assemble(formula: str, data: Any, errors: ErrorSpec | None, priors: Priors | None) -> Problem:
+    """Return the problem that a formula, a table, an error structure and priors define.
+
+    Raises
+    ------
+    FormulaError, DataError, PriorError, ModelError
+        If one of them is malformed or does not fit the others.
+    """
+    if errors is not None and not isinstance(errors, ErrorSpec):
+        raise ModelError(
+            f"errors={errors!r} is not an error structure; use hr.independent(), hr.by(column), "
+            "hr.correlated(dataset, unit=...), hr.known_se(column) or hr.known_cov(V)."
+        )
+    if priors is not None and not isinstance(priors, Priors):
+        raise PriorError(f"priors={priors!r} is not a set of priors; use hr.Priors(beta=..., sd=..., ...).")
+    spec = parse_formula(formula)
+    design, state = build_design(spec, data)
+    layout = bind_errors(errors or independent(), as_table(data), len(design.y))
+    _check_replication(design, layout)
+    resolved = resolve_priors(priors, measure_scales(design, layout))
+    gram = collect(design, layout)
+    factor = design.factors[0] if design.factors else None
+    return Problem(
+        formula=formula,
+        design=design,
+        state=state,
+        layout=layout,
+        gram=gram,
+        priors=resolved,
+        parameters=variance_parameters(
+            gram.terms,
+            resolved,
+            factor=gram.factor,
+            factor_coef_names=gram.factor_coef_names,
+            term_sizes=factor.term_sizes if factor else (),
+        ),
+        labels=_labels(design, gram, layout),
+        fixed=fixed_beta(resolved),
+    )
+
+
+def _labels(design: Design, gram: Gram, layout: ErrorLayout) -> Labels:
+    place = {name: i for i, name in enumerate(design.coef_names)}
+    return Labels(
+        response=design.response_name,
+        coef=design.coef_names,
+        factor=gram.factor,
+        levels=gram.levels,
+        factor_coef=gram.factor_coef_names,
+        theta_columns=tuple(place.get(name) for name in gram.factor_coef_names),
+        has_corr=any(
+            correlated and size > 1
+            for factor in design.factors
+            for size, correlated in zip(factor.term_sizes, factor.term_correlated, strict=True)
+        ),
+        error_dim=layout.dim,
+        error_labels=layout.labels,
+        n_error_sd=layout.n_sd,
+        has_error_corr=layout.has_corr,
+    )
+
+
+def _check_replication(design: Design, layout: ErrorLayout) -> None:
+    """Raise where every row is a group of its own, so that group and error variances are one."""
+    for factor in design.factors:
+        if len(factor.levels) == len(design.y) and layout.kind in {"independent", "by"}:
+            raise ModelError(
+                f"each of the {len(design.y)} rows is a group of {factor.name!r} of its own, so the variance between "
+                "groups cannot be told from the error variance. Choose a coarser grouping factor, or give known "
+                "standard errors with errors=hr.known_se(column)."
+            )

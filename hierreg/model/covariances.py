@@ -1,0 +1,93 @@
+"""Covariances and precisions that a user gives to `Model.solve`, checked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hierreg.checks import listed
+from hierreg.exceptions import ModelError
+from hierreg.linalg import smallest_eigenvalue
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from hierreg.model.assemble import Problem
+
+    Array = NDArray[np.float64]
+
+
+def factor_covariance(problem: Problem, cov: Mapping[str, Any] | None) -> Array:
+    """Return Sigma (q, q) of the grouping factor."""
+    factor, names = problem.labels.factor, problem.labels.factor_coef
+    given = dict(cov or {})
+    expected = [factor] if factor else []
+    if sorted(given) != expected:
+        raise ModelError(
+            f"cov has the keys {listed(given) or 'none'}; the model needs {listed(expected) or 'none'} "
+            "(one covariance matrix per grouping factor)."
+        )
+    if factor is None:
+        return np.empty((0, 0))
+    return _semidefinite(given[factor], len(names), f"cov[{factor!r}]", f"columns {listed(names)}")
+
+
+def error_covariance(problem: Problem, error_cov: Any) -> Array:
+    """Return the error covariance (D, D)."""
+    terms = problem.gram.terms
+    D = terms.n_labels
+    if terms.n_sd == 0:
+        if error_cov is not None:
+            raise ModelError(
+                f"error_cov was given, but errors={problem.layout.spec} are fully known; leave it out, or use "
+                "scale=True for an unknown factor."
+            )
+        return np.eye(1)
+    if error_cov is None:
+        what = "a variance" if D == 1 else f"{D} variances or a ({D}, {D}) matrix for {listed(terms.labels)}"
+        raise ModelError(f"error_cov is missing: errors={problem.layout.spec} need {what}.")
+    values = np.asarray(error_cov, dtype=float)
+    if values.ndim < 2:
+        values = np.diag(np.atleast_1d(values))
+    matrix = _semidefinite(values, D, "error_cov", f"data sets {listed(terms.labels)}", definite=True)
+    if not terms.has_corr and np.any(matrix != np.diag(np.diagonal(matrix))):
+        raise ModelError(
+            f"error_cov has covariances, but errors={problem.layout.spec} are independent: give a diagonal matrix "
+            "or the variances."
+        )
+    return matrix
+
+
+def precision_of_beta(problem: Problem, precision: float | Sequence[float]) -> Array:
+    """Return the prior precision (p,) of beta."""
+    p = len(problem.labels.coef)
+    try:
+        values = np.broadcast_to(np.asarray(precision, dtype=float), (p,))
+    except ValueError:
+        raise ModelError(
+            f"beta_precision={precision!r}: give one number, or one per coefficient {listed(problem.labels.coef)}."
+        ) from None
+    if not np.all(np.isfinite(values) & (values >= 0)):
+        raise ModelError(f"beta_precision={precision!r} must be finite and not negative.")
+    return values
+
+
+def _semidefinite(value: Any, size: int, name: str, columns: str, *, definite: bool = False) -> Array:
+    matrix = np.asarray(value, dtype=float)
+    if matrix.ndim == 0 and size == 1:
+        matrix = matrix.reshape(1, 1)
+    if matrix.shape != (size, size):
+        raise ModelError(f"{name} has shape {matrix.shape}; ({size}, {size}) is required, for {columns}.")
+    if not np.all(np.isfinite(matrix)):
+        raise ModelError(f"{name} has values that are not finite: {matrix.tolist()}.")
+    if not np.allclose(matrix, matrix.T, rtol=1e-8, atol=1e-12 * np.abs(matrix).max(initial=0.0)):
+        raise ModelError(f"{name} is not symmetric: {matrix.tolist()}.")
+    smallest = smallest_eigenvalue(matrix)
+    bound = 1e-12 * float(np.abs(matrix).max(initial=0.0))
+    if smallest < -bound or (definite and smallest <= bound):
+        kind = "positive definite" if definite else "positive semidefinite"
+        raise ModelError(f"{name} is not {kind} (smallest eigenvalue {smallest:.3g}).")
+    return 0.5 * (matrix + matrix.T)

@@ -1,0 +1,229 @@
+"""`Model`: a formula, a table, an error structure and priors, and everything that can be asked of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from hierreg.checks import check_choice
+from hierreg.exceptions import ModelError
+from hierreg.model.assemble import assemble
+from hierreg.model.covariances import error_covariance, factor_covariance, precision_of_beta
+from hierreg.tree import point
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import xarray as xr
+
+    from hierreg.error_structure import ErrorSpec
+    from hierreg.priors import Priors, ResolvedPriors
+    from hierreg.tree.point import Coefficients, Estimate
+
+    Method = Literal["reml", "ml", "map"]
+
+
+class Model:
+    """A hierarchical linear regression.
+
+    ``y = X beta + Z b + e`` with ``b_j ~ N(0, Sigma)`` for each group j and ``e ~ N(0, R)``, so that
+    ``theta_j = beta + b_j ~ N(beta, Sigma)`` where the columns of X and Z match.
+
+    Parameters
+    ----------
+    formula : str
+        As in lme4: ``"y ~ x + (x | g)"``, ``(x || g)`` for uncorrelated group coefficients,
+        ``(1 | g) + (0 + x | g)`` for separate terms; without bars a plain (or seemingly unrelated) regression.
+    data : table
+        Anything narwhals reads: pandas, polars, pyarrow.
+    errors : error structure, optional
+        `hr.independent` (default), `hr.by`, `hr.correlated`, `hr.known_se` or `hr.known_cov`.
+    priors : Priors, optional
+        Whatever is left out has a default scaled to the data; see `Model.priors`.
+
+    Raises
+    ------
+    FormulaError, DataError, PriorError, ModelError
+        If an argument is malformed or does not fit the others.
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> model = hr.Model("Reaction ~ Days + (Days | Subject)", hr.load_dataset("sleepstudy"))
+    >>> est = model.estimate("reml")
+    >>> round(est.criterion, 4)
+    1743.6283
+    """
+
+    def __init__(
+        self, formula: str, data: Any, errors: ErrorSpec | None = None, priors: Priors | None = None
+    ) -> None:
+        self._problem = assemble(formula, data, errors, priors)
+
+    @property
+    def formula(self) -> str:
+        """The formula."""
+        return self._problem.formula
+
+    @property
+    def priors(self) -> ResolvedPriors:
+        """The priors in use, defaults included; print it."""
+        return self._problem.priors
+
+    def __repr__(self) -> str:
+        problem = self._problem
+        lines = [f"hierreg.Model: {problem.formula}", f"  {len(problem.design.y)} rows"]
+        if problem.labels.factor:
+            lines.append(f"  {problem.gram.n_levels} groups of {problem.labels.factor}")
+        return "\n".join([*lines, f"  errors: {problem.layout.spec}"])
+
+    def estimate(self, method: Method = "reml") -> Estimate:
+        """Return point estimates of the variances, and the coefficients at them.
+
+        Parameters
+        ----------
+        method : {"reml", "ml", "map"}
+            Restricted maximum likelihood (beta integrated under a flat prior), maximum likelihood, or the mode
+            of the posterior density of standard deviations and correlations under the model's priors. REML and
+            ML ignore the priors, except that `Fixed` values are kept.
+
+        Returns
+        -------
+        Estimate
+            Labelled arrays; `message` says how the search ended.
+
+        References
+        ----------
+        Patterson and Thompson (1971), Biometrika 58; Laird and Ware (1982), Biometrics 38, sections 3 and 4.
+        """
+        from hierreg.model.estimation import estimate
+
+        check_choice(method, ("reml", "ml", "map"), argument="method", error=ModelError)
+        return estimate(self._problem, method)
+
+    def solve(
+        self,
+        cov: Mapping[str, Any] | None = None,
+        error_cov: Any = None,
+        beta_precision: float | Sequence[float] = 0.0,
+    ) -> Coefficients:
+        """Return the solution of the mixed-model equations at known covariances.
+
+        Parameters
+        ----------
+        cov : dict of array_like (q, q)
+            Covariance of the group coefficients, by grouping factor; positive semidefinite.
+        error_cov : array_like
+            Error covariance: a variance for one data set; (D,) variances or (D, D) for strata or data sets, in
+            the order of the levels; the squared factor for known errors with a scale; nothing for known errors.
+        beta_precision : float or sequence of float (p,)
+            Prior precision kappa of beta ~ N(0, 1 / kappa). Zero gives BLUE and BLUP.
+
+        Returns
+        -------
+        Coefficients
+            BLUE and BLUP with the covariance of beta and prediction-error covariances; with a positive
+            precision the Gaussian posterior instead, which converges to them as it goes to zero.
+
+        References
+        ----------
+        Henderson (1975), Biometrics 31, section 5; Robinson (1991), Statistical Science 6, section 5.
+        """
+        from hierreg.linalg import semidefinite_factor
+        from hierreg.marginal.equations import solve_equations
+
+        problem = self._problem
+        Sigma = factor_covariance(problem, cov)
+        S = error_covariance(problem, error_cov)
+        likelihood = problem.likelihood_with_precision(precision_of_beta(problem, beta_precision))
+        solution = solve_equations(likelihood, semidefinite_factor(Sigma), S)
+        return point.coefficients(problem.labels, problem.with_fixed(solution))
+
+    def sample(
+        self,
+        draws: int = 1000,
+        tune: int | None = None,
+        chains: int = 4,
+        seed: int | None = None,
+        cores: int | None = None,
+        parametrization: Literal["marginal", "noncentered", "centered"] = "marginal",
+        sampler: Literal["nutpie", "pymc"] = "nutpie",
+        progress: bool = True,
+        *,
+        group_effects: Literal["auto", "draws", "summary"] = "auto",
+        include: Sequence[str] = (),
+    ) -> xr.DataTree:
+        """Return draws from the posterior of all parameters.
+
+        With ``parametrization="marginal"`` NUTS runs over the variance parameters alone, all coefficients
+        integrated out, and one exact draw of beta and every b is made per draw; nothing is compiled per model.
+
+        Parameters
+        ----------
+        draws : int
+            Draws kept per chain.
+        tune : int, optional
+            Warm-up draws per chain; 300 for the marginal parametrization, 1000 otherwise.
+        chains : int
+        seed : int, optional
+            Determines every draw, whatever `cores`; a random one is chosen and recorded where none is given.
+        cores : int, optional
+            Chains run at once; all available by default.
+        parametrization : {"marginal", "noncentered", "centered"}
+            The last two sample every coefficient, through `to_pymc`; for comparison.
+        sampler : {"nutpie", "pymc"}
+        progress : bool
+        group_effects : {"auto", "draws", "summary"}
+            Keep every draw of the group coefficients, or means, standard deviations and quantiles only (group
+            ``effects`` of the tree). "auto" keeps draws up to 1 GiB and says so when it does not.
+        include : sequence of str
+            Extra groups: "prior", "prior_predictive", "posterior_predictive", "log_likelihood", "log_prior".
+
+        Returns
+        -------
+        DataTree
+            See the README for its groups. ArviZ's functions work on it unchanged.
+
+        Warns
+        -----
+        ConvergenceWarning
+            Of divergences, R-hat, small effective sample sizes and low energy, naming the parameter.
+        BoundaryWarning
+            Where the REML estimate has a variance of zero or a singular correlation.
+        """
+        from hierreg.model.posterior import SampleRequest, sample
+
+        request = SampleRequest(
+            draws=draws,
+            tune=tune,
+            chains=chains,
+            seed=seed,
+            cores=cores,
+            parametrization=parametrization,
+            sampler=sampler,
+            progress=progress,
+            group_effects=group_effects,
+            include=tuple(include),
+        )
+        return sample(self._problem, request)
+
+    def to_pymc(self, parametrization: Literal["marginal", "noncentered", "centered"] = "marginal") -> Any:
+        """Return the same model as a `pymc.Model`.
+
+        Parameters
+        ----------
+        parametrization : {"marginal", "noncentered", "centered"}
+            "marginal" has the variance parameters only, with the marginal likelihood as one PyTensor operation;
+            the others have beta and b too.
+        """
+        from hierreg.pymc_model import build_pymc_model
+
+        problem = self._problem
+        return build_pymc_model(
+            problem.design,
+            problem.layout,
+            problem.priors,
+            problem.likelihood("prior"),
+            parametrization,
+        )

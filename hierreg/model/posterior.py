@@ -1,0 +1,216 @@
+"""`Model.sample`: from a problem to the DataTree."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hierreg.checks import check_choice
+from hierreg.covariance import Covariances, covariances
+from hierreg.exceptions import BoundaryWarning, HierregWarning, ModelError
+from hierreg.marginal.no_pooling import group_statistics
+from hierreg.marginal.recovery import Recovered, recover
+from hierreg.marginal.target import Target
+from hierreg.model.estimation import limit
+from hierreg.tree import build
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from numpy.typing import NDArray
+
+    from hierreg.model.assemble import Problem
+
+    Array = NDArray[np.float64]
+
+PROBS = (0.025, 0.25, 0.5, 0.75, 0.975)
+_EXTRA = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood", "log_prior")
+_MAX_BYTES = 2**30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleRequest:
+    """The arguments of `Model.sample`."""
+
+    draws: int
+    tune: int | None
+    chains: int
+    seed: int | None
+    cores: int | None
+    parametrization: str
+    sampler: str
+    progress: bool
+    group_effects: str
+    include: tuple[str, ...]
+
+    def check(self) -> None:
+        """Raise where an argument is impossible."""
+        for name, least in (("draws", 1), ("tune", 0), ("chains", 1), ("cores", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if value is None and name in {"tune", "cores", "seed"}:
+                continue
+            if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
+                raise ModelError(f"{name}={value!r} must be a whole number, {least} or more.")
+        check_choice(
+            self.parametrization,
+            ("marginal", "noncentered", "centered"),
+            argument="parametrization",
+            error=ModelError,
+        )
+        check_choice(self.sampler, ("nutpie", "pymc"), argument="sampler", error=ModelError)
+        check_choice(self.group_effects, ("auto", "draws", "summary"), argument="group_effects", error=ModelError)
+        for group in self.include:
+            check_choice(group, _EXTRA, argument="include", error=ModelError)
+
+
+def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
+    """Return the posterior as a DataTree."""
+    import xarray as xr
+
+    request.check()
+    begin = time.perf_counter()
+    seed = int(np.random.SeedSequence().generate_state(1)[0]) if request.seed is None else int(request.seed)
+    own = problem.own_rows() if problem.labels.factor else None
+    reml = limit(problem, own)
+    if reml.estimate.singular:
+        warnings.warn(
+            f"the REML estimate is on the boundary ({reml.estimate.message}). The posterior averages over this; the "
+            "plug-in limit in the shrinkage report does not.",
+            BoundaryWarning,
+            stacklevel=3,
+        )
+    draws = _marginal(problem, request, seed) if request.parametrization == "marginal" else _explicit(problem, request, seed)
+    groups: dict[str, Any] = {"posterior": draws.posterior, "sample_stats": draws.stats}
+    if draws.effects is not None:
+        groups["effects"] = draws.effects
+    groups["observed_data"] = build.observed_group(problem.labels, problem.design.y)
+    groups["constant_data"] = build.constant_group(
+        problem.labels, problem.gram.terms, group_statistics(own) if own is not None else None
+    )
+    groups["mixed_model_limit"] = build.limit_group(problem.labels, reml)
+    tree = xr.DataTree.from_dict(groups)
+    tree.attrs = _attributes(problem, request, seed) | draws.times
+    tree.attrs["wall_time"] = time.perf_counter() - begin
+    return _with_extra_groups(tree, problem, request, seed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Draws:
+    posterior: xr.Dataset
+    stats: xr.Dataset
+    effects: xr.Dataset | None
+    times: dict[str, float]
+
+
+def _marginal(problem: Problem, request: SampleRequest, seed: int) -> _Draws:
+    from hierreg.sampling.nuts import find_mode, sample_chains
+    from hierreg.sampling.run import stats_group, warn_about
+
+    likelihood = problem.likelihood("prior")
+    target = Target(parameters=problem.parameters, likelihood=likelihood)
+    cores = _cores(request)
+    shape = (request.chains, request.draws)
+    begin = time.perf_counter()
+    if request.sampler == "nutpie":
+        chains = sample_chains(
+            target,
+            find_mode(target),
+            draws=request.draws,
+            tune=300 if request.tune is None else request.tune,
+            chains=request.chains,
+            seed=seed,
+            cores=cores,
+            progress=request.progress,
+        )
+        u, stats = chains.u, stats_group(chains.stats, shape)
+        cov = covariances(problem.parameters, u.reshape(-1, u.shape[2]))
+        stats.attrs["warmup_steps"] = chains.n_warmup_steps
+        if u.shape[2]:
+            warn_about(problem.parameters.free_names, u, stats)
+    else:
+        from hierreg.sampling.pymc_chains import sample_marginal_model
+
+        cov, stats = sample_marginal_model(problem, request, seed, cores)
+    sampled = time.perf_counter()
+    recovered = _recover(problem, request, likelihood, cov, seed)
+    times = {"sampling_time": sampled - begin, "recovery_time": time.perf_counter() - sampled}
+    return _Draws(
+        posterior=build.posterior(problem.labels, shape, cov, recovered),
+        stats=stats,
+        effects=build.effect_summaries(problem.labels, recovered, PROBS) if recovered.b is None else None,
+        times=times,
+    )
+
+
+def _recover(problem: Problem, request: SampleRequest, likelihood: Any, cov: Covariances, seed: int) -> Recovered:
+    recovered = recover(
+        likelihood,
+        cov.Lambda,
+        cov.error_cov,
+        seed=seed,
+        probs=PROBS if _summaries_only(problem, request) else None,
+        theta_columns=problem.free_theta_columns(),
+        threads=_cores(request),
+    )
+    return problem.draws_with_fixed(recovered)
+
+
+def _summaries_only(problem: Problem, request: SampleRequest) -> bool:
+    if problem.labels.factor is None or request.group_effects == "draws":
+        return False
+    per_draw = problem.gram.n_levels * len(problem.labels.factor_coef)
+    size = request.chains * request.draws * per_draw * 8 * (2 if problem.labels.has_theta else 1)
+    if request.group_effects == "auto" and size > _MAX_BYTES:
+        warnings.warn(
+            f"draws of the {per_draw} group coefficients would take {size / 2**30:.1f} GiB; only their means, standard "
+            "deviations and quantiles are kept, in the group `effects`. Pass group_effects='draws' to keep all, or "
+            "'summary' to choose this.",
+            HierregWarning,
+            stacklevel=6,
+        )
+        return True
+    return request.group_effects == "summary"
+
+
+def _explicit(problem: Problem, request: SampleRequest, seed: int) -> _Draws:
+    from hierreg.sampling.pymc_chains import sample_explicit_model
+
+    begin = time.perf_counter()
+    posterior, stats = sample_explicit_model(problem, request, seed, _cores(request))
+    return _Draws(
+        posterior=posterior, stats=stats, effects=None, times={"sampling_time": time.perf_counter() - begin}
+    )
+
+
+def _cores(request: SampleRequest) -> int:
+    if request.cores is not None:
+        return int(request.cores)
+    # Only Linux knows the cores that this process may use.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _attributes(problem: Problem, request: SampleRequest, seed: int) -> dict[str, Any]:
+    return build.versions() | {
+        "formula": problem.formula,
+        "errors": str(problem.layout.spec),
+        "priors": str(problem.priors),
+        "response": problem.labels.response,
+        "factor": problem.labels.factor or "",
+        "error_dim": problem.labels.error_dim or "",
+        "n_rows": len(problem.design.y),
+        "seed": seed,
+        "sampler": request.sampler,
+        "parametrization": request.parametrization,
+    }
+
+
+def _with_extra_groups(tree: xr.DataTree, problem: Problem, request: SampleRequest, seed: int) -> xr.DataTree:
+    for name in request.include:
+        from hierreg.sampling import groups
+
+        tree = groups.add_group(tree, problem, name, seed=seed)
+    return tree

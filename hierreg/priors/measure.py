@@ -1,0 +1,71 @@
+"""Location and scale of response and columns, which the default priors are scaled to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hierreg.priors.scales import FactorScales, PriorScales
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hierreg.design import Design, FactorDesign
+    from hierreg.error_structure import ErrorLayout
+
+    Array = NDArray[np.float64]
+
+
+def measure_scales(design: Design, layout: ErrorLayout) -> PriorScales:
+    """Return the facts about data and model that default priors need.
+
+    Parameters
+    ----------
+    design : Design
+    layout : ErrorLayout
+        The error structure over the same rows.
+    """
+    y, X = design.y, design.X
+    x_sd = X.std(axis=0)
+    constant = np.flatnonzero((x_sd == 0) & (X[0] != 0)) if len(X) else np.empty(0, dtype=np.intp)
+    return PriorScales(
+        coef_names=design.coef_names,
+        intercept=int(constant[0]) if len(constant) else None,
+        y_mean=float(y.mean()),
+        y_sd=float(y.std()),
+        y_rms=_rms(y),
+        x_mean=X.mean(axis=0),
+        x_sd=x_sd,
+        x_rms=np.sqrt(np.einsum("ij,ij->j", X, X) / len(X)),
+        factors={factor.name: _factor_scales(factor) for factor in design.factors},
+        error_labels=layout.labels,
+        y_sd_by_label=_sd_by_label(y, layout.stratum, len(layout.labels)),
+        n_error_sd=layout.n_sd,
+        has_error_corr=layout.has_corr,
+        error_is_factor=layout.kind in {"known_se", "known_cov"},
+    )
+
+
+def _factor_scales(factor: FactorDesign) -> FactorScales:
+    sd = factor.Z.std(axis=0)
+    constant = (sd == 0) & (factor.Z[0] != 0)
+    if not constant.any():
+        sd = np.sqrt(np.einsum("ij,ij->j", factor.Z, factor.Z) / len(factor.Z))
+    return FactorScales(
+        coef_names=factor.coef_names,
+        z_sd=np.where(constant, 1.0, sd),
+        term_sizes=factor.term_sizes,
+        term_correlated=factor.term_correlated,
+    )
+
+
+def _sd_by_label(y: Array, stratum: NDArray[np.intp], n: int) -> Array:
+    """Return the standard deviation of y within each label; that of all y where a label does not vary."""
+    overall = float(y.std())
+    within = np.array([y[stratum == d].std() if np.any(stratum == d) else 0.0 for d in range(n)])
+    return np.where(within > 0, within, overall)
+
+
+def _rms(x: Array) -> float:
+    return float(np.sqrt(x @ x / len(x)))

@@ -1,0 +1,104 @@
+"""From a target to draws of every parameter, and warnings that say what to do."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hierreg.exceptions import ConvergenceWarning
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import xarray as xr
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+_RHAT_LIMIT = 1.01
+_ESS_PER_CHAIN = 100
+_BFMI_LIMIT = 0.3
+
+
+def stats_group(stats: Mapping[str, NDArray[Any]], shape: tuple[int, int]) -> xr.Dataset:
+    """Return the ``sample_stats`` group.
+
+    Parameters
+    ----------
+    stats : dict of arrays (chains, draws)
+    shape : (int, int)
+        Chains and draws.
+    """
+    import xarray as xr
+
+    coords = {"chain": np.arange(shape[0]), "draw": np.arange(shape[1])}
+    return xr.Dataset({name: (("chain", "draw"), values) for name, values in stats.items()}, coords=coords)
+
+
+def warn_about(names: tuple[str, ...], u: Array, stats: xr.Dataset) -> list[str]:
+    """Warn of draws that may not represent the posterior; return the messages.
+
+    Parameters
+    ----------
+    names : tuple of str (n,)
+        Public names of the sampled parameters.
+    u : array (chains, draws, n)
+    stats : Dataset
+        The ``sample_stats`` group.
+    """
+    messages = [*_divergences(stats), *_slow_mixing(names, u), *_low_energy(stats)]
+    for message in messages:
+        warnings.warn(message, ConvergenceWarning, stacklevel=4)
+    return messages
+
+
+def _divergences(stats: xr.Dataset) -> list[str]:
+    n = int(stats["diverging"].sum()) if "diverging" in stats else 0
+    if n == 0:
+        return []
+    return [
+        f"{n} of {stats['diverging'].size} draws diverged: part of the posterior is too curved for the step size. "
+        "Usual causes: a standard deviation near zero with few groups, or a correlation near one. Give the sd a "
+        "prior that is informative on the scale of the data, drop the group column, or use a larger tune."
+    ]
+
+
+def _slow_mixing(names: tuple[str, ...], u: Array) -> list[str]:
+    from arviz_stats.base import array_stats
+
+    chains, draws = u.shape[:2]
+    if draws < 4:
+        return [f"draws={draws} is too few for convergence diagnostics; use at least a few hundred."]
+    messages = []
+    ess = np.array([float(array_stats.ess(u[:, :, i], chain_axis=0, draw_axis=1)) for i in range(len(names))])
+    short = [f"{name} ({e:.0f})" for name, e in zip(names, ess, strict=True) if e < _ESS_PER_CHAIN * chains]
+    if chains > 1:
+        rhat = [float(array_stats.rhat(u[:, :, i], chain_axis=0, draw_axis=1)) for i in range(len(names))]
+        bad = [f"{name} ({r:.3f})" for name, r in zip(names, rhat, strict=True) if r > _RHAT_LIMIT]
+        if bad:
+            messages.append(
+                f"R-hat above {_RHAT_LIMIT} for {', '.join(bad)}: the chains do not agree. Use more tune and draws; "
+                "if it stays, the data do not determine these parameters under their priors."
+            )
+    if short:
+        messages.append(
+            f"effective sample size below {_ESS_PER_CHAIN} per chain for {', '.join(short)}: use more draws."
+        )
+    return messages
+
+
+def _low_energy(stats: xr.Dataset) -> list[str]:
+    if "energy" not in stats:
+        return []
+    energy = stats["energy"].to_numpy()
+    spread = np.var(energy, axis=1)
+    bfmi = np.mean(np.diff(energy, axis=1) ** 2, axis=1) / np.where(spread > 0, spread, np.nan)
+    low = np.flatnonzero(bfmi < _BFMI_LIMIT)
+    if len(low) == 0:
+        return []
+    return [
+        f"E-BFMI below {_BFMI_LIMIT} in chains {low.tolist()}: the tails of the posterior are heavy, most often those "
+        "of a standard deviation with few groups. Use a lighter prior for it (HalfNormal) or more draws."
+    ]

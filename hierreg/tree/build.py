@@ -1,0 +1,191 @@
+"""The DataTree of a posterior: groups, variables and attributes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hierreg.tree.names import Labels, variable_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import xarray as xr
+    from numpy.typing import NDArray
+
+    from hierreg.covariance import Covariances
+    from hierreg.gram import ErrorTerms
+    from hierreg.marginal.no_pooling import GroupStatistics
+    from hierreg.marginal.recovery import EffectSummary, Recovered
+    from hierreg.tree.point import Estimate
+
+    Array = NDArray[np.float64]
+
+SAMPLE = ("chain", "draw")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """The mixed-model-equations limit: coefficients at the REML plug-in, and each group alone.
+
+    Attributes
+    ----------
+    estimate : Estimate
+        REML.
+    no_pooling : array (J, q) or None
+        Least squares on each group alone.
+    no_pooling_cov : array (J, q, q) or None
+    """
+
+    estimate: Estimate
+    no_pooling: Array | None
+    no_pooling_cov: Array | None
+
+
+def posterior(labels: Labels, shape: tuple[int, int], cov: Covariances, recovered: Recovered) -> xr.Dataset:
+    """Return the posterior group.
+
+    Parameters
+    ----------
+    labels : Labels
+    shape : (int, int)
+        Chains and draws; their product is the leading dimension S of the rest.
+    cov : Covariances
+    recovered : Recovered
+    """
+    def array(kind: str, values: Array) -> xr.DataArray:
+        return labels.array(kind, values.reshape(shape + values.shape[1:]), sample=SAMPLE)
+
+    out = {"beta": array("beta", recovered.beta)} | variance_variables(labels, cov, array)
+    if labels.factor is not None and recovered.b is not None:
+        out[f"b_{labels.factor}"] = array("b", recovered.b)
+        if labels.has_theta:
+            out[f"theta_{labels.factor}"] = array("b", _theta(labels, recovered))
+    return sample_dataset(labels, out, shape)
+
+
+def variance_variables(labels: Labels, cov: Covariances, array: Any) -> dict[str, xr.DataArray]:
+    """Return sd, corr, error_sd and error_corr as labelled arrays, made by ``array(kind, values)``."""
+    out = {}
+    if labels.factor is not None:
+        out[f"sd_{labels.factor}"] = array("sd", cov.sd)
+        if labels.has_corr:
+            out[f"corr_{labels.factor}"] = array("cov", cov.corr)
+    if labels.n_error_sd:
+        out["error_sd"] = array("error_sd", cov.error_sd)
+    if labels.has_error_corr:
+        out["error_corr"] = array("error_cov", cov.error_corr)
+    return out
+
+
+def _theta(labels: Labels, recovered: Recovered) -> Array:
+    assert recovered.b is not None
+    theta = recovered.b.copy()
+    for i, column in enumerate(labels.theta_columns):
+        if column is not None:
+            theta[:, :, i] += recovered.beta[:, None, column]
+    return theta
+
+
+def sample_dataset(labels: Labels, variables: Mapping[str, xr.DataArray], shape: tuple[int, int]) -> xr.Dataset:
+    """Return draws as a Dataset with its dimensions in the order in which every variable has them.
+
+    ArviZ labels the elements of a variable by the order of the dimensions of the whole Dataset.
+    """
+    import xarray as xr
+
+    used = {dim for variable in variables.values() for dim in variable.dims}
+    coords = {name: np.arange(n) for name, n in zip(SAMPLE, shape, strict=True)}
+    coords |= {dim: values for dim, values in labels.coords.items() if dim in used}
+    out = xr.Dataset(coords=coords)
+    for name, variable in variables.items():
+        out[name] = variable
+    return out
+
+
+def effect_summaries(labels: Labels, recovered: Recovered, probs: tuple[float, ...]) -> xr.Dataset:
+    """Return the group that stands for b and theta where only summaries were kept."""
+    import xarray as xr
+
+    out: dict[str, xr.DataArray] = {}
+
+    def put(name: str, summary: EffectSummary) -> None:
+        out[f"{name}_mean"] = labels.array("b", summary.mean)
+        out[f"{name}_sd"] = labels.array("b", summary.sd)
+        out[f"{name}_quantiles"] = labels.array("b", summary.quantiles, sample=("quantile",))
+
+    if recovered.b_summary is not None:
+        put(f"b_{labels.factor}", recovered.b_summary)
+    if recovered.theta_summary is not None and labels.has_theta:
+        put(f"theta_{labels.factor}", recovered.theta_summary)
+    return xr.Dataset(out).assign_coords(quantile=list(probs))
+
+
+def limit_group(labels: Labels, limit: Limit) -> xr.Dataset:
+    """Return the ``mixed_model_limit`` group."""
+    import xarray as xr
+
+    e, factor = limit.estimate, labels.factor
+    out: dict[str, Any] = {"beta": e.beta, "beta_cov": e.beta_cov, "criterion": e.criterion}
+    if factor is not None:
+        out |= {
+            f"sd_{factor}": e.sd[factor],
+            f"corr_{factor}": e.corr[factor],
+            f"cov_{factor}": e.cov[factor],
+            f"b_{factor}": e.b[factor],
+            f"b_cov_{factor}": e.b_cov[factor],
+            f"b_cond_cov_{factor}": e.b_cond_cov[factor],
+            f"no_pooling_{factor}": labels.array("b", limit.no_pooling),
+            f"no_pooling_cov_{factor}": labels.array("b_cov", limit.no_pooling_cov),
+        }
+        if labels.has_theta:
+            out |= {f"theta_{factor}": e.theta[factor], f"theta_cov_{factor}": e.theta_cov[factor]}
+    out["error_sd"] = e.error_sd
+    if e.error_corr is not None and e.error_cov is not None:
+        out |= {"error_corr": e.error_corr, "error_cov": e.error_cov}
+    attrs = {"method": e.method, "message": e.message, "singular": int(e.singular), "converged": int(e.converged)}
+    return xr.Dataset(out, attrs=attrs)
+
+
+def constant_group(labels: Labels, terms: ErrorTerms, statistics: GroupStatistics | None) -> xr.Dataset:
+    """Return the ``constant_data`` group: error terms, and each group's cross-products in the user's scale."""
+    import xarray as xr
+
+    label_dim = labels.error_dim or "error"
+    out: dict[str, Any] = {
+        "error_patterns": (("pattern", label_dim), terms.patterns.astype(np.int8)),
+        "error_pattern_counts": (("pattern",), terms.counts),
+    }
+    coords = {label_dim: labels.coords.get(label_dim, list(terms.labels))}
+    if statistics is not None and labels.factor is not None:
+        coef = labels.factor_coef_dim
+        out |= {
+            "group_index": (("entry",), statistics.level),
+            "group_term": (("entry",), statistics.term),
+            "group_ZtZ": (("entry", coef, f"{coef}_col"), statistics.ZtZ),
+        }
+        coords |= {d: labels.coords[d] for d in (labels.factor, coef, f"{coef}_col")}
+    return xr.Dataset(out, coords=coords)
+
+
+def observed_group(labels: Labels, y: Array) -> xr.Dataset:
+    """Return the ``observed_data`` group: the response by row."""
+    import xarray as xr
+
+    return xr.Dataset({variable_name(labels.response): (("obs",), y)}, coords={"obs": np.arange(len(y))})
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of hierreg and of the packages that its numbers depend on, as attributes."""
+    from hierreg import __version__
+
+    out = {"hierreg_version": __version__}
+    for package in ("numpy", "scipy", "numba", "nutpie", "pymc", "formulaic", "arviz-base"):
+        try:
+            out[f"{package.replace('-', '_')}_version"] = version(package)
+        except PackageNotFoundError:
+            out[f"{package.replace('-', '_')}_version"] = "unknown"
+    return out

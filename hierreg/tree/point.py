@@ -1,0 +1,172 @@
+"""Point results with labels: estimates, and solutions of the mixed-model equations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hierreg.tree.text import covariance_table, table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import xarray as xr
+
+    from hierreg.estimate import VarianceEstimate
+    from hierreg.marginal.equations import Solution
+    from hierreg.tree.names import Labels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Coefficients:
+    """Solution of the mixed-model equations at known covariances.
+
+    Attributes
+    ----------
+    beta : DataArray (coef)
+        Best linear unbiased estimates; with a prior precision, posterior means.
+    beta_cov : DataArray (coef, coef_col)
+    b : dict of DataArray (<factor>, <factor>_coef)
+        Best linear unbiased predictions, by grouping factor.
+    b_cov : dict of DataArray (<factor>, <factor>_coef, <factor>_coef_col)
+        Prediction-error covariances, beta estimated.
+    b_cond_cov : dict of DataArray
+        Conditional covariances, beta taken as known (lme4's condVar).
+    theta : dict of DataArray (<factor>, <factor>_coef)
+        Group coefficients beta + b where the columns match.
+    theta_cov : dict of DataArray (<factor>, <factor>_coef, <factor>_coef_col)
+        Their prediction-error covariances.
+    """
+
+    beta: xr.DataArray
+    beta_cov: xr.DataArray
+    b: Mapping[str, xr.DataArray]
+    b_cov: Mapping[str, xr.DataArray]
+    b_cond_cov: Mapping[str, xr.DataArray]
+    theta: Mapping[str, xr.DataArray]
+    theta_cov: Mapping[str, xr.DataArray]
+
+    @property
+    def beta_se(self) -> xr.DataArray:
+        """Standard errors of beta (coef)."""
+        return _diagonal_root(self.beta_cov, self.beta)
+
+    def __str__(self) -> str:
+        lines = ["Population coefficients (generalised least squares at the given covariances)", _beta_table(self)]
+        for factor, b in self.b.items():
+            lines.append(f"\nGroup coefficients: {b.sizes[factor]} groups of {factor}; see .b[{factor!r}]")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Estimate(Coefficients):
+    """REML, ML or MAP estimate of the variances, with the coefficients at it.
+
+    Attributes
+    ----------
+    method : str
+        "reml", "ml" or "map".
+    sd, corr, cov : dict of DataArray
+        Standard deviations, correlations and covariance of the group coefficients, by grouping factor.
+    error_sd : DataArray
+        Scalar, or by stratum or data set.
+    error_corr, error_cov : DataArray or None
+        None where there is one data set.
+    criterion : float
+        Minus twice the log likelihood (ML) or restricted log likelihood (REML, lme4's constant); for MAP minus
+        twice the log of likelihood times prior density of standard deviations and correlations.
+    singular : bool
+        An estimate is on the boundary of its space.
+    converged : bool
+    message : str
+        Both in words.
+    n_evaluations : int
+        Evaluations of the criterion with its gradient.
+    """
+
+    method: str
+    sd: Mapping[str, xr.DataArray]
+    corr: Mapping[str, xr.DataArray]
+    cov: Mapping[str, xr.DataArray]
+    error_sd: xr.DataArray
+    error_corr: xr.DataArray | None
+    error_cov: xr.DataArray | None
+    criterion: float
+    singular: bool
+    converged: bool
+    message: str
+    n_evaluations: int
+
+    def __str__(self) -> str:
+        name = {"reml": "REML", "ml": "ML", "map": "MAP"}[self.method]
+        lines = [f"{name} estimate; criterion {self.criterion:.4f}; {self.message}", "", "Variance parameters"]
+        for factor, sd in self.sd.items():
+            lines.append(covariance_table(factor, sd, self.corr[factor]))
+        lines.append(covariance_table("error", self.error_sd, self.error_corr))
+        return "\n".join([*lines, "", "Population coefficients", _beta_table(self)])
+
+
+def _beta_table(result: Coefficients) -> str:
+    se = result.beta_se.to_numpy()
+    beta = result.beta.to_numpy()
+    return table(["", "estimate", "se"], [(str(c), b, s) for c, b, s in zip(result.beta["coef"].values, beta, se, strict=True)])
+
+
+def _diagonal_root(cov: xr.DataArray, like: xr.DataArray) -> xr.DataArray:
+    return like.copy(data=np.sqrt(np.diagonal(cov.to_numpy(), axis1=-2, axis2=-1)))
+
+
+def coefficients(labels: Labels, solution: Solution) -> Coefficients:
+    """Return a solution of the mixed-model equations with labels."""
+    return Coefficients(**_coefficient_fields(labels, solution))
+
+
+def estimate(
+    labels: Labels, method: str, variances: VarianceEstimate, solution: Solution, criterion: float
+) -> Estimate:
+    """Return an estimate with labels."""
+    factor = labels.factor
+    many = labels.error_dim is not None
+    return Estimate(
+        method=method,
+        sd={factor: labels.array("sd", variances.sd)} if factor else {},
+        corr={factor: labels.array("cov", variances.corr)} if factor else {},
+        cov={factor: labels.array("cov", variances.cov)} if factor else {},
+        error_sd=labels.array("error_sd", variances.error_sd),
+        error_corr=labels.array("error_cov", variances.error_corr) if many else None,
+        error_cov=labels.array("error_cov", variances.error_cov) if many else None,
+        criterion=criterion,
+        singular=variances.singular,
+        converged=variances.converged,
+        message=variances.message,
+        n_evaluations=variances.n_evaluations,
+        **_coefficient_fields(labels, solution),
+    )
+
+
+def _coefficient_fields(labels: Labels, solution: Solution) -> dict[str, object]:
+    factor = labels.factor
+    theta, theta_cov = theta_moments(labels, solution)
+    has_theta = factor is not None and labels.has_theta
+    return {
+        "beta": labels.array("beta", solution.beta),
+        "beta_cov": labels.array("beta_cov", solution.beta_cov),
+        "b": {factor: labels.array("b", solution.b)} if factor else {},
+        "b_cov": {factor: labels.array("b_cov", solution.b_cov)} if factor else {},
+        "b_cond_cov": {factor: labels.array("b_cov", solution.b_cond_cov)} if factor else {},
+        "theta": {factor: labels.array("b", theta)} if has_theta else {},
+        "theta_cov": {factor: labels.array("b_cov", theta_cov)} if has_theta else {},
+    }
+
+
+def theta_moments(labels: Labels, solution: Solution) -> tuple[np.ndarray, np.ndarray]:
+    """Return theta = beta + b (J, q) and its covariances (J, q, q); b alone where a column has no match."""
+    E = np.zeros((len(labels.theta_columns), len(labels.coef)))
+    for i, column in enumerate(labels.theta_columns):
+        if column is not None:
+            E[i, column] = 1.0
+    cross = E @ solution.beta_b_cov
+    cov = solution.b_cov + cross + np.swapaxes(cross, 1, 2) + E @ solution.beta_cov @ E.T
+    return solution.b + E @ solution.beta, cov
