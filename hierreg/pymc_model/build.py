@@ -1,0 +1,140 @@
+"""Join priors, covariances and likelihood into one PyMC model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+
+from hierreg.exceptions import ModelError
+from hierreg.linalg import smallest_eigenvalue
+from hierreg.priors import Fixed
+from hierreg.pymc_model.likelihood_op import MarginalLogLikelihood
+from hierreg.pymc_model.parameters import add_beta, add_correlation, add_vector
+from hierreg.pymc_model.rows import add_rows
+
+if TYPE_CHECKING:
+    from hierreg.design import Design, FactorDesign
+    from hierreg.error_structure import ErrorLayout
+    from hierreg.priors import ResolvedPriors
+    from hierreg.pymc_model.likelihood_op import ValueAndGradient
+    from hierreg.pymc_model.parameters import Tensor
+
+
+def build(
+    design: Design,
+    layout: ErrorLayout,
+    priors: ResolvedPriors,
+    likelihood: ValueAndGradient,
+    parametrization: str,
+) -> pm.Model:
+    """Return the PyMC model; the arguments are those of `build_pymc_model`."""
+    with pm.Model(coords=_coords(design, layout)) as model:
+        Lambdas = {factor.name: _add_group_covariance(factor, priors) for factor in design.factors}
+        error_factor = _add_error_covariance(layout, priors)
+        if parametrization == "marginal":
+            marginal: Any = MarginalLogLikelihood(likelihood)
+            Lambda = _block_diagonal(list(Lambdas.values()))
+            value, _, _ = marginal(Lambda, error_factor @ error_factor.T)
+            pm.Potential("marginal_log_likelihood", value)
+            return model
+        X = pm.Data("population_columns", design.X, dims=("obs", "coef"))
+        beta = add_beta(priors, design.coef_names)
+        mu = X @ beta
+        for factor in design.factors:
+            b = _add_group_effects(factor, Lambdas[factor.name], priors, parametrization)
+            _add_theta(factor, b, beta, design.coef_names)
+            mu = mu + _group_part(factor, b)
+        add_rows(design, mu, layout, error_factor)
+    return model
+
+
+def _coords(design: Design, layout: ErrorLayout) -> dict[str, Any]:
+    coords: dict[str, Any] = {"coef": list(design.coef_names), "obs": np.arange(len(design.y))}
+    for factor in design.factors:
+        coords[factor.name] = list(factor.levels)
+        coords[f"{factor.name}_coef"] = coords[f"{factor.name}_coef_col"] = list(factor.coef_names)
+    if layout.dim is not None:
+        # where the data set is also the grouping factor, its levels as they are
+        labels = coords.setdefault(layout.dim, list(layout.labels))
+        coords[f"{layout.dim}_col"] = labels
+    return coords
+
+
+def _add_group_covariance(factor: FactorDesign, priors: ResolvedPriors) -> Tensor:
+    """Register sds and correlations of one factor and return the lower factor of Sigma, (q, q)."""
+    name, labels = factor.name, factor.coef_names
+    sd = add_vector(f"sd_{name}", priors.sd[name], labels=labels, dim=f"{name}_coef")
+    L = add_correlation(
+        f"corr_{name}",
+        priors.corr[name],
+        factor.term_sizes,
+        labels=labels,
+        dims=(f"{name}_coef", f"{name}_coef_col"),
+    )
+    return sd[:, None] * L
+
+
+def _add_error_covariance(layout: ErrorLayout, priors: ResolvedPriors) -> Tensor:
+    """Register error sds and correlations and return the lower factor of the error covariance, (D, D)."""
+    n, dim = len(layout.labels), layout.dim
+    if not layout.n_sd:
+        return pt.as_tensor(np.eye(n))
+    sd = add_vector("error_sd", priors.error_sd, labels=layout.labels, dim=dim)
+    if not layout.has_corr:
+        return sd[:, None] * np.eye(n)
+    L = add_correlation(
+        "error_corr", [priors.error_corr], [n], labels=layout.labels, dims=(f"{dim}", f"{dim}_col")
+    )
+    return sd[:, None] * L
+
+
+def _block_diagonal(blocks: list[Tensor]) -> Tensor:
+    if not blocks:
+        return pt.zeros((0, 0))
+    return blocks[0] if len(blocks) == 1 else pt.linalg.block_diag(*blocks)
+
+
+def _add_group_effects(
+    factor: FactorDesign, Lambda: Tensor, priors: ResolvedPriors, parametrization: str
+) -> Tensor:
+    """Register the group effects, (J, q)."""
+    name, dims = factor.name, (factor.name, f"{factor.name}_coef")
+    if parametrization == "noncentered":
+        z = pm.Normal(f"z_{name}", 0.0, 1.0, dims=dims)
+        return pm.Deterministic(f"b_{name}", z @ Lambda.T, dims=dims)
+    _check_regular(factor, priors)
+    return pm.MvNormal(f"b_{name}", np.zeros(len(factor.coef_names)), chol=Lambda, dims=dims)
+
+
+def _check_regular(factor: FactorDesign, priors: ResolvedPriors) -> None:
+    for coef, prior in zip(factor.coef_names, priors.sd[factor.name], strict=True):
+        if isinstance(prior, Fixed) and not prior.value:
+            raise ModelError(
+                f"parametrization='centered': sd_{factor.name}[{coef}] is fixed to 0, so the group effects"
+                " have no density; use 'noncentered' or 'marginal'"
+            )
+    for corr in priors.corr[factor.name]:
+        if isinstance(corr, Fixed) and (smallest := smallest_eigenvalue(corr.array)) < 1e-12:
+            raise ModelError(
+                f"parametrization='centered': corr_{factor.name} is fixed to a singular matrix (smallest"
+                f" eigenvalue {smallest:.3g}), so the group effects have no density;"
+                " use 'noncentered' or 'marginal'"
+            )
+
+
+def _add_theta(factor: FactorDesign, b: Tensor, beta: Tensor, coef_names: tuple[str, ...]) -> None:
+    """Register theta = beta + b, with b alone in group columns that are no population columns."""
+    E = np.array([[float(group == population) for population in coef_names] for group in factor.coef_names])
+    if E.any():
+        pm.Deterministic(
+            f"theta_{factor.name}", pt.as_tensor(E) @ beta + b, dims=(factor.name, f"{factor.name}_coef")
+        )
+
+
+def _group_part(factor: FactorDesign, b: Tensor) -> Tensor:
+    Z = pm.Data(f"{factor.name}_columns", factor.Z, dims=("obs", f"{factor.name}_coef"))
+    index = pm.Data(f"{factor.name}_index", factor.index, dims="obs")
+    return (Z * b[index]).sum(axis=1)
