@@ -59,12 +59,12 @@ def posterior(labels: Labels, shape: tuple[int, int], cov: Covariances, recovere
     def array(kind: str, values: Array) -> xr.DataArray:
         return labels.array(kind, values.reshape(shape + values.shape[1:]), sample=SAMPLE)
 
-    out = {"beta": array("beta", recovered.beta)} | variance_variables(labels, cov, array)
+    out = {"beta": array("beta", recovered.beta)}
     if labels.factor is not None and recovered.b is not None:
         out[f"b_{labels.factor}"] = array("b", recovered.b)
         if labels.has_theta:
             out[f"theta_{labels.factor}"] = array("b", _theta(labels, recovered))
-    return sample_dataset(labels, out, shape)
+    return sample_dataset(labels, out | variance_variables(labels, cov, array), shape)
 
 
 def variance_variables(labels: Labels, cov: Covariances, array: Any) -> dict[str, xr.DataArray]:
@@ -91,19 +91,16 @@ def _theta(labels: Labels, recovered: Recovered) -> Array:
 
 
 def sample_dataset(labels: Labels, variables: Mapping[str, xr.DataArray], shape: tuple[int, int]) -> xr.Dataset:
-    """Return draws as a Dataset with its dimensions in the order in which every variable has them.
+    """Return draws as a Dataset, group coefficients before the standard deviations that share a dimension.
 
-    ArviZ labels the elements of a variable by the order of the dimensions of the whole Dataset.
+    ArviZ labels elements by the order in which dimensions appear in the Dataset, so (group, column) must come first.
     """
     import xarray as xr
 
-    used = {dim for variable in variables.values() for dim in variable.dims}
-    coords = {name: np.arange(n) for name, n in zip(SAMPLE, shape, strict=True)}
-    coords |= {dim: values for dim, values in labels.coords.items() if dim in used}
-    out = xr.Dataset(coords=coords)
-    for name, variable in variables.items():
-        out[name] = variable
-    return out
+    out = xr.Dataset(dict(variables)).assign_coords(
+        {name: np.arange(n) for name, n in zip(SAMPLE, shape, strict=True)}
+    )
+    return out.transpose(*SAMPLE, ...)
 
 
 def effect_summaries(labels: Labels, recovered: Recovered, probs: tuple[float, ...]) -> xr.Dataset:
