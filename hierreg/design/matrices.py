@@ -164,7 +164,7 @@ def _translating_errors(expression: Expression, call: Any) -> Any:
         return call()
     except (FormulaicError, ValueError, TypeError, KeyError, IndexError, ArithmeticError) as error:
         reason = " ".join(expression.label(str(error)).split())
-        raise FormulaError(f"`{expression.text}` cannot be evaluated: {reason}") from error
+        raise FormulaError(f"`{expression.text}` cannot be evaluated: {reason.rstrip('.')}.") from error
 
 
 def _check_finite(matrix: NDArray[np.float64], names: tuple[str, ...], expression: Expression) -> None:

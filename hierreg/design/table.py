@@ -60,18 +60,16 @@ def as_table(data: Any) -> nw.DataFrame[Any]:
 def _from_mapping(data: Mapping[Any, Any]) -> Any:
     import narwhals as nw
 
-    columns = {name: values if hasattr(values, "__len__") else [values] for name, values in data.items()}
-    lengths = {name: len(values) for name, values in columns.items()}
+    for name, values in data.items():
+        is_column = hasattr(values, "__len__") and not isinstance(values, (str, bytes, Mapping))
+        if not is_column or len(getattr(values, "shape", (0,))) != 1:
+            raise DataError(f"data[{name!r}] must be one-dimensional; give one entry per row.")
+    lengths = {name: len(values) for name, values in data.items()}
     if len(set(lengths.values())) > 1:
         raise DataError(f"data: the columns of a dictionary must be equally long, not {lengths}.")
-    for name, values in columns.items():
-        if isinstance(values, str) or np.ndim(values) != 1:
-            raise DataError(f"data[{name!r}] must be one-dimensional; give one entry per row.")
-    return (
-        nw.from_dict(columns, backend="pandas")
-        if columns
-        else nw.new_series("", [], backend="pandas").to_frame()
-    )
+    if not data:
+        raise DataError("data has no rows and no columns.")
+    return nw.from_dict(data, backend="pandas")
 
 
 def column(table: nw.DataFrame[Any], name: str, *, role: str) -> NDArray[Any]:

@@ -86,7 +86,7 @@ def tokenize(text: str) -> list[Token]:
     while position < len(text):
         match = _TOKEN.match(text, position)
         if match is None:
-            raise FormulaError(_unexpected(text[position:].lstrip()[0]))
+            raise FormulaError(_unexpected(text[position:].lstrip()))
         token, position = _token(text, match)
         tokens.append(token)
     return tokens
@@ -129,5 +129,8 @@ def _end_of_call(text: str, start: int) -> int:
     raise FormulaError(f"a bracket is not closed: `{text[start:].strip()}`")
 
 
-def _unexpected(character: str) -> str:
-    return _INSTEAD.get(character, f"unexpected character {character!r}")
+def _unexpected(rest: str) -> str:
+    attribute = re.match(r"\.\w+", rest)
+    if attribute:
+        return f"attribute access `{attribute[0]}` is not allowed: a formula has columns and functions"
+    return _INSTEAD.get(rest[0], f"unexpected character {rest[0]!r}")
