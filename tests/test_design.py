@@ -291,7 +291,8 @@ def test_permuting_the_rows_permutes_the_arrays(data, rng):
 
 
 def levels_of(values):
-    return column_levels(as_table({"g": values}), "g", role="grouping factor")
+    table = pl.DataFrame({"g": values}) if isinstance(values, pl.Series) else {"g": values}
+    return column_levels(as_table(table), "g", role="grouping factor")
 
 
 @pytest.mark.parametrize(
@@ -307,6 +308,8 @@ def levels_of(values):
         (pd.Categorical([7, 3], categories=[7, 3]), (7, 3)),
         (pd.cut(np.array([0.5, 1.5, 0.1]), [0, 1, 2]), ("(0, 1]", "(1, 2]")),
         (["", " "], ("", " ")),
+        (pl.Series(["b", "a", "b"], dtype=pl.Categorical), ("a", "b")),
+        (pl.Series(["b", "a", "b"], dtype=pl.Enum(["q", "b", "a"])), ("b", "a")),
     ],
 )
 def test_levels(values, levels):

@@ -64,10 +64,9 @@ def column_levels(
     if categories is not None:
         return _observed(*categories)
     codes, uniques = pd.factorize(_labels(series, name, role, allow_fractions=allow_fractions), sort=True)
-    levels = uniques.tolist()
-    return tuple(map(str, levels)) if uniques.dtype == bool else tuple(levels), codes.astype(
-        np.intp, copy=False
-    )
+    if uniques.dtype == bool:
+        uniques = uniques.astype(str)
+    return tuple(uniques.tolist()), codes.astype(np.intp, copy=False)
 
 
 def index_in(

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _TABLES = "a pandas or polars DataFrame, a pyarrow Table (anything narwhals reads) or a dictionary of columns"
+_IF_NOT_OBSERVED = (
+    ". If it was observed in only some of several data sets, use one row per observation, leave the others "
+    "out, and see hr.correlated, which integrates over what is missing exactly"
+)
 
 
 def as_table(data: Any) -> nw.DataFrame[Any]:
@@ -146,17 +150,10 @@ def complete_series(table: nw.DataFrame[Any], name: str, *, role: str) -> nw.Ser
     series = table[name]
     is_missing = _is_missing(series)
     if is_missing is not None:
-        observed = (
-            ""
-            if role != "response"
-            else (
-                ". If it was observed in only some of several data sets, use one row per observation, leave "
-                "the others out, and see hr.correlated, which integrates over what is missing exactly"
-            )
-        )
         raise DataError(
             f"data[{name!r}] ({role}) has {counted(int(is_missing.sum()), 'missing value')} "
-            f"(first at {first_rows(is_missing)}). hierreg never drops rows: remove or impute them{observed}."
+            f"(first at {first_rows(is_missing)}). hierreg never drops rows: remove or impute "
+            f"them{_IF_NOT_OBSERVED if role == 'response' else ''}."
         )
     return series
 

@@ -149,7 +149,8 @@ def _signed_terms(tokens: Sequence[Token]) -> list[tuple[str, list[Token]]]:
             if term:
                 terms.append((sign, term))
                 sign, term = "+", []
-            sign = sign if token.text == "+" else "-+"[sign == "-"]
+            if token.text == "-":
+                sign = "+" if sign == "-" else "-"
         else:
             term.append(token)
     if not term:
