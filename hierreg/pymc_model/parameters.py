@@ -132,7 +132,8 @@ def add_correlation(
     L = pt.as_tensor(constant)
     if pairs:
         L = L + _free_factor(name, np.array(pairs), np.array(shapes), is_free_row, labels)
-    pm.Deterministic(name, L @ L.T, dims=dims)
+    diagonal = np.arange(n)  # exactly one, so that it is constant in every draw
+    pm.Deterministic(name, (L @ L.T)[diagonal, diagonal].set(1.0), dims=dims)
     return L
 
 
