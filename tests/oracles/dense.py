@@ -1,4 +1,8 @@
-"""The model with one dense covariance matrix of all rows, as a textbook would write it."""
+"""The model with one dense covariance matrix of all rows, as a textbook would write it.
+
+Values come from the density of y itself, derivatives from the textbook formula for d log p / dV. Nothing is
+shared with the package: no cross-products, no blocks, no factors of R.
+"""
 
 import numpy as np
 
@@ -42,12 +46,14 @@ def total_covariance(design, layout, Sigma, error_cov):
 
 
 def normal_log_density(y, mean, V):
-    sign, log_det = np.linalg.slogdet(V)
+    _, log_det = np.linalg.slogdet(V)
     r = y - mean
     return -0.5 * (len(y) * np.log(2 * np.pi) + log_det + r @ np.linalg.solve(V, r))
 
 
-def log_likelihood(design, layout, Sigma, error_cov, *, beta="flat", prior_mean=None, prior_cov=None, value=None):
+def log_likelihood(
+    design, layout, Sigma, error_cov, *, beta="flat", prior_mean=None, prior_cov=None, value=None
+):
     """log p(y | Sigma, R) with beta integrated ("normal", "flat"), profiled ("ml") or known ("fixed")."""
     y, X = design.y, design.X
     V = total_covariance(design, layout, Sigma, error_cov)
@@ -61,3 +67,83 @@ def log_likelihood(design, layout, Sigma, error_cov, *, beta="flat", prior_mean=
     if beta == "ml":
         return profile
     return profile + 0.5 * X.shape[1] * np.log(2 * np.pi) - 0.5 * np.linalg.slogdet(XtVX)[1]
+
+
+def derivative_wrt_total_covariance(
+    design, layout, Sigma, error_cov, *, beta="flat", prior_mean=None, prior_cov=None, value=None
+):
+    """d log p / dV (N, N): half of (V^-1 r)(V^-1 r)' - V^-1, or of what replaces it."""
+    y, X = design.y, design.X
+    V = total_covariance(design, layout, Sigma, error_cov)
+    if beta == "normal":
+        V_inv = np.linalg.inv(V + X @ prior_cov @ X.T)
+        weighted = V_inv @ (y - X @ prior_mean)
+        return 0.5 * (np.outer(weighted, weighted) - V_inv)
+    V_inv = np.linalg.inv(V)
+    if beta == "fixed":
+        weighted = V_inv @ (y - X @ value)
+        return 0.5 * (np.outer(weighted, weighted) - V_inv)
+    hat = X @ np.linalg.solve(X.T @ V_inv @ X, X.T @ V_inv)
+    weighted = V_inv @ (y - hat @ y)
+    # The restricted likelihood has projected errors: V^-1 loses the directions of X.
+    precision = V_inv if beta == "ml" else V_inv - V_inv @ hat
+    return 0.5 * (np.outer(weighted, weighted) - precision)
+
+
+def gradient(design, layout, Lambda, error_cov, **beta):
+    """d log p with respect to Lambda (q, q), Sigma = Lambda Lambda', and to the error covariance (D, D)."""
+    G = derivative_wrt_total_covariance(design, layout, Lambda @ Lambda.T, error_cov, **beta)
+    q, D = len(Lambda), len(error_cov)
+    g_Sigma = np.zeros((q, q))
+    if design.factors:
+        Z, index = design.factors[0].Z, design.factors[0].index
+        for j in range(len(design.factors[0].levels)):
+            mine = index == j
+            g_Sigma += Z[mine].T @ G[np.ix_(mine, mine)] @ Z[mine]
+    g_error = np.zeros((D, D))
+    n = len(design.y)
+    for r in range(n):
+        for s in range(n):
+            if layout.kind == "known_cov":
+                g_error[0, 0] += G[r, s] * layout.V[r, s]
+            elif layout.kind == "known_se":
+                g_error[0, 0] += G[r, s] * layout.se[r] ** 2 * (r == s)
+            elif layout.kind == "correlated":
+                g_error[layout.stratum[r], layout.stratum[s]] += G[r, s] * (layout.unit[r] == layout.unit[s])
+            else:
+                g_error[layout.stratum[r], layout.stratum[r]] += G[r, s] * (r == s)
+    return 2.0 * g_Sigma @ Lambda, g_error
+
+
+def coefficients(design, layout, Sigma, error_cov, *, prior_precision=None, prior_mean=None):
+    """Joint Gaussian of (beta, b) given y: mean (p + J q,) and covariance, by conditioning one joint normal.
+
+    Without a prior precision (p, p) beta is flat and the answer is generalised least squares and Henderson's
+    BLUP with its prediction-error covariance, written with V^-1 alone.
+    """
+    y, X, Z = design.y, design.X, spread_z(design)
+    p, m = X.shape[1], Z.shape[1]
+    J = m // len(Sigma) if Sigma.size else 0
+    V_inv = np.linalg.inv(total_covariance(design, layout, Sigma, error_cov))
+    prior_precision = np.zeros((p, p)) if prior_precision is None else prior_precision
+    prior_mean = np.zeros(p) if prior_mean is None else prior_mean
+    beta_cov = np.linalg.inv(prior_precision + X.T @ V_inv @ X)
+    beta = beta_cov @ (prior_precision @ prior_mean + X.T @ V_inv @ y)
+    gain = np.kron(np.eye(J), Sigma) @ Z.T @ V_inv
+    b = gain @ (y - X @ beta)
+    b_cond_cov = np.kron(np.eye(J), Sigma) - gain @ Z @ np.kron(np.eye(J), Sigma)
+    cross = -beta_cov @ X.T @ gain.T
+    covariance = np.block([[beta_cov, cross], [cross.T, b_cond_cov + gain @ X @ beta_cov @ X.T @ gain.T]])
+    return np.concatenate([beta, b]), covariance, b_cond_cov
+
+
+def henderson(design, layout, Sigma, error_cov, prior_precision=0.0):
+    """The mixed-model equations as one linear system; Sigma has to be positive definite."""
+    y, X, Z = design.y, design.X, spread_z(design)
+    R_inv = np.linalg.inv(error_covariance(layout, error_cov))
+    W = np.column_stack([X, Z])
+    C = W.T @ R_inv @ W
+    p, J = X.shape[1], Z.shape[1] // len(Sigma)
+    C[:p, :p] += prior_precision * np.eye(p)
+    C[p:, p:] += np.kron(np.eye(J), np.linalg.inv(Sigma))
+    return np.linalg.solve(C, W.T @ R_inv @ y), np.linalg.inv(C)
