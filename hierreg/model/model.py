@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from hierreg.error_structure import ErrorSpec
+    from hierreg.model.assemble import Problem
     from hierreg.priors import Priors, ResolvedPriors
     from hierreg.tree.point import Coefficients, Estimate
 
@@ -65,6 +66,11 @@ class Model:
     def formula(self) -> str:
         """The formula."""
         return self._problem.formula
+
+    @property
+    def problem(self) -> Problem:
+        """What the model is made of (rows, errors, priors, ...), for functions that take a model."""
+        return self._problem
 
     @property
     def priors(self) -> ResolvedPriors:

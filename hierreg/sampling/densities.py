@@ -1,0 +1,169 @@
+"""Log densities at draws of the parameters: of the rows given them, and of the parameters themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hierreg.priors import LKJ, Fixed
+from hierreg.sampling.rows import chunks, row_means, row_sds, unit_patterns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import xarray as xr
+    from numpy.typing import NDArray
+
+    from hierreg.error_structure import ErrorLayout
+    from hierreg.priors import ResolvedPriors
+    from hierreg.priors.requested import BetaChoice, CorrChoice, SdChoice
+    from hierreg.sampling.problem import ProblemLike
+    from hierreg.sampling.rows import Draws
+
+    Array = NDArray[np.float64]
+    Density = Callable[[Draws, Array], Array]
+
+_LOG_2PI = float(np.log(2.0 * np.pi))
+
+
+def n_elements(layout: ErrorLayout) -> int:
+    """Return how many elements the log likelihood has: units where errors are correlated, else rows."""
+    return len(layout.stratum) if layout.unit is None else int(layout.unit.max()) + 1
+
+
+def log_densities(problem: ProblemLike, draws: Draws, *, joint: bool) -> Array:
+    """Return the log likelihood at S draws.
+
+    Parameters
+    ----------
+    problem : ProblemLike
+    draws : Draws
+    joint : bool
+        All rows together, (S,), instead of element by element, (S, n_elements).
+    """
+    layout, y = problem.layout, problem.design.y
+    S, N = len(draws.beta), len(y)
+    out = np.empty(S if joint else (S, n_elements(layout)))
+    density = _joint_density(layout) if joint else _element_density(layout)
+    for which in chunks(S, N):
+        part = draws.part(which)
+        out[which] = density(part, y - row_means(problem.design, part))
+    return out
+
+
+def _element_density(layout: ErrorLayout) -> Density:
+    if layout.kind == "correlated":
+        return _by_unit(layout)
+    if layout.V is not None:
+        return _given_other_rows(layout.V)
+    return lambda draws, residual: _normal(residual, row_sds(layout, draws))
+
+
+def _joint_density(layout: ErrorLayout) -> Density:
+    if layout.V is not None:
+        return _known_covariance(layout.V)
+    elements = _element_density(layout)
+    return lambda draws, residual: elements(draws, residual).sum(axis=1)
+
+
+def _normal(residual: Array, sd: Array) -> Array:
+    return -0.5 * (residual / sd) ** 2 - np.log(sd) - 0.5 * _LOG_2PI
+
+
+def _by_unit(layout: ErrorLayout) -> Density:
+    """Return the joint density of the rows of each unit."""
+    patterns, n_units = unit_patterns(layout), n_elements(layout)
+
+    def density(draws: Draws, residual: Array) -> Array:
+        out = np.empty((len(residual), n_units))
+        for same in patterns:
+            L = np.linalg.cholesky(draws.error_cov(same.present))
+            z = np.linalg.solve(L, np.swapaxes(residual[:, same.rows], 1, 2))  # (draw, data set, unit)
+            log_det = np.log(np.diagonal(L, axis1=1, axis2=2)).sum(axis=1)
+            out[:, same.unit] = -0.5 * ((z**2).sum(axis=1) + len(same.present) * _LOG_2PI) - log_det[:, None]
+        return out
+
+    return density
+
+
+def _given_other_rows(V: Array) -> Density:
+    """Return the density of each row given all other rows.
+
+    With P = V^-1 / sigma^2 and r = y - mu, y_i given the rest has variance 1 / P_ii and lies (P r)_i / P_ii
+    from its mean.
+
+    References
+    ----------
+    Buerkner, P.-C., Gabry, J. and Vehtari, A. (2021). Efficient leave-one-out cross-validation for Bayesian
+    non-factorized normal and Student-t models. Computational Statistics 36, 1243-1261.
+    """
+    inverse = np.linalg.inv(V)
+    precision = np.diagonal(inverse)
+
+    def density(draws: Draws, residual: Array) -> Array:
+        return _normal((residual @ inverse) / precision, draws.error_sd / np.sqrt(precision))
+
+    return density
+
+
+def _known_covariance(V: Array) -> Density:
+    whiten = np.linalg.inv(np.linalg.cholesky(V)).T
+    log_det = float(np.log(np.diagonal(whiten)).sum())
+    return lambda draws, residual: _normal(residual @ whiten, draws.error_sd).sum(axis=1) + log_det
+
+
+def log_prior_variables(problem: ProblemLike, posterior: xr.Dataset) -> dict[str, xr.DataArray]:
+    """Return the log prior density of beta, every sd and every correlation matrix, on their own scale.
+
+    Parameters
+    ----------
+    problem : ProblemLike
+    posterior : Dataset
+        The draws.
+    """
+    priors, factor = problem.priors, problem.labels.factor
+    out = {"beta": _log_prior_of_beta(priors, posterior["beta"])}
+    if factor is not None:
+        out[f"sd_{factor}"] = _elementwise(priors.sd[factor], posterior[f"sd_{factor}"])
+        if problem.labels.has_corr:
+            sizes = problem.design.factors[0].term_sizes
+            out[f"corr_{factor}"] = _log_prior_of_corr(
+                priors.corr[factor], sizes, posterior[f"corr_{factor}"]
+            )
+    if problem.labels.n_error_sd:
+        out["error_sd"] = _elementwise(priors.error_sd, posterior["error_sd"])
+    if problem.labels.has_error_corr:
+        n = len(problem.layout.labels)
+        out["error_corr"] = _log_prior_of_corr((priors.error_corr,), (n,), posterior["error_corr"])
+    return out
+
+
+def _log_prior_of_beta(priors: ResolvedPriors, beta: xr.DataArray) -> xr.DataArray:
+    # The basis has determinant one: the densities of its rows are those of beta.
+    return _elementwise(priors.beta, beta.copy(data=beta.to_numpy() @ priors.beta_basis.T))
+
+
+def _elementwise(priors: Sequence[BetaChoice | SdChoice], values: xr.DataArray) -> xr.DataArray:
+    x = values.to_numpy()
+    columns = x.reshape((*x.shape[:2], len(priors)))
+    out = np.zeros_like(columns)
+    for i, prior in enumerate(priors):
+        if not isinstance(prior, Fixed):
+            out[:, :, i] = prior.log_density(columns[:, :, i])
+    return values.copy(data=out.reshape(x.shape))
+
+
+def _log_prior_of_corr(
+    priors: Sequence[CorrChoice | None], sizes: Sequence[int], corr: xr.DataArray
+) -> xr.DataArray:
+    import xarray as xr
+
+    matrix = corr.to_numpy()
+    out = np.zeros(matrix.shape[:2])
+    start = 0
+    for prior, size in zip(priors, sizes, strict=True):
+        if isinstance(prior, LKJ) and size > 1:
+            out += prior.log_density(matrix[:, :, start : start + size, start : start + size])
+        start += size
+    return xr.DataArray(out, dims=("chain", "draw"), coords={d: corr.coords[d] for d in ("chain", "draw")})

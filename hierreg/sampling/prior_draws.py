@@ -1,0 +1,124 @@
+"""Draws of all parameters from their priors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hierreg.covariance import Covariances
+from hierreg.exceptions import PriorError
+from hierreg.marginal.recovery import Recovered
+from hierreg.priors import LKJ, Fixed, Flat
+from hierreg.sampling.rows import check_size
+from hierreg.tree import build
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import xarray as xr
+    from numpy.typing import NDArray
+
+    from hierreg.priors import ResolvedPriors
+    from hierreg.priors.requested import CorrChoice, SdChoice
+    from hierreg.sampling.problem import ProblemLike
+
+    Array = NDArray[np.float64]
+
+
+def check_priors(problem: ProblemLike, draws: int) -> None:
+    """Raise where the priors cannot be drawn from, or the draws would be too large.
+
+    Raises
+    ------
+    PriorError
+        If a prior is flat.
+    ModelError
+        If the draws of the group coefficients would take more than 4 GiB.
+    """
+    for name, prior in zip(problem.labels.coef, problem.priors.beta, strict=True):
+        if isinstance(prior, Flat):
+            raise PriorError(
+                f"beta[{name!r}] has the prior Flat(), which is improper and cannot be drawn from: give it a "
+                f"proper one, hr.Priors(beta={{{name!r}: hr.Normal(mu, sigma)}}), or leave it out for the "
+                "default."
+            )
+    n_effects = sum(len(f.levels) * len(f.coef_names) for f in problem.design.factors)
+    check_size(draws, n_effects, "prior", "Use fewer draws, hr.prior_predictive(model, draws=...).")
+
+
+def draw_prior(problem: ProblemLike, draws: int, seed: list[int]) -> xr.Dataset:
+    """Return the ``prior`` group: one chain, with the variables and dimensions of the posterior.
+
+    Parameters
+    ----------
+    problem : ProblemLike
+    draws : int
+    seed : list of int
+        What it depends on.
+    """
+    check_priors(problem, draws)
+    rng = np.random.default_rng(seed)
+    beta = _draw_beta(problem.priors, draws, rng)
+    cov = _draw_covariances(problem, draws, rng)
+    b = None
+    if problem.labels.factor is not None:
+        z = rng.standard_normal((draws, len(problem.labels.levels), len(problem.labels.factor_coef)))
+        b = np.einsum("sij,snj->sni", cov.Lambda, z)
+    recovered = Recovered(beta=beta, b=b, b_summary=None, theta_summary=None)
+    return build.posterior(problem.labels, (1, draws), cov, recovered)
+
+
+def _draw_beta(priors: ResolvedPriors, draws: int, rng: np.random.Generator) -> Array:
+    columns = [_draw_column(prior, draws, rng) for prior in priors.beta]
+    values = np.stack(columns, axis=1) if columns else np.empty((draws, 0))
+    return np.linalg.solve(priors.beta_basis, values.T).T
+
+
+def _draw_column(prior: object, draws: int, rng: np.random.Generator) -> Array:
+    if isinstance(prior, Fixed):
+        return np.full(draws, prior.array)
+    return prior.draw(rng, draws)  # type: ignore[attr-defined,no-any-return]  # every other choice is a family
+
+
+def _draw_covariances(problem: ProblemLike, draws: int, rng: np.random.Generator) -> Covariances:
+    priors, factor = problem.priors, problem.labels.factor
+    sizes = problem.design.factors[0].term_sizes if factor else ()
+    sd = _draw_sds(priors.sd[factor] if factor else (), draws, rng)
+    corr = _draw_corr(priors.corr[factor] if factor else (), sizes, draws, rng)
+    D = len(problem.layout.labels)
+    error_sd = _draw_sds(priors.error_sd, draws, rng) if problem.labels.n_error_sd else np.ones((draws, D))
+    if problem.labels.has_error_corr:
+        error_corr = _draw_corr((priors.error_corr,), (D,), draws, rng)
+    else:
+        error_corr = np.tile(np.eye(D), (draws, 1, 1))
+    values, vectors = np.linalg.eigh(corr)  # not Cholesky: a fixed correlation may be singular
+    root = vectors * np.sqrt(np.clip(values, 0.0, None))[:, None, :]
+    return Covariances(
+        sd=sd,
+        corr=corr,
+        Lambda=sd[:, :, None] * root,
+        error_sd=error_sd,
+        error_corr=error_corr,
+        error_cov=error_sd[:, :, None] * error_corr * error_sd[:, None, :],
+    )
+
+
+def _draw_sds(priors: Sequence[SdChoice], draws: int, rng: np.random.Generator) -> Array:
+    columns = [_draw_column(prior, draws, rng) for prior in priors]
+    return np.stack(columns, axis=1) if columns else np.empty((draws, 0))
+
+
+def _draw_corr(
+    priors: Sequence[CorrChoice | None], sizes: Sequence[int], draws: int, rng: np.random.Generator
+) -> Array:
+    out = np.tile(np.eye(sum(sizes)), (draws, 1, 1))
+    start = 0
+    for prior, size in zip(priors, sizes, strict=True):
+        block = slice(start, start + size)
+        if isinstance(prior, Fixed):
+            out[:, block, block] = prior.array
+        elif isinstance(prior, LKJ):
+            out[:, block, block] = prior.draw(rng, draws, size)
+        start += size
+    return out
