@@ -1,0 +1,88 @@
+"""bambi: the posterior as its users get it, with PyMC's sampler and with nutpie, in a process of its own."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tests.benchmarks.data import WARM_UP
+from tests.benchmarks.worker import Task, serve
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tests.benchmarks.data import Case
+    from tests.benchmarks.measure import Measured
+
+SEED = 1
+
+
+def parameters(case: Case) -> list[str]:
+    """Return bambi's names of population coefficients and variance parameters; it fits no correlation."""
+    return ["Intercept", case.slope, f"1|{case.group}_sigma", f"{case.slope}|{case.group}_sigma", "sigma"]
+
+
+def fit_and_print(task: Task, case: Case, table: pd.DataFrame) -> Any:
+    """Do what is timed: from formula and table to the printed summary."""
+    import arviz_stats
+    import bambi as bmb
+
+    model = bmb.Model(case.formula, table)
+    tree = model.fit(
+        draws=task.draws, chains=4, inference_method=task.variant, random_seed=SEED, **_QUIET[task.variant]
+    )
+    print(arviz_stats.summary(tree, var_names=parameters(case)))
+    return tree
+
+
+_QUIET: dict[str, dict[str, Any]] = {"pymc": {"progressbar": False}, "nutpie": {"progress_bar": False}}
+
+
+def warm(task: Task, case: Case) -> Measured:
+    """Time the posterior with everything loaded and the compiler's caches filled by a small model."""
+    import pandas as pd
+
+    from tests.benchmarks.measure import Measured, convergence, peak_memory, scalar_draws
+
+    fit_and_print(replace(task, draws=50), WARM_UP, pd.read_csv(task.warm_up_csv))
+    table = pd.read_csv(task.csv)
+    compile_seconds = _compile_seconds(case, table, task.variant)
+    with peak_memory() as memory:
+        begin = time.perf_counter()
+        tree = fit_and_print(task, case, table)
+        seconds = time.perf_counter() - begin
+    stats = tree["sample_stats"].dataset
+    return Measured(
+        engine="bambi",
+        variant=task.variant,
+        case=case.name,
+        note="no correlation of group coefficients",
+        total_seconds=seconds,
+        compile_seconds=compile_seconds,
+        divergences=int(stats["diverging"].sum()),
+        peak_mib=memory["above"],
+        gradients_kept=int(stats["n_steps"].sum()) if "n_steps" in stats else None,
+        **convergence(scalar_draws(tree["posterior"].dataset, parameters(case))),
+    )
+
+
+def _compile_seconds(case: Case, table: pd.DataFrame, variant: str) -> float:
+    """Return what it takes to build the model and compile its density and gradient, done once more apart."""
+    import bambi as bmb
+
+    begin = time.perf_counter()
+    model = bmb.Model(case.formula, table)
+    model.build()
+    graph = model.backend.model
+    if variant == "nutpie":
+        import nutpie
+
+        nutpie.compile_pymc_model(graph)
+    else:
+        graph.logp_dlogp_function(ravel_inputs=True).set_extra_values({})
+    return time.perf_counter() - begin
+
+
+if __name__ == "__main__":
+    serve(imports=("pandas", "bambi"), fit_and_print=fit_and_print, warm=warm)

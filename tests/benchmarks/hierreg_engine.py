@@ -1,0 +1,119 @@
+"""hierreg: REML and the posterior, timed in a process of its own."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from tests.benchmarks.data import WARM_UP
+from tests.benchmarks.worker import Task, serve
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+    from tests.benchmarks.data import Case
+    from tests.benchmarks.measure import Measured
+
+SEED = 1
+
+
+def parameters(case: Case) -> list[str]:
+    """Return the names of the population coefficients and variance parameters in the tree."""
+    return ["beta", f"sd_{case.group}", f"corr_{case.group}", "error_sd"]
+
+
+def fit_and_print(task: Task, case: Case, table: pd.DataFrame) -> xr.DataTree:
+    """Do what is timed: from formula and table to the printed summary."""
+    import hierreg as hr
+
+    model = hr.Model(case.formula, table)
+    tree = model.sample(
+        draws=task.draws, chains=4, seed=SEED, progress=False, group_effects=case.group_effects
+    )
+    try:
+        print(hr.summary(tree))
+    except ModuleNotFoundError:  # a version without reports
+        import arviz_stats
+
+        print(arviz_stats.summary(tree, var_names=parameters(case)))
+    return tree
+
+
+def warm(task: Task, case: Case) -> Measured:
+    """Time REML and the posterior with everything loaded and compiled."""
+    import pandas as pd
+
+    import hierreg as hr
+    from tests.benchmarks.measure import Measured, convergence, peak_memory, scalar_draws
+
+    small = pd.read_csv(task.warm_up_csv)
+    hr.Model(WARM_UP.formula, small).estimate("reml")
+    fit_and_print(replace(task, draws=50), WARM_UP, small)
+
+    table = pd.read_csv(task.csv)
+    estimate_seconds = []
+    for repeat in range(task.repeats):
+        with peak_memory() as memory:
+            begin = time.perf_counter()
+            reml = hr.Model(case.formula, table).estimate("reml")
+            estimate_seconds.append(time.perf_counter() - begin)
+        if repeat == 0:
+            estimate_peak = memory["above"]
+    del reml
+    seconds = []
+    for repeat in range(task.repeats):
+        with peak_memory() as memory:
+            begin = time.perf_counter()
+            tree = fit_and_print(task, case, table)
+            seconds.append(time.perf_counter() - begin)
+        if repeat == 0:
+            # Later repeats reuse memory that Python has kept, and would look smaller.
+            posterior_peak = memory["above"]
+    stats = tree["sample_stats"].dataset
+    kept = int(stats["n_steps"].sum())
+    return Measured(
+        engine="hierreg",
+        case=case.name,
+        estimate_seconds=median(estimate_seconds),
+        total_seconds=median(seconds),
+        compile_seconds=0.0,
+        divergences=int(stats["diverging"].sum()),
+        peak_mib=posterior_peak,
+        estimate_peak_mib=estimate_peak,
+        gradient_ms=gradient_milliseconds(hr.Model(case.formula, table)),
+        gradients=kept + int(stats.attrs["warmup_steps"]),
+        gradients_kept=kept,
+        repeats=task.repeats,
+        **convergence(scalar_draws(tree["posterior"].dataset, parameters(case))),
+    )
+
+
+def gradient_milliseconds(model: Any, *, at_least_seconds: float = 0.5) -> float:
+    """Return milliseconds per value and gradient of the log posterior density, near its mode, one thread.
+
+    The smallest of several batches: other work on the machine only ever adds.
+    """
+    from hierreg.marginal.target import Target
+    from hierreg.starting_values import starting_point
+
+    problem = model._problem
+    target = Target(parameters=problem.parameters, likelihood=problem.likelihood("prior"))
+    u = starting_point(target.likelihood.gram, target.parameters)
+    target(u)
+    batch, times, begin = 1, [], time.perf_counter()
+    while time.perf_counter() - begin < at_least_seconds or len(times) < 3:
+        start = time.perf_counter()
+        for _ in range(batch):
+            target(u)
+        elapsed = time.perf_counter() - start
+        times.append(elapsed / batch)
+        if elapsed < 0.02:
+            batch *= 2
+    return 1000.0 * min(times)
+
+
+if __name__ == "__main__":
+    serve(imports=("pandas", "hierreg"), fit_and_print=fit_and_print, warm=warm)
