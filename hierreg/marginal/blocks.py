@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.exceptions import ModelError
+from hierreg.marginal.lanes import LANES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,19 +22,19 @@ _MAX_LINKED_VALUES = 2**28
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Blocks:
-    """Blocks of equal size m = slots * q, each with only the terms that occur in it.
+class Tiles:
+    """Blocks of equal size m = slots * q, LANES at a time, each tile with only the terms that occur in it.
 
     Attributes
     ----------
-    levels : int array (n_blocks, slots)
+    levels : int array (n_tiles, slots, LANES)
         Level in each slot of a block; -1 where the slot is empty (a group without rows changes nothing).
-    indptr : int array (n_blocks + 1,)
-        Entries indptr[b] to indptr[b + 1] belong to block b.
+    indptr : int array (n_tiles + 1,)
+        Entries indptr[t] to indptr[t + 1] belong to tile t.
     term : int array (n_entries,)
         Term of each entry.
-    ZtZ : array (n_entries, m, m)
-    ZtW : array (n_entries, m, p + 1)
+    ZtZ : array (n_entries, m, m, LANES)
+    ZtW : array (n_entries, m, p + 1, LANES)
     """
 
     levels: Index
@@ -42,8 +43,24 @@ class Blocks:
     ZtZ: Array
     ZtW: Array
 
+    @property
+    def arrays(self) -> tuple[Index, Index, Array, Array]:
+        """The arrays in the order in which the kernels read them."""
+        return self.indptr, self.term, self.ZtZ, self.ZtW
 
-def split_into_blocks(gram: Gram) -> tuple[Blocks, Blocks]:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Blocks:
+    """Blocks before they are put into tiles: levels (n_blocks, slots), and entries with their block and term."""
+
+    levels: Index
+    block: Index
+    term: Index
+    ZtZ: Array
+    ZtW: Array
+
+
+def split_into_blocks(gram: Gram) -> tuple[Tiles, Tiles]:
     """Return the groups that stand alone, one per block, and those linked by correlated errors.
 
     Groups are linked where a cross-product between them exists; linked groups form connected components,
@@ -57,7 +74,7 @@ def split_into_blocks(gram: Gram) -> tuple[Blocks, Blocks]:
     J = gram.n_levels
     linked = gram.pair_row != gram.pair_col
     if not np.any(linked):
-        return _separate(gram, np.arange(J)), _separate(gram, np.empty(0, dtype=np.intp))
+        return _tiles(_separate(gram, np.arange(J))), _tiles(_separate(gram, np.empty(0, dtype=np.intp)))
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -67,10 +84,10 @@ def split_into_blocks(gram: Gram) -> tuple[Blocks, Blocks]:
     _, component = connected_components(edges, directed=False)
     sizes = np.bincount(component)
     alone = np.flatnonzero(sizes[component] == 1)
-    return _separate(gram, alone), _linked(gram, component, sizes)
+    return _tiles(_separate(gram, alone)), _tiles(_linked(gram, component, sizes))
 
 
-def _separate(gram: Gram, levels: Index) -> Blocks:
+def _separate(gram: Gram, levels: Index) -> _Blocks:
     """Return one block per given level; pair entries and level entries of a lone group have the same terms."""
     block_of = np.full(gram.n_levels + 1, -1, dtype=np.intp)
     block_of[levels] = np.arange(len(levels))
@@ -78,17 +95,16 @@ def _separate(gram: Gram, levels: Index) -> Blocks:
     mine = mine[np.lexsort((gram.pair_term[mine], gram.pair_row[mine]))]
     also = np.flatnonzero(block_of[gram.level_index] >= 0)
     also = also[np.lexsort((gram.level_term[also], gram.level_index[also]))]
-    counts = np.bincount(block_of[gram.pair_row[mine]], minlength=len(levels))
-    return Blocks(
+    return _Blocks(
         levels=levels[:, None],
-        indptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.intp),
+        block=block_of[gram.pair_row[mine]],
         term=gram.pair_term[mine],
-        ZtZ=np.ascontiguousarray(gram.ZtZ[mine]),
-        ZtW=np.ascontiguousarray(gram.ZtW[also]),
+        ZtZ=gram.ZtZ[mine],
+        ZtW=gram.ZtW[also],
     )
 
 
-def _linked(gram: Gram, component: Index, sizes: Index) -> Blocks:
+def _linked(gram: Gram, component: Index, sizes: Index) -> _Blocks:
     kept = np.flatnonzero(sizes > 1)
     slots, q, p1 = int(sizes.max()), gram.ZtW.shape[1], gram.ZtW.shape[2]
     levels = np.full((len(kept), slots), -1, dtype=np.intp)
@@ -102,7 +118,7 @@ def _linked(gram: Gram, component: Index, sizes: Index) -> Blocks:
     level_key = block_of[gram.level_index] * K + gram.level_term
     pairs, entries = block_of[gram.pair_row] >= 0, block_of[gram.level_index] >= 0
     keys = np.unique(np.concatenate([pair_key[pairs], level_key[entries]]))
-    if len(keys) * (slots * q) ** 2 > _MAX_LINKED_VALUES:
+    if len(keys) * (slots * q) ** 2 * LANES > _MAX_LINKED_VALUES:
         raise ModelError(
             f"correlated errors link {slots} groups of {gram.factor!r} into one block of {slots * q} coefficients "
             f"with {len(keys)} error terms, too large for the dense solution. Use groups that contain the units, "
@@ -116,10 +132,43 @@ def _linked(gram: Gram, component: Index, sizes: Index) -> Blocks:
     other = r != c
     ZtZ[e[other], c[other], :, r[other], :] += np.swapaxes(gram.ZtZ[pairs][other], 1, 2)
     ZtW[np.searchsorted(keys, level_key[entries]), slot_of[gram.level_index[entries]]] += gram.ZtW[entries]
-    return Blocks(
+    return _Blocks(
         levels=levels,
-        indptr=np.searchsorted(keys // K, np.arange(len(kept) + 1)).astype(np.intp),
+        block=keys // K,
         term=keys % K,
         ZtZ=ZtZ.reshape(len(keys), slots * q, slots * q),
         ZtW=ZtW.reshape(len(keys), slots * q, p1),
     )
+
+
+def _tiles(blocks: _Blocks) -> Tiles:
+    """Return the blocks in tiles of LANES; blocks with the same terms share tiles, lanes to spare stay empty."""
+    n = len(blocks.levels)
+    order = _by_terms(blocks, n)
+    n_tiles = -(-n // LANES)
+    place = np.empty(n, dtype=np.intp)
+    place[order] = np.arange(n)
+    levels = np.full((n_tiles * LANES, blocks.levels.shape[1]), -1, dtype=np.intp)
+    levels[place] = blocks.levels
+    tile, lane = place[blocks.block] // LANES, place[blocks.block] % LANES
+    K = int(blocks.term.max(initial=0)) + 1
+    keys, entry = np.unique(tile * K + blocks.term, return_inverse=True)
+    ZtZ = np.zeros((len(keys), *blocks.ZtZ.shape[1:], LANES))
+    ZtW = np.zeros((len(keys), *blocks.ZtW.shape[1:], LANES))
+    ZtZ[entry, :, :, lane] = blocks.ZtZ
+    ZtW[entry, :, :, lane] = blocks.ZtW
+    return Tiles(
+        levels=np.ascontiguousarray(levels.reshape(n_tiles, LANES, levels.shape[1]).transpose(0, 2, 1)),
+        indptr=np.searchsorted(keys // K, np.arange(n_tiles + 1)).astype(np.intp),
+        term=(keys % K).astype(np.intp),
+        ZtZ=ZtZ,
+        ZtW=ZtW,
+    )
+
+
+def _by_terms(blocks: _Blocks, n: int) -> Index:
+    """Return an order of the blocks in which those with the same first and last term are neighbours."""
+    first, last = np.full(n, np.iinfo(np.intp).max), np.full(n, -1)
+    np.minimum.at(first, blocks.block, blocks.term)
+    np.maximum.at(last, blocks.block, blocks.term)
+    return np.lexsort((last, first))

@@ -1,6 +1,6 @@
-"""Small dense linear algebra for the kernels, written as loops: q is 1 to 10, where a library call costs more.
+"""Small dense linear algebra for the kernels, written as loops: matrices of 1 to 10 rows, where a library call costs more.
 
-All matrices are row-major views; lower triangles hold Cholesky factors.
+Each function works on the leading n x n part of what it is given: slices would be compiled once more each.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def cholesky_in_place(A):  # type: ignore[no-untyped-def]
+def cholesky_in_place(A, n):  # type: ignore[no-untyped-def]
     """Replace the lower triangle of A by its Cholesky factor; return False where A is not positive definite."""
-    n = A.shape[0]
     for j in range(n):
         d = A[j, j]
         for k in range(j):
@@ -31,65 +30,38 @@ def cholesky_in_place(A):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def solve_lower_in_place(L, B):  # type: ignore[no-untyped-def]
-    """Replace B by L^-1 B."""
-    n, m = B.shape
-    for i in range(n):
-        for k in range(i):
-            f = L[i, k]
-            for c in range(m):
-                B[i, c] -= f * B[k, c]
-        f = 1.0 / L[i, i]
-        for c in range(m):
-            B[i, c] *= f
+def solve_vector(L, n, x, transposed):  # type: ignore[no-untyped-def]
+    """Replace x (n,) by L^-1 x or L'^-1 x."""
+    for step in range(n):
+        i = n - 1 - step if transposed else step
+        for k in range(i + 1, n) if transposed else range(i):
+            x[i] -= (L[k, i] if transposed else L[i, k]) * x[k]
+        x[i] /= L[i, i]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def solve_lower_transposed_in_place(L, B):  # type: ignore[no-untyped-def]
-    """Replace B by L'^-1 B."""
-    n, m = B.shape
-    for i in range(n - 1, -1, -1):
-        for k in range(i + 1, n):
-            f = L[k, i]
-            for c in range(m):
-                B[i, c] -= f * B[k, c]
-        f = 1.0 / L[i, i]
-        for c in range(m):
-            B[i, c] *= f
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def inverse_from_cholesky(L, out):  # type: ignore[no-untyped-def]
+def inverse_from_cholesky(L, n, out):  # type: ignore[no-untyped-def]
     """Write (L L')^-1 to out."""
-    n = L.shape[0]
+    for c in range(n):
+        # Row c of out is used as column c: the inverse is symmetric.
+        for i in range(n):
+            out[c, i] = 1.0 if i == c else 0.0
+        solve_vector(L, n, out[c], False)
+        solve_vector(L, n, out[c], True)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def sandwich(A, T, n, work, out):  # type: ignore[no-untyped-def]
+    """Write A T A to out, for symmetric A and T."""
     for i in range(n):
         for j in range(n):
-            out[i, j] = 1.0 if i == j else 0.0
-    solve_lower_in_place(L, out)
-    solve_lower_transposed_in_place(L, out)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def multiply(A, B, out):  # type: ignore[no-untyped-def]
-    """Write A B to out."""
-    n, m = out.shape
-    inner = A.shape[1]
-    for i in range(n):
-        for j in range(m):
             s = 0.0
-            for k in range(inner):
-                s += A[i, k] * B[k, j]
-            out[i, j] = s
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def multiply_transposed(A, B, out):  # type: ignore[no-untyped-def]
-    """Write A B' to out."""
-    n, m = out.shape
-    inner = A.shape[1]
+            for k in range(n):
+                s += A[i, k] * T[k, j]
+            work[i, j] = s
     for i in range(n):
-        for j in range(m):
+        for j in range(n):
             s = 0.0
-            for k in range(inner):
-                s += A[i, k] * B[j, k]
+            for k in range(n):
+                s += work[i, k] * A[k, j]
             out[i, j] = s

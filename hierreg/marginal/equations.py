@@ -13,14 +13,15 @@ Robinson, G. K. (1991). That BLUP is a good thing: the estimation of random effe
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from hierreg.marginal.lanes import LANES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hierreg.marginal.blocks import Blocks
     from hierreg.marginal.likelihood import MarginalLikelihood
 
     Array = NDArray[np.float64]
@@ -75,22 +76,25 @@ def solve_equations(likelihood: MarginalLikelihood, Lambda: Array, error_cov: Ar
     gram = likelihood.gram
     J, q, p = gram.n_levels, len(gram.factor_coef_names), len(gram.coef_names)
     omega, hat, P_inv = population_at(likelihood, Lambda[None], error_cov[None])
-    v = np.append(-hat[0], 1.0)
-    internal = np.ascontiguousarray(likelihood.z_map_inverse @ Lambda)
+    covariance = (
+        omega[0],
+        np.ascontiguousarray(likelihood.z_map_inverse @ Lambda),
+        np.ascontiguousarray(Lambda, dtype=float),
+    )
+    v = np.append(-hat[0], 1.0)[:, None]
     b, b_cov, cond, cross = np.zeros((J, q)), np.zeros((J, q, q)), np.zeros((J, q, q)), np.zeros((J, q, p))
-    for blocks in (likelihood.separate, likelihood.linked):
-        n, m = len(blocks.levels), blocks.ZtW.shape[1]
-        if n == 0:
-            continue
-        out = np.empty((n, m)), np.empty((n, m, m)), np.empty((n, m, m)), np.empty((n, m, p))
-        block_moments(omega[0], internal, np.ascontiguousarray(Lambda), block_arrays(blocks), v, P_inv[0], *out)
-        for slot in range(blocks.levels.shape[1]):
-            here = np.flatnonzero(blocks.levels[:, slot] >= 0)
-            levels, mine = blocks.levels[here, slot], slice(slot * q, (slot + 1) * q)
-            b[levels] = out[0][here, mine]
-            b_cov[levels] = out[1][here, mine, mine]
-            cond[levels] = out[2][here, mine, mine]
-            cross[levels] = out[3][here, mine]
+    for tiles in (likelihood.separate, likelihood.linked):
+        n, m = len(tiles.levels), tiles.ZtW.shape[1]
+        shapes = ((n, m, 1, LANES), (n, m, m, LANES), (n, m, m, LANES), (n, m, p, LANES))
+        moments = tuple(np.empty(shape) for shape in shapes)
+        block_moments(covariance, tiles.arrays, v, P_inv[0], moments)
+        for slot in range(tiles.levels.shape[1]):
+            tile, lane = np.nonzero(tiles.levels[:, slot] >= 0)
+            levels, mine = tiles.levels[tile, slot, lane], slice(slot * q, (slot + 1) * q)
+            b[levels] = moments[0][tile, mine, 0, lane]
+            b_cov[levels] = moments[1][tile, mine, mine, lane]
+            cond[levels] = moments[2][tile, mine, mine, lane]
+            cross[levels] = moments[3][tile, mine, :, lane]
     return Solution(
         beta=gram.y_shift + gram.x_map @ hat[0],
         beta_cov=gram.x_map @ P_inv[0] @ gram.x_map.T,
@@ -112,8 +116,3 @@ def population_at(likelihood: MarginalLikelihood, Lambda: Array, error_cov: Arra
     internal = np.ascontiguousarray(likelihood.z_map_inverse @ Lambda)
     population_moments(internal, np.ascontiguousarray(error_cov), gram, errors, W0, omega, hat, P_inv)
     return omega, hat, P_inv
-
-
-def block_arrays(blocks: Blocks) -> tuple[Any, ...]:
-    """Return the arrays of the blocks in the order in which the kernels read them."""
-    return blocks.indptr, blocks.term, blocks.ZtZ, blocks.ZtW

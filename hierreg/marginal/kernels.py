@@ -14,7 +14,7 @@ G = v v' + [[P^-1, 0], [0, 0]] (without P^-1 where beta is profiled out) and H =
         Q = Lambda U G,     N = Lambda M^-1 Lambda' + Q (Lambda U)'
 
 A block holds one group, or several groups linked by correlated errors; Lambda repeats along its diagonal.
-Entries of A and B are stored block by block with only the terms k that occur there.
+LANES blocks are evaluated together as one *tile* (see `lane_kernels`), stored with only the terms k that occur in it.
 """
 
 from __future__ import annotations
@@ -24,13 +24,19 @@ from math import log, pi
 import numpy as np
 from numba import njit
 
-from hierreg.marginal.dense_kernels import (
-    cholesky_in_place,
-    inverse_from_cholesky,
-    multiply,
-    multiply_transposed,
-    solve_lower_in_place,
-    solve_lower_transposed_in_place,
+from hierreg.marginal.dense_kernels import cholesky_in_place, inverse_from_cholesky, sandwich, solve_vector
+from hierreg.marginal.lane_kernels import (
+    LANES,
+    add_times_transposed,
+    cholesky_of_one_plus,
+    repeated_over_transposed,
+    repeated_times,
+    solve_lower,
+    solve_lower_transposed,
+    sum_terms,
+    times,
+    times_matrix,
+    times_repeated,
 )
 
 
@@ -44,11 +50,11 @@ def error_precision(S, patterns, counts, omega):  # type: ignore[no-untyped-def]
     k = 0
     for m in range(M):
         n = _gather(S, patterns[m], place, work)
-        if not cholesky_in_place(work[:n, :n]):
+        if not cholesky_in_place(work, n):
             return np.nan
         for i in range(n):
             log_det += 2.0 * counts[m] * log(work[i, i])
-        inverse_from_cholesky(work[:n, :n], inv[:n, :n])
+        inverse_from_cholesky(work, n, inv)
         for i in range(n):
             for j in range(i, n):
                 omega[k] = inv[i, j]
@@ -67,18 +73,17 @@ def error_precision_gradient(S, patterns, counts, g_omega, g_S):  # type: ignore
     k = 0
     for m in range(M):
         n = _gather(S, patterns[m], place, work)
-        cholesky_in_place(work[:n, :n])
-        inverse_from_cholesky(work[:n, :n], inv[:n, :n])
+        cholesky_in_place(work, n)
+        inverse_from_cholesky(work, n, inv)
         for i in range(n):
             for j in range(i, n):
                 T[i, j] = g_omega[k] if i == j else 0.5 * g_omega[k]
                 T[j, i] = T[i, j]
                 k += 1
-        multiply(inv[:n, :n], T[:n, :n], E[:n, :n])
-        multiply(E[:n, :n], inv[:n, :n], T[:n, :n])
+        sandwich(inv, T, n, work, E)
         for i in range(n):
             for j in range(n):
-                g_S[place[i], place[j]] -= T[i, j] + 0.5 * counts[m] * inv[i, j]
+                g_S[place[i], place[j]] -= E[i, j] + 0.5 * counts[m] * inv[i, j]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -95,169 +100,112 @@ def _gather(S, pattern, place, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def sum_terms(omega, start, stop, term, ZtZ, ZtW, A, B):  # type: ignore[no-untyped-def]
-    """Write A = sum omega ZtZ and B = sum omega ZtW over the entries start..stop of one block."""
-    m, p1 = B.shape
-    for e in range(start, stop):
-        w = omega[term[e]]
-        if e == start:
-            for i in range(m):
-                for j in range(m):
-                    A[i, j] = w * ZtZ[e, i, j]
-                for j in range(p1):
-                    B[i, j] = w * ZtW[e, i, j]
-        else:
-            for i in range(m):
-                for j in range(m):
-                    A[i, j] += w * ZtZ[e, i, j]
-                for j in range(p1):
-                    B[i, j] += w * ZtW[e, i, j]
+def factor_tile(omega, Lambda, blocks, t, A, B, AL, L, pivot, U, work):  # type: ignore[no-untyped-def]
+    """Write A, B, AL = A Lambda, the Cholesky factor L of M = I + Lambda' A Lambda, and U = L^-1 Lambda' B."""
+    indptr, term, ZtZ, ZtW = blocks
+    sum_terms(omega, indptr[t], indptr[t + 1], term, ZtZ, ZtW, A, B)
+    times_repeated(A, Lambda, False, AL)
+    repeated_times(Lambda, True, AL, work)
+    cholesky_of_one_plus(work, L, pivot)
+    repeated_times(Lambda, True, B, U)
+    solve_lower(L, pivot, U)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def factor_block(A, B, Lambda, AL, L, U):  # type: ignore[no-untyped-def]
-    """Write AL = A Lambda, the Cholesky factor L of M = I + Lambda' A Lambda, and U = M^-1 Lambda' B.
-
-    Lambda (q, q) repeats along the diagonal of the block. Returns False where M is not finite.
-    """
-    m, p1 = B.shape
-    q = Lambda.shape[0]
-    for s in range(0, m, q):
-        for i in range(m):
-            for j in range(q):
-                t = 0.0
-                for k in range(q):
-                    t += A[i, s + k] * Lambda[k, j]
-                AL[i, s + j] = t
-    for s in range(0, m, q):
-        for i in range(q):
-            for j in range(m):
-                t = 0.0
-                for k in range(q):
-                    t += Lambda[k, i] * AL[s + k, j]
-                L[s + i, j] = t
-            L[s + i, s + i] += 1.0
-            for j in range(p1):
-                t = 0.0
-                for k in range(q):
-                    t += Lambda[k, i] * B[s + k, j]
-                U[s + i, j] = t
-    if not cholesky_in_place(L):
-        return False
-    return True
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def absorb_blocks(omega, Lambda, indptr, term, ZtZ, ZtW, C):  # type: ignore[no-untyped-def]
+def absorb_blocks(omega, Lambda, blocks, C):  # type: ignore[no-untyped-def]
     """Subtract (Lambda' B)' M^-1 Lambda' B of every block from C; return the sum of log|M|, NaN on failure."""
-    if len(indptr) == 1:
-        return 0.0
+    indptr, _, _, ZtW = blocks
     m, p1 = ZtW.shape[1], ZtW.shape[2]
-    A, B, AL, L = np.empty((m, m)), np.empty((m, p1)), np.empty((m, m)), np.empty((m, m))
-    U = np.empty((m, p1))
-    log_det = 0.0
-    for b in range(len(indptr) - 1):
-        sum_terms(omega, indptr[b], indptr[b + 1], term, ZtZ, ZtW, A, B)
-        if not factor_block(A, B, Lambda, AL, L, U):
-            return np.nan
-        solve_lower_in_place(L, U)
-        det = 1.0
+    square, wide = (m, m, LANES), (m, p1, LANES)
+    A, B, AL, L = np.empty(square), np.empty(wide), np.empty(square), np.empty(square)
+    pivot, U, work = np.empty((m, LANES)), np.empty(wide), np.empty(square)
+    total = np.zeros((p1, p1, LANES))
+    log_det, det = 0.0, 1.0
+    for t in range(len(indptr) - 1):
+        factor_tile(omega, Lambda, blocks, t, A, B, AL, L, pivot, U, work)
         for i in range(m):
-            det *= L[i, i]
-            if det > 1e200:
-                log_det += 2.0 * log(det)
-                det = 1.0
-        log_det += 2.0 * log(det)
+            # Pivots are at least one; few logarithms are taken because each costs as much as a small block.
+            for l in range(LANES):
+                det *= L[i, i, l]
+                if not det < 1e150:
+                    log_det += 2.0 * log(det)
+                    det = 1.0
         for i in range(p1):
             for j in range(i + 1):
-                t = 0.0
                 for k in range(m):
-                    t += U[k, i] * U[k, j]
-                C[i, j] -= t
-    return log_det
+                    for l in range(LANES):
+                        total[i, j, l] += U[k, i, l] * U[k, j, l]
+    for i in range(p1):
+        for j in range(i + 1):
+            for l in range(LANES):
+                C[i, j] -= total[i, j, l]
+    return log_det + 2.0 * log(det)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def gradient_of_blocks(omega, Lambda, indptr, term, ZtZ, ZtW, G, g_Lambda, g_omega):  # type: ignore[no-untyped-def]
+def gradient_of_blocks(omega, Lambda, blocks, G, g_Lambda, g_omega):  # type: ignore[no-untyped-def]
     """Add the blocks' part of the gradient to g_Lambda (q, q) and g_omega (K,)."""
-    if len(indptr) == 1:
-        return
+    indptr, term, ZtZ, ZtW = blocks
     m, p1 = ZtW.shape[1], ZtW.shape[2]
     q = Lambda.shape[0]
-    A, B, AL, L = np.empty((m, m)), np.empty((m, p1)), np.empty((m, m)), np.empty((m, m))
-    U, LU, Q, H, HG = (
-        np.empty((m, p1)),
-        np.empty((m, p1)),
-        np.empty((m, p1)),
-        np.empty((m, p1)),
-        np.empty((m, p1)),
-    )
-    Minv, LM, N = np.empty((m, m)), np.empty((m, m)), np.empty((m, m))
-    for b in range(len(indptr) - 1):
-        sum_terms(omega, indptr[b], indptr[b + 1], term, ZtZ, ZtW, A, B)
-        factor_block(A, B, Lambda, AL, L, U)
-        solve_lower_in_place(L, U)
-        solve_lower_transposed_in_place(L, U)
-        inverse_from_cholesky(L, Minv)
-        multiply(AL, U, H)
+    square, wide = (m, m, LANES), (m, p1, LANES)
+    A, B, AL, L = np.empty(square), np.empty(wide), np.empty(square), np.empty(square)
+    pivot, U, N = np.empty((m, LANES)), np.empty(wide), np.empty(square)
+    LU, Q, H, F, ALF = np.empty(wide), np.empty(wide), np.empty(wide), np.empty(square), np.empty(square)
+    by_lane, sums = np.zeros((q, q, LANES)), np.empty(LANES)
+    one = np.eye(q)
+    for t in range(len(indptr) - 1):
+        factor_tile(omega, Lambda, blocks, t, A, B, AL, L, pivot, U, N)
+        # With F = Lambda L'^-1: Lambda M^-1 Lambda' = F F', and A Lambda M^-1 = (A F) L^-1.
+        repeated_over_transposed(Lambda, L, pivot, F)
+        times(F, U, LU)
+        solve_lower_transposed(L, pivot, U)
+        times(A, LU, H)
         for i in range(m):
             for j in range(p1):
-                H[i, j] = B[i, j] - H[i, j]
-        multiply(H, G, HG)
-        for s in range(0, m, q):
-            for i in range(q):
-                for j in range(q):
-                    t = 0.0
-                    for c in range(p1):
-                        t += HG[s + i, c] * U[s + j, c]
-                    for k in range(m):
-                        t -= AL[s + i, k] * Minv[k, s + j]
-                    g_Lambda[i, j] += t
-        _left_by_repeated(Lambda, U, LU)
-        multiply(LU, G, Q)
-        _left_by_repeated(Lambda, Minv, LM)
-        _right_by_repeated_transposed(LM, Lambda, N)
+                for l in range(LANES):
+                    H[i, j, l] = B[i, j, l] - H[i, j, l]
+        times_matrix(H, G, Q)
+        for i in range(m):
+            for j in range(i - i % q, i - i % q + q):
+                for c in range(p1):
+                    for l in range(LANES):
+                        by_lane[i % q, j % q, l] += Q[i, c, l] * U[j, c, l]
+        times(A, F, ALF)
+        repeated_over_transposed(one, L, pivot, AL)
+        for i in range(m):
+            for j in range(i - i % q, i - i % q + q):
+                for k in range(m):
+                    for l in range(LANES):
+                        by_lane[i % q, j % q, l] -= ALF[i, k, l] * AL[j, k, l]
+        times_matrix(LU, G, Q)
         for i in range(m):
             for j in range(m):
-                t = N[i, j]
-                for c in range(p1):
-                    t += Q[i, c] * LU[j, c]
-                N[i, j] = t
-        for e in range(indptr[b], indptr[b + 1]):
-            t = 0.0
+                for l in range(LANES):
+                    N[i, j, l] = 0.0
+        add_times_transposed(F, F, N)
+        add_times_transposed(Q, LU, N)
+        for e in range(indptr[t], indptr[t + 1]):
+            sums[:] = 0.0
             for i in range(m):
                 for j in range(m):
-                    t += N[i, j] * ZtZ[e, i, j]
+                    for l in range(LANES):
+                        sums[l] += N[i, j, l] * ZtZ[e, i, j, l]
                 for j in range(p1):
-                    t -= 2.0 * Q[i, j] * ZtW[e, i, j]
-            g_omega[term[e]] -= 0.5 * t
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _left_by_repeated(Lambda, X, out):  # type: ignore[no-untyped-def]
-    """Write (I x Lambda) X to out."""
-    q = Lambda.shape[0]
-    for s in range(0, X.shape[0], q):
-        for i in range(q):
-            for j in range(X.shape[1]):
-                t = 0.0
-                for k in range(q):
-                    t += Lambda[i, k] * X[s + k, j]
-                out[s + i, j] = t
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _right_by_repeated_transposed(X, Lambda, out):  # type: ignore[no-untyped-def]
-    """Write X (I x Lambda)' to out."""
-    q = Lambda.shape[0]
-    for s in range(0, X.shape[1], q):
-        multiply_transposed(X[:, s : s + q], Lambda, out[:, s : s + q])
+                    for l in range(LANES):
+                        sums[l] -= 2.0 * Q[i, j, l] * ZtW[e, i, j, l]
+            for l in range(LANES):
+                g_omega[term[e]] -= 0.5 * sums[l]
+    for i in range(q):
+        for j in range(q):
+            for l in range(LANES):
+                g_Lambda[i, j] += by_lane[i, j, l]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def population_equations(omega, Lambda, gram, W0, C):  # type: ignore[no-untyped-def]
     """Write C = W'V^-1 W + W0 (both triangles); return the sum of log|M| over blocks, NaN on failure."""
-    (WtW, indptr1, term1, ZtZ1, ZtW1, indptr2, term2, ZtZ2, ZtW2) = gram
+    WtW, kinds = gram
     p1 = C.shape[0]
     for i in range(p1):
         for j in range(i + 1):
@@ -265,8 +213,9 @@ def population_equations(omega, Lambda, gram, W0, C):  # type: ignore[no-untyped
             for k in range(len(omega)):
                 t += omega[k] * WtW[k, i, j]
             C[i, j] = t
-    log_det = absorb_blocks(omega, Lambda, indptr1, term1, ZtZ1, ZtW1, C)
-    log_det += absorb_blocks(omega, Lambda, indptr2, term2, ZtZ2, ZtW2, C)
+    log_det = 0.0
+    for blocks in kinds:
+        log_det += absorb_blocks(omega, Lambda, blocks, C)
     for i in range(p1):
         for j in range(i):
             C[j, i] = C[i, j]
@@ -278,17 +227,17 @@ def solve_population(C, P, beta):  # type: ignore[no-untyped-def]
     """Write the Cholesky factor of P = C[:p, :p] and beta = P^-1 C[:p, p]; return log|P| and the residual form."""
     p = C.shape[0] - 1
     for i in range(p):
-        beta[i, 0] = C[i, p]
+        beta[i] = C[i, p]
         for j in range(p):
             P[i, j] = C[i, j]
-    if not cholesky_in_place(P):
+    if not cholesky_in_place(P, p):
         return np.nan, np.nan
-    solve_lower_in_place(P, beta)
+    solve_vector(P, p, beta, False)
     log_det, quadratic = 0.0, C[p, p]
     for i in range(p):
         log_det += 2.0 * log(P[i, i])
-        quadratic -= beta[i, 0] * beta[i, 0]
-    solve_lower_transposed_in_place(P, beta)
+        quadratic -= beta[i] * beta[i]
+    solve_vector(P, p, beta, True)
     return log_det, quadratic
 
 
@@ -300,11 +249,11 @@ def log_likelihood(Lambda, S, gram, errors, W0, constant, integrate, g_Lambda, g
     out (maximum likelihood). Returns -inf where a matrix is not positive definite.
     """
     patterns, counts = errors
-    WtW, indptr1, term1, ZtZ1, ZtW1, indptr2, term2, ZtZ2, ZtW2 = gram
+    WtW, kinds = gram
     K, p1 = WtW.shape[0], WtW.shape[1]
     p = p1 - 1
     omega, g_omega = np.empty(K), np.zeros(K)
-    C, P, beta, G = np.empty((p1, p1)), np.empty((p, p)), np.empty((p, 1)), np.zeros((p1, p1))
+    C, P, beta, G = np.empty((p1, p1)), np.empty((p, p)), np.empty(p), np.zeros((p1, p1))
     g_Lambda[:] = 0.0
     g_S[:] = 0.0
     log_det_R = error_precision(S, patterns, counts, omega)
@@ -313,14 +262,14 @@ def log_likelihood(Lambda, S, gram, errors, W0, constant, integrate, g_Lambda, g
     value = constant - 0.5 * (log_det_R + log_det_M + quadratic)
     if integrate:
         value -= 0.5 * log_det_P
-        inverse_from_cholesky(P, G[:p, :p])
+        inverse_from_cholesky(P, p, G)
     if not np.isfinite(value):
         return -np.inf
     for i in range(p):
         for j in range(p):
-            G[i, j] += beta[i, 0] * beta[j, 0]
-        G[i, p] = -beta[i, 0]
-        G[p, i] = -beta[i, 0]
+            G[i, j] += beta[i] * beta[j]
+        G[i, p] = -beta[i]
+        G[p, i] = -beta[i]
     G[p, p] = 1.0
     for k in range(K):
         t = 0.0
@@ -328,8 +277,8 @@ def log_likelihood(Lambda, S, gram, errors, W0, constant, integrate, g_Lambda, g
             for j in range(p1):
                 t += G[i, j] * WtW[k, i, j]
         g_omega[k] = -0.5 * t
-    gradient_of_blocks(omega, Lambda, indptr1, term1, ZtZ1, ZtW1, G, g_Lambda, g_omega)
-    gradient_of_blocks(omega, Lambda, indptr2, term2, ZtZ2, ZtW2, G, g_Lambda, g_omega)
+    for blocks in kinds:
+        gradient_of_blocks(omega, Lambda, blocks, G, g_Lambda, g_omega)
     error_precision_gradient(S, patterns, counts, g_omega, g_S)
     return value
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.marginal.blocks import Blocks, split_into_blocks
+from hierreg.marginal.blocks import Tiles, split_into_blocks
 from hierreg.priors import Fixed, Flat, Normal
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class MarginalLikelihood:
     ----------
     gram : Gram
         The statistics, fixed coefficients already taken off.
-    separate, linked : Blocks
+    separate, linked : Tiles
         Blocks of one group each, and of groups linked by correlated errors.
     W0 : array (p + 1, p + 1)
         Prior of beta as cross-products of pseudo-observations, internal scale.
@@ -124,8 +124,8 @@ class MarginalLikelihood:
     """
 
     gram: Gram
-    separate: Blocks
-    linked: Blocks
+    separate: Tiles
+    linked: Tiles
     W0: Array
     constant: float
     integrate: bool
@@ -161,18 +161,7 @@ class MarginalLikelihood:
 
     def kernel_arguments(self) -> tuple[Any, ...]:
         """Return the arrays in the order in which the kernels read them."""
-        one, many = self.separate, self.linked
-        gram = (
-            self.gram.WtW,
-            one.indptr,
-            one.term,
-            one.ZtZ,
-            one.ZtW,
-            many.indptr,
-            many.term,
-            many.ZtZ,
-            many.ZtW,
-        )
+        gram = (self.gram.WtW, (self.separate.arrays, self.linked.arrays))
         errors = (self.gram.terms.patterns, self.gram.terms.counts)
         return self.z_map_inverse, gram, errors, self.W0, self.constant, self.integrate
 

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.marginal.equations import block_arrays, population_at
+from hierreg.marginal.equations import population_at
+from hierreg.marginal.lanes import LANES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from hierreg.marginal.blocks import Blocks
+    from hierreg.marginal.blocks import Tiles
     from hierreg.marginal.likelihood import MarginalLikelihood
 
     Array = NDArray[np.float64]
@@ -112,9 +113,9 @@ def recover(
     )
     effects = _Effects(S, J, q, probs, n_targets=len(targets))
     tasks = [
-        (blocks, first, which)
-        for which, blocks in enumerate((likelihood.separate, likelihood.linked))
-        for first in range(0, len(blocks.levels), job.chunk(S, blocks))
+        (tiles, first, which)
+        for which, tiles in enumerate((likelihood.separate, likelihood.linked))
+        for first in range(0, len(tiles.levels), job.chunk(S, tiles))
     ]
     with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
         list(pool.map(lambda task: job.run(*task, out=effects), tasks))
@@ -152,28 +153,28 @@ class _Job:
     seed: int
     probs: Sequence[float] | None
 
-    def chunk(self, S: int, blocks: Blocks) -> int:
-        return max(1, _CHUNK_VALUES // max(1, S * blocks.ZtW.shape[1]))
+    def chunk(self, S: int, tiles: Tiles) -> int:
+        return max(1, _CHUNK_VALUES // max(1, S * tiles.ZtW.shape[1] * LANES))
 
-    def run(self, blocks: Blocks, first: int, which: int, *, out: _Effects) -> None:
+    def run(self, tiles: Tiles, first: int, which: int, *, out: _Effects) -> None:
         from hierreg.marginal.recovery_kernels import block_draws
 
-        omega, beta = self.covariances[0], self.population[0]
-        targets = self.population[3]
-        S, q = len(omega), targets.shape[1]
-        n = min(self.chunk(S, blocks), len(blocks.levels) - first)
-        m = blocks.ZtW.shape[1]
-        noise = np.random.default_rng([self.seed, 1 + which, first]).standard_normal((S, n, m))
-        sums = np.zeros((len(targets), 3, n, m))
-        block_draws(self.covariances, block_arrays(blocks), first, self.population, noise, noise, sums)
-        for slot in range(blocks.levels.shape[1]):
-            levels = blocks.levels[first : first + n, slot]
-            here, mine = np.flatnonzero(levels >= 0), slice(slot * q, (slot + 1) * q)
-            b = noise[:, here, mine]
+        beta, targets = self.population[0], self.population[3]
+        S, q = len(beta), targets.shape[1]
+        n = min(self.chunk(S, tiles), len(tiles.levels) - first)
+        m = tiles.ZtW.shape[1]
+        draws = np.random.default_rng([self.seed, 1 + which, first]).standard_normal((S, n, m, LANES))
+        sums = np.zeros((len(targets), 3, n, m, LANES))
+        block_draws(self.covariances, tiles.arrays, first, self.population, draws, sums)
+        for slot in range(tiles.levels.shape[1]):
+            members = tiles.levels[first : first + n, slot]
+            tile, lane = np.nonzero(members >= 0)
+            levels, mine = members[tile, lane], slice(slot * q, (slot + 1) * q)
+            b = np.moveaxis(draws[:, :, mine], 2, 3)[:, tile, lane]
             if out.draws is not None:
-                out.draws[:, levels[here]] = b
+                out.draws[:, levels] = b
                 continue
-            out.sums[:, :, levels[here]] = sums[:, :, here, mine]
+            out.sums[:, :, levels] = np.moveaxis(sums[:, :, :, mine], 3, 4)[:, :, tile, lane]
             for t, target in enumerate(targets):
                 with_beta = b + (beta @ target.T)[:, None, :]
-                out.quantiles[t][:, levels[here]] = np.quantile(with_beta, self.probs, axis=0)
+                out.quantiles[t][:, levels] = np.quantile(with_beta, self.probs, axis=0)
