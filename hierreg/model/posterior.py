@@ -18,6 +18,7 @@ from hierreg.marginal.recovery import Recovered, recover
 from hierreg.marginal.target import Target
 from hierreg.model.estimation import limit
 from hierreg.tree import build
+from hierreg.tree.prior_attributes import prior_attributes
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -84,12 +85,18 @@ def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
             stacklevel=3,
         )
     draws = _marginal(problem, request, seed) if request.parametrization == "marginal" else _explicit(problem, request, seed)
+    sizes = problem.design.factors[0].term_sizes if problem.labels.factor else ()
+    for name, attributes in prior_attributes(problem.labels, problem.priors, sizes).items():
+        draws.posterior[name].attrs.update(attributes)
     groups: dict[str, Any] = {"posterior": draws.posterior, "sample_stats": draws.stats}
     if draws.effects is not None:
         groups["effects"] = draws.effects
     groups["observed_data"] = build.observed_group(problem.labels, problem.design.y)
     groups["constant_data"] = build.constant_group(
-        problem.labels, problem.gram.terms, group_statistics(own) if own is not None else None
+        problem.labels,
+        problem.gram.terms,
+        own.terms if own is not None else problem.gram.terms,
+        group_statistics(own) if own is not None else None,
     )
     groups["mixed_model_limit"] = build.limit_group(problem.labels, reml)
     tree = xr.DataTree.from_dict(groups)

@@ -147,8 +147,13 @@ def limit_group(labels: Labels, limit: Limit) -> xr.Dataset:
     return xr.Dataset(out, attrs=attrs)
 
 
-def constant_group(labels: Labels, terms: ErrorTerms, statistics: GroupStatistics | None) -> xr.Dataset:
-    """Return the ``constant_data`` group: error terms, and each group's cross-products in the user's scale."""
+def constant_group(
+    labels: Labels, terms: ErrorTerms, group_terms: ErrorTerms, statistics: GroupStatistics | None
+) -> xr.Dataset:
+    """Return the ``constant_data`` group: error terms, and each group's cross-products in the user's scale.
+
+    The terms of the groups, each on its own, differ from those of the model where groups have correlated errors.
+    """
     import xarray as xr
 
     label_dim = labels.error_dim or "error"
@@ -160,6 +165,7 @@ def constant_group(labels: Labels, terms: ErrorTerms, statistics: GroupStatistic
     if statistics is not None and labels.factor is not None:
         coef = labels.factor_coef_dim
         out |= {
+            "group_patterns": (("group_pattern", label_dim), group_terms.patterns.astype(np.int8)),
             "group_index": (("entry",), statistics.level),
             "group_term": (("entry",), statistics.term),
             "group_ZtZ": (("entry", coef, f"{coef}_col"), statistics.ZtZ),

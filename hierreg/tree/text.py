@@ -61,3 +61,21 @@ def covariance_table(name: str, sd: xr.DataArray, corr: xr.DataArray | None) -> 
         for i, label in enumerate(labels)
     ]
     return table(header, rows)
+
+
+def beside(value: float, scale: float) -> str:
+    """Return a number with the decimals that its uncertainty warrants: three digits of `scale`.
+
+    Examples
+    --------
+    >>> beside(251.40510, 6.8246), beside(1e6 + 0.5, 0.012), beside(float("nan"), 1.0)
+    ('251.41', '1000000.500', '')
+    """
+    if not (np.isfinite(value) and np.isfinite(scale) and scale > 0):
+        return number(value)
+    decimals = max(0, 2 - int(np.floor(np.log10(scale))))
+    # Beyond this a fixed-point number is longer than it is readable.
+    if decimals > 8 or abs(value) >= 1e10:
+        return f"{value:.6g}"
+    text = f"{value:.{decimals}f}"
+    return text.lstrip("-") if float(text) == 0 else text

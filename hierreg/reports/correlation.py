@@ -1,0 +1,251 @@
+"""`correlations`: every correlation of a model, and of its posterior."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, ClassVar, final
+
+import numpy as np
+
+from hierreg.reports.draws import correlation, mcse_mean, moments
+from hierreg.reports.reading import Fit, check_prob, read
+from hierreg.reports.summary import parameters
+from hierreg.reports.table import Report, percent, sections
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+# Groups up to this many are few enough to be compared with each other pair by pair.
+MOST_GROUPS = 8
+_MOST_ROWS = 20
+
+_TITLES = {
+    "group": "Of coefficients across groups",
+    "error": "Of errors across data sets",
+    "intraclass": "Intraclass: share of the variance that is between groups",
+    "population": "Posterior, of population coefficients",
+    "between groups": "Posterior, of one coefficient in two groups",
+}
+
+
+@final
+class Correlations(Report):
+    """What `correlations` returns; prints as a table."""
+
+    __slots__ = ()
+    whole: ClassVar[dict[str, int]] = {"correlation": 1, "mean": 1, "reml": 1, "kind": 1}
+
+    def text(self) -> str:
+        """Return the table as plain text, long kinds cut."""
+        prob = self.attrs["ci_prob"]
+        ends = [percent((1 - prob) / 2), percent((1 + prob) / 2)]
+        header = ["", "mean", "sd", *ends, "P(>0)", "mcse", "REML"]
+        parts = []
+        for kind, title in _TITLES.items():
+            places = np.flatnonzero(self["kind"].values == kind)
+            rows = [self._row(int(i)) for i in places[:_MOST_ROWS]]
+            if len(places) > _MOST_ROWS:
+                rows.append([f"  ... {len(places) - _MOST_ROWS} more", *[""] * (len(header) - 1)])
+            parts.append((title, rows))
+        table = sections(header, parts) or "The model has no correlations."
+        note = self.attrs["note"]
+        return f"{self.attrs['heading']}\n\n{table}" + (f"\n\n{note}" if note else "")
+
+    def _row(self, i: int) -> list[str]:
+        names = ("mean", "sd", "lower", "upper", "prob_positive", "mcse", "reml")
+        values = [float(self[name][i]) for name in names]
+        digits = [3, 3, 3, 3, 3, 4, 3]
+        return [
+            f"  {self['correlation'].values[i]}",
+            *("" if np.isnan(v) else f"{v:.{d}f}" for v, d in zip(values, digits, strict=True)),
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Row:
+    kind: str
+    first: str
+    second: str
+    where: str
+    name: str
+    values: dict[str, float]
+
+
+def correlations(tree: xr.DataTree, ci_prob: float = 0.95) -> Correlations:
+    """Return every correlation of the model and of its posterior.
+
+    Five kinds: ``group`` (coefficients across the groups of the factor), ``error`` (errors across data sets),
+    ``intraclass`` (sd^2 / (sd^2 + error_sd^2) of the group intercept, by stratum or data set; the share of
+    the variance between groups where all other group columns are zero), ``population`` (posterior
+    correlation of two population coefficients) and ``between groups`` (posterior correlation of one
+    coefficient in two groups, where there are at most eight groups or the groups are the data sets). The
+    first three are parameters, with a posterior; the last two describe the posterior, so they are one
+    number, with a Monte-Carlo error.
+
+    Parameters
+    ----------
+    tree : DataTree
+        From `Model.sample` or `hierreg.load`.
+    ci_prob : float
+        Probability of the equal-tailed intervals.
+
+    Returns
+    -------
+    Dataset
+        Over ``correlation``: ``mean`` (the correlation itself for the last two kinds), ``sd``, ``lower``,
+        ``upper``, ``prob_positive`` (of the first two kinds), ``mcse`` (Monte-Carlo standard error of
+        ``mean``) and ``reml`` (the value at the restricted maximum likelihood estimate; for ``population``
+        that of the standard errors); coordinates ``kind``, ``first``, ``second``, ``where``. NaN where a
+        column does not apply.
+
+    Raises
+    ------
+    DataError
+        If the tree is not from hierreg.
+
+    References
+    ----------
+    Raudenbush and Bryk (2002), Hierarchical Linear Models, 2nd edition, chapter 2 (intraclass correlation).
+    """
+    prob = check_prob(ci_prob)
+    fit = read(tree)
+    pairs, note = _between_groups(fit)
+    rows = _parameters(fit, prob) + _intraclass(fit, prob) + _population(fit) + pairs
+    names = ("mean", "sd", "lower", "upper", "prob_positive", "mcse", "reml")
+    return Correlations(
+        {
+            name: (("correlation",), np.array([row.values.get(name, np.nan) for row in rows]))
+            for name in names
+        },
+        coords={"correlation": [row.name for row in rows]}
+        | {
+            what: (("correlation",), [getattr(row, what) for row in rows])
+            for what in ("kind", "first", "second", "where")
+        },
+        attrs={
+            "heading": f"{fit.heading}; equal-tailed {percent(prob)} intervals",
+            "ci_prob": prob,
+            "note": note,
+        },
+    )
+
+
+def _summarised(x: Array, prob: float, reml: float) -> dict[str, float]:
+    values = {name: float(value) for name, value in moments(x, prob).items()}
+    return values | {"mcse": float(mcse_mean(x)), "reml": reml}
+
+
+def _parameters(fit: Fit, prob: float) -> list[_Row]:
+    """Return the correlations that are parameters and not held fixed."""
+    kinds = {"corr": "group", "error_corr": "error"}
+    rows = []
+    for parameter in parameters(fit):
+        if parameter.kind not in kinds or np.ptp(parameter.draws) == 0:
+            continue
+        labels = fit.posterior[parameter.variable][fit.posterior[parameter.variable].dims[-2]].values
+        first, second = (str(labels[i]) for i in parameter.index)
+        positive = {"prob_positive": float(np.mean(parameter.draws > 0))}
+        rows.append(
+            _Row(
+                kind=kinds[parameter.kind],
+                first=first,
+                second=second,
+                where=str(fit.factor) if parameter.kind == "corr" else str(fit.error_dim),
+                name=parameter.name,
+                values=_summarised(parameter.draws, prob, parameter.reml) | positive,
+            )
+        )
+    return rows
+
+
+def _intraclass(fit: Fit, prob: float) -> list[_Row]:
+    """Return intraclass correlations; none where known errors differ from row to row."""
+    is_known = str(fit.attrs["errors"]).startswith("known")
+    if "Intercept" not in fit.coefs or "error_sd" not in fit.posterior or is_known:
+        return []
+    place = fit.coefs.index("Intercept")
+    sd, error_sd = fit.draws(f"sd_{fit.factor}")[..., place], fit.draws("error_sd")
+    error_sd = error_sd.reshape(*fit.n_draws, -1)
+    reml_sd = float(fit.limit[f"sd_{fit.factor}"][place])
+    reml_error = np.atleast_1d(fit.limit["error_sd"].to_numpy())
+    strata = [str(v) for v in fit.posterior[fit.error_dim].values] if fit.error_dim else [""]
+    rows = []
+    for d, stratum in enumerate(strata):
+        x = sd**2 / (sd**2 + error_sd[..., d] ** 2)
+        if np.ptp(x) > 0:
+            name = f"{fit.factor}[Intercept]" + (f", {fit.error_dim}[{stratum}]" if stratum else "")
+            reml = reml_sd**2 / (reml_sd**2 + reml_error[d] ** 2)
+            rows.append(
+                _Row(
+                    kind="intraclass",
+                    first="Intercept",
+                    second="Intercept",
+                    where=stratum,
+                    name=name,
+                    values=_summarised(x, prob, float(reml)),
+                )
+            )
+    return rows
+
+
+def _population(fit: Fit) -> list[_Row]:
+    beta, cov = fit.draws("beta"), fit.limit["beta_cov"].to_numpy()
+    names = [str(c) for c in fit.posterior["coef"].values]
+    free = np.flatnonzero(np.ptp(beta, axis=(0, 1)) > 0)
+    pairs = [(i, j) for j, i in combinations(free.tolist(), 2)]
+    if not pairs:
+        return []
+    first, second = np.array(pairs).T
+    r, mcse = correlation(beta[..., first], beta[..., second])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        reml = cov[first, second] / np.sqrt(cov[first, first] * cov[second, second])
+    return [
+        _Row(
+            kind="population",
+            first=names[i],
+            second=names[j],
+            where="",
+            name=f"beta[{names[i]}, {names[j]}]",
+            values={"mean": float(r[k]), "mcse": float(mcse[k]), "reml": float(reml[k])},
+        )
+        for k, (i, j) in enumerate(pairs)
+    ]
+
+
+def _between_groups(fit: Fit) -> tuple[list[_Row], str]:
+    """Return the correlations of one coefficient in two groups, and what to say where there are none."""
+    if fit.factor is None:
+        return [], ""
+    J = len(fit.groups)
+    if J > MOST_GROUPS and fit.factor != fit.error_dim:
+        return (
+            [],
+            f"Posterior correlations between groups are left out: {fit.factor} has {J}, over {MOST_GROUPS}.",
+        )
+    draws = fit.group_draws
+    if draws is None:
+        return [], (
+            f"Posterior correlations between groups of {fit.factor} need draws of the group coefficients: "
+            "sample with group_effects='draws'."
+        )
+    pairs = [(i, j) for j, i in combinations(range(J), 2)]
+    first, second = np.array(pairs).T
+    rows = []
+    for k, coef in enumerate(fit.coefs):
+        r, mcse = correlation(draws[:, :, first, k], draws[:, :, second, k])
+        rows += [
+            _Row(
+                kind="between groups",
+                first=str(fit.groups[i]),
+                second=str(fit.groups[j]),
+                where=coef,
+                name=f"{fit.group_variable}[{fit.groups[i]}, {fit.groups[j]}; {coef}]",
+                values={"mean": float(r[n]), "mcse": float(mcse[n])},
+            )
+            for n, (i, j) in enumerate(pairs)
+        ]
+    return rows, ""

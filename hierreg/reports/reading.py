@@ -1,0 +1,164 @@
+"""What a report needs of a DataTree, checked where it is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from hierreg.checks import listed
+from hierreg.exceptions import DataError, ModelError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+_GROUPS = ("posterior", "constant_data", "mixed_model_limit")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fit:
+    """The groups of a DataTree that reports read.
+
+    Attributes
+    ----------
+    posterior, constant, limit : Dataset
+    effects : Dataset or None
+        Summaries of the group coefficients, where their draws were not kept.
+    factor : str or None
+        Grouping factor.
+    error_dim : str or None
+        Dimension of the error standard deviations.
+    attrs : dict
+        Attributes of the tree.
+    """
+
+    posterior: xr.Dataset
+    constant: xr.Dataset
+    limit: xr.Dataset
+    effects: xr.Dataset | None
+    factor: str | None
+    error_dim: str | None
+    attrs: dict[str, Any]
+
+    @property
+    def coef_dim(self) -> str:
+        """Dimension of the group columns."""
+        return f"{self.factor}_coef"
+
+    @property
+    def coefs(self) -> list[str]:
+        """Names of the group columns; none without a grouping factor."""
+        return [str(c) for c in self.limit[self.coef_dim].values] if self.factor else []
+
+    @property
+    def groups(self) -> NDArray[Any]:
+        """Labels of the groups (J,)."""
+        return self.limit[self.factor].values
+
+    @property
+    def group_variable(self) -> str:
+        """``theta_<factor>`` where a group column is also a population column, ``b_<factor>`` otherwise."""
+        return f"theta_{self.factor}" if f"theta_{self.factor}" in self.limit else f"b_{self.factor}"
+
+    @property
+    def group_draws(self) -> Array | None:
+        """Draws of the group coefficients (chain, draw, J, q); None where only summaries were kept."""
+        return self.draws(self.group_variable) if self.group_variable in self.posterior else None
+
+    @property
+    def n_draws(self) -> tuple[int, int]:
+        """Chains, and draws of each."""
+        return self.posterior.sizes["chain"], self.posterior.sizes["draw"]
+
+    @property
+    def heading(self) -> str:
+        """One or two lines that say what was fitted."""
+        chains, draws = self.n_draws
+        groups = f", {len(self.groups)} groups of {self.factor}" if self.factor else ""
+        return (
+            f"{self.attrs['formula']}, errors {self.attrs['errors']}\n"
+            f"{self.attrs['n_rows']} rows{groups}; {chains} chains of {draws} draws"
+        )
+
+    def draws(self, name: str) -> Array:
+        """Return the draws of a variable, chain and draw first."""
+        return self.posterior[name].transpose("chain", "draw", ...).to_numpy()
+
+    def population(self, values: xr.DataArray) -> Array:
+        """Return, for each group column, the value of its population column; zero where it has none."""
+        names = [str(c) for c in values["coef"].values]
+        return np.array([float(values[names.index(c)]) if c in names else 0.0 for c in self.coefs])
+
+    def group_covariance(self) -> Array:
+        """Return the draws of Sigma (S, q, q)."""
+        sd = self.draws(f"sd_{self.factor}")
+        sd = sd.reshape(-1, sd.shape[-1])
+        name = f"corr_{self.factor}"
+        q = sd.shape[1]
+        corr = self.draws(name).reshape(-1, q, q) if name in self.posterior else np.eye(q)
+        return sd[:, :, None] * corr * sd[:, None, :]
+
+    def error_covariance(self) -> Array:
+        """Return the draws of the error covariance (S, D, D); ones where the errors are known."""
+        if "error_sd" not in self.posterior:
+            chains, draws = self.n_draws
+            return np.ones((chains * draws, 1, 1))
+        sd = self.draws("error_sd")
+        sd = sd.reshape(sd.shape[0] * sd.shape[1], -1)
+        D = sd.shape[1]
+        corr = self.draws("error_corr").reshape(-1, D, D) if "error_corr" in self.posterior else np.eye(D)
+        return sd[:, :, None] * corr * sd[:, None, :]
+
+
+def read(tree: Any) -> Fit:
+    """Return the parts of a DataTree that reports need.
+
+    Raises
+    ------
+    DataError
+        If it is not a DataTree from `Model.sample` or `hierreg.load`.
+    """
+    if not isinstance(tree, xr.DataTree):
+        raise DataError(
+            f"tree is of type {type(tree).__name__}; a report needs the DataTree that Model.sample "
+            "returned, or hr.load of a file that hr.save wrote."
+        )
+    missing = [name for name in _GROUPS if name not in tree.children]
+    if "hierreg_version" not in tree.attrs or missing:
+        why = (
+            f"it lacks the groups {listed(missing)}" if missing else "its attributes name no hierreg version"
+        )
+        raise DataError(
+            f"tree was not made by hierreg ({why}); pass the DataTree that Model.sample returned, whole, or "
+            "hr.load of a file that hr.save wrote."
+        )
+    return Fit(
+        posterior=tree["posterior"].to_dataset(),
+        constant=tree["constant_data"].to_dataset(),
+        limit=tree["mixed_model_limit"].to_dataset(),
+        effects=tree["effects"].to_dataset() if "effects" in tree.children else None,
+        factor=tree.attrs["factor"] or None,
+        error_dim=tree.attrs["error_dim"] or None,
+        attrs={str(name): value for name, value in tree.attrs.items()},
+    )
+
+
+def need_factor(fit: Fit, what: str) -> str:
+    """Return the grouping factor, or raise where the model has none."""
+    if fit.factor is None:
+        raise ModelError(
+            f"{what} needs a grouping factor, but {fit.attrs['formula']!r} has no group term such as (x | g)."
+        )
+    return fit.factor
+
+
+def check_prob(ci_prob: object) -> float:
+    """Return the probability of the intervals, or raise where it is none."""
+    is_number = isinstance(ci_prob, (int, float, np.floating)) and not isinstance(ci_prob, bool)
+    if not is_number or not 0 < float(ci_prob) < 1:  # type: ignore[arg-type]  # a number by the check before
+        raise ModelError(f"ci_prob={ci_prob!r} must be a number between 0 and 1, such as 0.95.")
+    return float(ci_prob)  # type: ignore[arg-type]  # a number by the check before

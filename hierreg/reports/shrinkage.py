@@ -1,0 +1,218 @@
+"""`shrinkage`: each group alone, pulled towards the population: by the plug-in limit and by the posterior."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, final
+
+import numpy as np
+
+from hierreg.exceptions import ModelError
+from hierreg.reports.draws import mcse_mean, moments
+from hierreg.reports.reading import Fit, check_prob, need_factor, read
+from hierreg.reports.table import Report, percent, sections
+from hierreg.reports.weights import pooling_factor, pooling_factor_of_summaries, weights
+from hierreg.tree.text import beside, number
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+_MOST_GROUPS = 20
+
+
+@final
+class Shrinkage(Report):
+    """What `shrinkage` returns; prints as one table per coefficient."""
+
+    __slots__ = ()
+    whole: ClassVar[dict[str, int]] = {
+        "no_pooling": 2,
+        "plug_in": 2,
+        "mean": 2,
+        "weight": 3,
+        "pooling_factor": 1,
+        "population": 1,
+    }
+
+    def text(self) -> str:
+        """Return the tables as plain text, at most 20 groups of each."""
+        attrs = self.attrs
+        prob, J = attrs["ci_prob"], self.sizes[attrs["factor"]]
+        ends = [percent((1 - prob) / 2), percent((1 + prob) / 2)]
+        header = ["", "alone", "se", "plug-in", "sd", "posterior", "sd", *ends]
+        header += ["weight", "sd ratio", "gap/sd", "gap/mcse"]
+        shown = min(J, _MOST_GROUPS)
+        parts = []
+        for k, coef in enumerate(self[f"{attrs['factor']}_coef"].values):
+            rows = [self._row(j, k) for j in range(shown)] + [self._population_row(k, len(header))]
+            parts.append((str(coef), rows))
+        lines = [attrs["heading"], "", sections(header, parts), ""]
+        if shown < J:
+            lines.append(
+                f"{shown} of {J} groups shown; .to_dataframe() or .sel({attrs['factor']}=...) has them all."
+            )
+        factors = ", ".join(
+            f"{coef} {number(float(value))}"
+            for coef, value in zip(
+                self[f"{attrs['factor']}_coef"].values, self["pooling_factor"].values, strict=True
+            )
+        )
+        return "\n".join(
+            [*lines, f"Pooling factor (0: groups alone, 1: one value for all): {factors}", attrs["note"]]
+        )
+
+    def _row(self, j: int, k: int) -> list[str]:
+        value = {str(name): float(v[j, k]) for name, v in self.data_vars.items() if v.ndim == 2}
+        sd = value["sd"]
+        cells = [beside(value["no_pooling"], sd), beside(value["no_pooling_se"], sd)]
+        cells += [
+            beside(value[name], sd) for name in ("plug_in", "plug_in_sd", "mean", "sd", "lower", "upper")
+        ]
+        weight = float(self["weight"][j, k, k])
+        cells += [f"{weight:.2f}", _fixed(value["sd_ratio"], 2), _fixed(value["gap_in_sd"], 2)]
+        return [f"  {self[self.attrs['factor']].values[j]}", *cells, _fixed(value["gap_in_mcse"], 1)]
+
+    def _population_row(self, k: int, n_columns: int) -> list[str]:
+        sd = float(self["sd"][:, k].mean())
+        cells = [""] * n_columns
+        cells[0] = "  population"
+        cells[3] = beside(float(self["population_plug_in"][k]), sd)
+        cells[5] = beside(float(self["population"][k]), sd)
+        return cells
+
+
+def _fixed(value: float, digits: int) -> str:
+    # Adding zero turns a negative zero into a positive one.
+    return "" if np.isnan(value) else f"{round(value, digits) + 0.0:.{digits}f}"
+
+
+def shrinkage(tree: xr.DataTree, ci_prob: float = 0.95) -> Shrinkage:
+    """Return, per group and coefficient, how the group alone, the plug-in limit and the posterior differ.
+
+    Coefficients are those of the group, theta_j = beta + b_j, where a group column is also a population
+    column, and deviations b_j otherwise.
+
+    Parameters
+    ----------
+    tree : DataTree
+        From `Model.sample` or `hierreg.load`.
+    ci_prob : float
+        Probability of the equal-tailed intervals; 0.95 or 0.5 where only summaries of the groups were kept.
+
+    Returns
+    -------
+    Dataset
+        Over (<factor>, <factor>_coef): ``no_pooling``, ``no_pooling_se`` (generalised least squares on the
+        group's rows alone at the REML error covariance; NaN where they do not determine it); ``plug_in``,
+        ``plug_in_sd`` (mixed-model equations at the REML estimate, with prediction-error sd); ``mean``,
+        ``sd``, ``lower``, ``upper``, ``mcse`` (posterior); ``sd_ratio`` (posterior sd over plug-in sd: how
+        much the plug-in understates), ``gap_in_sd`` and ``gap_in_mcse`` (posterior mean minus plug-in value,
+        in posterior sds and in Monte-Carlo standard errors). With a second <factor>_coef_col: ``weight`` and
+        ``weight_sd``, posterior mean and sd of the weight matrix S_j = I - (V_j^-1 + Sigma^-1)^-1 Sigma^-1.
+        Over <factor>_coef: ``population`` (posterior mean), ``population_plug_in`` (REML) and
+        ``pooling_factor``. Where only summaries of the groups were kept, ``mcse`` and ``gap_in_mcse`` are
+        NaN.
+
+    Raises
+    ------
+    DataError
+        If the tree is not from hierreg.
+    ModelError
+        If the model has no grouping factor.
+
+    References
+    ----------
+    Robinson (1991), Statistical Science 6(1), section 5; Gelman and Pardoe (2006), Technometrics 48(2),
+    241-251.
+    """
+    prob = check_prob(ci_prob)
+    fit = read(tree)
+    factor = need_factor(fit, "shrinkage")
+    groups = _posterior(fit, prob) | _limits(fit)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gap = groups["mean"] - groups["plug_in"]
+        groups["sd_ratio"] = groups["sd"] / groups["plug_in_sd"]
+        groups["gap_in_sd"], groups["gap_in_mcse"] = gap / groups["sd"], gap / groups["mcse"]
+    S = weights(fit)
+    square = (factor, fit.coef_dim, f"{fit.coef_dim}_col")
+    columns = {
+        "population": fit.population(fit.posterior["beta"].mean(("chain", "draw"))),
+        "population_plug_in": fit.population(fit.limit["beta"]),
+        "pooling_factor": _pooling(fit),
+    }
+    variables: dict[str, Any] = {name: (square[:2], value) for name, value in groups.items()}
+    variables |= {"weight": (square, S.mean), "weight_sd": (square, S.sd)}
+    variables |= {name: (square[1:2], value) for name, value in columns.items()}
+    return Shrinkage(
+        variables,
+        coords={factor: fit.limit[factor], square[1]: fit.coefs, square[2]: fit.coefs},
+        attrs={
+            "heading": f"{fit.heading}; equal-tailed {percent(prob)} intervals",
+            "ci_prob": prob,
+            "factor": factor,
+            "weight_draws": S.n_draws,
+            "note": _note(fit, S.n_draws),
+        },
+    )
+
+
+def _posterior(fit: Fit, prob: float) -> dict[str, Array]:
+    draws = fit.group_draws
+    if draws is not None:
+        return moments(draws, prob) | {"mcse": mcse_mean(draws)}
+    assert fit.effects is not None
+    name = fit.group_variable
+    lower, upper = (_kept_quantile(fit.effects, name, p, prob) for p in ((1 - prob) / 2, (1 + prob) / 2))
+    mean, sd = (fit.effects[f"{name}_{what}"].to_numpy() for what in ("mean", "sd"))
+    return {"mean": mean, "sd": sd, "lower": lower, "upper": upper, "mcse": np.full(mean.shape, np.nan)}
+
+
+def _kept_quantile(effects: xr.Dataset, name: str, p: float, prob: float) -> Array:
+    kept = effects["quantile"].to_numpy()
+    place = np.flatnonzero(np.isclose(kept, p))
+    if not len(place):
+        usable = [f"{q:g}" for q in sorted({round(abs(1 - 2 * k), 10) for k in kept.tolist()}) if q > 0]
+        raise ModelError(
+            f"ci_prob={prob} is not available: of the group coefficients only summaries were kept, with the "
+            f"quantiles for ci_prob {' or '.join(usable)}. Use one of these, or sample with "
+            "group_effects='draws'."
+        )
+    return np.asarray(effects[f"{name}_quantiles"].transpose("quantile", ...).to_numpy()[place[0]])
+
+
+def _limits(fit: Fit) -> dict[str, Array]:
+    factor, name = fit.factor, fit.group_variable
+    cov = fit.limit[f"{name.removesuffix(f'_{factor}')}_cov_{factor}"].to_numpy()
+    own_cov = fit.limit[f"no_pooling_cov_{factor}"].to_numpy()
+    return {
+        "no_pooling": fit.limit[f"no_pooling_{factor}"].to_numpy(),
+        "no_pooling_se": np.sqrt(np.diagonal(own_cov, axis1=1, axis2=2)),
+        "plug_in": fit.limit[name].to_numpy(),
+        "plug_in_sd": np.sqrt(np.diagonal(cov, axis1=1, axis2=2)),
+    }
+
+
+def _pooling(fit: Fit) -> Array:
+    draws = fit.group_draws
+    if draws is not None:
+        return pooling_factor(draws)
+    assert fit.effects is not None
+    mean, sd = (fit.effects[f"b_{fit.factor}_{what}"].to_numpy() for what in ("mean", "sd"))
+    return pooling_factor_of_summaries(mean, sd, fit.group_covariance())
+
+
+def _note(fit: Fit, n_draws: int) -> str:
+    chains, draws = fit.n_draws
+    lines = [
+        "alone: the group's own rows; plug-in: mixed-model equations at REML; weight: diagonal of S_j;",
+        "sd ratio: posterior over plug-in; gap: posterior mean minus plug-in.",
+    ]
+    if n_draws < chains * draws:
+        lines.append(f"Weights are averages over {n_draws} of the {chains * draws} draws, evenly spaced.")
+    if fit.group_draws is None:
+        lines.append(
+            "Only summaries of the groups were kept, so gaps in Monte-Carlo standard errors are unknown."
+        )
+    return "\n".join(lines)

@@ -1,0 +1,199 @@
+"""`summary`: every population coefficient and variance parameter, beside its REML value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, final
+
+import numpy as np
+
+from hierreg.checks import listed
+from hierreg.reports.draws import diagnostics, moments
+from hierreg.reports.reading import Fit, check_prob, read
+from hierreg.reports.table import Report, percent, sections
+from hierreg.tree.text import beside, number
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+_TITLES = {
+    "beta": "Population coefficients",
+    "sd": "Standard deviations between groups",
+    "corr": "Correlations of group coefficients",
+    "error_sd": "Standard deviations of errors",
+    "error_corr": "Correlations of errors",
+}
+
+
+@final
+class Summary(Report):
+    """What `summary` returns; prints as a table."""
+
+    __slots__ = ()
+    whole: ClassVar[dict[str, int]] = {"parameter": 1, "mean": 1, "reml": 1, "kind": 1}
+
+    def text(self) -> str:
+        """Return the table as plain text."""
+        prob = self.attrs["ci_prob"]
+        header = ["", "mean", "sd", percent((1 - prob) / 2), percent((1 + prob) / 2)]
+        header += ["mcse", "ess bulk", "ess tail", "R-hat", "REML", "se"]
+        rows: dict[str, list[list[str]]] = {kind: [] for kind in _TITLES}
+        for i, kind in enumerate(self["kind"].values):
+            rows[str(kind)].append(self._row(i))
+        table = sections(header, [(title, rows[kind]) for kind, title in _TITLES.items()])
+        fixed = self.attrs["fixed"]
+        return f"{self.attrs['heading']}\n\n{table}" + (f"\n\nHeld fixed: {fixed}" if fixed else "")
+
+    def _row(self, i: int) -> list[str]:
+        value = {str(name): float(v[i]) for name, v in self.data_vars.items()}
+        sd = value["sd"]
+        counts = ["" if np.isnan(value[n]) else f"{value[n]:.0f}" for n in ("ess_bulk", "ess_tail")]
+        return [
+            f"  {self['parameter'].values[i]}",
+            *(beside(value[name], sd) for name in ("mean", "sd", "lower", "upper")),
+            "" if np.isnan(value["mcse_mean"]) else f"{value['mcse_mean']:.2g}",
+            *counts,
+            "" if np.isnan(value["r_hat"]) else f"{value['r_hat']:.3f}",
+            *(beside(value[name], sd) for name in ("reml", "reml_se")),
+        ]
+
+
+def summary(tree: xr.DataTree, ci_prob: float = 0.95) -> Summary:
+    """Return posterior summaries of the population coefficients and all variance parameters.
+
+    Parameters
+    ----------
+    tree : DataTree
+        From `Model.sample` or `hierreg.load`.
+    ci_prob : float
+        Probability of the equal-tailed intervals.
+
+    Returns
+    -------
+    Dataset
+        Over ``parameter``: ``mean``, ``sd``, ``lower``, ``upper``; ``mcse_mean`` (Monte-Carlo standard error
+        of the mean), ``ess_bulk``, ``ess_tail``, ``r_hat``; ``reml`` (the restricted maximum likelihood
+        value) and, for population coefficients, ``reml_se`` (its standard error). Correlations once, below
+        the diagonal; what is held fixed only in the attribute ``fixed``. Printing it gives a table.
+
+    Raises
+    ------
+    DataError
+        If the tree is not from hierreg.
+
+    References
+    ----------
+    Vehtari, Gelman, Simpson, Carpenter and Bürkner (2021), Bayesian Analysis 16(2), sections 3 and 4.
+    """
+    prob = check_prob(ci_prob)
+    fit = read(tree)
+    cells = parameters(fit)
+    varies = np.array([np.ptp(cell.draws) > 0 for cell in cells], dtype=bool)
+    free = [cell for cell, v in zip(cells, varies, strict=True) if v]
+    fixed = [
+        f"{cell.name} = {number(float(cell.draws[0, 0]))}"
+        for cell, v in zip(cells, varies, strict=True)
+        if not v
+    ]
+    chains, draws = fit.n_draws
+    x = np.stack([cell.draws for cell in free], axis=2) if free else np.empty((chains, draws, 0))
+    values = moments(x, prob) | diagnostics(x)
+    values |= {"reml": np.array([c.reml for c in free]), "reml_se": np.array([c.reml_se for c in free])}
+    return Summary(
+        {name: (("parameter",), value) for name, value in values.items()},
+        coords={
+            "parameter": [cell.name for cell in free],
+            "kind": (("parameter",), [cell.kind for cell in free]),
+        },
+        attrs={
+            "heading": f"{fit.heading}; equal-tailed {percent(prob)} intervals",
+            "ci_prob": prob,
+            "fixed": listed_plain(fixed),
+        },
+    )
+
+
+def listed_plain(texts: list[str]) -> str:
+    """Return texts separated by commas."""
+    return listed(texts, most=20).replace("'", "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Parameter:
+    """One scalar parameter: variable and place in it, draws (chain, draw), REML value and standard error."""
+
+    kind: str
+    variable: str
+    index: tuple[int, ...]
+    name: str
+    draws: Array
+    reml: float
+    reml_se: float = float("nan")
+
+
+def parameters(fit: Fit) -> list[Parameter]:
+    """Return every population coefficient and variance parameter, structural constants left out."""
+    se = np.sqrt(np.diagonal(fit.limit["beta_cov"].to_numpy()))
+    out = [
+        Parameter(
+            kind="beta",
+            variable="beta",
+            index=(i,),
+            name=f"beta[{coef}]",
+            draws=fit.draws("beta")[..., i],
+            reml=float(fit.limit["beta"][i]),
+            reml_se=float(se[i]),
+        )
+        for i, coef in enumerate(fit.limit["coef"].values)
+    ]
+    if fit.factor is not None:
+        out += _sds(fit, "sd", f"sd_{fit.factor}") + _correlations(fit, "corr", f"corr_{fit.factor}")
+    return out + _sds(fit, "error_sd", "error_sd") + _correlations(fit, "error_corr", "error_corr")
+
+
+def _sds(fit: Fit, kind: str, variable: str) -> list[Parameter]:
+    if variable not in fit.posterior:
+        return []
+    array, reml = fit.posterior[variable], np.atleast_1d(fit.limit[variable].to_numpy())
+    labels = _labels(array)
+    draws = fit.draws(variable).reshape(*fit.n_draws, -1)
+    return [
+        Parameter(
+            kind=kind,
+            variable=variable,
+            index=(i,),
+            name=variable if label is None else f"{variable}[{label}]",
+            draws=draws[..., i],
+            reml=float(reml[i]),
+        )
+        for i, label in enumerate(labels)
+    ]
+
+
+def _labels(array: xr.DataArray) -> list[Any]:
+    dims = [dim for dim in array.dims if dim not in {"chain", "draw"}]
+    return list(array[dims[0]].values) if dims else [None]
+
+
+def _correlations(fit: Fit, kind: str, variable: str) -> list[Parameter]:
+    """Return the correlations below the diagonal, without those that are zero by the formula."""
+    if variable not in fit.posterior:
+        return []
+    draws, reml = fit.draws(variable), fit.limit[variable].to_numpy()
+    labels = _labels(fit.posterior[variable])
+    return [
+        Parameter(
+            kind=kind,
+            variable=variable,
+            index=(i, j),
+            name=f"{variable}[{labels[i]}, {labels[j]}]",
+            draws=draws[..., i, j],
+            reml=float(reml[i, j]),
+        )
+        for i in range(len(labels))
+        for j in range(i)
+        if np.any(draws[..., i, j] != 0)
+    ]

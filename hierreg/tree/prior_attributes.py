@@ -1,0 +1,97 @@
+"""Priors as attributes of posterior variables: a saved file alone can draw a posterior beside its prior.
+
+Attributes of a netCDF variable are numbers, strings or flat lists of them:
+
+- ``prior``: the prior in words, one per element, separated by "; ".
+- ``prior_family``, ``prior_parameters`` (standard deviations): per element the class name in `hierreg.priors`
+  and two parameters.
+- ``prior_eta``, ``prior_block`` (correlations): per column the LKJ parameter, zero where nothing is
+  estimated, and
+  the number of the bar term; columns of different terms are uncorrelated.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hierreg import priors as families
+from hierreg.priors import LKJ, SdPrior
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import xarray as xr
+
+    from hierreg.priors import Fixed, ResolvedPriors
+    from hierreg.tree.names import Labels
+
+_N_PARAMETERS = {"HalfStudentT": 2, "Gamma": 2, "InverseGamma": 2, "LogNormal": 2}
+
+
+def prior_attributes(
+    labels: Labels, priors: ResolvedPriors, term_sizes: Sequence[int]
+) -> dict[str, dict[str, Any]]:
+    """Return the attributes of each posterior variable that has a prior.
+
+    Parameters
+    ----------
+    labels : Labels
+    priors : ResolvedPriors
+    term_sizes : sequence of int
+        Columns of each bar term.
+    """
+    texts = [row.prior for row in priors.rows if row.parameter.startswith("beta[")]
+    out: dict[str, dict[str, Any]] = {"beta": {"prior": "; ".join(texts)}}
+    if labels.factor is not None:
+        out[f"sd_{labels.factor}"] = _sd_attributes(priors.sd[labels.factor])
+        if labels.has_corr:
+            out[f"corr_{labels.factor}"] = _corr_attributes(priors.corr[labels.factor], term_sizes)
+    if labels.n_error_sd:
+        out["error_sd"] = _sd_attributes(priors.error_sd)
+    if labels.has_error_corr:
+        out["error_corr"] = _corr_attributes([priors.error_corr], [labels.n_error_sd])
+    return out
+
+
+def _sd_attributes(sds: Sequence[SdPrior | Fixed]) -> dict[str, Any]:
+    return {
+        "prior": "; ".join(str(sd) for sd in sds),
+        "prior_family": [type(sd).__name__ for sd in sds],
+        "prior_parameters": [float(value) for sd in sds for value in sd.parameters],
+    }
+
+
+def _corr_attributes(corrs: Sequence[LKJ | Fixed | None], sizes: Sequence[int]) -> dict[str, Any]:
+    etas = [
+        corr.eta if isinstance(corr, LKJ) and size > 1 else 0.0
+        for corr, size in zip(corrs, sizes, strict=True)
+    ]
+    return {
+        "prior": "; ".join(str(corr) for corr in corrs if corr is not None),
+        "prior_eta": np.repeat(etas, sizes).tolist(),
+        "prior_block": np.repeat(np.arange(len(sizes)), sizes).tolist(),
+    }
+
+
+def sd_prior(variable: xr.DataArray, index: int) -> SdPrior | None:
+    """Return the prior of one standard deviation; None where it is fixed or unknown."""
+    names = np.atleast_1d(variable.attrs.get("prior_family", []))
+    if index >= len(names) or names[index] == "Fixed":
+        return None
+    name = str(names[index])
+    parameters = np.atleast_1d(variable.attrs["prior_parameters"])[2 * index : 2 * index + 2]
+    prior = getattr(families, name)(*(float(value) for value in parameters[: _N_PARAMETERS.get(name, 1)]))
+    return prior if isinstance(prior, SdPrior) else None
+
+
+def correlation_prior(variable: xr.DataArray, row: int, col: int) -> tuple[LKJ, int] | None:
+    """Return the LKJ prior of the matrix that a correlation belongs to, and its size; None where fixed."""
+    eta = np.atleast_1d(variable.attrs.get("prior_eta", []))
+    if max(row, col) >= len(eta):
+        return None
+    block = np.atleast_1d(variable.attrs["prior_block"])
+    if block[row] != block[col] or eta[row] == 0:
+        return None
+    return LKJ(float(eta[row])), int(np.sum(block == block[row]))
