@@ -43,15 +43,15 @@ def warm(task: Task, case: Case) -> Measured:
     """Time the posterior with everything loaded and the compiler's caches filled by a small model."""
     import pandas as pd
 
-    from tests.benchmarks.measure import Measured, convergence, peak_memory, scalar_draws
+    from tests.benchmarks.measure import Measured, convergence, cpu_clock, peak_memory, scalar_draws
 
     fit_and_print(replace(task, draws=50), WARM_UP, pd.read_csv(task.warm_up_csv))
     table = pd.read_csv(task.csv)
     compile_seconds = _compile_seconds(case, table, task.variant)
     with peak_memory() as memory:
-        begin = time.perf_counter()
+        begin, cpu = time.perf_counter(), cpu_clock()
         tree = fit_and_print(task, case, table)
-        seconds = time.perf_counter() - begin
+        seconds, cpu_seconds = time.perf_counter() - begin, cpu_clock() - cpu
     stats = tree["sample_stats"].dataset
     return Measured(
         engine="bambi",
@@ -60,6 +60,7 @@ def warm(task: Task, case: Case) -> Measured:
         note="no correlation of group coefficients",
         total_seconds=seconds,
         compile_seconds=compile_seconds,
+        cpu_seconds=cpu_seconds,
         divergences=int(stats["diverging"].sum()),
         peak_mib=memory["above"],
         gradients_kept=int(stats["n_steps"].sum()) if "n_steps" in stats else None,

@@ -46,6 +46,7 @@ def measure(case: Case, csv: Path, scratch: Path, *, timeout: float) -> Measured
         note=f"brms {answer['version']}, rstan {answer['rstan']}",
         total_seconds=answer["compile"] + answer["sample"],
         compile_seconds=answer["compile"],
+        cpu_seconds=answer["cpu"],
         fresh_seconds=whole,
         divergences=int(answer["divergences"]),
         gradients_kept=int(answer["steps"]),

@@ -30,6 +30,7 @@ def measure(case: Case, csv: Path, scratch: Path, *, timeout: float) -> Measured
         case=case.name,
         note="; ".join(filter(None, [note, answer["message"]])),
         estimate_seconds=answer["seconds"],
+        cpu_seconds=answer["cpu"],
         fresh_seconds=whole,
         values={
             **{f"beta[{i}]": value for i, value in enumerate(answer["beta"])},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import json
+import os
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -35,6 +36,9 @@ class Measured:
         Posterior, from formula and table in memory to the printed summary (median where repeated).
     compile_seconds : float
         Part of `total_seconds` that builds and compiles the model.
+    cpu_seconds : float
+        Processor time behind `total_seconds` (`estimate_seconds`, for engines without one): all threads
+        and child processes. Less than the cores times the wall time where something else was running.
     fresh_seconds : float
         A fresh process from its start to its end: import, read the CSV, fit, print.
     fresh_parts : dict
@@ -67,6 +71,7 @@ class Measured:
     estimate_seconds: float | None = None
     total_seconds: float | None = None
     compile_seconds: float | None = None
+    cpu_seconds: float | None = None
     fresh_seconds: float | None = None
     fresh_parts: dict[str, float] = field(default_factory=dict)
     min_ess: float | None = None
@@ -139,6 +144,12 @@ def convergence(draws: Mapping[str, np.ndarray]) -> dict[str, Any]:
         "max_rhat": max(rhat),
         "values": {name: float(values.mean()) for name, values in draws.items()},
     }
+
+
+def cpu_clock() -> float:
+    """Return the processor time of this process and of its children that have ended, in seconds."""
+    now = os.times()
+    return now.user + now.system + now.children_user + now.children_system
 
 
 @contextmanager

@@ -41,13 +41,24 @@ def share(part: float | None, whole: float | None) -> str:
 
 def main_table(measured: Sequence[Measured]) -> str:
     """Return the table of one case: times, effective sample sizes, memory."""
-    header = ["engine", "REML s", "posterior s", "compile", "min ESS", "ESS/s", "fresh s", "peak MiB"]
+    header = [
+        "engine",
+        "REML s",
+        "posterior s",
+        "CPU s",
+        "compile",
+        "min ESS",
+        "ESS/s",
+        "fresh s",
+        "peak MiB",
+    ]
     header += ["R-hat", "div.", "runs"]
     rows = [
         [
             one.label,
             number(one.estimate_seconds),
             number(one.total_seconds),
+            number(one.cpu_seconds),
             share(one.compile_seconds, one.total_seconds),
             number(one.min_ess),
             number(one.ess_per_second),
