@@ -30,13 +30,10 @@ def fit_and_print(task: Task, case: Case, table: pd.DataFrame) -> Any:
 
     model = bmb.Model(case.formula, table)
     tree = model.fit(
-        draws=task.draws, chains=4, inference_method=task.variant, random_seed=SEED, **_QUIET[task.variant]
+        draws=task.draws, chains=4, inference_method=task.variant, random_seed=SEED, progressbar=False
     )
     print(arviz_stats.summary(tree, var_names=parameters(case)))
     return tree
-
-
-_QUIET: dict[str, dict[str, Any]] = {"pymc": {"progressbar": False}, "nutpie": {"progress_bar": False}}
 
 
 def warm(task: Task, case: Case) -> Measured:
