@@ -210,7 +210,7 @@ class Model:
             sampler=sampler,
             progress=progress,
             group_effects=group_effects,
-            include=tuple(include),
+            include=(include,) if isinstance(include, str) else tuple(include),
         )
         return sample(self._problem, request)
 

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 PROBS = (0.025, 0.25, 0.5, 0.75, 0.975)
-_EXTRA = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood", "log_prior")
 _MAX_BYTES = 2**30
 
 
@@ -64,8 +63,11 @@ class SampleRequest:
         )
         check_choice(self.sampler, ("nutpie", "pymc"), argument="sampler", error=ModelError)
         check_choice(self.group_effects, ("auto", "draws", "summary"), argument="group_effects", error=ModelError)
-        for group in self.include:
-            check_choice(group, _EXTRA, argument="include", error=ModelError)
+        if self.group_effects == "summary" and self.parametrization != "marginal":
+            raise ModelError(
+                f"group_effects='summary' with parametrization={self.parametrization!r}: summaries come from the exact "
+                "conditional distributions of parametrization='marginal'; use that, or group_effects='draws'."
+            )
 
 
 def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
@@ -73,6 +75,7 @@ def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
     import xarray as xr
 
     request.check()
+    _check_extra_groups(problem, request)
     begin = time.perf_counter()
     seed = int(np.random.SeedSequence().generate_state(1)[0]) if request.seed is None else int(request.seed)
     own = problem.own_rows() if problem.labels.factor else None
@@ -169,18 +172,23 @@ def _recover(problem: Problem, request: SampleRequest, likelihood: Any, cov: Cov
 def _summaries_only(problem: Problem, request: SampleRequest) -> bool:
     if problem.labels.factor is None or request.group_effects == "draws":
         return False
-    per_draw = problem.gram.n_levels * len(problem.labels.factor_coef)
-    size = request.chains * request.draws * per_draw * 8 * (2 if problem.labels.has_theta else 1)
+    size = _effects_size(problem, request)
     if request.group_effects == "auto" and size > _MAX_BYTES:
         warnings.warn(
-            f"draws of the {per_draw} group coefficients would take {size / 2**30:.1f} GiB; only their means, standard "
-            "deviations and quantiles are kept, in the group `effects`. Pass group_effects='draws' to keep all, or "
+            f"draws of the coefficients of {problem.gram.n_levels} groups would take {size / 2**30:.1f} GiB; only their "
+            "means, standard deviations and quantiles are kept, in the group `effects`. Pass group_effects='draws' to keep all, or "
             "'summary' to choose this.",
             HierregWarning,
             stacklevel=6,
         )
         return True
     return request.group_effects == "summary"
+
+
+def _effects_size(problem: Problem, request: SampleRequest) -> int:
+    """Return the bytes that draws of the group coefficients take."""
+    per_draw = problem.gram.n_levels * len(problem.labels.factor_coef)
+    return request.chains * request.draws * per_draw * 8 * (2 if problem.labels.has_theta else 1)
 
 
 def _explicit(problem: Problem, request: SampleRequest, seed: int) -> _Draws:
@@ -201,18 +209,25 @@ def _cores(request: SampleRequest) -> int:
 
 
 def _attributes(problem: Problem, request: SampleRequest, seed: int) -> dict[str, Any]:
-    return build.versions() | {
-        "formula": problem.formula,
-        "errors": str(problem.layout.spec),
-        "priors": str(problem.priors),
-        "response": problem.labels.response,
-        "factor": problem.labels.factor or "",
-        "error_dim": problem.labels.error_dim or "",
-        "n_rows": len(problem.design.y),
-        "seed": seed,
-        "sampler": request.sampler,
-        "parametrization": request.parametrization,
-    }
+    from hierreg.sampling.problem import attributes
+
+    return (
+        build.versions()
+        | attributes(problem)
+        | {"seed": seed, "sampler": request.sampler, "parametrization": request.parametrization}
+    )
+
+
+def _check_extra_groups(problem: Problem, request: SampleRequest) -> None:
+    """Raise where a group that is asked for cannot be made, before time is spent on sampling."""
+    if request.include:
+        from hierreg.sampling.groups import check_groups
+
+        keeps = request.group_effects == "draws" or (
+            request.group_effects == "auto" and _effects_size(problem, request) <= _MAX_BYTES
+        )
+        explicit = request.parametrization != "marginal"
+        check_groups(problem, request.include, request.chains * request.draws, has_effects=keeps or explicit)
 
 
 def _with_extra_groups(tree: xr.DataTree, problem: Problem, request: SampleRequest, seed: int) -> xr.DataTree:

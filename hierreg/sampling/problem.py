@@ -81,6 +81,10 @@ class RequestLike(Protocol):
         """Number of chains."""
 
     @property
+    def cores(self) -> int | None:
+        """Chains that run at once."""
+
+    @property
     def parametrization(self) -> str:
         """Which of the parametrizations."""
 

@@ -1,0 +1,233 @@
+"""The same posteriors through PyMC's models: for comparison, and to check one against the other.
+
+PyMC and nutpie compile such a model before they sample it, for tens of seconds; `hierreg.sampling.nuts`
+compiles nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hierreg.covariance import Covariances, covariances
+from hierreg.marginal.recovery import Recovered
+from hierreg.pymc_model import build_pymc_model
+from hierreg.sampling.run import stats_group, warn_about
+from hierreg.tree import build
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import xarray as xr
+    from numpy.typing import NDArray
+
+    from hierreg.covariance import VarianceParameters
+    from hierreg.sampling.problem import ProblemLike, RequestLike
+
+    Array = NDArray[np.float64]
+
+_TUNE = 1000
+# Names in `sample_stats`, and what PyMC and nutpie call them.
+_STATS = {
+    "lp": ("lp", "logp"),
+    "diverging": ("diverging",),
+    "step_size": ("step_size",),
+    "n_steps": ("n_steps",),
+    "tree_depth": ("tree_depth", "depth"),
+    "energy": ("energy",),
+    "acceptance_rate": ("acceptance_rate", "mean_tree_accept"),
+    "reached_max_treedepth": ("reached_max_treedepth", "maxdepth_reached"),
+}
+
+
+def sample_marginal_model(
+    problem: ProblemLike, request: RequestLike, seed: int, cores: int
+) -> tuple[Covariances, xr.Dataset]:
+    """Return draws of the variance parameters by PyMC's NUTS on the marginal model.
+
+    Parameters
+    ----------
+    problem : ProblemLike
+    request : RequestLike
+        The arguments of `Model.sample`.
+    seed : int
+    cores : int
+        See `sample_explicit_model`.
+
+    Returns
+    -------
+    Covariances
+        At the S draws, chains one after the other.
+    Dataset
+        The ``sample_stats`` group.
+    """
+    n, shape = problem.parameters.n_free, (request.chains, request.draws)
+    if n == 0:  # nothing to sample, which PyMC refuses to do
+        nothing = {"lp": np.zeros(shape), "diverging": np.zeros(shape, dtype=bool)}
+        return covariances(problem.parameters, np.empty((shape[0] * shape[1], 0))), stats_group(
+            nothing, shape
+        )
+    trace = _sample(problem, request, seed, cores)
+    u = unconstrained(problem.parameters, trace["posterior"], shape)
+    stats = _stats(trace["sample_stats"], shape)
+    warn_about(problem.parameters.free_names, u, stats)
+    return covariances(problem.parameters, u.reshape(-1, n)), stats
+
+
+def sample_explicit_model(
+    problem: ProblemLike, request: RequestLike, seed: int, cores: int
+) -> tuple[xr.Dataset, xr.Dataset]:
+    """Return draws of all parameters by NUTS over all parameters, coefficients of the groups included.
+
+    Parameters
+    ----------
+    problem : ProblemLike
+    request : RequestLike
+        The arguments of `Model.sample`; the parametrization is "noncentered" or "centered".
+    seed : int
+    cores : int
+        Chains at once with nutpie. PyMC runs chains in processes, and forking a process with threads, as this
+        one has, can deadlock: there it counts only where `request.cores` is given, and is one otherwise.
+
+    Returns
+    -------
+    Dataset
+        The ``posterior`` group.
+    Dataset
+        The ``sample_stats`` group.
+    """
+    trace = _sample(problem, request, seed, cores)
+    shape = (request.chains, request.draws)
+    S = shape[0] * shape[1]
+    factor = problem.labels.factor
+    u = unconstrained(problem.parameters, trace["posterior"], shape)
+    beta = _array(trace["posterior"]["beta"])
+    b = None if factor is None else _array(trace["posterior"][f"b_{factor}"])
+    stats = _stats(trace["sample_stats"], shape)
+    free = np.flatnonzero(~problem.fixed.is_fixed)
+    names = [*problem.parameters.free_names, *(f"beta[{problem.labels.coef[i]}]" for i in free)]
+    values = [u, beta[:, :, free]]
+    if b is not None and request.draws >= 4:
+        worst_names, worst = _slowest(problem, b)
+        names, values = names + worst_names, [*values, worst]
+    warn_about(tuple(names), np.concatenate(values, axis=2), stats)
+    recovered = Recovered(
+        beta=beta.reshape(S, -1),
+        b=None if b is None else b.reshape(S, *b.shape[2:]),
+        b_summary=None,
+        theta_summary=None,
+    )
+    cov = covariances(problem.parameters, u.reshape(S, -1))
+    return build.posterior(problem.labels, shape, cov, recovered), stats
+
+
+def unconstrained(
+    parameters: VarianceParameters, posterior: Mapping[Any, xr.DataArray], shape: tuple[int, int]
+) -> Array:
+    """Return the unconstrained variance parameters u (chains, draws, n_free) of a PyMC model's draws.
+
+    Parameters
+    ----------
+    parameters : VarianceParameters
+    posterior : mapping of DataArray
+        ``sd_<factor>``, ``error_sd`` and the partial correlations on (0, 1), ``corr_<factor>_partial`` and
+        ``error_corr_partial``, where the model has them.
+    shape : (int, int)
+        Chains and draws.
+    """
+    sds = [posterior[name] for name in (f"sd_{parameters.factor}", "error_sd") if name in posterior]
+    partials = [
+        posterior[name]
+        for name in (f"corr_{parameters.factor}_partial", "error_corr_partial")
+        if name in posterior
+    ]
+    columns = [_columns(sd) for sd in sds]
+    if not parameters.n_error_sd:  # the constant one that stands for known errors
+        columns.append(np.ones((*shape, 1)))
+    sd = np.concatenate(columns, axis=2)[:, :, parameters.sd_is_free]
+    # (1 + tanh(u)) / 2 is the logistic function of 2 u
+    v = [np.clip(_columns(partial), 1e-300, 1.0 - 2.0**-53) for partial in partials]
+    return np.concatenate([np.log(sd), *(0.5 * (np.log(x) - np.log1p(-x)) for x in v)], axis=2)
+
+
+def _sample(problem: ProblemLike, request: RequestLike, seed: int, cores: int) -> Any:
+    model = build_pymc_model(
+        problem.design,
+        problem.layout,
+        problem.priors,
+        problem.likelihood("prior"),
+        request.parametrization,  # type: ignore[arg-type]  # checked with the other arguments
+    )
+    tune = _TUNE if request.tune is None else request.tune
+    factor = problem.labels.factor
+    wanted = (
+        "beta",
+        f"b_{factor}",
+        f"sd_{factor}",
+        f"corr_{factor}_partial",
+        "error_sd",
+        "error_corr_partial",
+    )
+    names = [name for name in wanted if name in model.named_vars]
+    if request.sampler == "nutpie":
+        import nutpie
+
+        return nutpie.sample(
+            nutpie.compile_pymc_model(model, var_names=names),
+            draws=request.draws,
+            tune=tune,
+            chains=request.chains,
+            cores=cores,
+            seed=seed,
+            save_warmup=False,
+            progress_bar=request.progress,
+        )
+    import pymc as pm
+
+    return pm.sample(
+        model=model,
+        draws=request.draws,
+        tune=tune,
+        chains=request.chains,
+        cores=1 if request.cores is None else cores,
+        random_seed=seed,
+        nuts_sampler="pymc",  # its default is nutpie where that is installed
+        var_names=names,
+        progressbar=request.progress,
+        quiet=not request.progress,
+        compute_convergence_checks=False,
+    )
+
+
+def _slowest(problem: ProblemLike, b: Array) -> tuple[list[str], Array]:
+    """Return, per group column, the group whose chains mix worst: names and draws (chains, draws, q)."""
+    from arviz_stats.base import array_stats  # type: ignore[attr-defined]  # exported, but not by name
+
+    compute: Any = array_stats.ess  # untyped
+    ess = compute(b, chain_axis=0, draw_axis=1)  # (group, column)
+    level = np.argmin(np.where(np.isfinite(ess), ess, np.inf), axis=0)
+    names = [
+        f"b_{problem.labels.factor}[{problem.labels.levels[j]}, {coef}]"
+        for j, coef in zip(level, problem.labels.factor_coef, strict=True)
+    ]
+    return names, b[:, :, level, np.arange(b.shape[3])]
+
+
+def _stats(stats: Any, shape: tuple[int, int]) -> xr.Dataset:
+    found = {
+        name: _array(stats[theirs])
+        for name, candidates in _STATS.items()
+        for theirs in candidates
+        if theirs in stats
+    }
+    return stats_group(found, shape)
+
+
+def _array(values: xr.DataArray) -> NDArray[Any]:
+    return values.transpose("chain", "draw", ...).to_numpy()
+
+
+def _columns(values: xr.DataArray) -> Array:
+    array = _array(values)
+    return array.reshape((*array.shape[:2], -1))
