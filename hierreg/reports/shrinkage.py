@@ -130,7 +130,9 @@ def shrinkage(tree: xr.DataTree, ci_prob: float = 0.95) -> Shrinkage:
     prob = check_prob(ci_prob)
     fit = read(tree)
     factor = need_factor(fit, "shrinkage")
-    groups = _posterior(fit, prob) | _limits(fit)
+    groups = group_moments(fit, fit.group_variable, prob) | _limits(fit)
+    draws = fit.group_draws
+    groups["mcse"] = np.full(groups["mean"].shape, np.nan) if draws is None else mcse_mean(draws)
     with np.errstate(divide="ignore", invalid="ignore"):
         gap = groups["mean"] - groups["plug_in"]
         groups["sd_ratio"] = groups["sd"] / groups["plug_in_sd"]
@@ -158,15 +160,14 @@ def shrinkage(tree: xr.DataTree, ci_prob: float = 0.95) -> Shrinkage:
     )
 
 
-def _posterior(fit: Fit, prob: float) -> dict[str, Array]:
-    draws = fit.group_draws
-    if draws is not None:
-        return moments(draws, prob) | {"mcse": mcse_mean(draws)}
+def group_moments(fit: Fit, name: str, prob: float) -> dict[str, Array]:
+    """Return mean, sd, lower and upper (J, q) of ``b_<factor>`` or ``theta_<factor>``."""
+    if name in fit.posterior:
+        return moments(fit.draws(name), prob)
     assert fit.effects is not None
-    name = fit.group_variable
     lower, upper = (_kept_quantile(fit.effects, name, p, prob) for p in ((1 - prob) / 2, (1 + prob) / 2))
     mean, sd = (fit.effects[f"{name}_{what}"].to_numpy() for what in ("mean", "sd"))
-    return {"mean": mean, "sd": sd, "lower": lower, "upper": upper, "mcse": np.full(mean.shape, np.nan)}
+    return {"mean": mean, "sd": sd, "lower": lower, "upper": upper}
 
 
 def _kept_quantile(effects: xr.Dataset, name: str, p: float, prob: float) -> Array:

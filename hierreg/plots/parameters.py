@@ -1,0 +1,176 @@
+"""`correlations` and `variances`: each variance parameter's posterior over its prior, with the REML value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hierreg.exceptions import ModelError
+from hierreg.plots.canvas import FAINT, PLUG_IN, POSTERIOR, PRIOR, density, panels
+from hierreg.reports.reading import Fit, read
+from hierreg.reports.summary import Parameter, parameters
+from hierreg.tree.prior_attributes import correlation_prior, sd_prior
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+_MOST_PANELS = 12
+_COLUMNS = 4
+_GRID = 400
+
+
+def correlations(
+    tree: xr.DataTree, *, ax: Axes | None = None, figsize: tuple[float, float] | None = None
+) -> Figure:
+    """Return a figure of the posterior of each free correlation, over its prior, with the REML value.
+
+    The marginal prior of one correlation of an LKJ(eta) matrix of size D is a beta distribution on (-1, 1)
+    with both parameters eta - 1 + D / 2.
+
+    Parameters
+    ----------
+    tree : DataTree
+        From `Model.sample` or `hierreg.load`.
+    ax : Axes, optional
+        Where to draw a single panel.
+    figsize : (float, float), optional
+        Inches.
+
+    Returns
+    -------
+    Figure
+        At most twelve panels; the title says how many more there are.
+
+    Raises
+    ------
+    DataError
+        If the tree is not from hierreg.
+    ModelError
+        If the model has no free correlation.
+
+    References
+    ----------
+    Lewandowski, Kurowicka and Joe (2009), Journal of Multivariate Analysis 100(9), 1989-2001.
+    """
+    fit = read(tree)
+    found = _free(fit, ("corr", "error_corr"), "correlation")
+    figure, axes = _figure(found, ax=ax, figsize=figsize, what="Correlations")
+    x = np.linspace(-1, 1, _GRID)
+    for axis, parameter in zip(axes, found, strict=False):
+        _posterior(axis, parameter, x, (-1.0, 1.0))
+        prior = correlation_prior(fit.posterior[parameter.variable], *parameter.index)
+        if prior is not None:
+            axis.plot(
+                x, _lkj_marginal(x, prior[0].eta, prior[1]), "--", color=PRIOR, label=f"prior {prior[0]}"
+            )
+        axis.axvline(0, color=FAINT, linewidth=0.8, zorder=0)
+        axis.set_xlim(-1, 1)
+        axis.set_title(f"P(> 0) = {np.mean(parameter.draws > 0):.2f}", fontsize="medium")
+    _legend(figure, axes[0], ax)
+    return figure
+
+
+def variances(
+    tree: xr.DataTree, *, ax: Axes | None = None, figsize: tuple[float, float] | None = None
+) -> Figure:
+    """Return a figure of the posterior of each free standard deviation, over its prior, with the REML value.
+
+    Parameters
+    ----------
+    tree : DataTree
+        From `Model.sample` or `hierreg.load`.
+    ax : Axes, optional
+        Where to draw a single panel.
+    figsize : (float, float), optional
+        Inches.
+
+    Returns
+    -------
+    Figure
+        At most twelve panels; the title says how many more there are.
+
+    Raises
+    ------
+    DataError
+        If the tree is not from hierreg.
+    ModelError
+        If the model has no free standard deviation.
+    """
+    fit = read(tree)
+    found = _free(fit, ("sd", "error_sd"), "standard deviation")
+    figure, axes = _figure(found, ax=ax, figsize=figsize, what="Standard deviations")
+    for axis, parameter in zip(axes, found, strict=False):
+        end = 1.1 * max(float(np.quantile(parameter.draws, 0.998)), np.nan_to_num(parameter.reml))
+        x = np.linspace(0, end, _GRID)
+        _posterior(axis, parameter, x, (0.0, np.inf))
+        prior = sd_prior(fit.posterior[parameter.variable], parameter.index[0])
+        if prior is not None:
+            # The prior of a density that is infinite at zero is drawn where it is finite.
+            y = np.exp(prior.log_density(x))
+            axis.plot(x, np.where(np.isfinite(y), y, np.nan), "--", color=PRIOR, label="prior")
+            axis.set_title(f"prior {prior}", fontsize="small")
+        axis.set_xlim(-0.01 * end, end)
+    _legend(figure, axes[0], ax)
+    return figure
+
+
+def _free(fit: Fit, kinds: tuple[str, str], what: str) -> list[Parameter]:
+    found = [p for p in parameters(fit) if p.kind in kinds and np.ptp(p.draws) > 0]
+    if not found:
+        raise ModelError(f"there is nothing to draw: {fit.attrs['formula']!r} has no free {what}.")
+    return found
+
+
+def _figure(
+    found: list[Parameter], *, ax: Axes | None, figsize: tuple[float, float] | None, what: str
+) -> tuple[Figure, list[Axes]]:
+    n = min(len(found), _MOST_PANELS)
+    across, down = min(n, _COLUMNS), -(-n // _COLUMNS)
+    figure, axes = panels(
+        n, ax=ax, figsize=figsize or (max(5.0, 3.4 * across), 0.9 + 2.7 * down), columns=_COLUMNS
+    )
+    if ax is None:
+        more = f" ({len(found) - n} more are not shown)" if len(found) > n else ""
+        figure.suptitle(
+            f"{what}{more}: where the posterior leaves its prior, the data speak", fontsize="medium"
+        )
+    return figure, axes
+
+
+def _posterior(axis: Axes, parameter: Parameter, x: Array, bounds: tuple[float, float]) -> None:
+    y = density(parameter.draws.ravel(), *bounds, x)
+    axis.fill_between(x, y, color=POSTERIOR, alpha=0.25, linewidth=0)
+    axis.plot(x, y, color=POSTERIOR, label="posterior")
+    if np.isfinite(parameter.reml):
+        axis.plot(
+            [parameter.reml], [0], "^", color=PLUG_IN, markersize=9, clip_on=False, zorder=5, label="REML"
+        )
+    axis.set_ylim(0, 1.08 * float(y.max()))
+    axis.set_xlabel(parameter.name.replace(", ", ",\n") if len(parameter.name) > 32 else parameter.name)
+    axis.set_yticks([])
+    axis.spines[["top", "right", "left"]].set_visible(False)
+
+
+def _lkj_marginal(r: Array, eta: float, size: int) -> Array:
+    """Return the marginal density: Beta(a, a) on (-1, 1) with a = eta - 1 + size / 2."""
+    from math import lgamma, log
+
+    a = eta - 1 + size / 2
+    log_constant = lgamma(2 * a) - 2 * lgamma(a) - (2 * a - 1) * log(2)
+    with np.errstate(divide="ignore"):
+        out = np.exp(log_constant + (a - 1) * np.log1p(-(r**2))) if a != 1 else np.full(r.shape, 0.5)
+    return np.asarray(np.where(np.isfinite(out), out, np.nan))
+
+
+def _legend(figure: Figure, first: Axes, ax: Axes | None) -> None:
+    handles, labels = first.get_legend_handles_labels()
+    if ax is None:
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    else:
+        first.legend(handles, labels, frameon=False, fontsize="small")
