@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # Stands in for log p = -inf, which a line search cannot interpolate.
 _IMPOSSIBLE = 1e100
+# A log density that is rounded more coarsely than this does not say where its maximum is.
+_LARGEST_ROUNDING = 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,36 +67,51 @@ def maximise(function: Objective, start: Array, *, tolerance: float = 1e-10, max
         value, gradient = counter(start)
         empty = np.empty((0, 0))
         return Optimum(
-            x=start, value=value, gradient=gradient, hessian=empty, newton_decrement=0.0, converged=True, n_evaluations=1
+            x=start,
+            value=value,
+            gradient=gradient,
+            hessian=empty,
+            newton_decrement=0.0,
+            converged=True,
+            n_evaluations=1,
         )
     from scipy.optimize import minimize
 
-    result = minimize(counter.negative, start, jac=True, method="BFGS", options={"gtol": 1e-5, "maxiter": 500})
+    result = minimize(
+        counter.negative, start, jac=True, method="BFGS", options={"gtol": 1e-5, "maxiter": 500}
+    )
     x = np.asarray(result.x, dtype=float)
     value, gradient = counter(x)
-    decrement, step_size = np.inf, 1.0
+    decrement = np.inf
     H = hessian(counter, x)
     for _ in range(max_newton):
         step = _ascent_step(H, gradient)
         decrement = 0.5 * float(gradient @ step)
         if decrement < tolerance:
-            # Below what the value can show, a last step still gains digits of the position.
-            trial_value, trial_gradient = counter(x + step)
-            if np.linalg.norm(trial_gradient) < np.linalg.norm(gradient):
-                x, value, gradient = x + step, trial_value, trial_gradient
-            break
-        step_size, x, value, gradient = _line_search(counter, x, value, gradient, step)
-        if step_size == 0.0:
-            break
+            better = _off_a_saddle(counter, x, value, H, tolerance)
+            if better is None:
+                # Below what the value can show, a last step still gains digits of the position.
+                trial_value, trial_gradient = counter(x + step)
+                if np.linalg.norm(trial_gradient) < np.linalg.norm(gradient):
+                    x, value, gradient = x + step, trial_value, trial_gradient
+                break
+            x, value, gradient = better
+        else:
+            size, x, value, gradient = _line_search(counter, x, value, gradient, step)
+            if size == 0.0:
+                break
         H = hessian(counter, x)
+    enough = 10 * max(tolerance, 1e-12 * abs(value))
+    if decrement >= enough:
+        # Where the value itself is rounded more coarsely, no search can see further.
+        enough = max(enough, min(10 * _rounding(counter, x, value, gradient), _LARGEST_ROUNDING))
     return Optimum(
         x=x,
         value=value,
         gradient=gradient,
         hessian=H,
         newton_decrement=decrement,
-        # Rounding of a log density of size |value| bounds what a line search can still see.
-        converged=bool(decrement < max(tolerance, 1e-12 * abs(value)) * 10),
+        converged=bool(decrement < enough),
         n_evaluations=counter.n,
     )
 
@@ -129,10 +146,37 @@ def _line_search(
     while size > 1e-6:
         trial = x + size * step
         new_value, new_gradient = function(trial)
-        if new_value > value or (new_value == value and np.linalg.norm(new_gradient) < np.linalg.norm(gradient)):
+        if new_value > value or (
+            new_value == value and np.linalg.norm(new_gradient) < np.linalg.norm(gradient)
+        ):
             return size, trial, new_value, new_gradient
         size *= 0.25
     return 0.0, x, value, gradient
+
+
+def _off_a_saddle(
+    function: Objective, x: Array, value: float, H: Array, tolerance: float
+) -> tuple[Array, float, Array] | None:
+    """Return a higher point along upward curvature, or None: a zero column of a factor is stationary."""
+    values, vectors = np.linalg.eigh(H)
+    if values[-1] < 1e-6 * max(1.0, float(np.abs(values).max())):
+        return None
+    for size in (1.0, 0.1, 0.01):
+        for sign in (1.0, -1.0):
+            trial = x + sign * size * vectors[:, -1]
+            new_value, new_gradient = function(trial)
+            if new_value > value + 10 * tolerance:
+                return trial, new_value, new_gradient
+    return None
+
+
+def _rounding(function: Objective, x: Array, value: float, gradient: Array) -> float:
+    """Return how far the value jumps about its tangent over steps too small for curvature to show."""
+    jumps = []
+    for i, size in enumerate((1e-8, -1e-8, 2e-8, -2e-8)):
+        step = size * np.roll(np.linspace(0.5, 1.0, len(x)), i)
+        jumps.append(abs(function(x + step)[0] - value - float(gradient @ step)))
+    return max(jumps)
 
 
 class _Counter:

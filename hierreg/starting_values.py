@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.covariance import partial_correlations
+from hierreg.marginal.no_pooling import error_terms
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def starting_point(gram: Gram, parameters: VarianceParameters) -> Array:
-    """Return u (n_free,): half the residual variance to the errors, half to the groups, correlations of residuals.
+    """Return u (n_free,): half the residual variance to errors, half to groups, correlations of residuals.
 
     Parameters
     ----------
@@ -27,7 +28,9 @@ def starting_point(gram: Gram, parameters: VarianceParameters) -> Array:
     parameters : VarianceParameters
     """
     error_sd, error_corr = residual_moments(gram)
-    group_sd = group_scales(gram)[: parameters.n_factor] * np.sqrt(np.mean(error_sd**2))
+    known = parameters.n_error_sd == 0
+    error_cov = np.eye(1) if known else error_sd[:, None] * error_corr * error_sd
+    group_sd = group_scales(gram, error_cov)[: parameters.n_factor]
     sds = np.concatenate([group_sd, error_sd])[parameters.sd_is_free] * np.sqrt(0.5)
     u = [np.log(sds)]
     for block, (start, size) in enumerate(zip(parameters.block_starts, parameters.block_sizes, strict=True)):
@@ -56,13 +59,25 @@ def residual_moments(gram: Gram) -> tuple[Array, Array]:
     return np.sqrt(variance), corr + np.eye(D)
 
 
-def group_scales(gram: Gram) -> Array:
-    """Return 1 / root mean square of each column of Z, user scale, shape (q,)."""
+def group_scales(gram: Gram, error_cov: Array) -> Array:
+    """Return the sd (q,) of each group column, user scale, at which it moves the response as errors do.
+
+    Parameters
+    ----------
+    gram : Gram
+    error_cov : array (D, D)
+        Error covariance of one unit. Rows count by their precision, so data sets may be on different scales.
+    """
     if gram.factor is None:
         return np.empty(0)
-    diagonal_term = np.array([d == e for _, d, e in gram.terms.table.tolist()])
-    own = (gram.pair_row == gram.pair_col) & diagonal_term[gram.pair_term]
     back = np.linalg.inv(gram.z_map)
-    products = np.einsum("ci,cd,dj->ij", back, gram.ZtZ[own].sum(axis=0), back)
-    weight = float(gram.n) if gram.terms.kind not in ("known_se", "known_cov") else float(np.diagonal(products).max())
-    return 1.0 / np.sqrt(np.maximum(np.diagonal(products) / weight, np.finfo(float).tiny))
+    precision = np.diagonal(back.T @ column_precision(gram, error_cov) @ back)
+    return 1.0 / np.sqrt(np.maximum(precision, np.finfo(float).tiny))
+
+
+def column_precision(gram: Gram, error_cov: Array) -> Array:
+    """Return Z'R^-1 Z / n (q, q) over each group's own rows, internal scale."""
+    own = gram.pair_row == gram.pair_col
+    weight = error_terms(gram, error_cov)[gram.pair_term[own]]
+    total: Array = np.einsum("e,eij->ij", weight, gram.ZtZ[own]) / gram.n
+    return 0.5 * (total + total.T)

@@ -1,0 +1,163 @@
+"""The space that REML and ML are maximised over: a factor of Sigma, on scales set by the errors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hierreg.covariance import covariances
+from hierreg.starting_values import column_precision, starting_point
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hierreg.covariance import VarianceParameters
+    from hierreg.gram import Gram
+    from hierreg.marginal.likelihood import MarginalLikelihood
+
+    Array = NDArray[np.float64]
+
+# Length of a row of the factor, beside the errors, below which it is not scaled up.
+_SMALLEST_ROW = 0.03
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactorCoordinates:
+    """The search space (entries of a factor of Sigma, then u of the errors) and the criterion on it.
+
+    A single correlated term is searched in coordinates in which its columns are orthogonal and matter as much
+    as the errors; several terms, or uncorrelated columns, keep their zeros only in the user's.
+
+    Attributes
+    ----------
+    likelihood : MarginalLikelihood
+    errors : VarianceParameters
+        Those of the errors alone.
+    rows, cols : int arrays (m,)
+        Entries of the factor that are free.
+    basis : array (q, q)
+        Lambda = basis @ factor.
+    scale : array (q,)
+        Unit of each row of the factor.
+    """
+
+    likelihood: MarginalLikelihood
+    errors: VarianceParameters
+    rows: NDArray[np.intp]
+    cols: NDArray[np.intp]
+    basis: Array
+    scale: Array
+
+    def start(self) -> Array:
+        """Return entries of the factor at which groups and errors matter alike, shape (m,)."""
+        return np.where(self.rows == self.cols, 1.0, 0.0)
+
+    def error_start(self) -> Array:
+        """Return u of the errors from the least-squares residuals."""
+        return starting_point(self.likelihood.gram, self.errors)
+
+    def rescaled_at(self, x: Array) -> tuple[FactorCoordinates, Array, float]:
+        """Return coordinates in which rows of the factor at x have length one, x there, and the change."""
+        m = len(self.rows)
+        length = np.sqrt(np.bincount(self.rows, weights=x[:m] ** 2, minlength=len(self.basis)))
+        # A row near zero keeps a length at which it would still be seen beside the errors.
+        _, (sd, corr) = self.unpack(x)
+        reach = self.scale / _coordinate_scales(self.likelihood.gram, self.basis, sd[:, None] * corr * sd)
+        factor = np.maximum(length, _SMALLEST_ROW / np.maximum(reach, np.finfo(float).tiny))
+        start = np.concatenate([x[:m] / factor[self.rows], x[m:]])
+        change = float(np.max(np.abs(np.log(factor)), initial=0.0))
+        return replace(self, scale=self.scale * factor), start, float(np.exp(change))
+
+    def unpack(self, x: Array) -> tuple[Array, tuple[Array, Array]]:
+        """Return Lambda (q, q), user scale, and sd (D,) and correlation (D, D) of the errors."""
+        m, q = len(self.rows), len(self.basis)
+        inner = np.zeros((q, q))
+        inner[self.rows, self.cols] = x[:m] * self.scale[self.rows]
+        at = covariances(self.errors, x[None, m:])
+        return self.basis @ inner, (at.error_sd[0], at.error_corr[0])
+
+    def __call__(self, x: Array) -> tuple[float, Array]:
+        """Return the criterion at x and its gradient."""
+        Lambda, (sd, corr) = self.unpack(x)
+        value, g_Lambda, g_S = self.likelihood.value_and_gradient(Lambda, sd[:, None] * corr * sd)
+        inner = self.basis.T @ g_Lambda
+        g_factor = inner[self.rows, self.cols] * self.scale[self.rows]
+        return value, np.concatenate([g_factor, self._error_gradient(x[len(self.rows) :], sd, corr, g_S)])
+
+    def _error_gradient(self, u: Array, sd: Array, corr: Array, g_S: Array) -> Array:
+        from hierreg.marginal.target_kernels import corr_factor_block, corr_factor_gradient
+
+        g = np.zeros(len(u))
+        n_sd = int(self.errors.sd_is_free.sum())
+        g_log_sd = 2.0 * np.sum(g_S * (sd[:, None] * corr * sd), axis=1)
+        g[:n_sd] = g_log_sd[self.errors.sd_is_free]
+        if self.errors.corr_is_free[-1]:
+            D = len(sd)
+            L, sech = np.zeros((D, D)), np.ones(len(u) + 1)
+            corr_factor_block(u, n_sd, 0, D, L, sech)
+            g_L = 2.0 * (sd[:, None] * g_S * sd) @ L
+            corr_factor_gradient(u, n_sd, 0, D, L, sech, g_L, g)
+        return g
+
+
+def factor_coordinates(
+    likelihood: MarginalLikelihood, parameters: VarianceParameters
+) -> FactorCoordinates | None:
+    """Return the search space, or None where part of Sigma is fixed, so that its factor is not free."""
+    q, sizes = parameters.n_factor, parameters.block_sizes[:-1]
+    identity = np.array_equal(parameters.fixed_corr_factor[:q, :q], np.eye(q))
+    if q and not (parameters.sd_is_free[:q].all() and identity):
+        return None
+    rows, cols = [], []
+    for start, size, free in zip(parameters.block_starts, sizes, parameters.corr_is_free, strict=False):
+        r, c = np.tril_indices(size) if free else (np.arange(size), np.arange(size))
+        rows.append(r + start)
+        cols.append(c + start)
+    one_block = len(sizes) == 1 and (parameters.corr_is_free[0] or q == 1)
+    gram = likelihood.gram
+    errors = _only_errors(parameters)
+    error_cov = covariances(errors, starting_point(gram, errors)[None]).error_cov[0]
+    basis = _orthogonal_basis(gram, error_cov) if one_block else np.eye(q)
+    return FactorCoordinates(
+        likelihood=likelihood,
+        errors=errors,
+        rows=np.concatenate(rows) if rows else np.empty(0, dtype=np.intp),
+        cols=np.concatenate(cols) if cols else np.empty(0, dtype=np.intp),
+        basis=basis,
+        scale=_coordinate_scales(gram, basis, error_cov),
+    )
+
+
+def _orthogonal_basis(gram: Gram, error_cov: Array) -> Array:
+    """Return T (q, q), user scale, with T'Z'R^-1 Z T = n I over each group's own rows."""
+    values, vectors = np.linalg.eigh(column_precision(gram, error_cov))
+    # Columns that the groups' own rows hardly tell apart keep a bounded scale.
+    basis: Array = gram.z_map @ (vectors / np.sqrt(np.maximum(values, 1e-12 * values[-1])))
+    return basis
+
+
+def _coordinate_scales(gram: Gram, basis: Array, error_cov: Array) -> Array:
+    """Return the sd (q,) in each coordinate of a basis that matters as much as the errors."""
+    if not len(basis):
+        return np.empty(0)
+    T = np.linalg.solve(gram.z_map, basis)
+    precision = np.einsum("ic,ij,jc->c", T, column_precision(gram, error_cov), T)
+    scales: Array = 1.0 / np.sqrt(np.maximum(precision, np.finfo(float).tiny))
+    return scales
+
+
+def _only_errors(parameters: VarianceParameters) -> VarianceParameters:
+    q = parameters.n_factor
+    return replace(
+        parameters,
+        factor=None,
+        factor_coef_names=(),
+        block_sizes=parameters.block_sizes[-1:],
+        sd_code=parameters.sd_code[q:],
+        sd_parameters=parameters.sd_parameters[q:],
+        corr_is_free=parameters.corr_is_free[-1:],
+        eta=parameters.eta[-1:],
+        fixed_corr_factor=parameters.fixed_corr_factor[q:, q:],
+    )

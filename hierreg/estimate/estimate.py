@@ -1,0 +1,229 @@
+"""Point estimates of the variance parameters: REML, ML and MAP, with convergence and singularity in words.
+
+REML and ML are maximised over the entries of a factor of Sigma, not over standard deviations: the criterion
+is smooth there even where a variance is zero, so a boundary estimate is an ordinary interior maximum.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hierreg.covariance import covariances
+from hierreg.estimate.coordinates import FactorCoordinates, factor_coordinates
+from hierreg.linalg import sd_and_corr
+from hierreg.marginal.target import Target
+from hierreg.optimise import Optimum, maximise
+from hierreg.starting_values import group_scales, starting_point
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hierreg.covariance import VarianceParameters
+    from hierreg.marginal.likelihood import MarginalLikelihood
+
+    Array = NDArray[np.float64]
+
+# An sd this small beside the errors, or a correlation this close to one, counts as the boundary.
+_SINGULAR = 1e-4
+_LARGEST_CHANGE_OF_SCALE = 30.0
+_SMALLEST_LOG_SD = 12.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VarianceEstimate:
+    """Estimated covariances, and how the search for them ended.
+
+    Attributes
+    ----------
+    Lambda : array (q, q)
+        Square factor of Sigma, user scale.
+    cov : array (q, q)
+    sd : array (q,)
+    corr : array (q, q)
+        NaN where a standard deviation is zero.
+    error_sd : array (D,)
+    error_corr : array (D, D)
+    error_cov : array (D, D)
+    log_density : float
+        The maximised log (restricted) likelihood, or log likelihood plus log prior for MAP.
+    converged : bool
+    singular : bool
+    message : str
+        Both in words.
+    n_evaluations : int
+    newton_decrement : float
+    """
+
+    Lambda: Array
+    cov: Array
+    sd: Array
+    corr: Array
+    error_sd: Array
+    error_corr: Array
+    error_cov: Array
+    log_density: float
+    converged: bool
+    singular: bool
+    message: str
+    n_evaluations: int
+    newton_decrement: float
+
+
+def maximise_likelihood(likelihood: MarginalLikelihood, parameters: VarianceParameters) -> VarianceEstimate:
+    """Return the REML estimate (beta integrated, flat prior) or the ML estimate (beta profiled).
+
+    Parameters
+    ----------
+    likelihood : MarginalLikelihood
+        Made with a flat prior of beta, or with ``profile=True``.
+    parameters : VarianceParameters
+        Their priors are ignored, except that `Fixed` values are kept.
+    """
+    coordinates = factor_coordinates(likelihood, parameters)
+    if coordinates is None:
+        return _over_unconstrained(Target(parameters=parameters, likelihood=likelihood, prior_on=False))
+    optimum = maximise(coordinates, np.concatenate([coordinates.start(), coordinates.error_start()]))
+    rescaled, start, change = coordinates.rescaled_at(optimum.x)
+    if change > _LARGEST_CHANGE_OF_SCALE or not optimum.converged:
+        # Standard deviations far from what the errors suggested: once more, on their own scales.
+        again = maximise(rescaled, start)
+        again = replace(again, n_evaluations=optimum.n_evaluations + again.n_evaluations)
+        if again.value >= optimum.value or (again.converged and not optimum.converged):
+            coordinates, optimum = rescaled, again
+    Lambda, error = coordinates.unpack(optimum.x)
+    Lambda, optimum = _snap_to_boundary(coordinates, Lambda, optimum)
+    return _described(parameters, likelihood, Lambda, error, optimum)
+
+
+def maximise_posterior(likelihood: MarginalLikelihood, parameters: VarianceParameters) -> VarianceEstimate:
+    """Return the MAP estimate: the mode of the density of sds and correlations, beta and b integrated out."""
+    return _over_unconstrained(Target(parameters=parameters, likelihood=likelihood, natural=True))
+
+
+def _over_unconstrained(target: Target) -> VarianceEstimate:
+    """Maximise over u; log sds are kept above a floor where the maximum is at zero variance."""
+    parameters = target.parameters
+    start = starting_point(target.likelihood.gram, parameters)
+    floor = start - _SMALLEST_LOG_SD
+    n_sd = int(parameters.sd_is_free.sum())
+
+    def bounded(u: Array) -> tuple[float, Array]:
+        low = np.zeros(len(u), dtype=bool)
+        low[:n_sd] = u[:n_sd] < floor[:n_sd]
+        value, gradient = target(np.where(low, floor, u))
+        # A quadratic fence keeps the search near the floor, where the density no longer changes.
+        gap = np.where(low, u - floor, 0.0)
+        return value - 0.5 * float(gap @ gap), np.where(low, -gap, gradient)
+
+    optimum = maximise(bounded, start)
+    u = optimum.x.copy()
+    u[:n_sd] = np.maximum(u[:n_sd], floor[:n_sd])
+    at = covariances(parameters, u[None])
+    return _described(
+        parameters, target.likelihood, at.Lambda[0], (at.error_sd[0], at.error_corr[0]), optimum
+    )
+
+
+def _snap_to_boundary(
+    coordinates: FactorCoordinates, Lambda: Array, optimum: Optimum
+) -> tuple[Array, Optimum]:
+    """Return Lambda with negligible rows at exactly zero, where that is no worse."""
+    at_zero = Lambda.copy()
+    _, (sd, corr) = coordinates.unpack(optimum.x)
+    error_cov = sd[:, None] * corr * sd
+    reach = np.sqrt(np.sum(Lambda**2, axis=1)) / group_scales(coordinates.likelihood.gram, error_cov)
+    at_zero[reach < _SINGULAR] = 0.0
+    if np.array_equal(at_zero, Lambda):
+        return Lambda, optimum
+    value = coordinates.likelihood.value_and_gradient(at_zero, error_cov)[0]
+    if value < optimum.value - 1e-9:
+        return Lambda, optimum
+    return at_zero, replace(optimum, value=max(value, optimum.value))
+
+
+def _described(
+    parameters: VarianceParameters,
+    likelihood: MarginalLikelihood,
+    Lambda: Array,
+    error: tuple[Array, Array],
+    optimum: Optimum,
+) -> VarianceEstimate:
+    error_sd, error_corr = error
+    cov = Lambda @ Lambda.T
+    sd, corr = sd_and_corr(cov)
+    problems = _boundary(parameters, likelihood, sd, corr, error_sd, error_corr)
+    perfect = _is_perfect_fit(likelihood, parameters, error_sd)
+    if perfect:
+        message = (
+            "the fit is perfect to rounding, so the error variance cannot be estimated: the criterion has no "
+            "maximum. Is the response a function of the predictors?"
+        )
+    elif optimum.converged:
+        message = f"converged after {optimum.n_evaluations} evaluations"
+    else:
+        message = (
+            f"not converged after {optimum.n_evaluations} evaluations: the criterion could still improve by "
+            f"about {2 * optimum.newton_decrement:.2g}. Likely causes: (a) a variance that the data do not "
+            "determine (too few groups for the number of columns: drop a column or use `||`); (b) columns on "
+            "very different scales within a group; (c) groups that differ so much more than the errors that "
+            "rounding hides the errors, or a nearly perfect fit."
+        )
+    return VarianceEstimate(
+        Lambda=Lambda,
+        cov=cov,
+        sd=sd,
+        corr=corr,
+        error_sd=error_sd,
+        error_corr=error_corr,
+        error_cov=error_sd[:, None] * error_corr * error_sd,
+        log_density=optimum.value,
+        converged=optimum.converged and not perfect,
+        singular=bool(problems),
+        message="; ".join([message, *problems]),
+        n_evaluations=optimum.n_evaluations,
+        newton_decrement=optimum.newton_decrement,
+    )
+
+
+def _is_perfect_fit(likelihood: MarginalLikelihood, parameters: VarianceParameters, error_sd: Array) -> bool:
+    """Return whether estimated errors are no larger than the rounding of the response."""
+    gram = likelihood.gram
+    if not parameters.sd_is_free[parameters.n_factor :].any() or not len(gram.y_shift):
+        return False
+    size = float(np.linalg.norm(np.linalg.solve(gram.x_map, gram.y_shift)))
+    return float(np.max(error_sd)) < 10.0 * float(np.finfo(float).eps) * size
+
+
+def _boundary(
+    parameters: VarianceParameters,
+    likelihood: MarginalLikelihood,
+    sd: Array,
+    corr: Array,
+    error_sd: Array,
+    error_corr: Array,
+) -> list[str]:
+    """Say which free parameters are on the boundary of their space."""
+    q = parameters.n_factor
+    reach = sd / group_scales(likelihood.gram, error_sd[:, None] * error_corr * error_sd)
+    zero = reach < _SINGULAR
+    found = [
+        f"the variance of {parameters.factor_coef_names[i]} between groups of {parameters.factor} is zero: "
+        "the groups differ no more than their errors explain"
+        for i in np.flatnonzero(zero & parameters.sd_is_free[:q])
+    ]
+    starts, sizes = parameters.block_starts, parameters.block_sizes
+    labels = parameters.factor_coef_names + parameters.error_labels
+    for block in np.flatnonzero(parameters.corr_is_free):
+        a, b = starts[block], starts[block] + sizes[block]
+        part = corr[a:b, a:b] if a < q else error_corr
+        kept = np.flatnonzero(~zero[a:b]) if a < q else np.arange(b - a)
+        if len(kept) > 1 and np.linalg.eigvalsh(part[np.ix_(kept, kept)])[0] < _SINGULAR**2 * 100:
+            names = ", ".join(str(labels[a + i]) for i in kept)
+            what = f"group coefficients {names} of {parameters.factor}" if a < q else f"errors of {names}"
+            found.append(
+                f"the correlation matrix of the {what} is singular (a correlation of one in some direction)"
+            )
+    return found
