@@ -95,7 +95,8 @@ class Gram:
 def add(a: Gram, b: Gram) -> Gram:
     """Return the Gram basis of the rows of both tables, in the internal coordinates of the first.
 
-    Groups, data sets and missingness patterns of both are united by label.
+    Groups, data sets and missingness patterns of both are united by label. The errors of the two tables are taken
+    to be independent: rows of one unit, or with a known covariance, have to be in the same table.
 
     Raises
     ------

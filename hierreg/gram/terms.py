@@ -83,6 +83,10 @@ class ErrorTerms:
                     f"Gram + Gram: the error structures differ in {what}: "
                     f"{getattr(self, what)!r} and {getattr(other, what)!r}."
                 )
+        if (self.n_sd == 0) != (other.n_sd == 0):
+            raise ModelError(
+                "Gram + Gram: the known errors of one have an unknown factor (scale=True), those of the other do not."
+            )
         labels = self.labels + tuple(label for label in other.labels if label not in self.labels)
         mine, theirs = (_relabelled(t.patterns, t.labels, labels) for t in (self, other))
         patterns = np.unique(np.concatenate([mine, theirs]), axis=0)
