@@ -133,11 +133,11 @@ def density(draws: Array, low: float, high: float, grid: Array) -> Array:
 
     References
     ----------
-    Silverman (1986), Density Estimation for Statistics and Data Analysis, sections 2.10 and 3.4.2.
+    Silverman (1986), Density Estimation for Statistics and Data Analysis, sections 2.10 and 3.4.
     """
     quartiles = np.quantile(draws, [0.25, 0.75])
     spread = min(float(draws.std(ddof=1)), float(quartiles[1] - quartiles[0]) / 1.34)
-    width = 0.9 * (spread if spread > 0 else float(draws.std(ddof=1))) * len(draws) ** -0.2
+    width = 1.06 * (spread if spread > 0 else float(draws.std(ddof=1))) * len(draws) ** -0.2
     mirrored = [draws, *(2 * bound - draws for bound in (low, high) if np.isfinite(bound))]
     z = (grid[:, None] - np.concatenate(mirrored)) / width
     out = np.sum(np.exp(-0.5 * z * z), axis=1) / (len(draws) * width * np.sqrt(2 * np.pi))

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 _MOST_PANELS = 12
-_COLUMNS = 4
 _GRID = 400
 
 
@@ -131,9 +130,11 @@ def _figure(
     found: list[Parameter], *, ax: Axes | None, figsize: tuple[float, float] | None, what: str
 ) -> tuple[Figure, list[Axes]]:
     n = min(len(found), _MOST_PANELS)
-    across, down = min(n, _COLUMNS), -(-n // _COLUMNS)
+    # Five, six or nine panels fill rows of three better than rows of four.
+    across = n if n <= 4 else 3 if n in {5, 6, 9} else 4
+    down = -(-n // across)
     figure, axes = panels(
-        n, ax=ax, figsize=figsize or (max(5.0, 3.4 * across), 0.9 + 2.7 * down), columns=_COLUMNS
+        n, ax=ax, figsize=figsize or (max(5.0, 3.4 * across), 0.9 + 2.7 * down), columns=across
     )
     if ax is None:
         more = f" ({len(found) - n} more are not shown)" if len(found) > n else ""

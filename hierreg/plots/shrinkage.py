@@ -85,18 +85,20 @@ def shrinkage(
     if kind == "plane":
         return _plane(fit, report, _two(places, coef), ax=ax, figsize=figsize)
     rows = sorted_and_thinned(report["mean"].values[:, places[0]], MOST_NAMES)
-    size = figsize or (2.2 + 4.4 * len(places), 1.8 + 0.24 * len(rows))
+    size = figsize or (2.2 + min(4.4, 11 / len(places)) * len(places), max(3.4, 1.8 + 0.24 * len(rows)))
     figure, axes = panels(len(places), ax=ax, figsize=size, columns=len(places), sharey=True)
     for axis, k in zip(axes, places, strict=True):
         _lines(axis, report, rows, k, ci_prob)
         axis.set_xlabel(coef_label(fit, fit.coefs[k]))
     names = [str(name) for name in fit.groups[rows]]
     axes[0].set_yticks(np.arange(len(rows)), names, fontsize=8)
-    axes[0].set_ylabel(_which(fit, len(rows)))
+    axes[0].set_ylabel(_which(fit, len(rows), fit.coefs[places[0]]))
     handles, labels = axes[0].get_legend_handles_labels()
     title = f"{fit.attrs['response']}: groups alone (open circles) are pulled towards the population (dashed)"
     if ax is None:
-        figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
+        figure.legend(
+            handles, labels, loc="outside lower center", ncols=5 if size[0] >= 9 else 3, frameon=False
+        )
         figure.suptitle(_wrapped(title, size[0]), fontsize="medium")
     else:
         axes[0].legend(fontsize="small")
@@ -110,9 +112,10 @@ def _wrapped(title: str, inches: float) -> str:
     return "\n".join(textwrap.wrap(title, max(30, int(12 * inches))))
 
 
-def _which(fit: Fit, n: int) -> str:
+def _which(fit: Fit, n: int, coef: str) -> str:
     J = len(fit.groups)
-    return str(fit.factor) if n == J else f"{fit.factor}: {n} of {J}, evenly spaced by posterior mean"
+    shown = str(fit.factor) if n == J else f"{fit.factor}, {n} of {J} evenly spaced"
+    return f"{shown}, sorted by {coef}"
 
 
 def _lines(axis: Axes, report: Shrinkage, rows: NDArray[np.intp], k: int, ci_prob: float) -> None:
@@ -216,6 +219,9 @@ def _plane(
     shown = "" if len(rows) == len(fit.groups) else f" ({len(rows)} of {len(fit.groups)}, evenly spaced)"
     title = f"{fit.factor}{shown}: arrows from each group alone to its posterior point to the population"
     axis.set_title(_wrapped(title, size[0]), fontsize="medium")
-    axis.legend(frameon=False, fontsize="small")
+    if ax is None:
+        figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize="small")
+    else:
+        axis.legend(frameon=False, fontsize="small")
     axis.spines[["top", "right"]].set_visible(False)
     return figure
