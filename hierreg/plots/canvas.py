@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -111,6 +112,11 @@ def coef_label(fit: Fit, coef: str) -> str:
     else:
         what = f"{coef} (change of {response} per unit)"
     return what if is_theta else f"{what},\ndeviation from the population"
+
+
+def wrapped(title: str, inches: float) -> str:
+    """Return a title in lines that fit the width of a figure."""
+    return "\n".join(textwrap.wrap(title, max(30, int(11 * inches))))
 
 
 def sorted_and_thinned(values: Array, most: int) -> NDArray[np.intp]:

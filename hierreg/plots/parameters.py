@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.exceptions import ModelError
-from hierreg.plots.canvas import FAINT, PLUG_IN, POSTERIOR, PRIOR, density, panels
+from hierreg.plots.canvas import FAINT, PLUG_IN, POSTERIOR, PRIOR, density, panels, wrapped
 from hierreg.reports.reading import Fit, read
 from hierreg.reports.summary import Parameter, parameters
 from hierreg.tree.prior_attributes import correlation_prior, sd_prior
@@ -105,8 +105,8 @@ def variances(
     found = _free(fit, ("sd", "error_sd"), "standard deviation")
     figure, axes = _figure(found, ax=ax, figsize=figsize, what="Standard deviations")
     for axis, parameter in zip(axes, found, strict=False):
-        end = 1.1 * max(float(np.quantile(parameter.draws, 0.998)), np.nan_to_num(parameter.reml))
-        x = np.linspace(0, end, _GRID)
+        start, end = _reach(parameter)
+        x = np.linspace(start, end, _GRID)
         _posterior(axis, parameter, x, (0.0, np.inf))
         prior = sd_prior(fit.posterior[parameter.variable], parameter.index[0])
         if prior is not None:
@@ -114,9 +114,18 @@ def variances(
             y = np.exp(prior.log_density(x))
             axis.plot(x, np.where(np.isfinite(y), y, np.nan), "--", color=PRIOR, label="prior")
             axis.set_title(f"prior {prior}", fontsize="small")
-        axis.set_xlim(-0.01 * end, end)
+        axis.set_xlim(start - 0.01 * (end - start), end)
     _legend(figure, axes[0], ax)
     return figure
+
+
+def _reach(parameter: Parameter) -> tuple[float, float]:
+    """Return the ends of the axis: from zero, unless the posterior would be a needle far away from it."""
+    low, high = (float(q) for q in np.quantile(parameter.draws, [0.002, 0.998]))
+    if np.isfinite(parameter.reml):
+        low, high = min(low, parameter.reml), max(high, parameter.reml)
+    margin = high - low
+    return (low - margin if low > 2 * margin else 0.0), high + 0.1 * margin
 
 
 def _free(fit: Fit, kinds: tuple[str, str], what: str) -> list[Parameter]:
@@ -138,9 +147,8 @@ def _figure(
     )
     if ax is None:
         more = f" ({len(found) - n} more are not shown)" if len(found) > n else ""
-        figure.suptitle(
-            f"{what}{more}: where the posterior leaves its prior, the data speak", fontsize="medium"
-        )
+        title = f"{what}{more}: where the posterior leaves its prior, the data speak"
+        figure.suptitle(wrapped(title, figure.get_figwidth()), fontsize="medium")
     return figure, axes
 
 

@@ -20,6 +20,7 @@ from hierreg.plots.canvas import (
     coef_label,
     panels,
     sorted_and_thinned,
+    wrapped,
 )
 from hierreg.reports import shrinkage as shrinkage_report
 from hierreg.reports.reading import Fit, need_factor, read
@@ -99,17 +100,11 @@ def shrinkage(
         figure.legend(
             handles, labels, loc="outside lower center", ncols=5 if size[0] >= 9 else 3, frameon=False
         )
-        figure.suptitle(_wrapped(title, size[0]), fontsize="medium")
+        figure.suptitle(wrapped(title, size[0]), fontsize="medium")
     else:
         axes[0].legend(fontsize="small")
         axes[0].set_title(title, fontsize="medium")
     return figure
-
-
-def _wrapped(title: str, inches: float) -> str:
-    import textwrap
-
-    return "\n".join(textwrap.wrap(title, max(30, int(12 * inches))))
 
 
 def _which(fit: Fit, n: int, coef: str) -> str:
@@ -218,7 +213,7 @@ def _plane(
     axis.set_ylabel(coef_label(fit, fit.coefs[places[1]]))
     shown = "" if len(rows) == len(fit.groups) else f" ({len(rows)} of {len(fit.groups)}, evenly spaced)"
     title = f"{fit.factor}{shown}: arrows from each group alone to its posterior point to the population"
-    axis.set_title(_wrapped(title, size[0]), fontsize="medium")
+    axis.set_title(wrapped(title, size[0]), fontsize="medium")
     if ax is None:
         figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize="small")
     else:
