@@ -5,7 +5,7 @@ data enter only through ``Z'K[k]Z``, ``Z'K[k]W`` and ``W'K[k]W``. They are store
 of group levels, so that two collections can be added.
 
 Cross-products square the condition number. The columns are therefore centred, scaled and orthogonalised
-before they are multiplied, the least-squares fit is taken off y, and the linear maps that undo this are kept::
+before they are multiplied, the least-squares fit is taken off y, and the maps that undo this are kept::
 
     X_internal = X x_map        beta = y_shift + x_map beta_internal
     Z_internal = Z z_map        b    = z_map b_internal
@@ -95,8 +95,8 @@ class Gram:
 def add(a: Gram, b: Gram) -> Gram:
     """Return the Gram basis of the rows of both tables, in the internal coordinates of the first.
 
-    Groups, data sets and missingness patterns of both are united by label. The errors of the two tables are taken
-    to be independent: rows of one unit, or with a known covariance, have to be in the same table.
+    Groups, data sets and missingness patterns of both are united by label. The errors of the two tables are
+    taken to be independent: rows of one unit, or with a known covariance, have to be in the same table.
 
     Raises
     ------
@@ -155,7 +155,7 @@ def _in_coordinates_of(a: Gram, b: Gram) -> Gram:
 def _unite_levels(
     a: NDArray[np.generic], b: NDArray[np.generic]
 ) -> tuple[NDArray[np.generic], NDArray[np.intp], NDArray[np.intp]]:
-    """Return the levels of a followed by those only in b, and the place of each level of a and b among them."""
+    """Return the levels of a, then those only in b, and the place of each level of a and b among them."""
     place = {label: i for i, label in enumerate(a.tolist())}
     new = [label for label in b.tolist() if label not in place]
     place.update({label: len(a) + i for i, label in enumerate(new)})

@@ -61,7 +61,7 @@ def collect(design: Design, layout: ErrorLayout) -> Gram:
     """
     factor = design.factors[0] if design.factors else None
     X, x_map = orthogonalise(design.X)
-    y, y_shift = take_off_least_squares(design.y, X, x_map)
+    y, y_shift = take_off_least_squares(design.y, design.X, X, x_map)
     W = np.column_stack([X, y])
     if factor is None:
         Z, z_map = np.empty((len(y), 0)), np.empty((0, 0))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def orthogonalise(X: Array) -> tuple[Array, Array]:
-    """Return X_internal with nearly orthonormal columns (times sqrt(N)) and the map with X_internal = X @ map.
+    """Return X_internal with nearly orthonormal columns (times sqrt(N)) and the map, X_internal = X @ map.
 
     Where X has a constant column the others are centred first, by subtraction, so that an offset of 1e9
     costs no digits. The second factor is a Cholesky-QR step, or QR where the columns are nearly collinear.
@@ -37,7 +37,7 @@ def orthogonalise(X: Array) -> tuple[Array, Array]:
 
 def _centre_and_scale(X: Array) -> tuple[Array, Array]:
     p = X.shape[1]
-    constant = next((c for c in range(p) if X[0, c] != 0 and np.all(X[:, c] == X[0, c])), None)
+    constant = constant_column(X)
     centred = np.array(X, dtype=float, order="C")
     shift = np.eye(p)
     if constant is not None:
@@ -51,11 +51,27 @@ def _centre_and_scale(X: Array) -> tuple[Array, Array]:
     return centred, shift / scale
 
 
-def take_off_least_squares(y: Array, X: Array, x_map: Array) -> tuple[Array, Array]:
+def take_off_least_squares(y: Array, X: Array, X_internal: Array, x_map: Array) -> tuple[Array, Array]:
+    """Return the least-squares residual of y (N,) and the coefficients (p,) of X that were taken off.
+
+    Where X has a constant column the mean of y goes first, by subtraction, so that an offset of 1e9 costs no
+    more digits than y itself has lost to it.
+    """
+    shift = np.zeros(X.shape[1])
     if X.shape[1] == 0:
-        return y.copy(), np.empty(0)
-    coef, *_ = np.linalg.lstsq(X.T @ X, X.T @ y, rcond=None)
-    residual = y - X @ coef
+        return y.copy(), shift
+    constant = constant_column(X)
+    if constant is not None:
+        shift[constant] = y.mean() / X[0, constant]
+        y = y - shift[constant] * X[0, constant]
+    G = X_internal.T @ X_internal
+    coef = np.linalg.lstsq(G, X_internal.T @ y, rcond=None)[0]
+    residual = y - X_internal @ coef
     # A second pass removes what rounding left of a large offset.
-    more, *_ = np.linalg.lstsq(X.T @ X, X.T @ residual, rcond=None)
-    return residual - X @ more, x_map @ (coef + more)
+    more = np.linalg.lstsq(G, X_internal.T @ residual, rcond=None)[0]
+    return residual - X_internal @ more, shift + x_map @ (coef + more)
+
+
+def constant_column(X: Array) -> int | None:
+    """Return the first column of X that has one value other than zero, or None."""
+    return next((c for c in range(X.shape[1]) if X[0, c] != 0 and np.all(X[:, c] == X[0, c])), None)

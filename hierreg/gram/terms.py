@@ -12,8 +12,6 @@ from hierreg.exceptions import ModelError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hierreg.error_structure import ErrorLayout
-
     Array = NDArray[np.float64]
 
 
@@ -56,7 +54,7 @@ class ErrorTerms:
     @property
     def n_labels(self) -> int:
         """Number of data sets or strata D."""
-        return self.patterns.shape[1]
+        return int(self.patterns.shape[1])
 
     @property
     def n_terms(self) -> int:
@@ -85,7 +83,8 @@ class ErrorTerms:
                 )
         if (self.n_sd == 0) != (other.n_sd == 0):
             raise ModelError(
-                "Gram + Gram: the known errors of one have an unknown factor (scale=True), those of the other do not."
+                "Gram + Gram: the known errors of one table have an unknown factor (scale=True), those of "
+                "the other do not."
             )
         labels = self.labels + tuple(label for label in other.labels if label not in self.labels)
         mine, theirs = (_relabelled(t.patterns, t.labels, labels) for t in (self, other))
@@ -109,7 +108,8 @@ def _relabelled(patterns: NDArray[np.bool_], old: tuple[str, ...], new: tuple[st
 
 def _counts(patterns: NDArray[np.bool_], own: NDArray[np.bool_], counts: Array) -> Array:
     same = (patterns[:, None, :] == own[None, :, :]).all(axis=2)
-    return same.astype(float) @ counts
+    total: Array = same.astype(float) @ counts
+    return total
 
 
 def _places(old: ErrorTerms, relabelled: NDArray[np.bool_], new: ErrorTerms) -> NDArray[np.intp]:
