@@ -1,7 +1,7 @@
 """NUTS over the unconstrained variance parameters, from the mode, preconditioned by the Hessian there.
 
 The chain runs in x with u = mode + C x, where C C' is the inverse of the negative Hessian of the log density at
-its mode. nutpie calls the compiled kernel through a Python function; nothing is compiled per model.
+its mode. nutpie calls the cached kernel (`native`); nothing is compiled per model.
 """
 
 from __future__ import annotations
@@ -112,19 +112,8 @@ def sample_chains(
     if n == 0:
         return Chains(u=np.empty((chains, draws, 0)), stats=_constant_stats(chains, draws), n_warmup_steps=0)
     import nutpie
-    from nutpie.compiled_pyfunc import from_pyfunc
 
-    compiled = from_pyfunc(
-        ndim=n,
-        make_logp_fn=lambda: _log_density_in_x(target, mode),
-        make_expand_fn=lambda *_: lambda x: {"x": np.asarray(x, dtype=np.float64)},
-        expanded_dtypes=[np.dtype("float64")],
-        expanded_shapes=[(n,)],
-        expanded_names=["x"],
-        dims={"x": ("parameter",)},
-        coords={"parameter": np.arange(n)},
-        make_initial_point_fn=lambda chain_seed: _START_SCALE * np.random.default_rng(chain_seed).standard_normal(n),
-    )
+    compiled = nutpie_model(target, mode)
     trace = nutpie.sample(
         compiled,
         draws=draws,
@@ -141,6 +130,42 @@ def sample_chains(
         u=mode.u + x @ mode.scale.T,
         stats=_stats(trace["sample_stats"]),
         n_warmup_steps=int(np.sum(warmup)),
+    )
+
+
+def nutpie_model(target: Target, mode: Mode, *, native: bool = True) -> Any:
+    """Return the target as nutpie samples it, in x with u = mode + C x.
+
+    Parameters
+    ----------
+    target : Target
+    mode : Mode
+    native : bool
+        Hand over compiled code, so that chains do not wait for each other at the interpreter; False calls the same
+        kernel through a Python function.
+    """
+    n = len(mode.u)
+
+    def start(chain_seed: int) -> Array:
+        return _START_SCALE * np.random.default_rng(chain_seed).standard_normal(n)
+
+    from nutpie import _lib
+    from nutpie.compiled_pyfunc import from_pyfunc
+
+    if native and all(hasattr(_lib, name) for name in ("PyMcModel", "LogpFunc", "ExpandFunc")):
+        from hierreg.sampling.native import native_model
+
+        return native_model(target, mode.u, mode.scale, start)
+    return from_pyfunc(
+        ndim=n,
+        make_logp_fn=lambda: _log_density_in_x(target, mode),
+        make_expand_fn=lambda *_: lambda x: {"x": np.asarray(x, dtype=np.float64)},
+        expanded_dtypes=[np.dtype("float64")],
+        expanded_shapes=[(n,)],
+        expanded_names=["x"],
+        dims={"x": ("parameter",)},
+        coords={"parameter": np.arange(n)},
+        make_initial_point_fn=start,
     )
 
 
