@@ -137,7 +137,7 @@ def _marginal(problem: Problem, request: SampleRequest, seed: int) -> _Draws:
             progress=request.progress,
         )
         u, stats = chains.u, stats_group(chains.stats, shape)
-        cov = covariances(problem.parameters, u.reshape(-1, u.shape[2]))
+        cov = covariances(problem.parameters, u.reshape(shape[0] * shape[1], u.shape[2]))
         stats.attrs["warmup_steps"] = chains.n_warmup_steps
         if u.shape[2]:
             warn_about(problem.parameters.free_names, u, stats)

@@ -118,7 +118,7 @@ def sample_explicit_model(
         b_summary=None,
         theta_summary=None,
     )
-    cov = covariances(problem.parameters, u.reshape(S, -1))
+    cov = covariances(problem.parameters, u.reshape(S, u.shape[2]))
     return build.posterior(problem.labels, shape, cov, recovered), stats
 
 
