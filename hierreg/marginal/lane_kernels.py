@@ -65,9 +65,9 @@ def times_repeated(X, Lambda, transposed, out):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def times_matrix(X, G, out):  # type: ignore[no-untyped-def]
-    """Write X G to out (m, d), for one matrix G (c, d) common to all lanes."""
-    m, c = X.shape[0], X.shape[1]
-    d = G.shape[1]
+    """Write X G to out (m, d), for the first c columns of X and one matrix G (c, d) common to all lanes."""
+    m = X.shape[0]
+    c, d = G.shape
     for i in range(m):
         for j in range(d):
             for l in range(LANES):
