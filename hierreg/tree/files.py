@@ -33,7 +33,7 @@ def save(tree: xr.DataTree, path: str | Path) -> Path:
     DataError
         If the ending is neither, or the folder does not exist.
     """
-    path = _checked(path)
+    path = check_path(path)
     if not path.parent.is_dir():
         raise DataError(f"path={str(path)!r}: the folder {str(path.parent)!r} does not exist; create it first.")
     if path.suffix == ".zarr":
@@ -57,7 +57,7 @@ def load(path: str | Path) -> xr.DataTree:
     """
     import xarray as xr
 
-    path = _checked(path)
+    path = check_path(path)
     if not path.exists():
         raise DataError(f"path={str(path)!r}: no such file.")
     engine = "zarr" if path.suffix == ".zarr" else "h5netcdf"
@@ -71,7 +71,8 @@ def load(path: str | Path) -> xr.DataTree:
     return tree
 
 
-def _checked(path: str | Path) -> Path:
+def check_path(path: str | Path) -> Path:
+    """Return a path that can be written or read, by its ending."""
     path = Path(path)
     if path.suffix not in _ENDINGS:
         raise DataError(f"path={str(path)!r} must end in one of {', '.join(_ENDINGS)}.")

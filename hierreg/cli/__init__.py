@@ -1,0 +1,5 @@
+"""The command `hierreg`: demo, fit and report."""
+
+from hierreg.cli.main import main
+
+__all__ = ["main"]

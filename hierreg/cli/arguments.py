@@ -1,0 +1,100 @@
+"""What the command line understands, with help that teaches."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from hierreg import __version__
+
+_ABOUT = """\
+Hierarchical and correlated linear regressions, with a calibrated posterior in seconds.
+
+  hierreg demo                                        two worked examples, with figures
+  hierreg fit data.csv "y ~ x + (x | g)" -o fit.nc    fit, print a summary, keep the posterior
+  hierreg report fit.nc                               every table of a kept posterior
+"""
+
+_FIT = """\
+Fit  y = X beta + Z b + e  to a table and print a summary.
+
+The formula is lme4's:
+  "y ~ x + (x | g)"               a line for each group g around a common one
+  "y ~ x + (1 | g)"               only the intercept differs between groups
+  "y ~ x + (x || g)"              intercepts and slopes uncorrelated
+  "y ~ 0 + d + d:x"               a regression for each data set d (use --correlated)
+Categories, interactions, log(x), center(x), poly(x, 2) and more are understood; a formula is never run as code.
+"""
+
+_FIT_MORE = """\
+priors, any number of them, names as the summary prints them; the families are PyMC's:
+  --prior "beta.Days = Normal(0, 5)"      --prior "sd.Subject = HalfNormal(50)"
+  --prior "sd.Subject.Days = Exponential(0.1)"    --prior "corr.Subject = LKJ(2)"
+  --prior "error_sd = HalfStudentT(3, 50)"        --prior "error_corr = LKJ(2)"
+
+exit codes: 0 done; 1 the input cannot be used; 2 wrong command line; 3 done, but read the warnings.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    raw = argparse.RawDescriptionHelpFormatter
+    top = argparse.ArgumentParser(prog="hierreg", description=_ABOUT, formatter_class=raw)
+    top.add_argument("--version", action="version", version=f"hierreg {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="{demo,fit,report}")
+
+    demo = commands.add_parser("demo", help="two worked examples on real data, with figures")
+    demo.add_argument(
+        "-o", "--output", type=Path, default=Path("hierreg-demo"), help="folder for figures and fits (%(default)s)"
+    )
+    demo.add_argument("--quiet", action="store_true", help="no progress bar")
+
+    fit = commands.add_parser(
+        "fit", help="fit a model to a table", description=_FIT, epilog=_FIT_MORE, formatter_class=raw
+    )
+    fit.add_argument("data", type=Path, help="table: .csv, .tsv, .parquet or .feather")
+    fit.add_argument("formula", help="for example 'Reaction ~ Days + (Days | Subject)'")
+    fit.add_argument("-o", "--output", type=Path, help="keep the posterior: a name ending in .nc or .zarr")
+    fit.add_argument(
+        "--method",
+        choices=("sample", "reml", "ml", "map"),
+        default="sample",
+        help="full posterior, or a point estimate (%(default)s)",
+    )
+    fit.add_argument(
+        "--as-category", action="append", default=[], metavar="COLUMN", help="treat a column of numbers as labels"
+    )
+    fit.add_argument("--prior", action="append", default=[], metavar="'NAME = FAMILY(...)'", help="see below")
+    _add_errors(fit)
+    _add_sampling(fit)
+
+    report = commands.add_parser("report", help="print the tables of a kept posterior")
+    report.add_argument("fit", type=Path, help="file written by `hierreg fit -o` or hr.save")
+    report.add_argument("--figures", type=Path, metavar="FOLDER", help="write the figures there too")
+    report.add_argument("--tables", type=Path, metavar="FOLDER", help="write the tables there as CSV too")
+    return top
+
+
+def _add_errors(fit: argparse.ArgumentParser) -> None:
+    group = fit.add_argument_group("errors (independent with one standard deviation, if nothing is given)")
+    one = group.add_mutually_exclusive_group()
+    one.add_argument("--by", metavar="COLUMN", help="one error standard deviation per level of a column")
+    one.add_argument(
+        "--correlated",
+        nargs=2,
+        metavar=("DATASET", "UNIT"),
+        help="errors correlated between data sets observed on the same unit; units may miss data sets",
+    )
+    one.add_argument("--known-se", metavar="COLUMN", help="known standard errors")
+    one.add_argument("--known-cov", type=Path, metavar="FILE", help="known covariance of the rows: CSV without header")
+    group.add_argument("--scale", action="store_true", help="known errors are known up to one factor")
+
+
+def _add_sampling(fit: argparse.ArgumentParser) -> None:
+    group = fit.add_argument_group("sampling")
+    group.add_argument("--draws", type=int, default=1000, help="draws kept per chain (%(default)s)")
+    group.add_argument("--tune", type=int, help="warm-up draws per chain (300)")
+    group.add_argument("--chains", type=int, default=4, help="(%(default)s)")
+    group.add_argument("--cores", type=int, help="chains at once (all available)")
+    group.add_argument("--seed", type=int, help="makes the draws reproducible")
+    group.add_argument("--quiet", action="store_true", help="no progress bar")

@@ -1,0 +1,168 @@
+"""`hierreg fit`: a table and a formula in, a summary and a file out."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hierreg import priors as families
+from hierreg.checks import listed
+from hierreg.error_structure import ErrorSpec, by, correlated, independent, known_cov, known_se
+from hierreg.exceptions import DataError, ModelError, PriorError
+from hierreg.model import Model
+from hierreg.priors import Priors
+from hierreg.reports import summary
+from hierreg.tree import save
+from hierreg.tree.files import check_path
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Sequence
+    from pathlib import Path
+
+_FAMILIES = (
+    "Normal",
+    "Flat",
+    "Fixed",
+    "HalfNormal",
+    "HalfStudentT",
+    "HalfCauchy",
+    "Exponential",
+    "Gamma",
+    "InverseGamma",
+    "LogNormal",
+    "LKJ",
+)
+_PARTS = ("beta", "sd", "corr", "error_sd", "error_corr")
+
+
+def fit(options: Namespace) -> None:
+    """Fit the model that the options describe, print a summary, and keep the posterior where one is asked for."""
+    if options.output is not None:
+        if options.method != "sample":
+            raise ModelError(f"--output keeps a posterior; --method {options.method} has none. Leave one of them out.")
+        # Before the work, not after it.
+        check_path(options.output)
+    table = read_table(options.data, options.as_category)
+    model = Model(options.formula, table, errors=error_structure(options), priors=parse_priors(options.prior))
+    if options.method != "sample":
+        print(model.estimate(options.method))
+        return
+    tree = model.sample(
+        draws=options.draws,
+        tune=options.tune,
+        chains=options.chains,
+        cores=options.cores,
+        seed=options.seed,
+        progress=not options.quiet,
+    )
+    print(summary(tree))
+    if options.output is not None:
+        save(tree, options.output)
+        print(f"\nPosterior kept in {options.output}; `hierreg report {options.output}` prints the other tables.")
+
+
+def read_table(path: Path, as_category: Sequence[str]) -> Any:
+    """Return the table of a file, with some columns as labels."""
+    import pandas as pd
+
+    readers = {
+        ".csv": pd.read_csv,
+        ".tsv": lambda p: pd.read_csv(p, sep="\t"),
+        ".parquet": pd.read_parquet,
+        ".feather": pd.read_feather,
+    }
+    if path.suffix not in readers:
+        raise DataError(f"data={str(path)!r}: the ending must be one of {listed(readers)}.")
+    if not path.is_file():
+        raise DataError(f"data={str(path)!r}: no such file.")
+    try:
+        table = readers[path.suffix](path)
+    except (ValueError, ImportError) as error:
+        raise DataError(f"data={str(path)!r} cannot be read: {error}") from error
+    for name in as_category:
+        if name not in table.columns:
+            raise DataError(f"--as-category {name}: the table has the columns {listed(table.columns)}.")
+        table[name] = table[name].astype(str)
+    return table
+
+
+def error_structure(options: Namespace) -> ErrorSpec:
+    """Return the error structure that the options name."""
+    if options.by is not None:
+        return by(options.by)
+    if options.correlated is not None:
+        dataset, unit = options.correlated
+        return correlated(dataset, unit=unit)
+    if options.known_se is not None:
+        return known_se(options.known_se, scale=options.scale)
+    if options.known_cov is not None:
+        return known_cov(_read_matrix(options.known_cov), scale=options.scale)
+    if options.scale:
+        raise ModelError("--scale goes with --known-se or --known-cov.")
+    return independent()
+
+
+def _read_matrix(path: Path) -> np.ndarray:
+    try:
+        return np.atleast_2d(np.loadtxt(path, delimiter=","))
+    except ValueError as error:
+        raise DataError(f"--known-cov {path} is not a table of numbers separated by commas: {error}") from error
+
+
+def parse_priors(texts: Sequence[str]) -> Priors | None:
+    """Return the priors that "NAME = FAMILY(numbers)" texts describe; nothing in them is run as code.
+
+    Examples
+    --------
+    >>> parse_priors(["beta.Days = Normal(0, 5)", "sd.Subject = HalfNormal(50)"])
+    Priors(beta={'Days': Normal(0, 5)}, sd={'Subject': HalfNormal(50)})
+    """
+    if not texts:
+        return None
+    parts: dict[str, Any] = {}
+    for text in texts:
+        name, equals, family = (piece.strip() for piece in text.partition("="))
+        part, *path = name.split(".")
+        if not equals or part not in _PARTS or len(path) > 2:
+            raise PriorError(
+                f"--prior {text!r}: write NAME = FAMILY(numbers), where NAME begins with one of {listed(_PARTS)}, "
+                "as in 'sd.Subject.Days = HalfNormal(50)'."
+            )
+        _put(parts, [part, *path], _parse_family(family, text), text)
+    return Priors(**parts)
+
+
+def _put(parts: dict[str, Any], path: list[str], prior: Any, text: str) -> None:
+    *parents, last = path
+    here = parts
+    for parent in parents:
+        here = here.setdefault(parent, {})
+        if not isinstance(here, dict):
+            raise PriorError(f"--prior {text!r}: {parent!r} already has a prior for all of its parameters.")
+    if last in here:
+        raise PriorError(f"--prior {text!r}: {'.'.join(path)} has a prior already.")
+    here[last] = prior
+
+
+def _parse_family(family: str, text: str) -> Any:
+    problem = PriorError(
+        f"--prior {text!r}: {family!r} is not a family with numbers, such as HalfNormal(50); the families are "
+        f"{', '.join(_FAMILIES)}."
+    )
+    try:
+        call = ast.parse(family, mode="eval").body
+    except SyntaxError:
+        raise problem from None
+    if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in _FAMILIES):
+        raise problem
+    try:
+        positional = [ast.literal_eval(argument) for argument in call.args]
+        named = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
+        return getattr(families, call.func.id)(*positional, **named)
+    except (ValueError, TypeError) as error:
+        if isinstance(error, PriorError):
+            raise
+        raise problem from error

@@ -1,0 +1,56 @@
+"""`hierreg report`: every table, and the figures, of a kept posterior."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hierreg import plots, reports
+from hierreg.tree import load
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import xarray as xr
+
+
+def report(path: Path, *, figures: Path | None, tables: Path | None) -> None:
+    """Print every table of a kept posterior; write figures and tables where folders are given."""
+    tree = load(path)
+    print_tables(tree, tables)
+    if figures is not None:
+        written = write_figures(tree, figures)
+        print(f"\nFigures: {', '.join(str(name) for name in written)}")
+
+
+def print_tables(tree: xr.DataTree, folder: Path | None = None) -> None:
+    """Print the tables that the model of a posterior has, and write them as CSV where a folder is given."""
+    made = {"summary": reports.summary(tree), "correlations": reports.correlations(tree)}
+    if tree.attrs["factor"]:
+        made["shrinkage"] = reports.shrinkage(tree)
+    for name, table in made.items():
+        print(f"\n{name.upper()}\n{table}")
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, table in made.items():
+            table.to_dataframe().to_csv(folder / f"{name}.csv")
+        print(f"\nTables: {', '.join(str(folder / f'{name}.csv') for name in made)}")
+
+
+def write_figures(tree: xr.DataTree, folder: Path, prefix: str = "") -> list[Path]:
+    """Write the figures that the model of a posterior has as PNG files, and return their paths."""
+    import matplotlib as mpl
+
+    folder.mkdir(parents=True, exist_ok=True)
+    makers: dict[str, Any] = {"variances": plots.variances}
+    if any(name.startswith(("corr_", "error_corr")) for name in tree["posterior"].data_vars):
+        makers["correlations"] = plots.correlations
+    if tree.attrs["factor"]:
+        makers |= {"shrinkage": plots.shrinkage, "caterpillar": plots.caterpillar}
+    written = []
+    # A file is drawn, not a window: no display is needed, whatever backend is set.
+    with mpl.rc_context({"backend": "agg"}):
+        for name, make in makers.items():
+            path = folder / f"{prefix}{name}.png"
+            make(tree).savefig(path, dpi=150, bbox_inches="tight")
+            written.append(path)
+    return written
