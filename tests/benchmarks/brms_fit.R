@@ -4,6 +4,9 @@ arguments <- commandArgs(trailingOnly = TRUE)
 suppressPackageStartupMessages(library(brms))
 table <- read.csv(arguments[1], stringsAsFactors = TRUE)
 formula <- as.formula(arguments[2])
+if (!file.exists(rstan::rstan_options("boost_lib"))) {
+  rstan::rstan_options(boost_lib = "/usr/include") # where Debian keeps Boost; its BH has no headers
+}
 options(mc.cores = parallel::detectCores())
 clock <- function() proc.time()[["elapsed"]]
 processor <- function() sum(proc.time()[c("user.self", "sys.self", "user.child", "sys.child")])

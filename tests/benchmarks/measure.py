@@ -98,6 +98,13 @@ class Measured:
             return None
         return self.min_ess / self.total_seconds
 
+    @property
+    def ess_per_cpu_second(self) -> float | None:
+        """Smallest bulk effective sample size per second of processor time."""
+        if self.min_ess is None or not self.cpu_seconds:
+            return None
+        return self.min_ess / self.cpu_seconds
+
 
 def save(measured: Sequence[Measured], path: Path) -> None:
     """Write results as JSON."""

@@ -62,6 +62,7 @@ def main_table(measured: Sequence[Measured]) -> str:
             share(one.compile_seconds, one.total_seconds),
             number(one.min_ess),
             number(one.ess_per_second),
+            number(one.ess_per_cpu_second),
             number(one.fresh_seconds),
             number(one.peak_mib if one.peak_mib is not None else one.estimate_peak_mib),
             "-" if one.max_rhat is None else f"{one.max_rhat:.3f}",
