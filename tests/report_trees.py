@@ -15,12 +15,7 @@ STRUCTURES = ("independent", "by", "correlated", "known_se", "known_cov")
 def table() -> pd.DataFrame:
     """Return 36 rows of 5 groups and 3 data sets; units lack data sets, and one group has a single row."""
     rng = np.random.default_rng(12)
-    rows = [
-        (unit, name)
-        for unit in range(18)
-        for d, name in enumerate("pqr")
-        if unit >= 14 or (unit % 7 + 1) >> d & 1
-    ]
+    rows = [(unit, name) for unit in range(18) for d, name in enumerate("pqr") if unit >= 14 or (unit % 7 + 1) >> d & 1]
     frame = pd.DataFrame(rows, columns=["unit", "set"])
     n = len(frame)
     frame["g"] = np.array(list("abcd"))[rng.integers(0, 4, n)]
@@ -89,9 +84,7 @@ def sleepstudy() -> xr.DataTree:
 @functools.cache
 def dyestuff() -> xr.DataTree:
     """Return a full run under the priors of the oracle."""
-    priors = hr.Priors(
-        beta=hr.Normal(0, 10000), sd={"Batch": hr.HalfNormal(100)}, error_sd=hr.HalfNormal(100)
-    )
+    priors = hr.Priors(beta=hr.Normal(0, 10000), sd={"Batch": hr.HalfNormal(100)}, error_sd=hr.HalfNormal(100))
     data = hr.load_dataset("dyestuff")
     return run(hr.Model("Yield ~ 1 + (1 | Batch)", data, priors=priors), draws=1500, chains=4)
 

@@ -118,9 +118,7 @@ def test_pooling_factor_by_loops():
         of_means = V([b[:, j, k].mean() for j in range(5)])
         mean_of = np.mean([V(list(b[s, :, k])) for s in range(len(b))])
         # theta = beta + b has the same variance over groups as b, draw by draw
-        assert float(hr.shrinkage(tree)["pooling_factor"][k]) == pytest.approx(
-            1 - of_means / mean_of, rel=1e-9
-        )
+        assert float(hr.shrinkage(tree)["pooling_factor"][k]) == pytest.approx(1 - of_means / mean_of, rel=1e-9)
 
 
 def test_groups_alone_are_not_pooled_and_one_value_is():

@@ -55,9 +55,7 @@ def panels(
 
     if ax is not None:
         if n != 1:
-            raise ModelError(
-                f"ax= takes one panel, but there are {n}; choose one coefficient or leave ax out."
-            )
+            raise ModelError(f"ax= takes one panel, but there are {n}; choose one coefficient or leave ax out.")
         figure = ax.get_figure(root=True)
         assert isinstance(figure, Figure)
         return figure, [ax]
@@ -95,8 +93,7 @@ def chosen(coef: str | Sequence[str] | None, fit: Fit) -> list[int]:
         if name not in fit.coefs:
             hint = suggestion(name, fit.coefs)
             raise ModelError(
-                f"coef={name!r} is not a group coefficient of {fit.factor!r}; these are "
-                f"{listed(fit.coefs)}.{hint}"
+                f"coef={name!r} is not a group coefficient of {fit.factor!r}; these are {listed(fit.coefs)}.{hint}"
             )
     if not names:
         raise ModelError("coef is empty; name a group coefficient, or leave it out for all.")
@@ -107,10 +104,8 @@ def coef_label(fit: Fit, coef: str) -> str:
     """Return the label of an axis with the values of one group coefficient."""
     response = str(fit.attrs["response"])
     is_theta = fit.group_variable.startswith("theta_") and coef in fit.limit["coef"].values
-    if coef == "Intercept":
-        what = f"Intercept (in units of {response})"
-    else:
-        what = f"{coef} (change of {response} per unit)"
+    unit = f"in units of {response}" if coef == "Intercept" else f"change of {response} per unit"
+    what = f"{coef} ({unit})"
     return what if is_theta else f"{what},\ndeviation from the population"
 
 

@@ -80,9 +80,7 @@ def caterpillar(
     population = fit.population(fit.posterior["beta"].mean(("chain", "draw")))
     shown = min(len(fit.groups), _MOST_GROUPS)
     height = 1.8 + (0.2 * shown if shown <= MOST_NAMES else 5.0)
-    figure, axes = panels(
-        len(places), ax=ax, figsize=figsize or (1.0 + 4.4 * len(places), height), columns=len(places)
-    )
+    figure, axes = panels(len(places), ax=ax, figsize=figsize or (1.0 + 4.4 * len(places), height), columns=len(places))
     for axis, k in zip(axes, places, strict=True):
         column = {name: value[:, k] for name, value in group.items()}
         _draw(axis, fit, column, differs[:, k], float(population[k]))
@@ -95,9 +93,7 @@ def caterpillar(
     return figure
 
 
-def _draw(
-    axis: Axes, fit: Fit, column: dict[str, Array], differs: NDArray[np.bool_], population: float
-) -> None:
+def _draw(axis: Axes, fit: Fit, column: dict[str, Array], differs: NDArray[np.bool_], population: float) -> None:
     rows = sorted_and_thinned(column["mean"], _MOST_GROUPS)
     y = np.arange(len(rows))
     many = len(rows) > MOST_NAMES
@@ -105,9 +101,7 @@ def _draw(
     for is_blue, colour in ((False, PRIOR), (True, POSTERIOR)):
         pick = differs[rows] == is_blue
         of = rows[pick]
-        axis.hlines(
-            y[pick], column["lower"][of], column["upper"][of], color=colour, linewidth=0.9 if many else 1.8
-        )
+        axis.hlines(y[pick], column["lower"][of], column["upper"][of], color=colour, linewidth=0.9 if many else 1.8)
         axis.plot(column["mean"][of], y[pick], "o", color=colour, markersize=2 if many else 4.5)
     axis.set_ylim(-0.8, len(rows) - 0.2)
     axis.spines[["top", "right"]].set_visible(False)
@@ -116,7 +110,5 @@ def _draw(
         axis.set_ylabel(f"{fit.factor}, sorted")
         return
     axis.set_yticks([])
-    thinned = (
-        "" if len(rows) == len(fit.groups) else f"; {len(rows)} of {len(fit.groups)} shown, evenly spaced"
-    )
+    thinned = "" if len(rows) == len(fit.groups) else f"; {len(rows)} of {len(fit.groups)} shown, evenly spaced"
     axis.set_ylabel(f"{fit.factor}, sorted{thinned}")

@@ -24,9 +24,7 @@ _MOST_PANELS = 12
 _GRID = 400
 
 
-def correlations(
-    tree: xr.DataTree, *, ax: Axes | None = None, figsize: tuple[float, float] | None = None
-) -> Figure:
+def correlations(tree: xr.DataTree, *, ax: Axes | None = None, figsize: tuple[float, float] | None = None) -> Figure:
     """Return a figure of the posterior of each free correlation, over its prior, with the REML value.
 
     The marginal prior of one correlation of an LKJ(eta) matrix of size D is a beta distribution on (-1, 1)
@@ -65,9 +63,7 @@ def correlations(
         _posterior(axis, parameter, x, (-1.0, 1.0))
         prior = correlation_prior(fit.posterior[parameter.variable], *parameter.index)
         if prior is not None:
-            axis.plot(
-                x, _lkj_marginal(x, prior[0].eta, prior[1]), "--", color=PRIOR, label=f"prior {prior[0]}"
-            )
+            axis.plot(x, _lkj_marginal(x, prior[0].eta, prior[1]), "--", color=PRIOR, label=f"prior {prior[0]}")
         axis.axvline(0, color=FAINT, linewidth=0.8, zorder=0)
         axis.set_xlim(-1, 1)
         axis.set_title(f"P(> 0) = {np.mean(parameter.draws > 0):.2f}", fontsize="medium")
@@ -75,9 +71,7 @@ def correlations(
     return figure
 
 
-def variances(
-    tree: xr.DataTree, *, ax: Axes | None = None, figsize: tuple[float, float] | None = None
-) -> Figure:
+def variances(tree: xr.DataTree, *, ax: Axes | None = None, figsize: tuple[float, float] | None = None) -> Figure:
     """Return a figure of the posterior of each free standard deviation, over its prior, with the REML value.
 
     Parameters
@@ -142,9 +136,7 @@ def _figure(
     # Five, six or nine panels fill rows of three better than rows of four.
     across = n if n <= 4 else 3 if n in {5, 6, 9} else 4
     down = -(-n // across)
-    figure, axes = panels(
-        n, ax=ax, figsize=figsize or (max(5.0, 3.4 * across), 0.9 + 2.7 * down), columns=across
-    )
+    figure, axes = panels(n, ax=ax, figsize=figsize or (max(5.0, 3.4 * across), 0.9 + 2.7 * down), columns=across)
     if ax is None:
         more = f" ({len(found) - n} more are not shown)" if len(found) > n else ""
         title = f"{what}{more}: where the posterior leaves its prior, the data speak"
@@ -157,9 +149,7 @@ def _posterior(axis: Axes, parameter: Parameter, x: Array, bounds: tuple[float, 
     axis.fill_between(x, y, color=POSTERIOR, alpha=0.25, linewidth=0)
     axis.plot(x, y, color=POSTERIOR, label="posterior")
     if np.isfinite(parameter.reml):
-        axis.plot(
-            [parameter.reml], [0], "^", color=PLUG_IN, markersize=9, clip_on=False, zorder=5, label="REML"
-        )
+        axis.plot([parameter.reml], [0], "^", color=PLUG_IN, markersize=9, clip_on=False, zorder=5, label="REML")
     axis.set_ylim(0, 1.08 * float(y.max()))
     axis.set_xlabel(parameter.name.replace(", ", ",\n") if len(parameter.name) > 32 else parameter.name)
     axis.set_yticks([])

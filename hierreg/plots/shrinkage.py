@@ -22,8 +22,8 @@ from hierreg.plots.canvas import (
     sorted_and_thinned,
     wrapped,
 )
-from hierreg.reports import shrinkage as shrinkage_report
-from hierreg.reports.reading import Fit, need_factor, read
+from hierreg.reports.reading import Fit, check_prob, need_factor, read
+from hierreg.reports.shrinkage import group_moments, limits
 from hierreg.reports.table import percent
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
-
-    from hierreg.reports.shrinkage import Shrinkage
 
     Array = NDArray[np.float64]
 
@@ -82,14 +80,14 @@ def shrinkage(
     fit = read(tree)
     need_factor(fit, "plots.shrinkage")
     places = chosen(coef, fit)
-    report = shrinkage_report(tree, ci_prob=ci_prob)
+    values = _values(fit, check_prob(ci_prob))
     if kind == "plane":
-        return _plane(fit, report, _two(places, coef), ax=ax, figsize=figsize)
-    rows = sorted_and_thinned(report["mean"].values[:, places[0]], MOST_NAMES)
+        return _plane(fit, values, _two(places, coef), ax=ax, figsize=figsize)
+    rows = sorted_and_thinned(values["mean"][:, places[0]], MOST_NAMES)
     size = figsize or (2.2 + min(4.4, 11 / len(places)) * len(places), max(3.4, 1.8 + 0.24 * len(rows)))
     figure, axes = panels(len(places), ax=ax, figsize=size, columns=len(places), sharey=True)
     for axis, k in zip(axes, places, strict=True):
-        _lines(axis, report, rows, k, ci_prob)
+        _lines(axis, values, rows, k, ci_prob)
         axis.set_xlabel(coef_label(fit, fit.coefs[k]))
     names = [str(name) for name in fit.groups[rows]]
     axes[0].set_yticks(np.arange(len(rows)), names, fontsize=8)
@@ -97,14 +95,18 @@ def shrinkage(
     handles, labels = axes[0].get_legend_handles_labels()
     title = f"{fit.attrs['response']}: groups alone (open circles) are pulled towards the population (dashed)"
     if ax is None:
-        figure.legend(
-            handles, labels, loc="outside lower center", ncols=5 if size[0] >= 9 else 3, frameon=False
-        )
+        figure.legend(handles, labels, loc="outside lower center", ncols=5 if size[0] >= 9 else 3, frameon=False)
         figure.suptitle(wrapped(title, size[0]), fontsize="medium")
     else:
         axes[0].legend(fontsize="small")
         axes[0].set_title(title, fontsize="medium")
     return figure
+
+
+def _values(fit: Fit, prob: float) -> dict[str, Array]:
+    """Return what is drawn of each group and coefficient (J, q), and the population values (q,)."""
+    population = fit.population(fit.posterior["beta"].mean(("chain", "draw")))
+    return group_moments(fit, fit.group_variable, prob) | limits(fit) | {"population": population}
 
 
 def _which(fit: Fit, n: int, coef: str) -> str:
@@ -113,15 +115,11 @@ def _which(fit: Fit, n: int, coef: str) -> str:
     return f"{shown}, sorted by {coef}"
 
 
-def _lines(axis: Axes, report: Shrinkage, rows: NDArray[np.intp], k: int, ci_prob: float) -> None:
+def _lines(axis: Axes, values: dict[str, Array], rows: NDArray[np.intp], k: int, ci_prob: float) -> None:
     """Draw one coefficient: a line per group, from its own estimate to its posterior."""
     y = np.arange(len(rows), dtype=float)
-    value = {
-        name: report[name].values[rows, k] for name in ("no_pooling", "plug_in", "mean", "lower", "upper")
-    }
-    axis.axvline(
-        float(report["population"][k]), color=POPULATION, linestyle="--", linewidth=1, label="population mean"
-    )
+    value = {name: values[name][rows, k] for name in ("no_pooling", "plug_in", "mean", "lower", "upper")}
+    axis.axvline(float(values["population"][k]), color=POPULATION, linestyle="--", linewidth=1, label="population mean")
     axis.hlines(
         y,
         value["lower"],
@@ -139,9 +137,7 @@ def _lines(axis: Axes, report: Shrinkage, rows: NDArray[np.intp], k: int, ci_pro
             arrowprops={"arrowstyle": "->", "color": ARROW, "linewidth": 0.8, "shrinkA": 2, "shrinkB": 2},
             annotation_clip=False,
         )
-    axis.plot(
-        value["no_pooling"], y, "o", markerfacecolor="white", color=ALONE, markersize=6, label="group alone"
-    )
+    axis.plot(value["no_pooling"], y, "o", markerfacecolor="white", color=ALONE, markersize=6, label="group alone")
     axis.plot(value["mean"], y, "o", color=POSTERIOR, markersize=5, label="posterior mean")
     axis.plot(
         value["plug_in"],
@@ -180,7 +176,7 @@ def _two(places: list[int], coef: object) -> tuple[int, int]:
 
 def _plane(
     fit: Fit,
-    report: Shrinkage,
+    values: dict[str, Array],
     places: tuple[int, int],
     *,
     ax: Axes | None,
@@ -188,10 +184,8 @@ def _plane(
 ) -> Figure:
     size = figsize or (7.0, 6.0)
     figure, (axis,) = panels(1, ax=ax, figsize=size, columns=1)
-    rows = sorted_and_thinned(report["mean"].values[:, places[0]], _MOST_ARROWS)
-    alone, plug_in, mean = (
-        report[name].values[np.ix_(rows, np.array(places))] for name in ("no_pooling", "plug_in", "mean")
-    )
+    rows = sorted_and_thinned(values["mean"][:, places[0]], _MOST_ARROWS)
+    alone, plug_in, mean = (values[name][np.ix_(rows, np.array(places))] for name in ("no_pooling", "plug_in", "mean"))
     known = np.isfinite(alone).all(axis=1)
     many = len(rows) > MOST_NAMES
     for start, end in zip(alone[known], mean[known], strict=True):
@@ -204,10 +198,8 @@ def _plane(
         axis.plot(*plug_in.T, "x", color=PLUG_IN, markersize=6, label="plug-in limit (REML)")
         for name, (x, y) in zip(fit.groups[rows], alone, strict=True):
             if np.isfinite([x, y]).all():
-                axis.annotate(
-                    str(name), (x, y), (4, 4), textcoords="offset points", fontsize=7, color="#555555"
-                )
-    population = report["population"].values[list(places)]
+                axis.annotate(str(name), (x, y), (4, 4), textcoords="offset points", fontsize=7, color="#555555")
+    population = values["population"][list(places)]
     axis.plot(*population[:, None], "*", color=POPULATION, markersize=14, label="population mean")
     axis.set_xlabel(coef_label(fit, fit.coefs[places[0]]))
     axis.set_ylabel(coef_label(fit, fit.coefs[places[1]]))

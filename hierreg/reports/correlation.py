@@ -117,10 +117,7 @@ def correlations(tree: xr.DataTree, ci_prob: float = 0.95) -> Correlations:
     rows = _parameters(fit, prob) + _intraclass(fit, prob) + _population(fit) + pairs
     names = ("mean", "sd", "lower", "upper", "prob_positive", "mcse", "reml")
     return Correlations(
-        {
-            name: (("correlation",), np.array([row.values.get(name, np.nan) for row in rows]))
-            for name in names
-        },
+        {name: (("correlation",), np.array([row.values.get(name, np.nan) for row in rows])) for name in names},
         coords={"correlation": [row.name for row in rows]}
         | {
             what: (("correlation",), [getattr(row, what) for row in rows])

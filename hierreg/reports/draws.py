@@ -55,9 +55,7 @@ def correlation(x: Array, y: Array) -> tuple[Array, Array]:
     -------
     r, mcse : array (n,)
     """
-    z_x, z_y = (
-        (v - v.mean(axis=(0, 1))) / np.where((sd := v.std(axis=(0, 1))) > 0, sd, np.nan) for v in (x, y)
-    )
+    z_x, z_y = ((v - v.mean(axis=(0, 1))) / np.where((sd := v.std(axis=(0, 1))) > 0, sd, np.nan) for v in (x, y))
     r = np.mean(z_x * z_y, axis=(0, 1))
     return r, mcse_mean(z_x * z_y - r * (z_x**2 + z_y**2) / 2)
 

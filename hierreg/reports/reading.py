@@ -129,9 +129,7 @@ def read(tree: Any) -> Fit:
         )
     missing = [name for name in _GROUPS if name not in tree.children]
     if "hierreg_version" not in tree.attrs or missing:
-        why = (
-            f"it lacks the groups {listed(missing)}" if missing else "its attributes name no hierreg version"
-        )
+        why = f"it lacks the groups {listed(missing)}" if missing else "its attributes name no hierreg version"
         raise DataError(
             f"tree was not made by hierreg ({why}); pass the DataTree that Model.sample returned, whole, or "
             "hr.load of a file that hr.save wrote."

@@ -50,26 +50,18 @@ class Shrinkage(Report):
             parts.append((str(coef), rows))
         lines = [attrs["heading"], "", sections(header, parts), ""]
         if shown < J:
-            lines.append(
-                f"{shown} of {J} groups shown; .to_dataframe() or .sel({attrs['factor']}=...) has them all."
-            )
+            lines.append(f"{shown} of {J} groups shown; .to_dataframe() or .sel({attrs['factor']}=...) has them all.")
         factors = ", ".join(
             f"{coef} {number(float(value))}"
-            for coef, value in zip(
-                self[f"{attrs['factor']}_coef"].values, self["pooling_factor"].values, strict=True
-            )
+            for coef, value in zip(self[f"{attrs['factor']}_coef"].values, self["pooling_factor"].values, strict=True)
         )
-        return "\n".join(
-            [*lines, f"Pooling factor (0: groups alone, 1: one value for all): {factors}", attrs["note"]]
-        )
+        return "\n".join([*lines, f"Pooling factor (0: groups alone, 1: one value for all): {factors}", attrs["note"]])
 
     def _row(self, j: int, k: int) -> list[str]:
         value = {str(name): float(v[j, k]) for name, v in self.data_vars.items() if v.ndim == 2}
         sd = value["sd"]
         cells = [beside(value["no_pooling"], sd), beside(value["no_pooling_se"], sd)]
-        cells += [
-            beside(value[name], sd) for name in ("plug_in", "plug_in_sd", "mean", "sd", "lower", "upper")
-        ]
+        cells += [beside(value[name], sd) for name in ("plug_in", "plug_in_sd", "mean", "sd", "lower", "upper")]
         weight = float(self["weight"][j, k, k])
         cells += [f"{weight:.2f}", _fixed(value["sd_ratio"], 2), _fixed(value["gap_in_sd"], 2)]
         return [f"  {self[self.attrs['factor']].values[j]}", *cells, _fixed(value["gap_in_mcse"], 1)]
@@ -130,7 +122,7 @@ def shrinkage(tree: xr.DataTree, ci_prob: float = 0.95) -> Shrinkage:
     prob = check_prob(ci_prob)
     fit = read(tree)
     factor = need_factor(fit, "shrinkage")
-    groups = group_moments(fit, fit.group_variable, prob) | _limits(fit)
+    groups = group_moments(fit, fit.group_variable, prob) | limits(fit)
     draws = fit.group_draws
     groups["mcse"] = np.full(groups["mean"].shape, np.nan) if draws is None else mcse_mean(draws)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -183,7 +175,8 @@ def _kept_quantile(effects: xr.Dataset, name: str, p: float, prob: float) -> Arr
     return np.asarray(effects[f"{name}_quantiles"].transpose("quantile", ...).to_numpy()[place[0]])
 
 
-def _limits(fit: Fit) -> dict[str, Array]:
+def limits(fit: Fit) -> dict[str, Array]:
+    """Return each group alone and at the plug-in, with standard errors (J, q)."""
     factor, name = fit.factor, fit.group_variable
     cov = fit.limit[f"{name.removesuffix(f'_{factor}')}_cov_{factor}"].to_numpy()
     own_cov = fit.limit[f"no_pooling_cov_{factor}"].to_numpy()
@@ -213,7 +206,5 @@ def _note(fit: Fit, n_draws: int) -> str:
     if n_draws < chains * draws:
         lines.append(f"Weights are averages over {n_draws} of the {chains * draws} draws, evenly spaced.")
     if fit.group_draws is None:
-        lines.append(
-            "Only summaries of the groups were kept, so gaps in Monte-Carlo standard errors are unknown."
-        )
+        lines.append("Only summaries of the groups were kept, so gaps in Monte-Carlo standard errors are unknown.")
     return "\n".join(lines)

@@ -93,11 +93,7 @@ def summary(tree: xr.DataTree, ci_prob: float = 0.95) -> Summary:
     cells = parameters(fit)
     varies = np.array([np.ptp(cell.draws) > 0 for cell in cells], dtype=bool)
     free = [cell for cell, v in zip(cells, varies, strict=True) if v]
-    fixed = [
-        f"{cell.name} = {number(float(cell.draws[0, 0]))}"
-        for cell, v in zip(cells, varies, strict=True)
-        if not v
-    ]
+    fixed = [f"{cell.name} = {number(float(cell.draws[0, 0]))}" for cell, v in zip(cells, varies, strict=True) if not v]
     chains, draws = fit.n_draws
     x = np.stack([cell.draws for cell in free], axis=2) if free else np.empty((chains, draws, 0))
     values = moments(x, prob) | diagnostics(x)

@@ -30,9 +30,7 @@ if TYPE_CHECKING:
 _N_PARAMETERS = {"HalfStudentT": 2, "Gamma": 2, "InverseGamma": 2, "LogNormal": 2}
 
 
-def prior_attributes(
-    labels: Labels, priors: ResolvedPriors, term_sizes: Sequence[int]
-) -> dict[str, dict[str, Any]]:
+def prior_attributes(labels: Labels, priors: ResolvedPriors, term_sizes: Sequence[int]) -> dict[str, dict[str, Any]]:
     """Return the attributes of each posterior variable that has a prior.
 
     Parameters
@@ -64,10 +62,7 @@ def _sd_attributes(sds: Sequence[SdPrior | Fixed]) -> dict[str, Any]:
 
 
 def _corr_attributes(corrs: Sequence[LKJ | Fixed | None], sizes: Sequence[int]) -> dict[str, Any]:
-    etas = [
-        corr.eta if isinstance(corr, LKJ) and size > 1 else 0.0
-        for corr, size in zip(corrs, sizes, strict=True)
-    ]
+    etas = [corr.eta if isinstance(corr, LKJ) and size > 1 else 0.0 for corr, size in zip(corrs, sizes, strict=True)]
     return {
         "prior": "; ".join(str(corr) for corr in corrs if corr is not None),
         "prior_eta": np.repeat(etas, sizes).tolist(),
