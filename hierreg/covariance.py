@@ -74,13 +74,13 @@ class VarianceParameters:
 
     @property
     def n_columns(self) -> int:
-        """q + D."""
+        """Number of columns q + D of all blocks."""
         return len(self.sd_code)
 
     @property
     def sd_is_free(self) -> NDArray[np.bool_]:
         """Which sds are unknown, shape (q + D,)."""
-        return self.sd_code != Fixed.code
+        return np.asarray(self.sd_code != Fixed.code)
 
     @property
     def block_starts(self) -> NDArray[np.int64]:
@@ -109,9 +109,7 @@ class VarianceParameters:
         for block, (start, size) in enumerate(zip(self.block_starts, self.block_sizes, strict=True)):
             if self.corr_is_free[block]:
                 what = "error_corr" if start >= self.n_factor else f"corr_{self.factor}"
-                names += [
-                    f"{what}[{labels[start + i]}, {labels[start + j]}]" for i in range(size) for j in range(i)
-                ]
+                names += [f"{what}[{labels[start + i]}, {labels[start + j]}]" for i in range(size) for j in range(i)]
         return tuple(names)
 
 
@@ -158,7 +156,7 @@ def variance_parameters(
 
 
 def _sd_parameters(sd: SdPrior | Fixed) -> tuple[float, float]:
-    return (float(sd.value), 0.0) if isinstance(sd, Fixed) else sd.parameters
+    return sd.parameters
 
 
 def _fixed_factors(corrs: list[LKJ | Fixed | None], sizes: list[int]) -> Array:
@@ -166,7 +164,7 @@ def _fixed_factors(corrs: list[LKJ | Fixed | None], sizes: list[int]) -> Array:
     start = 0
     for corr, size in zip(corrs, sizes, strict=True):
         if isinstance(corr, Fixed):
-            out[start : start + size, start : start + size] = lower_factor(np.asarray(corr.value, dtype=float))
+            out[start : start + size, start : start + size] = lower_factor(corr.array)
         start += size
     return out
 

@@ -5,7 +5,8 @@ correlated; a *data set* (or stratum) ``d`` gives a row its place in the D x D e
 *pattern* of a unit is the set of data sets it was observed in. Then::
 
     R(unit) = Sigma_e[pattern, pattern]        (times known variances, where there are any)
-    R^-1    = sum over patterns and pairs d <= d' of  omega[k] K[k],   omega = entries of inverse(Sigma_e[pattern, pattern])
+    R^-1    = sum over patterns and pairs d <= d' of  omega[k] K[k]
+    omega   = entries of inverse(Sigma_e[pattern, pattern])
 
 Independent errors are D = 1; strata are patterns of one data set each.
 """
@@ -217,7 +218,13 @@ def bind_errors(spec: ErrorSpec, table: Any, n: int) -> ErrorLayout:
         case By():
             labels, stratum = _levels(table, spec.column, role="error stratum")
             return ErrorLayout(
-                spec=spec, kind="by", labels=labels, dim=spec.column, n_sd=len(labels), has_corr=False, stratum=stratum
+                spec=spec,
+                kind="by",
+                labels=labels,
+                dim=spec.column,
+                n_sd=len(labels),
+                has_corr=False,
+                stratum=stratum,
             )
         case Correlated():
             return _bind_correlated(spec, table)
@@ -291,7 +298,13 @@ def _levels(table: Any, name: str, *, role: str) -> tuple[tuple[str, ...], NDArr
 
 
 def _standard_errors(table: Any, name: str) -> NDArray[np.float64]:
-    se = np.asarray(column(table, name, role="known standard errors"), dtype=float)
+    values = column(table, name, role="known standard errors")
+    if values.dtype.kind not in "iuf":
+        raise DataError(
+            f"data[{name!r}], the known standard errors, holds {values.dtype} values (first {values[0]!r}); numbers "
+            "are required."
+        )
+    se = np.asarray(values, dtype=float)
     bad = np.flatnonzero(~(se > 0))
     if len(bad):
         raise DataError(

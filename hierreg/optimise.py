@@ -77,9 +77,7 @@ def maximise(function: Objective, start: Array, *, tolerance: float = 1e-10, max
         )
     from scipy.optimize import minimize
 
-    result = minimize(
-        counter.negative, start, jac=True, method="BFGS", options={"gtol": 1e-5, "maxiter": 500}
-    )
+    result = minimize(counter.negative, start, jac=True, method="BFGS", options={"gtol": 1e-5, "maxiter": 500})
     x = np.asarray(result.x, dtype=float)
     value, gradient = counter(x)
     decrement = np.inf
@@ -146,9 +144,7 @@ def _line_search(
     while size > 1e-6:
         trial = x + size * step
         new_value, new_gradient = function(trial)
-        if new_value > value or (
-            new_value == value and np.linalg.norm(new_gradient) < np.linalg.norm(gradient)
-        ):
+        if new_value > value or (new_value == value and np.linalg.norm(new_gradient) < np.linalg.norm(gradient)):
             return size, trial, new_value, new_gradient
         size *= 0.25
     return 0.0, x, value, gradient

@@ -26,9 +26,7 @@ def paired():
 
 @pytest.fixture(scope="module")
 def target(paired):
-    return target_of(
-        hr.Model("invest ~ value + (value | firm)", paired, errors=hr.correlated("firm", unit="year"))
-    )
+    return target_of(hr.Model("invest ~ value + (value | firm)", paired, errors=hr.correlated("firm", unit="year")))
 
 
 def test_compiled_entry_has_the_density_of_the_python_function(target, rng):
@@ -61,11 +59,11 @@ def test_compiled_entry_reports_an_impossible_point(target):
 
 def test_without_the_compiled_entry_the_python_function_is_sampled(target, monkeypatch):
     mode = nuts.find_mode(target)
-    settings = {"draws": 300, "tune": 200, "chains": 2, "seed": 3, "cores": 2, "progress": False}
-    native = nuts.sample_chains(target, mode, **settings).u
+    settings = nuts.Settings(draws=300, tune=200, chains=2, seed=3, cores=2, progress=False)
+    native = nuts.sample_chains(target, mode, settings).u
     monkeypatch.delattr("nutpie._lib.LogpFunc")
     assert not isinstance(nuts.nutpie_model(target, mode), NativeModel)
-    python = nuts.sample_chains(target, mode, **settings).u
+    python = nuts.sample_chains(target, mode, settings).u
     # Rounding separates the chains after a while; their distribution is one.
     error = np.sqrt(2) * native.std(axis=(0, 1)) / np.sqrt(200)
     assert np.all(np.abs(native.mean(axis=(0, 1)) - python.mean(axis=(0, 1))) < 4 * error)
@@ -73,10 +71,14 @@ def test_without_the_compiled_entry_the_python_function_is_sampled(target, monke
 
 def test_seed_decides_and_cores_do_not(target):
     mode = nuts.find_mode(target)
-    settings = {"draws": 40, "tune": 40, "chains": 3, "progress": False}
-    one = nuts.sample_chains(target, mode, seed=5, cores=1, **settings)
-    two = nuts.sample_chains(target, mode, seed=5, cores=2, **settings)
-    other = nuts.sample_chains(target, mode, seed=6, cores=2, **settings)
+
+    def chains(seed, cores):
+        settings = nuts.Settings(draws=40, tune=40, chains=3, seed=seed, cores=cores, progress=False)
+        return nuts.sample_chains(target, mode, settings)
+
+    one = chains(seed=5, cores=1)
+    two = chains(seed=5, cores=2)
+    other = chains(seed=6, cores=2)
     np.testing.assert_array_equal(one.u, two.u)
     assert not np.array_equal(one.u, other.u)
 

@@ -45,7 +45,11 @@ def parser() -> argparse.ArgumentParser:
 
     demo = commands.add_parser("demo", help="two worked examples on real data, with figures")
     demo.add_argument(
-        "-o", "--output", type=Path, default=Path("hierreg-demo"), help="folder for figures and fits (%(default)s)"
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("hierreg-demo"),
+        help="folder for figures and fits (%(default)s)",
     )
     demo.add_argument("--quiet", action="store_true", help="no progress bar")
 
@@ -62,7 +66,11 @@ def parser() -> argparse.ArgumentParser:
         help="full posterior, or a point estimate (%(default)s)",
     )
     fit.add_argument(
-        "--as-category", action="append", default=[], metavar="COLUMN", help="treat a column of numbers as labels"
+        "--as-category",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help="treat a column of numbers as labels",
     )
     fit.add_argument("--prior", action="append", default=[], metavar="'NAME = FAMILY(...)'", help="see below")
     _add_errors(fit)

@@ -55,9 +55,7 @@ def _sleep() -> _Example:
 
 def _firms() -> _Example:
     firms = load_dataset("grunfeld")
-    pair = {
-        name: firms[firms["firm"] == name].drop(columns="firm") for name in ("General Electric", "Westinghouse")
-    }
+    pair = {name: firms[firms["firm"] == name].drop(columns="firm") for name in ("General Electric", "Westinghouse")}
     return _Example(
         name="firms",
         question=(

@@ -38,19 +38,15 @@ def print_tables(tree: xr.DataTree, folder: Path | None = None) -> None:
 
 def write_figures(tree: xr.DataTree, folder: Path, prefix: str = "") -> list[Path]:
     """Write the figures that the model of a posterior has as PNG files, and return their paths."""
-    import matplotlib as mpl
-
     folder.mkdir(parents=True, exist_ok=True)
     makers: dict[str, Any] = {"variances": plots.variances}
-    if any(name.startswith(("corr_", "error_corr")) for name in tree["posterior"].data_vars):
+    if any(str(name).startswith(("corr_", "error_corr")) for name in tree["posterior"].data_vars):
         makers["correlations"] = plots.correlations
     if tree.attrs["factor"]:
         makers |= {"shrinkage": plots.shrinkage, "caterpillar": plots.caterpillar}
     written = []
-    # A file is drawn, not a window: no display is needed, whatever backend is set.
-    with mpl.rc_context({"backend": "agg"}):
-        for name, make in makers.items():
-            path = folder / f"{prefix}{name}.png"
-            make(tree).savefig(path, dpi=150, bbox_inches="tight")
-            written.append(path)
+    for name, make in makers.items():
+        path = folder / f"{prefix}{name}.png"
+        make(tree).savefig(path, dpi=150, bbox_inches="tight")
+        written.append(path)
     return written

@@ -40,9 +40,7 @@ _DYESTUFF2 = Dataset(
         Column(name="Yield", kind="float", about="constructed yield"),
     ),
     source="R package lme4 1.1-31, Dyestuff2",
-    citation=(
-        "Box GEP, Tiao GC (1973). Bayesian Inference in Statistical Analysis. Addison-Wesley, section 5.1.2."
-    ),
+    citation=("Box GEP, Tiao GC (1973). Bayesian Inference in Statistical Analysis. Addison-Wesley, section 5.1.2."),
     licence=_FROM_R.format("lme4"),
     notes=(
         "Not measured: made so that the mean square between batches is below the one within batches. Both "
@@ -85,9 +83,7 @@ _GRUNFELD = Dataset(
         Column(name="value", kind="float", about="market value of the firm", unit=_DOLLARS),
         Column(name="capital", kind="float", about="stock of plant and equipment", unit=_DOLLARS),
         Column(name="firm", kind="category", about="firm, in Greene's order"),
-        Column(
-            name="year", kind="integer", about="calendar year, which pairs the rows of the firms", unit="year"
-        ),
+        Column(name="year", kind="integer", about="calendar year, which pairs the rows of the firms", unit="year"),
     ),
     source="R package systemfit 1.1-28, GrunfeldGreene",
     citation=(
@@ -174,8 +170,7 @@ _ORTHODONT = Dataset(
     ),
     licence=_FROM_R.format("nlme"),
     notes=(
-        "Balanced: 16 boys and 11 girls, each measured every second year from 8 to 14. The boys vary more "
-        "within child."
+        "Balanced: 16 boys and 11 girls, each measured every second year from 8 to 14. The boys vary more within child."
     ),
     file="orthodont.csv",
 )
@@ -206,9 +201,7 @@ _PENICILLIN = Dataset(
     title="zone of inhibition of six penicillin samples on 24 plates",
     rows=144,
     columns=(
-        Column(
-            name="diameter", kind="float", about="diameter of the zone of inhibition of growth", unit="mm"
-        ),
+        Column(name="diameter", kind="float", about="diameter of the zone of inhibition of growth", unit="mm"),
         Column(name="plate", kind="category", about="assay plate, a to x"),
         Column(name="sample", kind="category", about="penicillin sample, A to F"),
     ),

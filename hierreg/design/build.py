@@ -73,9 +73,7 @@ class DesignState:
         else:
             y = read_only(np.full(len(table), np.nan))
         source = ColumnSource(table=table, role="predictor", learned=self.learned, is_learning=False)
-        matrices = {
-            text: (fitted, apply_expression(fitted, source)) for text, fitted in self.expressions.items()
-        }
+        matrices = {text: (fitted, apply_expression(fitted, source)) for text, fitted in self.expressions.items()}
         indices = [locate(factor, table, allow_new=new_levels == "allow") for factor in self.factors]
         return _assemble(self.spec, self.response, y, matrices, list(zip(self.factors, indices, strict=True)))
 

@@ -159,9 +159,7 @@ def locate(factor: FactorLevels, table: nw.DataFrame[Any], *, allow_new: bool) -
     index[~is_known | (factor.codes[index] != combined)] = -1
     if not allow_new and np.any(index < 0):
         rows = np.flatnonzero(index < 0)
-        new = dict.fromkeys(
-            ":".join(str(table[name][int(row)]) for name in factor.columns) for row in rows[:1000]
-        )
+        new = dict.fromkeys(":".join(str(table[name][int(row)]) for name in factor.columns) for row in rows[:1000])
         raise DataError(
             f"data has {counted(len(rows), 'row')} whose level of the grouping factor {factor.name!r} is new "
             f"({first_rows(index < 0)}: {listed(new)}). Allow new levels to predict for an average group, "
@@ -187,9 +185,7 @@ def _categories(series: nw.Series[Any]) -> tuple[Sequence[Any], NDArray[np.intp]
     return categories, pd.Categorical(series.to_numpy(), categories=categories).codes.astype(np.intp)
 
 
-def _observed(
-    categories: Sequence[Any], codes: NDArray[np.intp]
-) -> tuple[tuple[Level, ...], NDArray[np.intp]]:
+def _observed(categories: Sequence[Any], codes: NDArray[np.intp]) -> tuple[tuple[Level, ...], NDArray[np.intp]]:
     is_observed = np.zeros(len(categories), dtype=bool)
     is_observed[codes] = True
     levels = tuple(_plain(category) for category, seen in zip(categories, is_observed, strict=True) if seen)

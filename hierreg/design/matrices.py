@@ -66,9 +66,7 @@ class ColumnSource:
         """Return a column as float64 numbers or as a categorical."""
         key = (column.name, column.use)
         if key not in self._values:
-            self._values[key] = (
-                self._categorical(column) if self._is_categorical(column) else self._number(column)
-            )
+            self._values[key] = self._categorical(column) if self._is_categorical(column) else self._number(column)
         return self._values[key]
 
     def _is_categorical(self, column: ColumnUse) -> bool:
@@ -92,9 +90,7 @@ class ColumnSource:
 
         key = (column.name, column.use)
         if self.is_learning:
-            self.learned[key], index = column_levels(
-                self.table, column.name, role=self.role, allow_fractions=True
-            )
+            self.learned[key], index = column_levels(self.table, column.name, role=self.role, allow_fractions=True)
             if len(self.learned[key]) == 1:
                 raise DataError(
                     f"data[{column.name!r}] ({self.role}) has the single level {self.learned[key][0]!r}, "
@@ -111,9 +107,7 @@ class ColumnSource:
         return pd.Categorical.from_codes(index, categories=list(self.learned[key]))
 
 
-def fit_expression(
-    expression: Expression, source: ColumnSource
-) -> tuple[FittedExpression, NDArray[np.float64]]:
+def fit_expression(expression: Expression, source: ColumnSource) -> tuple[FittedExpression, NDArray[np.float64]]:
     """Return an expression with what it learns from a table, and its matrix (N, columns), read-only.
 
     Raises

@@ -37,8 +37,7 @@ def check_full_rank(X: NDArray[np.float64], names: Sequence[str], *, what: str) 
     n, p = X.shape
     if p > n:
         raise DataError(
-            f"there are {p} {what} ({listed(names)}) but only {n} rows; "
-            "more rows or fewer terms are required."
+            f"there are {p} {what} ({listed(names)}) but only {n} rows; more rows or fewer terms are required."
         )
     if p == 0:
         return
@@ -108,9 +107,7 @@ def _collinear(R: NDArray[np.float64], names: Sequence[str], what: str) -> str:
         else:
             independent.append(i)
     has_spline = any(name.startswith(("cs(", "cr(", "cc(")) for name in names)
-    hint = (
-        " The splines cs, cr and cc contain the intercept unless constraints='center'." if has_spline else ""
-    )
+    hint = " The splines cs, cr and cc contain the intercept unless constraints='center'." if has_spline else ""
     return (
         f"{what} are collinear: {'; '.join(findings) or listed(names)}. Their coefficients "
         f"cannot be told apart: leave one column out for each.{hint}"

@@ -69,10 +69,7 @@ def stack(tables: Mapping[str, Any], *, unit: str, dataset: str = "dataset") -> 
     first = next(iter(frames.values()))
     # pyarrow has no fixed category list; its dictionaries keep the order of appearance: the order given
     kind = nw.Categorical if first.implementation.is_pyarrow() else nw.Enum(labels)
-    parts = [
-        frame.select(nw.lit(name).alias(dataset), *first.columns)
-        for name, frame in _same_types(frames).items()
-    ]
+    parts = [frame.select(nw.lit(name).alias(dataset), *first.columns) for name, frame in _same_types(frames).items()]
     stacked = nw.concat(parts, how="vertical").with_columns(nw.col(dataset).cast(kind))
     return nw.maybe_reset_index(stacked).to_native()
 

@@ -48,9 +48,7 @@ def as_table(data: Any) -> nw.DataFrame[Any]:
     try:
         table = nw.from_native(data)
     except nw.exceptions.DuplicateError as error:
-        raise DataError(
-            f"data has columns of the same name: {' '.join(str(error).split())}. Rename them."
-        ) from None
+        raise DataError(f"data has columns of the same name: {' '.join(str(error).split())}. Rename them.") from None
     except TypeError:
         raise DataError(f"data must be {_TABLES}, not {type(data).__name__}.") from None
     if isinstance(table, nw.LazyFrame):

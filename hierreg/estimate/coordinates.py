@@ -102,9 +102,7 @@ class FactorCoordinates:
         return g
 
 
-def factor_coordinates(
-    likelihood: MarginalLikelihood, parameters: VarianceParameters
-) -> FactorCoordinates | None:
+def factor_coordinates(likelihood: MarginalLikelihood, parameters: VarianceParameters) -> FactorCoordinates | None:
     """Return the search space, or None where part of Sigma is fixed, so that its factor is not free."""
     q, sizes = parameters.n_factor, parameters.block_sizes[:-1]
     identity = np.array_equal(parameters.fixed_corr_factor[:q, :q], np.eye(q))

@@ -122,14 +122,10 @@ def _over_unconstrained(target: Target) -> VarianceEstimate:
     u = optimum.x.copy()
     u[:n_sd] = np.maximum(u[:n_sd], floor[:n_sd])
     at = covariances(parameters, u[None])
-    return _described(
-        parameters, target.likelihood, at.Lambda[0], (at.error_sd[0], at.error_corr[0]), optimum
-    )
+    return _described(parameters, target.likelihood, at.Lambda[0], (at.error_sd[0], at.error_corr[0]), optimum)
 
 
-def _snap_to_boundary(
-    coordinates: FactorCoordinates, Lambda: Array, optimum: Optimum
-) -> tuple[Array, Optimum]:
+def _snap_to_boundary(coordinates: FactorCoordinates, Lambda: Array, optimum: Optimum) -> tuple[Array, Optimum]:
     """Return Lambda with negligible rows at exactly zero, where that is no worse."""
     at_zero = Lambda.copy()
     _, (sd, corr) = coordinates.unpack(optimum.x)
@@ -223,7 +219,5 @@ def _boundary(
         if len(kept) > 1 and np.linalg.eigvalsh(part[np.ix_(kept, kept)])[0] < _SINGULAR**2 * 100:
             names = ", ".join(str(labels[a + i]) for i in kept)
             what = f"group coefficients {names} of {parameters.factor}" if a < q else f"errors of {names}"
-            found.append(
-                f"the correlation matrix of the {what} is singular (a correlation of one in some direction)"
-            )
+            found.append(f"the correlation matrix of the {what} is singular (a correlation of one in some direction)")
     return found

@@ -126,11 +126,7 @@ class _Call:
     def _checked_categorical(self, node: ast.Call) -> ast.expr:
         column, *rest = node.args
         rest += [word.value for word in node.keywords if word.arg == "contrasts"]
-        if (
-            not isinstance(column, ast.Name)
-            or len(rest) > 1
-            or len(node.args) + len(node.keywords) != 1 + len(rest)
-        ):
+        if not isinstance(column, ast.Name) or len(rest) > 1 or len(node.args) + len(node.keywords) != 1 + len(rest):
             raise self._refusal(node, "`C` takes one column name and one kind of contrasts;")
         contrasts = [self._checked_contrasts(contrast) for contrast in rest]
         return ast.Call(_name("C"), [self._column(column, "level"), *contrasts], [])

@@ -121,14 +121,10 @@ def compile_tokens(tokens: Sequence[Token]) -> Expression:
     return Expression(text=text, code=code, columns=uses, texts=texts_by_alias)
 
 
-def _restored(
-    text: str, columns: Sequence[ColumnUse], texts: Sequence[tuple[str, str]], *, as_label: bool
-) -> str:
+def _restored(text: str, columns: Sequence[ColumnUse], texts: Sequence[tuple[str, str]], *, as_label: bool) -> str:
     shown = {column.alias: quoted_in_call(column.name) for column in columns}
     shown |= {
-        column.alias: column.name if as_label else quoted(column.name)
-        for column in columns
-        if column.use == "plain"
+        column.alias: column.name if as_label else quoted(column.name) for column in columns if column.use == "plain"
     }
     shown |= {alias: repr(value) for alias, value in texts}
     return _ALIAS.sub(lambda match: shown.get(match[0], match[0]), text)

@@ -130,8 +130,7 @@ def _response(tokens: Sequence[Token]) -> tuple[str, tuple[str, ...]]:
     if len(tokens) > 1 or tokens[0].kind not in (Kind.NAME, Kind.CALL):
         shown = " ".join(str(token) for token in tokens)
         raise FormulaError(
-            f"the response must be one column or one function of columns, not `{shown}`; "
-            "write I(...) for arithmetic"
+            f"the response must be one column or one function of columns, not `{shown}`; write I(...) for arithmetic"
         )
     expression = compile_tokens(tokens)
     if tokens[0].kind is Kind.CALL and tokens[0].text.split("(")[0].strip() in SEVERAL_COLUMNS:
@@ -177,18 +176,14 @@ def _bar_term(sign: str, tokens: Sequence[Token]) -> list[GroupTerm]:
     if any(depths[i] == 0 for i in bars):
         raise FormulaError(f"a bar term stands in parentheses: write ({shown})")
     if len(bars) > 1 or depths[bars[0]] > 1:
-        raise FormulaError(
-            f"bars are nested in `{shown}`; a bar term has one bar and one pair of parentheses"
-        )
+        raise FormulaError(f"bars are nested in `{shown}`; a bar term has one bar and one pair of parentheses")
     if not tokens[0].is_operator("(") or 0 in depths[:-1] or not tokens[-1].is_operator(")"):
         raise FormulaError(f"a bar term is joined to the other terms by +, not as in `{shown}`")
     if sign == "-":
         raise FormulaError(f"a bar term cannot be subtracted: `- {shown}`")
     left, right = tokens[1 : bars[0]], tokens[bars[0] + 1 : -1]
     if not left:
-        raise FormulaError(
-            f"nothing stands left of the bar in `{shown}`; for group intercepts write (1 | ...)"
-        )
+        raise FormulaError(f"nothing stands left of the bar in `{shown}`; for group intercepts write (1 | ...)")
     expression = _canonical(_signed_terms(left))
     if expression == "0":
         raise FormulaError(f"the bar term `{shown}` has no columns")
@@ -218,17 +213,14 @@ def _grouping_factors(tokens: Sequence[Token], shown: str) -> list[tuple[str, ..
         raise FormulaError(f"the group right of the bar is empty in `{shown}`")
     names, operators = tokens[::2], tokens[1::2]
     if any(token.is_operator("+", "*") for token in operators):
-        raise FormulaError(
-            f"`{shown}` has several groups; write one bar term for each, or a:b for combinations"
-        )
+        raise FormulaError(f"`{shown}` has several groups; write one bar term for each, or a:b for combinations")
     if (
         len(tokens) % 2 == 0
         or any(token.kind is not Kind.NAME for token in names)
         or not all(token.is_operator(":", "/") for token in operators)
     ):
         raise FormulaError(
-            f"the group in `{shown}` is an expression; groups are columns (or a:b), "
-            "so add a column to the table"
+            f"the group in `{shown}` is an expression; groups are columns (or a:b), so add a column to the table"
         )
     columns = [token.text for token in names]
     if len(set(columns)) < len(columns):

@@ -191,9 +191,7 @@ def _compact(keys: Index, bound: int) -> tuple[Index, Index]:
     return distinct, lookup[keys]
 
 
-def _known_covariance(
-    layout: ErrorLayout, W: Array, Z: Array, index: Index, J: int
-) -> tuple[ErrorTerms, _Products]:
+def _known_covariance(layout: ErrorLayout, W: Array, Z: Array, index: Index, J: int) -> tuple[ErrorTerms, _Products]:
     """Multiply by V^-1 through its Cholesky factor: with L L' = V, Z'V^-1 Z = (L^-1 Z)'(L^-1 Z)."""
     from scipy.linalg import cholesky, solve_triangular
 

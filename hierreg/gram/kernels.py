@@ -6,7 +6,7 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True)
-def accumulate_products(W, first, second, term, out):  # type: ignore[no-untyped-def]
+def accumulate_products(W, first, second, term, out):
     """Add w[r]w[s]' (and its transpose where r != s) of every pair of rows (r, s) to out[term]."""
     p = W.shape[1]
     for i in range(len(first)):
@@ -21,7 +21,7 @@ def accumulate_products(W, first, second, term, out):  # type: ignore[no-untyped
 
 
 @njit(cache=True, nogil=True)
-def accumulate_pair_products(Z, index, first, second, place, out):  # type: ignore[no-untyped-def]
+def accumulate_pair_products(Z, index, first, second, place, out):
     """Add z[r]z[s]' of every pair of rows to out[place], the entry of their term and pair of groups.
 
     The smaller group comes first; rows r != s of one group add the transpose too.
@@ -40,7 +40,7 @@ def accumulate_pair_products(Z, index, first, second, place, out):  # type: igno
 
 
 @njit(cache=True, nogil=True)
-def accumulate_level_products(Z, W, first, second, place_first, place_second, out):  # type: ignore[no-untyped-def]
+def accumulate_level_products(Z, W, first, second, place_first, place_second, out):
     """Add z[r]w[s]' to the entry of the group of r and, where r != s, z[s]w[r]' to that of s."""
     q, p = Z.shape[1], W.shape[1]
     for i in range(len(first)):

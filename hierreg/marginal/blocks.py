@@ -78,9 +78,7 @@ def split_into_blocks(gram: Gram) -> tuple[Tiles, Tiles]:
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    edges = coo_array(
-        (np.ones(int(linked.sum())), (gram.pair_row[linked], gram.pair_col[linked])), shape=(J, J)
-    )
+    edges = coo_array((np.ones(int(linked.sum())), (gram.pair_row[linked], gram.pair_col[linked])), shape=(J, J))
     _, component = connected_components(edges, directed=False)
     sizes = np.bincount(component)
     alone = np.flatnonzero(sizes[component] == 1)
@@ -109,8 +107,8 @@ def _linked(gram: Gram, component: Index, sizes: Index) -> _Blocks:
     slots, q, p1 = int(sizes.max()), gram.ZtW.shape[1], gram.ZtW.shape[2]
     levels = np.full((len(kept), slots), -1, dtype=np.intp)
     block_of, slot_of = np.full(gram.n_levels, -1, dtype=np.intp), np.zeros(gram.n_levels, dtype=np.intp)
-    for b, c in enumerate(kept):
-        members = np.flatnonzero(component == c)
+    for b, one in enumerate(kept):
+        members = np.flatnonzero(component == one)
         levels[b, : len(members)] = members
         block_of[members], slot_of[members] = b, np.arange(len(members))
     K = gram.terms.n_terms

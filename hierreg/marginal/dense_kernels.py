@@ -1,4 +1,4 @@
-"""Small dense linear algebra for the kernels, written as loops: matrices of 1 to 10 rows, where a library call costs more.
+"""Small dense linear algebra for the kernels, written as loops: at 1 to 10 rows a library call costs more.
 
 Each function works on the leading n x n part of what it is given: slices would be compiled once more each.
 """
@@ -11,7 +11,7 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def cholesky_in_place(A, n):  # type: ignore[no-untyped-def]
+def cholesky_in_place(A, n):
     """Replace the lower triangle of A by its Cholesky factor; return False where A is not positive definite."""
     for j in range(n):
         d = A[j, j]
@@ -30,7 +30,7 @@ def cholesky_in_place(A, n):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def solve_vector(L, n, x, transposed):  # type: ignore[no-untyped-def]
+def solve_vector(L, n, x, transposed):
     """Replace x (n,) by L^-1 x or L'^-1 x."""
     for step in range(n):
         i = n - 1 - step if transposed else step
@@ -40,7 +40,7 @@ def solve_vector(L, n, x, transposed):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def inverse_from_cholesky(L, n, out):  # type: ignore[no-untyped-def]
+def inverse_from_cholesky(L, n, out):
     """Write (L L')^-1 to out."""
     for c in range(n):
         # Row c of out is used as column c: the inverse is symmetric.
@@ -51,7 +51,7 @@ def inverse_from_cholesky(L, n, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def sandwich(A, T, n, work, out):  # type: ignore[no-untyped-def]
+def sandwich(A, T, n, work, out):
     """Write A T A to out, for symmetric A and T."""
     for i in range(n):
         for j in range(n):

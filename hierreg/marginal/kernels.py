@@ -26,7 +26,6 @@ from numba import njit
 
 from hierreg.marginal.dense_kernels import cholesky_in_place, inverse_from_cholesky, sandwich, solve_vector
 from hierreg.marginal.lane_kernels import (
-    LANES,
     add_times_transposed,
     cholesky_of_one_plus,
     repeated_over_transposed,
@@ -38,10 +37,11 @@ from hierreg.marginal.lane_kernels import (
     times_matrix,
     times_repeated,
 )
+from hierreg.marginal.lanes import LANES
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def error_precision(S, patterns, counts, omega):  # type: ignore[no-untyped-def]
+def error_precision(S, patterns, counts, omega):
     """Write the entries omega of R^-1 for error covariance S (D, D); return log|R|, NaN where S is not definite."""
     M, D = patterns.shape
     work, inv = np.empty((D, D)), np.empty((D, D))
@@ -63,7 +63,7 @@ def error_precision(S, patterns, counts, omega):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def error_precision_gradient(S, patterns, counts, g_omega, g_S):  # type: ignore[no-untyped-def]
+def error_precision_gradient(S, patterns, counts, g_omega, g_S):
     """Write d/dS (symmetric) of a function with gradient g_omega, minus half of d log|R| / dS."""
     M, D = patterns.shape
     work, inv = np.empty((D, D)), np.empty((D, D))
@@ -87,7 +87,7 @@ def error_precision_gradient(S, patterns, counts, g_omega, g_S):  # type: ignore
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _gather(S, pattern, place, out):  # type: ignore[no-untyped-def]
+def _gather(S, pattern, place, out):
     n = 0
     for d in range(len(pattern)):
         if pattern[d]:
@@ -100,7 +100,7 @@ def _gather(S, pattern, place, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def factor_tile(omega, Lambda, blocks, t, A, B, AL, L, pivot, U, work):  # type: ignore[no-untyped-def]
+def factor_tile(omega, Lambda, blocks, t, A, B, AL, L, pivot, U, work):
     """Write A, B, AL = A Lambda, the Cholesky factor L of M = I + Lambda' A Lambda, and U = L^-1 Lambda' B."""
     indptr, term, ZtZ, ZtW = blocks
     sum_terms(omega, indptr[t], indptr[t + 1], term, ZtZ, ZtW, A, B)
@@ -112,7 +112,7 @@ def factor_tile(omega, Lambda, blocks, t, A, B, AL, L, pivot, U, work):  # type:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def absorb_blocks(omega, Lambda, blocks, C):  # type: ignore[no-untyped-def]
+def absorb_blocks(omega, Lambda, blocks, C):
     """Subtract (Lambda' B)' M^-1 Lambda' B of every block from C; return the sum of log|M|, NaN on failure."""
     indptr, _, _, ZtW = blocks
     m, p1 = ZtW.shape[1], ZtW.shape[2]
@@ -125,25 +125,25 @@ def absorb_blocks(omega, Lambda, blocks, C):  # type: ignore[no-untyped-def]
         factor_tile(omega, Lambda, blocks, t, A, B, AL, L, pivot, U, work)
         for i in range(m):
             # Pivots are at least one; few logarithms are taken because each costs as much as a small block.
-            for l in range(LANES):
-                det *= L[i, i, l]
+            for lane in range(LANES):
+                det *= L[i, i, lane]
                 if not det < 1e150:
                     log_det += 2.0 * log(det)
                     det = 1.0
         for i in range(p1):
             for j in range(i + 1):
                 for k in range(m):
-                    for l in range(LANES):
-                        total[i, j, l] += U[k, i, l] * U[k, j, l]
+                    for lane in range(LANES):
+                        total[i, j, lane] += U[k, i, lane] * U[k, j, lane]
     for i in range(p1):
         for j in range(i + 1):
-            for l in range(LANES):
-                C[i, j] -= total[i, j, l]
+            for lane in range(LANES):
+                C[i, j] -= total[i, j, lane]
     return log_det + 2.0 * log(det)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def gradient_of_blocks(omega, Lambda, blocks, G, g_Lambda, g_omega):  # type: ignore[no-untyped-def]
+def gradient_of_blocks(omega, Lambda, blocks, G, g_Lambda, g_omega):
     """Add the blocks' part of the gradient to g_Lambda (q, q) and g_omega (K,)."""
     indptr, term, ZtZ, ZtW = blocks
     m, p1 = ZtW.shape[1], ZtW.shape[2]
@@ -163,47 +163,47 @@ def gradient_of_blocks(omega, Lambda, blocks, G, g_Lambda, g_omega):  # type: ig
         times(A, LU, H)
         for i in range(m):
             for j in range(p1):
-                for l in range(LANES):
-                    H[i, j, l] = B[i, j, l] - H[i, j, l]
+                for lane in range(LANES):
+                    H[i, j, lane] = B[i, j, lane] - H[i, j, lane]
         times_matrix(H, G, Q)
         for i in range(m):
             for j in range(i - i % q, i - i % q + q):
                 for c in range(p1):
-                    for l in range(LANES):
-                        by_lane[i % q, j % q, l] += Q[i, c, l] * U[j, c, l]
+                    for lane in range(LANES):
+                        by_lane[i % q, j % q, lane] += Q[i, c, lane] * U[j, c, lane]
         times(A, F, ALF)
         repeated_over_transposed(one, L, pivot, AL)
         for i in range(m):
             for j in range(i - i % q, i - i % q + q):
                 for k in range(m):
-                    for l in range(LANES):
-                        by_lane[i % q, j % q, l] -= ALF[i, k, l] * AL[j, k, l]
+                    for lane in range(LANES):
+                        by_lane[i % q, j % q, lane] -= ALF[i, k, lane] * AL[j, k, lane]
         times_matrix(LU, G, Q)
         for i in range(m):
             for j in range(m):
-                for l in range(LANES):
-                    N[i, j, l] = 0.0
+                for lane in range(LANES):
+                    N[i, j, lane] = 0.0
         add_times_transposed(F, F, N)
         add_times_transposed(Q, LU, N)
         for e in range(indptr[t], indptr[t + 1]):
             sums[:] = 0.0
             for i in range(m):
                 for j in range(m):
-                    for l in range(LANES):
-                        sums[l] += N[i, j, l] * ZtZ[e, i, j, l]
+                    for lane in range(LANES):
+                        sums[lane] += N[i, j, lane] * ZtZ[e, i, j, lane]
                 for j in range(p1):
-                    for l in range(LANES):
-                        sums[l] -= 2.0 * Q[i, j, l] * ZtW[e, i, j, l]
-            for l in range(LANES):
-                g_omega[term[e]] -= 0.5 * sums[l]
+                    for lane in range(LANES):
+                        sums[lane] -= 2.0 * Q[i, j, lane] * ZtW[e, i, j, lane]
+            for lane in range(LANES):
+                g_omega[term[e]] -= 0.5 * sums[lane]
     for i in range(q):
         for j in range(q):
-            for l in range(LANES):
-                g_Lambda[i, j] += by_lane[i, j, l]
+            for lane in range(LANES):
+                g_Lambda[i, j] += by_lane[i, j, lane]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def population_equations(omega, Lambda, gram, W0, C):  # type: ignore[no-untyped-def]
+def population_equations(omega, Lambda, gram, W0, C):
     """Write C = W'V^-1 W + W0 (both triangles); return the sum of log|M| over blocks, NaN on failure."""
     WtW, kinds = gram
     p1 = C.shape[0]
@@ -223,7 +223,7 @@ def population_equations(omega, Lambda, gram, W0, C):  # type: ignore[no-untyped
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def solve_population(C, P, beta):  # type: ignore[no-untyped-def]
+def solve_population(C, P, beta):
     """Write the Cholesky factor of P = C[:p, :p] and beta = P^-1 C[:p, p]; return log|P| and the residual form."""
     p = C.shape[0] - 1
     for i in range(p):
@@ -242,7 +242,7 @@ def solve_population(C, P, beta):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def log_likelihood(Lambda, S, gram, errors, W0, constant, integrate, g_Lambda, g_S):  # type: ignore[no-untyped-def]
+def log_likelihood(Lambda, S, gram, errors, W0, constant, integrate, g_Lambda, g_S):
     """Return the marginal log likelihood and write its gradient to g_Lambda (q, q) and g_S (D, D).
 
     ``constant`` holds what does not depend on the arguments; ``integrate`` is False where beta is profiled

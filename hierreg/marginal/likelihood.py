@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.marginal.blocks import Tiles, split_into_blocks
-from hierreg.priors import Fixed, Flat, Normal
+from hierreg.priors import Fixed, Normal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,7 +77,7 @@ def fixed_beta(priors: ResolvedPriors) -> FixedBeta:
     """Return which coefficients a prior holds fixed, and where."""
     return FixedBeta(
         is_fixed=np.array([isinstance(prior, Fixed) for prior in priors.beta], dtype=bool),
-        value=np.array([float(prior.value) if isinstance(prior, Fixed) else 0.0 for prior in priors.beta]),
+        value=np.array([float(prior.array) if isinstance(prior, Fixed) else 0.0 for prior in priors.beta]),
     )
 
 
@@ -184,9 +184,7 @@ def marginal_likelihood(
     p_all = len(gram.coef_names)
     rows = prior if prior is not None and not profile else flat_beta(p_all)
     if fixed is not None:
-        rows = replace(
-            rows, mean=rows.mean - rows.basis @ fixed.value, basis=rows.basis[:, ~fixed.is_fixed]
-        )
+        rows = replace(rows, mean=rows.mean - rows.basis @ fixed.value, basis=rows.basis[:, ~fixed.is_fixed])
         gram = hold_fixed(gram, fixed)
     separate, linked = split_into_blocks(gram)
     p, r = len(gram.coef_names), len(rows.sd)

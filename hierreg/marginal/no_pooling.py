@@ -56,9 +56,7 @@ def error_terms(own: Gram, error_cov: Array) -> Array:
     return omega
 
 
-def no_pooling(
-    own: Gram, error_cov: Array, beta: Array, theta_columns: tuple[int | None, ...]
-) -> tuple[Array, Array]:
+def no_pooling(own: Gram, error_cov: Array, beta: Array, theta_columns: tuple[int | None, ...]) -> tuple[Array, Array]:
     """Return generalised least-squares coefficients of each group alone, and their covariances.
 
     Population columns that are not group columns are taken off at their estimates, so the coefficients are those

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hierreg.covariance import Covariances
     from hierreg.marginal.blocks import Tiles
     from hierreg.marginal.likelihood import MarginalLikelihood
 
@@ -65,8 +66,7 @@ class Recovered:
 
 def recover(
     likelihood: MarginalLikelihood,
-    Lambda: Array,
-    error_cov: Array,
+    covariances: Covariances,
     *,
     seed: int,
     probs: Sequence[float] | None = None,
@@ -79,9 +79,8 @@ def recover(
     ----------
     likelihood : MarginalLikelihood
         Statistics of the data, beta integrated.
-    Lambda : array (S, q, q)
-        Factors of Sigma, user scale.
-    error_cov : array (S, D, D)
+    covariances : Covariances
+        At S draws of the variance parameters.
     seed : int
         The draws depend on it and on nothing else, whatever the number of threads.
     probs : sequence of float or None
@@ -90,10 +89,10 @@ def recover(
         Column of X that each group column matches.
     threads : int
     """
-    gram = likelihood.gram
+    gram, Lambda = likelihood.gram, covariances.Lambda
     S, p = len(Lambda), len(gram.coef_names)
     J, q = gram.n_levels, len(gram.factor_coef_names)
-    omega, hat, P_inv = population_at(likelihood, Lambda, error_cov)
+    omega, hat, P_inv = population_at(likelihood, Lambda, covariances.error_cov)
     rng = np.random.default_rng([seed, 0])
     beta = hat + np.einsum("sij,sj->si", np.linalg.cholesky(P_inv), rng.standard_normal((S, p))) if p else hat
     targets = np.zeros((1 if probs is None else 2, q, p))
@@ -154,7 +153,7 @@ class _Job:
     probs: Sequence[float] | None
 
     def chunk(self, S: int, tiles: Tiles) -> int:
-        return max(1, _CHUNK_VALUES // max(1, S * tiles.ZtW.shape[1] * LANES))
+        return max(1, _CHUNK_VALUES // max(1, S * int(tiles.ZtW.shape[1]) * LANES))
 
     def run(self, tiles: Tiles, first: int, which: int, *, out: _Effects) -> None:
         from hierreg.marginal.recovery_kernels import block_draws
@@ -177,4 +176,4 @@ class _Job:
             out.sums[:, :, levels] = np.moveaxis(sums[:, :, :, mine], 3, 4)[:, :, tile, lane]
             for t, target in enumerate(targets):
                 with_beta = b + (beta @ target.T)[:, None, :]
-                out.quantiles[t][:, levels] = np.quantile(with_beta, self.probs, axis=0)
+                out.quantiles[t][:, levels] = np.quantile(with_beta, self.probs or (), axis=0)

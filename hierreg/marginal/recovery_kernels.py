@@ -15,11 +15,17 @@ from numba import njit
 
 from hierreg.marginal.dense_kernels import inverse_from_cholesky
 from hierreg.marginal.kernels import error_precision, factor_tile, population_equations, solve_population
-from hierreg.marginal.lane_kernels import LANES, add_times_transposed, repeated_over_transposed, times, times_matrix
+from hierreg.marginal.lane_kernels import (
+    add_times_transposed,
+    repeated_over_transposed,
+    times,
+    times_matrix,
+)
+from hierreg.marginal.lanes import LANES
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def population_moments(Lambda, S, gram, errors, W0, omega, beta, beta_cov):  # type: ignore[no-untyped-def]
+def population_moments(Lambda, S, gram, errors, W0, omega, beta, beta_cov):
     """Write omega, the conditional mean of beta (S, p) and covariance (S, p, p) at each of S covariances."""
     patterns, counts = errors
     p1 = W0.shape[0]
@@ -33,7 +39,7 @@ def population_moments(Lambda, S, gram, errors, W0, omega, beta, beta_cov):  # t
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def block_moments(covariance, blocks, v, beta_cov, moments):  # type: ignore[no-untyped-def]
+def block_moments(covariance, blocks, v, beta_cov, moments):
     """Write the moments of b, user scale, of every block at one value of the variance parameters.
 
     Parameters
@@ -65,19 +71,19 @@ def block_moments(covariance, blocks, v, beta_cov, moments):  # type: ignore[no-
         times_matrix(B, beta_cov, cross[t])
         for i in range(m):
             for j in range(m):
-                for l in range(LANES):
-                    cov[t, i, j, l] = cond_cov[t, i, j, l]
+                for lane in range(LANES):
+                    cov[t, i, j, lane] = cond_cov[t, i, j, lane]
                 for c in range(p):
-                    for l in range(LANES):
-                        cov[t, i, j, l] += cross[t, i, c, l] * B[j, c, l]
+                    for lane in range(LANES):
+                        cov[t, i, j, lane] += cross[t, i, c, lane] * B[j, c, lane]
         for i in range(m):
             for c in range(p):
-                for l in range(LANES):
-                    cross[t, i, c, l] = -cross[t, i, c, l]
+                for lane in range(LANES):
+                    cross[t, i, c, lane] = -cross[t, i, c, lane]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def block_draws(covariances, blocks, first, population, draws, sums):  # type: ignore[no-untyped-def]
+def block_draws(covariances, blocks, first, population, draws, sums):
     """Write a draw of b given each draw of beta for n tiles from tile ``first`` on, user scale.
 
     Parameters
@@ -109,34 +115,34 @@ def block_draws(covariances, blocks, first, population, draws, sums):  # type: i
             factor_tile(omega[s], Lambda[s], blocks, first + t, A, B, AL, L, pivot, U, F)
             repeated_over_transposed(Lambda_user[s], L, pivot, F)
             for i in range(m):
-                for l in range(LANES):
-                    x[i, l] = U[i, p, l] + draws[s, t, i, l]
+                for lane in range(LANES):
+                    x[i, lane] = U[i, p, lane] + draws[s, t, i, lane]
                 for c in range(p):
-                    for l in range(LANES):
-                        x[i, l] -= U[i, c, l] * beta[s, c]
+                    for lane in range(LANES):
+                        x[i, lane] -= U[i, c, lane] * beta[s, c]
             times(F, U, B)
             for i in range(m):
-                for l in range(LANES):
-                    draws[s, t, i, l] = 0.0
+                for lane in range(LANES):
+                    draws[s, t, i, lane] = 0.0
                 for k in range(m):
-                    for l in range(LANES):
-                        draws[s, t, i, l] += F[i, k, l] * x[k, l]
+                    for lane in range(LANES):
+                        draws[s, t, i, lane] += F[i, k, lane] * x[k, lane]
                 for g in range(len(targets)):
-                    for l in range(LANES):
-                        hat[l] = B[i, p, l]
-                        var[l] = 0.0
+                    for lane in range(LANES):
+                        hat[lane] = B[i, p, lane]
+                        var[lane] = 0.0
                     for k in range(m):
-                        for l in range(LANES):
-                            var[l] += F[i, k, l] * F[i, k, l]
+                        for lane in range(LANES):
+                            var[lane] += F[i, k, lane] * F[i, k, lane]
                     for c in range(p):
-                        for l in range(LANES):
-                            r[c, l] = targets[g, i % q, c] - B[i, c, l]
-                            hat[l] += r[c, l] * beta_hat[s, c]
+                        for lane in range(LANES):
+                            r[c, lane] = targets[g, i % q, c] - B[i, c, lane]
+                            hat[lane] += r[c, lane] * beta_hat[s, c]
                     for c in range(p):
                         for d in range(p):
-                            for l in range(LANES):
-                                var[l] += r[c, l] * beta_cov[s, c, d] * r[d, l]
-                    for l in range(LANES):
-                        sums[g, 0, t, i, l] += hat[l]
-                        sums[g, 1, t, i, l] += var[l]
-                        sums[g, 2, t, i, l] += hat[l] * hat[l]
+                            for lane in range(LANES):
+                                var[lane] += r[c, lane] * beta_cov[s, c, d] * r[d, lane]
+                    for lane in range(LANES):
+                        sums[g, 0, t, i, lane] += hat[lane]
+                        sums[g, 1, t, i, lane] += var[lane]
+                        sums[g, 2, t, i, lane] += hat[lane] * hat[lane]

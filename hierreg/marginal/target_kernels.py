@@ -15,7 +15,7 @@ LOG_2 = log(2.0)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def corr_factor_block(u, place, start, size, F, sech):  # type: ignore[no-untyped-def]
+def corr_factor_block(u, place, start, size, F, sech):
     """Write the lower factor of one correlation matrix into F[start:, start:]; return the next place in u."""
     for i in range(size):
         rest = 1.0
@@ -29,7 +29,7 @@ def corr_factor_block(u, place, start, size, F, sech):  # type: ignore[no-untype
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def corr_factor_gradient(u, place, start, size, F, sech, g_F, g_u):  # type: ignore[no-untyped-def]
+def corr_factor_gradient(u, place, start, size, F, sech, g_F, g_u):
     """Add the gradient with respect to the partial correlations of one block to g_u; return the next place."""
     for i in range(size):
         tail = g_F[start + i, start + i] * F[start + i, start + i]
@@ -46,7 +46,7 @@ def corr_factor_gradient(u, place, start, size, F, sech, g_F, g_u):  # type: ign
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def lkj_prior(u, place, size, eta, natural, g_u):  # type: ignore[no-untyped-def]
+def lkj_prior(u, place, size, eta, natural, g_u):
     """Return the LKJ log density of one block and add its gradient.
 
     Entry (i, j), j < i, of the partial correlations z = tanh(u) is Beta(b, b) on (-1, 1) with
@@ -68,7 +68,7 @@ def lkj_prior(u, place, size, eta, natural, g_u):  # type: ignore[no-untyped-def
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def log_posterior(u, variances, likelihood, prior_on, natural, g_u):  # type: ignore[no-untyped-def]
+def log_posterior(u, variances, likelihood, prior_on, natural, g_u):
     """Return the log density of u and write its gradient to g_u.
 
     Parameters
@@ -137,7 +137,7 @@ def log_posterior(u, variances, likelihood, prior_on, natural, g_u):  # type: ig
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _pull_back(u, q, block_sizes, sd_code, corr_is_free, z_map_inverse, sd, F, sech, g_Lambda, g_S, place, g_u):  # type: ignore[no-untyped-def]  # noqa: E501
+def _pull_back(u, q, block_sizes, sd_code, corr_is_free, z_map_inverse, sd, F, sech, g_Lambda, g_S, place, g_u):
     """Add the gradient with respect to Lambda (internal scale) and S to g_u, through sds and correlations."""
     Q = len(sd)
     g_F = np.zeros((Q, Q))

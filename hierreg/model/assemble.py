@@ -118,9 +118,7 @@ class Problem:
     def free_theta_columns(self) -> tuple[int | None, ...]:
         """Return, for each group column, its match among the population columns that are not fixed."""
         place = np.cumsum(~self.fixed.is_fixed) - 1
-        return tuple(
-            None if c is None or self.fixed.is_fixed[c] else int(place[c]) for c in self.labels.theta_columns
-        )
+        return tuple(None if c is None or self.fixed.is_fixed[c] else int(place[c]) for c in self.labels.theta_columns)
 
 
 def assemble(formula: str, data: Any, errors: ErrorSpec | None, priors: Priors | None) -> Problem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from hierreg.exceptions import ModelError
 from hierreg.linalg import smallest_eigenvalue
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -23,8 +24,13 @@ if TYPE_CHECKING:
 def factor_covariance(problem: Problem, cov: Mapping[str, Any] | None) -> Array:
     """Return Sigma (q, q) of the grouping factor."""
     factor, names = problem.labels.factor, problem.labels.factor_coef
-    given = dict(cov or {})
     expected = [factor] if factor else []
+    if cov is not None and not isinstance(cov, Mapping):
+        raise ModelError(
+            f"cov={cov!r} is not a dictionary; give one covariance matrix per grouping factor "
+            f"({listed(expected) or 'none here'})."
+        )
+    given = dict(cov or {})
     if sorted(given) != expected:
         raise ModelError(
             f"cov has the keys {listed(given) or 'none'}; the model needs {listed(expected) or 'none'} "
@@ -49,7 +55,7 @@ def error_covariance(problem: Problem, error_cov: Any) -> Array:
     if error_cov is None:
         what = "a variance" if D == 1 else f"{D} variances or a ({D}, {D}) matrix for {listed(terms.labels)}"
         raise ModelError(f"error_cov is missing: errors={problem.layout.spec} need {what}.")
-    values = np.asarray(error_cov, dtype=float)
+    values = _numbers(error_cov, "error_cov")
     if values.ndim < 2:
         values = np.diag(np.atleast_1d(values))
     matrix = _semidefinite(values, D, "error_cov", f"data sets {listed(terms.labels)}", definite=True)
@@ -75,8 +81,15 @@ def precision_of_beta(problem: Problem, precision: float | Sequence[float]) -> A
     return values
 
 
+def _numbers(value: Any, name: str) -> Array:
+    try:
+        return np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise ModelError(f"{name}={value!r} is not a matrix of numbers.") from None
+
+
 def _semidefinite(value: Any, size: int, name: str, columns: str, *, definite: bool = False) -> Array:
-    matrix = np.asarray(value, dtype=float)
+    matrix = _numbers(value, name)
     if matrix.ndim == 0 and size == 1:
         matrix = matrix.reshape(1, 1)
     if matrix.shape != (size, size):

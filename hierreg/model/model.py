@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from hierreg.checks import check_choice
 from hierreg.exceptions import ModelError
 from hierreg.model.assemble import assemble
@@ -57,9 +55,7 @@ class Model:
     1743.6283
     """
 
-    def __init__(
-        self, formula: str, data: Any, errors: ErrorSpec | None = None, priors: Priors | None = None
-    ) -> None:
+    def __init__(self, formula: str, data: Any, errors: ErrorSpec | None = None, priors: Priors | None = None) -> None:
         self._problem = assemble(formula, data, errors, priors)
 
     @property
@@ -146,7 +142,7 @@ class Model:
         solution = solve_equations(likelihood, semidefinite_factor(Sigma), S)
         return point.coefficients(problem.labels, problem.with_fixed(solution))
 
-    def sample(
+    def sample(  # noqa: PLR0913, PLR0917  # the public signature: every argument has a default
         self,
         draws: int = 1000,
         tune: int | None = None,

@@ -87,7 +87,11 @@ def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
             BoundaryWarning,
             stacklevel=3,
         )
-    draws = _marginal(problem, request, seed) if request.parametrization == "marginal" else _explicit(problem, request, seed)
+    draws = (
+        _marginal(problem, request, seed)
+        if request.parametrization == "marginal"
+        else _explicit(problem, request, seed)
+    )
     sizes = problem.design.factors[0].term_sizes if problem.labels.factor else ()
     for name, attributes in prior_attributes(problem.labels, problem.priors, sizes).items():
         draws.posterior[name].attrs.update(attributes)
@@ -117,7 +121,7 @@ class _Draws:
 
 
 def _marginal(problem: Problem, request: SampleRequest, seed: int) -> _Draws:
-    from hierreg.sampling.nuts import find_mode, sample_chains
+    from hierreg.sampling.nuts import Settings, find_mode, sample_chains
     from hierreg.sampling.run import stats_group, warn_about
 
     likelihood = problem.likelihood("prior")
@@ -126,9 +130,7 @@ def _marginal(problem: Problem, request: SampleRequest, seed: int) -> _Draws:
     shape = (request.chains, request.draws)
     begin = time.perf_counter()
     if request.sampler == "nutpie":
-        chains = sample_chains(
-            target,
-            find_mode(target),
+        settings = Settings(
             draws=request.draws,
             tune=300 if request.tune is None else request.tune,
             chains=request.chains,
@@ -136,6 +138,7 @@ def _marginal(problem: Problem, request: SampleRequest, seed: int) -> _Draws:
             cores=cores,
             progress=request.progress,
         )
+        chains = sample_chains(target, find_mode(target), settings)
         u, stats = chains.u, stats_group(chains.stats, shape)
         cov = covariances(problem.parameters, u.reshape(shape[0] * shape[1], u.shape[2]))
         stats.attrs["warmup_steps"] = chains.n_warmup_steps
@@ -159,8 +162,7 @@ def _marginal(problem: Problem, request: SampleRequest, seed: int) -> _Draws:
 def _recover(problem: Problem, request: SampleRequest, likelihood: Any, cov: Covariances, seed: int) -> Recovered:
     recovered = recover(
         likelihood,
-        cov.Lambda,
-        cov.error_cov,
+        cov,
         seed=seed,
         probs=PROBS if _summaries_only(problem, request) else None,
         theta_columns=problem.free_theta_columns(),
@@ -175,9 +177,9 @@ def _summaries_only(problem: Problem, request: SampleRequest) -> bool:
     size = _effects_size(problem, request)
     if request.group_effects == "auto" and size > _MAX_BYTES:
         warnings.warn(
-            f"draws of the coefficients of {problem.gram.n_levels} groups would take {size / 2**30:.1f} GiB; only their "
-            "means, standard deviations and quantiles are kept, in the group `effects`. Pass group_effects='draws' to keep all, or "
-            "'summary' to choose this.",
+            f"draws of the coefficients of {problem.gram.n_levels} groups would take {size / 2**30:.1f} GiB; only "
+            "their means, standard deviations and quantiles are kept, in the group `effects`. Pass "
+            "group_effects='draws' to keep all, or 'summary' to choose this.",
             HierregWarning,
             stacklevel=6,
         )
@@ -196,9 +198,7 @@ def _explicit(problem: Problem, request: SampleRequest, seed: int) -> _Draws:
 
     begin = time.perf_counter()
     posterior, stats = sample_explicit_model(problem, request, seed, _cores(request))
-    return _Draws(
-        posterior=posterior, stats=stats, effects=None, times={"sampling_time": time.perf_counter() - begin}
-    )
+    return _Draws(posterior=posterior, stats=stats, effects=None, times={"sampling_time": time.perf_counter() - begin})
 
 
 def _cores(request: SampleRequest) -> int:

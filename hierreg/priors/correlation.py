@@ -46,9 +46,7 @@ class LKJ(Prior):
         """
         corr = np.asarray(corr, dtype=np.float64)
         smallest = np.linalg.eigvalsh(corr)[..., 0]
-        log_det = np.linalg.slogdet(np.where((smallest > 0)[..., None, None], corr, np.eye(corr.shape[-1])))[
-            1
-        ]
+        log_det = np.linalg.slogdet(np.where((smallest > 0)[..., None, None], corr, np.eye(corr.shape[-1])))[1]
         return np.where(smallest > 0, (self.eta - 1) * log_det - self.log_constant(corr.shape[-1]), -np.inf)
 
     def log_constant(self, dim: int) -> float:
@@ -97,18 +95,14 @@ class Fixed:
         try:
             array = np.asarray(value, dtype=np.float64)
         except (TypeError, ValueError):
-            raise PriorError(
-                f"Fixed({value!r}): value must be a number or a square matrix of numbers"
-            ) from None
+            raise PriorError(f"Fixed({value!r}): value must be a number or a square matrix of numbers") from None
         if isinstance(value, bool | str) or array.ndim not in (0, 2):
             raise PriorError(f"Fixed({value!r}): value must be a number or a square matrix of numbers")
         if not np.isfinite(array).all():
             raise PriorError(f"Fixed({value!r}): value must be finite")
         if array.ndim == 2:
             array = _checked_correlation(array)
-        stored = (
-            float(array) if array.ndim == 0 else tuple(tuple(float(entry) for entry in row) for row in array)
-        )
+        stored = float(array) if array.ndim == 0 else tuple(tuple(float(entry) for entry in row) for row in array)
         object.__setattr__(self, "value", stored)
 
     @property
@@ -125,9 +119,7 @@ class Fixed:
     def parameters(self) -> tuple[float, float]:
         """The number and 0.0, as a family has them for the compiled kernels."""
         if isinstance(self.value, tuple):
-            raise PriorError(
-                f"{self} is a correlation matrix: an sd or a coefficient is fixed with one number"
-            )
+            raise PriorError(f"{self} is a correlation matrix: an sd or a coefficient is fixed with one number")
         return self.value, 0.0
 
     def __str__(self) -> str:

@@ -38,9 +38,7 @@ class Prior(abc.ABC):
             object.__setattr__(self, name, _checked_number(value, name, call, positive=name in self.positive))
 
     def __str__(self) -> str:
-        return (
-            f"{type(self).__name__}({', '.join(f'{getattr(self, name):.5g}' for name in _field_names(self))})"
-        )
+        return f"{type(self).__name__}({', '.join(f'{getattr(self, name):.5g}' for name in _field_names(self))})"
 
 
 class BetaPrior(Prior):
@@ -165,10 +163,7 @@ class HalfStudentT(SdPrior):
     def _log_density(self, x: FloatArray) -> FloatArray:
         nu, sigma = self.nu, self.sigma
         log_constant = (
-            math.log(2 / sigma)
-            + math.lgamma((nu + 1) / 2)
-            - math.lgamma(nu / 2)
-            - 0.5 * math.log(nu * math.pi)
+            math.log(2 / sigma) + math.lgamma((nu + 1) / 2) - math.lgamma(nu / 2) - 0.5 * math.log(nu * math.pi)
         )
         return log_constant - 0.5 * (nu + 1) * np.log1p((x / sigma) ** 2 / nu)
 
@@ -273,9 +268,7 @@ class LogNormal(SdPrior):
     def _log_density(self, x: FloatArray) -> FloatArray:
         log_x = np.log(np.where(x > 0, x, 1.0))
         z = (log_x - self.mu) / self.sigma
-        return np.where(
-            x > 0, -0.5 * z * z - log_x - math.log(self.sigma) - 0.5 * math.log(2 * math.pi), -np.inf
-        )
+        return np.where(x > 0, -0.5 * z * z - log_x - math.log(self.sigma) - 0.5 * math.log(2 * math.pi), -np.inf)
 
     def draw(self, rng: np.random.Generator, size: Size) -> FloatArray:
         """Independent draws of shape `size`."""

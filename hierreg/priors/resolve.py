@@ -87,14 +87,10 @@ def _resolve_factors(
 ) -> tuple[dict[str, tuple[SdChoice, ...]], dict[str, tuple[CorrChoice | None, ...]]]:
     names = tuple(scales.factors)
     if priors.sd is not None and not names:
-        raise PriorError(
-            f"sd = {priors.sd!r} was given, but the model has no group coefficients: leave sd out"
-        )
+        raise PriorError(f"sd = {priors.sd!r} was given, but the model has no group coefficients: leave sd out")
     has_corr = any(size is not None for factor in scales.factors.values() for size in factor.corr_sizes)
     if priors.corr is not None and not has_corr:
-        raise PriorError(
-            f"corr = {priors.corr!r} was given, but no group coefficients are correlated: leave corr out"
-        )
+        raise PriorError(f"corr = {priors.corr!r} was given, but no group coefficients are correlated: leave corr out")
     sd_by_factor = _by_name(priors.sd, names, "sd", "grouping factor")
     corr_by_factor = _by_name(priors.corr, names, "corr", "grouping factor")
     sd: dict[str, tuple[SdChoice, ...]] = {}
@@ -119,9 +115,7 @@ def _resolve_sd(
     for coef, z_sd in zip(factor.coef_names, factor.z_sd, strict=True):
         prior = by_name.get(coef) or _default_sd(scales.y_sd, float(z_sd), f"sd[{name!r}][{coef!r}]")
         resolved.append(prior)
-        rows.append(
-            PriorRow(parameter=f"sd_{name}[{coef}]", prior=str(prior), origin=_origin(coef in by_name))
-        )
+        rows.append(PriorRow(parameter=f"sd_{name}[{coef}]", prior=str(prior), origin=_origin(coef in by_name)))
     return tuple(resolved)
 
 
@@ -179,9 +173,7 @@ def _resolve_error_sd(
             )
         return ()
     labels = (
-        scales.error_labels[: scales.n_error_sd]
-        if scales.n_error_sd > 1
-        else scales.error_labels[:1] or ("error",)
+        scales.error_labels[: scales.n_error_sd] if scales.n_error_sd > 1 else scales.error_labels[:1] or ("error",)
     )
     by_name = _by_name(given, labels, "error_sd", "stratum or data set")
     resolved: list[SdChoice] = []
@@ -198,19 +190,13 @@ def _default_error_sd(index: int, label: str, scales: PriorScales) -> SdPrior:
         return HalfStudentT(_DEFAULT_NU, 1.0)
     within = float(scales.y_sd_by_label[index])
     # a stratum of one row, or of equal values, has no scale of its own
-    return _default_sd(
-        within if math.isfinite(within) and within > 0 else scales.y_sd, 1.0, f"error_sd[{label!r}]"
-    )
+    return _default_sd(within if math.isfinite(within) and within > 0 else scales.y_sd, 1.0, f"error_sd[{label!r}]")
 
 
-def _resolve_error_corr(
-    given: CorrChoice | None, scales: PriorScales, rows: list[PriorRow]
-) -> CorrChoice | None:
+def _resolve_error_corr(given: CorrChoice | None, scales: PriorScales, rows: list[PriorRow]) -> CorrChoice | None:
     if not scales.has_error_corr:
         if given is not None:
-            raise PriorError(
-                f"error_corr = {given} was given, but the errors are not correlated: leave it out"
-            )
+            raise PriorError(f"error_corr = {given} was given, but the errors are not correlated: leave it out")
         return None
     _check_corr_size(given, len(scales.error_labels), "error_corr")
     if isinstance(given, Fixed) and (smallest := float(np.linalg.eigvalsh(given.array)[0])) <= 0:
@@ -237,9 +223,7 @@ def _by_name(given: Any, names: Sequence[str], argument: str, kind: str) -> dict
 
 def _check_corr_size(prior: CorrChoice | None, size: int, argument: str) -> None:
     if isinstance(prior, Fixed) and len(prior.array) != size:
-        raise PriorError(
-            f"{argument} is fixed to a matrix of size {len(prior.array)}, but size {size} is needed"
-        )
+        raise PriorError(f"{argument} is fixed to a matrix of size {len(prior.array)}, but size {size} is needed")
 
 
 def _usable_scale(scale: float, what: str, parameter: str) -> float:

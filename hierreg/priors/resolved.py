@@ -49,6 +49,4 @@ class ResolvedPriors:
     def __str__(self) -> str:
         lines = [PriorRow(parameter="parameter", prior="prior", origin="origin"), *self.rows]
         first, second = (max(len(getattr(line, name)) for line in lines) for name in ("parameter", "prior"))
-        return "\n".join(
-            f"{line.parameter:<{first}}  {line.prior:<{second}}  {line.origin}" for line in lines
-        )
+        return "\n".join(f"{line.parameter:<{first}}  {line.prior:<{second}}  {line.origin}" for line in lines)

@@ -85,9 +85,7 @@ def _add_error_covariance(layout: ErrorLayout, priors: ResolvedPriors) -> Tensor
     sd = add_vector("error_sd", priors.error_sd, labels=layout.labels, dim=dim)
     if not layout.has_corr:
         return sd[:, None] * np.eye(n)
-    L = add_correlation(
-        "error_corr", [priors.error_corr], [n], labels=layout.labels, dims=(f"{dim}", f"{dim}_col")
-    )
+    L = add_correlation("error_corr", [priors.error_corr], [n], labels=layout.labels, dims=(f"{dim}", f"{dim}_col"))
     return sd[:, None] * L
 
 
@@ -97,9 +95,7 @@ def _block_diagonal(blocks: list[Tensor]) -> Tensor:
     return blocks[0] if len(blocks) == 1 else pt.linalg.block_diag(*blocks)
 
 
-def _add_group_effects(
-    factor: FactorDesign, Lambda: Tensor, priors: ResolvedPriors, parametrization: str
-) -> Tensor:
+def _add_group_effects(factor: FactorDesign, Lambda: Tensor, priors: ResolvedPriors, parametrization: str) -> Tensor:
     """Register the group effects, (J, q)."""
     name, dims = factor.name, (factor.name, f"{factor.name}_coef")
     if parametrization == "noncentered":
@@ -129,9 +125,7 @@ def _add_theta(factor: FactorDesign, b: Tensor, beta: Tensor, coef_names: tuple[
     """Register theta = beta + b, with b alone in group columns that are no population columns."""
     E = np.array([[float(group == population) for population in coef_names] for group in factor.coef_names])
     if E.any():
-        pm.Deterministic(
-            f"theta_{factor.name}", pt.as_tensor(E) @ beta + b, dims=(factor.name, f"{factor.name}_coef")
-        )
+        pm.Deterministic(f"theta_{factor.name}", pt.as_tensor(E) @ beta + b, dims=(factor.name, f"{factor.name}_coef"))
 
 
 def _group_part(factor: FactorDesign, b: Tensor) -> Tensor:

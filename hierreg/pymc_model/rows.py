@@ -45,9 +45,7 @@ def add_rows(design: Design, mu: Tensor, layout: ErrorLayout, error_factor: Tens
         pm.Normal(name, mu, sd if layout.se is None else sd * layout.se, observed=y, dims="obs")
 
 
-def _add_units(
-    name: str, y: NDArray[np.float64], mu: Tensor, layout: ErrorLayout, error_factor: Tensor
-) -> None:
+def _add_units(name: str, y: NDArray[np.float64], mu: Tensor, layout: ErrorLayout, error_factor: Tensor) -> None:
     """Register one multivariate normal per set of data sets in which units were observed."""
     assert layout.unit is not None
     row_of = np.full((int(layout.unit.max()) + 1, len(layout.labels)), -1, dtype=np.intp)

@@ -128,9 +128,7 @@ def log_prior_variables(problem: ProblemLike, posterior: xr.Dataset) -> dict[str
         out[f"sd_{factor}"] = _elementwise(priors.sd[factor], posterior[f"sd_{factor}"])
         if problem.labels.has_corr:
             sizes = problem.design.factors[0].term_sizes
-            out[f"corr_{factor}"] = _log_prior_of_corr(
-                priors.corr[factor], sizes, posterior[f"corr_{factor}"]
-            )
+            out[f"corr_{factor}"] = _log_prior_of_corr(priors.corr[factor], sizes, posterior[f"corr_{factor}"])
     if problem.labels.n_error_sd:
         out["error_sd"] = _elementwise(priors.error_sd, posterior["error_sd"])
     if problem.labels.has_error_corr:
@@ -154,9 +152,7 @@ def _elementwise(priors: Sequence[BetaChoice | SdChoice], values: xr.DataArray) 
     return values.copy(data=out.reshape(x.shape))
 
 
-def _log_prior_of_corr(
-    priors: Sequence[CorrChoice | None], sizes: Sequence[int], corr: xr.DataArray
-) -> xr.DataArray:
+def _log_prior_of_corr(priors: Sequence[CorrChoice | None], sizes: Sequence[int], corr: xr.DataArray) -> xr.DataArray:
     import xarray as xr
 
     matrix = corr.to_numpy()

@@ -93,9 +93,7 @@ def with_group(tree: xr.DataTree, name: str, group: xr.Dataset) -> xr.DataTree:
     return out
 
 
-def posterior_predictive_of(
-    tree: xr.DataTree, problem: ProblemLike, draws: int | None, seed: int
-) -> xr.Dataset:
+def posterior_predictive_of(tree: xr.DataTree, problem: ProblemLike, draws: int | None, seed: int) -> xr.Dataset:
     """Return the ``posterior_predictive`` group: one replicated response per draw.
 
     Parameters
@@ -153,17 +151,13 @@ def log_likelihood_of(tree: xr.DataTree, problem: ProblemLike, *, joint: bool) -
     return _response_group(problem, posterior, values, dim, np.arange(n)).assign_attrs(element=element)
 
 
-def _response_group(
-    problem: ProblemLike, draws: xr.Dataset, values: Array, dim: str | None, labels: Any
-) -> xr.Dataset:
+def _response_group(problem: ProblemLike, draws: xr.Dataset, values: Array, dim: str | None, labels: Any) -> xr.Dataset:
     import xarray as xr
 
     shape = (draws.sizes["chain"], draws.sizes["draw"])
     name = variable_name(problem.labels.response)
     dims = ("chain", "draw") if dim is None else ("chain", "draw", dim)
-    coords = {d: draws.coords[d].to_numpy() for d in ("chain", "draw")} | (
-        {} if dim is None else {dim: labels}
-    )
+    coords = {d: draws.coords[d].to_numpy() for d in ("chain", "draw")} | ({} if dim is None else {dim: labels})
     return xr.Dataset({name: (dims, values.reshape(shape + values.shape[1:]))}, coords=coords)
 
 

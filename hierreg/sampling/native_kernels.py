@@ -29,17 +29,17 @@ def _pointer_to(typing_context: Any, address: Any) -> Any:  # noqa: ARG001  # th
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _vector(table, i, dtype):  # type: ignore[no-untyped-def]
+def _vector(table, i, dtype):
     return carray(_pointer_to(table[i, 0]), (table[i, 1],), dtype)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _matrix(table, i, dtype):  # type: ignore[no-untyped-def]
+def _matrix(table, i, dtype):
     return carray(_pointer_to(table[i, 0]), (table[i, 1], table[i, 2]), dtype)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _blocks(table, i):  # type: ignore[no-untyped-def]
+def _blocks(table, i):
     a, b = table[i + 2], table[i + 3]
     return (
         _vector(table, i, np.int64),
@@ -50,7 +50,7 @@ def _blocks(table, i):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _arguments(table):  # type: ignore[no-untyped-def]
+def _arguments(table):
     """Return the arguments of the density between u and the gradient, from the table of addresses."""
     variances = (
         table[2, 0],
@@ -85,7 +85,7 @@ def _arguments(table):  # type: ignore[no-untyped-def]
     ),
     cache=True,
 )
-def log_density(n, x, gradient, value, table):  # type: ignore[no-untyped-def]
+def log_density(n, x, gradient, value, table):
     """Write value and gradient at x, u = centre + scale x; return 0, or 4 where the density is not finite."""
     rows = carray(table, (23, WIDTH), np.int64)
     centre, scale = _vector(rows, 0, np.float64), _matrix(rows, 1, np.float64)
@@ -116,7 +116,7 @@ def log_density(n, x, gradient, value, table):  # type: ignore[no-untyped-def]
     ),
     cache=True,
 )
-def copy_draw(n, n_out, x, out, table):  # type: ignore[no-untyped-def]  # noqa: ARG001
+def copy_draw(n, n_out, x, out, table):  # noqa: ARG001
     """Copy a draw: what follows from it is computed afterwards, for all draws at once."""
     source, target = carray(x, (n,)), carray(out, (n,))
     for i in range(n):

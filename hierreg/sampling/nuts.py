@@ -27,6 +27,30 @@ _START_SCALE = 0.7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How to sample.
+
+    Attributes
+    ----------
+    draws, tune, chains : int
+        Per chain draws kept, and warm-up draws before them.
+    seed : int
+        The draws depend on it alone, whatever `cores`.
+    cores : int
+        Chains that run at once.
+    progress : bool
+        Show nutpie's progress bar.
+    """
+
+    draws: int
+    tune: int
+    chains: int
+    seed: int
+    cores: int
+    progress: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Mode:
     """Gaussian approximation of the unconstrained posterior at its mode.
 
@@ -89,9 +113,7 @@ def _scale(hessian: Array) -> Array:
     return vectors / np.sqrt(values)
 
 
-def sample_chains(
-    target: Target, mode: Mode, *, draws: int, tune: int, chains: int, seed: int, cores: int, progress: bool
-) -> Chains:
+def sample_chains(target: Target, mode: Mode, settings: Settings) -> Chains:
     """Return NUTS draws of u.
 
     Parameters
@@ -99,15 +121,9 @@ def sample_chains(
     target : Target
     mode : Mode
         Where the chains start and how they are scaled.
-    draws, tune, chains : int
-        Per chain: draws kept, and warm-up draws before them.
-    seed : int
-        The draws depend on it alone, whatever `cores`.
-    cores : int
-        Chains that run at once.
-    progress : bool
-        Show nutpie's progress bar.
+    settings : Settings
     """
+    draws, chains = settings.draws, settings.chains
     n = len(mode.u)
     if n == 0:
         return Chains(u=np.empty((chains, draws, 0)), stats=_constant_stats(chains, draws), n_warmup_steps=0)
@@ -117,12 +133,12 @@ def sample_chains(
     trace = nutpie.sample(
         compiled,
         draws=draws,
-        tune=tune,
+        tune=settings.tune,
         chains=chains,
-        cores=cores,
-        seed=seed,
+        cores=settings.cores,
+        seed=settings.seed,
         save_warmup=True,
-        progress_bar=progress,
+        progress_bar=settings.progress,
     )
     x = trace["posterior"]["x"].transpose("chain", "draw", ...).to_numpy()
     warmup = trace["warmup_sample_stats"]["n_steps"].to_numpy() if "warmup_sample_stats" in trace.children else 0
@@ -198,9 +214,7 @@ _STATS = {
 
 def _stats(stats: Any) -> dict[str, NDArray[Any]]:
     return {
-        name: stats[theirs].transpose("chain", "draw").to_numpy()
-        for name, theirs in _STATS.items()
-        if theirs in stats
+        name: stats[theirs].transpose("chain", "draw").to_numpy() for name, theirs in _STATS.items() if theirs in stats
     }
 
 

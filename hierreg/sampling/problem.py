@@ -139,13 +139,10 @@ def check_match(tree: xr.DataTree, problem: ProblemLike, *, also: tuple[str, ...
     import xarray as xr
 
     if not isinstance(tree, xr.DataTree):
-        raise ModelError(
-            f"tree has type {type(tree).__name__}; a DataTree from Model.sample or hr.load is required."
-        )
+        raise ModelError(f"tree has type {type(tree).__name__}; a DataTree from Model.sample or hr.load is required.")
     if "posterior" not in tree.children:
         raise ModelError(
-            f"tree has the groups {', '.join(tree.children) or 'none'}; a posterior, from Model.sample, is "
-            "required."
+            f"tree has the groups {', '.join(tree.children) or 'none'}; a posterior, from Model.sample, is required."
         )
     mine = attributes(problem)
     for name in ("formula", "errors", "n_rows", *also):
@@ -159,6 +156,5 @@ def check_match(tree: xr.DataTree, problem: ProblemLike, *, also: tuple[str, ...
         theirs = np.asarray(tree["posterior"].coords[factor].values).astype(str)
         if not np.array_equal(theirs, np.asarray(problem.labels.levels).astype(str)):
             raise ModelError(
-                f"tree and model have different groups of {factor!r}. Give the model that the tree was "
-                "sampled from."
+                f"tree and model have different groups of {factor!r}. Give the model that the tree was sampled from."
             )

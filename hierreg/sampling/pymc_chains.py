@@ -65,9 +65,7 @@ def sample_marginal_model(
     n, shape = problem.parameters.n_free, (request.chains, request.draws)
     if n == 0:  # nothing to sample, which PyMC refuses to do
         nothing = {"lp": np.zeros(shape), "diverging": np.zeros(shape, dtype=bool)}
-        return covariances(problem.parameters, np.empty((shape[0] * shape[1], 0))), stats_group(
-            nothing, shape
-        )
+        return covariances(problem.parameters, np.empty((shape[0] * shape[1], 0))), stats_group(nothing, shape)
     trace = _sample(problem, request, seed, cores)
     u = unconstrained(problem.parameters, trace["posterior"], shape)
     stats = _stats(trace["sample_stats"], shape)
@@ -138,9 +136,7 @@ def unconstrained(
     """
     sds = [posterior[name] for name in (f"sd_{parameters.factor}", "error_sd") if name in posterior]
     partials = [
-        posterior[name]
-        for name in (f"corr_{parameters.factor}_partial", "error_corr_partial")
-        if name in posterior
+        posterior[name] for name in (f"corr_{parameters.factor}_partial", "error_corr_partial") if name in posterior
     ]
     columns = [_columns(sd) for sd in sds]
     if not parameters.n_error_sd:  # the constant one that stands for known errors
@@ -216,10 +212,7 @@ def _slowest(problem: ProblemLike, b: Array) -> tuple[list[str], Array]:
 
 def _stats(stats: Any, shape: tuple[int, int]) -> xr.Dataset:
     found = {
-        name: _array(stats[theirs])
-        for name, candidates in _STATS.items()
-        for theirs in candidates
-        if theirs in stats
+        name: _array(stats[theirs]) for name, candidates in _STATS.items() for theirs in candidates if theirs in stats
     }
     return stats_group(found, shape)
 

@@ -58,24 +58,26 @@ def _divergences(stats: xr.Dataset) -> list[str]:
     n = int(stats["diverging"].sum()) if "diverging" in stats else 0
     if n == 0:
         return []
-    return [
+    message = (
         f"{n} of {stats['diverging'].size} draws diverged: part of the posterior is too curved for the step size. "
         "Usual causes: a standard deviation near zero with few groups, or a correlation near one. Give the sd a "
         "prior that is informative on the scale of the data, drop the group column, or use a larger tune."
-    ]
+    )
+    return [message]
 
 
 def _slow_mixing(names: tuple[str, ...], u: Array) -> list[str]:
-    from arviz_stats.base import array_stats
+    from arviz_stats.base.array import array_stats
 
+    diagnostics: Any = array_stats
     chains, draws = u.shape[:2]
     if draws < 4:
         return [f"draws={draws} is too few for convergence diagnostics; use at least a few hundred."]
     messages = []
-    ess = np.array([float(array_stats.ess(u[:, :, i], chain_axis=0, draw_axis=1)) for i in range(len(names))])
+    ess = np.array([float(diagnostics.ess(u[:, :, i], chain_axis=0, draw_axis=1)) for i in range(len(names))])
     short = [f"{name} ({e:.0f})" for name, e in zip(names, ess, strict=True) if e < _ESS_PER_CHAIN * chains]
     if chains > 1:
-        rhat = [float(array_stats.rhat(u[:, :, i], chain_axis=0, draw_axis=1)) for i in range(len(names))]
+        rhat = [float(diagnostics.rhat(u[:, :, i], chain_axis=0, draw_axis=1)) for i in range(len(names))]
         bad = [f"{name} ({r:.3f})" for name, r in zip(names, rhat, strict=True) if r > _RHAT_LIMIT]
         if bad:
             messages.append(
@@ -98,7 +100,8 @@ def _low_energy(stats: xr.Dataset) -> list[str]:
     low = np.flatnonzero(bfmi < _BFMI_LIMIT)
     if len(low) == 0:
         return []
-    return [
+    message = (
         f"E-BFMI below {_BFMI_LIMIT} in chains {low.tolist()}: the tails of the posterior are heavy, most often those "
         "of a standard deviation with few groups. Use a lighter prior for it (HalfNormal) or more draws."
-    ]
+    )
+    return [message]

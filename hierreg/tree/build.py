@@ -56,6 +56,7 @@ def posterior(labels: Labels, shape: tuple[int, int], cov: Covariances, recovere
     cov : Covariances
     recovered : Recovered
     """
+
     def array(kind: str, values: Array) -> xr.DataArray:
         return labels.array(kind, values.reshape(shape + values.shape[1:]), sample=SAMPLE)
 
@@ -64,7 +65,7 @@ def posterior(labels: Labels, shape: tuple[int, int], cov: Covariances, recovere
         out[f"b_{labels.factor}"] = array("b", recovered.b)
         if labels.has_theta:
             out[f"theta_{labels.factor}"] = array("b", _theta(labels, recovered))
-    return sample_dataset(labels, out | variance_variables(labels, cov, array), shape)
+    return sample_dataset(out | variance_variables(labels, cov, array), shape)
 
 
 def variance_variables(labels: Labels, cov: Covariances, array: Any) -> dict[str, xr.DataArray]:
@@ -90,16 +91,14 @@ def _theta(labels: Labels, recovered: Recovered) -> Array:
     return theta
 
 
-def sample_dataset(labels: Labels, variables: Mapping[str, xr.DataArray], shape: tuple[int, int]) -> xr.Dataset:
+def sample_dataset(variables: Mapping[str, xr.DataArray], shape: tuple[int, int]) -> xr.Dataset:
     """Return draws as a Dataset, group coefficients before the standard deviations that share a dimension.
 
     ArviZ labels elements by the order in which dimensions appear in the Dataset, so (group, column) must come first.
     """
     import xarray as xr
 
-    out = xr.Dataset(dict(variables)).assign_coords(
-        {name: np.arange(n) for name, n in zip(SAMPLE, shape, strict=True)}
-    )
+    out = xr.Dataset(dict(variables)).assign_coords({name: np.arange(n) for name, n in zip(SAMPLE, shape, strict=True)})
     return out.transpose(*SAMPLE, ...)
 
 
@@ -143,7 +142,12 @@ def limit_group(labels: Labels, limit: Limit) -> xr.Dataset:
     out["error_sd"] = e.error_sd
     if e.error_corr is not None and e.error_cov is not None:
         out |= {"error_corr": e.error_corr, "error_cov": e.error_cov}
-    attrs = {"method": e.method, "message": e.message, "singular": int(e.singular), "converged": int(e.converged)}
+    attrs = {
+        "method": e.method,
+        "message": e.message,
+        "singular": int(e.singular),
+        "converged": int(e.converged),
+    }
     return xr.Dataset(out, attrs=attrs)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hierreg.exceptions import DataError
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _ENDINGS = (".nc", ".netcdf", ".h5", ".zarr")
+_MARK, _ORDER = "hierreg_version", "order"
 
 
 def save(tree: xr.DataTree, path: str | Path) -> Path:
@@ -31,13 +33,21 @@ def save(tree: xr.DataTree, path: str | Path) -> Path:
     Raises
     ------
     DataError
-        If the ending is neither, or the folder does not exist.
+        If the ending is neither, the folder does not exist, or the tree is no result of hierreg.
     """
+    import xarray as xr
+
     path = check_path(path)
+    if not isinstance(tree, xr.DataTree) or _MARK not in tree.attrs:
+        raise DataError(
+            f"tree has type {type(tree).__name__} and is not a result of hierreg; a DataTree from Model.sample "
+            "or hr.prior_predictive is required."
+        )
     if not path.parent.is_dir():
         raise DataError(f"path={str(path)!r}: the folder {str(path.parent)!r} does not exist; create it first.")
     if path.suffix == ".zarr":
-        tree.to_zarr(path, mode="w")
+        # one file of all metadata is no part of the zarr format, and other programs may not know it
+        _with_order(tree).to_zarr(path, mode="w", consolidated=False)
     else:
         tree.to_netcdf(path, engine="h5netcdf")
     return path
@@ -61,14 +71,38 @@ def load(path: str | Path) -> xr.DataTree:
     if not path.exists():
         raise DataError(f"path={str(path)!r}: no such file.")
     engine = "zarr" if path.suffix == ".zarr" else "h5netcdf"
+    options: dict[str, Any] = {"consolidated": False} if engine == "zarr" else {}
     try:
-        with xr.open_datatree(path, engine=engine) as stored:
+        with xr.open_datatree(path, engine=engine, **options) as stored:
             tree = stored.load()
     except (OSError, ValueError, KeyError) as error:
         raise DataError(f"path={str(path)!r} cannot be read as {engine}: {error}") from error
-    if "hierreg_version" not in tree.attrs:
+    if _MARK not in tree.attrs:
         raise DataError(f"path={str(path)!r} was not written by hierreg.save: its attributes name no hierreg version.")
-    return tree
+    return _in_order(tree) if _ORDER in tree.attrs else tree
+
+
+def _with_order(tree: xr.DataTree) -> xr.DataTree:
+    """Return the tree with the order of its groups and variables, which zarr forgets, as an attribute.
+
+    ArviZ's labels of elements depend on the order in which dimensions first appear.
+    """
+    order = {name: list(group.data_vars) for name, group in tree.children.items()}
+    copy: xr.DataTree = tree.copy().assign_attrs({_ORDER: json.dumps(order)})
+    return copy
+
+
+def _in_order(tree: xr.DataTree) -> xr.DataTree:
+    import xarray as xr
+
+    groups = {}
+    for name, variables in json.loads(tree.attrs.pop(_ORDER)).items():
+        group = tree[name].to_dataset()
+        ordered = {variable: group[variable].variable for variable in variables}
+        groups[name] = xr.Dataset(ordered, coords=group.coords, attrs=group.attrs)
+    out = xr.DataTree.from_dict(groups)
+    out.attrs = tree.attrs
+    return out
 
 
 def check_path(path: str | Path) -> Path:

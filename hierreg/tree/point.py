@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -54,7 +54,10 @@ class Coefficients:
         return _diagonal_root(self.beta_cov, self.beta)
 
     def __str__(self) -> str:
-        lines = ["Population coefficients (generalised least squares at the given covariances)", _beta_table(self)]
+        lines = [
+            "Population coefficients (generalised least squares at the given covariances)",
+            _beta_table(self),
+        ]
         for factor, b in self.b.items():
             lines.append(f"\nGroup coefficients: {b.sizes[factor]} groups of {factor}; see .b[{factor!r}]")
         return "\n".join(lines)
@@ -101,7 +104,11 @@ class Estimate(Coefficients):
 
     def __str__(self) -> str:
         name = {"reml": "REML", "ml": "ML", "map": "MAP"}[self.method]
-        lines = [f"{name} estimate; criterion {self.criterion:.4f}; {self.message}", "", "Variance parameters"]
+        lines = [
+            f"{name} estimate; criterion {self.criterion:.4f}; {self.message}",
+            "",
+            "Variance parameters",
+        ]
         for factor, sd in self.sd.items():
             lines.append(covariance_table(factor, sd, self.corr[factor]))
         lines.append(covariance_table("error", self.error_sd, self.error_corr))
@@ -111,7 +118,10 @@ class Estimate(Coefficients):
 def _beta_table(result: Coefficients) -> str:
     se = result.beta_se.to_numpy()
     beta = result.beta.to_numpy()
-    return table(["", "estimate", "se"], [(str(c), b, s) for c, b, s in zip(result.beta["coef"].values, beta, se, strict=True)])
+    return table(
+        ["", "estimate", "se"],
+        [(str(c), b, s) for c, b, s in zip(result.beta["coef"].values, beta, se, strict=True)],
+    )
 
 
 def _diagonal_root(cov: xr.DataArray, like: xr.DataArray) -> xr.DataArray:
@@ -146,7 +156,7 @@ def estimate(
     )
 
 
-def _coefficient_fields(labels: Labels, solution: Solution) -> dict[str, object]:
+def _coefficient_fields(labels: Labels, solution: Solution) -> dict[str, Any]:
     factor = labels.factor
     theta, theta_cov = theta_moments(labels, solution)
     has_theta = factor is not None and labels.has_theta

@@ -35,9 +35,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     Intercept     251.4
     Days          10.47
     """
-    cells = [list(header)] + [
-        [cell if isinstance(cell, str) else number(float(cell)) for cell in row] for row in rows
-    ]
+    cells = [list(header)] + [[cell if isinstance(cell, str) else number(float(cell)) for cell in row] for row in rows]
     widths = [max(len(row[c]) for row in cells) for c in range(len(header))]
     lines = []
     for row in cells:
