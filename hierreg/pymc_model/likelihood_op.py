@@ -94,7 +94,7 @@ def _compile_with_numba(
     # A Python callback: the kernel's arrays, closed over, would be frozen into the machine code. The kernel
     # itself is compiled and releases the interpreter lock, so chains in threads still run side by side.
     types = [get_numba_type(output.type) for output in node.outputs]
-    outputs = numba.types.Tuple(types)  # type: ignore[no-untyped-call]
+    outputs = numba.types.Tuple(types)
     evaluate = op.evaluate
 
     @numba_njit
