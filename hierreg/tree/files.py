@@ -88,8 +88,9 @@ def _with_order(tree: xr.DataTree) -> xr.DataTree:
     ArviZ's labels of elements depend on the order in which dimensions first appear.
     """
     order = {name: list(group.data_vars) for name, group in tree.children.items()}
-    copy: xr.DataTree = tree.copy().assign_attrs({_ORDER: json.dumps(order)})
-    return copy
+    out: xr.DataTree = tree.copy()
+    out.attrs = tree.attrs | {_ORDER: json.dumps(order)}
+    return out
 
 
 def _in_order(tree: xr.DataTree) -> xr.DataTree:
