@@ -123,12 +123,10 @@ def test_a_table_that_brings_new_data_sets_groups_and_patterns(rng):
 
 
 def test_known_covariances_of_two_tables_link_only_within_each(rng):
-    """V of the union is block diagonal over the tables; groups that both share are linked to those of either."""
+    """V of the union is block diagonal over the tables; shared groups are linked to those of either."""
     case, a, b = split(random_case(rng, "known_cov, scaled", n=40, J=6), rng)
     total = collect(a.design, a.layout) + collect(b.design, b.layout)
-    linked = set(
-        zip(total.levels[total.pair_row].tolist(), total.levels[total.pair_col].tolist(), strict=True)
-    )
+    linked = set(zip(total.levels[total.pair_row].tolist(), total.levels[total.pair_col].tolist(), strict=True))
     assert ("g0", "g5") not in linked
     assert ("g5", "g0") not in linked
     assert_same(total, collect(case.design, case.layout), case)
@@ -137,9 +135,7 @@ def test_known_covariances_of_two_tables_link_only_within_each(rng):
 @pytest.mark.parametrize("kind", KINDS)
 def test_tables_with_offsets_of_a_billion_add_to_the_rounding_of_their_means(kind, rng):
     case = random_case(rng, kind, n=61, J=7)
-    far = replace(
-        case, design=replace(case.design, y=case.design.y + 1e9, X=case.design.X + np.array([0, 1e9, 0]))
-    )
+    far = replace(case, design=replace(case.design, y=case.design.y + 1e9, X=case.design.X + np.array([0, 1e9, 0])))
     far, a, b = split(far, rng)
     total = collect(a.design, a.layout) + collect(b.design, b.layout)
     # The two tables are centred at means that differ by one part in 1e9.
