@@ -41,9 +41,7 @@ def table() -> pd.DataFrame:
     frame["se"] = rng.uniform(0.3, 1.2, n)
     intercept, slope = rng.normal(0, 1, 5), rng.normal(0, 0.6, 5)
     group = frame["g"].map({name: i for i, name in enumerate("abcde")}).to_numpy()
-    frame["y"] = (
-        2 + intercept[group] + (0.5 + slope[group]) * frame["x"] - 0.3 * frame["w"] + frame.pop("error")
-    )
+    frame["y"] = 2 + intercept[group] + (0.5 + slope[group]) * frame["x"] - 0.3 * frame["w"] + frame.pop("error")
     return frame.sample(frac=1.0, random_state=1).reset_index(drop=True)
 
 
@@ -77,9 +75,7 @@ def sampled(structure: str) -> xr.DataTree:
     return model(structure).sample(draws=40, chains=3, seed=11, progress=False, include=include)
 
 
-def response_parts(
-    name: str, draw: dict[str, int], group: str = "posterior"
-) -> tuple[np.ndarray, np.ndarray]:
+def response_parts(name: str, draw: dict[str, int], group: str = "posterior") -> tuple[np.ndarray, np.ndarray]:
     """Return mean (N,) and error covariance (N, N) of the rows at one draw, by loops over the table."""
     data = table().to_dict("records")
     at = sampled(name)[group].to_dataset().isel(draw)
@@ -87,10 +83,7 @@ def response_parts(
     beta, b = at["beta"].to_series(), at["b_g"].to_series()
     mu = np.array(
         [
-            beta["Intercept"]
-            + b[r["g"], "Intercept"]
-            + (beta["x"] + b[r["g"], "x"]) * r["x"]
-            + beta["w"] * r["w"]
+            beta["Intercept"] + b[r["g"], "Intercept"] + (beta["x"] + b[r["g"], "x"]) * r["x"] + beta["w"] * r["w"]
             for r in data
         ]
     )

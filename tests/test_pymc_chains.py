@@ -78,9 +78,7 @@ def test_explicit_draws_become_the_same_tree(
     np.testing.assert_allclose(theta, expected, rtol=1e-12)
 
 
-def test_a_group_whose_chains_disagree_is_named(
-    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_group_whose_chains_disagree_is_named(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     subject = model("independent")
     shape = (2, 400)
     monkeypatch.setattr("tests.test_pymc_chains.SHAPE", shape)

@@ -19,9 +19,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::hierreg.exceptions.BoundaryWarning"),
 ]
 # The diagonal of a correlation matrix is constant: its R-hat is 0 / 0.
-constant_diagonal = pytest.mark.filterwarnings(
-    "ignore:invalid value encountered in scalar divide:RuntimeWarning"
-)
+constant_diagonal = pytest.mark.filterwarnings("ignore:invalid value encountered in scalar divide:RuntimeWarning")
 DRAWS = ({"chain": 0, "draw": 3}, {"chain": 2, "draw": 17})
 
 
@@ -108,16 +106,10 @@ def test_log_prior_is_scipys() -> None:
     tree = hr.log_prior(subject.sample(draws=20, chains=2, seed=1, progress=False), subject)
     posterior, mine = tree["posterior"], tree["log_prior"]
     beta = posterior["beta"]
-    centred = (
-        beta.sel(coef="Intercept")
-        + beta.sel(coef="x") * data["x"].mean()
-        + beta.sel(coef="w") * data["w"].mean()
-    )
+    centred = beta.sel(coef="Intercept") + beta.sel(coef="x") * data["x"].mean() + beta.sel(coef="w") * data["w"].mean()
     intercept = stats.norm(data["y"].mean(), 2.5 * data["y"].std(ddof=0))
     np.testing.assert_allclose(mine["beta"].sel(coef="Intercept"), intercept.logpdf(centred), rtol=1e-8)
-    np.testing.assert_allclose(
-        mine["beta"].sel(coef="x"), stats.norm(0.2, 0.9).logpdf(beta.sel(coef="x")), rtol=1e-10
-    )
+    np.testing.assert_allclose(mine["beta"].sel(coef="x"), stats.norm(0.2, 0.9).logpdf(beta.sel(coef="x")), rtol=1e-10)
     assert np.all(mine["beta"].sel(coef="w") == 0)
     sd = posterior["sd_g"].sel(g_coef="Intercept")
     expected = np.log(2) + stats.t(nu, scale=scale).logpdf(sd)
@@ -175,11 +167,7 @@ def test_prior_draws_follow_their_priors() -> None:
     subject = hr.Model(FORMULA, data, errors=hr.correlated("set", unit="unit"), priors=priors)
     prior = hr.prior_predictive(subject, draws=2000, seed=3)["prior"].to_dataset().isel(chain=0)
     beta, b = prior["beta"], prior["b_g"]
-    centred = (
-        beta.sel(coef="Intercept")
-        + beta.sel(coef="x") * data["x"].mean()
-        + beta.sel(coef="w") * data["w"].mean()
-    )
+    centred = beta.sel(coef="Intercept") + beta.sel(coef="x") * data["x"].mean() + beta.sel(coef="w") * data["w"].mean()
     assert_distributed(centred, stats.norm(data["y"].mean(), 2.5 * data["y"].std(ddof=0)))
     assert_distributed(beta.sel(coef="x"), stats.norm(0.2, 0.9))
     assert np.all(beta.sel(coef="w") == -0.25)
@@ -241,9 +229,7 @@ def test_a_seed_determines_every_draw() -> None:
     assert one.identical(other)
     assert not np.array_equal(one["prior_predictive"]["y"], third["prior_predictive"]["y"])
     tree = sampled("by")
-    one, other = (
-        hr.posterior_predictive(tree, model("by"), seed=s)["posterior_predictive"] for s in (11, 12)
-    )
+    one, other = (hr.posterior_predictive(tree, model("by"), seed=s)["posterior_predictive"] for s in (11, 12))
     assert one.identical(tree["posterior_predictive"])
     assert not np.array_equal(one["y"], other["y"])
 
@@ -272,9 +258,7 @@ def test_draws_are_thinned_evenly() -> None:
 def test_the_tree_given_is_left_as_it_was() -> None:
     tree = model("by").sample(draws=10, chains=2, seed=1, progress=False)
     before = tree.copy(deep=True)
-    with_groups = hr.log_prior(
-        hr.log_likelihood(hr.posterior_predictive(tree, model("by")), model("by")), model("by")
-    )
+    with_groups = hr.log_prior(hr.log_likelihood(hr.posterior_predictive(tree, model("by")), model("by")), model("by"))
     assert tree.identical(before)
     assert set(with_groups.children) - set(tree.children) == {
         "posterior_predictive",
