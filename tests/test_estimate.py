@@ -1,9 +1,14 @@
 """Estimates against other software and certified values; tests/reference/README.md has their provenance."""
 
+import warnings
+
 import numpy as np
+import pandas as pd
 import pytest
 
 import hierreg as hr
+from hierreg.estimate.coordinates import factor_coordinates
+from hierreg.optimise import maximise
 from tests.reference import load_reference, reference_data
 
 # case, answers, formula, errors
@@ -65,9 +70,7 @@ def test_mixed_model(case, name, formula, errors):
     np.testing.assert_allclose(est.beta.values[order], fixef["estimate"], rtol=1e-6)
     np.testing.assert_allclose(est.beta_se.values[order], fixef["se"], rtol=1e-6)
     scale = np.sqrt(np.outer(np.diag(fixef["vcov"]), np.diag(fixef["vcov"])))
-    np.testing.assert_allclose(
-        est.beta_cov.values[np.ix_(order, order)] / scale, fixef["vcov"] / scale, atol=1e-6
-    )
+    np.testing.assert_allclose(est.beta_cov.values[np.ix_(order, order)] / scale, fixef["vcov"] / scale, atol=1e-6)
 
     (factor,) = est.sd
     sds = np.concatenate([term["sd"] for term in answers["random"]])
@@ -82,9 +85,7 @@ def test_mixed_model(case, name, formula, errors):
     levels = [str(level) for level in est.b[factor][factor].values]
     rows = [levels.index(level) for level in next(iter(parts))["levels"]]
     np.testing.assert_allclose(est.b[factor].values[rows], ranef["mode"], atol=1e-6 * sds.max())
-    np.testing.assert_allclose(
-        diagonal_root(est.b_cond_cov[factor].values)[rows], ranef["cond_sd"], rtol=1e-5
-    )
+    np.testing.assert_allclose(diagonal_root(est.b_cond_cov[factor].values)[rows], ranef["cond_sd"], rtol=1e-5)
     np.testing.assert_allclose(diagonal_root(est.b_cov[factor].values)[rows], ranef["pev_sd"], rtol=1e-5)
 
 
@@ -146,9 +147,7 @@ def test_certified_regression(case):
         (est.beta_se, parameters["sd"], DIGITS[case][1]),
     ):
         np.testing.assert_allclose(values, expected["value"], rtol=10.0**-digits)
-    assert float(est.error_sd) == pytest.approx(
-        certified["residual_sd"]["value"], rel=10.0 ** -DIGITS[case][1]
-    )
+    assert float(est.error_sd) == pytest.approx(certified["residual_sd"]["value"], rel=10.0 ** -DIGITS[case][1])
 
 
 @pytest.mark.parametrize("method", ["reml", "ml"])
@@ -163,8 +162,114 @@ def test_variance_components_of_certified_one_way_layouts(case, method):
     est = hr.Model(f"{response} ~ 1 + (1 | {group})", table).estimate(method)
     assert est.converged
     assert est.singular == answers["boundary"]
-    assert float(est.cov[group][0, 0]) == pytest.approx(
-        exact["group_variance"]["value"], rel=1e-10, abs=1e-20
-    )
+    assert float(est.cov[group][0, 0]) == pytest.approx(exact["group_variance"]["value"], rel=1e-10, abs=1e-20)
     assert float(est.error_sd) == pytest.approx(exact["residual_sd"]["value"], rel=1e-10)
     assert float(est.beta[0]) == pytest.approx(exact["mu"]["value"], rel=1e-15)
+
+
+# ---- hard searches: every start ends at the estimate, or lower
+
+
+def groups_table(seed, J, r, sds, *, offset=0.0, error_sd=1.0):
+    rng = np.random.default_rng(seed)
+    group = np.repeat(np.arange(J), r)
+    X = np.column_stack([np.ones(J * r)] + [rng.normal(size=J * r) + offset for _ in sds[1:]])
+    b = rng.normal(size=(J, len(sds))) * np.array(sds)
+    y = np.sum(X * b[group], axis=1) + rng.normal(size=J * r) * error_sd
+    columns = {f"x{i}": X[:, i] for i in range(1, len(sds))}
+    return pd.DataFrame({"y": y, "g": [f"g{j}" for j in group], **columns})
+
+
+def paired_table(seed, rho, scale):
+    """Two data sets of 60 units, the second in units `scale` times smaller, with three rows missing."""
+    rng = np.random.default_rng(seed)
+    e = rng.multivariate_normal([0, 0], [[1, rho], [rho, 1]], 60)
+    x = rng.normal(size=(60, 2))
+    y = (1 + 2 * x + e) * np.array([1.0, scale])
+    unit = np.repeat(np.arange(60), 2)
+    rows = pd.DataFrame({"unit": unit, "d": ["a", "b"] * 60, "x": x.ravel(), "y": y.ravel()})
+    return rows.assign(g=[f"k{u % 7}" for u in unit]).drop(index=[3, 10, 50])
+
+
+def two_firms():
+    table = hr.load_dataset("grunfeld")
+    table = table[table["firm"].isin(["General Electric", "Westinghouse"])]
+    return table.assign(firm=table["firm"].astype(str))
+
+
+PAIRED = "y ~ 0 + d + d:x + (0 + d | g)"
+BY_UNIT = hr.correlated("d", unit="unit")
+HARD = {
+    "four columns, six groups": lambda: hr.Model(
+        "y ~ x1 + x2 + x3 + (x1 + x2 + x3 | g)", groups_table(0, 6, 5, (1, 1, 1, 1))
+    ),
+    # has a second, lower maximum
+    "four columns without any effect": lambda: hr.Model(
+        "y ~ x1 + x2 + x3 + (x1 + x2 + x3 | g)", groups_table(1, 6, 5, (0, 0, 0, 0))
+    ),
+    "some variances zero": lambda: hr.Model("y ~ x1 + x2 + (x1 + x2 || g)", groups_table(1, 12, 5, (1, 0, 0.5))),
+    "slopes of year": lambda: hr.Model("y ~ x1 + (x1 | g)", groups_table(2, 9, 8, (1, 0.3), offset=2000.0)),
+    "slopes of year, uncorrelated": lambda: hr.Model(
+        "y ~ x1 + (1 | g) + (0 + x1 | g)", groups_table(2, 9, 8, (1, 0.3), offset=2000.0)
+    ),
+    "intercepts 1e3 times the errors, slopes 1e-3": lambda: hr.Model(
+        "y ~ x1 + (x1 | g)", groups_table(3, 9, 8, (1e3, 1e-3))
+    ),
+    "errors correlated 0.99": lambda: hr.Model(PAIRED, paired_table(4, 0.99, 1.0), errors=BY_UNIT),
+    "data sets 1e3 apart, 0.999": lambda: hr.Model(PAIRED, paired_table(5, 0.999, 1e3), errors=BY_UNIT),
+    "data sets 1e6 apart, 0.9999": lambda: hr.Model(PAIRED, paired_table(6, 0.9999, 1e6), errors=BY_UNIT),
+    "data sets 1e6 apart, by": lambda: hr.Model(PAIRED, paired_table(7, 0.0, 1e6), errors=hr.by("d")),
+    "the data set is the group": lambda: hr.Model(
+        "invest ~ value + capital + (value + capital | firm)", two_firms(), errors=hr.correlated("firm", unit="year")
+    ),
+}
+
+
+@pytest.mark.parametrize("method", ["reml", "ml"])
+@pytest.mark.parametrize("build", HARD.values(), ids=HARD)
+def test_no_other_start_leads_higher(build, method):
+    model = build()
+    est = model.estimate(method)
+    assert est.converged, est.message
+    problem = model._problem
+    coordinates = factor_coordinates(problem.likelihood(method), problem.parameters)
+    start = np.concatenate([coordinates.start(), coordinates.error_start()])
+    rng = np.random.default_rng(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of line searches from impossible points
+        found = [maximise(coordinates, start + rng.normal(size=len(start))).value for _ in range(5)]
+    # 1e3 times the errors: six digits of the criterion cancel
+    assert est.criterion < -2 * max(found) + 1e-5
+
+
+def test_the_criterion_of_two_firms():
+    model = HARD["the data set is the group"]()
+    assert model.estimate("reml").criterion == pytest.approx(332.560907, abs=1e-6)
+
+
+def test_a_perfect_fit_is_said_to_be_one():
+    table = groups_table(0, 5, 4, (1, 1)).assign(y=lambda rows: 2 + 3 * rows["x1"])
+    est = hr.Model("y ~ x1 + (1 | g)", table).estimate("reml")
+    assert not est.converged
+    assert "perfect" in est.message
+
+
+def test_singular_estimates_say_which_parameter():
+    est = hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff2")).estimate("reml")
+    assert "variance of Intercept between groups of Batch is zero" in est.message
+    assert float(est.sd["Batch"][0]) == 0.0
+    est = HARD["four columns, six groups"]().estimate("reml")
+    assert "correlation matrix of the group coefficients Intercept, x1, x2, x3" in est.message
+
+
+def test_a_search_leaves_a_saddle():
+    """f(a, b) = -(a^2 - 1)^2 - b^2 is stationary at zero, where the gradient shows nothing."""
+
+    def function(x):
+        a, b = x
+        return -((a * a - 1) ** 2) - b * b, np.array([-4 * a * (a * a - 1), -2 * b])
+
+    found = maximise(function, np.zeros(2))
+    assert found.converged
+    assert found.value == pytest.approx(0.0, abs=1e-12)
+    assert abs(found.x[0]) == pytest.approx(1.0)
