@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from hierreg.error_structure import ErrorSpec
+    from hierreg.gram import Gram
     from hierreg.model.assemble import Problem
     from hierreg.priors import Priors, ResolvedPriors
     from hierreg.tree.point import Coefficients, Estimate
@@ -72,6 +73,11 @@ class Model:
     def priors(self) -> ResolvedPriors:
         """The priors in use, defaults included; print it."""
         return self._problem.priors
+
+    @property
+    def gram(self) -> Gram:
+        """The cross-products of the data; those of two tables of one formula and error structure can be added."""
+        return self._problem.gram
 
     def __repr__(self) -> str:
         problem = self._problem
