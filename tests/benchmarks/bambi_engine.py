@@ -30,9 +30,7 @@ def fit_and_print(task: Task, case: Case, table: pd.DataFrame) -> Any:
 
     begin = time.perf_counter()
     model = bmb.Model(case.formula, table)
-    tree = model.fit(
-        draws=task.draws, chains=4, inference_method=task.variant, random_seed=SEED, progressbar=False
-    )
+    tree = model.fit(draws=task.draws, chains=4, inference_method=task.variant, random_seed=SEED, progressbar=False)
     # PyMC's clock of the sampler alone starts after it has compiled.
     sampling = float(tree["posterior"].attrs["sampling_time"])
     tree.attrs["outside_sampler"] = time.perf_counter() - begin - sampling

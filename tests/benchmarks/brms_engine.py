@@ -29,9 +29,7 @@ def measure(case: Case, csv: Path, scratch: Path, *, timeout: float) -> Measured
     if probe.returncode != 0:
         raise EngineError("brms is not installed in R")
     out, draws_csv = scratch / f"brms-{case.name}.json", scratch / f"brms-{case.name}-draws.csv"
-    whole = run(
-        [rscript, "--vanilla", str(SCRIPT), str(csv), case.formula, str(out), str(draws_csv)], timeout=timeout
-    )
+    whole = run([rscript, "--vanilla", str(SCRIPT), str(csv), case.formula, str(out), str(draws_csv)], timeout=timeout)
     answer = json.loads(out.read_text(encoding="utf-8"))
     table = pd.read_csv(draws_csv)
     chains = table[".chain"].nunique()

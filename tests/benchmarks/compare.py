@@ -23,7 +23,7 @@ from tests.benchmarks.targets import targets_of
 from tests.benchmarks.worker import EngineError, Task, run_python
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 ENGINES = ("hierreg", "bambi", "lme4", "brms", "statsmodels")
 VARIANTS = {"bambi": ("pymc", "nutpie")}
@@ -41,15 +41,16 @@ def main() -> None:
     results: list[Measured] = []
     with tempfile.TemporaryDirectory(prefix="hierreg-benchmark-") as folder:
         for name in "abc" if options.case == "all" else options.case:
-            results += run_case(_case(name, quick=options.quick), options, Path(folder))
-            if options.save:
-                save(results, options.save)
+            results += run_case(_case(name, quick=options.quick), options, Path(folder), results)
     if "hierreg" in options.engines:
         print(f"\nimport\n\n{imports.report()}")
 
 
-def run_case(case: Case, options: argparse.Namespace, scratch: Path) -> list[Measured]:
-    """Run one case through the engines in order, print its tables and return the results."""
+def run_case(case: Case, options: argparse.Namespace, scratch: Path, earlier: Sequence[Measured]) -> list[Measured]:
+    """Run one case through the engines in order, print its tables and return the results.
+
+    Those of earlier cases are only saved again, beside the new ones.
+    """
     print(f"\n({case.name}) {case.description}: {case.rows:,} rows, {case.groups:,} groups, {case.formula}")
     if case.truth is not None:
         print(f"    {case.truth}, seed {case.seed}")
@@ -59,6 +60,8 @@ def run_case(case: Case, options: argparse.Namespace, scratch: Path) -> list[Mea
         for one in run_engine(engine, case, scratch, options):
             print(f"    done: {one.label} {one.note}", flush=True)
             measured.append(one)
+            if options.save:  # after every engine: a run takes long, and one may be stopped
+                save([*earlier, *measured], options.save)
     print(f"\n{main_table(measured)}\n\n{details(measured)}")
     targets = targets_of(case.name, measured)
     if targets and not options.quick:
@@ -78,9 +81,7 @@ def run_engine(engine: str, case: Case, scratch: Path, options: argparse.Namespa
             yield Measured(engine=engine, variant=variant, case=case.name, note=f"no result: {error}")
 
 
-def _run_variant(
-    engine: str, variant: str, case: Case, scratch: Path, options: argparse.Namespace
-) -> Measured:
+def _run_variant(engine: str, variant: str, case: Case, scratch: Path, options: argparse.Namespace) -> Measured:
     csv = write_csv(case, scratch)
     if engine == "lme4":
         return lme4_engine.measure(case, csv, scratch, timeout=options.timeout)
@@ -140,12 +141,8 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--case", choices=("a", "b", "c", "all"), default="all")
     parser.add_argument("--engines", default=",".join(ENGINES), help="in the order in which to run them")
-    parser.add_argument(
-        "--quick", action="store_true", help="small tables, one run each: tries the script only"
-    )
-    parser.add_argument(
-        "--timeout", type=float, default=3600.0, help="seconds allowed to one run of an engine"
-    )
+    parser.add_argument("--quick", action="store_true", help="small tables, one run each: tries the script only")
+    parser.add_argument("--timeout", type=float, default=3600.0, help="seconds allowed to one run of an engine")
     parser.add_argument("--save", type=Path, help="also write every number to this JSON file")
     options = parser.parse_args()
     options.engines = options.engines.split(",")

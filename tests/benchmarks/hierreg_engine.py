@@ -30,9 +30,7 @@ def fit_and_print(task: Task, case: Case, table: pd.DataFrame) -> xr.DataTree:
     import hierreg as hr
 
     model = hr.Model(case.formula, table)
-    tree = model.sample(
-        draws=task.draws, chains=4, seed=SEED, progress=False, group_effects=case.group_effects
-    )
+    tree = model.sample(draws=task.draws, chains=4, seed=SEED, progress=False, group_effects=case.group_effects)
     try:
         print(hr.summary(tree))
     except ModuleNotFoundError:  # a version without reports

@@ -29,9 +29,7 @@ def report() -> str:
     """Return the table of import times, with the target."""
     seconds = {statement: import_seconds(statement) for statement in STATEMENTS}
     rows = [[s, f"{min(t):.3f}", f"{median(t):.3f}", str(len(t))] for s, t in seconds.items()]
-    target = Target(
-        what="import hierreg, median s", value=median(seconds[STATEMENTS[0]]), bound=0.5, at_least=False
-    )
+    target = Target(what="import hierreg, median s", value=median(seconds[STATEMENTS[0]]), bound=0.5, at_least=False)
     return "\n\n".join([text_table(["statement", "min s", "median s", "runs"], rows), target_table([target])])
 
 

@@ -19,9 +19,7 @@ def measure(case: Case, csv: Path, scratch: Path, *, timeout: float) -> Measured
     if rscript is None:
         raise EngineError("Rscript is not on the path")
     out = scratch / f"lme4-{case.name}.json"
-    whole = run(
-        [rscript, "--vanilla", str(SCRIPT), str(csv), case.formula, case.group, str(out)], timeout=timeout
-    )
+    whole = run([rscript, "--vanilla", str(SCRIPT), str(csv), case.formula, case.group, str(out)], timeout=timeout)
     answer = json.loads(out.read_text(encoding="utf-8"))
     *group_sds, error_sd = answer["sd"]
     note = f"lme4 {answer['version']}, R {answer['r']}, BLAS {answer['blas']}"

@@ -88,9 +88,7 @@ def report(case: Case, repeats: int, folder: Path) -> str:
     """Return the table of a case: seconds of the repeat with the smallest total."""
     import pandas as pd
 
-    task = Task(
-        mode="warm", csv="", warm_up_csv="", case=case.name, variant="", draws=case.draws, repeats=1, out=""
-    )
+    task = Task(mode="warm", csv="", warm_up_csv="", case=case.name, variant="", draws=case.draws, repeats=1, out="")
     runs = []
     with contextlib.redirect_stdout(io.StringIO()):
         fit_and_print(task, WARM_UP, pd.read_csv(write_csv(WARM_UP, folder)))
@@ -116,9 +114,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="hierreg-stages-") as folder:
         for name in "abc" if options.case == "all" else options.case:
             case = CASES[name]
-            print(
-                f"\n({name}) {case.rows:,} rows, {case.groups:,} groups; stages inside others count twice\n"
-            )
+            print(f"\n({name}) {case.rows:,} rows, {case.groups:,} groups; stages inside others count twice\n")
             print(report(case, options.repeats, Path(folder)), flush=True)
 
 

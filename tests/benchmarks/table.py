@@ -17,8 +17,7 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
     def line(row: Sequence[str]) -> str:
         first, *others = (
-            cell.ljust(w) if i == 0 else cell.rjust(w)
-            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
         )
         return "  ".join([first, *others]).rstrip()
 
@@ -49,6 +48,7 @@ def main_table(measured: Sequence[Measured]) -> str:
         "compile",
         "min ESS",
         "ESS/s",
+        "ESS/CPU s",
         "fresh s",
         "peak MiB",
     ]

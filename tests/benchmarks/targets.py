@@ -43,9 +43,7 @@ def targets_of(case: str, measured: Sequence[Measured]) -> list[Target]:
 
 def _against_bambi(own: Measured, bambi: Sequence[Measured], bound: float) -> Target:
     best = max((one.ess_per_second or 0.0 for one in bambi), default=0.0)
-    return Target(
-        what="ESS/s / bambi's better one", value=_ratio(own.ess_per_second, best), bound=bound, at_least=True
-    )
+    return Target(what="ESS/s / bambi's better one", value=_ratio(own.ess_per_second, best), bound=bound, at_least=True)
 
 
 def _first_result(own: Measured, bambi: Sequence[Measured]) -> Target:
