@@ -357,9 +357,7 @@ def test_new_data_outside_of_a_spline():
 
 def test_bad_choices():
     _, state = build_design(parse_formula(F), GOOD)
-    with pytest.raises(
-        ModelError, match=r"new_levels='allowed' is not one of 'error', 'allow'\. Did you mean 'allow'"
-    ):
+    with pytest.raises(ModelError, match=r"new_levels='allowed' is not one of 'error', 'allow'\. Did you mean 'allow'"):
         state.apply(GOOD, response=True, new_levels="allowed")
     with pytest.raises(ModelError, match="missing_response='drop' is not one of 'error'"):
         build_design(parse_formula(F), GOOD, missing_response="drop")

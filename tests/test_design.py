@@ -134,9 +134,7 @@ def test_population_columns_are_formulaics(formula, data):
 
 
 def test_numeric_functions(data):
-    design, _ = design_of(
-        "y ~ 0 + log2(z) + log1p(z) + expm1(x) + sqrt(z) + abs(x) + sin(x) + cos(x) + tanh(x)", data
-    )
+    design, _ = design_of("y ~ 0 + log2(z) + log1p(z) + expm1(x) + sqrt(z) + abs(x) + sin(x) + cos(x) + tanh(x)", data)
     x, z = data["x"].to_numpy(), data["z"].to_numpy()
     expected = [np.log2(z), np.log1p(z), np.expm1(x), np.sqrt(z), np.abs(x), np.sin(x), np.cos(x), np.tanh(x)]
     np.testing.assert_array_equal(design.X, np.column_stack(expected))
@@ -219,8 +217,7 @@ def tables(data):
         "pyarrow in pieces": pa.concat_tables([pa.table(columns).slice(0, 20), pa.table(columns).slice(20)]),
         "narwhals": nw.from_native(frame),
         "narwhals stable": nw_stable.from_native(polars),
-        "dictionary": {name: frame[name].to_numpy() for name in frame if name != "size"}
-        | {"size": frame["size"]},
+        "dictionary": {name: frame[name].to_numpy() for name in frame if name != "size"} | {"size": frame["size"]},
         "dictionary of lists": {name: frame[name].tolist() for name in frame if name != "size"}
         | {"size": frame["size"].array},
         "objects": frame.astype({name: object for name in frame if name != "size"}),

@@ -64,9 +64,7 @@ def test_a_normal_prior_of_beta_gives_the_gaussian_posterior(kind, rng):
     precision = basis.T @ np.diag(prior.sd**-2) @ basis
     likelihood = marginal_likelihood(collect(case.design, case.layout), prior=prior)
     mean = np.linalg.solve(basis, prior.mean)
-    assert_equal_to_dense(
-        solve_equations(likelihood, *case.point), case, prior_precision=precision, prior_mean=mean
-    )
+    assert_equal_to_dense(solve_equations(likelihood, *case.point), case, prior_precision=precision, prior_mean=mean)
 
 
 def test_fixed_coefficients_are_taken_off(rng):

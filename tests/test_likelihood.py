@@ -104,9 +104,7 @@ def test_data_sets_on_scales_a_million_apart_cost_no_digits(kind, rng):
     assert value == pytest.approx(expected, rel=1e-9)
     np.testing.assert_allclose(g_Lambda, expected_Lambda, rtol=0, atol=1e-8 * norm)
     mask = np.ones((3, 3)) if easy.layout.has_corr else np.eye(3)
-    np.testing.assert_allclose(
-        scale[:, None] * g_error * scale * mask, expected_error, rtol=0, atol=1e-8 * norm
-    )
+    np.testing.assert_allclose(scale[:, None] * g_error * scale * mask, expected_error, rtol=0, atol=1e-8 * norm)
 
 
 def test_some_coefficients_fixed_some_normal_some_flat(rng):
@@ -116,9 +114,7 @@ def test_some_coefficients_fixed_some_normal_some_flat(rng):
     likelihood = marginal_likelihood(collect(case.design, case.layout), prior=prior, fixed=fixed)
     # integrate the flat columns 0 and 3 densely, the normal one as a variance, the fixed one as an offset
     X, Sigma = case.design.X, case.Lambda @ case.Lambda.T
-    V = dense.total_covariance(case.design, case.layout, Sigma, case.error_cov) + 0.9**2 * np.outer(
-        X[:, 2], X[:, 2]
-    )
+    V = dense.total_covariance(case.design, case.layout, Sigma, case.error_cov) + 0.9**2 * np.outer(X[:, 2], X[:, 2])
     y, F = case.design.y - 0.7 * X[:, 1] - 0.3 * X[:, 2], X[:, [0, 3]]
     XtVX = F.T @ np.linalg.solve(V, F)
     hat = np.linalg.solve(XtVX, F.T @ np.linalg.solve(V, y))
@@ -157,9 +153,7 @@ def test_offsets_of_a_million_and_ill_scaled_columns_cost_no_digits(kind, beta, 
     scale = np.linalg.norm(expected_Lambda)
     np.testing.assert_allclose(np.linalg.solve(Mz.T, g_Lambda), expected_Lambda, rtol=0, atol=1e-8 * scale)
     mask = np.ones_like(g_error) if hard.layout.has_corr else np.eye(len(g_error))
-    np.testing.assert_allclose(
-        g_error * mask, expected_error, rtol=0, atol=1e-9 * np.linalg.norm(expected_error)
-    )
+    np.testing.assert_allclose(g_error * mask, expected_error, rtol=0, atol=1e-9 * np.linalg.norm(expected_error))
 
 
 def test_an_impossible_covariance_has_density_zero(rng):
@@ -178,9 +172,7 @@ def test_no_population_coefficients_at_all(rng):
     design = replace(case.design, X=np.empty((37, 0)), coef_names=())
     likelihood = marginal_likelihood(collect(design, case.layout))
     Sigma = case.Lambda @ case.Lambda.T
-    expected = dense.log_likelihood(
-        design, case.layout, Sigma, case.error_cov, beta="fixed", value=np.empty(0)
-    )
+    expected = dense.log_likelihood(design, case.layout, Sigma, case.error_cov, beta="fixed", value=np.empty(0))
     assert likelihood.value_and_gradient(*case.point)[0] == pytest.approx(expected, rel=1e-11)
 
 
@@ -198,6 +190,4 @@ def test_known_standard_errors_with_a_scale_are_weights(rng):
         factors=(replace(factor, Z=factor.Z * root[:, None]),),
     )
     other = marginal_likelihood(collect(scaled, make_layout("independent", len(weight))))
-    assert value - 0.5 * np.log(weight).sum() == pytest.approx(
-        other.value_and_gradient(*case.point)[0], rel=1e-11
-    )
+    assert value - 0.5 * np.log(weight).sum() == pytest.approx(other.value_and_gradient(*case.point)[0], rel=1e-11)

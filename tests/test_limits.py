@@ -72,9 +72,7 @@ def test_independent_data_sets_with_unrelated_coefficients_are_separate_fits(rng
     for d in range(3):
         rows = stratum == d
         part = replace(case.design, X=np.ascontiguousarray(X[rows]), y=case.design.y[rows])
-        total += log_likelihood(
-            part, make_layout("independent", rows.sum()), np.empty((0, 0)), S[d : d + 1, d : d + 1]
-        )
+        total += log_likelihood(part, make_layout("independent", rows.sum()), np.empty((0, 0)), S[d : d + 1, d : d + 1])
     assert log_likelihood(design, case.layout, np.empty((0, 0)), S) == pytest.approx(total, rel=1e-11)
 
 
@@ -83,17 +81,13 @@ def test_block_diagonal_sigma_and_errors_are_separate_mixed_models(rng):
     n = 60
     rows = pd.DataFrame({"g": rng.integers(0, 6, n).astype(str), "x": rng.normal(size=n)})
     rows["set"] = np.where(rng.random(n) < 0.4, "a", "b")
-    rows["y"] = (
-        rows["x"] + rows["g"].astype(float) + rng.normal(size=n) * np.where(rows["set"] == "a", 0.5, 2.0)
-    )
+    rows["y"] = rows["x"] + rows["g"].astype(float) + rng.normal(size=n) * np.where(rows["set"] == "a", 0.5, 2.0)
     joint = hr.Model("y ~ 0 + set + set:x + (0 + set || g)", rows, errors=hr.by("set")).estimate("reml")
     criterion = 0.0
     for label in ("a", "b"):
         mine = hr.Model("y ~ x + (1 | g)", rows[rows["set"] == label]).estimate("reml")
         criterion += mine.criterion
-        np.testing.assert_allclose(
-            joint.beta.sel(coef=[f"set[{label}]", f"set[{label}]:x"]), mine.beta, rtol=1e-6
-        )
+        np.testing.assert_allclose(joint.beta.sel(coef=[f"set[{label}]", f"set[{label}]:x"]), mine.beta, rtol=1e-6)
         np.testing.assert_allclose(joint.sd["g"].sel(g_coef=f"set[{label}]"), mine.sd["g"][0], rtol=1e-6)
         np.testing.assert_allclose(joint.error_sd.sel(set=label), mine.error_sd, rtol=1e-6)
     assert joint.criterion == pytest.approx(criterion, abs=1e-8)
@@ -106,9 +100,7 @@ def test_strata_with_equal_variances_are_independent_errors(rng):
     case = random_case(rng, "by")
     value = log_likelihood(case.design, case.layout, case.Lambda, 1.7 * np.eye(3))
     same = make_layout("independent", 37)
-    assert value == pytest.approx(
-        log_likelihood(case.design, same, case.Lambda, np.array([[1.7]])), rel=1e-12
-    )
+    assert value == pytest.approx(log_likelihood(case.design, same, case.Lambda, np.array([[1.7]])), rel=1e-12)
 
 
 def test_correlated_errors_without_correlation_are_strata(rng):
@@ -124,9 +116,7 @@ def test_a_known_covariance_with_the_values_of_correlated_errors_is_the_same_mod
     case = random_case(rng, kind)
     V = dense.error_covariance(case.layout, case.error_cov)
     known = make_layout("known_cov", 37, n_sd=0, V=V)
-    expected, g_expected, _ = marginal_likelihood(collect(case.design, case.layout)).value_and_gradient(
-        *case.point
-    )
+    expected, g_expected, _ = marginal_likelihood(collect(case.design, case.layout)).value_and_gradient(*case.point)
     value, g, _ = marginal_likelihood(collect(case.design, known)).value_and_gradient(case.Lambda, np.eye(1))
     assert value == pytest.approx(expected, rel=1e-12)
     np.testing.assert_allclose(g, g_expected, rtol=0, atol=1e-9 * np.linalg.norm(g_expected))

@@ -235,9 +235,7 @@ def test_defaults_are_scaled_to_the_data():
     resolved = hp.resolve_priors(None, make_scales())
     assert resolved.beta == (hp.Normal(300, 125), hp.Normal(0, 50))
     np.testing.assert_array_equal(resolved.beta_basis, [[1, 4.5], [0, 1]])
-    assert resolved.sd == {
-        "Subject": (hp.HalfStudentT(3, 50), hp.HalfStudentT(3, 25), hp.HalfStudentT(3, 12.5))
-    }
+    assert resolved.sd == {"Subject": (hp.HalfStudentT(3, 50), hp.HalfStudentT(3, 25), hp.HalfStudentT(3, 12.5))}
     assert resolved.corr == {"Subject": (hp.LKJ(2), None)}
     assert resolved.error_sd == (hp.HalfStudentT(3, 40), hp.HalfStudentT(3, 50))
     assert resolved.error_corr == hp.LKJ(1)

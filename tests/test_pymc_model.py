@@ -23,9 +23,7 @@ from tests.oracles import dense
 J = 4
 
 
-def make_factor(
-    rng, n, *, name="g", names=("Intercept", "x", "w"), sizes=(2, 1), correlated=(True, True), index=None
-):
+def make_factor(rng, n, *, name="g", names=("Intercept", "x", "w"), sizes=(2, 1), correlated=(True, True), index=None):
     levels = tuple("abcdefgh"[: J if index is None else index.max() + 1])
     columns = {"Intercept": np.ones(n), "x": rng.normal(2, 1, n), "w": rng.normal(0, 3, n)}
     return FactorDesign(
@@ -148,9 +146,7 @@ def correlated_three_data_sets(rng):
 def data_set_is_the_group(rng):
     layout = correlated_layout(rng, 9, ("a", "b"), dim="g")
     n = len(layout.stratum)
-    factor = make_factor(
-        rng, n, names=("x", "w", "Intercept"), sizes=(3,), correlated=(True,), index=layout.stratum
-    )
+    factor = make_factor(rng, n, names=("x", "w", "Intercept"), sizes=(3,), correlated=(True,), index=layout.stratum)
     priors = hp.ResolvedPriors(
         beta=NORMALS,
         beta_basis=np.eye(2),
@@ -172,9 +168,7 @@ def known_standard_errors(rng):
         corr={"g": (None,)},
     )
     layout = make_layout("known_se", n, n_sd=0, se=rng.uniform(0.5, 2, n))
-    return Case(
-        design=make_design(rng, n, (factor,), coef_names=("Intercept",)), layout=layout, priors=priors
-    )
+    return Case(design=make_design(rng, n, (factor,), coef_names=("Intercept",)), layout=layout, priors=priors)
 
 
 def known_standard_errors_scaled(rng):
@@ -276,9 +270,7 @@ def test_marginal_density_and_gradient_equal_the_target_of_the_sampler(case):
     expected, expected_gradient = case.target(u)
     n_pairs = len(u) - n_sd
     # PyMC's unconstrained partial correlation is the log-odds 2 u
-    assert value - float32_slip(case.priors) + n_pairs * np.log(2) == pytest.approx(
-        expected, rel=1e-10, abs=1e-10
-    )
+    assert value - float32_slip(case.priors) + n_pairs * np.log(2) == pytest.approx(expected, rel=1e-10, abs=1e-10)
     names = [name for rv in model.free_RVs for name in free_names_of(case, rv.name)]
     order = [case.target.parameters.free_names.index(name) for name in names]
     step = np.where(np.arange(len(u)) < n_sd, 1.0, 2.0)
@@ -386,9 +378,7 @@ def test_variables_carry_the_names_dims_and_values_of_the_tree():
     start = model.initial_point() | point
     start["z_g"] = np.random.default_rng(6).normal(size=(4, 3))
     start["beta_at_means"] = np.array([5.0, 2.0])
-    sd, corr, _, beta, b, theta = compiled(model, model.replace_rvs_by_values([model[n] for n in names]))(
-        start
-    )
+    sd, corr, _, beta, b, theta = compiled(model, model.replace_rvs_by_values([model[n] for n in names]))(start)
 
     at = covariances(case.target.parameters, u[None])
     np.testing.assert_allclose(sd, at.sd[0], rtol=1e-12)
@@ -426,10 +416,7 @@ def test_constants_stay_as_variables_of_their_own_names():
     case = Case(design=make_design(rng, n, (factor,)), layout=make_layout("independent", n), priors=priors)
     model = case.model("noncentered")
     assert [rv.name for rv in model.free_RVs] == ["z_g"]
-    values = {
-        name: model[name].eval(mode="FAST_COMPILE").tolist()
-        for name in ("beta", "sd_g", "corr_g", "error_sd")
-    }
+    values = {name: model[name].eval(mode="FAST_COMPILE").tolist() for name in ("beta", "sd_g", "corr_g", "error_sd")}
     assert values == {"beta": [1, 2], "sd_g": [0, 2], "corr_g": [[1, 1], [1, 1]], "error_sd": 1.5}
 
 

@@ -50,9 +50,7 @@ def natural_parameters(parameters, u):
     at = covariances(parameters, u[None])
     sd = np.concatenate([at.sd[0], at.error_sd[0]])[parameters.sd_is_free]
     q, values = parameters.n_factor, [sd]
-    for start, size, free in zip(
-        parameters.block_starts, parameters.block_sizes, parameters.corr_is_free, strict=True
-    ):
+    for start, size, free in zip(parameters.block_starts, parameters.block_sizes, parameters.corr_is_free, strict=True):
         if free:
             corr = at.corr[0] if start < q else at.error_corr[0]
             first = start if start < q else start - q
@@ -80,9 +78,7 @@ def jacobian_of_u(parameters, u, h=1e-6):
     for i in range(len(u)):
         e = np.zeros(len(u))
         e[i] = h
-        columns.append(
-            (natural_parameters(parameters, u + e) - natural_parameters(parameters, u - e)) / (2 * h)
-        )
+        columns.append((natural_parameters(parameters, u + e) - natural_parameters(parameters, u - e)) / (2 * h))
     return np.column_stack(columns)
 
 
@@ -161,9 +157,7 @@ def test_lkj_density_does_not_depend_on_the_order_of_columns(rng):
             factor_coef_names=("a", "b", "c"),
             term_sizes=(3,),
         )
-        u = np.concatenate(
-            [np.log([0.5, 1.5, 2.0])[order], [0.1], partial_correlations(corr[np.ix_(order, order)])]
-        )
+        u = np.concatenate([np.log([0.5, 1.5, 2.0])[order], [0.1], partial_correlations(corr[np.ix_(order, order)])])
         values.append(Target(parameters=parameters, likelihood=marginal_likelihood(gram), natural=True)(u)[0])
     assert values[0] == pytest.approx(values[1], rel=1e-11)
 
@@ -187,9 +181,7 @@ def test_map_is_the_mode_of_the_natural_density(rng):
 
 def test_map_with_fixed_values_keeps_them():
     priors = hr.Priors(sd={"Subject": {"Days": hr.Fixed(6.0)}}, corr={"Subject": hr.LKJ(2)})
-    est = hr.Model(
-        "Reaction ~ Days + (Days | Subject)", hr.load_dataset("sleepstudy"), priors=priors
-    ).estimate("map")
+    est = hr.Model("Reaction ~ Days + (Days | Subject)", hr.load_dataset("sleepstudy"), priors=priors).estimate("map")
     assert float(est.sd["Subject"][1]) == pytest.approx(6.0, rel=1e-12)
     assert est.converged
 

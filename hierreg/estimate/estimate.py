@@ -50,9 +50,10 @@ class VarianceEstimate:
     log_density : float
         The maximised log (restricted) likelihood, or log likelihood plus log prior for MAP.
     converged : bool
-    singular : bool
+    boundary : tuple of str
+        Parameters on the boundary of their space, in words; empty where there is none.
     message : str
-        Both in words.
+        How the search ended, in words.
     n_evaluations : int
     newton_decrement : float
     """
@@ -66,7 +67,7 @@ class VarianceEstimate:
     error_cov: Array
     log_density: float
     converged: bool
-    singular: bool
+    boundary: tuple[str, ...]
     message: str
     n_evaluations: int
     newton_decrement: float
@@ -177,8 +178,8 @@ def _described(
         error_cov=error_sd[:, None] * error_corr * error_sd,
         log_density=optimum.value,
         converged=optimum.converged and not perfect,
-        singular=bool(problems),
-        message="; ".join([message, *problems]),
+        boundary=tuple(problems),
+        message=message,
         n_evaluations=optimum.n_evaluations,
         newton_decrement=optimum.newton_decrement,
     )

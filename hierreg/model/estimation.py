@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hierreg.estimate import maximise_likelihood, maximise_posterior
 from hierreg.marginal.equations import solve_equations
+from hierreg.marginal.first_use import announce_compilation
 from hierreg.marginal.no_pooling import no_pooling
 from hierreg.tree import point
 from hierreg.tree.build import Limit
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 def estimate(problem: Problem, method: str) -> Estimate:
     """Return the REML, ML or MAP estimate of a problem."""
+    announce_compilation()
     if method == "map":
         likelihood = problem.likelihood("prior")
         variances = maximise_posterior(likelihood, problem.parameters)

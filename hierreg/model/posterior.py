@@ -82,8 +82,9 @@ def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
     reml = limit(problem, own)
     if reml.estimate.singular:
         warnings.warn(
-            f"the REML estimate is on the boundary ({reml.estimate.message}). The posterior averages over this; the "
-            "plug-in limit in the shrinkage report does not.",
+            f"the REML estimate is on the boundary: {'; '.join(reml.estimate.boundary)}. The posterior averages over "
+            "what the data leave open; the plug-in limit beside it does not. If the boundary is not believable, "
+            "simplify the group terms, or give the standard deviation a prior that says what you know.",
             BoundaryWarning,
             stacklevel=3,
         )

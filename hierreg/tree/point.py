@@ -80,11 +80,11 @@ class Estimate(Coefficients):
     criterion : float
         Minus twice the log likelihood (ML) or restricted log likelihood (REML, lme4's constant); for MAP minus
         twice the log of likelihood times prior density of standard deviations and correlations.
-    singular : bool
-        An estimate is on the boundary of its space.
+    boundary : tuple of str
+        Parameters on the boundary of their space, in words; empty where there is none.
     converged : bool
     message : str
-        Both in words.
+        How the search ended, and the boundary, in words.
     n_evaluations : int
         Evaluations of the criterion with its gradient.
     """
@@ -97,10 +97,15 @@ class Estimate(Coefficients):
     error_corr: xr.DataArray | None
     error_cov: xr.DataArray | None
     criterion: float
-    singular: bool
+    boundary: tuple[str, ...]
     converged: bool
     message: str
     n_evaluations: int
+
+    @property
+    def singular(self) -> bool:
+        """Whether an estimate is on the boundary of its space."""
+        return bool(self.boundary)
 
     def __str__(self) -> str:
         name = {"reml": "REML", "ml": "ML", "map": "MAP"}[self.method]
@@ -148,9 +153,9 @@ def estimate(
         error_corr=labels.array("error_cov", variances.error_corr) if many else None,
         error_cov=labels.array("error_cov", variances.error_cov) if many else None,
         criterion=criterion,
-        singular=variances.singular,
+        boundary=variances.boundary,
         converged=variances.converged,
-        message=variances.message,
+        message="; ".join([variances.message, *variances.boundary]),
         n_evaluations=variances.n_evaluations,
         **_coefficient_fields(labels, solution),
     )

@@ -124,9 +124,7 @@ def random_case(rng, kind, *, n=37, p=3, q=2, J=5):
 def rows_of(case, rows):
     """Return the case with a subset or permutation of the rows; all labels stay."""
     design, layout = case.design, case.layout
-    factors = tuple(
-        replace(f, index=f.index[rows], Z=np.ascontiguousarray(f.Z[rows])) for f in design.factors
-    )
+    factors = tuple(replace(f, index=f.index[rows], Z=np.ascontiguousarray(f.Z[rows])) for f in design.factors)
     optional = {"unit": layout.unit, "se": layout.se}
     return replace(
         case,
@@ -146,15 +144,11 @@ def only_observed(case):
     factors = []
     for factor in design.factors:
         used, index = np.unique(factor.index, return_inverse=True)
-        factors.append(
-            replace(factor, levels=tuple(factor.levels[u] for u in used), index=index.astype(np.intp))
-        )
+        factors.append(replace(factor, levels=tuple(factor.levels[u] for u in used), index=index.astype(np.intp)))
     used, stratum = np.unique(layout.stratum, return_inverse=True)
     labels = tuple(layout.labels[u] for u in used)
     return replace(
         case,
         design=replace(design, factors=tuple(factors)),
-        layout=replace(
-            layout, labels=labels, n_sd=len(labels) if layout.n_sd else 0, stratum=stratum.astype(np.intp)
-        ),
+        layout=replace(layout, labels=labels, n_sd=len(labels) if layout.n_sd else 0, stratum=stratum.astype(np.intp)),
     )

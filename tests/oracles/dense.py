@@ -51,9 +51,7 @@ def normal_log_density(y, mean, V):
     return -0.5 * (len(y) * np.log(2 * np.pi) + log_det + r @ np.linalg.solve(V, r))
 
 
-def log_likelihood(
-    design, layout, Sigma, error_cov, *, beta="flat", prior_mean=None, prior_cov=None, value=None
-):
+def log_likelihood(design, layout, Sigma, error_cov, *, beta="flat", prior_mean=None, prior_cov=None, value=None):
     """log p(y | Sigma, R) with beta integrated ("normal", "flat"), profiled ("ml") or known ("fixed")."""
     y, X = design.y, design.X
     V = total_covariance(design, layout, Sigma, error_cov)
