@@ -118,7 +118,7 @@ def parse_priors(texts: Sequence[str]) -> Priors | None:
     Examples
     --------
     >>> parse_priors(["beta.Days = Normal(0, 5)", "sd.Subject = HalfNormal(50)"])
-    Priors(beta={'Days': Normal(0, 5)}, sd={'Subject': HalfNormal(50)})
+    Priors(beta={'Days': Normal(mu=0.0, sigma=5.0)}, sd={'Subject': HalfNormal(sigma=50.0)})
     """
     if not texts:
         return None
