@@ -19,7 +19,7 @@ LANES blocks are evaluated together as one *tile* (see `lane_kernels`), stored w
 
 from __future__ import annotations
 
-from math import log, pi
+from math import log
 
 import numpy as np
 from numba import njit
@@ -33,7 +33,6 @@ from hierreg.marginal.lane_kernels import (
     solve_lower,
     solve_lower_transposed,
     sum_terms,
-    times,
     times_matrix,
     times_repeated,
 )
@@ -100,29 +99,47 @@ def _gather(S, pattern, place, out):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def factor_tile(omega, Lambda, blocks, t, A, B, AL, L, pivot, U, work):
-    """Write A, B, AL = A Lambda, the Cholesky factor L of M = I + Lambda' A Lambda, and U = L^-1 Lambda' B."""
+def factor_tile(omega, Lambda, blocks, t, A, B, LA, L, pivot, U, work):
+    """Write A, B, LA = Lambda' A, the Cholesky factor L of M = I + Lambda' A Lambda, and U = L^-1 Lambda' B."""
     indptr, term, ZtZ, ZtW = blocks
     sum_terms(omega, indptr[t], indptr[t + 1], term, ZtZ, ZtW, A, B)
-    times_repeated(A, Lambda, False, AL)
-    repeated_times(Lambda, True, AL, work)
+    repeated_times(Lambda, True, A, LA)
+    times_repeated(LA, Lambda, False, work)
     cholesky_of_one_plus(work, L, pivot)
     repeated_times(Lambda, True, B, U)
     solve_lower(L, pivot, U)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def absorb_blocks(omega, Lambda, blocks, C):
-    """Subtract (Lambda' B)' M^-1 Lambda' B of every block from C; return the sum of log|M|, NaN on failure."""
-    indptr, _, _, ZtW = blocks
-    m, p1 = ZtW.shape[1], ZtW.shape[2]
-    square, wide = (m, m, LANES), (m, p1, LANES)
-    A, B, AL, L = np.empty(square), np.empty(wide), np.empty(square), np.empty(square)
-    pivot, U, work = np.empty((m, LANES)), np.empty(wide), np.empty(square)
-    total = np.zeros((p1, p1, LANES))
+def room_for_factors(blocks, n_tiles):
+    """Return arrays for what `absorb_blocks` finds in each tile and the gradient needs again: L, pivots, U."""
+    m, p1 = blocks[3].shape[1], blocks[3].shape[2]
+    return np.empty((n_tiles, m, m, LANES)), np.empty((n_tiles, m, LANES)), np.empty((n_tiles, m, p1, LANES))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def only_term(blocks, t, K):
+    """Return the term of a tile that has one; K for a tile of several."""
+    indptr, term = blocks[0], blocks[1]
+    return term[indptr[t]] if indptr[t + 1] - indptr[t] == 1 else K
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def absorb_blocks(omega, Lambda, blocks, factors, total):
+    """Add U'U = (Lambda' B)' M^-1 Lambda' B of every block to total; return the sum of log|M|, NaN on failure.
+
+    ``total`` (K + 1, p + 1, p + 1, LANES) is by the only term of a tile, its last place for tiles of several.
+    ``factors`` has room for every tile, or for one where they are not needed again.
+    """
+    Ls, pivots, Us = factors
+    n, m, p1 = Us.shape[0], Us.shape[1], Us.shape[2]
+    A, B = np.empty((m, m, LANES)), np.empty((m, p1, LANES))
+    LA, work = np.empty((m, m, LANES)), np.empty((m, m, LANES))
     log_det, det = 0.0, 1.0
-    for t in range(len(indptr) - 1):
-        factor_tile(omega, Lambda, blocks, t, A, B, AL, L, pivot, U, work)
+    for t in range(len(blocks[0]) - 1):
+        s, k = t % n, only_term(blocks, t, len(omega))
+        L, U = Ls[s], Us[s]
+        factor_tile(omega, Lambda, blocks, t, A, B, LA, L, pivots[s], U, work)
         for i in range(m):
             # Pivots are at least one; few logarithms are taken because each costs as much as a small block.
             for lane in range(LANES):
@@ -132,93 +149,124 @@ def absorb_blocks(omega, Lambda, blocks, C):
                     det = 1.0
         for i in range(p1):
             for j in range(i + 1):
-                for k in range(m):
+                for r in range(m):
                     for lane in range(LANES):
-                        total[i, j, lane] += U[k, i, lane] * U[k, j, lane]
-    for i in range(p1):
-        for j in range(i + 1):
-            for lane in range(LANES):
-                C[i, j] -= total[i, j, lane]
+                        total[k, i, j, lane] += U[r, i, lane] * U[r, j, lane]
     return log_det + 2.0 * log(det)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def gradient_of_blocks(omega, Lambda, blocks, G, g_Lambda, g_omega):
-    """Add the blocks' part of the gradient to g_Lambda (q, q) and g_omega (K,)."""
+def gradient_of_blocks(omega, Lambda, blocks, factors, G, g_factor, g_omega):
+    """Add the blocks' part of d log p / d Lambda to g_factor, and that of tiles of several terms to g_omega.
+
+    ``g_factor`` (K + 1, q, q, LANES) is by the only term of a tile, as in `absorb_blocks`.
+    """
     indptr, term, ZtZ, ZtW = blocks
-    m, p1 = ZtW.shape[1], ZtW.shape[2]
-    q = Lambda.shape[0]
-    square, wide = (m, m, LANES), (m, p1, LANES)
-    A, B, AL, L = np.empty(square), np.empty(wide), np.empty(square), np.empty(square)
-    pivot, U, N = np.empty((m, LANES)), np.empty(wide), np.empty(square)
-    LU, Q, H, F, ALF = np.empty(wide), np.empty(wide), np.empty(wide), np.empty(square), np.empty(square)
-    by_lane, sums = np.zeros((q, q, LANES)), np.empty(LANES)
-    one = np.eye(q)
+    Ls, pivots, Us = factors
+    m, p1, q, K = Us.shape[1], Us.shape[2], Lambda.shape[0], len(omega)
+    A, B, E = np.empty((m, m, LANES)), np.empty((m, p1, LANES)), np.empty((m, m, LANES))
+    U, H, HG = np.empty((m, p1, LANES)), np.empty((m, p1, LANES)), np.empty((m, p1, LANES))
     for t in range(len(indptr) - 1):
-        factor_tile(omega, Lambda, blocks, t, A, B, AL, L, pivot, U, N)
-        # With F = Lambda L'^-1: Lambda M^-1 Lambda' = F F', and A Lambda M^-1 = (A F) L^-1.
-        repeated_over_transposed(Lambda, L, pivot, F)
-        times(F, U, LU)
-        solve_lower_transposed(L, pivot, U)
-        times(A, LU, H)
+        k, L, pivot = only_term(blocks, t, K), Ls[t], pivots[t]
+        sum_terms(omega, indptr[t], indptr[t + 1], term, ZtZ, ZtW, A, B)
+        # E = L^-1 Lambda' A, so that A Lambda U = E'(L' U) and (A Lambda M^-1)' = L'^-1 E.
+        repeated_times(Lambda, True, A, E)
+        solve_lower(L, pivot, E)
         for i in range(m):
             for j in range(p1):
                 for lane in range(LANES):
-                    H[i, j, lane] = B[i, j, lane] - H[i, j, lane]
-        times_matrix(H, G, Q)
+                    H[i, j, lane] = B[i, j, lane]
+                for r in range(m):
+                    for lane in range(LANES):
+                        H[i, j, lane] -= E[r, i, lane] * Us[t, r, j, lane]
+        times_matrix(H, G, HG)
+        U[:] = Us[t]
+        solve_lower_transposed(L, pivot, U)
+        solve_lower_transposed(L, pivot, E)
         for i in range(m):
             for j in range(i - i % q, i - i % q + q):
+                for lane in range(LANES):
+                    g_factor[k, i % q, j % q, lane] -= E[j, i, lane]
                 for c in range(p1):
                     for lane in range(LANES):
-                        by_lane[i % q, j % q, lane] += Q[i, c, lane] * U[j, c, lane]
-        times(A, F, ALF)
-        repeated_over_transposed(one, L, pivot, AL)
-        for i in range(m):
-            for j in range(i - i % q, i - i % q + q):
-                for k in range(m):
-                    for lane in range(LANES):
-                        by_lane[i % q, j % q, lane] -= ALF[i, k, lane] * AL[j, k, lane]
-        times_matrix(LU, G, Q)
-        for i in range(m):
-            for j in range(m):
-                for lane in range(LANES):
-                    N[i, j, lane] = 0.0
-        add_times_transposed(F, F, N)
-        add_times_transposed(Q, LU, N)
-        for e in range(indptr[t], indptr[t + 1]):
-            sums[:] = 0.0
-            for i in range(m):
-                for j in range(m):
-                    for lane in range(LANES):
-                        sums[lane] += N[i, j, lane] * ZtZ[e, i, j, lane]
-                for j in range(p1):
-                    for lane in range(LANES):
-                        sums[lane] -= 2.0 * Q[i, j, lane] * ZtW[e, i, j, lane]
-            for lane in range(LANES):
-                g_omega[term[e]] -= 0.5 * sums[lane]
-    for i in range(q):
-        for j in range(q):
-            for lane in range(LANES):
-                g_Lambda[i, j] += by_lane[i, j, lane]
+                        g_factor[k, i % q, j % q, lane] += HG[i, c, lane] * U[j, c, lane]
+        if k == K:
+            _gradient_of_terms(Lambda, blocks, t, L, pivot, U, G, g_omega)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def population_equations(omega, Lambda, gram, W0, C):
+def _gradient_of_terms(Lambda, blocks, t, L, pivot, U, G, g_omega):
+    """Add d log p / d omega of one tile: -1/2 (<N, ZtZ[k]> - 2 <Q, ZtW[k]>) for each of its terms."""
+    indptr, term, ZtZ, ZtW = blocks
+    m, p1 = U.shape[0], U.shape[1]
+    F, N = np.empty((m, m, LANES)), np.zeros((m, m, LANES))
+    LU, Q, sums = np.empty((m, p1, LANES)), np.empty((m, p1, LANES)), np.empty(LANES)
+    # With F = Lambda L'^-1: Lambda M^-1 Lambda' = F F'.
+    repeated_over_transposed(Lambda, L, pivot, F)
+    repeated_times(Lambda, False, U, LU)
+    times_matrix(LU, G, Q)
+    add_times_transposed(F, F, N)
+    add_times_transposed(Q, LU, N)
+    for e in range(indptr[t], indptr[t + 1]):
+        sums[:] = 0.0
+        for i in range(m):
+            for j in range(m):
+                for lane in range(LANES):
+                    sums[lane] += N[i, j, lane] * ZtZ[e, i, j, lane]
+            for j in range(p1):
+                for lane in range(LANES):
+                    sums[lane] -= 2.0 * Q[i, j, lane] * ZtW[e, i, j, lane]
+        for lane in range(LANES):
+            g_omega[term[e]] -= 0.5 * sums[lane]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def collect_gradient(omega, Lambda, WtW, total, g_factor, G, g_Lambda, g_omega):
+    """Add up g_Lambda over terms and lanes, and complete g_omega.
+
+    In a block with one term A and B are omega times fixed matrices, so M depends on sqrt(omega) Lambda alone:
+    d log p / d omega = (<G, U'U> + <Lambda, d log p / d Lambda>) / (2 omega).
+    """
+    K, p1, q = WtW.shape[0], WtW.shape[1], Lambda.shape[0]
+    for k in range(K + 1):
+        along_Lambda, of_total = 0.0, 0.0
+        for i in range(q):
+            for j in range(q):
+                s = 0.0
+                for lane in range(LANES):
+                    s += g_factor[k, i, j, lane]
+                g_Lambda[i, j] += s
+                along_Lambda += s * Lambda[i, j]
+        if k == K:
+            break
+        for i in range(p1):
+            for j in range(p1):
+                g_omega[k] -= 0.5 * G[i, j] * WtW[k, i, j]
+                for lane in range(LANES):
+                    of_total += G[i, j] * total[k, max(i, j), min(i, j), lane]
+        if along_Lambda != 0.0 or of_total != 0.0:
+            g_omega[k] += 0.5 * (of_total + along_Lambda) / omega[k]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def population_equations(omega, Lambda, gram, W0, factors, total, C):
     """Write C = W'V^-1 W + W0 (both triangles); return the sum of log|M| over blocks, NaN on failure."""
     WtW, kinds = gram
     p1 = C.shape[0]
+    total[:] = 0.0
+    log_det = 0.0
+    for kind in range(len(kinds)):
+        log_det += absorb_blocks(omega, Lambda, kinds[kind], factors[kind], total)
     for i in range(p1):
         for j in range(i + 1):
             t = W0[i, j]
             for k in range(len(omega)):
                 t += omega[k] * WtW[k, i, j]
+            for k in range(len(total)):
+                for lane in range(LANES):
+                    t -= total[k, i, j, lane]
             C[i, j] = t
-    log_det = 0.0
-    for blocks in kinds:
-        log_det += absorb_blocks(omega, Lambda, blocks, C)
-    for i in range(p1):
-        for j in range(i):
-            C[j, i] = C[i, j]
+            C[j, i] = t
     return log_det
 
 
@@ -257,7 +305,10 @@ def log_likelihood(Lambda, S, gram, errors, W0, constant, integrate, g_Lambda, g
     g_Lambda[:] = 0.0
     g_S[:] = 0.0
     log_det_R = error_precision(S, patterns, counts, omega)
-    log_det_M = population_equations(omega, Lambda, gram, W0, C)
+    total, g_factor = np.empty((K + 1, p1, p1, LANES)), np.zeros((K + 1, len(Lambda), len(Lambda), LANES))
+    one, many = kinds
+    factors = (room_for_factors(one, len(one[0]) - 1), room_for_factors(many, len(many[0]) - 1))
+    log_det_M = population_equations(omega, Lambda, gram, W0, factors, total, C)
     log_det_P, quadratic = solve_population(C, P, beta)
     value = constant - 0.5 * (log_det_R + log_det_M + quadratic)
     if integrate:
@@ -271,16 +322,9 @@ def log_likelihood(Lambda, S, gram, errors, W0, constant, integrate, g_Lambda, g
         G[i, p] = -beta[i]
         G[p, i] = -beta[i]
     G[p, p] = 1.0
-    for k in range(K):
-        t = 0.0
-        for i in range(p1):
-            for j in range(p1):
-                t += G[i, j] * WtW[k, i, j]
-        g_omega[k] = -0.5 * t
-    for blocks in kinds:
-        gradient_of_blocks(omega, Lambda, blocks, G, g_Lambda, g_omega)
+    for kind in range(len(kinds)):
+        gradient_of_blocks(omega, Lambda, kinds[kind], factors[kind], G, g_factor, g_omega)
+    collect_gradient(omega, Lambda, WtW, total, g_factor, G, g_Lambda, g_omega)
     error_precision_gradient(S, patterns, counts, g_omega, g_S)
     return value
 
-
-LOG_2PI = log(2.0 * pi)

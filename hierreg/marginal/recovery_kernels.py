@@ -14,7 +14,13 @@ import numpy as np
 from numba import njit
 
 from hierreg.marginal.dense_kernels import inverse_from_cholesky
-from hierreg.marginal.kernels import error_precision, factor_tile, population_equations, solve_population
+from hierreg.marginal.kernels import (
+    error_precision,
+    factor_tile,
+    population_equations,
+    room_for_factors,
+    solve_population,
+)
 from hierreg.marginal.lane_kernels import (
     add_times_transposed,
     repeated_over_transposed,
@@ -30,10 +36,11 @@ def population_moments(Lambda, S, gram, errors, W0, omega, beta, beta_cov):
     patterns, counts = errors
     p1 = W0.shape[0]
     p = p1 - 1
-    C, P = np.empty((p1, p1)), np.empty((p, p))
+    C, P, total = np.empty((p1, p1)), np.empty((p, p)), np.empty((omega.shape[1] + 1, p1, p1, LANES))
+    factors = (room_for_factors(gram[1][0], 1), room_for_factors(gram[1][1], 1))
     for s in range(len(Lambda)):
         error_precision(S[s], patterns, counts, omega[s])
-        population_equations(omega[s], Lambda[s], gram, W0, C)
+        population_equations(omega[s], Lambda[s], gram, W0, factors, total, C)
         solve_population(C, P, beta[s])
         inverse_from_cholesky(P, p, beta_cov[s])
 
