@@ -20,7 +20,7 @@ from tests.benchmarks.data import CASES, WARM_UP, Case, write_csv
 from tests.benchmarks.measure import Measured, load, save
 from tests.benchmarks.table import details, main_table, target_table
 from tests.benchmarks.targets import targets_of
-from tests.benchmarks.worker import EngineError, Task, run_python
+from tests.benchmarks.worker import EngineError, Task, available_cores, run_python
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -122,16 +122,15 @@ def _case(name: str, *, quick: bool) -> Case:
 
 
 def _machine() -> str:
-    import os
-
     packages = []
     for name in ("hierreg", "numpy", "numba", "nutpie", "pymc", "bambi", "statsmodels"):
         try:
             packages.append(f"{name} {version(name)}")
         except PackageNotFoundError:
             packages.append(f"{name} missing")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{platform.platform()}, {cores} cores, Python {platform.python_version()}\n{', '.join(packages)}"
+    return (
+        f"{platform.platform()}, {available_cores()} cores, Python {platform.python_version()}\n{', '.join(packages)}"
+    )
 
 
 def _options() -> argparse.Namespace:

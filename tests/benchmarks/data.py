@@ -104,7 +104,7 @@ CASES = {
         groups=10_000,
         truth=_TRUTH,
         seed=20_261,
-        draws=400,
+        draws=300,
         group_effects="summary",
     ),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     from tests.benchmarks.measure import Measured
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class EngineError(RuntimeError):
