@@ -100,7 +100,7 @@ class Run:
 
 def names() -> tuple[str, ...]:
     """Return the names of the worked models: the folders beside this file."""
-    return tuple(sorted(p.name for p in HERE.iterdir() if p.is_dir() and not p.name.startswith(("_", "."))))
+    return tuple(sorted({path.parent.name for path in HERE.glob("*/*") if path.suffix in {".md", ".py"}}))
 
 
 def part(name: str, file: str) -> ModuleType:

@@ -1,0 +1,71 @@
+"""Expectations that many worked models share: every field of an estimate, moments of a posterior."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from models.catalogue import HERE, Expectation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+def _sd_of_b(estimate: Any, answer: Mapping[str, Any]) -> Any:
+    factor = answer["factor"]
+    cov = estimate.b_cov[factor].sel({factor: answer["levels"]}).values
+    return np.sqrt(np.diagonal(cov, axis1=1, axis2=2))
+
+
+FIELDS = {
+    "beta": lambda e, a: e.beta.sel(coef=a["coef"]),
+    "beta_se": lambda e, a: e.beta_se.sel(coef=a["coef"]),
+    "sd": lambda e, _: np.concatenate([sd.values for sd in e.sd.values()]),
+    "corr": lambda e, _: next(iter(e.corr.values())),
+    "error_sd": lambda e, _: e.error_sd,
+    "error_corr": lambda e, _: e.error_corr,
+    "criterion": lambda e, _: e.criterion,
+    "b": lambda e, a: e.b[a["factor"]].sel({a["factor"]: a["levels"]}),
+    "b_sd": _sd_of_b,
+}
+
+
+def answers(name: str) -> dict[str, Any]:
+    """Return the answers of other software that a worked model keeps in ``answers.json``, with their sources."""
+    return json.loads((HERE / name / "answers.json").read_text(encoding="utf-8"))
+
+
+def of_an_estimate(
+    title: str, estimate: Callable[[], Any], answer: Mapping[str, Any], *, relative: float = 1e-5
+) -> list[Expectation]:
+    """Return an expectation for each field that an answer has; the criterion to 1e-9."""
+    return [
+        Expectation(
+            name=f"{title}: {field}",
+            kind="other software",
+            source=answer["source"],
+            value=answer[field],
+            found=lambda take=take: take(estimate(), answer),
+            relative=1e-9 if field == "criterion" else relative,
+            absolute=relative * float(np.max(np.abs(answer[field]))) if field in {"b", "corr"} else 0.0,
+        )
+        for field, take in FIELDS.items()
+        if field in answer
+    ]
+
+
+def of_draws(title: str, draws: Callable[[], Any], moments: tuple[float, float], source: str) -> list[Expectation]:
+    """Return the expectations that draws have a mean and an sd, to Monte-Carlo error.
+
+    The sd is compared as the mean squared deviation from the expected mean.
+    """
+    mean, sd = moments
+    kind = "other software" if source.startswith("NumPy") else "closed form"
+    common = partial(Expectation, kind=kind, source=source, mc_errors=4)
+    return [
+        common(name=f"{title}, mean", value=mean, found=draws),
+        common(name=f"{title}, variance", value=sd**2, found=lambda: (np.asarray(draws()) - mean) ** 2),
+    ]
