@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         Normal,
         Priors,
     )
-    from hierreg.reports import correlations, shrinkage, summary
+    from hierreg.reports import contrasts, correlations, shrinkage, summary
     from hierreg.sampling import log_likelihood, log_prior, posterior_predictive, prior_predictive
     from hierreg.tree import load, save
 
@@ -57,6 +57,7 @@ __all__ = [
     "Normal",
     "Priors",
     "by",
+    "contrasts",
     "correlated",
     "correlations",
     "exceptions",
@@ -98,7 +99,7 @@ _NAMES_BY_MODULE = {
         "Normal",
         "Priors",
     ),
-    "hierreg.reports": ("correlations", "shrinkage", "summary"),
+    "hierreg.reports": ("contrasts", "correlations", "shrinkage", "summary"),
     "hierreg.sampling": ("log_likelihood", "log_prior", "posterior_predictive", "prior_predictive"),
     "hierreg.tree": ("load", "save"),
 }

@@ -44,6 +44,18 @@ class Solution:
         Var(b | y, beta): beta taken as known (lme4's condVar).
     beta_b_cov : array (J, p, q)
         Posterior covariance of beta and b_j.
+    beta_factor : array (p, r)
+        beta - its mean = beta_factor @ u, with u independent standard normals, one per free coefficient.
+    b_factor : array (J, q, r)
+        b_j - its mean = b_factor[j] @ u + e_j, the same u, Var(e_j) = b_cond_cov[j].
+    linked_levels : int array (n, slots)
+        Groups whose e_j are correlated with one another, by errors that link them; -1 where a slot is empty.
+    linked_cond_cov : array (n, slots * q, slots * q)
+        Joint covariance of their e_j.
+    Sigma : array (q, q)
+        What the coefficients are given: covariance of b_j.
+    error_cov : array (D, D)
+        And of the errors of one unit.
     """
 
     beta: Array
@@ -52,6 +64,12 @@ class Solution:
     b_cov: Array
     b_cond_cov: Array
     beta_b_cov: Array
+    beta_factor: Array
+    b_factor: Array
+    linked_levels: NDArray[np.intp]
+    linked_cond_cov: Array
+    Sigma: Array
+    error_cov: Array
 
 
 def solve_equations(likelihood: MarginalLikelihood, Lambda: Array, error_cov: Array) -> Solution:
@@ -95,6 +113,11 @@ def solve_equations(likelihood: MarginalLikelihood, Lambda: Array, error_cov: Ar
             b_cov[levels] = moments[1][tile, mine, mine, lane]
             cond[levels] = moments[2][tile, mine, mine, lane]
             cross[levels] = moments[3][tile, mine, :, lane]
+    # The last tiles are those of linked groups.
+    blocks = np.moveaxis(moments[2], 3, 1).reshape(n * LANES, m, m)
+    members = np.moveaxis(tiles.levels, 2, 1).reshape(n * LANES, tiles.levels.shape[1])
+    kept = np.any(members >= 0, axis=1)
+    L = np.linalg.cholesky(P_inv[0])
     return Solution(
         beta=gram.y_shift + gram.x_map @ hat[0],
         beta_cov=gram.x_map @ P_inv[0] @ gram.x_map.T,
@@ -102,6 +125,12 @@ def solve_equations(likelihood: MarginalLikelihood, Lambda: Array, error_cov: Ar
         b_cov=b_cov,
         b_cond_cov=cond,
         beta_b_cov=gram.x_map @ np.swapaxes(cross, 1, 2),
+        beta_factor=gram.x_map @ L,
+        b_factor=np.swapaxes(np.linalg.solve(L, np.swapaxes(cross, 1, 2)), 1, 2),
+        linked_levels=members[kept],
+        linked_cond_cov=blocks[kept],
+        Sigma=Lambda @ Lambda.T,
+        error_cov=np.array(error_cov, dtype=float),
     )
 
 

@@ -99,7 +99,9 @@ class Problem:
         beta[free], cov[np.ix_(free, free)] = solution.beta, solution.beta_cov
         cross = np.zeros((solution.beta_b_cov.shape[0], p, solution.beta_b_cov.shape[2]))
         cross[:, free] = solution.beta_b_cov
-        return replace(solution, beta=beta, beta_cov=cov, beta_b_cov=cross)
+        factor = np.zeros((p, len(free)))
+        factor[free] = solution.beta_factor
+        return replace(solution, beta=beta, beta_cov=cov, beta_b_cov=cross, beta_factor=factor)
 
     def draws_with_fixed(self, recovered: Recovered) -> Recovered:
         """Return draws that include the fixed coefficients; summaries of theta are shifted by them."""

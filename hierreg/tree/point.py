@@ -38,6 +38,8 @@ class Coefficients:
         Group coefficients beta + b where the columns match.
     theta_cov : dict of DataArray (<factor>, <factor>_coef, <factor>_coef_col)
         Their prediction-error covariances.
+    solution : Solution
+        The same as plain arrays, with what the joint distribution of all coefficients needs.
     """
 
     beta: xr.DataArray
@@ -47,6 +49,7 @@ class Coefficients:
     b_cond_cov: Mapping[str, xr.DataArray]
     theta: Mapping[str, xr.DataArray]
     theta_cov: Mapping[str, xr.DataArray]
+    solution: Solution
 
     @property
     def beta_se(self) -> xr.DataArray:
@@ -173,6 +176,7 @@ def _coefficient_fields(labels: Labels, solution: Solution) -> dict[str, Any]:
         "b_cond_cov": {factor: labels.array("b_cov", solution.b_cond_cov)} if factor else {},
         "theta": {factor: labels.array("b", theta)} if has_theta else {},
         "theta_cov": {factor: labels.array("b_cov", theta_cov)} if has_theta else {},
+        "solution": solution,
     }
 
 

@@ -1,0 +1,181 @@
+"""What a user writes for linear functions of coefficients, read as weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from hierreg.checks import listed, suggestion
+from hierreg.exceptions import ModelError
+from hierreg.marginal.joint import LinearFunctions
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+_FORMS = (
+    "a dictionary {name: {coefficient: weight}}, with a group's coefficients as (group, coefficient), or a matrix with "
+    "one column per population coefficient"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """What coefficients of a result are called.
+
+    Attributes
+    ----------
+    coef : sequence of str (p,)
+    factor : str or None
+    levels : sequence of labels (J,)
+    factor_coef : sequence of str (q,)
+    """
+
+    coef: Sequence[str]
+    factor: str | None
+    levels: Sequence[Any]
+    factor_coef: Sequence[str]
+
+
+def read_weights(what: Any, names: Names) -> tuple[list[str], LinearFunctions]:
+    """Return the names of linear functions and their weights.
+
+    Raises
+    ------
+    ModelError
+        If a coefficient or a group is unknown, a weight is no finite number, or the shape does not fit.
+    """
+    if isinstance(what, Mapping):
+        return _of_mapping(what, names)
+    if isinstance(what, xr.DataArray):
+        return _of_labelled(what, names)
+    if hasattr(what, "columns") and hasattr(what, "index"):
+        labelled = xr.DataArray(_matrix(what.to_numpy()), dims=("contrast", "coef"))
+        return _of_labelled(labelled.assign_coords(contrast=list(what.index), coef=list(what.columns)), names)
+    matrix = np.atleast_2d(_matrix(what))
+    if matrix.ndim != 2 or matrix.shape[1] != len(names.coef) or not len(matrix):
+        raise ModelError(
+            f"what has shape {matrix.shape}; a matrix needs one column for each of the population coefficients "
+            f"{listed(names.coef)}, and at least one row."
+        )
+    return [f"phi[{i}]" for i in range(len(matrix))], _of_population(matrix, names)
+
+
+def _of_labelled(array: xr.DataArray, names: Names) -> tuple[list[str], LinearFunctions]:
+    """Return the functions in the rows of a matrix whose columns are named; columns left out weigh nothing."""
+    if array.ndim == 1:
+        array = array.expand_dims("contrast")
+    place = "coef" if "coef" in array.dims else array.dims[-1]
+    if array.ndim != 2 or place not in array.coords:
+        raise ModelError(
+            f"what has the dimensions {listed(array.dims)}; a labelled matrix needs two, one of them 'coef' with the "
+            f"names of population coefficients ({listed(names.coef)})."
+        )
+    array = array.transpose(..., place)
+    columns = [str(c) for c in array[place].values]
+    for column in columns:
+        _check_known(column, names.coef, "what has the column", "population coefficients")
+    if len(set(columns)) < len(columns):
+        raise ModelError(f"what has columns of the same name: {listed(columns)}.")
+    values, first = _matrix(array.to_numpy()), array.dims[0]
+    matrix = np.zeros((len(values), len(names.coef)))
+    matrix[:, [list(names.coef).index(c) for c in columns]] = values
+    rows = [str(v) for v in array[first].values] if first in array.coords else [f"phi[{i}]" for i in range(len(matrix))]
+    return rows, _of_population(matrix, names)
+
+
+def _of_population(matrix: Array, names: Names) -> LinearFunctions:
+    none = np.empty(0, dtype=np.intp)
+    return LinearFunctions(beta=matrix, row=none, level=none, b=np.empty((0, len(names.factor_coef))))
+
+
+def _matrix(value: Any) -> Array:
+    try:
+        matrix = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise ModelError(f"what={value!r} does not say which functions are wanted: give {_FORMS}.") from None
+    if not np.all(np.isfinite(matrix)):
+        raise ModelError("what has weights that are not finite.")
+    return matrix
+
+
+def _of_mapping(what: Mapping[Any, Any], names: Names) -> tuple[list[str], LinearFunctions]:
+    if not what:
+        raise ModelError(f"what is empty: give {_FORMS}.")
+    beta = np.zeros((len(what), len(names.coef)))
+    row, level, b = [], [], []
+    for s, (name, weights) in enumerate(what.items()):
+        if not isinstance(weights, Mapping) or not weights:
+            raise ModelError(f"what[{name!r}]={weights!r}; weights are required, as in {{'Intercept': 1, 'Days': 5}}.")
+        for key, value in weights.items():
+            weight = _weight(value, name, key)
+            if isinstance(key, str):
+                _check_known(key, names.coef, f"what[{name!r}] names", "population coefficients")
+                beta[s, list(names.coef).index(key)] += weight
+                continue
+            of_theta, group, coef = _group_key(key, name, names)
+            unit = np.zeros(len(names.factor_coef))
+            unit[list(names.factor_coef).index(coef)] = weight
+            row.append(s)
+            level.append(_level(group, name, names))
+            b.append(unit)
+            if of_theta and coef in names.coef:
+                beta[s, list(names.coef).index(coef)] += weight
+    return [str(name) for name in what], LinearFunctions(
+        beta=beta,
+        row=np.array(row, dtype=np.intp),
+        level=np.array(level, dtype=np.intp),
+        b=np.array(b, dtype=float).reshape(len(row), len(names.factor_coef)),
+    )
+
+
+def _weight(value: Any, name: Any, key: Any) -> float:
+    try:
+        weight = float(value)
+    except (TypeError, ValueError):
+        weight = np.nan
+    if not np.isfinite(weight):
+        raise ModelError(f"what[{name!r}][{key!r}]={value!r} must be a finite number.")
+    return weight
+
+
+def _group_key(key: Any, name: Any, names: Names) -> tuple[bool, Any, str]:
+    """Return whether theta or b is meant, the group, and its column."""
+    kind, *rest = key if isinstance(key, tuple) and len(key) == 3 else ("theta", *(key if _is_pair(key) else ()))
+    if len(rest) != 2 or kind not in {"theta", "b"}:
+        raise ModelError(
+            f"what[{name!r}] has the key {key!r}; a key is the name of a population coefficient, (group, coefficient) "
+            "for theta = beta + b of a group, or ('b', group, coefficient) for its deviation alone."
+        )
+    if names.factor is None:
+        raise ModelError(f"what[{name!r}] has the key {key!r}, but the model has no groups.")
+    group, coef = rest
+    _check_known(coef, names.factor_coef, f"what[{name!r}] names", f"coefficients of {names.factor}")
+    return kind == "theta", group, str(coef)
+
+
+def _is_pair(key: Any) -> bool:
+    return isinstance(key, tuple) and len(key) == 2
+
+
+def _level(group: Hashable, name: Any, names: Names) -> int:
+    """Return the place of a group, by its label or by the label's text."""
+    labels = list(names.levels)
+    found = [i for i, label in enumerate(labels) if label == group] or [
+        i for i, label in enumerate(labels) if str(label) == str(group)
+    ]
+    if not found:
+        _check_known(group, labels, f"what[{name!r}] names", f"groups of {names.factor}")
+    return found[0]
+
+
+def _check_known(name: Any, valid: Sequence[Any], where: str, kind: str) -> None:
+    if name not in valid:
+        raise ModelError(f"{where} {name!r}, which is none of the {kind} {listed(valid)}.{suggestion(name, valid)}")
