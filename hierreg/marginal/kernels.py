@@ -180,7 +180,11 @@ def gradient_of_blocks(omega, Lambda, blocks, factors, G, g_factor, g_omega):
                     for lane in range(LANES):
                         H[i, j, lane] -= E[r, i, lane] * Us[t, r, j, lane]
         times_matrix(H, G, HG)
-        U[:] = Us[t]
+        # A loop: copying by slices costs seconds of compilation.
+        for i in range(m):
+            for j in range(p1):
+                for lane in range(LANES):
+                    U[i, j, lane] = Us[t, i, j, lane]
         solve_lower_transposed(L, pivot, U)
         solve_lower_transposed(L, pivot, E)
         for i in range(m):

@@ -92,7 +92,8 @@ def log_posterior(u, variances, likelihood, prior_on, natural, g_u):
     g_u[:] = 0.0
     sd, sech = np.empty(Q), np.ones(len(u) + 1)
     F = fixed_factor.copy()
-    value, place = 0.0, 0
+    # np.int64(0), here and below: what is called with the constant 0 is compiled for it once more.
+    value, place = 0.0, np.int64(0)
     for c in range(Q):
         if sd_code[c] == FIXED:
             sd[c] = sd_parameters[c, 0]
@@ -107,7 +108,7 @@ def log_posterior(u, variances, likelihood, prior_on, natural, g_u):
                 g_u[place] += 1.0
         place += 1
     first_corr = place
-    start = 0
+    start = np.int64(0)
     for block in range(len(block_sizes)):
         if corr_is_free[block]:
             if prior_on:
@@ -162,7 +163,7 @@ def _pull_back(u, q, block_sizes, sd_code, corr_is_free, z_map_inverse, sd, F, s
         if sd_code[c] != FIXED:
             g_u[free] += t * sd[c]
             free += 1
-    start = 0
+    start = np.int64(0)
     for block in range(len(block_sizes)):
         if corr_is_free[block]:
             place = corr_factor_gradient(u, place, start, block_sizes[block], F, sech, g_F, g_u)

@@ -65,7 +65,7 @@ def _arguments(table):
     WtW = carray(_pointer_to(w[0]), (w[1], w[2], w[3]), np.float64)
     likelihood = (
         _matrix(table, 9, np.float64),
-        (WtW, (_blocks(table, 11), _blocks(table, 15))),
+        (WtW, (_blocks(table, np.int64(11)), _blocks(table, np.int64(15)))),
         (_matrix(table, 19, np.bool_), _vector(table, 20, np.float64)),
         _matrix(table, 21, np.float64),
         _vector(table, 22, np.float64)[0],
