@@ -6,7 +6,10 @@ its mode. nutpie calls the cached kernel (`native`); nothing is compiled per mod
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -127,11 +130,9 @@ def sample_chains(target: Target, mode: Mode, settings: Settings) -> Chains:
     n = len(mode.u)
     if n == 0:
         return Chains(u=np.empty((chains, draws, 0)), stats=_constant_stats(chains, draws), n_warmup_steps=0)
-    import nutpie
-
-    compiled = nutpie_model(target, mode)
+    nutpie = _import_nutpie()
     trace = nutpie.sample(
-        compiled,
+        nutpie_model(target, mode),
         draws=draws,
         tune=settings.tune,
         chains=chains,
@@ -139,14 +140,53 @@ def sample_chains(target: Target, mode: Mode, settings: Settings) -> Chains:
         seed=settings.seed,
         save_warmup=True,
         progress_bar=settings.progress,
+        return_raw_trace=True,
     )
-    x = trace["posterior"]["x"].transpose("chain", "draw", ...).to_numpy()
-    warmup = trace["warmup_sample_stats"]["n_steps"].to_numpy() if "warmup_sample_stats" in trace.children else 0
+    points, stats = trace.get_arrow_trace()
+    kept = slice(settings.tune, settings.tune + draws)
+    x = np.stack([_column(chain, "x").reshape(-1, n)[kept] for chain in points])
+    steps = np.stack([_column(chain, "n_steps") for chain in stats])
     return Chains(
         u=mode.u + x @ mode.scale.T,
-        stats=_stats(trace["sample_stats"]),
-        n_warmup_steps=int(np.sum(warmup)),
+        stats={
+            name: np.stack([_column(chain, theirs)[kept] for chain in stats])
+            for name, theirs in _STATS.items()
+            if theirs in stats[0].column_names
+        },
+        n_warmup_steps=int(steps[:, : settings.tune].sum()),
     )
+
+
+class _Deferred(ModuleType):
+    """A module that is imported when something is asked of it."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(import_module(self.__name__), name)
+
+
+def _import_nutpie() -> Any:
+    """Return nutpie, whose own import of arviz waits until nutpie uses it.
+
+    nutpie converts draws with arviz, which is not asked of it here; importing arviz, with its plots, takes seconds.
+    """
+    if "nutpie" not in sys.modules and "arviz" not in sys.modules:
+        sys.modules["arviz"] = _Deferred("arviz")
+        try:
+            import nutpie
+        finally:
+            del sys.modules["arviz"]
+    import nutpie
+
+    return nutpie
+
+
+def _column(batch: Any, name: str) -> NDArray[Any]:
+    """Return a column of an arrow batch, lists end to end."""
+    import pyarrow as pa
+
+    column = pa.array(batch.column(name))
+    values = column.flatten() if pa.types.is_nested(column.type) else column
+    return np.asarray(values.to_numpy(zero_copy_only=False))
 
 
 def nutpie_model(target: Target, mode: Mode, *, native: bool = True) -> Any:
@@ -210,12 +250,6 @@ _STATS = {
     "acceptance_rate": "mean_tree_accept",
     "reached_max_treedepth": "maxdepth_reached",
 }
-
-
-def _stats(stats: Any) -> dict[str, NDArray[Any]]:
-    return {
-        name: stats[theirs].transpose("chain", "draw").to_numpy() for name, theirs in _STATS.items() if theirs in stats
-    }
 
 
 def _constant_stats(chains: int, draws: int) -> dict[str, NDArray[Any]]:
