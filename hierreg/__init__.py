@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         Normal,
         Priors,
     )
-    from hierreg.reports import contrasts, correlations, shrinkage, summary
+    from hierreg.reports import contrasts, correlations, predict, shrinkage, summary
     from hierreg.sampling import log_likelihood, log_prior, posterior_predictive, prior_predictive
     from hierreg.tree import load, save
 
@@ -70,6 +70,7 @@ __all__ = [
     "log_prior",
     "plots",
     "posterior_predictive",
+    "predict",
     "prior_predictive",
     "save",
     "shrinkage",
@@ -99,7 +100,7 @@ _NAMES_BY_MODULE = {
         "Normal",
         "Priors",
     ),
-    "hierreg.reports": ("contrasts", "correlations", "shrinkage", "summary"),
+    "hierreg.reports": ("contrasts", "correlations", "predict", "shrinkage", "summary"),
     "hierreg.sampling": ("log_likelihood", "log_prior", "posterior_predictive", "prior_predictive"),
     "hierreg.tree": ("load", "save"),
 }

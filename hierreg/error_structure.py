@@ -178,6 +178,8 @@ class ErrorLayout:
         Known standard errors (``known_se`` only).
     V : float array (N, N) or None
         Known covariance (``known_cov`` only).
+    unit_labels : tuple of str
+        Labels of the units, in the order that `unit` counts them (``correlated`` only).
     """
 
     spec: ErrorSpec
@@ -190,6 +192,7 @@ class ErrorLayout:
     unit: NDArray[np.intp] | None = None
     se: NDArray[np.float64] | None = None
     V: NDArray[np.float64] | None = None
+    unit_labels: tuple[str, ...] = ()
 
 
 def bind_errors(spec: ErrorSpec, table: Any, n: int) -> ErrorLayout:
@@ -229,7 +232,7 @@ def bind_errors(spec: ErrorSpec, table: Any, n: int) -> ErrorLayout:
         case Correlated():
             return _bind_correlated(spec, table)
         case KnownSE():
-            return _single(spec, "known_se", zeros, n_sd=int(spec.scale), se=_standard_errors(table, spec.column))
+            return _single(spec, "known_se", zeros, n_sd=int(spec.scale), se=standard_errors(table, spec.column))
         case KnownCov():
             if spec.V.shape != (n, n):
                 raise ModelError(
@@ -287,6 +290,7 @@ def _bind_correlated(spec: Correlated, table: Any) -> ErrorLayout:
         has_corr=True,
         stratum=stratum,
         unit=unit,
+        unit_labels=units,
     )
 
 
@@ -297,7 +301,8 @@ def _levels(table: Any, name: str, *, role: str) -> tuple[tuple[str, ...], NDArr
     return tuple(str(level) for level in levels), index
 
 
-def _standard_errors(table: Any, name: str) -> NDArray[np.float64]:
+def standard_errors(table: Any, name: str) -> NDArray[np.float64]:
+    """Return a column of known standard errors (N,), all positive."""
     values = column(table, name, role="known standard errors")
     if values.dtype.kind not in "iuf":
         raise DataError(

@@ -58,7 +58,8 @@ def values(functions: LinearFunctions, beta: Array, b: Array | None) -> Array:
 
 def means(functions: LinearFunctions, solution: Solution) -> Array:
     """Return the means (s,) of the functions."""
-    return values(functions, solution.beta[None], solution.b[None])[0]
+    out: Array = values(functions, solution.beta[None], solution.b[None])[0]
+    return out
 
 
 def covariance(functions: LinearFunctions, solution: Solution) -> Array:

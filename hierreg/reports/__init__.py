@@ -2,7 +2,8 @@
 
 from hierreg.reports.contrast import contrasts
 from hierreg.reports.correlation import correlations
+from hierreg.reports.prediction import predict
 from hierreg.reports.shrinkage import shrinkage
 from hierreg.reports.summary import summary
 
-__all__ = ["contrasts", "correlations", "shrinkage", "summary"]
+__all__ = ["contrasts", "correlations", "predict", "shrinkage", "summary"]

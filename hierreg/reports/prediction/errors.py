@@ -1,0 +1,243 @@
+"""How the errors of new rows depend on those of observed rows and on one another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hierreg.checks import first_rows, listed
+from hierreg.design import column_levels
+from hierreg.error_structure import Correlated, KnownSE, standard_errors
+from hierreg.exceptions import DataError, ModelError
+from hierreg.linalg import smallest_eigenvalue
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hierreg.error_structure import ErrorLayout
+
+    Array = NDArray[np.float64]
+    Index = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitRows:
+    """The n units in which the same a data sets are new, and the same b observed.
+
+    Attributes
+    ----------
+    new, old : int arrays (n, a) and (n, b)
+        Rows of the new and of the observed table.
+    new_sets, old_sets : int arrays (a,) and (b,)
+        Their data sets.
+    """
+
+    new: Index
+    old: Index
+    new_sets: Index
+    old_sets: Index
+
+    def conditional(self, error_cov: Array) -> tuple[Array, Array]:
+        """Return the gain H (S, a, b) and the covariance (S, a, a) given the errors of the observed rows."""
+        cov = error_cov[:, self.new_sets[:, None], self.new_sets]
+        if not len(self.old_sets):
+            return np.empty((*cov.shape[:2], 0)), cov
+        cross = error_cov[:, self.old_sets[:, None], self.new_sets]
+        gain = np.swapaxes(np.linalg.solve(error_cov[:, self.old_sets[:, None], self.old_sets], cross), 1, 2)
+        return gain, cov - gain @ cross
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewErrors:
+    """Distribution of the errors of M new rows given those of the N observed rows.
+
+    Attributes
+    ----------
+    units : tuple of UnitRows
+        Empty for a known covariance.
+    scale : array (M,)
+        Known standard errors; ones elsewhere.
+    gain : array (M, N) or None
+        Of a known covariance with cross-covariances.
+    cov : array (M, M) or None
+        Of a known covariance: what the observed errors leave, apart from the unknown factor.
+    """
+
+    units: tuple[UnitRows, ...]
+    scale: Array
+    gain: Array | None = None
+    cov: Array | None = None
+
+
+def new_errors(
+    layout: ErrorLayout, table: Any, *, observation: bool, cross_cov: Any = None, new_cov: Any = None
+) -> NewErrors:
+    """Return how the errors of a new table depend on those of the observed one.
+
+    Parameters
+    ----------
+    layout : ErrorLayout
+        Of the observed rows.
+    table : narwhals.DataFrame
+        The M new rows.
+    observation : bool
+        Whether their own errors will be needed.
+    cross_cov, new_cov : array_like (M, N) and (M, M)
+        For a known covariance.
+
+    Raises
+    ------
+    DataError, ModelError
+    """
+    m = len(table)
+    if layout.V is not None:
+        return _of_known_covariance(layout.V, m, cross_cov, new_cov, observation=observation)
+    if cross_cov is not None or new_cov is not None:
+        raise ModelError(f"cross_cov and new_cov belong to errors=hr.known_cov(V); the errors here are {layout.spec}.")
+    ones = np.ones(m)
+    if isinstance(layout.spec, KnownSE) and observation:
+        return NewErrors(units=_alone(np.zeros(m, dtype=np.intp)), scale=standard_errors(table, layout.spec.column))
+    if isinstance(layout.spec, Correlated):
+        return NewErrors(units=_of_units(layout, layout.spec, table, observation=observation), scale=ones)
+    if not observation:
+        return NewErrors(units=(), scale=ones)
+    stratum = np.zeros(m, dtype=np.intp) if layout.dim is None else _strata(layout, table, observation=True)
+    return NewErrors(units=_alone(stratum), scale=ones)
+
+
+def _alone(stratum: Index) -> tuple[UnitRows, ...]:
+    """Return every row as a unit of its own."""
+    return tuple(
+        UnitRows(
+            new=np.flatnonzero(stratum == d)[:, None],
+            old=np.empty((int(np.sum(stratum == d)), 0), dtype=np.intp),
+            new_sets=np.array([d]),
+            old_sets=np.empty(0, dtype=np.intp),
+        )
+        for d in np.unique(stratum)
+    )
+
+
+def _strata(layout: ErrorLayout, table: Any, *, observation: bool) -> Index:
+    """Return the data set or stratum of each row; -1 for one that was not observed, where only means are wanted."""
+    assert layout.dim is not None
+    stratum, labels = _places(table, layout.dim, layout.labels, role="data set or stratum of the errors")
+    if observation and np.any(stratum < 0):
+        new = dict.fromkeys(labels[row] for row in np.flatnonzero(stratum < 0))
+        raise DataError(
+            f"newdata[{layout.dim!r}] has levels whose error variance is unknown ({first_rows(stratum < 0)}: "
+            f"{listed(new)}; known are {listed(layout.labels)}). Leave these rows out, or pass observation=False for "
+            "expected values alone."
+        )
+    return stratum
+
+
+def _places(table: Any, name: str, known: tuple[str, ...], *, role: str) -> tuple[Index, list[str]]:
+    """Return the position of each row's label among known labels (-1: none), and the labels."""
+    levels, index = column_levels(table, name, role=role, allow_fractions=True)
+    place = {label: i for i, label in enumerate(known)}
+    found = np.array([place.get(str(level), -1) for level in levels], dtype=np.intp)
+    return found[index], [str(levels[i]) for i in index]
+
+
+def _of_units(layout: ErrorLayout, spec: Correlated, table: Any, *, observation: bool) -> tuple[UnitRows, ...]:
+    assert layout.unit is not None
+    if spec.unit not in table.columns:
+        if not observation:
+            return ()
+        return _alone(_strata(layout, table, observation=True))
+    stratum = _strata(layout, table, observation=observation)
+    rows = np.flatnonzero(stratum >= 0)
+    seen, labels = _places(table, spec.unit, layout.unit_labels, role="unit of the errors")
+    names, unit = np.unique(np.array(labels)[rows], return_inverse=True)
+    D = len(layout.labels)
+    new = np.full((len(names), D), -1, dtype=np.intp)
+    new[unit, stratum[rows]] = rows
+    old = np.full((len(layout.unit_labels) + 1, D), -1, dtype=np.intp)
+    old[layout.unit, layout.stratum] = np.arange(len(layout.unit))
+    known = np.full(len(names), -1, dtype=np.intp)
+    known[unit] = seen[rows]
+    old = old[known]
+    _check_units(spec, names, unit, stratum[rows], old >= 0, layout.labels)
+    patterns, which = np.unique(np.hstack([new >= 0, old >= 0]), axis=0, return_inverse=True)
+    out = []
+    for k, pattern in enumerate(patterns):
+        mine, new_sets, old_sets = np.flatnonzero(which.ravel() == k), *map(np.flatnonzero, (pattern[:D], pattern[D:]))
+        out.append(
+            UnitRows(new=new[mine][:, new_sets], old=old[mine][:, old_sets], new_sets=new_sets, old_sets=old_sets)
+        )
+    return tuple(out)
+
+
+def _check_units(
+    spec: Correlated,
+    names: NDArray[Any],
+    unit: Index,
+    stratum: Index,
+    observed: NDArray[np.bool_],
+    labels: tuple[str, ...],
+) -> None:
+    advice = (
+        f"Leave the column {spec.unit!r} out of newdata to predict for units that were not observed, whose expected "
+        "values are those of their groups."
+    )
+    key = unit * len(labels) + stratum
+    distinct, counts = np.unique(key, return_counts=True)
+    if np.any(counts > 1):
+        u, d = divmod(int(distinct[np.argmax(counts > 1)]), len(labels))
+        raise DataError(
+            f"newdata has more than one row of the unit {names[u]!s} in {labels[d]!r}; a unit has one row per data "
+            f"set. {advice}"
+        )
+    there = observed[unit, stratum]
+    if np.any(there):
+        row = int(np.argmax(there))
+        raise DataError(
+            f"newdata has {int(there.sum())} rows that were observed: first the unit {names[unit[row]]!s} in "
+            f"{labels[stratum[row]]!r}. Their response is known. {advice}"
+        )
+
+
+def _of_known_covariance(V: Array, m: int, cross_cov: Any, new_cov: Any, *, observation: bool) -> NewErrors:
+    from scipy.linalg import cho_factor, cho_solve
+
+    ones = np.ones(m)
+    if new_cov is None and observation:
+        raise ModelError(
+            f"new_cov is missing: with errors=hr.known_cov(V) the covariance ({m}, {m}) of the new errors is needed "
+            "for new observations. Give it, or pass observation=False for expected values alone."
+        )
+    cov = None if new_cov is None else _numbers(new_cov, "new_cov", (m, m))
+    if cov is not None and not np.allclose(cov, cov.T, rtol=1e-8, atol=1e-12 * np.abs(cov).max()):
+        raise ModelError("new_cov is not symmetric.")
+    if cross_cov is None:
+        rest, gain = cov, None
+    else:
+        K = _numbers(cross_cov, "cross_cov", (m, len(V)))
+        gain = cho_solve(cho_factor(V, lower=True), K.T).T
+        rest = None if cov is None else cov - gain @ K.T
+    if rest is not None and cov is not None:
+        rest = 0.5 * (rest + rest.T)
+        smallest = smallest_eigenvalue(rest)
+        if smallest < -1e-8 * float(np.abs(np.diagonal(cov)).max()):
+            raise ModelError(
+                "new_cov and cross_cov do not fit V: the covariance of old and new errors together is not positive "
+                f"semidefinite (new_cov - cross_cov V^-1 cross_cov' has the eigenvalue {smallest:.3g}). Are all three "
+                "computed with one kernel, and rows in the same order?"
+            )
+    return NewErrors(units=(), scale=ones, gain=gain, cov=rest)
+
+
+def _numbers(value: Any, name: str, shape: tuple[int, int]) -> Array:
+    try:
+        matrix = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise ModelError(f"{name}={value!r} is not a matrix of numbers.") from None
+    if matrix.shape != shape:
+        what = "new rows by observed rows" if name == "cross_cov" else "new rows by new rows"
+        raise ModelError(f"{name} has shape {matrix.shape}; {shape} is required, {what}, in the order of the tables.")
+    if not np.all(np.isfinite(matrix)):
+        raise ModelError(f"{name} has values that are not finite.")
+    return matrix

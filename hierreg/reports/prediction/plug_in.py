@@ -1,0 +1,119 @@
+"""Best linear prediction of new rows at one value of the variances."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hierreg.marginal import joint
+from hierreg.marginal.joint import LinearFunctions
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hierreg.design import Design
+    from hierreg.marginal.equations import Solution
+    from hierreg.reports.prediction.rows import NewRows
+
+    Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predicted:
+    """Moments of M predictions.
+
+    Attributes
+    ----------
+    mean : array (M,)
+    variance : array (M,)
+        Of the expected value.
+    error_variance : array (M,) or None
+        What the error of a new observation adds.
+    cov, error_cov : arrays (M, M) or None
+        The same with covariances, where they were asked for.
+    """
+
+    mean: Array
+    variance: Array
+    error_variance: Array | None
+    cov: Array | None
+    error_cov: Array | None
+
+
+def predict_at(design: Design, rows: NewRows, solution: Solution, *, observation: bool, covariance: bool) -> Predicted:
+    """Return the best linear predictions and the variances of their errors.
+
+    Parameters
+    ----------
+    design : Design
+        Of the observed rows.
+    rows : NewRows
+    solution : Solution
+    observation : bool
+        Whether the error of a new observation is wanted too.
+    covariance : bool
+        Whether covariances between the rows are.
+    """
+    H = _gain(rows, solution, len(design.y))
+    functions = _functions(design, rows, H)
+    spread = rows.Z @ solution.Sigma
+    is_new = rows.new_group >= 0
+    variance = joint.variances(functions, solution) + np.where(is_new, np.sum(spread * rows.Z, axis=1), 0.0)
+    cov = None
+    if covariance:
+        same = is_new[:, None] & (rows.new_group[:, None] == rows.new_group)
+        cov = joint.covariance(functions, solution) + np.where(same, spread @ rows.Z.T, 0.0)
+    errors = _error_covariance(rows, solution) if observation else None
+    return Predicted(
+        mean=joint.means(functions, solution) + H @ design.y,
+        variance=variance,
+        error_variance=None if errors is None else errors.diagonal(),
+        cov=cov,
+        error_cov=errors.toarray() if covariance and errors is not None else None,
+    )
+
+
+def _gain(rows: NewRows, solution: Solution, n: int) -> Any:
+    """Return H (M, N), sparse."""
+    from scipy.sparse import coo_array, csr_array
+
+    errors, shape = rows.errors, (len(rows.X), n)
+    if errors.gain is not None:
+        return csr_array(errors.gain)
+    entries = []
+    for unit in errors.units:
+        H = unit.conditional(solution.error_cov[None])[0]
+        entries.append(np.broadcast_arrays(H, unit.new[:, :, None], unit.old[:, None, :]))
+    if not entries:
+        return csr_array(shape)
+    value, row, col = (np.concatenate([part[i].ravel() for part in entries]) for i in range(3))
+    return coo_array((value, (row, col)), shape=shape).tocsr()
+
+
+def _functions(design: Design, rows: NewRows, H: Any) -> LinearFunctions:
+    known = np.flatnonzero(rows.group >= 0)
+    row, level, b = known, rows.group[known], rows.Z[known]
+    if design.factors and H.nnz:
+        factor, entries = design.factors[0], H.tocoo()
+        row = np.concatenate([row, entries.row.astype(np.intp)])
+        level = np.concatenate([level, factor.index[entries.col]])
+        b = np.concatenate([b, -entries.data[:, None] * factor.Z[entries.col]])
+    return LinearFunctions(beta=rows.X - H @ design.X, row=row, level=level, b=b)
+
+
+def _error_covariance(rows: NewRows, solution: Solution) -> Any:
+    """Return the covariance (M, M), sparse, of the new errors given the observed ones."""
+    from scipy.sparse import coo_array, csr_array
+
+    errors, m = rows.errors, len(rows.X)
+    if errors.cov is not None:
+        return csr_array(errors.cov * solution.error_cov[0, 0])
+    parts = []
+    for unit in errors.units:
+        cov = unit.conditional(solution.error_cov[None])[1]
+        cov = cov * errors.scale[unit.new][:, :, None] * errors.scale[unit.new][:, None, :]
+        parts.append(np.broadcast_arrays(cov, unit.new[:, :, None], unit.new[:, None, :]))
+    value, row, col = (np.concatenate([part[i].ravel() for part in parts]) for i in range(3))
+    return coo_array((value, (row, col)), shape=(m, m)).tocsr()

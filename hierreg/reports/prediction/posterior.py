@@ -1,0 +1,102 @@
+"""Posterior prediction of new rows: one value per draw, of the expectation and of a new observation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hierreg.sampling.rows import chunks
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hierreg.design import Design
+    from hierreg.reports.prediction.rows import NewRows
+    from hierreg.sampling.rows import Draws
+
+    Array = NDArray[np.float64]
+    Index = NDArray[np.intp]
+
+
+def draw_predictions(
+    design: Design, rows: NewRows, draws: Draws, Sigma: Array, *, rng: np.random.Generator, observation: bool
+) -> tuple[Array, Array | None]:
+    """Return draws (S, M) of the expected values and, where they are wanted, of new observations.
+
+    Parameters
+    ----------
+    design : Design
+        Of the observed rows.
+    rows : NewRows
+    draws : Draws
+        S draws of the parameters.
+    Sigma : array (S, q, q)
+        And of the covariance of the group coefficients.
+    rng : Generator
+    observation : bool
+    """
+    S, M = len(draws.beta), len(rows.X)
+    b = draws.b[design.factors[0].name] if design.factors else np.empty((S, 0, 0))
+    mu = _row_means(rows.X, rows.Z, rows.group, draws.beta, b)
+    if rows.n_new_groups:
+        fresh = rng.standard_normal((S, rows.n_new_groups, rows.Z.shape[1]))
+        fresh = np.einsum("sij,sgj->sgi", _factor(Sigma), fresh)
+        mu += _row_means(np.empty((M, 0)), rows.Z, rows.new_group, np.empty((S, 0)), fresh)
+    for which in chunks(S, len(design.y)):
+        mu[which] += _from_residuals(design, rows, draws.part(which), b[which])
+    if not observation:
+        return mu, None
+    return mu, mu + _errors(rows, draws, rng.standard_normal((S, M)))
+
+
+def _row_means(X: Array, Z: Array, group: Index, beta: Array, b: Array) -> Array:
+    """Return X beta + Z b (S, rows), without Z b where the group is -1."""
+    mu = np.asarray(beta @ X.T)
+    known = np.flatnonzero(group >= 0)
+    for column in range(Z.shape[1]):
+        mu[:, known] += Z[known, column] * b[:, group[known], column]
+    return mu
+
+
+def _from_residuals(design: Design, rows: NewRows, draws: Draws, b: Array) -> Array:
+    """Return what the errors of observed rows say of the new errors, (S, M)."""
+    S, errors = len(draws.beta), rows.errors
+    out = np.zeros((S, len(rows.X)))
+    linked = [unit for unit in errors.units if len(unit.old_sets)]
+    if errors.gain is None and not linked:
+        return out
+    used = (
+        np.arange(len(design.y))
+        if errors.gain is not None
+        else np.unique(np.concatenate([unit.old.ravel() for unit in linked]))
+    )
+    Z = design.factors[0].Z[used] if design.factors else np.empty((len(used), 0))
+    group = design.factors[0].index[used] if design.factors else np.full(len(used), -1, dtype=np.intp)
+    residual = design.y[used] - _row_means(design.X[used], Z, group, draws.beta, b)
+    if errors.gain is not None:
+        return np.asarray(residual @ errors.gain.T)
+    cov = draws.error_cov(np.arange(draws.error_sd.shape[1]))
+    for unit in linked:
+        gain = unit.conditional(cov)[0]
+        out[:, unit.new] = np.einsum("sab,snb->sna", gain, residual[:, np.searchsorted(used, unit.old)])
+    return out
+
+
+def _errors(rows: NewRows, draws: Draws, z: Array) -> Array:
+    """Return errors (S, M) of new observations from standard normal numbers."""
+    errors = rows.errors
+    if errors.cov is not None:
+        return np.asarray(draws.error_sd * (z @ _factor(errors.cov).T))
+    out = np.empty_like(z)
+    cov = draws.error_cov(np.arange(draws.error_sd.shape[1]))
+    for unit in errors.units:
+        L = _factor(unit.conditional(cov)[1])
+        out[:, unit.new] = np.einsum("sij,snj->sni", L, z[:, unit.new]) * errors.scale[unit.new]
+    return out
+
+
+def _factor(cov: Array) -> Array:
+    """Return factors F of positive semidefinite matrices (..., n, n), F F' = cov."""
+    values, vectors = np.linalg.eigh(cov)
+    return np.asarray(vectors * np.sqrt(np.clip(values, 0.0, None))[..., None, :])
