@@ -237,6 +237,8 @@ CASES = {
     ),
     "unknown sampler": (lambda: sampled(sampler="nuts"), ModelError, ["sampler='nuts'", "'nutpie'"]),
     "unknown group": (lambda: sampled(include=["priors"]), ModelError, ["include='priors'", "Did you mean 'prior'?"]),
+    "target_accept of one": (lambda: sampled(target_accept=1.0), ModelError, ["target_accept=1.0", "between 0 and 1"]),
+    "target_accept in words": (lambda: sampled(target_accept="high"), ModelError, ["target_accept='high'", "0.95"]),
     "unknown group_effects": (lambda: sampled(group_effects="all"), ModelError, ["group_effects='all'", "'summary'"]),
     "unknown parametrization of to_pymc": (
         lambda: model().to_pymc("centred"),

@@ -94,3 +94,15 @@ def test_mode_has_no_slope_and_its_scale_whitens(target):
     steps = h * mode.scale.T
     curvature = [(target(mode.u + s)[0] - 2 * value + target(mode.u - s)[0]) / h**2 for s in steps]
     np.testing.assert_allclose(curvature, -1.0, atol=0.02)
+
+
+def test_target_accept_makes_steps_smaller(target):
+    mode = nuts.find_mode(target)
+
+    def steps(target_accept):
+        settings = nuts.Settings(
+            draws=200, tune=200, chains=2, seed=1, cores=1, progress=False, target_accept=target_accept
+        )
+        return nuts.sample_chains(target, mode, settings).stats["step_size"].mean()
+
+    assert steps(0.98) < 0.8 * steps(0.8)

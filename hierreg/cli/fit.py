@@ -56,6 +56,7 @@ def fit(options: Namespace) -> None:
         chains=options.chains,
         cores=options.cores,
         seed=options.seed,
+        target_accept=options.target_accept,
         progress=not options.quiet,
     )
     print(summary(tree))

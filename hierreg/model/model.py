@@ -161,6 +161,7 @@ class Model:
         sampler: Literal["nutpie", "pymc"] = "nutpie",
         progress: bool = True,
         *,
+        target_accept: float = 0.8,
         group_effects: Literal["auto", "draws", "summary"] = "auto",
         include: Sequence[str] = (),
     ) -> xr.DataTree:
@@ -184,6 +185,9 @@ class Model:
             The last two sample every coefficient, through `to_pymc`; for comparison.
         sampler : {"nutpie", "pymc"}
         progress : bool
+        target_accept : float
+            Acceptance probability that the step size is tuned to, between 0 and 1. Nearer to 1 means smaller steps:
+            the remedy for divergences, at the price of more gradients.
         group_effects : {"auto", "draws", "summary"}
             Keep every draw of the group coefficients, or means, standard deviations and quantiles only (group
             ``effects`` of the tree). "auto" keeps draws up to 1 GiB and says so when it does not.
@@ -213,6 +217,7 @@ class Model:
             parametrization=parametrization,
             sampler=sampler,
             progress=progress,
+            target_accept=target_accept,
             group_effects=group_effects,
             include=(include,) if isinstance(include, str) else tuple(include),
         )

@@ -44,6 +44,7 @@ class SampleRequest:
     parametrization: str
     sampler: str
     progress: bool
+    target_accept: float
     group_effects: str
     include: tuple[str, ...]
 
@@ -55,6 +56,8 @@ class SampleRequest:
                 continue
             if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
                 raise ModelError(f"{name}={value!r} must be a whole number, {least} or more.")
+        if not isinstance(self.target_accept, (float, int)) or not 0 < self.target_accept < 1:
+            raise ModelError(f"target_accept={self.target_accept!r} must be a number between 0 and 1, such as 0.95.")
         check_choice(
             self.parametrization,
             ("marginal", "noncentered", "centered"),
@@ -138,6 +141,7 @@ def _marginal(problem: Problem, request: SampleRequest, seed: int) -> _Draws:
             seed=seed,
             cores=cores,
             progress=request.progress,
+            target_accept=request.target_accept,
         )
         chains = sample_chains(target, find_mode(target), settings)
         u, stats = chains.u, stats_group(chains.stats, shape)

@@ -43,6 +43,8 @@ class Settings:
         Chains that run at once.
     progress : bool
         Show nutpie's progress bar.
+    target_accept : float
+        Acceptance probability that the step size is tuned to.
     """
 
     draws: int
@@ -51,6 +53,7 @@ class Settings:
     seed: int
     cores: int
     progress: bool
+    target_accept: float = 0.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +143,7 @@ def sample_chains(target: Target, mode: Mode, settings: Settings) -> Chains:
         seed=settings.seed,
         save_warmup=True,
         progress_bar=settings.progress,
+        target_accept=settings.target_accept,
         return_raw_trace=True,
     )
     points, stats = trace.get_arrow_trace()

@@ -85,6 +85,10 @@ class RequestLike(Protocol):
         """Chains that run at once."""
 
     @property
+    def target_accept(self) -> float:
+        """Acceptance probability that the step size is tuned to."""
+
+    @property
     def parametrization(self) -> str:
         """Which of the parametrizations."""
 

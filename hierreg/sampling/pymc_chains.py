@@ -178,6 +178,7 @@ def _sample(problem: ProblemLike, request: RequestLike, seed: int, cores: int) -
             seed=seed,
             save_warmup=False,
             progress_bar=request.progress,
+            target_accept=request.target_accept,
         )
     import pymc as pm
 
@@ -188,6 +189,7 @@ def _sample(problem: ProblemLike, request: RequestLike, seed: int, cores: int) -
         chains=request.chains,
         cores=1 if request.cores is None else cores,
         random_seed=seed,
+        target_accept=request.target_accept,
         nuts_sampler="pymc",  # its default is nutpie where that is installed
         var_names=names,
         progressbar=request.progress,

@@ -60,8 +60,9 @@ def _divergences(stats: xr.Dataset) -> list[str]:
         return []
     message = (
         f"{n} of {stats['diverging'].size} draws diverged: part of the posterior is too curved for the step size. "
-        "Usual causes: a standard deviation near zero with few groups, or a correlation near one. Give the sd a "
-        "prior that is informative on the scale of the data, drop the group column, or use a larger tune."
+        "Usual causes: a standard deviation near zero with few groups, or a correlation near one. Sample with smaller "
+        "steps (target_accept=0.95), give the sd a prior that is informative on the scale of the data, or drop the "
+        "group column."
     )
     return [message]
 
