@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         Priors,
     )
     from hierreg.reports import contrasts, correlations, predict, shrinkage, summary
+    from hierreg.sample_covariance import covariance_from_samples
     from hierreg.sampling import log_likelihood, log_prior, posterior_predictive, prior_predictive
     from hierreg.tree import load, save
 
@@ -60,6 +61,7 @@ __all__ = [
     "contrasts",
     "correlated",
     "correlations",
+    "covariance_from_samples",
     "exceptions",
     "independent",
     "known_cov",
@@ -101,6 +103,7 @@ _NAMES_BY_MODULE = {
         "Priors",
     ),
     "hierreg.reports": ("contrasts", "correlations", "predict", "shrinkage", "summary"),
+    "hierreg.sample_covariance": ("covariance_from_samples",),
     "hierreg.sampling": ("log_likelihood", "log_prior", "posterior_predictive", "prior_predictive"),
     "hierreg.tree": ("load", "save"),
 }

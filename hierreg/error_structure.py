@@ -334,8 +334,8 @@ def _checked_covariance(V: NDArray[np.float64]) -> NDArray[np.float64]:
     if smallest <= len(V) * np.finfo(float).eps * float(np.abs(np.diagonal(V)).max()):
         raise ModelError(
             f"known_cov(V): V is not positive definite (smallest eigenvalue {smallest:.3g}). A covariance estimated "
-            "from fewer samples than rows is singular: use more samples, or shrink it (for example with "
-            "sklearn.covariance.ledoit_wolf) before passing it."
+            "from fewer samples than rows is singular: use more samples, or shrink it before passing it: "
+            "hr.covariance_from_samples(samples, shrinkage='ledoit-wolf')."
         )
     V = 0.5 * (V + V.T)
     V.flags.writeable = False
