@@ -95,7 +95,7 @@ def recover(
     omega, hat, P_inv = population_at(likelihood, Lambda, covariances.error_cov)
     rng = np.random.default_rng([seed, 0])
     beta = hat + np.einsum("sij,sj->si", np.linalg.cholesky(P_inv), rng.standard_normal((S, p))) if p else hat
-    targets = np.zeros((1 if probs is None else 2, q, p))
+    targets = np.zeros((0 if probs is None else 2, q, p))
     if probs is not None:
         for i, column in enumerate(theta_columns):
             if column is not None:
