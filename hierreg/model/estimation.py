@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from hierreg.estimate import maximise_likelihood, maximise_posterior
 from hierreg.marginal.equations import solve_equations
 from hierreg.marginal.first_use import announce_compilation
+from hierreg.marginal.goodness_of_fit import chi_square
 from hierreg.marginal.no_pooling import no_pooling
 from hierreg.tree import point
 from hierreg.tree.build import Limit
@@ -28,7 +29,9 @@ def estimate(problem: Problem, method: str) -> Estimate:
         variances = maximise_likelihood(likelihood, problem.parameters)
     at = likelihood if method != "ml" else problem.likelihood("reml")
     solution = problem.with_fixed(solve_equations(at, variances.Lambda, variances.error_cov))
-    return point.estimate(problem.labels, method, variances, solution, -2.0 * variances.log_density)
+    # A prior of beta adds to the sum of squares what has no chi-square distribution.
+    fit = chi_square(likelihood) if method != "map" else None
+    return point.estimate(problem.labels, method, variances, solution, -2.0 * variances.log_density, fit)
 
 
 def limit(problem: Problem, own: Gram | None) -> Limit:

@@ -90,6 +90,12 @@ class Estimate(Coefficients):
         How the search ended, and the boundary, in words.
     n_evaluations : int
         Evaluations of the criterion with its gradient.
+    chi_square : float or None
+        (y - X beta)'V^-1 (y - X beta), where V is fully known: REML and ML of a model without groups, with
+        `hr.known_se` or `hr.known_cov` and no unknown factor. None for all others: they estimate a variance, which
+        makes the fit as good as it has to be.
+    degrees_of_freedom : int or None
+        Of `chi_square`: rows less coefficients.
     """
 
     method: str
@@ -104,6 +110,17 @@ class Estimate(Coefficients):
     converged: bool
     message: str
     n_evaluations: int
+    chi_square: float | None = None
+    degrees_of_freedom: int | None = None
+
+    @property
+    def p_value(self) -> float | None:
+        """Probability of a chi-square as large or larger, if the model and V are right; None without chi-square."""
+        if self.chi_square is None or not self.degrees_of_freedom:
+            return None
+        from scipy.stats import chi2
+
+        return float(chi2.sf(self.chi_square, self.degrees_of_freedom))
 
     @property
     def singular(self) -> bool:
@@ -120,7 +137,11 @@ class Estimate(Coefficients):
         for factor, sd in self.sd.items():
             lines.append(covariance_table(factor, sd, self.corr[factor]))
         lines.append(covariance_table("error", self.error_sd, self.error_corr))
-        return "\n".join([*lines, "", "Population coefficients", _beta_table(self)])
+        lines += ["", "Population coefficients", _beta_table(self)]
+        if self.p_value is not None:
+            df = self.degrees_of_freedom
+            lines += ["", f"chi-square {self.chi_square:.4g} on {df} degrees of freedom, p = {self.p_value:.3g}"]
+        return "\n".join(lines)
 
 
 def _beta_table(result: Coefficients) -> str:
@@ -142,9 +163,14 @@ def coefficients(labels: Labels, solution: Solution) -> Coefficients:
 
 
 def estimate(
-    labels: Labels, method: str, variances: VarianceEstimate, solution: Solution, criterion: float
+    labels: Labels,
+    method: str,
+    variances: VarianceEstimate,
+    solution: Solution,
+    criterion: float,
+    goodness_of_fit: tuple[float, int] | None = None,
 ) -> Estimate:
-    """Return an estimate with labels."""
+    """Return an estimate with labels; `goodness_of_fit` is chi-square and its degrees of freedom."""
     factor = labels.factor
     many = labels.error_dim is not None
     return Estimate(
@@ -160,6 +186,8 @@ def estimate(
         converged=variances.converged,
         message="; ".join([variances.message, *variances.boundary]),
         n_evaluations=variances.n_evaluations,
+        chi_square=goodness_of_fit[0] if goodness_of_fit else None,
+        degrees_of_freedom=goodness_of_fit[1] if goodness_of_fit else None,
         **_coefficient_fields(labels, solution),
     )
 
