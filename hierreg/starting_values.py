@@ -51,12 +51,14 @@ def residual_moments(gram: Gram) -> tuple[Array, Array]:
     variance = np.diagonal(total) / np.maximum(np.diagonal(count), 1.0)
     floor = 1e-12 * max(float(variance.max()), np.finfo(float).tiny)
     variance = np.maximum(variance, floor)
-    corr = total / np.maximum(count, 1.0) / np.sqrt(variance[:, None] * variance[None, :])
+    sd = np.sqrt(variance)
+    # The product of two variances, where a fit is perfect, would underflow.
+    corr = total / np.maximum(count, 1.0) / (sd[:, None] * sd)
     corr = np.triu(corr, 1) + np.triu(corr, 1).T
     # Pairwise correlations need not be one matrix: shrink them until they are, comfortably.
     largest = np.abs(np.linalg.eigvalsh(corr)).max(initial=0.0)
     corr *= min(1.0, 0.95 / largest) if largest > 0 else 1.0
-    return np.sqrt(variance), corr + np.eye(D)
+    return sd, corr + np.eye(D)
 
 
 def group_scales(gram: Gram, error_cov: Array) -> Array:
