@@ -171,11 +171,11 @@ def mcse(draws: Array) -> Array:
     return np.array(errors).reshape(draws.shape[2:])
 
 
-def sample(model: hr.Model, *, seed: int = 1, draws: int = 500) -> xr.DataTree:
+def sample(model: hr.Model, *, seed: int = 1, draws: int = 500, **options: Any) -> xr.DataTree:
     """Return 4 x 500 draws without a progress bar.
 
     A variance estimate on the boundary is what some of the worked models are about, so that it needs no warning.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", hr.exceptions.BoundaryWarning)
-        return model.sample(draws=draws, seed=seed, cores=2, progress=False)
+        return model.sample(draws=draws, seed=seed, cores=2, progress=False, **options)

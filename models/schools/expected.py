@@ -3,11 +3,13 @@
 from functools import cache, partial
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
+import hierreg as hr
 from models.catalogue import Expectation, sample
 from models.comparisons import answers, of_an_estimate
-from models.schools.model import build, cross_level
+from models.schools.model import NEW, build, cross_level, three_students
 
 
 @cache
@@ -46,4 +48,62 @@ def expectations() -> list[Expectation]:
         )
         for what, value, found in agreement
     ]
-    return out
+    return [*out, *of_predictions(reml)]
+
+
+@cache
+def predicted() -> Any:
+    """Return the predictions of a student in an observed school and in a new one, at REML."""
+    return hr.predict(build(), NEW, estimate("reml"))
+
+
+def of_predictions(reml: dict[str, Any]) -> list[Expectation]:
+    """Return the expectations about an observed school, a new school, and a school with three students."""
+    x, z = np.array([1.0, NEW["MEANSES"][0], 1.0, NEW["SES"][0]]), np.array([1.0, NEW["SES"][0]])
+    mean, b = float(x @ reml["beta"]), np.array(reml["b"][reml["levels"].index("1224")])
+    Sigma = np.array(reml["corr"]) * np.outer(reml["sd"], reml["sd"])
+    variance = float(x @ estimate("reml").beta_cov.sel(coef=reml["coef"], coef_col=reml["coef"]).values @ x)
+    lme4 = f"x beta + z b from {reml['source']}"
+    return [
+        Expectation(
+            name="predictions: school 1224, a new school",
+            kind="other software",
+            source=lme4,
+            value=(mean + float(z @ b), mean),
+            found=lambda: predicted()["mean"],
+            relative=1e-6,
+        ),
+        Expectation(
+            name="prediction sds: new school, new student in it",
+            kind="closed form",
+            source="x cov(beta) x' + z Sigma z', and error_sd^2 added",
+            value=np.sqrt(variance + z @ Sigma @ z + np.array([0.0, reml["error_sd"] ** 2])),
+            found=lambda: [float(predicted()["sd"][1]), float(predicted()["sd_new"][1])],
+            relative=1e-5,
+        ),
+        Expectation(
+            name="a school with three observed students",
+            kind="closed form",
+            source="b = Sigma Z'(Z Sigma Z' + error_sd^2 I)^-1 (y - X beta) of its three rows",
+            value=effect_of_three(),
+            found=lambda: of_three().b["School"].sel(School="8367"),
+            relative=1e-7,
+        ),
+    ]
+
+
+@cache
+def of_three() -> Any:
+    """Return the REML estimate where one school has three students."""
+    return build(three_students()).estimate("reml")
+
+
+def effect_of_three() -> np.ndarray:
+    """Return the effects of the school with three students from its own rows, at the estimate."""
+    rows, e = three_students().query("School == '8367'"), of_three()
+    Z = np.column_stack([np.ones(3), rows["SES"]])
+    X = np.column_stack([np.ones(3), rows["MEANSES"], rows["Sector"] == "Public", rows["SES"]])
+    beta = e.beta.sel(coef=["Intercept", "MEANSES", "Sector[T.Public]", "SES"]).values
+    Sigma = e.cov["School"].values
+    V = Z @ Sigma @ Z.T + float(e.error_sd) ** 2 * np.eye(3)
+    return Sigma @ Z.T @ np.linalg.solve(V, rows["MathAch"] - X @ beta)

@@ -19,6 +19,8 @@ from models.two_lines.model import (
     build,
     data,
     gls,
+    lonely,
+    predicted_by_hand,
     residual_covariance,
     separate,
     stacked,
@@ -179,4 +181,33 @@ def expectations() -> list[Expectation]:
         found=lambda: hr.contrasts(posterior("paired"), DIFFERENCE_OF_GROUPS)["mean"],
         relative=1e-9,
     )
-    return [*of_case("paired"), *of_case("broken"), identity, same]
+    return [*of_case("paired"), *of_case("broken"), identity, same, *of_prediction()]
+
+
+def of_prediction() -> list[Expectation]:
+    """Return the expectations about alpha in the units where only beta was observed."""
+    mean, variance = predicted_by_hand()
+    source = "Goldberger (1962): x*'theta + psi'V^-1 (y - X theta), with V (N, N) written out"
+    exact = partial(Expectation, kind="closed form", source=source, relative=1e-8)
+    return [
+        exact(name="broken: prediction of alpha where beta is known", value=mean, found=lambda: predicted()["mean"]),
+        exact(
+            name="broken: variance of its error",
+            value=variance,
+            found=lambda: predicted()["sd_new"] ** 2,
+        ),
+        Expectation(
+            name="broken: the values that were held back, root mean square in prediction sds",
+            kind="truth",
+            source=GENERATOR,
+            value=1.0,
+            found=lambda: np.sqrt(np.mean((lonely()["y"] - predicted()["mean"].values) ** 2 / variance)),
+            absolute=0.45,
+        ),
+    ]
+
+
+@cache
+def predicted() -> Any:
+    """Return the predictions of alpha where only beta was observed, at the known covariance."""
+    return hr.predict(separate("broken"), lonely().drop(columns="y"), known("broken"))

@@ -73,6 +73,28 @@ def gls(y: np.ndarray, X: np.ndarray, V: np.ndarray) -> tuple[np.ndarray, np.nda
     return cov @ X.T @ np.linalg.solve(V, y), cov
 
 
+def lonely(case: str = "broken") -> Any:
+    """Return new rows of alpha for the units where only beta was observed."""
+    table = data(case)
+    alpha, beta = (set(table.loc[table["dataset"] == name, "unit"]) for name in TRUTH)
+    full = data("paired")
+    return full[(full["dataset"] == "alpha") & full["unit"].isin(beta - alpha)].reset_index(drop=True)
+
+
+def predicted_by_hand() -> tuple[np.ndarray, np.ndarray]:
+    """Return the best linear prediction of alpha where only beta was observed, and the variance of its error."""
+    y, X, V = stacked("broken")
+    theta, cov = gls(y, X, V)
+    new, table = lonely(), data("broken")
+    same = new["unit"].to_numpy()[:, None] == table["unit"].to_numpy()
+    psi = np.where(same & (table["dataset"] == "beta").to_numpy(), S[0, 1], 0.0)
+    rows = np.column_stack([np.ones(len(new)), new["x"], np.zeros((len(new), 2))])
+    weights = np.linalg.solve(V, psi.T)
+    u = rows - weights.T @ X
+    variance = S[0, 0] - np.sum(psi * weights.T, axis=1) + np.einsum("ri,ij,rj->r", u, cov, u)
+    return rows @ theta + weights.T @ (y - X @ theta), variance
+
+
 def residual_covariance(case: str) -> np.ndarray:
     """Return the covariance (2, 2) of least-squares residuals over the complete pairs, divided by their number."""
     table = data(case)

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 import hierreg as hr
-from models.two_lines.expected import CASES, difference, feasible, found_alone, known, likelihood
-from models.two_lines.model import DIFFERENCE, TRUTH
+from models.two_lines.expected import CASES, difference, feasible, found_alone, known, likelihood, predicted
+from models.two_lines.model import DIFFERENCE, TRUTH, alone, lonely
 
 
 def tables() -> dict[str, pd.DataFrame]:
@@ -21,7 +21,20 @@ def tables() -> dict[str, pd.DataFrame]:
     return {
         "Standard error (posterior sd) of theta_alpha - theta_beta": as_table[0],
         "Estimate (posterior mean) of theta_alpha - theta_beta": as_table[1],
+        "Alpha where only beta was observed: sd of a prediction": _predictions(),
     }
+
+
+def _predictions() -> pd.DataFrame:
+    alone_fit = alone("broken", "alpha")
+    new = lonely().drop(columns=["y", "dataset", "unit"])
+    sds = {
+        "alpha alone": hr.predict(alone_fit, new, alone_fit.estimate("reml"))["sd_new"],
+        "with beta of the same unit": predicted()["sd_new"],
+    }
+    return pd.DataFrame(
+        {name: [float(sd.min()), float(sd.max())] for name, sd in sds.items()}, ["least", "most"]
+    ).round(3)
 
 
 def _least_squares(case: str) -> tuple[np.ndarray, np.ndarray]:
