@@ -273,6 +273,16 @@ def test_a_combination_of_columns_that_is_new_is_a_new_group():
     assert float(report["sd"][0]) > np.sqrt(2.0) > float(report["sd"][1])
 
 
+def test_a_model_without_population_coefficients_predicts_from_its_groups():
+    model = hr.Model("y ~ 0 + (1 | g)", trees.table())
+    for at in (model.estimate(), trees.run(model)):
+        report = hr.predict(model, {"g": ["a", "new"]}, at)
+        line = hr.contrasts(at, {"a": {("a", "Intercept"): 1}})
+        np.testing.assert_allclose(report["mean"][0], line["mean"][0], rtol=1e-12)
+        np.testing.assert_allclose(report["sd"][0], line["sd"][0], rtol=1e-12)
+        assert float(report["sd"][1]) > float(report["sd"][0])
+
+
 def test_long_reports_are_cut_in_print(sleep):
     text = str(hr.predict(sleep, hr.load_dataset("sleepstudy"), sleep.estimate()))
     assert "20 of 180 rows shown" in text

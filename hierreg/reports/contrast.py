@@ -162,9 +162,9 @@ def _of_draws(tree: xr.DataTree, what: Any, prob: float) -> Contrasts:
 
 
 def _values(functions: LinearFunctions, beta: Array, b: Array | None) -> Array:
-    shape = beta.shape[:2]
-    flat = None if b is None else b.reshape(-1, *b.shape[2:])
-    return joint.values(functions, beta.reshape(-1, beta.shape[2]), flat).reshape(*shape, -1)
+    chains, draws = beta.shape[:2]
+    flat = None if b is None else b.reshape(chains * draws, *b.shape[2:])
+    return joint.values(functions, beta.reshape(chains * draws, beta.shape[2]), flat).reshape(chains, draws, -1)
 
 
 def _report(names: list[str], values: dict[str, Array], cov: Array, attrs: dict[str, Any]) -> Contrasts:

@@ -75,7 +75,7 @@ def draws_of(group: xr.Dataset, problem: ProblemLike) -> Draws:
 
     def array(name: str) -> Array:
         values = group[name].transpose("chain", "draw", ...).to_numpy()
-        return values.reshape((-1, *values.shape[2:]))
+        return values.reshape((values.shape[0] * values.shape[1], *values.shape[2:]))
 
     b = {}
     if labels.factor is not None:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]
 
+# Beside a known covariance.
+_KINDS = ("independent", "by", "correlated", "known_se")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitRows:
@@ -96,6 +99,8 @@ def new_errors(
         return _of_known_covariance(layout.V, m, cross_cov, new_cov, observation=observation)
     if cross_cov is not None or new_cov is not None:
         raise ModelError(f"cross_cov and new_cov belong to errors=hr.known_cov(V); the errors here are {layout.spec}.")
+    if layout.kind not in _KINDS:
+        raise ModelError(f"predict: new rows with errors={layout.spec} are not supported in this version.")
     ones = np.ones(m)
     if isinstance(layout.spec, KnownSE) and observation:
         return NewErrors(units=_alone(np.zeros(m, dtype=np.intp)), scale=standard_errors(table, layout.spec.column))
