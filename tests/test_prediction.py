@@ -325,5 +325,7 @@ def test_a_result_of_another_model_is_refused(sleep):
         hr.predict(sleep, hr.load_dataset("sleepstudy"), at)
     with pytest.raises(hr.exceptions.ModelError, match="another formula"):
         hr.predict(model, trees.table(), trees.plain())
+    with pytest.raises(hr.exceptions.ModelError, match="seed=-1 must be a whole number"):
+        hr.predict(trees.model("by"), trees.table(), trees.tree("by"), seed=-1)
     with pytest.raises(hr.exceptions.ModelError, match="group_effects='draws'"):
         hr.predict(trees.model("independent"), trees.table(), trees.summarised())
