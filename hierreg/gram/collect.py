@@ -67,7 +67,8 @@ def collect(design: Design, layout: ErrorLayout) -> Gram:
         Z, z_map = np.empty((len(y), 0)), np.empty((0, 0))
         index, levels = np.zeros(len(y), dtype=np.intp), np.empty(0, dtype=object)
     else:
-        Z, z_map = orthogonalise(factor.Z)
+        # One expression on both sides of the bar is one array, and worth one pass.
+        Z, z_map = (X, x_map) if factor.Z is design.X else orthogonalise(factor.Z)
         index, levels = factor.index, np.asarray(factor.levels)
     terms, products = _products(layout, W, Z, index, len(levels))
     return Gram(

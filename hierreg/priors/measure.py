@@ -38,7 +38,7 @@ def measure_scales(design: Design, layout: ErrorLayout) -> PriorScales:
         x_mean=X.mean(axis=0),
         x_sd=x_sd,
         x_rms=np.sqrt(np.einsum("ij,ij->j", X, X) / len(X)),
-        factors={factor.name: _factor_scales(factor) for factor in design.factors},
+        factors={factor.name: _factor_scales(factor, x_sd if factor.Z is X else None) for factor in design.factors},
         error_labels=layout.labels,
         y_sd_by_label=_sd_by_label(y, layout.stratum, len(layout.labels)),
         n_error_sd=layout.n_sd,
@@ -47,8 +47,8 @@ def measure_scales(design: Design, layout: ErrorLayout) -> PriorScales:
     )
 
 
-def _factor_scales(factor: FactorDesign) -> FactorScales:
-    sd = factor.Z.std(axis=0)
+def _factor_scales(factor: FactorDesign, known_sd: Array | None) -> FactorScales:
+    sd = factor.Z.std(axis=0) if known_sd is None else known_sd
     constant = (sd == 0) & (factor.Z[0] != 0)
     if not constant.any():
         sd = np.sqrt(np.einsum("ij,ij->j", factor.Z, factor.Z) / len(factor.Z))
