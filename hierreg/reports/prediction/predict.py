@@ -14,7 +14,6 @@ from hierreg.reports.prediction.posterior import draw_predictions
 from hierreg.reports.prediction.rows import NewRows, PredictedProblem, new_rows
 from hierreg.reports.reading import check_prob, read
 from hierreg.reports.table import Report, percent, sections
-from hierreg.sampling.groups import check_whole
 from hierreg.sampling.problem import check_match, problem_of
 from hierreg.sampling.rows import check_size, draws_of
 from hierreg.tree.point import Coefficients, Estimate
@@ -210,8 +209,8 @@ def _at_point(
 def _from_draws(
     problem: PredictedProblem, rows: NewRows, tree: xr.DataTree, prob: float, *, observation: bool, seed: int | None
 ) -> dict[str, Array]:
-    if seed is not None:
-        check_whole("seed", seed, least=0)
+    if seed is not None and (not isinstance(seed, (int, np.integer)) or isinstance(seed, bool) or seed < 0):
+        raise ModelError(f"seed={seed!r} must be a whole number, 0 or more.")
     fit = read(tree)
     parameters = draws_of(fit.posterior, problem)
     S = len(parameters.beta)
