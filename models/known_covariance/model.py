@@ -44,7 +44,7 @@ def bootstrap(draws: int = 2000) -> np.ndarray:
 
 def covariance() -> np.ndarray:
     """Return the covariance (25, 25) of all points, both diagonal blocks and what is between them."""
-    return np.cov(bootstrap(), rowvar=False)
+    return hr.covariance_from_samples(bootstrap())
 
 
 def data() -> Any:
@@ -73,7 +73,7 @@ def without_cross_blocks() -> hr.Model:
 
 def by_hand() -> dict[str, Any]:
     """Return estimates, their covariance, chi-square and degrees of freedom from the matrices."""
-    table, V = data(), covariance()
+    table, V = data(), np.cov(bootstrap(), rowvar=False)
     d = (table["dataset"] == "beta").to_numpy()[:, None]
     own = np.column_stack([np.ones(len(table)), table["x"]])
     X, y = np.hstack([own * ~d, own * d]), table["y"].to_numpy()

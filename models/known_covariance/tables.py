@@ -3,8 +3,8 @@
 import pandas as pd
 
 import hierreg as hr
-from models.known_covariance.expected import chi_square, estimate
-from models.known_covariance.model import PROJECTIONS, by_hand, without_cross_blocks
+from models.known_covariance.expected import estimate
+from models.known_covariance.model import PROJECTIONS, without_cross_blocks
 
 
 def tables() -> dict[str, pd.DataFrame]:
@@ -20,4 +20,6 @@ def tables() -> dict[str, pd.DataFrame]:
         },
         index=list(PROJECTIONS),
     )
-    return {f"Projections; chi-square {chi_square():.1f} on {by_hand()['df']} degrees of freedom": table.round(4)}
+    fit = estimate()
+    title = f"Projections; chi-square {fit.chi_square:.1f} on {fit.degrees_of_freedom} degrees of freedom"
+    return {title: table.round(4)}
