@@ -2,6 +2,8 @@
 
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -135,7 +137,7 @@ def test_priors_of_the_command_line():
 
 
 def test_installed_command_teaches():
-    command = shutil.which("hierreg")
+    command = shutil.which("hierreg", path=str(Path(sys.executable).parent))
     assert command is not None, "the package is not installed"
     shown = subprocess.run([command, "fit", "--help"], capture_output=True, text=True, check=True).stdout
     for word in ("y ~ x + (x | g)", "--correlated DATASET UNIT", "exit codes"):

@@ -160,7 +160,7 @@ QUICK = [
 @pytest.mark.filterwarnings("ignore::hierreg.exceptions.BoundaryWarning")
 @pytest.mark.parametrize(("formula", "name", "errors"), QUICK, ids=lambda x: str(x)[:30])
 def test_no_divergences(formula, name, errors):
-    tree = sampled(hr.Model(formula, hr.load_dataset(name), errors=errors), draws=500)
+    tree = sampled(hr.Model(formula, hr.load_dataset(name), errors=errors), draws=1000)
     assert int(tree["sample_stats"]["diverging"].sum()) == 0
 
 
