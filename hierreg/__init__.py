@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hierreg import exceptions, plots
     from hierreg.datasets import load_dataset
     from hierreg.design import stack
-    from hierreg.error_structure import by, correlated, independent, known_cov, known_se
+    from hierreg.error_structure import by, correlated, exchangeable, independent, known_cov, known_se
     from hierreg.gram import Gram
     from hierreg.model import Model
     from hierreg.priors import (
@@ -60,6 +60,7 @@ __all__ = [
     "correlated",
     "correlations",
     "exceptions",
+    "exchangeable",
     "independent",
     "known_cov",
     "known_se",
@@ -81,7 +82,7 @@ _NAMES_BY_MODULE = {
     "hierreg": ("exceptions", "plots"),
     "hierreg.datasets": ("load_dataset",),
     "hierreg.design": ("stack",),
-    "hierreg.error_structure": ("by", "correlated", "independent", "known_cov", "known_se"),
+    "hierreg.error_structure": ("by", "correlated", "exchangeable", "independent", "known_cov", "known_se"),
     "hierreg.gram": ("Gram",),
     "hierreg.model": ("Model",),
     "hierreg.priors": (

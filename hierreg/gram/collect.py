@@ -95,6 +95,8 @@ def _products(layout: ErrorLayout, W: Array, Z: Array, index: Index, J: int) -> 
     D = len(layout.labels)
     if layout.kind == "known_cov":
         return _known_covariance(layout, W, Z, index, J)
+    if layout.kind == "exchangeable":
+        return _exchangeable(layout, W, Z, index, J)
     if layout.kind == "correlated":
         terms, pairs = _pair_rows_of_units(layout)
         return terms, _accumulate(W, Z, index, J, terms.n_terms, pairs)
@@ -189,6 +191,17 @@ def _compact(keys: Index, bound: int) -> tuple[Index, Index]:
     lookup = np.empty(bound, dtype=np.intp)
     lookup[distinct] = np.arange(len(distinct))
     return distinct, lookup[keys]
+
+
+def _exchangeable(layout: ErrorLayout, W: Array, Z: Array, index: Index, J: int) -> tuple[ErrorTerms, _Products]:
+    """Return the cross-products with I - J / n and J / n over units of n rows, as sums of squares without differences."""
+    from hierreg.gram.exchangeable import component_products, component_terms
+
+    terms, units = component_terms(layout)
+    W_products, entries = component_products(layout, units, W, Z, index, J, terms.n_terms)
+    if J == 0:
+        return terms, _no_groups(W_products)
+    return terms, _Products(**entries, WtW=W_products)
 
 
 def _known_covariance(layout: ErrorLayout, W: Array, Z: Array, index: Index, J: int) -> tuple[ErrorTerms, _Products]:

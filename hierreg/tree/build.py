@@ -78,7 +78,7 @@ def variance_variables(labels: Labels, cov: Covariances, array: Any) -> dict[str
     if labels.n_error_sd:
         out["error_sd"] = array("error_sd", cov.error_sd)
     if labels.has_error_corr:
-        out["error_corr"] = array("error_cov", cov.error_corr)
+        out["error_corr"] = array("error_corr", cov.error_corr)
     return out
 
 
@@ -140,8 +140,10 @@ def limit_group(labels: Labels, limit: Limit) -> xr.Dataset:
         if labels.has_theta:
             out |= {f"theta_{factor}": e.theta[factor], f"theta_cov_{factor}": e.theta_cov[factor]}
     out["error_sd"] = e.error_sd
-    if e.error_corr is not None and e.error_cov is not None:
-        out |= {"error_corr": e.error_corr, "error_cov": e.error_cov}
+    if e.error_corr is not None:
+        out["error_corr"] = e.error_corr
+    if e.error_cov is not None:
+        out["error_cov"] = e.error_cov
     attrs = {
         "method": e.method,
         "message": e.message,

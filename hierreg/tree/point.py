@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.tree.text import covariance_table, table
+from hierreg.tree.text import covariance_table, table, within_units_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,8 +75,11 @@ class Estimate(Coefficients):
         Standard deviations, correlations and covariance of the group coefficients, by grouping factor.
     error_sd : DataArray
         Scalar, or by stratum or data set.
-    error_corr, error_cov : DataArray or None
-        None where there is one data set.
+    error_corr : DataArray or None
+        By data set twice; of exchangeable errors the correlation within units, scalar or by stratum. None where errors
+        have no data sets.
+    error_cov : DataArray or None
+        By data set twice; None where there is one data set, or where errors are exchangeable.
     criterion : float
         Minus twice the log likelihood (ML) or restricted log likelihood (REML, lme4's constant); for MAP minus
         twice the log of likelihood times prior density of standard deviations and correlations.
@@ -116,7 +119,10 @@ class Estimate(Coefficients):
         ]
         for factor, sd in self.sd.items():
             lines.append(covariance_table(factor, sd, self.corr[factor]))
-        lines.append(covariance_table("error", self.error_sd, self.error_corr))
+        if self.error_corr is None or self.error_corr.ndim == 2:
+            lines.append(covariance_table("error", self.error_sd, self.error_corr))
+        else:
+            lines.append(within_units_table(self.error_sd, self.error_corr))
         return "\n".join([*lines, "", "Population coefficients", _beta_table(self)])
 
 
@@ -143,14 +149,14 @@ def estimate(
 ) -> Estimate:
     """Return an estimate with labels."""
     factor = labels.factor
-    many = labels.error_dim is not None
+    many = labels.error_dim is not None and not labels.is_exchangeable
     return Estimate(
         method=method,
         sd={factor: labels.array("sd", variances.sd)} if factor else {},
         corr={factor: labels.array("cov", variances.corr)} if factor else {},
         cov={factor: labels.array("cov", variances.cov)} if factor else {},
         error_sd=labels.array("error_sd", variances.error_sd),
-        error_corr=labels.array("error_cov", variances.error_corr) if many else None,
+        error_corr=labels.array("error_corr", variances.error_corr) if many or labels.is_exchangeable else None,
         error_cov=labels.array("error_cov", variances.error_cov) if many else None,
         criterion=criterion,
         boundary=variances.boundary,
