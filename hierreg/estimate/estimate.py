@@ -13,6 +13,7 @@ import numpy as np
 
 from hierreg.covariance import Covariances, covariances
 from hierreg.estimate.coordinates import FactorCoordinates, factor_coordinates
+from hierreg.estimate.standard_errors import natural_covariance, unconstrained
 from hierreg.linalg import sd_and_corr
 from hierreg.marginal.target import Target
 from hierreg.optimise import Optimum, maximise
@@ -58,6 +59,10 @@ class VarianceEstimate:
         How the search ended, in words.
     n_evaluations : int
     newton_decrement : float
+    parameter_names : tuple of str
+        Public names of the free standard deviations and correlations.
+    parameter_cov : array (n_free, n_free)
+        Their covariance, from the curvature of the criterion; NaN for those on the boundary.
     """
 
     Lambda: Array
@@ -73,6 +78,8 @@ class VarianceEstimate:
     message: str
     n_evaluations: int
     newton_decrement: float
+    parameter_names: tuple[str, ...]
+    parameter_cov: Array
 
 
 def maximise_likelihood(likelihood: MarginalLikelihood, parameters: VarianceParameters) -> VarianceEstimate:
@@ -98,7 +105,8 @@ def maximise_likelihood(likelihood: MarginalLikelihood, parameters: VariancePara
             coordinates, optimum = rescaled, again
     Lambda, errors = coordinates.unpack(optimum.x)
     Lambda, optimum = _snap_to_boundary(coordinates, Lambda, optimum)
-    return _described(parameters, likelihood, Lambda, errors, optimum)
+    target = Target(parameters=parameters, likelihood=likelihood, prior_on=False)
+    return _described(target, Lambda, errors, optimum)
 
 
 def maximise_posterior(likelihood: MarginalLikelihood, parameters: VarianceParameters) -> VarianceEstimate:
@@ -125,7 +133,7 @@ def _over_unconstrained(target: Target) -> VarianceEstimate:
     u = optimum.x.copy()
     u[:n_sd] = np.maximum(u[:n_sd], floor[:n_sd])
     at = covariances(parameters, u[None])
-    return _described(parameters, target.likelihood, at.Lambda[0], at, optimum)
+    return _described(target, at.Lambda[0], at, optimum)
 
 
 def _snap_to_boundary(coordinates: FactorCoordinates, Lambda: Array, optimum: Optimum) -> tuple[Array, Optimum]:
@@ -143,13 +151,13 @@ def _snap_to_boundary(coordinates: FactorCoordinates, Lambda: Array, optimum: Op
 
 
 def _described(
-    parameters: VarianceParameters,
-    likelihood: MarginalLikelihood,
+    target: Target,
     Lambda: Array,
     errors: Covariances,
     optimum: Optimum,
 ) -> VarianceEstimate:
     error_sd = errors.error_sd[0]
+    parameters, likelihood = target.parameters, target.likelihood
     cov = Lambda @ Lambda.T
     sd, corr = sd_and_corr(cov)
     problems = _boundary(parameters, likelihood, sd, corr, errors)
@@ -183,7 +191,23 @@ def _described(
         message=message,
         n_evaluations=optimum.n_evaluations,
         newton_decrement=optimum.newton_decrement,
+        parameter_names=parameters.free_names,
+        parameter_cov=_parameter_covariance(target, (sd, corr), errors, perfect=perfect),
     )
+
+
+def _parameter_covariance(
+    target: Target, groups: tuple[Array, Array], errors: Covariances, *, perfect: bool
+) -> Array:
+    """Return the covariance of the free sds and correlations; none where there is no maximum."""
+    parameters, (sd, corr) = target.parameters, groups
+    if perfect:
+        return np.full((parameters.n_free, parameters.n_free), np.nan)
+    reach = sd / group_scales(target.likelihood.gram, errors.error_cov[0])
+    sd = np.where(reach < _SINGULAR, 0.0, sd)
+    corr = np.where((sd[:, None] > 0) & (sd > 0), corr, np.nan)
+    u, held = unconstrained(parameters, (sd, corr), (errors.error_sd[0], errors.error_corr[0]))
+    return natural_covariance(target, u, held)
 
 
 def _is_perfect_fit(likelihood: MarginalLikelihood, parameters: VarianceParameters, error_sd: Array) -> bool:

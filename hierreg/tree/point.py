@@ -90,6 +90,10 @@ class Estimate(Coefficients):
         How the search ended, and the boundary, in words.
     n_evaluations : int
         Evaluations of the criterion with its gradient.
+    variance_cov : DataArray (parameter, parameter_col)
+        Covariance of the estimated standard deviations and correlations: the inverse curvature of minus the log
+        (restricted) likelihood, or of minus the log posterior density for MAP, by the delta method. NaN for a
+        parameter on the boundary; that of the others then holds given it.
     """
 
     method: str
@@ -104,6 +108,21 @@ class Estimate(Coefficients):
     converged: bool
     message: str
     n_evaluations: int
+    variance_cov: xr.DataArray
+
+    @property
+    def variance_se(self) -> xr.DataArray:
+        """Standard errors of the estimated standard deviations and correlations (parameter), by public name.
+
+        Examples
+        --------
+        >>> import hierreg as hr
+        >>> est = hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff")).estimate("ml")
+        >>> print(est.variance_se.to_series().round(2).to_dict())
+        {'sd_Batch[Intercept]': 14.68, 'error_sd': 7.15}
+        """
+        root = np.sqrt(np.diagonal(self.variance_cov.to_numpy()))
+        return self.variance_cov.isel(parameter_col=0, drop=True).copy(data=root)
 
     @property
     def singular(self) -> bool:
@@ -163,8 +182,17 @@ def estimate(
         converged=variances.converged,
         message="; ".join([variances.message, *variances.boundary]),
         n_evaluations=variances.n_evaluations,
+        variance_cov=_variance_covariance(variances),
         **_coefficient_fields(labels, solution),
     )
+
+
+def _variance_covariance(variances: VarianceEstimate) -> xr.DataArray:
+    import xarray as xr
+
+    names = list(variances.parameter_names)
+    dims = ("parameter", "parameter_col")
+    return xr.DataArray(variances.parameter_cov, dims=dims, coords=dict.fromkeys(dims, names))
 
 
 def _coefficient_fields(labels: Labels, solution: Solution) -> dict[str, Any]:
