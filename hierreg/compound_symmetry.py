@@ -77,9 +77,7 @@ class Components:
         """Return the components of both, strata matched by label."""
         strata = self.strata + tuple(label for label in other.strata if label not in self.strata)
         theirs = np.array([strata.index(label) for label in other.strata], dtype=np.intp)[other.stratum]
-        keys = np.concatenate(
-            [np.stack([self.stratum, self.size], axis=1), np.stack([theirs, other.size], axis=1)]
-        )
+        keys = np.concatenate([np.stack([self.stratum, self.size], axis=1), np.stack([theirs, other.size], axis=1)])
         stratum, size = np.unique(keys, axis=0).T
         return replace(self, strata=strata, stratum=stratum, size=size)
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.covariance import partial_correlations
 from hierreg.compound_symmetry import WITHIN
+from hierreg.covariance import partial_correlations
 from hierreg.marginal.no_pooling import error_terms
 
 if TYPE_CHECKING:

@@ -94,8 +94,7 @@ class FactorCoordinates:
         within = self.errors.within_units
         if within.strata:
             g_log_sd = np.zeros(len(sd))
-            g_variance, variance = np.diagonal(g_S).copy(), np.diagonal(cov).copy()
-            component_gradient(u, n_sd, sd, within.arrays, variance, g_variance, g_log_sd, g)
+            component_gradient(u, n_sd, sd, within.arrays, cov, g_S, g_log_sd, g)
         else:
             g_log_sd = 2.0 * np.sum(g_S * (sd[:, None] * corr * sd), axis=1)
         g[:n_sd] = g_log_sd[self.errors.sd_is_free]

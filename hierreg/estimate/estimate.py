@@ -196,9 +196,7 @@ def _described(
     )
 
 
-def _parameter_covariance(
-    target: Target, groups: tuple[Array, Array], errors: Covariances, *, perfect: bool
-) -> Array:
+def _parameter_covariance(target: Target, groups: tuple[Array, Array], errors: Covariances, *, perfect: bool) -> Array:
     """Return the covariance of the free sds and correlations; none where there is no maximum."""
     parameters, (sd, corr) = target.parameters, groups
     if perfect:

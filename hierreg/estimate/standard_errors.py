@@ -93,7 +93,9 @@ def unconstrained(
     u, held = [np.where(is_zero, _LOG_ZERO, np.log(np.where(is_zero, 1.0, sds)))], [is_zero]
     for start, size, free in zip(parameters.block_starts, parameters.block_sizes, parameters.corr_is_free, strict=True):
         if free:
-            all_corr, first = (corr, start) if start < parameters.n_factor else (error_corr, start - parameters.n_factor)
+            all_corr, first = (
+                (corr, start) if start < parameters.n_factor else (error_corr, start - parameters.n_factor)
+            )
             block = all_corr[first : first + size, first : first + size]
             exists = bool(np.all(np.isfinite(block)))
             block = block if exists else np.eye(size)

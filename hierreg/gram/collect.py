@@ -194,14 +194,23 @@ def _compact(keys: Index, bound: int) -> tuple[Index, Index]:
 
 
 def _exchangeable(layout: ErrorLayout, W: Array, Z: Array, index: Index, J: int) -> tuple[ErrorTerms, _Products]:
-    """Return the cross-products with I - J / n and J / n over units of n rows, as sums of squares without differences."""
-    from hierreg.gram.exchangeable import component_products, component_terms
+    from hierreg.gram.exchangeable import component_products, component_terms, population_products
 
     terms, units = component_terms(layout)
-    W_products, entries = component_products(layout, units, W, Z, index, J, terms.n_terms)
+    unit_mean, deviation, WtW = population_products(layout, units, W, terms.n_terms)
     if J == 0:
-        return terms, _no_groups(W_products)
-    return terms, _Products(**entries, WtW=W_products)
+        return terms, _no_groups(WtW)
+    (pairs, ZtZ), (entries, ZtW) = component_products(layout, units, (unit_mean, deviation), Z, index, J)
+    return terms, _Products(
+        pair_term=pairs // (J * J),
+        pair_row=pairs // J % J,
+        pair_col=pairs % J,
+        ZtZ=ZtZ,
+        level_term=entries // J,
+        level_index=entries % J,
+        ZtW=ZtW,
+        WtW=WtW,
+    )
 
 
 def _known_covariance(layout: ErrorLayout, W: Array, Z: Array, index: Index, J: int) -> tuple[ErrorTerms, _Products]:

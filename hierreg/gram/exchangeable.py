@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.exceptions import ModelError
 from hierreg.compound_symmetry import components_of
+from hierreg.exceptions import ModelError
 from hierreg.gram.terms import ErrorTerms
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hierreg.error_structure import ErrorLayout
     from hierreg.compound_symmetry import Units
+    from hierreg.error_structure import ErrorLayout
 
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]
@@ -65,74 +65,67 @@ def component_terms(layout: ErrorLayout) -> tuple[ErrorTerms, Units]:
     return terms, units
 
 
-def component_products(  # noqa: PLR0913, PLR0917  # the arrays of one table
-    layout: ErrorLayout, units: Units, W: Array, Z: Array, index: Index, J: int, K: int
-) -> tuple[Array, dict[str, NDArray[np.generic]]]:
-    """Return WtW (K, p + 1, p + 1), and ZtZ and ZtW with their terms and levels, named as in `Gram`.
+def population_products(layout: ErrorLayout, units: Units, W: Array, K: int) -> tuple[Array, Array, Array]:
+    """Return the means of W over units (U, p + 1), the deviations of rows (N, p + 1), and WtW (K, p + 1, p + 1)."""
+    assert layout.unit is not None
+    unit, size = layout.unit, np.maximum(units.size, 1)
+    mean = _sums(W, unit, len(size)) / size[:, None]
+    deviation = W - mean[unit]
+    # A unit of one row has no deviations, not even rounding.
+    deviation[size[unit] == 1] = 0.0
+    scaled = mean * np.sqrt(size)[:, None]
+    n = len(layout.labels)
+    parts = [deviation[layout.stratum == k] if k < n else scaled[units.mean == k] for k in range(K)]
+    return mean, deviation, np.stack([part.T @ part for part in parts])
+
+
+def component_products(  # the arrays of one table
+    layout: ErrorLayout, units: Units, population: tuple[Array, Array], Z: Array, index: Index, J: int
+) -> tuple[tuple[Index, Array], tuple[Index, Array]]:
+    """Return ZtZ and ZtW, each with the keys of its entries.
 
     Parameters
     ----------
     layout : ErrorLayout
     units : Units
-    W : array (N, p + 1)
+    population : tuple of arrays (U, p + 1) and (N, p + 1)
+        Means of [X y] over units, and deviations of the rows from them.
     Z : array (N, q)
     index : int array (N,)
         Group of each row.
     J : int
-        Number of groups; zero has no ZtZ and ZtW.
-    K : int
-        Number of terms.
+        Number of groups.
+
+    Returns
+    -------
+    pairs : int array (E,) and array (E, q, q)
+        Keys (term J + smaller group) J + larger group, and products.
+    entries : int array (F,) and array (F, q, p + 1)
+        Keys term J + group, and products.
     """
     assert layout.unit is not None
-    unit, size = layout.unit, np.maximum(units.size, 1)
-    root = np.sqrt(size)[:, None]
-    mean = _sums(W, unit, len(size)) / size[:, None]
-    deviation = W - mean[unit]
-    # A unit of one row has no deviations, not even rounding.
-    deviation[size[unit] == 1] = 0.0
-    WtW = np.zeros((K, W.shape[1], W.shape[1]))
-    for k in range(len(layout.labels)):
-        mine = deviation[layout.stratum == k]
-        WtW[k] = mine.T @ mine
-    for k in range(len(layout.labels), K):
-        mine = (mean * root)[units.mean == k]
-        WtW[k] = mine.T @ mine
-    if J == 0:
-        return WtW, {}
-    cells, cell = np.unique(unit * J + index, return_inverse=True)
+    unit_mean, deviation = population
+    cells, cell = np.unique(layout.unit * J + index, return_inverse=True)
     its_unit, group = cells // J, cells % J
-    m, n = np.bincount(cell).astype(float), size[its_unit].astype(float)
+    m, n = np.bincount(cell).astype(float), units.size[its_unit].astype(float)
     total = _sums(Z, cell, len(cells))
-    within, between = units.stratum[its_unit], units.mean[its_unit]
+    within, between = units.stratum[its_unit] * J, units.mean[its_unit] * J
     # Units of one row have nothing within them.
     many = np.flatnonzero(n > 1)
-    level_products = np.concatenate([_products_by(Z, deviation, cell, len(cells))[many], _outer(total, mean[its_unit])])
-    level_key = np.concatenate([(within * J + group)[many], between * J + group])
+    level_products = [_products_by(Z, deviation, cell, len(cells))[many], _outer(total, unit_mean[its_unit])]
+    level_keys = [(within + group)[many], between + group]
     from_mean = Z - (total / m[:, None])[cell]
     own = _products_by(from_mean, from_mean, cell, len(cells)) + (1 / m - 1 / n)[:, None, None] * _outer(total, total)
     first, second = _pairs_of_cells(its_unit)
     cross = _outer(total[first], total[second]) / n[first][:, None, None]
-    pair_products = np.concatenate([own[many], _outer(total, total) / n[:, None, None], -cross, cross])
-    own_key, cross_key = group * J + group, group[first] * J + group[second]
-    pair_key = np.concatenate(
-        [
-            (within * J * J + own_key)[many],
-            between * J * J + own_key,
-            within[first] * J * J + cross_key,
-            between[first] * J * J + cross_key,
-        ]
-    )
-    pairs, ZtZ = _sum_by_key(pair_key, pair_products)
-    levels, ZtW = _sum_by_key(level_key, level_products)
-    return WtW, {
-        "pair_term": pairs // (J * J),
-        "pair_row": pairs // J % J,
-        "pair_col": pairs % J,
-        "ZtZ": ZtZ,
-        "level_term": levels // J,
-        "level_index": levels % J,
-        "ZtW": ZtW,
-    }
+    pair_products = [own[many], _outer(total, total) / n[:, None, None], -cross, cross]
+    pair_keys = [
+        ((within + group) * J + group)[many],
+        (between + group) * J + group,
+        (within + group)[first] * J + group[second],
+        (between + group)[first] * J + group[second],
+    ]
+    return _sum_by_key(pair_keys, pair_products), _sum_by_key(level_keys, level_products)
 
 
 def _pairs_of_cells(its_unit: Index) -> tuple[Index, Index]:
@@ -171,7 +164,8 @@ def _products_by(A: Array, B: Array, place: Index, n: int) -> Array:
     return out
 
 
-def _sum_by_key(keys: Index, values: Array) -> tuple[Index, Array]:
-    distinct, place = np.unique(keys, return_inverse=True)
+def _sum_by_key(all_keys: list[Index], all_values: list[Array]) -> tuple[Index, Array]:
+    values = np.concatenate(all_values)
+    distinct, place = np.unique(np.concatenate(all_keys), return_inverse=True)
     flat = _sums(values.reshape(len(values), -1), place.ravel(), len(distinct))
     return distinct, flat.reshape(len(distinct), *values.shape[1:])

@@ -86,8 +86,8 @@ def exchangeable_prior(u, place, within, natural, g_u):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def component_variances(u, place, sd, within, variance):
-    """Write the variances (C,) of the components of exchangeable errors, from sds and rho (u from ``place`` on).
+def component_covariance(u, place, sd, within, S):
+    """Write the diagonal S (C, C) of the components of exchangeable errors, from sds and rho (u from ``place`` on).
 
     Differences 1 - rho and rho - lowest are taken from u itself, so that they keep their digits near zero.
     """
@@ -103,27 +103,60 @@ def component_variances(u, place, sd, within, variance):
         else:
             above[t] = 1.0 - fixed[t]
             below[t] = fixed[t] - lowest[t]
+    S[:] = 0.0
     for c in range(len(stratum)):
         t = stratum[c]
         v = sd[sd_of_stratum[t]] * sd[sd_of_stratum[t]]
-        variance[c] = v * (above[t] if size[c] == 0 else rest[c] + (size[c] - 1.0) * below[t])
+        S[c, c] = v * (above[t] if size[c] == 0 else rest[c] + (size[c] - 1.0) * below[t])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def component_gradient(u, place, sd, within, variance, g_variance, g_log_sd, g_u):
-    """Add the gradient with respect to the components' variances to those of log sds and of u, rho's part."""
+def component_gradient(u, place, sd, within, S, g_S, g_log_sd, g_u):
+    """Add the gradient with respect to the components' variances to those of log sds and of u, from ``place`` on."""
     stratum, size, _, sd_of_stratum, lowest, is_free, _, _ = within
     g_rho = np.zeros(len(lowest))
     for c in range(len(stratum)):
         t = stratum[c]
         s = sd_of_stratum[t]
-        g_log_sd[s] += 2.0 * g_variance[c] * variance[c]
-        g_rho[t] += g_variance[c] * sd[s] * sd[s] * (-1.0 if size[c] == 0 else size[c] - 1.0)
+        g_log_sd[s] += 2.0 * g_S[c, c] * S[c, c]
+        g_rho[t] += g_S[c, c] * sd[s] * sd[s] * (-1.0 if size[c] == 0 else size[c] - 1.0)
     for t in range(len(lowest)):
         if is_free[t]:
             sech = 1.0 / cosh(min(max(u[place], -350.0), 350.0))
             g_u[place] += g_rho[t] * 0.5 * (1.0 - lowest[t]) * sech * sech
             place += 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def covariance_of_factor(sd, F, S):
+    """Write S = diag(sd) F F' diag(sd)."""
+    D = len(sd)
+    for i in range(D):
+        for j in range(D):
+            t = 0.0
+            for k in range(D):
+                t += F[i, k] * F[j, k]
+            S[i, j] = sd[i] * sd[j] * t
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def read_sds(u, sd_code, sd_parameters, prior_on, natural, sd, g_u):
+    """Write the standard deviations; return their log prior density, its gradient added, and the next place in u."""
+    value, place = 0.0, 0
+    for c in range(len(sd)):
+        if sd_code[c] == FIXED:
+            sd[c] = sd_parameters[c, 0]
+            continue
+        sd[c] = exp(u[place])
+        if prior_on:
+            log_prior, slope = log_density_and_slope(sd_code[c], sd_parameters[c, 0], sd_parameters[c, 1], sd[c])
+            value += log_prior
+            g_u[place] += slope * sd[c]
+            if not natural:
+                value += u[place]
+                g_u[place] += 1.0
+        place += 1
+    return value, place
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -153,22 +186,8 @@ def log_posterior(u, variances, likelihood, prior_on, natural, g_u):
     g_u[:] = 0.0
     sd, sech = np.empty(Q), np.ones(len(u) + 1)
     F = fixed_factor.copy()
-    value, place = 0.0, 0
-    for c in range(Q):
-        if sd_code[c] == FIXED:
-            sd[c] = sd_parameters[c, 0]
-            continue
-        sd[c] = exp(u[place])
-        if prior_on:
-            log_prior, slope = log_density_and_slope(sd_code[c], sd_parameters[c, 0], sd_parameters[c, 1], sd[c])
-            value += log_prior
-            g_u[place] += slope * sd[c]
-            if not natural:
-                value += u[place]
-                g_u[place] += 1.0
-        place += 1
-    first_corr = place
-    start = 0
+    value, place = read_sds(u, sd_code, sd_parameters, prior_on, natural, sd, g_u)
+    first_corr, start = place, 0
     for block in range(len(block_sizes)):
         if corr_is_free[block]:
             if prior_on:
@@ -185,28 +204,17 @@ def log_posterior(u, variances, likelihood, prior_on, natural, g_u):
             for k in range(q):
                 t += z_map_inverse[i, k] * sd[k] * F[k, j]
             Lambda[i, j] = t
-    variance = np.empty(C)
     if C > 0:
-        component_variances(u, place, sd[q:], within, variance)
-        S[:] = 0.0
-        for c in range(C):
-            S[c, c] = variance[c]
+        component_covariance(u, place, sd[q:], within, S)
     else:
-        for i in range(D):
-            for j in range(D):
-                t = 0.0
-                for k in range(D):
-                    t += F[q + i, q + k] * F[q + j, q + k]
-                S[i, j] = sd[q + i] * sd[q + j] * t
+        covariance_of_factor(sd[q:], F[q:, q:], S)
     value += log_likelihood(Lambda, S, gram, errors, W0, constant, integrate, g_Lambda, g_S)
     if not np.isfinite(value):
         g_u[:] = 0.0
         return -np.inf
     if C > 0:
-        g_variance, g_log_sd = np.empty(C), np.zeros(Q - q)
-        for c in range(C):
-            g_variance[c] = g_S[c, c]
-        component_gradient(u, place, sd[q:], within, variance, g_variance, g_log_sd, g_u)
+        g_log_sd = np.zeros(Q - q)
+        component_gradient(u, place, sd[q:], within, S, g_S, g_log_sd, g_u)
         free = first_corr
         for c in range(Q - 1, q - 1, -1):
             if sd_code[c] != FIXED:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.checks import listed
-from hierreg.exceptions import ModelError
 from hierreg.compound_symmetry import component_variances, diagonal, lowest_correlation
+from hierreg.exceptions import ModelError
 from hierreg.linalg import smallest_eigenvalue
 
 if TYPE_CHECKING:

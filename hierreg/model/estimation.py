@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.estimate import maximise_likelihood, maximise_posterior
 from hierreg.compound_symmetry import component_variances, diagonal
+from hierreg.estimate import maximise_likelihood, maximise_posterior
 from hierreg.marginal.equations import solve_equations
 from hierreg.marginal.first_use import announce_compilation
 from hierreg.marginal.no_pooling import no_pooling

@@ -35,7 +35,7 @@ def build(
     with pm.Model(coords=_coords(design, layout)) as model:
         Lambdas = {factor.name: _add_group_covariance(factor, priors) for factor in design.factors}
         is_exchangeable = layout.kind == "exchangeable"
-        errors = add_within_units(layout, priors) if is_exchangeable else _add_error_covariance(layout, priors)
+        errors: Any = add_within_units(layout, priors) if is_exchangeable else _add_error_covariance(layout, priors)
         if parametrization == "marginal":
             marginal: Any = MarginalLogLikelihood(likelihood)
             Lambda = _block_diagonal(list(Lambdas.values()))
@@ -88,6 +88,7 @@ def _add_error_covariance(layout: ErrorLayout, priors: ResolvedPriors) -> Tensor
     sd = add_vector("error_sd", priors.error_sd, labels=layout.labels, dim=dim)
     if not layout.has_corr:
         return sd[:, None] * np.eye(n)
+    assert not isinstance(priors.error_corr, tuple)
     L = add_correlation("error_corr", [priors.error_corr], [n], labels=layout.labels, dims=(f"{dim}", f"{dim}_col"))
     return sd[:, None] * L
 

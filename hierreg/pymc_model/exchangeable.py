@@ -66,7 +66,8 @@ def component_covariance(errors: ErrorTensors) -> Tensor:
     is_within = (size == WITHIN).astype(float)
     rest = 1.0 - (n - 1.0) / (errors.components.largest[stratum] - 1.0)
     means = rest + (n - 1.0) * errors.below[stratum]
-    return pt.diag(errors.variance[stratum] * (is_within * errors.above[stratum] + (1.0 - is_within) * means))
+    variances = errors.variance[stratum] * (is_within * errors.above[stratum] + (1.0 - is_within) * means)
+    return pt.as_tensor(np.eye(len(size))) * variances
 
 
 def add_exchangeable_rows(design: Design, mu: Tensor, layout: ErrorLayout, errors: ErrorTensors) -> None:

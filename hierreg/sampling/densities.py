@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.priors import LKJ, Fixed
 from hierreg.compound_symmetry import units_by_size
+from hierreg.priors import LKJ, Fixed
 from hierreg.sampling.rows import chunks, row_means, row_sds, unit_patterns, unit_variances
 
 if TYPE_CHECKING:
