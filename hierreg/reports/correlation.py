@@ -80,8 +80,8 @@ def correlations(tree: xr.DataTree, ci_prob: float = 0.95) -> Correlations:
 
     Five kinds: ``group`` (coefficients across the groups of the factor), ``error`` (errors across data sets, or of
     exchangeable errors within units), ``intraclass`` (sd^2 / (sd^2 + error_sd^2) of the group intercept, by stratum or
-    data set; the share of the variance between groups where all other group columns are zero), ``population`` (posterior
-    correlation of two population coefficients) and ``between groups`` (posterior correlation of one
+    data set; the share of the variance between groups where all other group columns are zero), ``population``
+    (posterior correlation of two population coefficients) and ``between groups`` (posterior correlation of one
     coefficient in two groups, where there are at most eight groups or the groups are the data sets). The
     first three are parameters, with a posterior; the last two describe the posterior, so they are one
     number, with a Monte-Carlo error.
