@@ -112,7 +112,7 @@ def components_of(layout: ErrorLayout) -> tuple[Components, Units]:
     mean = np.full(len(size), -1, dtype=np.intp)
     mean[present] = n + of_unit.ravel()
     both = np.concatenate([within, means])
-    components = Components(strata=layout.labels, common_sd=layout.n_sd == 1, stratum=both[:, 0], size=both[:, 1])
+    components = Components(strata=layout.labels, common_sd=layout.common_sd, stratum=both[:, 0], size=both[:, 1])
     return components, Units(stratum=stratum, size=size, mean=mean)
 
 

@@ -214,6 +214,8 @@ class ErrorLayout:
         Known standard errors (``known_se`` only).
     V : float array (N, N) or None
         Known covariance (``known_cov`` only).
+    common_sd : bool
+        Whether all strata have one standard deviation (``exchangeable`` only).
     """
 
     spec: ErrorSpec
@@ -226,6 +228,7 @@ class ErrorLayout:
     unit: NDArray[np.intp] | None = None
     se: NDArray[np.float64] | None = None
     V: NDArray[np.float64] | None = None
+    common_sd: bool = False
 
 
 def bind_errors(spec: ErrorSpec, table: Any, n: int) -> ErrorLayout:
@@ -362,6 +365,7 @@ def _bind_exchangeable(spec: Exchangeable, table: Any, n: int) -> ErrorLayout:
         has_corr=True,
         stratum=stratum,
         unit=unit,
+        common_sd=spec.common_sd,
     )
 
 

@@ -182,6 +182,7 @@ def _labels(design: Design, gram: Gram, layout: ErrorLayout) -> Labels:
         n_error_sd=layout.n_sd,
         has_error_corr=layout.has_corr,
         is_exchangeable=layout.kind == "exchangeable",
+        has_common_error_sd=layout.common_sd,
     )
 
 

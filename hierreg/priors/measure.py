@@ -35,7 +35,7 @@ def measure_scales(design: Design, layout: ErrorLayout) -> PriorScales:
     if layout.kind == "exchangeable":
         lowest = lowest_correlation(components_of(layout)[0].largest)
         corr = {"error_corr_labels": layout.labels, "error_corr_lowest": tuple(lowest.tolist())}
-        if layout.n_sd == 1:
+        if layout.common_sd:
             labels, stratum = ("sigma",), np.zeros_like(stratum)
     return PriorScales(
         coef_names=design.coef_names,

@@ -40,8 +40,7 @@ def add_within_units(layout: ErrorLayout, priors: ResolvedPriors) -> ErrorTensor
     """Register ``error_sd`` and ``error_corr``; free correlations as ``error_corr_partial``, mapped to (0, 1)."""
     components, _ = components_of(layout)
     T, labels = len(layout.labels), layout.labels
-    is_common = layout.n_sd == 1
-    sd = add_vector("error_sd", priors.error_sd, labels=labels, dim=None if is_common else layout.dim)
+    sd = add_vector("error_sd", priors.error_sd, labels=labels, dim=None if layout.common_sd else layout.dim)
     lowest = lowest_correlation(components.largest)
     assert isinstance(priors.error_corr, tuple)
     free = np.array([i for i, prior in enumerate(priors.error_corr) if isinstance(prior, LKJ)], dtype=np.intp)
@@ -55,7 +54,7 @@ def add_within_units(layout: ErrorLayout, priors: ResolvedPriors) -> ErrorTensor
         below = below[free].set((1.0 - lowest[free]) * v)
     rho = pt.as_tensor(lowest) + below
     pm.Deterministic("error_corr", rho if layout.dim else rho[0], dims=layout.dim)
-    variance = (sd**2)[np.zeros(T, dtype=np.intp) if is_common else np.arange(T)]
+    variance = (sd**2)[np.zeros(T, dtype=np.intp) if layout.common_sd else np.arange(T)]
     return ErrorTensors(variance=variance, above=above, below=below, lowest=lowest, components=components)
 
 

@@ -43,6 +43,8 @@ class Labels:
     has_error_corr : bool
     is_exchangeable : bool
         Whether the error correlations are within units, one for each stratum, rather than between data sets.
+    has_common_error_sd : bool
+        Whether all strata have one error standard deviation.
     """
 
     response: str
@@ -57,6 +59,7 @@ class Labels:
     n_error_sd: int
     has_error_corr: bool
     is_exchangeable: bool = False
+    has_common_error_sd: bool = False
 
     @property
     def factor_coef_dim(self) -> str:
@@ -93,7 +96,6 @@ class Labels:
         coef, group, error = self.factor_coef_dim, str(self.factor), self.error_dim
         by_error = (error,) if error else ()
         square = (error, f"{error}_col") if error else ()
-        is_common = self.is_exchangeable and self.n_error_sd == 1
         return {
             "beta": ("coef",),
             "beta_cov": ("coef", "coef_col"),
@@ -102,7 +104,7 @@ class Labels:
             "b": (group, coef),
             "b_cov": (group, coef, f"{coef}_col"),
             "beta_b_cov": (group, "coef", coef),
-            "error_sd": () if is_common else by_error,
+            "error_sd": () if self.has_common_error_sd else by_error,
             "error_corr": by_error if self.is_exchangeable else square,
             "error_cov": square,
         }[kind]
