@@ -142,9 +142,7 @@ def test_pairs_are_two_data_sets_with_equal_standard_deviations(rng):
     data = table(sizes=(2,), rho=(0.7, 0.7))
     data["place"] = data.groupby("unit").cumcount().map({0: "first", 1: "second"})
     pairs = hr.Model(FORMULA, data, errors=hr.exchangeable("unit"), priors=hr.Priors(error_corr=hr.LKJ(1.7)))
-    both = hr.Model(
-        FORMULA, data, errors=hr.correlated("place", unit="unit"), priors=hr.Priors(error_corr=hr.LKJ(1.7))
-    )
+    both = hr.Model(FORMULA, data, errors=hr.correlated("place", unit="unit"), priors=hr.Priors(error_corr=hr.LKJ(1.7)))
     for prior_on in (False, True):
         for natural in (False, True):
             one, two = (replace(target_of(m, "reml"), prior_on=prior_on, natural=natural) for m in (pairs, both))
@@ -317,7 +315,9 @@ def test_each_group_alone_is_least_squares_on_its_own_rows():
         X = np.column_stack([np.ones(len(rows)), rows["x"]])
         same = rows["unit"].to_numpy()[:, None] == rows["unit"].to_numpy()
         k = rows["kind"].to_numpy()
-        R = same * np.array([[sd[a] * sd[b] * (1.0 if i == j else rho[a]) for j, b in enumerate(k)] for i, a in enumerate(k)])
+        R = same * np.array(
+            [[sd[a] * sd[b] * (1.0 if i == j else rho[a]) for j, b in enumerate(k)] for i, a in enumerate(k)]
+        )
         precision = X.T @ np.linalg.solve(R, X)
         expected = np.linalg.solve(precision, X.T @ np.linalg.solve(R, rows["y"]))
         np.testing.assert_allclose(limit["no_pooling_g"].sel(g=group), expected, rtol=1e-8)
@@ -353,7 +353,10 @@ def test_sampling_and_reports(tmp_path):
     assert tree["posterior"]["error_sd"].dims == ("chain", "draw")
     assert tree["posterior"]["error_corr"].dims == ("chain", "draw", "kind")
     est = model.estimate("map")
-    mean, sd = tree["posterior"]["error_corr"].mean(("chain", "draw")), tree["posterior"]["error_corr"].std(("chain", "draw"))
+    mean, sd = (
+        tree["posterior"]["error_corr"].mean(("chain", "draw")),
+        tree["posterior"]["error_corr"].std(("chain", "draw")),
+    )
     assert np.all(np.abs(mean - est.error_corr) < 1.5 * sd)
     text = str(hr.summary(tree))
     assert "error_corr[p]" in text
