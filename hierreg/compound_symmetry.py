@@ -146,6 +146,93 @@ def diagonal(variances: Array) -> Array:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WithinUnits:
+    """Parameters of exchangeable errors: their correlation in each of T strata, and the C components it decides.
+
+    Attributes
+    ----------
+    strata : tuple of str
+        Labels of the T strata.
+    component_stratum : int array (C,)
+    component_size : int array (C,)
+        As in `Components`: rows of the units, zero within units.
+    rest : array (C,)
+        1 + (size - 1) lowest, the variance of a component of means over v where rho is lowest; zero for the largest.
+    sd_of_stratum : int array (T,)
+        Which of the error standard deviations is that of the stratum.
+    lowest : array (T,)
+        Lower bound of rho.
+    is_free : bool array (T,)
+        Whether rho is unknown.
+    eta : array (T,)
+        Shape of its prior, beta(eta, eta) over (lowest, 1).
+    fixed : array (T,)
+        rho where it is known.
+    """
+
+    strata: tuple[str, ...]
+    component_stratum: NDArray[np.int64]
+    component_size: NDArray[np.int64]
+    rest: Array
+    sd_of_stratum: NDArray[np.int64]
+    lowest: Array
+    is_free: NDArray[np.bool_]
+    eta: Array
+    fixed: Array
+
+    @property
+    def arrays(self) -> tuple[NDArray[np.generic], ...]:
+        """The arrays in the order in which the kernels read them."""
+        return (
+            self.component_stratum,
+            self.component_size,
+            self.rest,
+            self.sd_of_stratum,
+            self.lowest,
+            self.is_free,
+            self.eta,
+            self.fixed,
+        )
+
+    def correlations(self, u: Array) -> Array:
+        """Return rho (S, T) at the last elements of S unconstrained vectors, (S, free)."""
+        rho = np.tile(self.fixed, (len(u), 1))
+        lowest = self.lowest[self.is_free]
+        # expit(2 u), with all digits of its distance from both ends of the interval
+        u = np.clip(u, -350.0, 350.0)
+        rho[:, self.is_free] = np.where(
+            u < 0, lowest + (1.0 - lowest) / (1.0 + np.exp(-2.0 * u)), 1.0 - (1.0 - lowest) / (1.0 + np.exp(2.0 * u))
+        )
+        return rho
+
+    def covariance(self, error_sd: Array, rho: Array) -> Array:
+        """Return the diagonal covariance (..., C, C) of the components, from sds (..., 1 or T) and rho (..., T)."""
+        return diagonal(component_variances(self.component_stratum, self.component_size, error_sd, rho))
+
+    def unconstrained(self, rho: Array) -> Array:
+        """Return u of the free correlations among rho (T,), kept off the ends of their intervals."""
+        w = ((rho - self.lowest) / (1.0 - self.lowest))[self.is_free]
+        w = np.clip(w, 1e-12, 1.0 - 1e-12)
+        return np.asarray(0.5 * np.log(w / (1.0 - w)))
+
+
+def no_units() -> WithinUnits:
+    """Return what stands for errors that are not exchangeable: no strata and no components."""
+    ints, floats = np.empty(0, dtype=np.int64), np.empty(0)
+    return WithinUnits(
+        strata=(),
+        component_stratum=ints,
+        component_size=ints,
+        rest=floats,
+        sd_of_stratum=ints,
+        lowest=floats,
+        is_free=np.empty(0, dtype=np.bool_),
+        eta=floats,
+        fixed=floats,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UnitsOfSize:
     """The m units of one stratum that have n rows each.
 

@@ -13,7 +13,8 @@ from hierreg.marginal.no_pooling import error_terms
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hierreg.covariance import VarianceParameters, WithinUnits
+    from hierreg.compound_symmetry import WithinUnits
+    from hierreg.covariance import VarianceParameters
     from hierreg.gram import Gram
 
     Array = NDArray[np.float64]

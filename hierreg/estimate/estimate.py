@@ -22,7 +22,8 @@ from hierreg.starting_values import group_scales, starting_point
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hierreg.covariance import VarianceParameters, WithinUnits
+    from hierreg.compound_symmetry import WithinUnits
+    from hierreg.covariance import VarianceParameters
     from hierreg.marginal.likelihood import MarginalLikelihood
 
     Array = NDArray[np.float64]
