@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hierreg import exceptions, plots
     from hierreg.datasets import load_dataset
     from hierreg.design import stack
-    from hierreg.error_structure import by, correlated, independent, known_cov, known_se
+    from hierreg.error_structure import by, correlated, exchangeable, independent, known_cov, known_se
     from hierreg.gram import Gram
     from hierreg.model import Model
     from hierreg.priors import (
@@ -63,6 +63,7 @@ __all__ = [
     "correlations",
     "covariance_from_samples",
     "exceptions",
+    "exchangeable",
     "independent",
     "known_cov",
     "known_se",
@@ -85,7 +86,7 @@ _NAMES_BY_MODULE = {
     "hierreg": ("exceptions", "plots"),
     "hierreg.datasets": ("load_dataset",),
     "hierreg.design": ("stack",),
-    "hierreg.error_structure": ("by", "correlated", "independent", "known_cov", "known_se"),
+    "hierreg.error_structure": ("by", "correlated", "exchangeable", "independent", "known_cov", "known_se"),
     "hierreg.gram": ("Gram",),
     "hierreg.model": ("Model",),
     "hierreg.priors": (

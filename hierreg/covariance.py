@@ -7,21 +7,27 @@ q columns of the grouping factor first, then the D data sets (or strata) of the 
 The unconstrained vector u holds, in this order: log sd of the free columns; the canonical partial correlations
 z = tanh(u) of each block with free correlations, rows of the lower triangle one after the other
 (Lewandowski, Kurowicka and Joe 2009, section 2).
+
+Exchangeable errors have columns of independent strata here, and one correlation rho per stratum, last in u: with
+(rho - lowest) / (1 - lowest) = (1 + tanh(u)) / 2 it spans (lowest, 1), lowest = -1 / (n - 1) for units of up to n rows.
+For pairs that is rho = tanh(u).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierreg.compound_symmetry import WITHIN, WithinUnits, lowest_correlation, no_units
 from hierreg.linalg import lower_factor
 from hierreg.priors import LKJ, Fixed, SdPrior
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from hierreg.compound_symmetry import Components
     from hierreg.gram import ErrorTerms
     from hierreg.priors import ResolvedPriors
 
@@ -39,7 +45,7 @@ class VarianceParameters:
     factor_coef_names : tuple of str
         Its q columns.
     error_labels : tuple of str
-        The D data sets or strata of the errors.
+        The D data sets or strata of the errors; one label where all have one standard deviation.
     n_error_sd : int
         D, or 0 where the errors are fully known (their block then is the constant one).
     block_sizes : int array (n_blocks,)
@@ -54,6 +60,8 @@ class VarianceParameters:
         LKJ parameter of the free blocks.
     fixed_corr_factor : array (q + D, q + D)
         Lower factors of the correlations that are constants, block by block.
+    within_units : WithinUnits
+        The correlations of exchangeable errors; empty for others.
     """
 
     factor: str | None
@@ -66,6 +74,7 @@ class VarianceParameters:
     corr_is_free: NDArray[np.bool_]
     eta: Array
     fixed_corr_factor: Array
+    within_units: WithinUnits = field(default_factory=no_units)
 
     @property
     def n_factor(self) -> int:
@@ -91,7 +100,7 @@ class VarianceParameters:
     def n_free(self) -> int:
         """Length of the unconstrained vector u."""
         pairs = self.block_sizes * (self.block_sizes - 1) // 2
-        return int(self.sd_is_free.sum() + pairs[self.corr_is_free].sum())
+        return int(self.sd_is_free.sum() + pairs[self.corr_is_free].sum() + self.within_units.is_free.sum())
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -110,6 +119,12 @@ class VarianceParameters:
             if self.corr_is_free[block]:
                 what = "error_corr" if start >= self.n_factor else f"corr_{self.factor}"
                 names += [f"{what}[{labels[start + i]}, {labels[start + j]}]" for i in range(size) for j in range(i)]
+        strata, free = self.within_units.strata, self.within_units.is_free
+        names += [
+            "error_corr" if len(strata) == 1 else f"error_corr[{label}]"
+            for label, is_free in zip(strata, free, strict=True)
+            if is_free
+        ]
         return tuple(names)
 
 
@@ -139,12 +154,19 @@ def variance_parameters(
     sds = list(priors.sd[factor]) if factor else []
     sds += list(priors.error_sd) if terms.n_sd else [Fixed(1.0)]
     corrs: list[LKJ | Fixed | None] = list(priors.corr[factor]) if factor else []
-    corrs.append(priors.error_corr)
-    sizes = [*term_sizes, terms.n_labels]
+    within_units, labels = no_units(), terms.labels
+    error_corr = priors.error_corr
+    if terms.components is not None:
+        assert isinstance(error_corr, tuple)
+        within_units, error_corr = _within_units(terms.components, error_corr), None
+        labels = ("sigma",) if terms.components.common_sd else terms.components.strata
+    assert not isinstance(error_corr, tuple)
+    corrs.append(error_corr)
+    sizes = [*term_sizes, len(labels)]
     return VarianceParameters(
         factor=factor,
         factor_coef_names=factor_coef_names,
-        error_labels=terms.labels,
+        error_labels=labels,
         n_error_sd=terms.n_sd,
         block_sizes=np.array(sizes, dtype=np.int64),
         sd_code=np.array([sd.code for sd in sds], dtype=np.int64),
@@ -152,6 +174,25 @@ def variance_parameters(
         corr_is_free=np.array([isinstance(c, LKJ) and s > 1 for c, s in zip(corrs, sizes, strict=True)]),
         eta=np.array([c.eta if isinstance(c, LKJ) else 1.0 for c in corrs]),
         fixed_corr_factor=_fixed_factors(corrs, sizes),
+        within_units=within_units,
+    )
+
+
+def _within_units(components: Components, priors: tuple[LKJ | Fixed, ...]) -> WithinUnits:
+    largest = components.largest
+    T = len(components.strata)
+    size = components.size.astype(float)
+    rest = np.where(components.size == WITHIN, 0.0, 1.0 - (size - 1.0) / (largest[components.stratum] - 1.0))
+    return WithinUnits(
+        strata=components.strata,
+        component_stratum=components.stratum.astype(np.int64),
+        component_size=components.size.astype(np.int64),
+        rest=rest,
+        sd_of_stratum=np.zeros(T, dtype=np.int64) if components.common_sd else np.arange(T, dtype=np.int64),
+        lowest=lowest_correlation(largest),
+        is_free=np.array([isinstance(prior, LKJ) for prior in priors]),
+        eta=np.array([prior.eta if isinstance(prior, LKJ) else 1.0 for prior in priors]),
+        fixed=np.array([float(prior.array) if isinstance(prior, Fixed) else 0.0 for prior in priors]),
     )
 
 
@@ -183,7 +224,9 @@ class Covariances:
         Factor of their covariance, user scale.
     error_sd : array (S, D)
     error_corr : array (S, D, D)
+        Of exchangeable errors the correlation within units, (S, T).
     error_cov : array (S, D, D)
+        What the likelihood takes; of exchangeable errors the variances of their C components, diagonal (S, C, C).
     """
 
     sd: Array
@@ -216,13 +259,17 @@ def covariances(parameters: VarianceParameters, u: Array) -> Covariances:
     corr = L @ np.swapaxes(L, 1, 2)
     corr[:, np.arange(Q), np.arange(Q)] = 1.0
     factor = sd[:, :, None] * L
+    error_corr, error_cov = corr[:, q:, q:], factor[:, q:, q:] @ np.swapaxes(factor[:, q:, q:], 1, 2)
+    if parameters.within_units.strata:
+        error_corr = parameters.within_units.correlations(u[:, place:])
+        error_cov = parameters.within_units.covariance(sd[:, q:], error_corr)
     return Covariances(
         sd=sd[:, :q],
         corr=corr[:, :q, :q],
         Lambda=factor[:, :q, :q],
         error_sd=sd[:, q:],
-        error_corr=corr[:, q:, q:],
-        error_cov=factor[:, q:, q:] @ np.swapaxes(factor[:, q:, q:], 1, 2),
+        error_corr=error_corr,
+        error_cov=error_cov,
     )
 
 

@@ -8,7 +8,8 @@ correlated; a *data set* (or stratum) ``d`` gives a row its place in the D x D e
     R^-1    = sum over patterns and pairs d <= d' of  omega[k] K[k]
     omega   = entries of inverse(Sigma_e[pattern, pattern])
 
-Independent errors are D = 1; strata are patterns of one data set each.
+Independent errors are D = 1; strata are patterns of one data set each. Errors that are exchangeable within units
+are independent along other directions than the rows: see `compound_symmetry`.
 """
 
 from __future__ import annotations
@@ -67,6 +68,20 @@ class Correlated(ErrorSpec):
 
 @final
 @dataclass(frozen=True, slots=True)
+class Exchangeable(ErrorSpec):
+    """Errors with one correlation between any two rows of a unit."""
+
+    unit: str
+    by: str | None = None
+    common_sd: bool = True
+
+    def __str__(self) -> str:
+        strata = "" if self.by is None else f", by={self.by!r}, common_sd={self.common_sd}"
+        return f"exchangeable({self.unit!r}{strata})"
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class KnownSE(ErrorSpec):
     """Independent errors with known standard errors, optionally times one unknown factor."""
 
@@ -121,6 +136,26 @@ def correlated(dataset: str, *, unit: str) -> Correlated:
     return Correlated(dataset, unit)
 
 
+def exchangeable(unit: str, *, by: str | None = None, common_sd: bool = True) -> Exchangeable:
+    """Return errors of which any two in the same unit have the same correlation (compound symmetry).
+
+    The correlation may be negative, down to -1 / (n - 1) for units of up to n rows. With strata it is one per stratum
+    (``error_corr``), and so, if asked for, is the standard deviation (``error_sd``). A random intercept of the unit
+    says the same with a variance between units, but only for a positive correlation, and ties the correlations of
+    strata to their variances.
+
+    Parameters
+    ----------
+    unit : str
+        Column that names the unit of a row (pair, family, batch).
+    by : str, optional
+        Column whose levels are the strata; all rows of a unit are in one of them.
+    common_sd : bool
+        One standard deviation for all strata, or one each.
+    """
+    return Exchangeable(unit, by, common_sd)
+
+
 def known_se(column: str, *, scale: bool = False) -> KnownSE:
     """Return independent errors with known standard errors.
 
@@ -161,25 +196,28 @@ class ErrorLayout:
     spec : ErrorSpec
         What was asked for.
     kind : str
-        "independent", "by", "correlated", "known_se" or "known_cov".
+        "independent", "by", "correlated", "exchangeable", "known_se" or "known_cov".
     labels : tuple of str
         The D data sets or strata; ("sigma",) where there is only one error standard deviation.
     dim : str or None
         Column that the labels come from.
     n_sd : int
-        Number of unknown error standard deviations: D, or 0 where the errors are fully known.
+        Number of unknown error standard deviations: D, or 0 where the errors are fully known; one where exchangeable
+        errors of all strata have a common one.
     has_corr : bool
-        Whether error correlations between data sets are unknown parameters.
+        Whether error correlations, between data sets or within units, are unknown parameters.
     stratum : int array (N,)
         Data set or stratum of each row.
     unit : int array (N,) or None
-        Unit of each row (``correlated`` only).
+        Unit of each row (``correlated`` and ``exchangeable`` only).
     se : float array (N,) or None
         Known standard errors (``known_se`` only).
     V : float array (N, N) or None
         Known covariance (``known_cov`` only).
     unit_labels : tuple of str
         Labels of the units, in the order that `unit` counts them (``correlated`` only).
+    common_sd : bool
+        Whether all strata have one standard deviation (``exchangeable`` only).
     """
 
     spec: ErrorSpec
@@ -193,6 +231,7 @@ class ErrorLayout:
     se: NDArray[np.float64] | None = None
     V: NDArray[np.float64] | None = None
     unit_labels: tuple[str, ...] = ()
+    common_sd: bool = False
 
 
 def bind_errors(spec: ErrorSpec, table: Any, n: int) -> ErrorLayout:
@@ -201,7 +240,7 @@ def bind_errors(spec: ErrorSpec, table: Any, n: int) -> ErrorLayout:
     Parameters
     ----------
     spec : ErrorSpec
-        Made by `independent`, `by`, `correlated`, `known_se` or `known_cov`.
+        Made by `independent`, `by`, `correlated`, `exchangeable`, `known_se` or `known_cov`.
     table : narwhals.DataFrame
         The table, n rows.
     n : int
@@ -231,6 +270,8 @@ def bind_errors(spec: ErrorSpec, table: Any, n: int) -> ErrorLayout:
             )
         case Correlated():
             return _bind_correlated(spec, table)
+        case Exchangeable():
+            return _bind_exchangeable(spec, table, n)
         case KnownSE():
             return _single(spec, "known_se", zeros, n_sd=int(spec.scale), se=standard_errors(table, spec.column))
         case KnownCov():
@@ -242,7 +283,7 @@ def bind_errors(spec: ErrorSpec, table: Any, n: int) -> ErrorLayout:
             return _single(spec, "known_cov", zeros, n_sd=int(spec.scale), V=spec.V)
     raise ModelError(
         f"errors={spec!r} is not an error structure; use hr.independent(), hr.by(column), "
-        "hr.correlated(dataset, unit=...), hr.known_se(column) or hr.known_cov(V)."
+        "hr.correlated(dataset, unit=...), hr.exchangeable(unit), hr.known_se(column) or hr.known_cov(V)."
     )
 
 
@@ -291,6 +332,44 @@ def _bind_correlated(spec: Correlated, table: Any) -> ErrorLayout:
         stratum=stratum,
         unit=unit,
         unit_labels=units,
+    )
+
+
+def _bind_exchangeable(spec: Exchangeable, table: Any, n: int) -> ErrorLayout:
+    units, unit = _levels(table, spec.unit, role="unit of the errors")
+    labels: tuple[str, ...] = ("sigma",)
+    stratum = np.zeros(n, dtype=np.intp)
+    if spec.by is not None:
+        labels, stratum = _levels(table, spec.by, role="error stratum")
+        key = np.unique(unit * len(labels) + stratum) // len(labels)
+        split = key[1:][key[1:] == key[:-1]]
+        if len(split):
+            rows = np.flatnonzero(unit == split[0])
+            raise DataError(
+                f"errors={spec}: {len(np.unique(split))} units have rows in several strata of {spec.by!r}; first "
+                f"{units[split[0]]!r}, at rows {rows[:5].tolist()}. All rows of a unit must be in one stratum: are "
+                "the units of different strata numbered alike? Give them names of their own."
+            )
+    largest = np.zeros(len(labels), dtype=np.intp)
+    np.maximum.at(largest, stratum, np.bincount(unit)[unit])
+    if largest.min() < 2:
+        which = labels[int(largest.argmin())]
+        where = f"stratum {which!r} of {spec.by!r}" if spec.by is not None else f"column {spec.unit!r}"
+        raise DataError(
+            f"errors={spec}: no unit of {where} has two rows, so the correlation of errors within units cannot be "
+            "learned. Check the unit column, or use "
+            f"{'hr.independent()' if spec.by is None else f'hr.by({spec.by!r})'}."
+        )
+    return ErrorLayout(
+        spec=spec,
+        kind="exchangeable",
+        labels=labels,
+        dim=spec.by,
+        n_sd=1 if spec.common_sd else len(labels),
+        has_corr=True,
+        stratum=stratum,
+        unit=unit,
+        common_sd=spec.common_sd,
     )
 
 

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierreg.compound_symmetry import WITHIN
 from hierreg.covariance import partial_correlations
 from hierreg.marginal.no_pooling import error_terms
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from hierreg.compound_symmetry import WithinUnits
     from hierreg.covariance import VarianceParameters
     from hierreg.gram import Gram
 
@@ -27,9 +29,12 @@ def starting_point(gram: Gram, parameters: VarianceParameters) -> Array:
         y in it is the least-squares residual.
     parameters : VarianceParameters
     """
-    error_sd, error_corr = residual_moments(gram)
-    known = parameters.n_error_sd == 0
-    error_cov = np.eye(1) if known else error_sd[:, None] * error_corr * error_sd
+    units = parameters.within_units
+    error_sd, error_corr = _moments_within_units(gram, units) if units.strata else residual_moments(gram)
+    if units.strata:
+        error_cov = units.covariance(error_sd, error_corr)
+    else:
+        error_cov = np.eye(1) if parameters.n_error_sd == 0 else error_sd[:, None] * error_corr * error_sd
     group_sd = group_scales(gram, error_cov)[: parameters.n_factor]
     sds = np.concatenate([group_sd, error_sd])[parameters.sd_is_free] * np.sqrt(0.5)
     u = [np.log(sds)]
@@ -37,6 +42,8 @@ def starting_point(gram: Gram, parameters: VarianceParameters) -> Array:
         if parameters.corr_is_free[block]:
             is_error = start >= parameters.n_factor
             u.append(partial_correlations(error_corr) if is_error else np.zeros(size * (size - 1) // 2))
+    if units.strata:
+        u.append(units.unconstrained(error_corr))
     return np.concatenate(u)
 
 
@@ -59,6 +66,25 @@ def residual_moments(gram: Gram) -> tuple[Array, Array]:
     largest = np.abs(np.linalg.eigvalsh(corr)).max(initial=0.0)
     corr *= min(1.0, 0.95 / largest) if largest > 0 else 1.0
     return sd, corr + np.eye(D)
+
+
+def _moments_within_units(gram: Gram, units: WithinUnits) -> tuple[Array, Array]:
+    """Return sds (1 or T,) and within-unit correlations (T,) of least-squares residuals, kept off their bounds."""
+    squares, counts = gram.WtW[:, -1, -1], gram.terms.counts
+    T = len(units.strata)
+    total, rows, within, free = np.zeros((4, T))
+    np.add.at(total, units.component_stratum, squares)
+    np.add.at(rows, units.component_stratum, counts)
+    is_within = units.component_size == WITHIN
+    np.add.at(within, units.component_stratum[is_within], squares[is_within])
+    np.add.at(free, units.component_stratum[is_within], counts[is_within])
+    groups = units.sd_of_stratum
+    variance = np.bincount(groups, total) / np.maximum(np.bincount(groups, rows), 1.0)
+    variance = np.maximum(variance, 1e-12 * max(float(variance.max()), np.finfo(float).tiny))
+    rho = 1.0 - within / np.maximum(free, 1.0) / variance[groups]
+    margin = 0.05 * (1.0 - units.lowest)
+    rho = np.where(units.is_free, np.clip(rho, units.lowest + margin, 1.0 - margin), units.fixed)
+    return np.sqrt(variance), rho
 
 
 def group_scales(gram: Gram, error_cov: Array) -> Array:

@@ -16,6 +16,8 @@ STRUCTURES = (
     "independent",
     "by",
     "correlated",
+    "exchangeable",
+    "exchangeable_by",
     "known_se",
     "known_se_scaled",
     "known_cov",
@@ -38,6 +40,7 @@ def table() -> pd.DataFrame:
     frame["g"] = np.array(list("abcde"))[rng.integers(0, 5, n)]
     frame["x"] = rng.normal(3, 1, n)
     frame["w"] = rng.normal(-1, 2, n)
+    frame["kind"] = np.where(frame["unit"] % 3 == 0, "u", "v")
     frame["se"] = rng.uniform(0.3, 1.2, n)
     intercept, slope = rng.normal(0, 1, 5), rng.normal(0, 0.6, 5)
     group = frame["g"].map({name: i for i, name in enumerate("abcde")}).to_numpy()
@@ -60,6 +63,8 @@ def model(structure: str) -> hr.Model:
         "independent": hr.independent(),
         "by": hr.by("set"),
         "correlated": hr.correlated("set", unit="unit"),
+        "exchangeable": hr.exchangeable("unit"),
+        "exchangeable_by": hr.exchangeable("unit", by="kind", common_sd=False),
         "known_se": hr.known_se("se"),
         "known_se_scaled": hr.known_se("se", scale=True),
         "known_cov": hr.known_cov(V),
@@ -90,16 +95,19 @@ def response_parts(name: str, draw: dict[str, int], group: str = "posterior") ->
     V = known_covariance(N)
     is_single = "error_sd" not in at or not at["error_sd"].dims
     sd = {} if is_single else at["error_sd"].to_series().to_dict()
-    corr = at["error_corr"].to_series() if "error_corr" in at else None
+    corr = at["error_corr"].to_series() if name == "correlated" else None
     scale = float(at["error_sd"]) if is_single and "error_sd" in at else 1.0
     R = np.zeros((N, N))
     for i, one in enumerate(data):
         for j, other in enumerate(data):
             if name.startswith("known_cov"):
                 R[i, j] = V[i, j] * scale**2
+            elif name.startswith("exchangeable") and one["unit"] == other["unit"]:
+                rho = float(np.ravel(at["error_corr"])["uv".index(one["kind"]) if sd else 0])
+                R[i, j] = (1.0 if i == j else rho) * sd.get(one["kind"], scale) ** 2
             elif corr is not None and one["unit"] == other["unit"]:
                 R[i, j] = corr[one["set"], other["set"]] * sd[one["set"]] * sd[other["set"]]
-            elif i == j and name != "correlated":
+            elif i == j and name != "correlated" and not name.startswith("exchangeable"):
                 known = one["se"] if name.startswith("known_se") else 1.0
                 R[i, i] = (sd.get(one["set"], scale) * known) ** 2
     return mu, R

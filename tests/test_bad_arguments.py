@@ -35,6 +35,15 @@ def sampled(**options):
     return model().sample(**({"draws": 5, "chains": 1, "progress": False} | options))
 
 
+# Units of two rows in stratum u, of one in stratum v.
+SOME, PART = ["a", "a", "b", "b", "c", "c", *"defghi"], ["u"] * 6 + ["v"] * 6
+
+
+def many_sizes():
+    unit = np.repeat(np.arange(260), np.arange(1, 261))
+    return pd.DataFrame({"u": unit, "y": np.sin(np.arange(len(unit)))})
+
+
 def duplicated():
     return pd.concat([TABLE, TABLE.iloc[:2]], ignore_index=True)
 
@@ -61,6 +70,36 @@ CASES = {
         lambda: model(errors=hr.correlated("d", unit="alone")),
         DataError,
         ["no unit of column 'alone'", "hr.by('d')"],
+    ),
+    "unknown unit of exchangeable errors": (
+        lambda: model(errors=hr.exchangeable("unti")),
+        DataError,
+        ["'unti'", "unit of the errors", "'unit'"],
+    ),
+    "unknown stratum of exchangeable errors": (
+        lambda: model(errors=hr.exchangeable("unit", by="dd")),
+        DataError,
+        ["'dd'", "error stratum"],
+    ),
+    "units in several strata": (
+        lambda: model(errors=hr.exchangeable("unit", by="d")),
+        DataError,
+        ["6 units have rows in several strata of 'd'", "'0'", "rows [0, 1]", "names of their own"],
+    ),
+    "units of one row": (
+        lambda: model(errors=hr.exchangeable("alone")),
+        DataError,
+        ["no unit of column 'alone' has two rows", "hr.independent()"],
+    ),
+    "units of one row in a stratum": (
+        lambda: model(errors=hr.exchangeable("some", by="part"), table=TABLE.assign(some=SOME, part=PART)),
+        DataError,
+        ["no unit of stratum 'v' of 'part' has two rows", "hr.by('part')"],
+    ),
+    "units of too many sizes": (
+        lambda: hr.Model("y ~ 1", many_sizes(), errors=hr.exchangeable("u")),
+        ModelError,
+        ["260 different sizes", "at most 249", "(1 | unit)"],
     ),
     "unknown standard errors": (
         lambda: model(errors=hr.known_se("ste")),
@@ -101,6 +140,18 @@ CASES = {
         ["12 rows", "'row'", "coarser", "hr.known_se"],
     ),
     "every row a group, by stratum": (lambda: model("y ~ x + (1 | row)", errors=hr.by("d")), ModelError, ["'row'"]),
+    "every row a group, exchangeable": (
+        lambda: model("y ~ x + (1 | row)", errors=hr.exchangeable("unit")),
+        ModelError,
+        ["'row'", "coarser"],
+    ),
+    "a random intercept of the units": (
+        lambda: model(
+            "y ~ x + (1 | unit)", errors=hr.exchangeable("unit"), table=TABLE.assign(unit=list("abcdef") * 2)
+        ),
+        ModelError,
+        ["'unit'", "correlation of errors within units", "(0 + x | unit)"],
+    ),
     # priors
     "priors is a dictionary": (lambda: model(priors={"beta": 1}), PriorError, ["hr.Priors"]),
     "prior of an unknown coefficient": (
@@ -182,6 +233,31 @@ CASES = {
         ["error_cov", "not a matrix of numbers"],
     ),
     "solve with a matrix for cov": (lambda: model().solve(np.eye(2), 1.0), ModelError, ["cov=", "dictionary", "'g'"]),
+    "solve with a number for exchangeable errors": (
+        lambda: model(errors=hr.exchangeable("unit")).solve({"g": np.eye(2)}, 1.0),
+        ModelError,
+        ["error_cov=1.0", "{'sd': sd, 'corr': rho}"],
+    ),
+    "solve without error_cov of exchangeable errors": (
+        lambda: model(errors=hr.exchangeable("unit")).solve({"g": np.eye(2)}),
+        ModelError,
+        ["error_cov is missing", "{'sd': sd, 'corr': rho}"],
+    ),
+    "solve with too many correlations": (
+        lambda: model(errors=hr.exchangeable("unit")).solve({"g": np.eye(2)}, {"sd": 1, "corr": [0.1, 0.2]}),
+        ModelError,
+        ["error_cov['corr']", "(2,)", "one number"],
+    ),
+    "solve with an impossible correlation": (
+        lambda: model(errors=hr.exchangeable("unit")).solve({"g": np.eye(2)}, {"sd": 1, "corr": -1.0}),
+        ModelError,
+        ["error_cov['corr']=-1.0", "-1 / (n - 1)"],
+    ),
+    "solve with a negative sd": (
+        lambda: model(errors=hr.exchangeable("unit")).solve({"g": np.eye(2)}, {"sd": -1, "corr": 0.3}),
+        ModelError,
+        ["error_cov['sd']=-1", "positive"],
+    ),
     "solve without error_cov": (
         lambda: model().solve({"g": np.eye(2)}),
         ModelError,

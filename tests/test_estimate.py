@@ -273,3 +273,67 @@ def test_a_search_leaves_a_saddle():
     assert found.converged
     assert found.value == pytest.approx(0.0, abs=1e-12)
     assert abs(found.x[0]) == pytest.approx(1.0)
+
+
+# ---- standard errors of variance parameters
+
+
+@pytest.mark.parametrize("method", ["reml", "ml"])
+@pytest.mark.parametrize(("prefix", "file"), [("distinct_x", "data.csv"), ("same_x", "data_same_x.csv")])
+def test_standard_errors_of_sds_and_correlation_of_paired_errors(prefix, file, method):
+    answers = load_reference("sim_d_paired_regressions")["models"][f"{prefix}_gls_{method}"]["residual"]
+    table = reference_data("sim_d_paired_regressions", file)
+    est = hr.Model("y ~ 0 + set + set:x", table, errors=hr.correlated("set", unit="pair")).estimate(method)
+    se = est.variance_se
+    assert se["parameter"].values.tolist() == ["error_sd[a]", "error_sd[b]", "error_corr[b, a]"]
+    # the answers are from second differences of the criterion
+    np.testing.assert_allclose(se[:2] / est.error_sd.to_numpy(), answers["se_log_sd"], rtol=2e-5)
+    r = float(est.error_corr[0, 1])
+    assert float(se[2]) / (1 - r * r) == pytest.approx(answers["se_atanh_cor"], rel=2e-5)
+    if (prefix, method) == ("same_x", "ml"):
+        # 200 pairs, the same columns in both: the closed forms of a bivariate sample
+        np.testing.assert_allclose(se[:2] / est.error_sd.to_numpy(), 1 / np.sqrt(2 * 200), rtol=1e-7)
+        assert float(se[2]) / (1 - r * r) == pytest.approx(1 / np.sqrt(200), rel=1e-7)
+
+
+def test_standard_errors_of_residual_sds_by_group():
+    answers = load_reference("orthodont")["models"]["by_sex_reml"]["accuracy"]["log_sd_se"]
+    model = hr.Model("distance ~ age11 * Sex + (age11 | Subject)", reference_data("orthodont"), errors=hr.by("Sex"))
+    est = model.estimate("reml")
+    names = [f"error_sd[{name.split()[-1]}]" for name in answers["names"]]
+    sexes = [name.split()[-1] for name in answers["names"]]
+    se = est.variance_se.sel(parameter=names).to_numpy() / est.error_sd.sel(Sex=sexes).to_numpy()
+    np.testing.assert_allclose(se, answers["se"], rtol=1e-4)
+
+
+def test_standard_errors_of_the_balanced_layout_have_a_closed_form():
+    """ML: the mean squares within and between batches are independent scaled chi-squares."""
+    est = hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff")).estimate("ml")
+    J, n = 6, 5
+    a, s2 = float(est.sd["Batch"][0]) ** 2, float(est.error_sd) ** 2
+    # c = s2 + n a has information J / (2 c^2), s2 has J (n - 1) / (2 s2^2)
+    var_c, var_s2 = 2 * (s2 + n * a) ** 2 / J, 2 * s2**2 / (J * (n - 1))
+    se_a, se_s2 = np.sqrt((var_c + var_s2) / n**2), np.sqrt(var_s2)
+    expected = [se_a / (2 * np.sqrt(a)), se_s2 / (2 * np.sqrt(s2))]
+    np.testing.assert_allclose(est.variance_se, expected, rtol=1e-5)
+
+
+def test_a_parameter_on_the_boundary_has_no_standard_error():
+    est = hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff2")).estimate("ml")
+    assert est.singular
+    assert np.isnan(est.variance_se.sel(parameter="sd_Batch[Intercept]"))
+    # given a zero variance, 30 independent rows
+    expected = float(est.error_sd) / np.sqrt(2 * 30)
+    assert float(est.variance_se.sel(parameter="error_sd")) == pytest.approx(expected, rel=1e-5)
+
+
+def test_standard_errors_of_fixed_and_missing_parameters():
+    priors = hr.Priors(error_sd=hr.Fixed(25.0))
+    est = hr.Model("Reaction ~ Days + (Days | Subject)", hr.load_dataset("sleepstudy"), priors=priors).estimate("map")
+    assert est.variance_se["parameter"].values.tolist() == [
+        "sd_Subject[Intercept]",
+        "sd_Subject[Days]",
+        "corr_Subject[Days, Intercept]",
+    ]
+    assert np.all(est.variance_se > 0)
+    np.testing.assert_allclose(est.variance_cov, est.variance_cov.T)

@@ -212,7 +212,48 @@ def no_groups(rng):
     return Case(design=make_design(rng, n), layout=layout, priors=priors)
 
 
+def exchangeable_layout(rng, n_units, **changes):
+    """Units of one to four rows in two strata, in shuffled order; the largest units are in the first stratum only."""
+    sizes = [1, 4, 2, 3, 2]
+    unit = rng.permutation(np.repeat(np.arange(n_units), [sizes[i % len(sizes)] for i in range(n_units)]))
+    stratum = np.array([0, 0, 1, 1, 0])[unit % len(sizes)]
+    return make_layout(
+        "exchangeable",
+        len(unit),
+        **({"labels": ("u", "v"), "dim": "kind", "has_corr": True, "stratum": stratum, "unit": unit} | changes),
+    )
+
+
+def exchangeable_by_stratum(rng):
+    layout = exchangeable_layout(rng, 11, n_sd=2)
+    n = len(layout.stratum)
+    priors = hp.ResolvedPriors(
+        beta=NORMALS,
+        beta_basis=CENTRED,
+        sd={"g": (hp.HalfNormal(1.4), hp.HalfNormal(0.6))},
+        corr={"g": (hp.LKJ(1.2),)},
+        error_sd=(hp.HalfNormal(1), hp.Gamma(2, 3)),
+        error_corr=(hp.LKJ(1.7), hp.LKJ(0.8)),
+    )
+    factor = make_factor(rng, n, names=("Intercept", "x"), sizes=(2,), correlated=(True,))
+    return Case(design=make_design(rng, n, (factor,)), layout=layout, priors=priors)
+
+
+def exchangeable_with_common_sd(rng):
+    layout = exchangeable_layout(rng, 9, common_sd=True)
+    n = len(layout.stratum)
+    priors = hp.ResolvedPriors(
+        beta=NORMALS,
+        beta_basis=np.eye(2),
+        error_sd=(hp.HalfNormal(1.5),),
+        error_corr=(hp.LKJ(1.3), hp.Fixed(-0.3)),
+    )
+    return Case(design=make_design(rng, n), layout=layout, priors=priors)
+
+
 MAKERS = [
+    exchangeable_by_stratum,
+    exchangeable_with_common_sd,
     independent_two_terms,
     by_stratum_uncorrelated,
     correlated_three_data_sets,
@@ -240,7 +281,7 @@ def u_and_point(case, model, seed=3):
     is_error = np.array([name.startswith("error_corr") for name in parameters.free_names])[-len(partials) :]
     values = {
         "sd_g": np.log(at.sd[0]),
-        "error_sd": np.log(at.error_sd[0] if case.layout.dim else at.error_sd[0, 0]),
+        "error_sd": np.log(at.error_sd[0] if case.layout.dim and not case.layout.common_sd else at.error_sd[0, 0]),
         "corr_g_partial": partials[~is_error[: len(partials)]],
         "error_corr_partial": partials[is_error[: len(partials)]],
         **{f"sd_g_{coef}": np.log(sd) for coef, sd in group.items()},
@@ -332,6 +373,10 @@ def partial_log_density(case, u):
             b = eta + (size - 2 - column) / 2
             total += stats.beta(b, b).logpdf((np.tanh(u[place]) + 1) / 2)
             place += 1
+    within = parameters.within_units
+    for eta in within.eta[within.is_free]:
+        total += stats.beta(eta, eta).logpdf((np.tanh(u[place]) + 1) / 2)
+        place += 1
     return total
 
 

@@ -21,7 +21,7 @@ ONE_WAY = ("nist_sirstv", "nist_smls01", "nist_smls04", "nist_smls07")
 def test_a_table_has_the_described_rows_columns_and_levels(case: str) -> None:
     data = load_reference(case)["data"]
     for described in (data, *data.get("more_files", ())):
-        frame = reference_data(case, described.get("file", "data.csv"))
+        frame = reference_data(case, described.get("file"))
         assert len(frame) == described["n_rows"]
         assert list(frame.columns) == list(described["columns"])
         assert not frame.isna().any(axis=None)

@@ -35,7 +35,7 @@ def test_joint_log_likelihood_is_the_dense_normal_density(structure: str, draw: 
     np.testing.assert_allclose(tree["log_likelihood"]["y"].isel(draw), expected, rtol=1e-10)
 
 
-@pytest.mark.parametrize("structure", [s for s in STRUCTURES if s != "correlated" and "cov" not in s])
+@pytest.mark.parametrize("structure", [s for s in STRUCTURES if s in {"independent", "by"} or s.startswith("known_se")])
 @pytest.mark.parametrize("draw", DRAWS)
 def test_independent_rows_have_their_own_normal_densities(structure: str, draw: dict) -> None:
     mu, R = response_parts(structure, draw)
@@ -45,11 +45,12 @@ def test_independent_rows_have_their_own_normal_densities(structure: str, draw: 
     np.testing.assert_allclose(values.isel(draw), expected, rtol=1e-10)
 
 
+@pytest.mark.parametrize("structure", ["correlated", "exchangeable", "exchangeable_by"])
 @pytest.mark.parametrize("draw", DRAWS)
-def test_units_have_the_joint_density_of_their_rows(draw: dict) -> None:
-    mu, R = response_parts("correlated", draw)
+def test_units_have_the_joint_density_of_their_rows(structure: str, draw: dict) -> None:
+    mu, R = response_parts(structure, draw)
     data = table()
-    values = sampled("correlated")["log_likelihood"]["y"]
+    values = sampled(structure)["log_likelihood"]["y"]
     assert values.dims == ("chain", "draw", "unit")
     for unit in range(data["unit"].nunique()):
         r = np.flatnonzero(data["unit"] == unit)
@@ -129,6 +130,14 @@ def test_log_prior_of_correlated_errors_has_their_correlations() -> None:
     # the default, LKJ(1), is uniform; three data sets: the volume of 3 x 3 correlation matrices is pi^2 / 2
     assert corr.shape[-2:] == (3, 3)
     np.testing.assert_allclose(tree["log_prior"]["error_corr"], -np.log(np.pi**2 / 2), rtol=1e-10)
+
+
+@pytest.mark.parametrize(("structure", "dims"), [("exchangeable", ()), ("exchangeable_by", ("kind",))])
+def test_log_prior_of_exchangeable_errors_is_uniform_over_their_correlations(structure: str, dims: tuple) -> None:
+    values = sampled(structure)["log_prior"]["error_corr"]
+    assert values.dims == ("chain", "draw", *dims)
+    # three rows in the largest unit: the interval is (-1 / 2, 1)
+    np.testing.assert_allclose(values, -np.log(1.5), rtol=1e-10)
 
 
 @pytest.mark.parametrize("structure", ["known_se", "known_cov"])
@@ -404,7 +413,7 @@ def test_arviz_loo_is_what_fits_without_a_row_predict(sleepstudy: xr.DataTree) -
 
 
 @pytest.mark.filterwarnings("ignore:Estimated shape parameter of Pareto distribution:UserWarning")
-@pytest.mark.parametrize(("structure", "n"), [("correlated", 20), ("known_cov_scaled", 42)])
+@pytest.mark.parametrize(("structure", "n"), [("correlated", 20), ("exchangeable", 20), ("known_cov_scaled", 42)])
 def test_arviz_loo_leaves_out_units_or_rows(structure: str, n: int) -> None:
     assert azs.loo(sampled(structure)).n_data_points == n
 

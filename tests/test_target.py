@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy import optimize
+from scipy import optimize, stats
 
 import hierreg as hr
 import hierreg.priors as hp
@@ -25,13 +25,16 @@ def make_target(rng, kind="correlated", q=2, *, terms=None, corr=None, **target_
     case = random_case(rng, kind, q=q)
     terms = (q,) if terms is None else terms
     n_error = len(case.layout.labels)
+    error_corr = hp.LKJ(0.8) if case.layout.has_corr else None
+    if case.layout.kind == "exchangeable":
+        error_corr = (hp.LKJ(0.8), hp.LKJ(1.6))[:n_error]
     priors = hp.ResolvedPriors(
         beta=(hp.Normal(1, 2), hp.Normal(-0.5, 1), hp.Normal(0, 3)),
         beta_basis=np.eye(3),
         sd={"g": SDS[:q]} if q else {},
         corr={"g": corr or tuple(hp.LKJ(1.5 + i) if size > 1 else None for i, size in enumerate(terms))},
         error_sd=ERRORS[:n_error] if case.layout.n_sd else (),
-        error_corr=hp.LKJ(0.8) if case.layout.has_corr else None,
+        error_corr=error_corr,
     )
     gram = collect(case.design, case.layout)
     parameters = variance_parameters(
@@ -56,6 +59,8 @@ def natural_parameters(parameters, u):
             first = start if start < q else start - q
             block = corr[first : first + size, first : first + size]
             values.append(block[np.tril_indices(size, -1)])
+    if parameters.within_units.strata:
+        values.append(at.error_corr[0])
     return np.concatenate(values)
 
 
@@ -68,6 +73,9 @@ def log_prior(priors, parameters, u):
         if isinstance(prior, hp.LKJ):
             total += float(prior.log_density(at.corr[0, start : start + size, start : start + size]))
         start += size
+    if isinstance(priors.error_corr, tuple):
+        for prior, rho, lowest in zip(priors.error_corr, at.error_corr[0], parameters.within_units.lowest, strict=True):
+            total += stats.beta(prior.eta, prior.eta, loc=lowest, scale=1 - lowest).logpdf(rho)
     if isinstance(priors.error_corr, hp.LKJ):
         total += float(priors.error_corr.log_density(at.error_corr[0]))
     return total
@@ -92,6 +100,8 @@ CASES = [
     {"kind": "known_se", "q": 2},
     {"kind": "known_cov, scaled", "q": 1},
     {"kind": "correlated", "q": 0},
+    {"kind": "exchangeable", "q": 2},
+    {"kind": "exchangeable, by stratum", "q": 3, "terms": (2, 1)},
 ]
 
 
@@ -128,7 +138,7 @@ def test_gradient_is_that_of_the_value(options, prior_on, natural, rng):
 
 
 @pytest.mark.parametrize("value", [-400.0, -60.0, 12.0, 60.0, 720.0])
-@pytest.mark.parametrize("options", CASES[:6], ids=str)
+@pytest.mark.parametrize("options", [*CASES[:6], CASES[-1]], ids=str)
 def test_far_away_the_density_is_a_number_or_zero_and_its_gradient_is_finite(options, value, rng):
     target, _, _ = make_target(rng, **options)
     for i in range(target.parameters.n_free):

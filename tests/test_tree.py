@@ -19,7 +19,7 @@ pytestmark = [
 ]
 SAMPLE = ("chain", "draw")
 QUIET = {"progress": False, "seed": 7}
-ERROR_DIM = {"by": ("set",), "correlated": ("set",)}
+ERROR_DIM = {"by": ("set",), "correlated": ("set",), "exchangeable_by": ("kind",)}
 HAS_ERROR_SD = [s for s in STRUCTURES if s not in {"known_se", "known_cov"}]
 
 
@@ -45,6 +45,8 @@ def test_groups_variables_and_dimensions(structure: str) -> None:
         expected["error_sd"] = error
     if structure == "correlated":
         expected["error_corr"] = ("set", "set_col")
+    if structure.startswith("exchangeable"):
+        expected["error_corr"] = error
     posterior = tree["posterior"]
     assert {name: v.dims for name, v in posterior.data_vars.items()} == {
         name: ("chain", "draw", *dims) for name, dims in expected.items()
@@ -57,7 +59,9 @@ def test_groups_variables_and_dimensions(structure: str) -> None:
         "g_coef": ["Intercept", "x"],
         "g_coef_col": ["Intercept", "x"],
     }
-    if error:
+    if error == ("kind",):
+        coords["kind"] = ["u", "v"]
+    elif error:
         coords["set"] = ["p", "q", "r"]
     if structure == "correlated":
         coords["set_col"] = ["p", "q", "r"]
@@ -88,7 +92,7 @@ def test_derived_variables_follow_from_the_others(structure: str) -> None:
         expected = posterior["beta"].sel(coef=coef) + posterior["b_g"].sel(g_coef=coef)
         np.testing.assert_allclose(theta, expected.transpose(*theta.dims), rtol=1e-12)
     for name in ("corr_g", "error_corr"):
-        if name in posterior:
+        if name in posterior and posterior[name].ndim == 4:
             corr = posterior[name].to_numpy()
             assert np.all(np.diagonal(corr, axis1=-2, axis2=-1) == 1)
             np.testing.assert_allclose(corr, np.swapaxes(corr, -1, -2), rtol=1e-14)

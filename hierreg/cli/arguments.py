@@ -93,6 +93,11 @@ def _add_errors(fit: argparse.ArgumentParser) -> None:
         metavar=("DATASET", "UNIT"),
         help="errors correlated between data sets observed on the same unit; units may miss data sets",
     )
+    one.add_argument(
+        "--exchangeable",
+        metavar="UNIT",
+        help="one correlation, possibly negative, between any two errors of a unit",
+    )
     one.add_argument("--known-se", metavar="COLUMN", help="known standard errors")
     one.add_argument("--known-cov", type=Path, metavar="FILE", help="known covariance of the rows: CSV without header")
     group.add_argument("--scale", action="store_true", help="known errors are known up to one factor")

@@ -9,7 +9,7 @@ import numpy as np
 
 from hierreg import priors as families
 from hierreg.checks import listed
-from hierreg.error_structure import ErrorSpec, by, correlated, independent, known_cov, known_se
+from hierreg.error_structure import ErrorSpec, by, correlated, exchangeable, independent, known_cov, known_se
 from hierreg.exceptions import DataError, ModelError, PriorError
 from hierreg.model import Model
 from hierreg.priors import Priors
@@ -97,6 +97,8 @@ def error_structure(options: Namespace) -> ErrorSpec:
     if options.correlated is not None:
         dataset, unit = options.correlated
         return correlated(dataset, unit=unit)
+    if options.exchangeable is not None:
+        return exchangeable(options.exchangeable)
     if options.known_se is not None:
         return known_se(options.known_se, scale=options.scale)
     if options.known_cov is not None:

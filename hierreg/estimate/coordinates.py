@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.covariance import covariances
+from hierreg.covariance import Covariances, covariances
 from hierreg.starting_values import column_precision, starting_point
 
 if TYPE_CHECKING:
@@ -63,35 +63,40 @@ class FactorCoordinates:
         m = len(self.rows)
         length = np.sqrt(np.bincount(self.rows, weights=x[:m] ** 2, minlength=len(self.basis)))
         # A row near zero keeps a length at which it would still be seen beside the errors.
-        _, (sd, corr) = self.unpack(x)
-        reach = self.scale / _coordinate_scales(self.likelihood.gram, self.basis, sd[:, None] * corr * sd)
+        _, errors = self.unpack(x)
+        reach = self.scale / _coordinate_scales(self.likelihood.gram, self.basis, errors.error_cov[0])
         factor = np.maximum(length, _SMALLEST_ROW / np.maximum(reach, np.finfo(float).tiny))
         start = np.concatenate([x[:m] / factor[self.rows], x[m:]])
         change = float(np.max(np.abs(np.log(factor)), initial=0.0))
         return replace(self, scale=self.scale * factor), start, float(np.exp(change))
 
-    def unpack(self, x: Array) -> tuple[Array, tuple[Array, Array]]:
-        """Return Lambda (q, q), user scale, and sd (D,) and correlation (D, D) of the errors."""
+    def unpack(self, x: Array) -> tuple[Array, Covariances]:
+        """Return Lambda (q, q), user scale, and the covariances of the errors (one, S = 1)."""
         m, q = len(self.rows), len(self.basis)
         inner = np.zeros((q, q))
         inner[self.rows, self.cols] = x[:m] * self.scale[self.rows]
-        at = covariances(self.errors, x[None, m:])
-        return self.basis @ inner, (at.error_sd[0], at.error_corr[0])
+        return self.basis @ inner, covariances(self.errors, x[None, m:])
 
     def __call__(self, x: Array) -> tuple[float, Array]:
         """Return the criterion at x and its gradient."""
-        Lambda, (sd, corr) = self.unpack(x)
-        value, g_Lambda, g_S = self.likelihood.value_and_gradient(Lambda, sd[:, None] * corr * sd)
+        Lambda, errors = self.unpack(x)
+        value, g_Lambda, g_S = self.likelihood.value_and_gradient(Lambda, errors.error_cov[0])
         inner = self.basis.T @ g_Lambda
         g_factor = inner[self.rows, self.cols] * self.scale[self.rows]
-        return value, np.concatenate([g_factor, self._error_gradient(x[len(self.rows) :], sd, corr, g_S)])
+        return value, np.concatenate([g_factor, self._error_gradient(x[len(self.rows) :], errors, g_S)])
 
-    def _error_gradient(self, u: Array, sd: Array, corr: Array, g_S: Array) -> Array:
-        from hierreg.marginal.target_kernels import corr_factor_block, corr_factor_gradient
+    def _error_gradient(self, u: Array, errors: Covariances, g_S: Array) -> Array:
+        from hierreg.marginal.target_kernels import component_gradient, corr_factor_block, corr_factor_gradient
 
         g = np.zeros(len(u))
         n_sd = int(self.errors.sd_is_free.sum())
-        g_log_sd = 2.0 * np.sum(g_S * (sd[:, None] * corr * sd), axis=1)
+        sd, corr, cov = errors.error_sd[0], errors.error_corr[0], errors.error_cov[0]
+        within = self.errors.within_units
+        if within.strata:
+            g_log_sd = np.zeros(len(sd))
+            component_gradient(u, n_sd, sd, within.arrays, cov, g_S, g_log_sd, g)
+        else:
+            g_log_sd = 2.0 * np.sum(g_S * (sd[:, None] * corr * sd), axis=1)
         g[:n_sd] = g_log_sd[self.errors.sd_is_free]
         if self.errors.corr_is_free[-1]:
             D = len(sd)

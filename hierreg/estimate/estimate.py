@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.covariance import covariances
+from hierreg.covariance import Covariances, covariances
 from hierreg.estimate.coordinates import FactorCoordinates, factor_coordinates
+from hierreg.estimate.standard_errors import natural_covariance, unconstrained
 from hierreg.linalg import sd_and_corr
 from hierreg.marginal.target import Target
 from hierreg.optimise import Optimum, maximise
@@ -21,6 +22,7 @@ from hierreg.starting_values import group_scales, starting_point
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from hierreg.compound_symmetry import WithinUnits
     from hierreg.covariance import VarianceParameters
     from hierreg.marginal.likelihood import MarginalLikelihood
 
@@ -46,7 +48,9 @@ class VarianceEstimate:
         NaN where a standard deviation is zero.
     error_sd : array (D,)
     error_corr : array (D, D)
+        Of exchangeable errors the correlations within units, (T,).
     error_cov : array (D, D)
+        What the likelihood takes; of exchangeable errors the variances of their components, diagonal (C, C).
     log_density : float
         The maximised log (restricted) likelihood, or log likelihood plus log prior for MAP.
     converged : bool
@@ -56,6 +60,10 @@ class VarianceEstimate:
         How the search ended, in words.
     n_evaluations : int
     newton_decrement : float
+    parameter_names : tuple of str
+        Public names of the free standard deviations and correlations.
+    parameter_cov : array (n_free, n_free)
+        Their covariance, from the curvature of the criterion; NaN for those on the boundary.
     """
 
     Lambda: Array
@@ -71,6 +79,8 @@ class VarianceEstimate:
     message: str
     n_evaluations: int
     newton_decrement: float
+    parameter_names: tuple[str, ...]
+    parameter_cov: Array
 
 
 def maximise_likelihood(likelihood: MarginalLikelihood, parameters: VarianceParameters) -> VarianceEstimate:
@@ -94,9 +104,10 @@ def maximise_likelihood(likelihood: MarginalLikelihood, parameters: VariancePara
         again = replace(again, n_evaluations=optimum.n_evaluations + again.n_evaluations)
         if again.value >= optimum.value or (again.converged and not optimum.converged):
             coordinates, optimum = rescaled, again
-    Lambda, error = coordinates.unpack(optimum.x)
+    Lambda, errors = coordinates.unpack(optimum.x)
     Lambda, optimum = _snap_to_boundary(coordinates, Lambda, optimum)
-    return _described(parameters, likelihood, Lambda, error, optimum)
+    target = Target(parameters=parameters, likelihood=likelihood, prior_on=False)
+    return _described(target, Lambda, errors, optimum)
 
 
 def maximise_posterior(likelihood: MarginalLikelihood, parameters: VarianceParameters) -> VarianceEstimate:
@@ -123,14 +134,13 @@ def _over_unconstrained(target: Target) -> VarianceEstimate:
     u = optimum.x.copy()
     u[:n_sd] = np.maximum(u[:n_sd], floor[:n_sd])
     at = covariances(parameters, u[None])
-    return _described(parameters, target.likelihood, at.Lambda[0], (at.error_sd[0], at.error_corr[0]), optimum)
+    return _described(target, at.Lambda[0], at, optimum)
 
 
 def _snap_to_boundary(coordinates: FactorCoordinates, Lambda: Array, optimum: Optimum) -> tuple[Array, Optimum]:
     """Return Lambda with negligible rows at exactly zero, where that is no worse."""
     at_zero = Lambda.copy()
-    _, (sd, corr) = coordinates.unpack(optimum.x)
-    error_cov = sd[:, None] * corr * sd
+    error_cov = coordinates.unpack(optimum.x)[1].error_cov[0]
     reach = np.sqrt(np.sum(Lambda**2, axis=1)) / group_scales(coordinates.likelihood.gram, error_cov)
     at_zero[reach < _SINGULAR] = 0.0
     if np.array_equal(at_zero, Lambda):
@@ -142,16 +152,16 @@ def _snap_to_boundary(coordinates: FactorCoordinates, Lambda: Array, optimum: Op
 
 
 def _described(
-    parameters: VarianceParameters,
-    likelihood: MarginalLikelihood,
+    target: Target,
     Lambda: Array,
-    error: tuple[Array, Array],
+    errors: Covariances,
     optimum: Optimum,
 ) -> VarianceEstimate:
-    error_sd, error_corr = error
+    error_sd = errors.error_sd[0]
+    parameters, likelihood = target.parameters, target.likelihood
     cov = Lambda @ Lambda.T
     sd, corr = sd_and_corr(cov)
-    problems = _boundary(parameters, likelihood, sd, corr, error_sd, error_corr)
+    problems = _boundary(parameters, likelihood, sd, corr, errors)
     perfect = _is_perfect_fit(likelihood, parameters, error_sd)
     if perfect:
         message = (
@@ -174,15 +184,29 @@ def _described(
         sd=sd,
         corr=corr,
         error_sd=error_sd,
-        error_corr=error_corr,
-        error_cov=error_sd[:, None] * error_corr * error_sd,
+        error_corr=errors.error_corr[0],
+        error_cov=errors.error_cov[0],
         log_density=optimum.value,
         converged=optimum.converged and not perfect,
         boundary=tuple(problems),
         message=message,
         n_evaluations=optimum.n_evaluations,
         newton_decrement=optimum.newton_decrement,
+        parameter_names=parameters.free_names,
+        parameter_cov=_parameter_covariance(target, (sd, corr), errors, perfect=perfect),
     )
+
+
+def _parameter_covariance(target: Target, groups: tuple[Array, Array], errors: Covariances, *, perfect: bool) -> Array:
+    """Return the covariance of the free sds and correlations; none where there is no maximum."""
+    parameters, (sd, corr) = target.parameters, groups
+    if perfect:
+        return np.full((parameters.n_free, parameters.n_free), np.nan)
+    reach = sd / group_scales(target.likelihood.gram, errors.error_cov[0])
+    sd = np.where(reach < _SINGULAR, 0.0, sd)
+    corr = np.where((sd[:, None] > 0) & (sd > 0), corr, np.nan)
+    u, held = unconstrained(parameters, (sd, corr), (errors.error_sd[0], errors.error_corr[0]))
+    return natural_covariance(target, u, held)
 
 
 def _is_perfect_fit(likelihood: MarginalLikelihood, parameters: VarianceParameters, error_sd: Array) -> bool:
@@ -199,12 +223,11 @@ def _boundary(
     likelihood: MarginalLikelihood,
     sd: Array,
     corr: Array,
-    error_sd: Array,
-    error_corr: Array,
+    errors: Covariances,
 ) -> list[str]:
     """Say which free parameters are on the boundary of their space."""
     q = parameters.n_factor
-    reach = sd / group_scales(likelihood.gram, error_sd[:, None] * error_corr * error_sd)
+    reach = sd / group_scales(likelihood.gram, errors.error_cov[0])
     zero = reach < _SINGULAR
     found = [
         f"the variance of {parameters.factor_coef_names[i]} between groups of {parameters.factor} is zero: "
@@ -215,10 +238,26 @@ def _boundary(
     labels = parameters.factor_coef_names + parameters.error_labels
     for block in np.flatnonzero(parameters.corr_is_free):
         a, b = starts[block], starts[block] + sizes[block]
-        part = corr[a:b, a:b] if a < q else error_corr
+        part = corr[a:b, a:b] if a < q else errors.error_corr[0]
         kept = np.flatnonzero(~zero[a:b]) if a < q else np.arange(b - a)
         if len(kept) > 1 and np.linalg.eigvalsh(part[np.ix_(kept, kept)])[0] < _SINGULAR**2 * 100:
             names = ", ".join(str(labels[a + i]) for i in kept)
             what = f"group coefficients {names} of {parameters.factor}" if a < q else f"errors of {names}"
             found.append(f"the correlation matrix of the {what} is singular (a correlation of one in some direction)")
+    return found + _boundary_within_units(parameters.within_units, errors)
+
+
+def _boundary_within_units(units: WithinUnits, errors: Covariances) -> list[str]:
+    found = []
+    for label, free, rho, lowest in zip(
+        units.strata, units.is_free, errors.error_corr[0] if units.strata else (), units.lowest, strict=True
+    ):
+        where = f"of {label} " if len(units.strata) > 1 else ""
+        if free and 1.0 - rho < _SINGULAR**2:
+            found.append(f"the correlation of errors {where}within units is one: rows of a unit do not differ")
+        elif free and rho - lowest < _SINGULAR**2:
+            found.append(
+                f"the correlation of errors {where}within units is at its lower bound {lowest:.4g}: the largest units "
+                "have no variance between them"
+            )
     return found

@@ -96,6 +96,8 @@ def _products(layout: ErrorLayout, W: Array, Z: Array, index: Index, J: int) -> 
     D = len(layout.labels)
     if layout.kind == "known_cov":
         return _known_covariance(layout, W, Z, index, J)
+    if layout.kind == "exchangeable":
+        return _exchangeable(layout, W, Z, index, J)
     if layout.kind == "correlated":
         terms, pairs = _pair_rows_of_units(layout)
         return terms, _accumulate(W, Z, index, J, terms.n_terms, pairs)
@@ -190,6 +192,26 @@ def _compact(keys: Index, bound: int) -> tuple[Index, Index]:
     lookup = np.empty(bound, dtype=np.intp)
     lookup[distinct] = np.arange(len(distinct))
     return distinct, lookup[keys]
+
+
+def _exchangeable(layout: ErrorLayout, W: Array, Z: Array, index: Index, J: int) -> tuple[ErrorTerms, _Products]:
+    from hierreg.gram.exchangeable import component_products, component_terms, population_products
+
+    terms, units = component_terms(layout)
+    unit_mean, deviation, WtW = population_products(layout, units, W, terms.n_terms)
+    if J == 0:
+        return terms, _no_groups(WtW)
+    (pairs, ZtZ), (entries, ZtW) = component_products(layout, units, (unit_mean, deviation), Z, index, J)
+    return terms, _Products(
+        pair_term=pairs // (J * J),
+        pair_row=pairs // J % J,
+        pair_col=pairs % J,
+        ZtZ=ZtZ,
+        level_term=entries // J,
+        level_index=entries % J,
+        ZtW=ZtW,
+        WtW=WtW,
+    )
 
 
 def _known_covariance(layout: ErrorLayout, W: Array, Z: Array, index: Index, J: int) -> tuple[ErrorTerms, _Products]:

@@ -12,6 +12,8 @@ from hierreg.exceptions import ModelError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from hierreg.compound_symmetry import Components
+
     Array = NDArray[np.float64]
 
 
@@ -22,24 +24,30 @@ class ErrorTerms:
     Term k belongs to one missingness pattern and one pair of data sets d <= e of it. Terms are ordered by
     pattern, then d, then e; omega[k] is entry (d, e) of inverse(Sigma_e[pattern, pattern]).
 
+    Exchangeable errors are independent along their components (`compound_symmetry.Components`), which take the place of
+    strata: Sigma_e is diagonal with the variances of the components.
+
     Attributes
     ----------
     kind : str
         Name of the error structure.
     labels : tuple of str
-        The D data sets or strata.
+        The D data sets, strata or components.
     dim : str or None
         Column that the labels come from.
     n_sd : int
-        Number of unknown error standard deviations, D or 0 (then Sigma_e is the number one).
+        Number of unknown error standard deviations, D or 0 (then Sigma_e is the number one); of exchangeable errors
+        one, or one per stratum.
     has_corr : bool
-        Whether Sigma_e has unknown correlations.
+        Whether there are unknown correlations.
     patterns : bool array (M, D)
         Data sets present in the units of each pattern.
     counts : float array (M,)
         Number of units of each pattern.
     log_det_known : float
         Part of log|R| that is known: sum of log se^2, or log|V|.
+    components : Components or None
+        Those of exchangeable errors.
     """
 
     kind: str
@@ -50,6 +58,7 @@ class ErrorTerms:
     patterns: NDArray[np.bool_]
     counts: Array
     log_det_known: float
+    components: Components | None = None
 
     @property
     def n_labels(self) -> int:
@@ -86,16 +95,23 @@ class ErrorTerms:
                 "Gram + Gram: the known errors of one table have an unknown factor (scale=True), those of "
                 "the other do not."
             )
+        components = None
         labels = self.labels + tuple(label for label in other.labels if label not in self.labels)
+        if self.components is not None and other.components is not None:
+            if self.components.common_sd != other.components.common_sd:
+                raise ModelError("Gram + Gram: only one of the tables has one error standard deviation for all strata.")
+            components = self.components.unite(other.components)
+            labels = components.labels
         mine, theirs = (_relabelled(t.patterns, t.labels, labels) for t in (self, other))
-        patterns = np.unique(np.concatenate([mine, theirs]), axis=0)
+        patterns = np.unique(np.concatenate([mine, theirs]), axis=0) if components is None else np.eye(len(labels)) > 0
         united = replace(
             self,
             labels=labels,
-            n_sd=len(labels) if self.n_sd else 0,
+            n_sd=components.n_sd if components is not None else len(labels) if self.n_sd else 0,
             patterns=patterns,
             counts=_counts(patterns, mine, self.counts) + _counts(patterns, theirs, other.counts),
             log_det_known=self.log_det_known + other.log_det_known,
+            components=components,
         )
         return united, _places(self, mine, united), _places(other, theirs, united)
 

@@ -331,4 +331,3 @@ def log_likelihood(Lambda, S, gram, errors, W0, constant, integrate, g_Lambda, g
     collect_gradient(omega, Lambda, WtW, total, g_factor, G, g_Lambda, g_omega)
     error_precision_gradient(S, patterns, counts, g_omega, g_S)
     return value
-

@@ -54,5 +54,6 @@ class Target:
             v.corr_is_free,
             v.eta,
             v.fixed_corr_factor,
+            v.within_units.arrays,
         )
         return variances, self.likelihood.kernel_arguments(), self.prior_on, self.natural

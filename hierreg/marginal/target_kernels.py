@@ -68,33 +68,83 @@ def lkj_prior(u, place, size, eta, natural, g_u):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def log_posterior(u, variances, likelihood, prior_on, natural, g_u):
-    """Return the log density of u and write its gradient to g_u.
+def exchangeable_prior(u, place, within, natural, g_u):
+    """Return the log density of the correlations of exchangeable errors and add its gradient.
 
-    Parameters
-    ----------
-    u : array (n_free,)
-    variances : tuple
-        q, block_sizes, sd_code, sd_parameters, corr_is_free, eta, fixed_corr_factor (see `covariance`).
-    likelihood : tuple
-        z_map_inverse, gram, errors, W0, constant, integrate (see `likelihood`).
-    prior_on : bool
-        Add the log prior.
-    natural : bool
-        Prior density of sds and correlations themselves (for their mode), without the Jacobian of u.
-    g_u : array (n_free,)
-        Overwritten.
+    (rho - lowest) / (1 - lowest) is Beta(eta, eta), as that of two columns under LKJ(eta); on the natural scale the
+    interval is shorter than (-1, 1), and the density higher.
     """
-    q, block_sizes, sd_code, sd_parameters, corr_is_free, eta, fixed_factor = variances
-    z_map_inverse, gram, errors, W0, constant, integrate = likelihood
-    Q = len(sd_code)
-    D = Q - q
-    g_u[:] = 0.0
-    sd, sech = np.empty(Q), np.ones(len(u) + 1)
-    F = fixed_factor.copy()
+    _, _, _, _, lowest, is_free, eta, _ = within
+    value = 0.0
+    for t in range(len(lowest)):
+        if is_free[t]:
+            value += lkj_prior(u, place, 2, eta[t], natural, g_u)
+            if natural:
+                value += log(2.0 / (1.0 - lowest[t]))
+            place += 1
+    return value
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def component_covariance(u, place, sd, within, S):
+    """Write the diagonal S (C, C) of the components of exchangeable errors, from sds and rho (u from ``place`` on).
+
+    Differences 1 - rho and rho - lowest are taken from u itself, so that they keep their digits near zero.
+    """
+    stratum, size, rest, sd_of_stratum, lowest, is_free, _, fixed = within
+    T = len(lowest)
+    above, below = np.empty(T), np.empty(T)
+    for t in range(T):
+        if is_free[t]:
+            x = min(max(u[place], -350.0), 350.0)
+            above[t] = (1.0 - lowest[t]) / (1.0 + exp(2.0 * x))
+            below[t] = (1.0 - lowest[t]) / (1.0 + exp(-2.0 * x))
+            place += 1
+        else:
+            above[t] = 1.0 - fixed[t]
+            below[t] = fixed[t] - lowest[t]
+    S[:] = 0.0
+    for c in range(len(stratum)):
+        t = stratum[c]
+        v = sd[sd_of_stratum[t]] * sd[sd_of_stratum[t]]
+        S[c, c] = v * (above[t] if size[c] == 0 else rest[c] + (size[c] - 1.0) * below[t])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def component_gradient(u, place, sd, within, S, g_S, g_log_sd, g_u):
+    """Add the gradient with respect to the components' variances to those of log sds and of u, from ``place`` on."""
+    stratum, size, _, sd_of_stratum, lowest, is_free, _, _ = within
+    g_rho = np.zeros(len(lowest))
+    for c in range(len(stratum)):
+        t = stratum[c]
+        s = sd_of_stratum[t]
+        g_log_sd[s] += 2.0 * g_S[c, c] * S[c, c]
+        g_rho[t] += g_S[c, c] * sd[s] * sd[s] * (-1.0 if size[c] == 0 else size[c] - 1.0)
+    for t in range(len(lowest)):
+        if is_free[t]:
+            sech = 1.0 / cosh(min(max(u[place], -350.0), 350.0))
+            g_u[place] += g_rho[t] * 0.5 * (1.0 - lowest[t]) * sech * sech
+            place += 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def covariance_of_factor(sd, F, S):
+    """Write S = diag(sd) F F' diag(sd)."""
+    D = len(sd)
+    for i in range(D):
+        for j in range(D):
+            t = 0.0
+            for k in range(D):
+                t += F[i, k] * F[j, k]
+            S[i, j] = sd[i] * sd[j] * t
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def read_sds(u, sd_code, sd_parameters, prior_on, natural, sd, g_u):
+    """Write the standard deviations; return their log prior density, its gradient added, and the next place in u."""
     # np.int64(0), here and below: what is called with the constant 0 is compiled for it once more.
     value, place = 0.0, np.int64(0)
-    for c in range(Q):
+    for c in range(len(sd)):
         if sd_code[c] == FIXED:
             sd[c] = sd_parameters[c, 0]
             continue
@@ -107,14 +157,46 @@ def log_posterior(u, variances, likelihood, prior_on, natural, g_u):
                 value += u[place]
                 g_u[place] += 1.0
         place += 1
-    first_corr = place
-    start = np.int64(0)
+    return value, place
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def log_posterior(u, variances, likelihood, prior_on, natural, g_u):
+    """Return the log density of u and write its gradient to g_u.
+
+    Parameters
+    ----------
+    u : array (n_free,)
+    variances : tuple
+        q, block_sizes, sd_code, sd_parameters, corr_is_free, eta, fixed_corr_factor, and the arrays of
+        ``within_units`` (see `covariance`).
+    likelihood : tuple
+        z_map_inverse, gram, errors, W0, constant, integrate (see `likelihood`).
+    prior_on : bool
+        Add the log prior.
+    natural : bool
+        Prior density of sds and correlations themselves (for their mode), without the Jacobian of u.
+    g_u : array (n_free,)
+        Overwritten.
+    """
+    q, block_sizes, sd_code, sd_parameters, corr_is_free, eta, fixed_factor, within = variances
+    z_map_inverse, gram, errors, W0, constant, integrate = likelihood
+    Q = len(sd_code)
+    C = len(within[0])
+    D = C if C > 0 else Q - q
+    g_u[:] = 0.0
+    sd, sech = np.empty(Q), np.ones(len(u) + 1)
+    F = fixed_factor.copy()
+    value, place = read_sds(u, sd_code, sd_parameters, prior_on, natural, sd, g_u)
+    first_corr, start = place, np.int64(0)
     for block in range(len(block_sizes)):
         if corr_is_free[block]:
             if prior_on:
                 value += lkj_prior(u, place, block_sizes[block], eta[block], natural, g_u)
             place = corr_factor_block(u, place, start, block_sizes[block], F, sech)
         start += block_sizes[block]
+    if prior_on:
+        value += exchangeable_prior(u, place, within, natural, g_u)
     Lambda, S = np.empty((q, q)), np.empty((D, D))
     g_Lambda, g_S = np.empty((q, q)), np.empty((D, D))
     for i in range(q):
@@ -123,16 +205,23 @@ def log_posterior(u, variances, likelihood, prior_on, natural, g_u):
             for k in range(q):
                 t += z_map_inverse[i, k] * sd[k] * F[k, j]
             Lambda[i, j] = t
-    for i in range(D):
-        for j in range(D):
-            t = 0.0
-            for k in range(D):
-                t += F[q + i, q + k] * F[q + j, q + k]
-            S[i, j] = sd[q + i] * sd[q + j] * t
+    if C > 0:
+        component_covariance(u, place, sd[q:], within, S)
+    else:
+        covariance_of_factor(sd[q:], F[q:, q:], S)
     value += log_likelihood(Lambda, S, gram, errors, W0, constant, integrate, g_Lambda, g_S)
     if not np.isfinite(value):
         g_u[:] = 0.0
         return -np.inf
+    if C > 0:
+        g_log_sd = np.zeros(Q - q)
+        component_gradient(u, place, sd[q:], within, S, g_S, g_log_sd, g_u)
+        free = first_corr
+        for c in range(Q - 1, q - 1, -1):
+            if sd_code[c] != FIXED:
+                free -= 1
+                g_u[free] += g_log_sd[c - q]
+        g_S = np.zeros((Q - q, Q - q))
     _pull_back(u, q, block_sizes, sd_code, corr_is_free, z_map_inverse, sd, F, sech, g_Lambda, g_S, first_corr, g_u)
     return value
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.covariance import VarianceParameters, variance_parameters
-from hierreg.design import Design, DesignState, as_table, build_design
+from hierreg.design import Design, DesignState, FactorDesign, as_table, build_design
 from hierreg.error_structure import ErrorLayout, ErrorSpec, bind_errors, independent
 from hierreg.exceptions import ModelError, PriorError
 from hierreg.formula import parse_formula
 from hierreg.gram import Gram, collect
+from hierreg.gram.scaling import constant_column
 from hierreg.marginal.likelihood import (
     FixedBeta,
     MarginalLikelihood,
@@ -134,7 +135,7 @@ def assemble(formula: str, data: Any, errors: ErrorSpec | None, priors: Priors |
     if errors is not None and not isinstance(errors, ErrorSpec):
         raise ModelError(
             f"errors={errors!r} is not an error structure; use hr.independent(), hr.by(column), "
-            "hr.correlated(dataset, unit=...), hr.known_se(column) or hr.known_cov(V)."
+            "hr.correlated(dataset, unit=...), hr.exchangeable(unit), hr.known_se(column) or hr.known_cov(V)."
         )
     if priors is not None and not isinstance(priors, Priors):
         raise PriorError(f"priors={priors!r} is not a set of priors; use hr.Priors(beta=..., sd=..., ...).")
@@ -182,15 +183,30 @@ def _labels(design: Design, gram: Gram, layout: ErrorLayout) -> Labels:
         error_labels=layout.labels,
         n_error_sd=layout.n_sd,
         has_error_corr=layout.has_corr,
+        is_exchangeable=layout.kind == "exchangeable",
+        has_common_error_sd=layout.common_sd,
     )
 
 
 def _check_replication(design: Design, layout: ErrorLayout) -> None:
     """Raise where every row is a group of its own, so that group and error variances are one."""
     for factor in design.factors:
-        if len(factor.levels) == len(design.y) and layout.kind in {"independent", "by"}:
+        if len(factor.levels) == len(design.y) and layout.kind in {"independent", "by", "exchangeable"}:
             raise ModelError(
                 f"each of the {len(design.y)} rows is a group of {factor.name!r} of its own, so the variance between "
                 "groups cannot be told from the error variance. Choose a coarser grouping factor, or give known "
                 "standard errors with errors=hr.known_se(column)."
             )
+        if layout.kind == "exchangeable" and _is_intercept_of_units(factor, layout):
+            raise ModelError(
+                f"the groups of {factor.name!r} are the units of errors={layout.spec}, so the variance of their "
+                "intercept cannot be told from the correlation of errors within units. Leave the intercept out of the "
+                f"group term, (0 + x | {factor.name}), or give the errors another structure."
+            )
+
+
+def _is_intercept_of_units(factor: FactorDesign, layout: ErrorLayout) -> bool:
+    """Return whether a factor has an intercept for each unit of more than one row."""
+    assert layout.unit is not None
+    pairs = np.unique(np.stack([layout.unit, factor.index]), axis=1)
+    return constant_column(factor.Z) is not None and len(np.unique(layout.unit)) == pairs.shape[1] == len(factor.levels)

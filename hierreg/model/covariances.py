@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.checks import listed
+from hierreg.compound_symmetry import component_variances, diagonal, lowest_correlation
 from hierreg.exceptions import ModelError
 from hierreg.linalg import smallest_eigenvalue
 
@@ -16,9 +17,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hierreg.compound_symmetry import Components
     from hierreg.model.assemble import Problem
 
     Array = NDArray[np.float64]
+
+_WITHIN_UNITS = (
+    "a dictionary {'sd': sd, 'corr': rho}: standard deviation and correlation within units, each one number or, by "
+    "stratum, one for each in the order of the levels"
+)
 
 
 def factor_covariance(problem: Problem, cov: Mapping[str, Any] | None) -> Array:
@@ -53,8 +60,12 @@ def error_covariance(problem: Problem, error_cov: Any) -> Array:
             )
         return np.eye(1)
     if error_cov is None:
+        if terms.components is not None:
+            raise ModelError(f"error_cov is missing: errors={problem.layout.spec} need {_WITHIN_UNITS}.")
         what = "a variance" if D == 1 else f"{D} variances or a ({D}, {D}) matrix for {listed(terms.labels)}"
         raise ModelError(f"error_cov is missing: errors={problem.layout.spec} need {what}.")
+    if terms.components is not None:
+        return _within_units(problem, terms.components, error_cov)
     values = _numbers(error_cov, "error_cov")
     if values.ndim < 2:
         values = np.diag(np.atleast_1d(values))
@@ -65,6 +76,32 @@ def error_covariance(problem: Problem, error_cov: Any) -> Array:
             "or the variances."
         )
     return matrix
+
+
+def _within_units(problem: Problem, components: Components, given: Any) -> Array:
+    """Return the variances of the components of exchangeable errors, diagonal."""
+    strata = components.strata
+    if not isinstance(given, Mapping) or sorted(given) != ["corr", "sd"]:
+        raise ModelError(f"error_cov={given!r}: errors={problem.layout.spec} need {_WITHIN_UNITS}.")
+    values = {}
+    for name, n in (("sd", components.n_sd), ("corr", len(strata))):
+        array = np.atleast_1d(_numbers(given[name], f"error_cov[{name!r}]"))
+        if array.shape not in {(1,), (n,)}:
+            raise ModelError(
+                f"error_cov[{name!r}] has shape {array.shape}; one number"
+                + (f", or one for each of {listed(strata)}," if n > 1 else "")
+                + " is required."
+            )
+        values[name] = np.broadcast_to(array, n)
+    lowest = lowest_correlation(components.largest)
+    if not np.all(np.isfinite(values["sd"]) & (values["sd"] > 0)):
+        raise ModelError(f"error_cov['sd']={given['sd']!r} must be finite and positive.")
+    if not np.all((values["corr"] > lowest) & (values["corr"] < 1)):
+        raise ModelError(
+            f"error_cov['corr']={given['corr']!r} must be between -1 / (n - 1), n the rows of the largest unit of a "
+            f"stratum ({', '.join(f'{bound:.4g}' for bound in lowest)}), and 1."
+        )
+    return diagonal(component_variances(components.stratum, components.size, values["sd"], values["corr"]))
 
 
 def precision_of_beta(problem: Problem, precision: float | Sequence[float]) -> Array:

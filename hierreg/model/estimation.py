@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from hierreg.compound_symmetry import component_variances, diagonal
 from hierreg.estimate import maximise_likelihood, maximise_posterior
 from hierreg.marginal.equations import solve_equations
 from hierreg.marginal.first_use import announce_compilation
@@ -13,9 +16,13 @@ from hierreg.tree import point
 from hierreg.tree.build import Limit
 
 if TYPE_CHECKING:
-    from hierreg.gram import Gram
+    from numpy.typing import NDArray
+
+    from hierreg.gram import ErrorTerms, Gram
     from hierreg.model.assemble import Problem
     from hierreg.tree.point import Estimate
+
+    Array = NDArray[np.float64]
 
 
 def estimate(problem: Problem, method: str) -> Estimate:
@@ -39,11 +46,20 @@ def limit(problem: Problem, own: Gram | None) -> Limit:
     reml = estimate(problem, "reml")
     if own is None:
         return Limit(estimate=reml, no_pooling=None, no_pooling_cov=None)
-    S = reml.error_cov if reml.error_cov is not None else reml.error_sd**2
     theta, cov = no_pooling(
         own,
-        S.to_numpy().reshape(own.terms.n_labels, own.terms.n_labels),
+        _error_covariance(reml, own.terms),
         reml.beta.to_numpy(),
         problem.labels.theta_columns,
     )
     return Limit(estimate=reml, no_pooling=theta, no_pooling_cov=cov)
+
+
+def _error_covariance(reml: Estimate, terms: ErrorTerms) -> Array:
+    """Return the error covariance (D, D) that terms need; each group's own rows may be in smaller units."""
+    if terms.components is not None:
+        assert reml.error_corr is not None
+        sd, rho = (np.atleast_1d(values.to_numpy()) for values in (reml.error_sd, reml.error_corr))
+        return diagonal(component_variances(terms.components.stratum, terms.components.size, sd, rho))
+    S = reml.error_cov if reml.error_cov is not None else reml.error_sd**2
+    return S.to_numpy().reshape(terms.n_labels, terms.n_labels)

@@ -38,7 +38,7 @@ class Model:
     data : table
         Anything narwhals reads: pandas, polars, pyarrow.
     errors : error structure, optional
-        `hr.independent` (default), `hr.by`, `hr.correlated`, `hr.known_se` or `hr.known_cov`.
+        `hr.independent` (default), `hr.by`, `hr.correlated`, `hr.exchangeable`, `hr.known_se` or `hr.known_cov`.
     priors : Priors, optional
         Whatever is left out has a default scaled to the data; see `Model.priors`.
 
@@ -124,7 +124,8 @@ class Model:
             Covariance of the group coefficients, by grouping factor; positive semidefinite.
         error_cov : array_like
             Error covariance: a variance for one data set; (D,) variances or (D, D) for strata or data sets, in
-            the order of the levels; the squared factor for known errors with a scale; nothing for known errors.
+            the order of the levels; ``{"sd": sd, "corr": rho}`` for exchangeable errors, each a number or one per
+            stratum; the squared factor for known errors with a scale; nothing for known errors.
         beta_precision : float or sequence of float (p,)
             Prior precision kappa of beta ~ N(0, 1 / kappa). Zero gives BLUE and BLUP.
 

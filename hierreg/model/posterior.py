@@ -97,7 +97,9 @@ def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
         else _explicit(problem, request, seed)
     )
     sizes = problem.design.factors[0].term_sizes if problem.labels.factor else ()
-    for name, attributes in prior_attributes(problem.labels, problem.priors, sizes).items():
+    for name, attributes in prior_attributes(
+        problem.labels, problem.priors, sizes, problem.parameters.within_units.lowest.tolist()
+    ).items():
         draws.posterior[name].attrs.update(attributes)
     groups: dict[str, Any] = {"posterior": draws.posterior, "sample_stats": draws.stats}
     if draws.effects is not None:

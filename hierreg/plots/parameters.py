@@ -28,7 +28,8 @@ def correlations(tree: xr.DataTree, *, ax: Axes | None = None, figsize: tuple[fl
     """Return a figure of the posterior of each free correlation, over its prior, with the REML value.
 
     The marginal prior of one correlation of an LKJ(eta) matrix of size D is a beta distribution on (-1, 1)
-    with both parameters eta - 1 + D / 2.
+    with both parameters eta - 1 + D / 2; that of a correlation within units has both parameters eta, between its lower
+    bound and 1.
 
     Parameters
     ----------
@@ -60,10 +61,11 @@ def correlations(tree: xr.DataTree, *, ax: Axes | None = None, figsize: tuple[fl
     figure, axes = _figure(found, ax=ax, figsize=figsize, what="Correlations")
     x = np.linspace(-1, 1, _GRID)
     for axis, parameter in zip(axes, found, strict=False):
-        _posterior(axis, parameter, x, (-1.0, 1.0))
         prior = correlation_prior(fit.posterior[parameter.variable], *parameter.index)
+        _posterior(axis, parameter, x, (-1.0 if prior is None else prior.lowest, 1.0))
         if prior is not None:
-            axis.plot(x, _lkj_marginal(x, prior[0].eta, prior[1]), "--", color=PRIOR, label=f"prior {prior[0]}")
+            y = _prior_density(x, prior.shape, prior.lowest)
+            axis.plot(x, y, "--", color=PRIOR, label=f"prior {prior.prior}")
         axis.axvline(0, color=FAINT, linewidth=0.8, zorder=0)
         axis.set_xlim(-1, 1)
         axis.set_title(f"P(> 0) = {np.mean(parameter.draws > 0):.2f}", fontsize="medium")
@@ -156,14 +158,16 @@ def _posterior(axis: Axes, parameter: Parameter, x: Array, bounds: tuple[float, 
     axis.spines[["top", "right", "left"]].set_visible(False)
 
 
-def _lkj_marginal(r: Array, eta: float, size: int) -> Array:
-    """Return the marginal density: Beta(a, a) on (-1, 1) with a = eta - 1 + size / 2."""
+def _prior_density(r: Array, a: float, lowest: float) -> Array:
+    """Return the density of Beta(a, a) over (lowest, 1); NaN outside."""
     from math import lgamma, log
 
-    a = eta - 1 + size / 2
-    log_constant = lgamma(2 * a) - 2 * lgamma(a) - (2 * a - 1) * log(2)
+    log_constant = lgamma(2 * a) - 2 * lgamma(a) - (2 * a - 1) * log(1 - lowest)
+    inside = (r >= lowest) & (r <= 1)
+    x = np.where(inside, r, 0.5 * (1 + lowest))
     with np.errstate(divide="ignore"):
-        out = np.exp(log_constant + (a - 1) * np.log1p(-(r**2))) if a != 1 else np.full(r.shape, 0.5)
+        power = (a - 1) * (np.log(x - lowest) + np.log(1 - x)) if a != 1 else np.zeros(r.shape)
+        out = np.where(inside, np.exp(log_constant + power), np.nan)
     return np.asarray(np.where(np.isfinite(out), out, np.nan))
 
 

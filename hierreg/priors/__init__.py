@@ -10,7 +10,8 @@ Defaults (each part that is left out), with y_sd the standard deviation of the r
 - error sd: HalfStudentT(3, y_sd within its stratum or data set).
 - factor on known errors: HalfStudentT(3, 1). Known errors are of the right order.
 - correlation of group coefficients: LKJ(2). Few groups say little about it: mildly away from -1 and 1.
-- correlation of errors: LKJ(1). Uniform: every unit speaks about it.
+- correlation of errors: LKJ(1). Uniform: every unit speaks about it. Within units of exchangeable errors too,
+  uniform between its lower bound and 1.
 
 The scaling of the coefficients follows rstanarm, half-t priors on standard deviations Gelman (2006). These
 priors use the data once, for their scale only. The default intercept prior is independent of the slopes *at

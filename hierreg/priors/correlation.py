@@ -75,6 +75,29 @@ class LKJ(Prior):
             z[..., j + 1 :, j] = 2 * rng.beta(b, b, (*shape, dim - 1 - j)) - 1
         return correlation_from_partials(z)
 
+    def log_density_within_units(self, rho: ArrayLike, lowest: float) -> FloatArray:
+        """Normalised log density of the one correlation of exchangeable errors: beta(eta, eta) over (lowest, 1).
+
+        Parameters
+        ----------
+        rho : (...)
+        lowest : float
+            -1 / (n - 1) for units of up to n rows; -1 for pairs, where this is the density of the (2, 2) matrix.
+
+        Returns
+        -------
+        array (...)
+        """
+        rho = np.asarray(rho, dtype=np.float64)
+        inside = (rho > lowest) & (rho < 1)
+        x = np.where(inside, rho, 0.5 * (1 + lowest))
+        constant = (2 * self.eta - 1) * math.log(1 - lowest) + 2 * math.lgamma(self.eta) - math.lgamma(2 * self.eta)
+        return np.where(inside, (self.eta - 1) * (np.log(x - lowest) + np.log(1 - x)) - constant, -np.inf)
+
+    def draw_within_units(self, rng: np.random.Generator, size: Size, lowest: float) -> FloatArray:
+        """Independent correlations of exchangeable errors."""
+        return np.asarray(lowest + (1 - lowest) * rng.beta(self.eta, self.eta, size))
+
 
 @final
 @dataclass(frozen=True, slots=True)

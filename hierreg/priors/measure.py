@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hierreg.compound_symmetry import components_of, lowest_correlation
 from hierreg.priors.scales import FactorScales, PriorScales
 
 if TYPE_CHECKING:
@@ -29,6 +30,13 @@ def measure_scales(design: Design, layout: ErrorLayout) -> PriorScales:
     y, X = design.y, design.X
     x_sd = X.std(axis=0)
     constant = np.flatnonzero((x_sd == 0) & (X[0] != 0)) if len(X) else np.empty(0, dtype=np.intp)
+    labels, stratum = layout.labels, layout.stratum
+    corr: dict[str, Any] = {}
+    if layout.kind == "exchangeable":
+        lowest = lowest_correlation(components_of(layout)[0].largest)
+        corr = {"error_corr_labels": layout.labels, "error_corr_lowest": tuple(lowest.tolist())}
+        if layout.common_sd:
+            labels, stratum = ("sigma",), np.zeros_like(stratum)
     return PriorScales(
         coef_names=design.coef_names,
         intercept=int(constant[0]) if len(constant) else None,
@@ -39,11 +47,12 @@ def measure_scales(design: Design, layout: ErrorLayout) -> PriorScales:
         x_sd=x_sd,
         x_rms=np.sqrt(np.einsum("ij,ij->j", X, X) / len(X)),
         factors={factor.name: _factor_scales(factor, x_sd if factor.Z is X else None) for factor in design.factors},
-        error_labels=layout.labels,
-        y_sd_by_label=_sd_by_label(y, layout.stratum, len(layout.labels)),
+        error_labels=labels,
+        y_sd_by_label=_sd_by_label(y, stratum, len(labels)),
         n_error_sd=layout.n_sd,
         has_error_corr=layout.has_corr,
         error_is_factor=layout.kind in {"known_se", "known_cov"},
+        **corr,
     )
 
 

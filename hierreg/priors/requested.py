@@ -29,8 +29,10 @@ class Priors:
         Correlations of the group coefficients; None in a tuple for a term without correlations.
     error_sd : an sd family, Fixed, or {stratum or data set: family}
         Standard deviations of the errors, or the factor on known errors.
-    error_corr : LKJ or Fixed
-        Correlations of the errors across data sets.
+    error_corr : LKJ or Fixed, or {stratum: LKJ or Fixed}
+        Correlations of the errors across data sets. For exchangeable errors the correlation within units, in all
+        strata or by stratum: LKJ(eta) has density proportional to ((rho - lowest) (1 - rho))^(eta - 1) over its
+        interval, Fixed takes a number.
 
     Raises
     ------
@@ -48,7 +50,7 @@ class Priors:
     sd: SdChoice | Mapping[str, SdChoice | Mapping[str, SdChoice]] | None = None
     corr: CorrChoice | Mapping[str, CorrChoice | tuple[CorrChoice | None, ...]] | None = None
     error_sd: SdChoice | Mapping[str, SdChoice] | None = None
-    error_corr: CorrChoice | None = None
+    error_corr: CorrChoice | Mapping[str, CorrChoice] | None = None
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -58,7 +60,7 @@ class Priors:
         _each(self.sd, "sd", 2, _check_sd)
         _each(self.corr, "corr", 1, _check_corr_entry)
         _each(self.error_sd, "error_sd", 1, _check_error_sd)
-        _each(self.error_corr, "error_corr", 0, _check_corr)
+        _each(self.error_corr, "error_corr", 1, _check_error_corr)
 
     def __repr__(self) -> str:
         given = ((field.name, getattr(self, field.name)) for field in fields(self))
@@ -118,9 +120,14 @@ def _check_corr_entry(value: object, name: str) -> None:
         _check_corr(value, name)
 
 
-def _check_corr(value: object, name: str) -> None:
+def _check_error_corr(value: object, name: str) -> None:
+    # Whether a number or a matrix can be fixed depends on the error structure.
     if not isinstance(value, LKJ | Fixed):
         raise PriorError(f"{name} = {value!r}: a correlation takes LKJ(eta) or Fixed(matrix)")
+
+
+def _check_corr(value: object, name: str) -> None:
+    _check_error_corr(value, name)
     if isinstance(value, Fixed) and not value.is_matrix:
         raise PriorError(
             f"{name} = {value}: a correlation is fixed with a matrix, for example Fixed([[1, 0.5], [0.5, 1]])"

@@ -193,11 +193,23 @@ def _default_error_sd(index: int, label: str, scales: PriorScales) -> SdPrior:
     return _default_sd(within if math.isfinite(within) and within > 0 else scales.y_sd, 1.0, f"error_sd[{label!r}]")
 
 
-def _resolve_error_corr(given: CorrChoice | None, scales: PriorScales, rows: list[PriorRow]) -> CorrChoice | None:
+def _resolve_error_corr(
+    given: CorrChoice | Mapping[str, CorrChoice] | None, scales: PriorScales, rows: list[PriorRow]
+) -> CorrChoice | tuple[CorrChoice, ...] | None:
     if not scales.has_error_corr:
         if given is not None:
             raise PriorError(f"error_corr = {given} was given, but the errors are not correlated: leave it out")
         return None
+    if scales.error_corr_labels:
+        return _resolve_within_units(given, scales, rows)
+    if isinstance(given, Mapping):
+        raise PriorError(
+            f"error_corr = {given!r}: the correlations of the data sets are one matrix, with one prior: LKJ(eta)"
+        )
+    if isinstance(given, Fixed) and not given.is_matrix:
+        raise PriorError(
+            f"error_corr = {given}: a correlation is fixed with a matrix, for example Fixed([[1, 0.5], [0.5, 1]])"
+        )
     _check_corr_size(given, len(scales.error_labels), "error_corr")
     if isinstance(given, Fixed) and (smallest := float(np.linalg.eigvalsh(given.array)[0])) <= 0:
         raise PriorError(
@@ -206,6 +218,26 @@ def _resolve_error_corr(given: CorrChoice | None, scales: PriorScales, rows: lis
     prior = given or LKJ(1.0)
     rows.append(PriorRow(parameter="error_corr", prior=str(prior), origin=_origin(given is not None)))
     return prior
+
+
+def _resolve_within_units(
+    given: CorrChoice | Mapping[str, CorrChoice] | None, scales: PriorScales, rows: list[PriorRow]
+) -> tuple[CorrChoice, ...]:
+    labels = scales.error_corr_labels
+    by_name = _by_name(given, labels, "error_corr", "stratum")
+    resolved: list[CorrChoice] = []
+    for label, lowest in zip(labels, scales.error_corr_lowest, strict=True):
+        parameter = "error_corr" if len(labels) == 1 else f"error_corr[{label}]"
+        prior = by_name.get(label) or LKJ(1.0)
+        if isinstance(prior, Fixed) and (prior.is_matrix or not lowest < float(prior.array) < 1):
+            raise PriorError(
+                f"{parameter} = {prior}: the correlation of exchangeable errors is fixed with one number between "
+                f"{lowest:.4g} = -1 / (n - 1), n = {1 - 1 / lowest:.0f} rows in the largest unit, and 1"
+            )
+        resolved.append(prior)
+        words = f"{prior} on ({lowest:.3g}, 1)" if isinstance(prior, LKJ) else str(prior)
+        rows.append(PriorRow(parameter=parameter, prior=words, origin=_origin(label in by_name)))
+    return tuple(resolved)
 
 
 def _by_name(given: Any, names: Sequence[str], argument: str, kind: str) -> dict[str, Any]:

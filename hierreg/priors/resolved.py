@@ -34,6 +34,7 @@ class ResolvedPriors:
         Per grouping factor, a prior per bar term; None where the term has no correlations.
     error_sd : tuple (n_sd,)
     error_corr : LKJ, Fixed or None
+        Of exchangeable errors a tuple of them, one for each stratum.
     rows : tuple of PriorRow
         The table that `str` prints.
     """
@@ -43,7 +44,7 @@ class ResolvedPriors:
     sd: Mapping[str, tuple[SdChoice, ...]] = field(default_factory=dict)
     corr: Mapping[str, tuple[CorrChoice | None, ...]] = field(default_factory=dict)
     error_sd: tuple[SdChoice, ...] = ()
-    error_corr: LKJ | Fixed | None = None
+    error_corr: LKJ | Fixed | tuple[CorrChoice, ...] | None = None
     rows: tuple[PriorRow, ...] = ()
 
     def __str__(self) -> str:

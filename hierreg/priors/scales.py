@@ -56,6 +56,10 @@ class PriorScales:
         Unknown error standard deviations: 0, 1 or one per label.
     has_error_corr : bool
         Whether the errors of data sets are correlated.
+    error_corr_labels : tuple of str
+        Strata of exchangeable errors, each with a correlation within units of its own; none for other errors.
+    error_corr_lowest : tuple of float
+        Lower bound of each.
     error_is_factor : bool
         Whether the error sd is a pure factor on known standard errors or a known covariance.
     """
@@ -73,4 +77,6 @@ class PriorScales:
     y_sd_by_label: FloatArray
     n_error_sd: int
     has_error_corr: bool = False
+    error_corr_labels: tuple[str, ...] = ()
+    error_corr_lowest: tuple[float, ...] = ()
     error_is_factor: bool = False

@@ -11,6 +11,7 @@ import pytensor.tensor as pt
 from hierreg.exceptions import ModelError
 from hierreg.linalg import smallest_eigenvalue
 from hierreg.priors import Fixed
+from hierreg.pymc_model.exchangeable import add_exchangeable_rows, add_within_units, component_covariance
 from hierreg.pymc_model.likelihood_op import MarginalLogLikelihood
 from hierreg.pymc_model.parameters import add_beta, add_correlation, add_vector
 from hierreg.pymc_model.rows import add_rows
@@ -33,11 +34,12 @@ def build(
     """Return the PyMC model; the arguments are those of `build_pymc_model`."""
     with pm.Model(coords=_coords(design, layout)) as model:
         Lambdas = {factor.name: _add_group_covariance(factor, priors) for factor in design.factors}
-        error_factor = _add_error_covariance(layout, priors)
+        is_exchangeable = layout.kind == "exchangeable"
+        errors: Any = add_within_units(layout, priors) if is_exchangeable else _add_error_covariance(layout, priors)
         if parametrization == "marginal":
             marginal: Any = MarginalLogLikelihood(likelihood)
             Lambda = _block_diagonal(list(Lambdas.values()))
-            value, _, _ = marginal(Lambda, error_factor @ error_factor.T)
+            value, _, _ = marginal(Lambda, component_covariance(errors) if is_exchangeable else errors @ errors.T)
             pm.Potential("marginal_log_likelihood", value)
             return model
         X = pm.Data("population_columns", design.X, dims=("obs", "coef"))
@@ -47,7 +49,8 @@ def build(
             b = _add_group_effects(factor, Lambdas[factor.name], priors, parametrization)
             _add_theta(factor, b, beta, design.coef_names)
             mu = mu + _group_part(factor, b)
-        add_rows(design, mu, layout, error_factor)
+        add_observed = add_exchangeable_rows if is_exchangeable else add_rows
+        add_observed(design, mu, layout, errors)
     return model
 
 
@@ -85,6 +88,7 @@ def _add_error_covariance(layout: ErrorLayout, priors: ResolvedPriors) -> Tensor
     sd = add_vector("error_sd", priors.error_sd, labels=layout.labels, dim=dim)
     if not layout.has_corr:
         return sd[:, None] * np.eye(n)
+    assert not isinstance(priors.error_corr, tuple)
     L = add_correlation("error_corr", [priors.error_corr], [n], labels=layout.labels, dims=(f"{dim}", f"{dim}_col"))
     return sd[:, None] * L
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from hierreg.reports.draws import correlation, mcse_mean, moments
 from hierreg.reports.reading import Fit, check_prob, read
-from hierreg.reports.summary import parameters
+from hierreg.reports.summary import Parameter, parameters
 from hierreg.reports.table import Report, percent, sections
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _MOST_ROWS = 20
 
 _TITLES = {
     "group": "Of coefficients across groups",
-    "error": "Of errors across data sets",
+    "error": "Of errors, across data sets or within units",
     "intraclass": "Intraclass: share of the variance that is between groups",
     "population": "Posterior, of population coefficients",
     "between groups": "Posterior, of one coefficient in two groups",
@@ -78,10 +78,10 @@ class _Row:
 def correlations(tree: xr.DataTree, ci_prob: float = 0.95) -> Correlations:
     """Return every correlation of the model and of its posterior.
 
-    Five kinds: ``group`` (coefficients across the groups of the factor), ``error`` (errors across data sets),
-    ``intraclass`` (sd^2 / (sd^2 + error_sd^2) of the group intercept, by stratum or data set; the share of
-    the variance between groups where all other group columns are zero), ``population`` (posterior
-    correlation of two population coefficients) and ``between groups`` (posterior correlation of one
+    Five kinds: ``group`` (coefficients across the groups of the factor), ``error`` (errors across data sets, or of
+    exchangeable errors within units), ``intraclass`` (sd^2 / (sd^2 + error_sd^2) of the group intercept, by stratum or
+    data set; the share of the variance between groups where all other group columns are zero), ``population``
+    (posterior correlation of two population coefficients) and ``between groups`` (posterior correlation of one
     coefficient in two groups, where there are at most eight groups or the groups are the data sets). The
     first three are parameters, with a posterior; the last two describe the posterior, so they are one
     number, with a Monte-Carlo error.
@@ -143,20 +143,30 @@ def _parameters(fit: Fit, prob: float) -> list[_Row]:
     for parameter in parameters(fit):
         if parameter.kind not in kinds or np.ptp(parameter.draws) == 0:
             continue
-        labels = fit.posterior[parameter.variable][fit.posterior[parameter.variable].dims[-2]].values
-        first, second = (str(labels[i]) for i in parameter.index)
+        first, second = _columns(fit.posterior[parameter.variable], parameter)
         positive = {"prob_positive": float(np.mean(parameter.draws > 0))}
         rows.append(
             _Row(
                 kind=kinds[parameter.kind],
                 first=first,
                 second=second,
-                where=str(fit.factor) if parameter.kind == "corr" else str(fit.error_dim),
+                where=str(fit.factor) if parameter.kind == "corr" else fit.error_dim or "",
                 name=parameter.name,
                 values=_summarised(parameter.draws, prob, parameter.reml) | positive,
             )
         )
     return rows
+
+
+def _columns(variable: xr.DataArray, parameter: Parameter) -> tuple[str, str]:
+    """Return what is correlated: two columns or data sets, or two rows of a unit of one stratum."""
+    if len(parameter.index) == 1:
+        dims = [dim for dim in variable.dims if dim not in {"chain", "draw"}]
+        stratum = str(variable[dims[0]].values[parameter.index[0]]) if dims else ""
+        return stratum, stratum
+    labels = variable[variable.dims[-2]].values
+    first, second = (str(labels[i]) for i in parameter.index)
+    return first, second
 
 
 def _intraclass(fit: Fit, prob: float) -> list[_Row]:
@@ -169,7 +179,8 @@ def _intraclass(fit: Fit, prob: float) -> list[_Row]:
     error_sd = error_sd.reshape(*fit.n_draws, -1)
     reml_sd = float(fit.limit[f"sd_{fit.factor}"][place])
     reml_error = np.atleast_1d(fit.limit["error_sd"].to_numpy())
-    strata = [str(v) for v in fit.posterior[fit.error_dim].values] if fit.error_dim else [""]
+    dims = fit.posterior["error_sd"].dims
+    strata = [str(v) for v in fit.posterior[fit.error_dim].values] if fit.error_dim in dims else [""]
     rows = []
     for d, stratum in enumerate(strata):
         x = sd**2 / (sd**2 + error_sd[..., d] ** 2)

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from hierreg.checks import listed
+from hierreg.compound_symmetry import component_variances, diagonal
 from hierreg.exceptions import DataError, ModelError
 
 if TYPE_CHECKING:
@@ -103,12 +104,19 @@ class Fit:
         return sd[:, :, None] * corr * sd[:, None, :]
 
     def error_covariance(self) -> Array:
-        """Return the draws of the error covariance (S, D, D); ones where the errors are known."""
+        """Return the draws of the error covariance (S, D, D); ones where the errors are known.
+
+        Of exchangeable errors, the variances of the components of each group's own rows, diagonal.
+        """
         if "error_sd" not in self.posterior:
             chains, draws = self.n_draws
             return np.ones((chains * draws, 1, 1))
         sd = self.draws("error_sd")
         sd = sd.reshape(sd.shape[0] * sd.shape[1], -1)
+        if "group_component_size" in self.constant:
+            stratum, size = (self.constant[f"group_component_{what}"].to_numpy() for what in ("stratum", "size"))
+            rho = self.draws("error_corr").reshape(len(sd), -1)
+            return diagonal(component_variances(stratum, size, sd, rho))
         D = sd.shape[1]
         corr = self.draws("error_corr").reshape(-1, D, D) if "error_corr" in self.posterior else np.eye(D)
         return sd[:, :, None] * corr * sd[:, None, :]

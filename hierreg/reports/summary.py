@@ -179,6 +179,9 @@ def _correlations(fit: Fit, kind: str, variable: str) -> list[Parameter]:
     if variable not in fit.posterior:
         return []
     draws, reml = fit.draws(variable), fit.limit[variable].to_numpy()
+    if reml.ndim < 2:
+        # Within units: one by itself, or one for each stratum.
+        return _sds(fit, kind, variable)
     labels = _labels(fit.posterior[variable])
     return [
         Parameter(

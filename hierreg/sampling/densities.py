@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierreg.compound_symmetry import units_by_size
 from hierreg.priors import LKJ, Fixed
-from hierreg.sampling.rows import chunks, row_means, row_sds, unit_patterns
+from hierreg.sampling.rows import chunks, row_means, row_sds, unit_patterns, unit_variances
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,6 +56,8 @@ def log_densities(problem: ProblemLike, draws: Draws, *, joint: bool) -> Array:
 def _element_density(layout: ErrorLayout) -> Density:
     if layout.kind == "correlated":
         return _by_unit(layout)
+    if layout.kind == "exchangeable":
+        return _by_exchangeable_unit(layout)
     if layout.V is not None:
         return _given_other_rows(layout.V)
     return lambda draws, residual: _normal(residual, row_sds(layout, draws))
@@ -82,6 +85,23 @@ def _by_unit(layout: ErrorLayout) -> Density:
             z = np.linalg.solve(L, np.swapaxes(residual[:, same.rows], 1, 2))  # (draw, data set, unit)
             log_det = np.log(np.diagonal(L, axis1=1, axis2=2)).sum(axis=1)
             out[:, same.unit] = -0.5 * ((z**2).sum(axis=1) + len(same.present) * _LOG_2PI) - log_det[:, None]
+        return out
+
+    return density
+
+
+def _by_exchangeable_unit(layout: ErrorLayout) -> Density:
+    """Return the joint density of the rows of each unit, from contrasts within it and its mean."""
+    units, n_units = units_by_size(layout), n_elements(layout)
+
+    def density(draws: Draws, residual: Array) -> Array:
+        out = np.zeros((len(residual), n_units))
+        for same in units:
+            a, c = (variance[:, None] for variance in unit_variances(same, draws))
+            r, n = residual[:, same.rows], same.size  # (draw, unit, row)
+            mean = r.mean(axis=2)
+            squares = ((r - mean[:, :, None]) ** 2).sum(axis=2) / a + n * mean**2 / c
+            out[:, same.unit] = -0.5 * (squares + (n - 1) * np.log(a) + np.log(c) + n * _LOG_2PI)
         return out
 
     return density
@@ -133,7 +153,10 @@ def log_prior_variables(problem: ProblemLike, posterior: xr.Dataset) -> dict[str
         out["error_sd"] = _elementwise(priors.error_sd, posterior["error_sd"])
     if problem.labels.has_error_corr:
         n = len(problem.layout.labels)
-        out["error_corr"] = _log_prior_of_corr((priors.error_corr,), (n,), posterior["error_corr"])
+        if isinstance(priors.error_corr, tuple):
+            out["error_corr"] = _log_prior_within_units(problem, priors.error_corr, posterior["error_corr"])
+        else:
+            out["error_corr"] = _log_prior_of_corr((priors.error_corr,), (n,), posterior["error_corr"])
     return out
 
 
@@ -163,3 +186,13 @@ def _log_prior_of_corr(priors: Sequence[CorrChoice | None], sizes: Sequence[int]
             out += prior.log_density(matrix[:, :, start : start + size, start : start + size])
         start += size
     return xr.DataArray(out, dims=("chain", "draw"), coords={d: corr.coords[d] for d in ("chain", "draw")})
+
+
+def _log_prior_within_units(problem: ProblemLike, priors: Sequence[CorrChoice], rho: xr.DataArray) -> xr.DataArray:
+    x = rho.to_numpy()
+    columns = x.reshape((*x.shape[:2], len(priors)))
+    out = np.zeros_like(columns)
+    for i, (prior, lowest) in enumerate(zip(priors, problem.parameters.within_units.lowest, strict=True)):
+        if isinstance(prior, LKJ):
+            out[:, :, i] = prior.log_density_within_units(columns[:, :, i], float(lowest))
+    return rho.copy(data=out.reshape(x.shape))

@@ -95,6 +95,7 @@ def native_model(target: Target, centre: NDArray[np.float64], scale: NDArray[np.
         lk.gram.terms.counts,
         lk.W0,
         np.array([lk.constant]),
+        *v.within_units.arrays,
     ]
     arrays = tuple(np.ascontiguousarray(row) for row in rows)
     table = np.zeros((len(rows), native_kernels.WIDTH), dtype=np.int64)

@@ -60,6 +60,16 @@ def _arguments(table):
         _vector(table, 6, np.bool_),
         _vector(table, 7, np.float64),
         _matrix(table, 8, np.float64),
+        (
+            _vector(table, 23, np.int64),
+            _vector(table, 24, np.int64),
+            _vector(table, 25, np.float64),
+            _vector(table, 26, np.int64),
+            _vector(table, 27, np.float64),
+            _vector(table, 28, np.bool_),
+            _vector(table, 29, np.float64),
+            _vector(table, 30, np.float64),
+        ),
     )
     w = table[10]
     WtW = carray(_pointer_to(w[0]), (w[1], w[2], w[3]), np.float64)
@@ -87,7 +97,7 @@ def _arguments(table):
 )
 def log_density(n, x, gradient, value, table):
     """Write value and gradient at x, u = centre + scale x; return 0, or 4 where the density is not finite."""
-    rows = carray(table, (23, WIDTH), np.int64)
+    rows = carray(table, (31, WIDTH), np.int64)
     centre, scale = _vector(rows, 0, np.float64), _matrix(rows, 1, np.float64)
     variances, likelihood = _arguments(rows)
     at, slope = carray(x, (n,)), carray(gradient, (n,))

@@ -88,10 +88,13 @@ def _draw_covariances(problem: ProblemLike, draws: int, rng: np.random.Generator
     corr = _draw_corr(priors.corr[factor] if factor else (), sizes, draws, rng)
     D = len(problem.layout.labels)
     error_sd = _draw_sds(priors.error_sd, draws, rng) if problem.labels.n_error_sd else np.ones((draws, D))
-    if problem.labels.has_error_corr:
-        error_corr = _draw_corr((priors.error_corr,), (D,), draws, rng)
+    if isinstance(priors.error_corr, tuple):
+        within = problem.parameters.within_units
+        error_corr = _draw_within_units(priors.error_corr, within.lowest, draws, rng)
+        error_cov = within.covariance(error_sd, error_corr)
     else:
-        error_corr = np.tile(np.eye(D), (draws, 1, 1))
+        error_corr = _draw_corr((priors.error_corr,), (D,), draws, rng)
+        error_cov = error_sd[:, :, None] * error_corr * error_sd[:, None, :]
     values, vectors = np.linalg.eigh(corr)  # not Cholesky: a fixed correlation may be singular
     root = vectors * np.sqrt(np.clip(values, 0.0, None))[:, None, :]
     return Covariances(
@@ -100,13 +103,21 @@ def _draw_covariances(problem: ProblemLike, draws: int, rng: np.random.Generator
         Lambda=sd[:, :, None] * root,
         error_sd=error_sd,
         error_corr=error_corr,
-        error_cov=error_sd[:, :, None] * error_corr * error_sd[:, None, :],
+        error_cov=error_cov,
     )
 
 
 def _draw_sds(priors: Sequence[SdChoice], draws: int, rng: np.random.Generator) -> Array:
     columns = [_draw_column(prior, draws, rng) for prior in priors]
     return np.stack(columns, axis=1) if columns else np.empty((draws, 0))
+
+
+def _draw_within_units(priors: Sequence[CorrChoice], lowest: Array, draws: int, rng: np.random.Generator) -> Array:
+    columns = [
+        prior.draw_within_units(rng, draws, float(bound)) if isinstance(prior, LKJ) else np.full(draws, prior.array)
+        for prior, bound in zip(priors, lowest, strict=True)
+    ]
+    return np.stack(columns, axis=1)
 
 
 def _draw_corr(

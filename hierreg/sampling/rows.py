@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierreg.compound_symmetry import WITHIN, component_variances, units_by_size
 from hierreg.exceptions import ModelError
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
+    from hierreg.compound_symmetry import UnitsOfSize
     from hierreg.design import Design
     from hierreg.error_structure import ErrorLayout
     from hierreg.sampling.problem import ProblemLike
@@ -39,8 +41,9 @@ class Draws:
     b : dict of arrays (S, J, q)
         By grouping factor.
     error_sd : array (S, D)
-        One where the errors are fully known.
+        One where the errors are fully known; (S, 1) where strata of exchangeable errors have a common one.
     error_corr : array (S, D, D)
+        Of exchangeable errors the correlation within units by stratum, (S, D).
     """
 
     beta: Array
@@ -87,11 +90,15 @@ def draws_of(group: xr.Dataset, problem: ProblemLike) -> Draws:
         b[labels.factor] = array(f"b_{labels.factor}")
     beta = array("beta")
     S, D = len(beta), len(problem.layout.labels)
+    if labels.is_exchangeable:
+        error_corr = array("error_corr").reshape(S, D)
+    else:
+        error_corr = array("error_corr") if labels.has_error_corr else np.broadcast_to(np.eye(D), (S, D, D))
     return Draws(
         beta=beta,
         b=b,
-        error_sd=array("error_sd").reshape(S, D) if labels.n_error_sd else np.ones((S, D)),
-        error_corr=array("error_corr") if labels.has_error_corr else np.broadcast_to(np.eye(D), (S, D, D)),
+        error_sd=array("error_sd").reshape(S, -1) if labels.n_error_sd else np.ones((S, D)),
+        error_corr=error_corr,
     )
 
 
@@ -150,6 +157,9 @@ def error_scaler(layout: ErrorLayout) -> Callable[[Draws, Array], Array]:
     if layout.kind == "correlated":
         units = unit_patterns(layout)
         return lambda draws, z: _correlated_errors(units, draws, z)
+    if layout.kind == "exchangeable":
+        sizes = units_by_size(layout)
+        return lambda draws, z: _exchangeable_errors(sizes, draws, z)
     if layout.V is not None:
         L = np.linalg.cholesky(layout.V)
         return lambda draws, z: draws.error_sd * (z @ L.T)
@@ -194,6 +204,24 @@ def unit_patterns(layout: ErrorLayout) -> tuple[UnitPattern, ...]:
             present, unit = np.flatnonzero(pattern), np.flatnonzero(which.ravel() == m)
             out.append(UnitPattern(present=present, unit=unit, rows=row_of[unit][:, present]))
     return tuple(out)
+
+
+def unit_variances(same: UnitsOfSize, draws: Draws) -> tuple[Array, Array]:
+    """Return the variances (S,) of contrasts within units of one size, and of root n times their means."""
+    one = np.full(1, same.stratum)
+    a = component_variances(one, np.full(1, WITHIN), draws.error_sd, draws.error_corr)
+    c = component_variances(one, np.full(1, same.size), draws.error_sd, draws.error_corr)
+    return a[:, 0], c[:, 0]
+
+
+def _exchangeable_errors(units: tuple[UnitsOfSize, ...], draws: Draws, z: Array) -> Array:
+    """Multiply by the symmetric root of the covariance of each unit: sqrt(a) (I - J / n) + sqrt(c) J / n."""
+    out = np.empty_like(z)
+    for same in units:
+        a, c = (np.sqrt(variance)[:, None, None] for variance in unit_variances(same, draws))
+        mean = z[:, same.rows].mean(axis=2, keepdims=True)
+        out[:, same.rows] = a * (z[:, same.rows] - mean) + c * mean
+    return out
 
 
 def _correlated_errors(units: tuple[UnitPattern, ...], draws: Draws, z: Array) -> Array:

@@ -79,7 +79,7 @@ def variance_variables(labels: Labels, cov: Covariances, array: Any) -> dict[str
     if labels.n_error_sd:
         out["error_sd"] = array("error_sd", cov.error_sd)
     if labels.has_error_corr:
-        out["error_corr"] = array("error_cov", cov.error_corr)
+        out["error_corr"] = array("error_corr", cov.error_corr)
     return out
 
 
@@ -141,8 +141,10 @@ def limit_group(labels: Labels, limit: Limit) -> xr.Dataset:
         if labels.has_theta:
             out |= {f"theta_{factor}": e.theta[factor], f"theta_cov_{factor}": e.theta_cov[factor]}
     out["error_sd"] = e.error_sd
-    if e.error_corr is not None and e.error_cov is not None:
-        out |= {"error_corr": e.error_corr, "error_cov": e.error_cov}
+    if e.error_corr is not None:
+        out["error_corr"] = e.error_corr
+    if e.error_cov is not None:
+        out["error_cov"] = e.error_cov
     attrs = {
         "method": e.method,
         "message": e.message,
@@ -161,16 +163,23 @@ def constant_group(
     """
     import xarray as xr
 
-    label_dim = labels.error_dim or "error"
+    label_dim = "error_component" if terms.components else labels.error_dim or "error"
+    group_dim = "group_error_component" if group_terms.components else label_dim
     out: dict[str, Any] = {
         "error_patterns": (("pattern", label_dim), terms.patterns.astype(np.int8)),
         "error_pattern_counts": (("pattern",), terms.counts),
     }
     coords = {label_dim: labels.coords.get(label_dim, list(terms.labels))}
+    if group_terms.components is not None:
+        coords[group_dim] = list(group_terms.labels)
+        out |= {
+            "group_component_stratum": ((group_dim,), group_terms.components.stratum),
+            "group_component_size": ((group_dim,), group_terms.components.size),
+        }
     if statistics is not None and labels.factor is not None:
         coef = labels.factor_coef_dim
         out |= {
-            "group_patterns": (("group_pattern", label_dim), group_terms.patterns.astype(np.int8)),
+            "group_patterns": (("group_pattern", group_dim), group_terms.patterns.astype(np.int8)),
             "group_index": (("entry",), statistics.level),
             "group_term": (("entry",), statistics.term),
             "group_ZtZ": (("entry", coef, f"{coef}_col"), statistics.ZtZ),

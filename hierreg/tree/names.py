@@ -41,6 +41,10 @@ class Labels:
     n_error_sd : int
         Number of unknown error standard deviations.
     has_error_corr : bool
+    is_exchangeable : bool
+        Whether the error correlations are within units, one for each stratum, rather than between data sets.
+    has_common_error_sd : bool
+        Whether all strata have one error standard deviation.
     """
 
     response: str
@@ -54,6 +58,8 @@ class Labels:
     error_labels: tuple[Any, ...]
     n_error_sd: int
     has_error_corr: bool
+    is_exchangeable: bool = False
+    has_common_error_sd: bool = False
 
     @property
     def factor_coef_dim(self) -> str:
@@ -85,9 +91,11 @@ class Labels:
         Parameters
         ----------
         kind : str
-            "beta", "beta_cov", "sd", "cov", "b", "b_cov", "error_sd", "error_cov" or "beta_b_cov".
+            "beta", "beta_cov", "sd", "cov", "b", "b_cov", "error_sd", "error_corr", "error_cov" or "beta_b_cov".
         """
         coef, group, error = self.factor_coef_dim, str(self.factor), self.error_dim
+        by_error = (error,) if error else ()
+        square = (error, f"{error}_col") if error else ()
         return {
             "beta": ("coef",),
             "beta_cov": ("coef", "coef_col"),
@@ -96,8 +104,9 @@ class Labels:
             "b": (group, coef),
             "b_cov": (group, coef, f"{coef}_col"),
             "beta_b_cov": (group, "coef", coef),
-            "error_sd": (error,) if error else (),
-            "error_cov": (error, f"{error}_col") if error else (),
+            "error_sd": () if self.has_common_error_sd else by_error,
+            "error_corr": by_error if self.is_exchangeable else square,
+            "error_cov": square,
         }[kind]
 
     def array(self, kind: str, values: Any, *, sample: tuple[str, ...] = ()) -> xr.DataArray:
@@ -108,8 +117,8 @@ class Labels:
         kind : str
             See `dims`.
         values : array
-            Of the shape of ``sample`` followed by the shape of the kind; a single error standard deviation may
-            keep its dimensions of length one.
+            Of the shape of ``sample`` followed by the shape of the kind; a single error standard deviation or
+            correlation may keep its dimensions of length one.
         sample : tuple of str
             Leading dimensions, such as ("chain", "draw").
         """
@@ -117,7 +126,7 @@ class Labels:
 
         dims = sample + self.dims(kind)
         values = np.asarray(values)
-        if kind in {"error_sd", "error_cov"} and self.error_dim is None:
+        if len(dims) == len(sample):
             values = values.reshape(values.shape[: len(sample)])
         coords = {dim: self.coords[dim] for dim in dims if dim in self.coords}
         return xr.DataArray(values, dims=dims, coords=coords)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.tree.text import covariance_table, table
+from hierreg.tree.text import covariance_table, table, within_units_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,8 +78,11 @@ class Estimate(Coefficients):
         Standard deviations, correlations and covariance of the group coefficients, by grouping factor.
     error_sd : DataArray
         Scalar, or by stratum or data set.
-    error_corr, error_cov : DataArray or None
-        None where there is one data set.
+    error_corr : DataArray or None
+        By data set twice; of exchangeable errors the correlation within units, scalar or by stratum. None where errors
+        have no data sets.
+    error_cov : DataArray or None
+        By data set twice; None where there is one data set, or where errors are exchangeable.
     criterion : float
         Minus twice the log likelihood (ML) or restricted log likelihood (REML, lme4's constant); for MAP minus
         twice the log of likelihood times prior density of standard deviations and correlations.
@@ -96,6 +99,10 @@ class Estimate(Coefficients):
         makes the fit as good as it has to be.
     degrees_of_freedom : int or None
         Of `chi_square`: rows less coefficients.
+    variance_cov : DataArray (parameter, parameter_col)
+        Covariance of the estimated standard deviations and correlations: the inverse curvature of minus the log
+        (restricted) likelihood, or of minus the log posterior density for MAP, by the delta method. NaN for a
+        parameter on the boundary; that of the others then holds given it.
     """
 
     method: str
@@ -110,6 +117,7 @@ class Estimate(Coefficients):
     converged: bool
     message: str
     n_evaluations: int
+    variance_cov: xr.DataArray
     chi_square: float | None = None
     degrees_of_freedom: int | None = None
 
@@ -121,6 +129,20 @@ class Estimate(Coefficients):
         from scipy.stats import chi2
 
         return float(chi2.sf(self.chi_square, self.degrees_of_freedom))
+
+    @property
+    def variance_se(self) -> xr.DataArray:
+        """Standard errors of the estimated standard deviations and correlations (parameter), by public name.
+
+        Examples
+        --------
+        >>> import hierreg as hr
+        >>> est = hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff")).estimate("ml")
+        >>> print(est.variance_se.to_series().round(2).to_dict())
+        {'sd_Batch[Intercept]': 14.68, 'error_sd': 7.15}
+        """
+        root = np.sqrt(np.diagonal(self.variance_cov.to_numpy()))
+        return self.variance_cov.isel(parameter_col=0, drop=True).copy(data=root)
 
     @property
     def singular(self) -> bool:
@@ -136,7 +158,10 @@ class Estimate(Coefficients):
         ]
         for factor, sd in self.sd.items():
             lines.append(covariance_table(factor, sd, self.corr[factor]))
-        lines.append(covariance_table("error", self.error_sd, self.error_corr))
+        if self.error_corr is None or self.error_corr.ndim == 2:
+            lines.append(covariance_table("error", self.error_sd, self.error_corr))
+        else:
+            lines.append(within_units_table(self.error_sd, self.error_corr))
         lines += ["", "Population coefficients", _beta_table(self)]
         if self.p_value is not None:
             df = self.degrees_of_freedom
@@ -172,14 +197,14 @@ def estimate(
 ) -> Estimate:
     """Return an estimate with labels; `goodness_of_fit` is chi-square and its degrees of freedom."""
     factor = labels.factor
-    many = labels.error_dim is not None
+    many = labels.error_dim is not None and not labels.is_exchangeable
     return Estimate(
         method=method,
         sd={factor: labels.array("sd", variances.sd)} if factor else {},
         corr={factor: labels.array("cov", variances.corr)} if factor else {},
         cov={factor: labels.array("cov", variances.cov)} if factor else {},
         error_sd=labels.array("error_sd", variances.error_sd),
-        error_corr=labels.array("error_cov", variances.error_corr) if many else None,
+        error_corr=labels.array("error_corr", variances.error_corr) if many or labels.is_exchangeable else None,
         error_cov=labels.array("error_cov", variances.error_cov) if many else None,
         criterion=criterion,
         boundary=variances.boundary,
@@ -188,8 +213,17 @@ def estimate(
         n_evaluations=variances.n_evaluations,
         chi_square=goodness_of_fit[0] if goodness_of_fit else None,
         degrees_of_freedom=goodness_of_fit[1] if goodness_of_fit else None,
+        variance_cov=_variance_covariance(variances),
         **_coefficient_fields(labels, solution),
     )
+
+
+def _variance_covariance(variances: VarianceEstimate) -> xr.DataArray:
+    import xarray as xr
+
+    names = list(variances.parameter_names)
+    dims = ("parameter", "parameter_col")
+    return xr.DataArray(variances.parameter_cov, dims=dims, coords=dict.fromkeys(dims, names))
 
 
 def _coefficient_fields(labels: Labels, solution: Solution) -> dict[str, Any]:

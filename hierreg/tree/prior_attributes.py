@@ -6,12 +6,14 @@ Attributes of a netCDF variable are numbers, strings or flat lists of them:
 - ``prior_family``, ``prior_parameters`` (standard deviations): per element the class name in `hierreg.priors`
   and two parameters.
 - ``prior_eta``, ``prior_block`` (correlations): per column the LKJ parameter, zero where nothing is
-  estimated, and
-  the number of the bar term; columns of different terms are uncorrelated.
+  estimated, and the number of the bar term; columns of different terms are uncorrelated.
+- ``prior_eta``, ``prior_lowest`` (correlations within units): per stratum the LKJ parameter, zero where nothing is
+  estimated, and the lower bound.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +32,9 @@ if TYPE_CHECKING:
 _N_PARAMETERS = {"HalfStudentT": 2, "Gamma": 2, "InverseGamma": 2, "LogNormal": 2}
 
 
-def prior_attributes(labels: Labels, priors: ResolvedPriors, term_sizes: Sequence[int]) -> dict[str, dict[str, Any]]:
+def prior_attributes(
+    labels: Labels, priors: ResolvedPriors, term_sizes: Sequence[int], lowest: Sequence[float] = ()
+) -> dict[str, dict[str, Any]]:
     """Return the attributes of each posterior variable that has a prior.
 
     Parameters
@@ -39,6 +43,8 @@ def prior_attributes(labels: Labels, priors: ResolvedPriors, term_sizes: Sequenc
     priors : ResolvedPriors
     term_sizes : sequence of int
         Columns of each bar term.
+    lowest : sequence of float
+        Lower bounds of the correlations of exchangeable errors.
     """
     texts = [row.prior for row in priors.rows if row.parameter.startswith("beta[")]
     out: dict[str, dict[str, Any]] = {"beta": {"prior": "; ".join(texts)}}
@@ -48,7 +54,13 @@ def prior_attributes(labels: Labels, priors: ResolvedPriors, term_sizes: Sequenc
             out[f"corr_{labels.factor}"] = _corr_attributes(priors.corr[labels.factor], term_sizes)
     if labels.n_error_sd:
         out["error_sd"] = _sd_attributes(priors.error_sd)
-    if labels.has_error_corr:
+    if isinstance(priors.error_corr, tuple):
+        out["error_corr"] = {
+            "prior": "; ".join(str(corr) for corr in priors.error_corr),
+            "prior_eta": [corr.eta if isinstance(corr, LKJ) else 0.0 for corr in priors.error_corr],
+            "prior_lowest": [float(bound) for bound in lowest],
+        }
+    elif labels.has_error_corr:
         out["error_corr"] = _corr_attributes([priors.error_corr], [labels.n_error_sd])
     return out
 
@@ -81,12 +93,35 @@ def sd_prior(variable: xr.DataArray, index: int) -> SdPrior | None:
     return prior if isinstance(prior, SdPrior) else None
 
 
-def correlation_prior(variable: xr.DataArray, row: int, col: int) -> tuple[LKJ, int] | None:
-    """Return the LKJ prior of the matrix that a correlation belongs to, and its size; None where fixed."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrelationPrior:
+    """Prior of one correlation by itself: a beta distribution with both shapes equal, over (lowest, 1).
+
+    Attributes
+    ----------
+    prior : LKJ
+        What it follows from.
+    shape : float
+        eta - 1 + D / 2 for an entry of a (D, D) matrix; eta for a correlation within units.
+    lowest : float
+    """
+
+    prior: LKJ
+    shape: float
+    lowest: float
+
+
+def correlation_prior(variable: xr.DataArray, *index: int) -> CorrelationPrior | None:
+    """Return the prior of one correlation, at its row and column, or its stratum; None where it is fixed."""
     eta = np.atleast_1d(variable.attrs.get("prior_eta", []))
-    if max(row, col) >= len(eta):
+    if max(index) >= len(eta) or eta[index[0]] == 0:
         return None
+    prior = LKJ(float(eta[index[0]]))
+    if "prior_lowest" in variable.attrs:
+        return CorrelationPrior(
+            prior=prior, shape=prior.eta, lowest=float(np.atleast_1d(variable.attrs["prior_lowest"])[index[0]])
+        )
     block = np.atleast_1d(variable.attrs["prior_block"])
-    if block[row] != block[col] or eta[row] == 0:
+    if len({block[i] for i in index}) > 1:
         return None
-    return LKJ(float(eta[row])), int(np.sum(block == block[row]))
+    return CorrelationPrior(prior=prior, shape=prior.eta - 1 + float(np.sum(block == block[index[0]])) / 2, lowest=-1.0)

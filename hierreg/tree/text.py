@@ -61,6 +61,15 @@ def covariance_table(name: str, sd: xr.DataArray, corr: xr.DataArray | None) -> 
     return table(header, rows)
 
 
+def within_units_table(sd: xr.DataArray, corr: xr.DataArray) -> str:
+    """Return standard deviations of exchangeable errors and their correlations within units, by stratum, as text."""
+    labels = [str(v) for v in corr[corr.dims[0]].values] if corr.dims else [""]
+    sds = np.broadcast_to(np.atleast_1d(sd.to_numpy()), len(labels))
+    return table(
+        ["error", "sd", "corr within units"], list(zip(labels, sds, np.atleast_1d(corr.to_numpy()), strict=True))
+    )
+
+
 def beside(value: float, scale: float) -> str:
     """Return a number with the decimals that its uncertainty warrants: three digits of `scale`.
 

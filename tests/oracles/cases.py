@@ -13,6 +13,9 @@ KINDS = (
     "correlated",  # units across groups
     "correlated within groups",
     "correlated, group = data set",
+    "exchangeable",  # units across groups
+    "exchangeable within groups",
+    "exchangeable, by stratum",  # units across groups too
     "known_se",
     "known_se, scaled",
     "known_cov",
@@ -58,9 +61,27 @@ def units_with_missing(rng, n, D):
     return np.unique(unit, return_inverse=True)[1].astype(np.intp), np.ascontiguousarray(stratum)
 
 
-def random_layout(rng, kind, n, index):
+def units_of_many_sizes(rng, n, n_strata):
+    """n rows of units of 1 to 5 rows in shuffled order, each unit in one stratum."""
+    sizes = [1, 2, 3, 5, 2, 4, 1, 3]
+    unit = np.repeat(np.arange(n), [sizes[i % len(sizes)] for i in range(n)])[:n]
+    stratum = (rng.permutation(n) % n_strata)[unit]
+    order = rng.permutation(n)
+    return unit[order].astype(np.intp), stratum[order].astype(np.intp)
+
+
+def exchangeable_layout(rng, n, labels):
+    unit, stratum = units_of_many_sizes(rng, n, len(labels))
+    changes = {"labels": labels, "n_sd": len(labels), "has_corr": True, "stratum": stratum, "unit": unit}
+    return make_layout("exchangeable", n, dim="kind" if len(labels) > 1 else None, **changes)
+
+
+def random_layout(rng, kind, n, index):  # noqa: PLR0911  # one return a structure
     """Return the layout, and the index of groups where the structure decides it."""
     name, _, how = kind.partition(",")
+    if name.startswith("exchangeable"):
+        layout = exchangeable_layout(rng, n, ("P", "Q") if how else ("sigma",))
+        return layout, layout.unit % (index.max() + 1) if "within" in kind else index
     if kind == "by":
         stratum = np.concatenate([np.arange(3), rng.choice(3, n - 3, p=[0.6, 0.3, 0.1])]).astype(np.intp)
         return make_layout("by", n, labels=("u", "v", "w"), dim="site", n_sd=3, stratum=stratum), index
@@ -110,15 +131,25 @@ def random_case(rng, kind, *, n=37, p=3, q=2, J=5):
         coef_names=("Intercept", "x", "w", "v")[:p],
         factors=(factor,) if q else (),
     )
-    D = len(layout.labels)
+    D = n_components(layout)
     E = np.tril(rng.normal(size=(D, D))) + 1.5 * np.eye(D)
     error_cov = E @ E.T if layout.has_corr else np.diag(np.diagonal(E @ E.T))
+    if layout.kind == "exchangeable":
+        error_cov = np.diag(rng.uniform(0.3, 4.0, D))
     return Case(
         design=design,
         layout=layout,
         Lambda=rng.normal(size=(q, q)),
         error_cov=error_cov if layout.n_sd else np.eye(1),
     )
+
+
+def n_components(layout):
+    """Return the size of the error covariance that the likelihood takes."""
+    if layout.kind != "exchangeable":
+        return len(layout.labels)
+    sizes = {(layout.stratum[i], int(np.sum(layout.unit == layout.unit[i]))) for i in range(len(layout.unit))}
+    return len(layout.labels) + len(sizes)
 
 
 def rows_of(case, rows):

@@ -17,11 +17,38 @@ def error_covariance(layout, error_cov):
                 R[r, s] = layout.V[r, s] * error_cov[0, 0]
             elif layout.kind == "known_se":
                 R[r, s] = layout.se[r] ** 2 * error_cov[0, 0] if r == s else 0.0
+            elif layout.kind == "exchangeable":
+                R[r, s] = sum(error_cov[c, c] * share for c, share in component_shares(layout, r, s))
             elif layout.kind == "correlated":
                 same = layout.unit[r] == layout.unit[s]
                 R[r, s] = error_cov[layout.stratum[r], layout.stratum[s]] if same else 0.0
             else:
                 R[r, s] = error_cov[layout.stratum[r], layout.stratum[r]] if r == s else 0.0
+    return R
+
+
+def component_shares(layout, r, s):
+    """Components of exchangeable errors with their share in R[r, s]: (I - J / n) within the unit, J / n of its mean.
+
+    Components are counted within each stratum first, then by stratum and unit size.
+    """
+    if layout.unit[r] != layout.unit[s]:
+        return []
+    sizes = {(layout.stratum[i], int(np.sum(layout.unit == layout.unit[i]))) for i in range(len(layout.unit))}
+    n = int(np.sum(layout.unit == layout.unit[r]))
+    mean = len(layout.labels) + sorted(sizes).index((layout.stratum[r], n))
+    return [(layout.stratum[r], (r == s) - 1 / n), (mean, 1 / n)]
+
+
+def compound_symmetry(layout, sd, rho):
+    """R (N, N) from standard deviations and correlations by stratum."""
+    n = len(layout.stratum)
+    R = np.zeros((n, n))
+    for r in range(n):
+        for s in range(n):
+            d = layout.stratum[r]
+            if layout.unit[r] == layout.unit[s]:
+                R[r, s] = sd[d] ** 2 * (1.0 if r == s else rho[d])
     return R
 
 
@@ -106,6 +133,9 @@ def gradient(design, layout, Lambda, error_cov, **beta):
                 g_error[0, 0] += G[r, s] * layout.V[r, s]
             elif layout.kind == "known_se":
                 g_error[0, 0] += G[r, s] * layout.se[r] ** 2 * (r == s)
+            elif layout.kind == "exchangeable":
+                for c, share in component_shares(layout, r, s):
+                    g_error[c, c] += G[r, s] * share
             elif layout.kind == "correlated":
                 g_error[layout.stratum[r], layout.stratum[s]] += G[r, s] * (layout.unit[r] == layout.unit[s])
             else:

@@ -24,13 +24,15 @@ def load_reference(case: str) -> dict[str, Any]:
     return json.loads((_HERE / case / "expected.json").read_text(encoding="utf-8"))
 
 
-def reference_data(case: str, file: str = "data.csv") -> pd.DataFrame:
+def reference_data(case: str, file: str | None = None) -> pd.DataFrame:
     """Return a table of a case; ``file`` names another than the main one (see ``more_files`` in the answers).
 
-    Categorical columns have the levels in the order that the answers list, the reference level first.
+    Categorical columns have the levels in the order that the answers list, the reference level first; long lists of
+    levels are left out there, and sorted here.
     """
     data = load_reference(case)["data"]
     tables = {entry.get("file", "data.csv"): entry for entry in (data, *data.get("more_files", ()))}
+    file = data.get("file", "data.csv") if file is None else file
     if file not in tables:
         raise ValueError(f"{case} has no table {file!r}; it has {', '.join(tables)}")
     table = tables[file]
@@ -43,6 +45,6 @@ def reference_data(case: str, file: str = "data.csv") -> pd.DataFrame:
 def _values(texts: pd.Series, column: dict[str, Any]) -> pd.Categorical | list[float]:
     """Return a column as categories in the listed order, as integers if all are, or as nearest doubles."""
     if column["type"] == "categorical":
-        return pd.Categorical(texts, categories=column["levels"])
+        return pd.Categorical(texts, categories=column.get("levels"))
     number = int if texts.str.fullmatch(r"-?\d+").all() else float
     return [number(text) for text in texts]

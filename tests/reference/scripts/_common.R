@@ -346,9 +346,9 @@ pair_models <- function(d, data_file, S0) {
 
 # ---------------------------------------------------------------- write a case
 # package_data: name of the data set of the package that holds the same table; no data.csv is written then.
-finish_case <- function(case, title, data, units, source, models, sw, notes = character(0), extra = list(), extra_data = list(), package_data = NULL) {
+finish_case <- function(case, title, data, units, source, models, sw, notes = character(0), extra = list(), extra_data = list(), package_data = NULL, gz_above = 1e6) {
   dir <- case_dir(case)
-  where <- if (is.null(package_data)) list(file = write_csv(data, dir, "data")) else list(package_data = package_data)
+  where <- if (is.null(package_data)) list(file = write_csv(data, dir, "data", gz_above)) else list(package_data = package_data)
   dd <- c(where, list(n_rows = nrow(data), columns = describe_columns(data, units)))
   more <- lapply(names(extra_data), function(s) { e <- extra_data[[s]]; list(file = write_csv(e, dir, s), n_rows = nrow(e), columns = describe_columns(e, units)) })
   if (length(more)) dd$more_files <- arr(more)
