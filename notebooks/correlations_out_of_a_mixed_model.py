@@ -97,3 +97,17 @@ plt.show()
 # %% [markdown]
 # Dashed: the truth. Orange: what the models with one residual variance say. Their error is not one of sampling, it
 # stays with any number of pairs.
+#
+# ## One variance for all, a correlation for each
+#
+# What was known about these data is not a model of pair effects at all: one variance, two correlations. That is a
+# structure of the errors, `hr.exchangeable("f", by="R")`, and allows negative correlations too.
+
+# %%
+common = hr.Model("y ~ 1", table, errors=hr.exchangeable("f", by="R"))
+print(common.estimate("ml"))
+print(common.estimate("ml").variance_se.to_series().round(4).to_string())
+
+# %%
+tree = common.sample(seed=1, progress=False)
+hr.correlations(tree)

@@ -14,6 +14,7 @@ from models.correlations_from_mixed_models.model import (
     TWO_TERMS,
     alone,
     build,
+    common_total,
     components,
     one_residual_variance,
     pair_ml,
@@ -28,6 +29,7 @@ FITS = {
     "by_stratum": lambda: build().estimate("reml"),
     "by_stratum_ml": lambda: build().estimate("ml"),
     "with_predictor": lambda: with_predictor().estimate("reml"),
+    "common_total": lambda: common_total().estimate("ml"),
     "components": lambda: hr.Model(COMMON_AND_EXTRA, components()).estimate("reml"),
 }
 # nlme, own_residual_reml: correlations with standard errors by the delta method
@@ -46,6 +48,73 @@ def fit(name: str) -> Any:
 def posterior() -> Any:
     """Return draws of the model with residual variances by stratum; of the pairs only summaries are kept."""
     return sample(build(), group_effects="summary")["posterior"]
+
+
+@cache
+def common_posterior() -> Any:
+    """Return draws of the model with a common total variance."""
+    return sample(common_total())["posterior"]
+
+
+def of_common_total(answer: dict[str, Any]) -> list[Expectation]:
+    """Return the expectations about a common variance and a correlation per stratum."""
+    truth, se = answer["estimate"], answer["se"]
+    names = ["error_sd", "error_corr[P]", "error_corr[T]"]
+    out = [
+        Expectation(
+            name="(v) common_total: mean, variance and both correlations by ML",
+            kind="other software",
+            source=answer["source"],
+            value=truth,
+            found=lambda: [
+                float(fit("common_total").beta[0]),
+                float(fit("common_total").error_sd) ** 2,
+                *fit("common_total").error_corr.values,
+            ],
+            relative=1e-5,
+        ),
+        Expectation(
+            name="(v) common_total: standard errors of both correlations, delta method",
+            kind="other software",
+            source=answer["source"],
+            value=se[2:],
+            found=lambda: fit("common_total").variance_se.sel(parameter=names[1:]).values,
+            relative=1e-4,
+        ),
+        Expectation(
+            name="(v) common_total: criterion",
+            kind="other software",
+            source=answer["source"],
+            value=answer["criterion"],
+            found=lambda: fit("common_total").criterion,
+            relative=1e-9,
+        ),
+    ]
+    for i, stratum in enumerate(TRUTH):
+        out += [
+            Expectation(
+                name=f"(v) correlation of {stratum}: posterior mean",
+                kind="other software",
+                source=answer["source"],
+                value=truth[2 + i],
+                found=partial(of_common_draws, stratum),
+                sds=0.25,
+            ),
+            Expectation(
+                name=f"(v) correlation of {stratum}: truth",
+                kind="truth",
+                source=SIMULATED,
+                value=TRUTH[stratum],
+                found=partial(of_common_draws, stratum),
+                sds=3,
+            ),
+        ]
+    return out
+
+
+def of_common_draws(stratum: str) -> Any:
+    """Return the draws of the correlation of a stratum under a common variance."""
+    return common_posterior()["error_corr"].sel(R=stratum)
 
 
 def of_fit(name: str) -> dict[str, float]:
@@ -164,4 +233,5 @@ def expectations() -> list[Expectation]:
         found=lambda: [*(fit("components").sd["f"].values ** 2), float(fit("components").error_sd) ** 2],
         absolute=0.12,
     )
-    return [*out, same, both, *of_strata("P"), *of_strata("T"), plain]
+    common = of_common_total(known["common_total_ml"])
+    return [*out, same, both, *of_strata("P"), *of_strata("T"), *common, plain]

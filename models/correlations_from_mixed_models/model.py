@@ -31,6 +31,11 @@ def one_residual_variance(formula: str) -> hr.Model:
     return hr.Model(formula, data())
 
 
+def common_total() -> hr.Model:
+    """Return the model of one variance for all and a correlation per stratum: exchangeable errors within pairs."""
+    return hr.Model("y ~ 1", data(), errors=hr.exchangeable("f", by="R"))
+
+
 def alone(stratum: str) -> hr.Model:
     """Return the fit to one stratum."""
     table = data()
