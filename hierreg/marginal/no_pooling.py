@@ -41,14 +41,6 @@ def group_statistics(own: Gram) -> GroupStatistics:
     return GroupStatistics(level=own.pair_row, term=own.pair_term, ZtZ=back.T @ own.ZtZ @ back)
 
 
-def group_precision(statistics: GroupStatistics, omega: Array, n_levels: int) -> Array:
-    """Return V_j^-1 = Z_j'R_j^-1 Z_j of every group (J, q, q) at one value (K,) of the error terms."""
-    q = statistics.ZtZ.shape[1]
-    total = np.zeros((n_levels, q, q))
-    np.add.at(total, statistics.level, omega[statistics.term, None, None] * statistics.ZtZ)
-    return total
-
-
 def error_terms(own: Gram, error_cov: Array) -> Array:
     """Return omega (K,) at an error covariance (D, D)."""
     omega = np.empty(own.terms.n_terms)

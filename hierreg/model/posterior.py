@@ -179,19 +179,25 @@ def _recover(problem: Problem, request: SampleRequest, likelihood: Any, cov: Cov
 
 
 def _summaries_only(problem: Problem, request: SampleRequest) -> bool:
-    if problem.labels.factor is None or request.group_effects == "draws":
+    if problem.labels.factor is None or _keeps_draws(problem, request):
         return False
-    size = _effects_size(problem, request)
-    if request.group_effects == "auto" and size > _MAX_BYTES:
+    if request.group_effects == "auto":
+        gib = _effects_size(problem, request) / 2**30
         warnings.warn(
-            f"draws of the coefficients of {problem.gram.n_levels} groups would take {size / 2**30:.1f} GiB; only "
+            f"draws of the coefficients of {problem.gram.n_levels} groups would take {gib:.1f} GiB; only "
             "their means, standard deviations and quantiles are kept, in the group `effects`. Pass "
             "group_effects='draws' to keep all, or 'summary' to choose this.",
             HierregWarning,
             stacklevel=6,
         )
-        return True
-    return request.group_effects == "summary"
+    return True
+
+
+def _keeps_draws(problem: Problem, request: SampleRequest) -> bool:
+    """Return whether every draw of the group coefficients is kept: always, never, or where they are not too many."""
+    if request.group_effects == "auto":
+        return _effects_size(problem, request) <= _MAX_BYTES
+    return request.group_effects == "draws"
 
 
 def _effects_size(problem: Problem, request: SampleRequest) -> int:
@@ -230,11 +236,8 @@ def _check_extra_groups(problem: Problem, request: SampleRequest) -> None:
     if request.include:
         from hierreg.sampling.groups import check_groups
 
-        keeps = request.group_effects == "draws" or (
-            request.group_effects == "auto" and _effects_size(problem, request) <= _MAX_BYTES
-        )
-        explicit = request.parametrization != "marginal"
-        check_groups(problem, request.include, request.chains * request.draws, has_effects=keeps or explicit)
+        has_effects = _keeps_draws(problem, request) or request.parametrization != "marginal"
+        check_groups(problem, request.include, request.chains * request.draws, has_effects=has_effects)
 
 
 def _with_extra_groups(tree: xr.DataTree, problem: Problem, request: SampleRequest, seed: int) -> xr.DataTree:
