@@ -96,7 +96,7 @@ def group_scales(gram: Gram, error_cov: Array) -> Array:
     error_cov : array (D, D)
         Error covariance of one unit. Rows count by their precision, so data sets may be on different scales.
     """
-    if gram.factor is None:
+    if not gram.factors:
         return np.empty(0)
     back = np.linalg.inv(gram.z_map)
     precision = np.diagonal(back.T @ column_precision(gram, error_cov) @ back)
@@ -104,8 +104,12 @@ def group_scales(gram: Gram, error_cov: Array) -> Array:
 
 
 def column_precision(gram: Gram, error_cov: Array) -> Array:
-    """Return Z'R^-1 Z / n (q, q) over each group's own rows, internal scale."""
-    own = gram.pair_row == gram.pair_col
-    weight = error_terms(gram, error_cov)[gram.pair_term[own]]
-    total: Array = np.einsum("e,eij->ij", weight, gram.ZtZ[own]) / gram.n
-    return 0.5 * (total + total.T)
+    """Return Z'R^-1 Z / n (q, q) over each group's own rows, internal scale; zero between factors."""
+    omega = error_terms(gram, error_cov)
+    out, start = np.zeros((gram.n_coef, gram.n_coef)), 0
+    for factor in gram.factors:
+        own = factor.pair_row == factor.pair_col
+        here = slice(start, start + factor.n_coef)
+        out[here, here] = np.einsum("e,eij->ij", omega[factor.pair_term[own]], factor.ZtZ[own]) / gram.n
+        start += factor.n_coef
+    return 0.5 * (out + out.T)

@@ -44,7 +44,8 @@ def test_terms_add_up_to_the_dense_products(kind, rng):
     X = case.design.X @ gram.x_map
     y = case.design.y - case.design.X @ gram.y_shift
     W = np.column_stack([X, y])
-    Z = dense.spread_z(case.design) @ np.kron(np.eye(gram.n_levels), gram.z_map)
+    groups = gram.factors[0]
+    Z = dense.spread_z(case.design) @ np.kron(np.eye(groups.n_levels), groups.z_map)
     omega = [
         np.linalg.inv(case.error_cov[np.ix_(pattern, pattern)])[
             np.searchsorted(np.flatnonzero(pattern), d), np.searchsorted(np.flatnonzero(pattern), e)
@@ -52,13 +53,13 @@ def test_terms_add_up_to_the_dense_products(kind, rng):
         for m, d, e in gram.terms.table.tolist()
         for pattern in [gram.terms.patterns[m]]
     ]
-    q = gram.ZtZ.shape[1]
+    q = groups.ZtZ.shape[1]
     ZtZ, ZtW = np.zeros((6 * q, 6 * q)), np.zeros((6 * q, 5))
-    for k, row, col, product in zip(gram.pair_term, gram.pair_row, gram.pair_col, gram.ZtZ, strict=True):
+    for k, row, col, product in zip(groups.pair_term, groups.pair_row, groups.pair_col, groups.ZtZ, strict=True):
         ZtZ[row * q : (row + 1) * q, col * q : (col + 1) * q] += omega[k] * product
         if row != col:
             ZtZ[col * q : (col + 1) * q, row * q : (row + 1) * q] += omega[k] * product.T
-    for k, level, product in zip(gram.level_term, gram.level_index, gram.ZtW, strict=True):
+    for k, level, product in zip(groups.level_term, groups.level_index, groups.ZtW, strict=True):
         ZtW[level * q : (level + 1) * q] += omega[k] * product
     scale = np.linalg.norm(R_inv)
     m = len(Z.T)
@@ -72,7 +73,7 @@ def test_internal_columns_are_orthonormal_and_the_residual_is_orthogonal(rng):
     gram = collect(case.design, case.layout)
     np.testing.assert_allclose(gram.WtW[0, :4, :4] / gram.n, np.eye(4), atol=1e-12)
     np.testing.assert_allclose(gram.WtW[0, :4, 4], 0, atol=1e-10)
-    np.testing.assert_allclose(gram.ZtZ.sum(axis=0) / gram.n, np.eye(3), atol=1e-12)
+    np.testing.assert_allclose(gram.factors[0].ZtZ.sum(axis=0) / gram.n, np.eye(3), atol=1e-12)
 
 
 def test_collinear_columns_are_an_error(rng):
@@ -113,7 +114,7 @@ def test_two_tables_add_to_their_union(kind, rng):
     for first, second in (tables, tables[::-1]):
         total = first + second
         assert total.n == whole.n
-        assert sorted(total.levels) == sorted(whole.levels)
+        assert sorted(total.factors[0].levels) == sorted(whole.factors[0].levels)
         assert_same(total, whole, case)
 
 
@@ -133,7 +134,8 @@ def test_known_covariances_of_two_tables_link_only_within_each(rng):
     """V of the union is block diagonal over the tables; shared groups are linked to those of either."""
     case, a, b = split(random_case(rng, "known_cov, scaled", n=40, J=6), rng)
     total = collect(a.design, a.layout) + collect(b.design, b.layout)
-    linked = set(zip(total.levels[total.pair_row].tolist(), total.levels[total.pair_col].tolist(), strict=True))
+    groups = total.factors[0]
+    linked = set(zip(groups.levels[groups.pair_row].tolist(), groups.levels[groups.pair_col].tolist(), strict=True))
     assert ("g0", "g5") not in linked
     assert ("g5", "g0") not in linked
     assert_same(total, collect(case.design, case.layout), case)
@@ -155,7 +157,7 @@ def test_tables_with_offsets_of_a_billion_add_to_the_rounding_of_their_means(kin
         (lambda d, lay: (replace(d, coef_names=("Intercept", "x", "other")), lay), "coef_names differ"),
         (
             lambda d, lay: (replace(d, factors=(replace(d.factors[0], name="h"),)), lay),
-            "factor differ: 'g' and 'h'",
+            r"grouping factors differ: \['g'\] and \['h'\]",
         ),
         (lambda d, lay: (d, replace(lay, kind="by", dim="site")), "error structures differ in kind"),
     ],

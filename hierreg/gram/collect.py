@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.gram.basis import Gram
+from hierreg.exceptions import ModelError
+from hierreg.gram.basis import CrossProducts, Gram, GroupProducts
 from hierreg.gram.scaling import orthogonalise, take_off_least_squares
 from hierreg.gram.terms import ErrorTerms
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hierreg.design import Design
+    from hierreg.design import Design, FactorDesign
     from hierreg.error_structure import ErrorLayout
 
     Array = NDArray[np.float64]
@@ -22,17 +23,47 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Products:
-    """Cross-products by term; the shapes are those of `Gram`."""
+class _Columns:
+    """Columns of one grouping factor, internal scale, and the group of each row."""
 
-    pair_term: Index
-    pair_row: Index
-    pair_col: Index
-    ZtZ: Array
-    level_term: Index
-    level_index: Index
-    ZtW: Array
+    factor: FactorDesign
+    Z: Array
+    z_map: Array
+
+    @property
+    def index(self) -> Index:
+        return self.factor.index
+
+    @property
+    def n_levels(self) -> int:
+        return len(self.factor.levels)
+
+    def products(
+        self, pairs: tuple[Index, Index, Index], ZtZ: Array, entries: tuple[Index, Index], ZtW: Array
+    ) -> GroupProducts:
+        """Return the cross-products by term and pair of groups, and by term and group."""
+        return GroupProducts(
+            name=self.factor.name,
+            coef_names=self.factor.coef_names,
+            levels=np.asarray(self.factor.levels),
+            z_map=self.z_map,
+            pair_term=pairs[0],
+            pair_row=pairs[1],
+            pair_col=pairs[2],
+            ZtZ=ZtZ,
+            level_term=entries[0],
+            level_index=entries[1],
+            ZtW=ZtW,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Products:
+    """What was collected; the shapes are those of `Gram`."""
+
     WtW: Array
+    factors: tuple[GroupProducts, ...] = ()
+    crossed: tuple[CrossProducts, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,57 +89,79 @@ def collect(design: Design, layout: ErrorLayout) -> Gram:
     -------
     Gram
         The cross-products, one pass over the rows.
+
+    Raises
+    ------
+    ModelError
+        If columns are collinear, or errors link groups of several factors (`check_units_in_groups`).
     """
-    factor = design.factors[0] if design.factors else None
     X, x_map = orthogonalise(design.X)
     y, y_shift = take_off_least_squares(design.y, design.X, X, x_map)
-    W = np.column_stack([X, y])
-    if factor is None:
-        Z, z_map = np.empty((len(y), 0)), np.empty((0, 0))
-        index, levels = np.zeros(len(y), dtype=np.intp), np.empty(0, dtype=object)
-    else:
+    columns = []
+    for factor in design.factors:
         # One expression on both sides of the bar is one array, and worth one pass.
         Z, z_map = (X, x_map) if factor.Z is design.X else orthogonalise(factor.Z)
-        index, levels = factor.index, np.asarray(factor.levels)
-    terms, products = _products(layout, W, Z, index, len(levels))
+        columns.append(_Columns(factor=factor, Z=Z, z_map=z_map))
+    if len(columns) > 1:
+        check_units_in_groups(design, layout)
+    terms, products = _products(layout, np.column_stack([X, y]), columns)
     return Gram(
         coef_names=design.coef_names,
-        factor=factor.name if factor else None,
-        factor_coef_names=factor.coef_names if factor else (),
-        levels=levels,
+        factors=products.factors,
+        crossed=products.crossed,
         terms=terms,
         n=len(y),
-        pair_term=products.pair_term,
-        pair_row=products.pair_row,
-        pair_col=products.pair_col,
-        ZtZ=products.ZtZ,
-        level_term=products.level_term,
-        level_index=products.level_index,
-        ZtW=products.ZtW,
         WtW=products.WtW,
         x_map=x_map,
-        z_map=z_map,
         y_shift=y_shift,
     )
 
 
-def _products(layout: ErrorLayout, W: Array, Z: Array, index: Index, J: int) -> tuple[ErrorTerms, _Products]:
+def check_units_in_groups(design: Design, layout: ErrorLayout) -> None:
+    """Raise where errors correlate rows of different groups, which several grouping factors do not allow.
+
+    Raises
+    ------
+    ModelError
+        If a unit has rows in two groups of a factor, or a known covariance is given.
+    """
+    names = ", ".join(repr(factor.name) for factor in design.factors)
+    if layout.V is not None:
+        raise ModelError(
+            f"errors={layout.spec} with several grouping factors ({names}) is not possible: a full covariance "
+            "links all groups. Use hr.known_se(column) for independent errors, or one grouping factor."
+        )
+    if layout.unit is None:
+        return
+    for factor in design.factors:
+        first = np.zeros(int(layout.unit.max()) + 1, dtype=np.intp)
+        first[layout.unit] = factor.index
+        if np.any(first[layout.unit] != factor.index):
+            raise ModelError(
+                f"errors={layout.spec} with several grouping factors ({names}): each unit must lie within one group "
+                f"of every factor, but units have rows in more than one group of {factor.name!r}. Use grouping "
+                "factors that contain the units, one grouping factor alone, or errors=hr.by(column)."
+            )
+
+
+def _products(layout: ErrorLayout, W: Array, columns: list[_Columns]) -> tuple[ErrorTerms, _Products]:
     D = len(layout.labels)
     if layout.kind == "known_cov":
-        return _known_covariance(layout, W, Z, index, J)
+        return _known_covariance(layout, W, columns)
     if layout.kind == "exchangeable":
-        return _exchangeable(layout, W, Z, index, J)
+        return _exchangeable(layout, W, columns)
     if layout.kind == "correlated":
         terms, pairs = _pair_rows_of_units(layout)
-        return terms, _accumulate(W, Z, index, J, terms.n_terms, pairs)
+        return terms, _accumulate(W, columns, terms.n_terms, pairs)
     log_det = 0.0
     if layout.se is not None:
-        W, Z = W / layout.se[:, None], Z / layout.se[:, None]
+        weight = 1.0 / layout.se[:, None]
+        W, columns = W * weight, [replace(one, Z=one.Z * weight) for one in columns]
         log_det = 2.0 * float(np.sum(np.log(layout.se)))
     terms = _terms(layout, np.eye(D, dtype=bool), np.bincount(layout.stratum, minlength=D), log_det)
     rows = np.arange(len(W))
     pairs = _RowPairs(first=rows, second=rows, term=layout.stratum)
-    return terms, _accumulate(W, Z, index, J, terms.n_terms, pairs)
+    return terms, _accumulate(W, columns, terms.n_terms, pairs)
 
 
 def _terms(layout: ErrorLayout, patterns: NDArray[np.bool_], counts: Index, log_det: float) -> ErrorTerms:
@@ -139,46 +192,49 @@ def _pair_rows_of_units(layout: ErrorLayout) -> tuple[ErrorTerms, _RowPairs]:
     )
 
 
-def _accumulate(W: Array, Z: Array, index: Index, J: int, K: int, pairs: _RowPairs) -> _Products:
+def _accumulate(W: Array, columns: list[_Columns], K: int, pairs: _RowPairs) -> _Products:
+    from hierreg.gram import kernels
+
+    WtW = np.zeros((K, W.shape[1], W.shape[1]))
+    kernels.accumulate_products(W, pairs.first, pairs.second, pairs.term, WtW)
+    return _Products(
+        WtW=WtW,
+        factors=tuple(_group_products(W, one, K, pairs) for one in columns),
+        crossed=tuple(_cross_products(columns, (i, j), K, pairs) for j in range(len(columns)) for i in range(j)),
+    )
+
+
+def _group_products(W: Array, columns: _Columns, K: int, pairs: _RowPairs) -> GroupProducts:
     from hierreg.gram import kernels
 
     first, second, term = pairs.first, pairs.second, pairs.term
-    p1, q, m = W.shape[1], Z.shape[1], len(first)
-    WtW = np.zeros((K, p1, p1))
-    kernels.accumulate_products(W, first, second, term, WtW)
-    if J == 0:
-        return _no_groups(WtW)
+    J, index, Z, m = columns.n_levels, columns.index, columns.Z, len(pairs.first)
     g, h = index[first], index[second]
     pair_keys, pair_of = _compact((term * J + np.minimum(g, h)) * J + np.maximum(g, h), K * J * J)
     level_keys, level_of = _compact(np.concatenate([term * J + g, term * J + h]), K * J)
-    ZtZ = np.zeros((len(pair_keys), q, q))
+    ZtZ = np.zeros((len(pair_keys), Z.shape[1], Z.shape[1]))
     kernels.accumulate_pair_products(Z, index, first, second, pair_of, ZtZ)
-    ZtW = np.zeros((len(level_keys), q, p1))
+    ZtW = np.zeros((len(level_keys), Z.shape[1], W.shape[1]))
     kernels.accumulate_level_products(Z, W, first, second, level_of[:m], level_of[m:], ZtW)
-    return _Products(
-        pair_term=pair_keys // (J * J),
-        pair_row=pair_keys // J % J,
-        pair_col=pair_keys % J,
-        ZtZ=ZtZ,
-        level_term=level_keys // J,
-        level_index=level_keys % J,
-        ZtW=ZtW,
-        WtW=WtW,
-    )
+    return columns.products(_pair_of_key(pair_keys, J, J), ZtZ, (level_keys // J, level_keys % J), ZtW)
 
 
-def _no_groups(WtW: Array) -> _Products:
-    none = np.empty(0, dtype=np.intp)
-    return _Products(
-        pair_term=none,
-        pair_row=none,
-        pair_col=none,
-        ZtZ=np.empty((0, 0, 0)),
-        level_term=none,
-        level_index=none,
-        ZtW=np.empty((0, 0, WtW.shape[1])),
-        WtW=WtW,
-    )
+def _cross_products(columns: list[_Columns], which: tuple[int, int], K: int, pairs: _RowPairs) -> CrossProducts:
+    """Return the products of two factors; rows of a pair are in the same groups (`check_units_in_groups`)."""
+    from hierreg.gram import kernels
+
+    a, b = (columns[i] for i in which)
+    keys = (pairs.term * a.n_levels + a.index[pairs.first]) * b.n_levels + b.index[pairs.first]
+    keys, place = _compact(keys, K * a.n_levels * b.n_levels)
+    ZtZ = np.zeros((len(keys), a.Z.shape[1], b.Z.shape[1]))
+    kernels.accumulate_cross_products(a.Z, b.Z, pairs.first, pairs.second, place, ZtZ)
+    term, row, col = _pair_of_key(keys, a.n_levels, b.n_levels)
+    return CrossProducts(first=which[0], second=which[1], term=term, row=row, col=col, ZtZ=ZtZ)
+
+
+def _pair_of_key(keys: Index, n_rows: int, n_cols: int) -> tuple[Index, Index, Index]:
+    """Return term, row and column of keys (term n_rows + row) n_cols + column."""
+    return keys // (n_rows * n_cols), keys // n_cols % n_rows, keys % n_cols
 
 
 def _compact(keys: Index, bound: int) -> tuple[Index, Index]:
@@ -194,42 +250,48 @@ def _compact(keys: Index, bound: int) -> tuple[Index, Index]:
     return distinct, lookup[keys]
 
 
-def _exchangeable(layout: ErrorLayout, W: Array, Z: Array, index: Index, J: int) -> tuple[ErrorTerms, _Products]:
-    from hierreg.gram.exchangeable import component_products, component_terms, population_products
+def _exchangeable(layout: ErrorLayout, W: Array, columns: list[_Columns]) -> tuple[ErrorTerms, _Products]:
+    from hierreg.gram import exchangeable
 
-    terms, units = component_terms(layout)
-    unit_mean, deviation, WtW = population_products(layout, units, W, terms.n_terms)
-    if J == 0:
-        return terms, _no_groups(WtW)
-    (pairs, ZtZ), (entries, ZtW) = component_products(layout, units, (unit_mean, deviation), Z, index, J)
-    return terms, _Products(
-        pair_term=pairs // (J * J),
-        pair_row=pairs // J % J,
-        pair_col=pairs % J,
-        ZtZ=ZtZ,
-        level_term=entries // J,
-        level_index=entries % J,
-        ZtW=ZtW,
-        WtW=WtW,
+    terms, units = exchangeable.component_terms(layout)
+    K = terms.n_terms
+    if len(columns) > 1:
+        rows = exchangeable.component_rows(layout, units, [W, *(one.Z for one in columns)])
+        turned = [
+            replace(one, Z=Z, factor=replace(one.factor, index=one.index[rows.row]))
+            for one, Z in zip(columns, rows.arrays[1:], strict=True)
+        ]
+        every = np.arange(len(rows.row))
+        return terms, _accumulate(rows.arrays[0], turned, K, _RowPairs(first=every, second=every, term=rows.term))
+    unit_mean, deviation, WtW = exchangeable.population_products(layout, units, W, K)
+    if not columns:
+        return terms, _Products(WtW=WtW)
+    (one,) = columns
+    J = one.n_levels
+    (pairs, ZtZ), (entries, ZtW) = exchangeable.component_products(
+        layout, units, (unit_mean, deviation), one.Z, one.index, J
     )
+    products = one.products(_pair_of_key(pairs, J, J), ZtZ, (entries // J, entries % J), ZtW)
+    return terms, _Products(WtW=WtW, factors=(products,))
 
 
-def _known_covariance(layout: ErrorLayout, W: Array, Z: Array, index: Index, J: int) -> tuple[ErrorTerms, _Products]:
+def _known_covariance(layout: ErrorLayout, W: Array, columns: list[_Columns]) -> tuple[ErrorTerms, _Products]:
     """Multiply by V^-1 through its Cholesky factor: with L L' = V, Z'V^-1 Z = (L^-1 Z)'(L^-1 Z)."""
     from scipy.linalg import cholesky, solve_triangular
 
     assert layout.V is not None
     L = cholesky(layout.V, lower=True)
     log_det = 2.0 * float(np.sum(np.log(np.diagonal(L))))
-    n, q = Z.shape
-    p1 = W.shape[1]
+    n, p1 = W.shape
     terms = _terms(layout, np.ones((1, 1), dtype=bool), np.array([n]), log_det)
     white_W = solve_triangular(L, W, lower=True)
     WtW = (white_W.T @ white_W)[None]
-    if J == 0:
-        return terms, _no_groups(WtW)
+    if not columns:
+        return terms, _Products(WtW=WtW)
+    (one,) = columns
+    J, q = one.n_levels, one.Z.shape[1]
     spread = np.zeros((n, J, q))
-    spread[np.arange(n), index] = Z
+    spread[np.arange(n), one.index] = one.Z
     white_Z = solve_triangular(L, spread.reshape(n, J * q), lower=True)
     ZtZ = (white_Z.T @ white_Z).reshape(J, q, J, q).transpose(0, 2, 1, 3)
     ZtW = (white_Z.T @ white_W).reshape(J, q, p1)
@@ -237,13 +299,6 @@ def _known_covariance(layout: ErrorLayout, W: Array, Z: Array, index: Index, J: 
     linked = np.any(ZtZ != 0, axis=(2, 3)) | np.eye(J, dtype=bool)
     row, col = np.nonzero(np.triu(linked))
     none = np.zeros(len(row), dtype=np.intp)
-    return terms, _Products(
-        pair_term=none,
-        pair_row=row,
-        pair_col=col,
-        ZtZ=np.ascontiguousarray(ZtZ[row, col]),
-        level_term=np.zeros(J, dtype=np.intp),
-        level_index=np.arange(J),
-        ZtW=ZtW,
-        WtW=WtW,
-    )
+    every = (np.zeros(J, dtype=np.intp), np.arange(J))
+    products = one.products((none, row, col), np.ascontiguousarray(ZtZ[row, col]), every, ZtW)
+    return terms, _Products(WtW=WtW, factors=(products,))

@@ -10,6 +10,7 @@ the unit's n. With deviations from the cell's mean, s the sum of z over the cell
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -77,6 +78,45 @@ def population_products(layout: ErrorLayout, units: Units, W: Array, K: int) -> 
     n = len(layout.labels)
     parts = [deviation[layout.stratum == k] if k < n else scaled[units.mean == k] for k in range(K)]
     return mean, deviation, np.stack([part.T @ part for part in parts])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComponentRows:
+    """Rows whose errors are independent: deviations from the means of units, and those means.
+
+    Attributes
+    ----------
+    row : int array (R,)
+        A row of the table in the same unit.
+    term : int array (R,)
+    arrays : list of arrays (R, c)
+    """
+
+    row: Index
+    term: Index
+    arrays: list[Array]
+
+
+def component_rows(layout: ErrorLayout, units: Units, arrays: list[Array]) -> ComponentRows:
+    """Return the rows of several arrays (N, c) in the components of the errors.
+
+    A unit of n rows gives n deviations and sqrt(n) times its mean; of a unit of one row only the mean is kept.
+    """
+    assert layout.unit is not None
+    unit, size = layout.unit, np.maximum(units.size, 1)
+    many = np.flatnonzero(size[unit] > 1)
+    present = np.flatnonzero(units.mean >= 0)
+    member = np.zeros(len(size), dtype=np.intp)
+    member[unit] = np.arange(len(unit))
+    out = []
+    for A in arrays:
+        mean = _sums(A, unit, len(size)) / size[:, None]
+        out.append(np.concatenate([(A - mean[unit])[many], (mean * np.sqrt(size)[:, None])[present]]))
+    return ComponentRows(
+        row=np.concatenate([many, member[present]]),
+        term=np.concatenate([units.stratum[unit[many]], units.mean[present]]),
+        arrays=out,
+    )
 
 
 def component_products(  # the arrays of one table

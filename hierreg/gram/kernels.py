@@ -54,3 +54,16 @@ def accumulate_level_products(Z, W, first, second, place_first, place_second, ou
             for a in range(q):
                 for b in range(p):
                     out[e, a, b] += Z[s, a] * W[r, b]
+
+
+@njit(cache=True, nogil=True)
+def accumulate_cross_products(Z, V, first, second, place, out):
+    """Add z[r]v[s]' (and z[s]v[r]' where r != s) of every pair of rows to the entry of their term and groups."""
+    q, m = Z.shape[1], V.shape[1]
+    for i in range(len(first)):
+        r, s, e = first[i], second[i], place[i]
+        for a in range(q):
+            for b in range(m):
+                out[e, a, b] += Z[r, a] * V[s, b]
+                if r != s:
+                    out[e, a, b] += Z[s, a] * V[r, b]

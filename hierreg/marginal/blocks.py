@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.exceptions import ModelError
+from hierreg.gram import GroupProducts
 from hierreg.marginal.lanes import LANES
 
 if TYPE_CHECKING:
@@ -71,65 +72,82 @@ def split_into_blocks(gram: Gram) -> tuple[Tiles, Tiles]:
     ModelError
         If the linked groups would need more memory than a dense solution can have.
     """
-    J = gram.n_levels
-    linked = gram.pair_row != gram.pair_col
+    groups = gram.factors[0] if gram.factors else _no_groups(gram)
+    J = groups.n_levels
+    linked = groups.pair_row != groups.pair_col
     if not np.any(linked):
-        return _tiles(_separate(gram, np.arange(J))), _tiles(_separate(gram, np.empty(0, dtype=np.intp)))
+        return _tiles(_separate(groups, np.arange(J))), _tiles(_separate(groups, np.empty(0, dtype=np.intp)))
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    edges = coo_array((np.ones(int(linked.sum())), (gram.pair_row[linked], gram.pair_col[linked])), shape=(J, J))
+    edges = coo_array((np.ones(int(linked.sum())), (groups.pair_row[linked], groups.pair_col[linked])), shape=(J, J))
     _, component = connected_components(edges, directed=False)
     sizes = np.bincount(component)
     alone = np.flatnonzero(sizes[component] == 1)
-    return _tiles(_separate(gram, alone)), _tiles(_linked(gram, component, sizes))
+    return _tiles(_separate(groups, alone)), _tiles(_linked(groups, gram.terms.n_terms, component, sizes))
 
 
-def _separate(gram: Gram, levels: Index) -> _Blocks:
-    """Return one block per given level; pair entries and level entries of a lone group have the same terms."""
-    block_of = np.full(gram.n_levels + 1, -1, dtype=np.intp)
-    block_of[levels] = np.arange(len(levels))
-    mine = np.flatnonzero((gram.pair_row == gram.pair_col) & (block_of[gram.pair_row] >= 0))
-    mine = mine[np.lexsort((gram.pair_term[mine], gram.pair_row[mine]))]
-    also = np.flatnonzero(block_of[gram.level_index] >= 0)
-    also = also[np.lexsort((gram.level_term[also], gram.level_index[also]))]
-    return _Blocks(
-        levels=levels[:, None],
-        block=block_of[gram.pair_row[mine]],
-        term=gram.pair_term[mine],
-        ZtZ=gram.ZtZ[mine],
-        ZtW=gram.ZtW[also],
+def _no_groups(gram: Gram) -> GroupProducts:
+    none, width = np.empty(0, dtype=np.intp), len(gram.coef_names) + 1
+    return GroupProducts(
+        name="",
+        coef_names=(),
+        levels=np.empty(0, dtype=object),
+        z_map=np.empty((0, 0)),
+        pair_term=none,
+        pair_row=none,
+        pair_col=none,
+        ZtZ=np.empty((0, 0, 0)),
+        level_term=none,
+        level_index=none,
+        ZtW=np.empty((0, 0, width)),
     )
 
 
-def _linked(gram: Gram, component: Index, sizes: Index) -> _Blocks:
+def _separate(groups: GroupProducts, levels: Index) -> _Blocks:
+    """Return one block per given level; pair entries and level entries of a lone group have the same terms."""
+    block_of = np.full(groups.n_levels + 1, -1, dtype=np.intp)
+    block_of[levels] = np.arange(len(levels))
+    mine = np.flatnonzero((groups.pair_row == groups.pair_col) & (block_of[groups.pair_row] >= 0))
+    mine = mine[np.lexsort((groups.pair_term[mine], groups.pair_row[mine]))]
+    also = np.flatnonzero(block_of[groups.level_index] >= 0)
+    also = also[np.lexsort((groups.level_term[also], groups.level_index[also]))]
+    return _Blocks(
+        levels=levels[:, None],
+        block=block_of[groups.pair_row[mine]],
+        term=groups.pair_term[mine],
+        ZtZ=groups.ZtZ[mine],
+        ZtW=groups.ZtW[also],
+    )
+
+
+def _linked(groups: GroupProducts, K: int, component: Index, sizes: Index) -> _Blocks:
     kept = np.flatnonzero(sizes > 1)
-    slots, q, p1 = int(sizes.max()), gram.ZtW.shape[1], gram.ZtW.shape[2]
+    slots, q, p1 = int(sizes.max()), groups.ZtW.shape[1], groups.ZtW.shape[2]
     levels = np.full((len(kept), slots), -1, dtype=np.intp)
-    block_of, slot_of = np.full(gram.n_levels, -1, dtype=np.intp), np.zeros(gram.n_levels, dtype=np.intp)
+    block_of, slot_of = np.full(groups.n_levels, -1, dtype=np.intp), np.zeros(groups.n_levels, dtype=np.intp)
     for b, one in enumerate(kept):
         members = np.flatnonzero(component == one)
         levels[b, : len(members)] = members
         block_of[members], slot_of[members] = b, np.arange(len(members))
-    K = gram.terms.n_terms
-    pair_key = block_of[gram.pair_row] * K + gram.pair_term
-    level_key = block_of[gram.level_index] * K + gram.level_term
-    pairs, entries = block_of[gram.pair_row] >= 0, block_of[gram.level_index] >= 0
+    pair_key = block_of[groups.pair_row] * K + groups.pair_term
+    level_key = block_of[groups.level_index] * K + groups.level_term
+    pairs, entries = block_of[groups.pair_row] >= 0, block_of[groups.level_index] >= 0
     keys = np.unique(np.concatenate([pair_key[pairs], level_key[entries]]))
     if len(keys) * (slots * q) ** 2 * LANES > _MAX_LINKED_VALUES:
         raise ModelError(
-            f"correlated errors link {slots} groups of {gram.factor!r} into one block of {slots * q} coefficients "
+            f"correlated errors link {slots} groups of {groups.name!r} into one block of {slots * q} coefficients "
             f"with {len(keys)} error terms, too large for the dense solution. Use groups that contain the units, "
             "fewer data sets, or hr.by() for uncorrelated errors."
         )
     ZtZ = np.zeros((len(keys), slots, q, slots, q))
     ZtW = np.zeros((len(keys), slots, q, p1))
     e = np.searchsorted(keys, pair_key[pairs])
-    r, c = slot_of[gram.pair_row[pairs]], slot_of[gram.pair_col[pairs]]
-    ZtZ[e, r, :, c, :] += gram.ZtZ[pairs]
+    r, c = slot_of[groups.pair_row[pairs]], slot_of[groups.pair_col[pairs]]
+    ZtZ[e, r, :, c, :] += groups.ZtZ[pairs]
     other = r != c
-    ZtZ[e[other], c[other], :, r[other], :] += np.swapaxes(gram.ZtZ[pairs][other], 1, 2)
-    ZtW[np.searchsorted(keys, level_key[entries]), slot_of[gram.level_index[entries]]] += gram.ZtW[entries]
+    ZtZ[e[other], c[other], :, r[other], :] += np.swapaxes(groups.ZtZ[pairs][other], 1, 2)
+    ZtW[np.searchsorted(keys, level_key[entries]), slot_of[groups.level_index[entries]]] += groups.ZtW[entries]
     return _Blocks(
         levels=levels,
         block=keys // K,

@@ -92,7 +92,7 @@ def solve_equations(likelihood: MarginalLikelihood, Lambda: Array, error_cov: Ar
     from hierreg.marginal.recovery_kernels import block_moments
 
     gram = likelihood.gram
-    J, q, p = gram.n_levels, len(gram.factor_coef_names), len(gram.coef_names)
+    J, q, p = gram.factors[0].n_levels if gram.factors else 0, gram.n_coef, len(gram.coef_names)
     omega, hat, P_inv = population_at(likelihood, Lambda[None], error_cov[None])
     covariance = (
         omega[0],

@@ -27,7 +27,7 @@ def chi_square(likelihood: MarginalLikelihood) -> tuple[float, int] | None:
         None where a variance is unknown: that of the errors, or of groups.
     """
     gram = likelihood.gram
-    if gram.factor is not None or gram.terms.n_sd:
+    if gram.factors or gram.terms.n_sd:
         return None
     p = len(gram.coef_names)
     C = gram.WtW.sum(axis=0)  # every term of known errors has weight one

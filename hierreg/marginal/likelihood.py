@@ -96,7 +96,7 @@ def hold_fixed(gram: Gram, fixed: FixedBeta) -> Gram:
     return replace(
         gram,
         coef_names=tuple(gram.coef_names[i] for i in free),
-        ZtW=gram.ZtW @ M,
+        factors=tuple(replace(factor, ZtW=factor.ZtW @ M) for factor in gram.factors),
         WtW=M.T @ gram.WtW @ M,
         x_map=np.linalg.inv(R) if pf else np.empty((0, 0)),
         y_shift=shift[free],
@@ -200,5 +200,5 @@ def marginal_likelihood(
         W0=K.T @ K,
         constant=constant,
         integrate=not profile,
-        z_map_inverse=np.ascontiguousarray(np.linalg.inv(gram.z_map)) if gram.factor else np.empty((0, 0)),
+        z_map_inverse=np.linalg.inv(gram.z_map),
     )

@@ -37,8 +37,9 @@ class GroupStatistics:
 
 def group_statistics(own: Gram) -> GroupStatistics:
     """Return the cross-products of each group, from a Gram basis in which no two groups are linked."""
-    back = np.linalg.inv(own.z_map)
-    return GroupStatistics(level=own.pair_row, term=own.pair_term, ZtZ=back.T @ own.ZtZ @ back)
+    groups = own.factors[0]
+    back = np.linalg.inv(groups.z_map)
+    return GroupStatistics(level=groups.pair_row, term=groups.pair_term, ZtZ=back.T @ groups.ZtZ @ back)
 
 
 def error_terms(own: Gram, error_cov: Array) -> Array:
@@ -71,10 +72,11 @@ def no_pooling(own: Gram, error_cov: Array, beta: Array, theta_columns: tuple[in
     cov : array (J, q, q)
     """
     omega = error_terms(own, error_cov)
-    J, q, p = own.n_levels, len(own.factor_coef_names), len(own.coef_names)
+    groups = own.factors[0]
+    J, q, p = groups.n_levels, groups.n_coef, len(own.coef_names)
     A, C = np.zeros((J, q, q)), np.zeros((J, q, p + 1))
-    np.add.at(A, own.pair_row, omega[own.pair_term, None, None] * own.ZtZ)
-    np.add.at(C, own.level_index, omega[own.level_term, None, None] * own.ZtW)
+    np.add.at(A, groups.pair_row, omega[groups.pair_term, None, None] * groups.ZtZ)
+    np.add.at(C, groups.level_index, omega[groups.level_term, None, None] * groups.ZtW)
     rest = np.array(beta, dtype=float)
     rest[[c for c in theta_columns if c is not None]] = 0.0
     rhs = C[:, :, p] + C[:, :, :p] @ np.linalg.solve(own.x_map, own.y_shift - rest) if p else C[:, :, p]
@@ -82,7 +84,7 @@ def no_pooling(own: Gram, error_cov: Array, beta: Array, theta_columns: tuple[in
     estimable = values[:, 0] > _RANK_TOLERANCE * values[:, -1]
     safe = np.where(estimable[:, None], values, 1.0)
     inverse = (vectors / safe[:, None, :]) @ np.swapaxes(vectors, 1, 2)
-    theta = (inverse @ rhs[:, :, None])[:, :, 0] @ own.z_map.T
-    cov = own.z_map @ inverse @ own.z_map.T
+    theta = (inverse @ rhs[:, :, None])[:, :, 0] @ groups.z_map.T
+    cov = groups.z_map @ inverse @ groups.z_map.T
     theta[~estimable], cov[~estimable] = np.nan, np.nan
     return theta, cov

@@ -91,7 +91,7 @@ def recover(
     """
     gram, Lambda = likelihood.gram, covariances.Lambda
     S, p = len(Lambda), len(gram.coef_names)
-    J, q = gram.n_levels, len(gram.factor_coef_names)
+    J, q = gram.factors[0].n_levels if gram.factors else 0, gram.n_coef
     omega, hat, P_inv = population_at(likelihood, Lambda, covariances.error_cov)
     rng = np.random.default_rng([seed, 0])
     beta = hat + np.einsum("sij,sj->si", np.linalg.cholesky(P_inv), rng.standard_normal((S, p))) if p else hat

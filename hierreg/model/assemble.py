@@ -81,13 +81,13 @@ class Problem:
 
     def own_rows(self) -> Gram:
         """Return the cross-products in which each group sees its own rows alone."""
-        if not np.any(self.gram.pair_row != self.gram.pair_col):
+        if not any(factor.has_links for factor in self.gram.factors):
             return self.gram
         index, layout = self.design.factors[0].index, self.layout
         if layout.V is not None:
             return collect(self.design, replace(layout, V=layout.V * (index[:, None] == index[None, :])))
         assert layout.unit is not None
-        unit = np.unique(layout.unit * self.gram.n_levels + index, return_inverse=True)[1]
+        unit = np.unique(layout.unit * self.gram.factors[0].n_levels + index, return_inverse=True)[1]
         return collect(self.design, replace(layout, unit=unit.astype(np.intp)))
 
     def with_fixed(self, solution: Solution) -> Solution:
@@ -156,8 +156,8 @@ def assemble(formula: str, data: Any, errors: ErrorSpec | None, priors: Priors |
         parameters=variance_parameters(
             gram.terms,
             resolved,
-            factor=gram.factor,
-            factor_coef_names=gram.factor_coef_names,
+            factor=factor.name if factor else None,
+            factor_coef_names=factor.coef_names if factor else (),
             term_sizes=factor.term_sizes if factor else (),
         ),
         labels=_labels(design, gram, layout),
@@ -167,13 +167,14 @@ def assemble(formula: str, data: Any, errors: ErrorSpec | None, priors: Priors |
 
 def _labels(design: Design, gram: Gram, layout: ErrorLayout) -> Labels:
     place = {name: i for i, name in enumerate(design.coef_names)}
+    groups = gram.factors[0] if gram.factors else None
     return Labels(
         response=design.response_name,
         coef=design.coef_names,
-        factor=gram.factor,
-        levels=gram.levels,
-        factor_coef=gram.factor_coef_names,
-        theta_columns=tuple(place.get(name) for name in gram.factor_coef_names),
+        factor=groups.name if groups else None,
+        levels=groups.levels if groups else np.empty(0, dtype=object),
+        factor_coef=groups.coef_names if groups else (),
+        theta_columns=tuple(place.get(name) for name in groups.coef_names) if groups else (),
         has_corr=any(
             correlated and size > 1
             for factor in design.factors

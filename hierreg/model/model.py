@@ -83,7 +83,7 @@ class Model:
         problem = self._problem
         lines = [f"hierreg.Model: {problem.formula}", f"  {len(problem.design.y)} rows"]
         if problem.labels.factor:
-            lines.append(f"  {problem.gram.n_levels} groups of {problem.labels.factor}")
+            lines.append(f"  {len(problem.labels.levels)} groups of {problem.labels.factor}")
         return "\n".join([*lines, f"  errors: {problem.layout.spec}"])
 
     def estimate(self, method: Method = "reml") -> Estimate:

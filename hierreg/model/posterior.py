@@ -184,7 +184,7 @@ def _summaries_only(problem: Problem, request: SampleRequest) -> bool:
     if request.group_effects == "auto":
         gib = _effects_size(problem, request) / 2**30
         warnings.warn(
-            f"draws of the coefficients of {problem.gram.n_levels} groups would take {gib:.1f} GiB; only "
+            f"draws of the coefficients of {len(problem.labels.levels)} groups would take {gib:.1f} GiB; only "
             "their means, standard deviations and quantiles are kept, in the group `effects`. Pass "
             "group_effects='draws' to keep all, or 'summary' to choose this.",
             HierregWarning,
@@ -202,7 +202,7 @@ def _keeps_draws(problem: Problem, request: SampleRequest) -> bool:
 
 def _effects_size(problem: Problem, request: SampleRequest) -> int:
     """Return the bytes that draws of the group coefficients take."""
-    per_draw = problem.gram.n_levels * len(problem.labels.factor_coef)
+    per_draw = len(problem.labels.levels) * len(problem.labels.factor_coef)
     return request.chains * request.draws * per_draw * 8 * (2 if problem.labels.has_theta else 1)
 
 
