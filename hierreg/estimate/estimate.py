@@ -229,20 +229,21 @@ def _boundary(
     q = parameters.n_factor
     reach = sd / group_scales(likelihood.gram, errors.error_cov[0])
     zero = reach < _SINGULAR
+    columns = parameters.group_columns
     found = [
-        f"the variance of {parameters.factor_coef_names[i]} between groups of {parameters.factor} is zero: "
+        f"the variance of {columns[i][1]} between groups of {columns[i][0]} is zero: "
         "the groups differ no more than their errors explain"
         for i in np.flatnonzero(zero & parameters.sd_is_free[:q])
     ]
     starts, sizes = parameters.block_starts, parameters.block_sizes
-    labels = parameters.factor_coef_names + parameters.error_labels
+    labels = (*(name for _, name in columns), *parameters.error_labels)
     for block in np.flatnonzero(parameters.corr_is_free):
         a, b = starts[block], starts[block] + sizes[block]
         part = corr[a:b, a:b] if a < q else errors.error_corr[0]
         kept = np.flatnonzero(~zero[a:b]) if a < q else np.arange(b - a)
         if len(kept) > 1 and np.linalg.eigvalsh(part[np.ix_(kept, kept)])[0] < _SINGULAR**2 * 100:
             names = ", ".join(str(labels[a + i]) for i in kept)
-            what = f"group coefficients {names} of {parameters.factor}" if a < q else f"errors of {names}"
+            what = f"group coefficients {names} of {columns[a][0]}" if a < q else f"errors of {names}"
             found.append(f"the correlation matrix of the {what} is singular (a correlation of one in some direction)")
     return found + _boundary_within_units(parameters.within_units, errors)
 
