@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from hierreg.covariance import VarianceParameters
     from hierreg.gram import Gram
-    from hierreg.marginal.likelihood import MarginalLikelihood
+    from hierreg.marginal.likelihood import Likelihood
 
     Array = NDArray[np.float64]
 
@@ -32,7 +32,7 @@ class FactorCoordinates:
 
     Attributes
     ----------
-    likelihood : MarginalLikelihood
+    likelihood : MarginalLikelihood or CrossedLikelihood
     errors : VarianceParameters
         Those of the errors alone.
     rows, cols : int arrays (m,)
@@ -43,7 +43,7 @@ class FactorCoordinates:
         Unit of each row of the factor.
     """
 
-    likelihood: MarginalLikelihood
+    likelihood: Likelihood
     errors: VarianceParameters
     rows: NDArray[np.intp]
     cols: NDArray[np.intp]
@@ -107,7 +107,7 @@ class FactorCoordinates:
         return g
 
 
-def factor_coordinates(likelihood: MarginalLikelihood, parameters: VarianceParameters) -> FactorCoordinates | None:
+def factor_coordinates(likelihood: Likelihood, parameters: VarianceParameters) -> FactorCoordinates | None:
     """Return the search space, or None where part of Sigma is fixed, so that its factor is not free."""
     q, sizes = parameters.n_factor, parameters.block_sizes[:-1]
     identity = np.array_equal(parameters.fixed_corr_factor[:q, :q], np.eye(q))

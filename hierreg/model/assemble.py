@@ -17,7 +17,7 @@ from hierreg.gram.scaling import constant_column
 from hierreg.marginal.joint import JointWithFixed
 from hierreg.marginal.likelihood import (
     FixedBeta,
-    MarginalLikelihood,
+    Likelihood,
     PopulationPrior,
     fixed_beta,
     marginal_likelihood,
@@ -67,12 +67,12 @@ class Problem:
     labels: Labels
     fixed: FixedBeta
 
-    def likelihood(self, method: str) -> MarginalLikelihood:
+    def likelihood(self, method: str) -> Likelihood:
         """Return the marginal likelihood with beta treated as "reml", "ml" or "prior" asks."""
         prior = population_prior(self.priors) if method == "prior" else None
         return marginal_likelihood(self.gram, prior=prior, fixed=self.fixed, profile=method == "ml")
 
-    def likelihood_with_precision(self, precision: Array) -> MarginalLikelihood:
+    def likelihood_with_precision(self, precision: Array) -> Likelihood:
         """Return the marginal likelihood under beta ~ N(0, inverse of diag(precision)); zero is flat."""
         rows = np.flatnonzero(precision)
         prior = PopulationPrior(

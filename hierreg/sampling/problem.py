@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hierreg.covariance import VarianceParameters
     from hierreg.design import Design
     from hierreg.error_structure import ErrorLayout
-    from hierreg.marginal.likelihood import FixedBeta, MarginalLikelihood
+    from hierreg.marginal.likelihood import FixedBeta, Likelihood
     from hierreg.priors import ResolvedPriors
     from hierreg.tree.names import Labels
 
@@ -54,7 +54,7 @@ class ProblemLike(Protocol):
     def fixed(self) -> FixedBeta:
         """Population coefficients at known values."""
 
-    def likelihood(self, method: str, /) -> MarginalLikelihood:
+    def likelihood(self, method: str, /) -> Likelihood:
         """Return the marginal likelihood with beta treated as "reml", "ml" or "prior" asks."""
 
 
