@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from hierreg.marginal.likelihood import MarginalLikelihood
 
     Array = NDArray[np.float64]
+
+# Parts of a batch per thread: enough that a thread that is held up does not keep the others waiting.
+_PARTS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +46,29 @@ class Target:
         gradient = np.empty(len(u))
         value = log_posterior(np.ascontiguousarray(u, dtype=float), *self.kernel_arguments(), gradient)
         return float(value), gradient
+
+    def values(self, points: Array, *, threads: int = 1) -> Array:
+        """Return the log densities (n,) of many points (n, n_free), without gradients.
+
+        Parameters
+        ----------
+        points : array (n, n_free)
+        threads : int
+            Each value is found by itself, so that the number of threads changes none.
+        """
+        from hierreg.marginal.target_kernels import log_posterior_values
+
+        points = np.ascontiguousarray(points, dtype=float)
+        out = np.empty(len(points))
+        variances, likelihood, *flags = self.kernel_arguments()
+
+        def fill(part: slice) -> None:
+            log_posterior_values(points[part], variances, likelihood, *flags, out[part])
+
+        edges = np.linspace(0, len(points), max(1, min(threads * _PARTS, len(points))) + 1).astype(int)
+        with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
+            list(pool.map(fill, map(slice, edges[:-1], edges[1:])))
+        return out
 
     def kernel_arguments(self) -> tuple[Any, ...]:
         """Return the arguments of `target_kernels.log_posterior` between u and the gradient."""

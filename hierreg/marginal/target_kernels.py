@@ -7,7 +7,7 @@ from math import cosh, exp, lgamma, log, tanh
 import numpy as np
 from numba import njit
 
-from hierreg.marginal.kernels import log_likelihood
+from hierreg.marginal.kernels import log_likelihood, log_likelihood_value
 from hierreg.marginal.prior_kernels import log_density_and_slope
 from hierreg.priors.families import FIXED
 
@@ -161,6 +161,37 @@ def read_sds(u, sd_code, sd_parameters, prior_on, natural, sd, g_u):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def prior_and_covariances(u, variances, z_map_inverse, prior_on, natural, sd, sech, F, Lambda, S, g_u):
+    """Write sds, correlation factors F, Lambda (internal scale) and the error covariance S at u.
+
+    Return the log prior density, its gradient added to g_u, and the places in u of the first correlation and of the
+    first one within units.
+    """
+    q, block_sizes, sd_code, sd_parameters, corr_is_free, eta, _, within = variances
+    value, place = read_sds(u, sd_code, sd_parameters, prior_on, natural, sd, g_u)
+    first_corr, start = place, np.int64(0)
+    for block in range(len(block_sizes)):
+        if corr_is_free[block]:
+            if prior_on:
+                value += lkj_prior(u, place, block_sizes[block], eta[block], natural, g_u)
+            place = corr_factor_block(u, place, start, block_sizes[block], F, sech)
+        start += block_sizes[block]
+    if prior_on:
+        value += exchangeable_prior(u, place, within, natural, g_u)
+    for i in range(q):
+        for j in range(q):
+            t = 0.0
+            for k in range(q):
+                t += z_map_inverse[i, k] * sd[k] * F[k, j]
+            Lambda[i, j] = t
+    if len(within[0]) > 0:
+        component_covariance(u, place, sd[q:], within, S)
+    else:
+        covariance_of_factor(sd[q:], F[q:, q:], S)
+    return value, first_corr, place
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def log_posterior(u, variances, likelihood, prior_on, natural, g_u):
     """Return the log density of u and write its gradient to g_u.
 
@@ -179,7 +210,7 @@ def log_posterior(u, variances, likelihood, prior_on, natural, g_u):
     g_u : array (n_free,)
         Overwritten.
     """
-    q, block_sizes, sd_code, sd_parameters, corr_is_free, eta, fixed_factor, within = variances
+    q, block_sizes, sd_code, _, corr_is_free, _, fixed_factor, within = variances
     z_map_inverse, gram, errors, W0, constant, integrate = likelihood
     Q = len(sd_code)
     C = len(within[0])
@@ -187,28 +218,11 @@ def log_posterior(u, variances, likelihood, prior_on, natural, g_u):
     g_u[:] = 0.0
     sd, sech = np.empty(Q), np.ones(len(u) + 1)
     F = fixed_factor.copy()
-    value, place = read_sds(u, sd_code, sd_parameters, prior_on, natural, sd, g_u)
-    first_corr, start = place, np.int64(0)
-    for block in range(len(block_sizes)):
-        if corr_is_free[block]:
-            if prior_on:
-                value += lkj_prior(u, place, block_sizes[block], eta[block], natural, g_u)
-            place = corr_factor_block(u, place, start, block_sizes[block], F, sech)
-        start += block_sizes[block]
-    if prior_on:
-        value += exchangeable_prior(u, place, within, natural, g_u)
     Lambda, S = np.empty((q, q)), np.empty((D, D))
     g_Lambda, g_S = np.empty((q, q)), np.empty((D, D))
-    for i in range(q):
-        for j in range(q):
-            t = 0.0
-            for k in range(q):
-                t += z_map_inverse[i, k] * sd[k] * F[k, j]
-            Lambda[i, j] = t
-    if C > 0:
-        component_covariance(u, place, sd[q:], within, S)
-    else:
-        covariance_of_factor(sd[q:], F[q:, q:], S)
+    value, first_corr, place = prior_and_covariances(
+        u, variances, z_map_inverse, prior_on, natural, sd, sech, F, Lambda, S, g_u
+    )
     value += log_likelihood(Lambda, S, gram, errors, W0, constant, integrate, g_Lambda, g_S)
     if not np.isfinite(value):
         g_u[:] = 0.0
@@ -224,6 +238,26 @@ def log_posterior(u, variances, likelihood, prior_on, natural, g_u):
         g_S = np.zeros((Q - q, Q - q))
     _pull_back(u, q, block_sizes, sd_code, corr_is_free, z_map_inverse, sd, F, sech, g_Lambda, g_S, first_corr, g_u)
     return value
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def log_posterior_values(points, variances, likelihood, prior_on, natural, out):
+    """Write the log densities of points (n, n_free) to out (n,), without gradients: see `log_posterior`."""
+    q, _, sd_code, _, _, _, fixed_factor, within = variances
+    z_map_inverse, gram, errors, W0, constant, integrate = likelihood
+    Q, C = len(sd_code), len(within[0])
+    D = C if C > 0 else Q - q
+    sd, sech, g_u = np.empty(Q), np.empty(points.shape[1] + 1), np.empty(points.shape[1])
+    F, Lambda, S = np.empty((Q, Q)), np.empty((q, q)), np.empty((D, D))
+    for i in range(len(points)):
+        F[:] = fixed_factor
+        sech[:] = 1.0
+        value, _, _ = prior_and_covariances(
+            points[i], variances, z_map_inverse, prior_on, natural, sd, sech, F, Lambda, S, g_u
+        )
+        if np.isfinite(value):
+            value += log_likelihood_value(Lambda, S, gram, errors, W0, constant, integrate)
+        out[i] = value if np.isfinite(value) else -np.inf
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
