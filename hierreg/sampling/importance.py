@@ -1,10 +1,10 @@
 """Importance sampling of the unconstrained variance parameters, with Pareto-smoothed weights (PSIS).
 
 The first proposal is a Student t distribution at the mode. Where that is not enough, mixtures are fitted to the
-weighted proposals so far and more are drawn from them (adaptive multiple importance sampling). All proposals count, with
-weights p(u) / sum over rounds t of (N_t / N) q_t(u): no round has to be good by itself. One fifth of each mixture is
-fitted to p^0.3: standard deviations that may be zero and correlations that then mean nothing give the posterior long
-tails, and a proposal that misses them has weights without bound.
+weighted proposals so far and more are drawn from them (adaptive multiple importance sampling). All proposals count,
+with weights p(u) / sum over rounds t of (N_t / N) q_t(u): no round has to be good by itself. One fifth of each mixture
+is fitted to p^0.3: standard deviations that may be zero and correlations that then mean nothing give the posterior
+long tails, and a proposal that is thin there has a few very large weights.
 
 Draws of equal weight come from systematic resampling. Where S w_i <= 1 for each of the normalised weights w this is
 rejection sampling: no draw occurs twice and the S draws are worth S independent ones. The number of proposals is
@@ -12,13 +12,14 @@ chosen so that this nearly holds; `Draws.resampled_ess` says how nearly.
 
 References
 ----------
-Vehtari, A., Simpson, D., Gelman, A., Yao, Y. and Gabry, J. (2024). Pareto smoothed importance sampling. Journal of Machine
-Learning Research 25(72), 1-58.
+Vehtari, A., Simpson, D., Gelman, A., Yao, Y. and Gabry, J. (2024). Pareto smoothed importance sampling. Journal of
+Machine Learning Research 25(72), 1-58.
 
 Cornuet, J.-M., Marin, J.-M., Mira, A. and Robert, C. P. (2012). Adaptive multiple importance sampling. Scandinavian
 Journal of Statistics 39, 798-812.
 
-Hesterberg, T. (1995). Weighted average importance sampling and defensive mixture distributions. Technometrics 37, 185-194.
+Hesterberg, T. (1995). Weighted average importance sampling and defensive mixture distributions. Technometrics 37,
+185-194.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ import numpy as np
 
 from hierreg.exceptions import SamplingError
 from hierreg.sampling.mixture import Mixture, fit_mixture, joined, student_t
+from hierreg.sampling.resampling import proposals_needed, resample, resampled_ess
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,7 +41,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-# Vehtari et al. (2024), section 3: above it, no practical number of draws is enough.
+# Vehtari et al. (2024), section 3: above it, no practical number of draws is enough. Below 2,200 draws the limit is
+# lower, but there `_GOOD_K` decides.
 K_LIMIT = 0.7
 # Numbers that were chosen by trial on the shipped data sets, so that k is small on all of them. Degrees of freedom:
 # of the start, which has to find the tails; of what is fitted; and of the part that guards the tails.
@@ -50,8 +53,8 @@ _MOST_COMPONENTS, _POINTS_PER_COEFFICIENT = 8, 15
 _PILOT_ROUNDS = (1, 1, 2, 2)
 _GOOD_K, _GOOD_EFFICIENCY = 0.5, 0.7
 _MOST_ROUNDS = 10
-# Proposals: until the draws are worth this share of as many independent ones, or so many per draw.
-_GOOD_SHARE, _MOST_PER_DRAW, _MOST_AT_LEAST = 0.95, 10, 20_000
+# Proposals at most: so many per draw, or so many.
+_MOST_PER_DRAW, _MOST_AT_LEAST = 10, 20_000
 _POINTS_FITTED = 5_000
 _STREAM = 104
 
@@ -74,7 +77,7 @@ class Draws:
     ----------
     u : array (chains, draws, n)
     stats : dict of arrays (chains, draws)
-        ``lp`` log density; ``log_weight`` smoothed log weight of the proposal, zero on average over all proposals;
+        ``lp`` log density; ``log_weight`` log of the smoothed weight, which is one on average over the proposals;
         ``proposal`` its number, the same for copies of one proposal.
     pareto_k : float
         Shape of the tail of the weights.
@@ -108,7 +111,7 @@ class Draws:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Pool:
+class Pool:
     """Proposals of R rounds: points (N, n), log target (N,), log density of each round's proposal (R, N)."""
 
     mixtures: tuple[Mixture, ...]
@@ -127,7 +130,7 @@ class _Pool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Weights:
+class Weights:
     """Smoothed weights (N,), which sum to one, and the shape of their tail."""
 
     value: Array
@@ -135,10 +138,12 @@ class _Weights:
 
     @property
     def efficiency(self) -> float:
+        """Independent draws that one proposal is worth."""
         return float(1.0 / (len(self.value) * (self.value @ self.value)))
 
     @property
     def is_good(self) -> bool:
+        """Whether a better proposal would hardly help."""
         return self.k <= _GOOD_K and self.efficiency >= _GOOD_EFFICIENCY
 
 
@@ -204,14 +209,12 @@ def _nothing_to_sample(target: Target, settings: Settings) -> Draws:
     )
 
 
-def propose(target: Target, mode: Mode, S: int, rng: np.random.Generator, cores: int) -> tuple[_Pool, _Weights]:
+def propose(target: Target, mode: Mode, S: int, rng: np.random.Generator, cores: int) -> tuple[Pool, Weights]:
     """Return proposals and their weights, enough for S draws where that is possible."""
     n = len(mode.u)
     scale = mode.scale @ mode.scale.T
     proposal = student_t(mode.u, scale, _DF_START)
-    pool = _Pool(
-        mixtures=(), sizes=(), u=np.empty((0, n)), log_target=np.empty(0), log_proposals=np.empty((0, 0))
-    )
+    pool = Pool(mixtures=(), sizes=(), u=np.empty((0, n)), log_target=np.empty(0), log_proposals=np.empty((0, 0)))
     unit = max(500, 100 * n)
     for size in _PILOT_ROUNDS:
         pool = _extended(pool, proposal, size * unit, target, rng, cores)
@@ -236,14 +239,12 @@ def propose(target: Target, mode: Mode, S: int, rng: np.random.Generator, cores:
     return pool, weights
 
 
-def _extended(  # noqa: PLR0913, PLR0917  # a pool, and what makes it longer
-    pool: _Pool, proposal: Mixture, size: int, target: Target, rng: np.random.Generator, cores: int
-) -> _Pool:
+def _extended(pool: Pool, proposal: Mixture, size: int, target: Target, rng: np.random.Generator, cores: int) -> Pool:
     """Return the pool with one more round."""
     u = proposal.draw(rng, size)
     old = np.array([mixture.log_density(u) for mixture in pool.mixtures]).reshape(len(pool.mixtures), size)
     everything = np.concatenate([pool.u, u])
-    return _Pool(
+    return Pool(
         mixtures=(*pool.mixtures, proposal),
         sizes=(*pool.sizes, size),
         u=everything,
@@ -252,71 +253,31 @@ def _extended(  # noqa: PLR0913, PLR0917  # a pool, and what makes it longer
     )
 
 
-def _weights(pool: _Pool) -> _Weights:
+def _weights(pool: Pool) -> Weights:
     return smoothed(pool.log_target - pool.log_mixture)
 
 
-def smoothed(log_ratio: Array) -> _Weights:
+def smoothed(log_ratio: Array) -> Weights:
     """Return Pareto-smoothed weights of log ratios (N,) of target and proposal."""
     from arviz_stats.base.array import array_stats
     from scipy.special import logsumexp
 
     psislw: Any = array_stats.psislw
     log_weight, k = psislw(-log_ratio)
-    return _Weights(value=np.exp(log_weight - logsumexp(log_weight)), k=float(k))
+    return Weights(value=np.exp(log_weight - logsumexp(log_weight)), k=float(k))
 
 
-def _refit(pool: _Pool, weights: _Weights, scale: Array, rng: np.random.Generator) -> Mixture:
+def _refit(pool: Pool, weights: Weights, scale: Array, rng: np.random.Generator) -> Mixture:
     """Return a mixture for the next round, fitted to what is known of the target so far and of its tails."""
     # Independent points: any of them represent all.
     chosen = slice(None, None, -(-len(pool.u) // _POINTS_FITTED))
     u, log_target, log_mixture = pool.u[chosen], pool.log_target[chosen], pool.log_mixture[chosen]
     tempered = smoothed(_TAIL_POWER * log_target - log_mixture)
     main = weights.value[chosen] / weights.value[chosen].sum()
-    return joined(
-        _fitted(u, main, _DF_FIT, scale, rng), _fitted(u, tempered.value, _DF_TAILS, scale, rng), _TAIL_SHARE
-    )
+    return joined(_fitted(u, main, _DF_FIT, scale, rng), _fitted(u, tempered.value, _DF_TAILS, scale, rng), _TAIL_SHARE)
 
 
 def _fitted(u: Array, weight: Array, df: float, scale: Array, rng: np.random.Generator) -> Mixture:
     ess = 1.0 / float(weight @ weight)
     components = int(np.clip(ess / (_POINTS_PER_COEFFICIENT * u.shape[1]), 1, _MOST_COMPONENTS))
     return fit_mixture(u, weight, components=components, df=df, prior_scale=scale, rng=rng)
-
-
-def resample(weight: Array, S: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Return S indices, each i floor(S w_i) or ceil(S w_i) times (systematic resampling in random order).
-
-    References
-    ----------
-    Kitagawa, G. (1996). Monte Carlo filter and smoother for non-Gaussian nonlinear state space models. Journal of
-    Computational and Graphical Statistics 5, 1-25.
-    """
-    order = rng.permutation(len(weight))
-    edges = np.cumsum(weight[order])
-    places = (rng.random() + np.arange(S)) / S * edges[-1]
-    return np.asarray(order[np.minimum(np.searchsorted(edges, places, side="right"), len(weight) - 1)])
-
-
-def resampled_ess(weight: Array, S: int, times: float = 1.0) -> float:
-    """Return the number of independent draws that S resampled ones are worth.
-
-    The variance of a mean over them is that of the weighted mean and of the resampling: with p the fractional part of
-    S w, a variance of one becomes sum w^2 + sum p (1 - p) / S^2. That is 1 / S where S w_i <= 1 for all i.
-
-    Parameters
-    ----------
-    weight : array (N,)
-    S : int
-    times : float
-        As if there were so many times as many proposals.
-    """
-    p = np.mod(S * weight / times, 1.0)
-    return float(1.0 / (weight @ weight / times + times * (p @ (1.0 - p)) / S**2))
-
-
-def proposals_needed(weight: Array, S: int, most: int) -> int:
-    """Return how many proposals with such weights S draws need, at most `most`."""
-    times = 2.0 ** np.arange(-8, 24, 0.25)
-    enough = (t for t in times if resampled_ess(weight, S, t) >= _GOOD_SHARE * S)
-    return int(min(np.ceil(next(enough, np.inf) * len(weight)), most))

@@ -71,7 +71,7 @@ def joined(first: Mixture, second: Mixture, share: float) -> Mixture:
     )
 
 
-def fit_mixture(  # noqa: PLR0913  # the points and what is known before them
+def fit_mixture(
     x: Array, weight: Array, *, components: int, df: float, prior_scale: Array, rng: np.random.Generator
 ) -> Mixture:
     """Return a mixture of t distributions fitted to weighted points by maximum likelihood (EM).
