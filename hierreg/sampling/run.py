@@ -51,7 +51,7 @@ def warn_about(names: tuple[str, ...], u: Array, stats: xr.Dataset) -> list[str]
     """
     messages = [*_divergences(stats), *_slow_mixing(names, u), *_low_energy(stats)]
     for message in messages:
-        warnings.warn(message, ConvergenceWarning, stacklevel=4)
+        warnings.warn(message, ConvergenceWarning, stacklevel=6)
     return messages
 
 
@@ -70,7 +70,7 @@ def warn_about_copies(stats: xr.Dataset) -> None:
             f"unequal weights gave {stats.attrs['n_distinct']} distinct draws. Effective sample sizes computed from "
             "the draws are too large. Use method='nuts', which suits this posterior better.",
             ConvergenceWarning,
-            stacklevel=5,
+            stacklevel=6,
         )
 
 
