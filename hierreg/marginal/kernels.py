@@ -331,3 +331,22 @@ def log_likelihood(Lambda, S, gram, errors, W0, constant, integrate, g_Lambda, g
     collect_gradient(omega, Lambda, WtW, total, g_factor, G, g_Lambda, g_omega)
     error_precision_gradient(S, patterns, counts, g_omega, g_S)
     return value
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def log_likelihood_value(Lambda, S, gram, errors, W0, constant, integrate):
+    """Return the value of `log_likelihood` alone: no gradient, and room for one tile of blocks instead of all."""
+    patterns, counts = errors
+    WtW, kinds = gram
+    K, p1 = WtW.shape[0], WtW.shape[1]
+    omega, total = np.empty(K), np.empty((K + 1, p1, p1, LANES))
+    C, P, beta = np.empty((p1, p1)), np.empty((p1 - 1, p1 - 1)), np.empty(p1 - 1)
+    log_det_R = error_precision(S, patterns, counts, omega)
+    one, many = kinds
+    factors = (room_for_factors(one, np.int64(1)), room_for_factors(many, np.int64(1)))
+    log_det_M = population_equations(omega, Lambda, gram, W0, factors, total, C)
+    log_det_P, quadratic = solve_population(C, P, beta)
+    value = constant - 0.5 * (log_det_R + log_det_M + quadratic)
+    if integrate:
+        value -= 0.5 * log_det_P
+    return value if np.isfinite(value) else -np.inf

@@ -19,6 +19,8 @@ def one_blas_thread(is_wanted: bool) -> Iterator[None]:
     if not is_wanted:
         yield
         return
+    # Only libraries that are loaded can be limited; kernels use SciPy's.
+    import scipy.linalg.blas  # noqa: F401
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=1, user_api="blas"):

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 # Starts, in posterior sds: apart enough for R-hat to mean something, near enough for a short warm-up.
 _START_SCALE = 0.7
+# Stan's and PyMC's.
+TARGET_ACCEPT = 0.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +57,7 @@ class Settings:
     seed: int
     cores: int
     progress: bool
-    target_accept: float = 0.8
+    target_accept: float = TARGET_ACCEPT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
