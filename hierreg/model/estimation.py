@@ -12,6 +12,7 @@ from hierreg.marginal.equations import solve_equations
 from hierreg.marginal.first_use import announce_compilation
 from hierreg.marginal.goodness_of_fit import chi_square
 from hierreg.marginal.no_pooling import no_pooling
+from hierreg.marginal.threads import blas_threads_for
 from hierreg.tree import point
 from hierreg.tree.build import Limit
 
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
 def estimate(problem: Problem, method: str) -> Estimate:
     """Return the REML, ML or MAP estimate of a problem."""
     announce_compilation()
+    with blas_threads_for(problem.gram):
+        return _estimate(problem, method)
+
+
+def _estimate(problem: Problem, method: str) -> Estimate:
     if method == "map":
         likelihood = problem.likelihood("prior")
         variances = maximise_posterior(likelihood, problem.parameters)

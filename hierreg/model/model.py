@@ -141,13 +141,15 @@ class Model:
         from hierreg.linalg import semidefinite_factor
         from hierreg.marginal.equations import solve_equations
         from hierreg.marginal.first_use import announce_compilation
+        from hierreg.marginal.threads import blas_threads_for
 
         problem = self._problem
         Sigma = factor_covariance(problem, cov)
         S = error_covariance(problem, error_cov)
         announce_compilation()
         likelihood = problem.likelihood_with_precision(precision_of_beta(problem, beta_precision))
-        solution = solve_equations(likelihood, semidefinite_factor(Sigma), S)
+        with blas_threads_for(problem.gram):
+            solution = solve_equations(likelihood, semidefinite_factor(Sigma), S)
         return point.coefficients(problem.labels, problem.with_fixed(solution))
 
     def sample(  # noqa: PLR0913, PLR0917  # the public signature: every argument has a default

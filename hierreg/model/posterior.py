@@ -16,6 +16,7 @@ from hierreg.exceptions import BoundaryWarning, HierregWarning, ModelError
 from hierreg.marginal.no_pooling import group_statistics
 from hierreg.marginal.recovery import Recovered, recover
 from hierreg.marginal.target import Target
+from hierreg.marginal.threads import blas_threads_for
 from hierreg.model.estimation import limit
 from hierreg.tree import build
 from hierreg.tree.prior_attributes import prior_attributes
@@ -106,11 +107,12 @@ def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
             BoundaryWarning,
             stacklevel=3,
         )
-    draws = (
-        _marginal(problem, request, seed)
-        if request.parametrization == "marginal"
-        else _explicit(problem, request, seed)
-    )
+    with blas_threads_for(problem.gram):
+        draws = (
+            _marginal(problem, request, seed)
+            if request.parametrization == "marginal"
+            else _explicit(problem, request, seed)
+        )
     sizes = {factor.name: factor.term_sizes for factor in problem.design.factors}
     for name, attributes in prior_attributes(
         problem.labels, problem.priors, sizes, problem.parameters.within_units.lowest.tolist()
