@@ -35,6 +35,8 @@ from hierreg.marginal.lane_kernels import (
     sum_terms,
     times_matrix,
     times_repeated,
+    weigh,
+    weighted_log_det,
 )
 from hierreg.marginal.lanes import LANES
 
@@ -101,7 +103,7 @@ def _gather(S, pattern, place, out):
 @njit(cache=True, nogil=True, error_model="numpy")
 def factor_tile(omega, Lambda, blocks, t, A, B, LA, L, pivot, U, work):
     """Write A, B, LA = Lambda' A, the Cholesky factor L of M = I + Lambda' A Lambda, and U = L^-1 Lambda' B."""
-    indptr, term, ZtZ, ZtW = blocks
+    indptr, term, ZtZ, ZtW, _ = blocks
     sum_terms(omega, indptr[t], indptr[t + 1], term, ZtZ, ZtW, A, B)
     repeated_times(Lambda, True, A, LA)
     times_repeated(LA, Lambda, False, work)
@@ -131,7 +133,7 @@ def absorb_blocks(omega, Lambda, blocks, factors, total):
     ``total`` (K + 1, p + 1, p + 1, LANES) is by the only term of a tile, its last place for tiles of several.
     ``factors`` has room for every tile, or for one where they are not needed again.
     """
-    Ls, pivots, Us = factors
+    weight, (Ls, pivots, Us) = blocks[4], factors
     n, m, p1 = Us.shape[0], Us.shape[1], Us.shape[2]
     A, B = np.empty((m, m, LANES)), np.empty((m, p1, LANES))
     LA, work = np.empty((m, m, LANES)), np.empty((m, m, LANES))
@@ -140,7 +142,9 @@ def absorb_blocks(omega, Lambda, blocks, factors, total):
         s, k = t % n, only_term(blocks, t, len(omega))
         L, U = Ls[s], Us[s]
         factor_tile(omega, Lambda, blocks, t, A, B, LA, L, pivots[s], U, work)
-        for i in range(m):
+        if t < len(weight):
+            log_det += weighted_log_det(L, weight[t])
+        for i in range(m if t >= len(weight) else 0):
             # Pivots are at least one; few logarithms are taken because each costs as much as a small block.
             for lane in range(LANES):
                 det *= L[i, i, lane]
@@ -161,7 +165,7 @@ def gradient_of_blocks(omega, Lambda, blocks, factors, G, g_factor, g_omega):
 
     ``g_factor`` (K + 1, q, q, LANES) is by the only term of a tile, as in `absorb_blocks`.
     """
-    indptr, term, ZtZ, ZtW = blocks
+    indptr, term, ZtZ, ZtW, weight = blocks
     Ls, pivots, Us = factors
     m, p1, q, K = Us.shape[1], Us.shape[2], Lambda.shape[0], len(omega)
     A, B, E = np.empty((m, m, LANES)), np.empty((m, p1, LANES)), np.empty((m, m, LANES))
@@ -187,6 +191,8 @@ def gradient_of_blocks(omega, Lambda, blocks, factors, G, g_factor, g_omega):
                     U[i, j, lane] = Us[t, i, j, lane]
         solve_lower_transposed(L, pivot, U)
         solve_lower_transposed(L, pivot, E)
+        if t < len(weight):
+            weigh(E, weight[t])
         for i in range(m):
             for j in range(i - i % q, i - i % q + q):
                 for lane in range(LANES):
@@ -201,7 +207,7 @@ def gradient_of_blocks(omega, Lambda, blocks, factors, G, g_factor, g_omega):
 @njit(cache=True, nogil=True, error_model="numpy")
 def _gradient_of_terms(Lambda, blocks, t, L, pivot, U, G, g_omega):
     """Add d log p / d omega of one tile: -1/2 (<N, ZtZ[k]> - 2 <Q, ZtW[k]>) for each of its terms."""
-    indptr, term, ZtZ, ZtW = blocks
+    indptr, term, ZtZ, ZtW, weight = blocks
     m, p1 = U.shape[0], U.shape[1]
     F, N = np.empty((m, m, LANES)), np.zeros((m, m, LANES))
     LU, Q, sums = np.empty((m, p1, LANES)), np.empty((m, p1, LANES)), np.empty(LANES)
@@ -210,6 +216,8 @@ def _gradient_of_terms(Lambda, blocks, t, L, pivot, U, G, g_omega):
     repeated_times(Lambda, False, U, LU)
     times_matrix(LU, G, Q)
     add_times_transposed(F, F, N)
+    if t < len(weight):
+        weigh(N, weight[t])
     add_times_transposed(Q, LU, N)
     for e in range(indptr[t], indptr[t + 1]):
         sums[:] = 0.0

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.marginal.blocks import Tiles, split_into_blocks
+from hierreg.marginal.blocks import SplitBlocks, split_into_blocks
 from hierreg.priors import Fixed, Normal
 
 if TYPE_CHECKING:
@@ -103,6 +103,11 @@ def hold_fixed(gram: Gram, fixed: FixedBeta) -> Gram:
     )
 
 
+def blocks_of(gram: Gram, fixed: FixedBeta) -> SplitBlocks:
+    """Return the blocks that every likelihood of a Gram basis reads, whatever the prior of beta."""
+    return split_into_blocks(hold_fixed(gram, fixed))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarginalLikelihood:
     """log p(y | Sigma, R) with beta and b integrated out, as a function of Lambda and the error covariance.
@@ -111,8 +116,8 @@ class MarginalLikelihood:
     ----------
     gram : Gram
         The statistics, fixed coefficients already taken off.
-    separate, linked : Tiles
-        Blocks of one group each, and of groups linked by correlated errors.
+    blocks : SplitBlocks
+        The group coefficients in independent blocks.
     W0 : array (p + 1, p + 1)
         Prior of beta as cross-products of pseudo-observations, internal scale.
     constant : float
@@ -124,8 +129,7 @@ class MarginalLikelihood:
     """
 
     gram: Gram
-    separate: Tiles
-    linked: Tiles
+    blocks: SplitBlocks
     W0: Array
     constant: float
     integrate: bool
@@ -161,13 +165,18 @@ class MarginalLikelihood:
 
     def kernel_arguments(self) -> tuple[Any, ...]:
         """Return the arrays in the order in which the kernels read them."""
-        gram = (self.gram.WtW, (self.separate.arrays, self.linked.arrays))
+        gram = (self.gram.WtW, (self.blocks.distinct.arrays, self.blocks.linked.arrays))
         errors = (self.gram.terms.patterns, self.gram.terms.counts)
         return self.z_map_inverse, gram, errors, self.W0, self.constant, self.integrate
 
 
 def marginal_likelihood(
-    gram: Gram, *, prior: PopulationPrior | None = None, fixed: FixedBeta | None = None, profile: bool = False
+    gram: Gram,
+    *,
+    prior: PopulationPrior | None = None,
+    fixed: FixedBeta | None = None,
+    profile: bool = False,
+    blocks: SplitBlocks | None = None,
 ) -> MarginalLikelihood:
     """Return the marginal likelihood of a Gram basis.
 
@@ -180,13 +189,14 @@ def marginal_likelihood(
         Coefficients held at known values.
     profile : bool
         Maximise over beta instead of integrating (maximum likelihood); `prior` is then ignored.
+    blocks : SplitBlocks or None
+        Those of the same Gram basis and fixed coefficients (`blocks_of`), where they are at hand.
     """
     p_all = len(gram.coef_names)
     rows = prior if prior is not None and not profile else flat_beta(p_all)
     if fixed is not None:
         rows = replace(rows, mean=rows.mean - rows.basis @ fixed.value, basis=rows.basis[:, ~fixed.is_fixed])
         gram = hold_fixed(gram, fixed)
-    separate, linked = split_into_blocks(gram)
     p, r = len(gram.coef_names), len(rows.sd)
     K = np.column_stack([rows.basis @ gram.x_map, rows.mean - rows.basis @ gram.y_shift]) / rows.sd[:, None]
     constant = -0.5 * (gram.n * LOG_2PI + gram.terms.log_det_known)
@@ -195,8 +205,7 @@ def marginal_likelihood(
         constant += float(np.linalg.slogdet(gram.x_map)[1]) if p else 0.0
     return MarginalLikelihood(
         gram=gram,
-        separate=separate,
-        linked=linked,
+        blocks=split_into_blocks(gram) if blocks is None else blocks,
         W0=K.T @ K,
         constant=constant,
         integrate=not profile,
