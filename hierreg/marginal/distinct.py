@@ -8,7 +8,7 @@ there are. One of them carries the weight n, the others the weight zero.
 
 *The same* means up to the rounding of sums that were added in another order. A coefficient of rounding, eps = 2^-53,
 grows with the root of the number of rows; entries count as equal within 2^-45 = 256 eps of
-``sqrt(ZtZ[i, i] ZtZ[j, j])``, what sums over 10^4 to 10^5 rows of one group differ by. To take one for the other is
+``sqrt(|ZtZ[i, i] ZtZ[j, j]|)``, what sums over 10^4 to 10^5 rows of one group differ by. To take one for the other is
 therefore no more than to have read the rows in another order. The class is evaluated at the mean of its members,
 where the change of log|M| is zero to first order.
 """
@@ -85,7 +85,7 @@ def equal_blocks(blocks: Blocks, count: Index) -> Index:
         here = np.zeros(len(count), dtype=np.intp)
         here[has] = 1 + label[start[has] + position]
         kind = np.unique(kind * base + here, return_inverse=True)[1]
-    return _without_chains(blocks, count, start, kind)
+    return _without_chains(blocks, start, kind)
 
 
 def _equal_entries(term: Index, ZtZ: Array) -> Index:
@@ -93,13 +93,15 @@ def _equal_entries(term: Index, ZtZ: Array) -> Index:
     label = np.unique(term, return_inverse=True)[1]
     m = ZtZ.shape[1]
     diagonal = ZtZ[:, range(m), range(m)]
-    root = np.sqrt(diagonal)
+    # The products of two data sets need not be positive.
+    size = np.abs(diagonal)
+    root = np.sqrt(size)
     for i in range(m):
         for j in range(i + 1):
             if int(label.max(initial=-1)) + 1 == len(label):
                 return label
             if i == j:
-                values, gap = diagonal[:, i], _ROUNDING * diagonal[:, i]
+                values, gap = diagonal[:, i], _ROUNDING * size[:, i]
             else:
                 scale = root[:, i] * root[:, j]
                 values = np.divide(ZtZ[:, i, j], scale, out=np.zeros(len(scale)), where=scale > 0)
@@ -119,13 +121,13 @@ def _refine(label: Index, values: Array, gap: Array) -> Index:
     return out
 
 
-def _without_chains(blocks: Blocks, count: Index, start: Index, kind: Index) -> Index:
+def _without_chains(blocks: Blocks, start: Index, kind: Index) -> Index:
     """Return the classes less the members that small steps have carried away from the first one."""
     first = np.unique(kind, return_index=True)[1]
     place = np.arange(len(blocks.block)) - start[blocks.block]
     model = blocks.ZtZ[start[first[kind[blocks.block]]] + place]
     m = model.shape[1]
-    root = np.sqrt(model[:, range(m), range(m)])
+    root = np.sqrt(np.abs(model[:, range(m), range(m)]))
     distance = np.abs(blocks.ZtZ - model)
     away = np.any(distance > 4.0 * _ROUNDING * root[:, :, None] * root[:, None, :], axis=(1, 2))
     far = np.unique(blocks.block[away])

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.covariance import Covariances
-    from hierreg.marginal.tiles import Tiles
     from hierreg.marginal.likelihood import MarginalLikelihood
+    from hierreg.marginal.tiles import Tiles
 
     Array = NDArray[np.float64]
 
