@@ -264,11 +264,18 @@ def collect_gradient(omega, Lambda, WtW, total, g_factor, G, g_Lambda, g_omega):
 def population_equations(omega, Lambda, gram, W0, factors, total, C):
     """Write C = W'V^-1 W + W0 (both triangles); return the sum of log|M| over blocks, NaN on failure."""
     WtW, kinds = gram
-    p1 = C.shape[0]
     total[:] = 0.0
     log_det = 0.0
     for kind in range(len(kinds)):
         log_det += absorb_blocks(omega, Lambda, kinds[kind], factors[kind], total)
+    reduce_population(omega, WtW, W0, total, C)
+    return log_det
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def reduce_population(omega, WtW, W0, total, C):
+    """Write C = W'R^-1 W + W0 - total (both triangles), with the total of `absorb_blocks`."""
+    p1 = C.shape[0]
     for i in range(p1):
         for j in range(i + 1):
             t = W0[i, j]
@@ -279,7 +286,6 @@ def population_equations(omega, Lambda, gram, W0, factors, total, C):
                     t -= total[k, i, j, lane]
             C[i, j] = t
             C[j, i] = t
-    return log_det
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -302,6 +308,24 @@ def solve_population(C, P, beta):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def eliminate_population(C, integrate, G):
+    """Write G (p + 1, p + 1); return log|P| (zero where beta is profiled out) plus the residual form."""
+    p = C.shape[0] - 1
+    P, beta = np.empty((p, p)), np.empty(p)
+    G[:] = 0.0
+    log_det, quadratic = solve_population(C, P, beta)
+    if integrate:
+        inverse_from_cholesky(P, p, G)
+    for i in range(p):
+        for j in range(p):
+            G[i, j] += beta[i] * beta[j]
+        G[i, p] = -beta[i]
+        G[p, i] = -beta[i]
+    G[p, p] = 1.0
+    return quadratic + (log_det if integrate else 0.0)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def log_likelihood(Lambda, S, gram, errors, W0, constant, integrate, g_Lambda, g_S):
     """Return the marginal log likelihood and write its gradient to g_Lambda (q, q) and g_S (D, D).
 
@@ -311,9 +335,8 @@ def log_likelihood(Lambda, S, gram, errors, W0, constant, integrate, g_Lambda, g
     patterns, counts = errors
     WtW, kinds = gram
     K, p1 = WtW.shape[0], WtW.shape[1]
-    p = p1 - 1
     omega, g_omega = np.empty(K), np.zeros(K)
-    C, P, beta, G = np.empty((p1, p1)), np.empty((p, p)), np.empty(p), np.zeros((p1, p1))
+    C, G = np.empty((p1, p1)), np.empty((p1, p1))
     g_Lambda[:] = 0.0
     g_S[:] = 0.0
     log_det_R = error_precision(S, patterns, counts, omega)
@@ -321,19 +344,9 @@ def log_likelihood(Lambda, S, gram, errors, W0, constant, integrate, g_Lambda, g
     one, many = kinds
     factors = (room_for_factors(one, len(one[0]) - 1), room_for_factors(many, len(many[0]) - 1))
     log_det_M = population_equations(omega, Lambda, gram, W0, factors, total, C)
-    log_det_P, quadratic = solve_population(C, P, beta)
-    value = constant - 0.5 * (log_det_R + log_det_M + quadratic)
-    if integrate:
-        value -= 0.5 * log_det_P
-        inverse_from_cholesky(P, p, G)
+    value = constant - 0.5 * (log_det_R + log_det_M + eliminate_population(C, integrate, G))
     if not np.isfinite(value):
         return -np.inf
-    for i in range(p):
-        for j in range(p):
-            G[i, j] += beta[i] * beta[j]
-        G[i, p] = -beta[i]
-        G[p, i] = -beta[i]
-    G[p, p] = 1.0
     for kind in range(len(kinds)):
         gradient_of_blocks(omega, Lambda, kinds[kind], factors[kind], G, g_factor, g_omega)
     collect_gradient(omega, Lambda, WtW, total, g_factor, G, g_Lambda, g_omega)

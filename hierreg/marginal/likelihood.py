@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.marginal.blocks import SplitBlocks, split_into_blocks
+from hierreg.marginal.threads import is_large, log_likelihood_in_chunks
 from hierreg.priors import Fixed, Normal
 
 if TYPE_CHECKING:
@@ -126,6 +127,8 @@ class MarginalLikelihood:
         False where beta is profiled out.
     z_map_inverse : array (q, q)
         Lambda_internal = z_map_inverse @ Lambda.
+    threads : int
+        Used where there are many groups; the values do not depend on it.
     """
 
     gram: Gram
@@ -134,6 +137,7 @@ class MarginalLikelihood:
     constant: float
     integrate: bool
     z_map_inverse: Array
+    threads: int = 1
 
     def value_and_gradient(self, Lambda: Array, error_cov: Array) -> tuple[float, Array, Array]:
         """Return the log likelihood and its derivatives.
@@ -153,15 +157,25 @@ class MarginalLikelihood:
         g_error_cov : array (D, D)
             Symmetric: d value = sum(g_error_cov * d error_cov).
         """
-        from hierreg.marginal.kernels import log_likelihood
-
-        _, gram, errors, W0, constant, integrate = self.kernel_arguments()
         q, D = len(self.z_map_inverse), self.gram.terms.n_labels
         g_Lambda, g_S = np.empty((q, q)), np.empty((D, D))
         internal = np.ascontiguousarray(self.z_map_inverse @ np.asarray(Lambda, dtype=float).reshape(q, q))
-        S = np.ascontiguousarray(error_cov, dtype=float)
-        value = log_likelihood(internal, S, gram, errors, W0, constant, integrate, g_Lambda, g_S)
-        return float(value), self.z_map_inverse.T @ g_Lambda, g_S
+        value = self.evaluate(internal, np.ascontiguousarray(error_cov, dtype=float), g_Lambda, g_S)
+        return value, self.z_map_inverse.T @ g_Lambda, g_S
+
+    @property
+    def is_large(self) -> bool:
+        """Whether there are enough groups to share among threads."""
+        return is_large(len(self.blocks.distinct.levels))
+
+    def evaluate(self, internal: Array, S: Array, g_Lambda: Array, g_S: Array) -> float:
+        """Return the log likelihood at internal Lambda (q, q) and S (D, D), and write its gradient."""
+        from hierreg.marginal.kernels import log_likelihood
+
+        arguments = self.kernel_arguments()[1:]
+        if self.is_large:
+            return log_likelihood_in_chunks(internal, S, arguments, g_Lambda, g_S, self.threads)
+        return float(log_likelihood(internal, S, *arguments, g_Lambda, g_S))
 
     def kernel_arguments(self) -> tuple[Any, ...]:
         """Return the arrays in the order in which the kernels read them."""

@@ -39,9 +39,27 @@ class Target:
         """Return the log density of u (n_free,) and its gradient (n_free,)."""
         from hierreg.marginal.target_kernels import log_posterior
 
-        gradient = np.empty(len(u))
-        value = log_posterior(np.ascontiguousarray(u, dtype=float), *self.kernel_arguments(), gradient)
+        gradient, u = np.empty(len(u)), np.ascontiguousarray(u, dtype=float)
+        if self.likelihood.is_large:
+            return self._in_chunks(u, gradient), gradient
+        value = log_posterior(u, *self.kernel_arguments(), gradient)
         return float(value), gradient
+
+    def _in_chunks(self, u: Array, gradient: Array) -> float:
+        """Return what the kernel does, with the likelihood on several threads."""
+        from hierreg.marginal.target_kernels import add_gradient, covariances_at, room_for_covariances
+
+        variances, (z_map_inverse, *_), prior_on, natural = self.kernel_arguments()
+        at = room_for_covariances(u, variances)
+        value, *places = covariances_at(u, variances, z_map_inverse, prior_on, natural, at, gradient)
+        _, _, _, Lambda, S = at
+        g_Lambda, g_S = np.empty_like(Lambda), np.empty_like(S)
+        value += self.likelihood.evaluate(Lambda, S, g_Lambda, g_S)
+        if not np.isfinite(value):
+            gradient[:] = 0.0
+            return -np.inf
+        add_gradient(u, variances, z_map_inverse, at, tuple(places), g_Lambda, g_S, gradient)
+        return float(value)
 
     def kernel_arguments(self) -> tuple[Any, ...]:
         """Return the arguments of `target_kernels.log_posterior` between u and the gradient."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from hierreg.marginal.equations import solve_equations
 from hierreg.marginal.first_use import announce_compilation
 from hierreg.marginal.goodness_of_fit import chi_square
 from hierreg.marginal.no_pooling import no_pooling
+from hierreg.marginal.threads import available_cores
 from hierreg.tree import point
 from hierreg.tree.build import Limit
 
@@ -29,10 +31,10 @@ def estimate(problem: Problem, method: str) -> Estimate:
     """Return the REML, ML or MAP estimate of a problem."""
     announce_compilation()
     if method == "map":
-        likelihood = problem.likelihood("prior")
+        likelihood = replace(problem.likelihood("prior"), threads=available_cores())
         variances = maximise_posterior(likelihood, problem.parameters)
     else:
-        likelihood = problem.likelihood(method)
+        likelihood = replace(problem.likelihood(method), threads=available_cores())
         variances = maximise_likelihood(likelihood, problem.parameters)
     at = likelihood if method != "ml" else problem.likelihood("reml")
     solution = problem.with_fixed(solve_equations(at, variances.Lambda, variances.error_cov))

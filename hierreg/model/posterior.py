@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from hierreg.exceptions import BoundaryWarning, HierregWarning, ModelError
 from hierreg.marginal.no_pooling import group_statistics
 from hierreg.marginal.recovery import Recovered, recover
 from hierreg.marginal.target import Target
+from hierreg.marginal.threads import available_cores
 from hierreg.model.estimation import limit
 from hierreg.tree import build
 from hierreg.tree.prior_attributes import prior_attributes
@@ -145,7 +145,8 @@ def _marginal(problem: Problem, request: SampleRequest, seed: int) -> _Draws:
             progress=request.progress,
             target_accept=request.target_accept,
         )
-        chains = sample_chains(target, find_mode(target), settings)
+        alone = replace(target, likelihood=replace(likelihood, threads=cores))
+        chains = sample_chains(target, find_mode(alone), settings)
         u, stats = chains.u, stats_group(chains.stats, shape)
         cov = covariances(problem.parameters, u.reshape(shape[0] * shape[1], u.shape[2]))
         stats.attrs["warmup_steps"] = chains.n_warmup_steps
@@ -217,8 +218,7 @@ def _explicit(problem: Problem, request: SampleRequest, seed: int) -> _Draws:
 def _cores(request: SampleRequest) -> int:
     if request.cores is not None:
         return int(request.cores)
-    # Only Linux knows the cores that this process may use.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return available_cores()
 
 
 def _attributes(problem: Problem, request: SampleRequest, seed: int) -> dict[str, Any]:
