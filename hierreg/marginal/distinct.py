@@ -37,6 +37,7 @@ _LARGEST_SHARE = 0.8
 # What is dropped of S is the square of this, relative to the diagonal of S.
 _NEGLIGIBLE = 1e-10
 _PANELS_AT_ONCE = 4096
+_ROWS_AT_ONCE = 64
 
 
 def merge_equal(blocks: Blocks) -> Tiles | None:
@@ -79,6 +80,9 @@ def equal_blocks(blocks: Blocks, count: Index) -> Index:
     label = _equal_entries(blocks.term, blocks.ZtZ)
     start = np.cumsum(count) - count
     kind = np.zeros(len(count), dtype=np.intp)
+    if count.max(initial=0) <= 1:
+        kind[blocks.block] = 1 + label
+        return _without_chains(blocks, start, kind)
     base = int(label.max(initial=-1)) + 2
     for position in range(int(count.max(initial=0))):
         has = count > position
@@ -91,7 +95,7 @@ def equal_blocks(blocks: Blocks, count: Index) -> Index:
 def _equal_entries(term: Index, ZtZ: Array) -> Index:
     """Return a number (E,) that is the same for entries of one term with equal ZtZ (E, m, m)."""
     label = np.unique(term, return_inverse=True)[1]
-    m = ZtZ.shape[1]
+    m = ZtZ.shape[1] if len(label) else 0
     diagonal = ZtZ[:, range(m), range(m)]
     # The products of two data sets need not be positive.
     size = np.abs(diagonal)
@@ -112,18 +116,24 @@ def _equal_entries(term: Index, ZtZ: Array) -> Index:
 
 def _refine(label: Index, values: Array, gap: Array) -> Index:
     """Return labels that also tell values (E,) apart which are more than ``gap`` (E,) from the next smaller one."""
-    order = np.lexsort((values, label))
-    sorted_values, sorted_labels = values[order], label[order]
-    new = np.ones(len(order), dtype=bool)
-    new[1:] = (np.diff(sorted_values) > gap[order][1:]) | (np.diff(sorted_labels) > 0)
-    out = np.empty(len(order), dtype=np.intp)
-    out[order] = np.cumsum(new) - 1
+    order = np.argsort(values)
+    new = np.diff(values[order]) > gap[order][1:]
+    cell = np.empty(len(order), dtype=np.intp)
+    cell[order] = np.concatenate([[0], np.cumsum(new)])
+    n_cells = int(np.count_nonzero(new)) + 1
+    if n_cells == 1 or n_cells == len(cell):
+        return label if n_cells == 1 else cell
+    out: Index = np.unique(label * n_cells + cell, return_inverse=True)[1]
     return out
 
 
 def _without_chains(blocks: Blocks, start: Index, kind: Index) -> Index:
     """Return the classes less the members that small steps have carried away from the first one."""
-    first = np.unique(kind, return_index=True)[1]
+    size = np.bincount(kind)
+    if size.max(initial=0) <= 1:
+        return kind
+    first = np.zeros(len(size), dtype=np.intp)
+    first[kind[::-1]] = np.arange(len(kind))[::-1]
     place = np.arange(len(blocks.block)) - start[blocks.block]
     model = blocks.ZtZ[start[first[kind[blocks.block]]] + place]
     m = model.shape[1]
@@ -131,9 +141,8 @@ def _without_chains(blocks: Blocks, start: Index, kind: Index) -> Index:
     distance = np.abs(blocks.ZtZ - model)
     away = np.any(distance > 4.0 * _ROUNDING * root[:, :, None] * root[:, None, :], axis=(1, 2))
     far = np.unique(blocks.block[away])
-    kind = kind.copy()
-    kind[far] = len(first) + np.arange(len(far))
-    return np.unique(kind, return_inverse=True)[1]
+    kind[far] = len(size) + np.arange(len(far))
+    return kind
 
 
 def _merge(blocks: Blocks, kind: Index, count: Index, which: NDArray[np.bool_]) -> tuple[Blocks, Array]:
@@ -192,9 +201,9 @@ def _fewest_rows(rows: Array, label: Index) -> tuple[Array, Index]:
 
 
 def _triangles(rows: Array, label: Index) -> tuple[Array, Index]:
-    """Return rows with the same ``rows'rows`` within each label, at most 4 c of them, by QR of panels of rows."""
+    """Return rows with the same ``rows'rows`` within each label, not many of them, by QR of panels of rows."""
     c = rows.shape[1]
-    height = 4 * c
+    height = max(4 * c, _ROWS_AT_ONCE)
     size = np.bincount(label)
     while size.max() > height:
         place = np.arange(len(label)) - (np.cumsum(size) - size)[label]

@@ -15,6 +15,8 @@ G = v v' + [[P^-1, 0], [0, 0]] (without P^-1 where beta is profiled out) and H =
 
 A block holds one group, or several groups linked by correlated errors; Lambda repeats along its diagonal.
 LANES blocks are evaluated together as one *tile* (see `lane_kernels`), stored with only the terms k that occur in it.
+Groups with the same A are few blocks with the same sum of b b', b the entries of B (see `distinct`): the first tiles
+have weights, which say how often log|M| and its derivatives count, A Lambda M^-1 and Lambda M^-1 Lambda'.
 """
 
 from __future__ import annotations
