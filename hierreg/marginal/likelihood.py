@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.marginal.blocks import SplitBlocks, split_into_blocks
-from hierreg.marginal.threads import is_large, log_likelihood_in_chunks
+from hierreg.marginal.chunks import is_large, log_likelihood_in_chunks
 from hierreg.priors import Fixed, Normal
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ import numpy as np
 
 from hierreg.compound_symmetry import component_variances, diagonal
 from hierreg.estimate import maximise_likelihood, maximise_posterior
+from hierreg.marginal.chunks import available_cores
 from hierreg.marginal.equations import solve_equations
 from hierreg.marginal.first_use import announce_compilation
 from hierreg.marginal.goodness_of_fit import chi_square
 from hierreg.marginal.no_pooling import no_pooling
-from hierreg.marginal.threads import available_cores
 from hierreg.tree import point
 from hierreg.tree.build import Limit
 

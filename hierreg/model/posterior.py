@@ -12,10 +12,10 @@ import numpy as np
 from hierreg.checks import check_choice
 from hierreg.covariance import Covariances, covariances
 from hierreg.exceptions import BoundaryWarning, HierregWarning, ModelError
+from hierreg.marginal.chunks import available_cores
 from hierreg.marginal.no_pooling import group_statistics
 from hierreg.marginal.recovery import Recovered, recover
 from hierreg.marginal.target import Target
-from hierreg.marginal.threads import available_cores
 from hierreg.model.estimation import limit
 from hierreg.tree import build
 from hierreg.tree.prior_attributes import prior_attributes

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hierreg.gram import collect
-from hierreg.marginal import threads
+from hierreg.marginal import chunks
 from hierreg.marginal.likelihood import marginal_likelihood
 from hierreg.marginal.target import Target
 from tests.oracles.cases import KINDS, random_case
@@ -17,8 +17,8 @@ from tests.test_target import make_target
 @pytest.fixture
 def small_chunks(monkeypatch):
     """Chunks of two tiles, and no number of them too small."""
-    monkeypatch.setattr(threads, "CHUNK", 2)
-    monkeypatch.setattr(threads, "_FEWEST_CHUNKS", 0)
+    monkeypatch.setattr(chunks, "CHUNK", 2)
+    monkeypatch.setattr(chunks, "_FEWEST_CHUNKS", 0)
 
 
 def kernel(likelihood, Lambda, S):
@@ -82,7 +82,7 @@ def test_target(kind, rng, monkeypatch):
     u = rng.normal(size=target.parameters.n_free)
     assert not target.likelihood.is_large
     expected = target(u)
-    monkeypatch.setattr(threads, "_FEWEST_CHUNKS", 0)
+    monkeypatch.setattr(chunks, "_FEWEST_CHUNKS", 0)
     values = [replace(target, likelihood=replace(target.likelihood, threads=n))(u) for n in (1, 2)]
     assert values[0][0] == values[1][0] == pytest.approx(expected[0], rel=1e-13)
     np.testing.assert_array_equal(values[0][1], values[1][1])
@@ -91,7 +91,7 @@ def test_target(kind, rng, monkeypatch):
 
 def test_target_where_the_density_is_zero(rng, monkeypatch):
     target = make_target(rng, "by")[0]
-    monkeypatch.setattr(threads, "_FEWEST_CHUNKS", 0)
+    monkeypatch.setattr(chunks, "_FEWEST_CHUNKS", 0)
     assert isinstance(target, Target)
     value, gradient = target(np.full(target.parameters.n_free, 800.0))
     assert value == -np.inf
@@ -99,6 +99,6 @@ def test_target_where_the_density_is_zero(rng, monkeypatch):
 
 
 def test_few_groups_are_left_to_the_kernel():
-    assert not threads.is_large(8 * threads.CHUNK - 1)
-    assert threads.is_large(8 * threads.CHUNK)
-    assert threads.available_cores() >= 1
+    assert not chunks.is_large(8 * chunks.CHUNK - 1)
+    assert chunks.is_large(8 * chunks.CHUNK)
+    assert chunks.available_cores() >= 1
