@@ -16,6 +16,7 @@ import numpy as np
 
 from hierreg.marginal.blocks import SplitBlocks, split_into_blocks
 from hierreg.marginal.chunks import is_large, log_likelihood_in_chunks
+from hierreg.marginal.crossed import CrossedLikelihood, crossed_likelihood
 from hierreg.priors import Fixed, Normal
 
 if TYPE_CHECKING:
@@ -104,9 +105,9 @@ def hold_fixed(gram: Gram, fixed: FixedBeta) -> Gram:
     )
 
 
-def blocks_of(gram: Gram, fixed: FixedBeta) -> SplitBlocks:
-    """Return the blocks that every likelihood of a Gram basis reads, whatever the prior of beta."""
-    return split_into_blocks(hold_fixed(gram, fixed))
+def blocks_of(gram: Gram, fixed: FixedBeta) -> SplitBlocks | None:
+    """Return the blocks that every likelihood of a Gram basis reads; None with several grouping factors."""
+    return split_into_blocks(hold_fixed(gram, fixed)) if len(gram.factors) < 2 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +185,14 @@ class MarginalLikelihood:
         return self.z_map_inverse, gram, errors, self.W0, self.constant, self.integrate
 
 
+Likelihood = MarginalLikelihood | CrossedLikelihood
+
+
+def on_threads(likelihood: Likelihood, threads: int) -> Likelihood:
+    """Return a likelihood that may use so many threads; that of several grouping factors leaves them to BLAS."""
+    return replace(likelihood, threads=threads) if isinstance(likelihood, MarginalLikelihood) else likelihood
+
+
 def marginal_likelihood(
     gram: Gram,
     *,
@@ -191,8 +200,8 @@ def marginal_likelihood(
     fixed: FixedBeta | None = None,
     profile: bool = False,
     blocks: SplitBlocks | None = None,
-) -> MarginalLikelihood:
-    """Return the marginal likelihood of a Gram basis.
+) -> Likelihood:
+    """Return the marginal likelihood of a Gram basis; its class depends on the number of grouping factors.
 
     Parameters
     ----------
@@ -217,6 +226,8 @@ def marginal_likelihood(
     if not profile:
         constant += 0.5 * (p - r) * LOG_2PI - float(np.sum(np.log(rows.sd))) + rows.log_det_basis
         constant += float(np.linalg.slogdet(gram.x_map)[1]) if p else 0.0
+    if len(gram.factors) > 1:
+        return crossed_likelihood(gram, W0=K.T @ K, constant=constant, integrate=not profile)
     return MarginalLikelihood(
         gram=gram,
         blocks=split_into_blocks(gram) if blocks is None else blocks,

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hierreg.marginal.crossed import CrossedLikelihood
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.covariance import VarianceParameters
-    from hierreg.marginal.likelihood import MarginalLikelihood
+    from hierreg.marginal.likelihood import Likelihood, MarginalLikelihood
 
     Array = NDArray[np.float64]
 
@@ -23,7 +25,7 @@ class Target:
     Attributes
     ----------
     parameters : VarianceParameters
-    likelihood : MarginalLikelihood
+    likelihood : MarginalLikelihood or CrossedLikelihood
     prior_on : bool
         Add the log prior of the variance parameters.
     natural : bool
@@ -31,34 +33,40 @@ class Target:
     """
 
     parameters: VarianceParameters
-    likelihood: MarginalLikelihood
+    likelihood: Likelihood
     prior_on: bool = True
     natural: bool = False
 
     def __call__(self, u: Array) -> tuple[float, Array]:
         """Return the log density of u (n_free,) and its gradient (n_free,)."""
-        from hierreg.marginal.target_kernels import log_posterior
-
         gradient, u = np.empty(len(u)), np.ascontiguousarray(u, dtype=float)
-        if self.likelihood.is_large:
-            return self._in_chunks(u, gradient), gradient
-        value = log_posterior(u, *self.kernel_arguments(), gradient)
+        if isinstance(self.likelihood, CrossedLikelihood):
+            from hierreg.marginal import crossed_target_kernels
+
+            value = crossed_target_kernels.log_posterior(u, *self.kernel_arguments(), True, gradient)
+        elif self.likelihood.is_large:
+            value = self._in_chunks(self.likelihood, u, gradient)
+        else:
+            from hierreg.marginal.target_kernels import log_posterior
+
+            value = log_posterior(u, *self.kernel_arguments(), gradient)
         return float(value), gradient
 
-    def _in_chunks(self, u: Array, gradient: Array) -> float:
+    def _in_chunks(self, likelihood: MarginalLikelihood, u: Array, gradient: Array) -> float:
         """Return what the kernel does, with the likelihood on several threads."""
-        from hierreg.marginal.target_kernels import add_gradient, covariances_at, room_for_covariances
+        from hierreg.marginal import target_kernels as kernels
 
         variances, (z_map_inverse, *_), prior_on, natural = self.kernel_arguments()
-        at = room_for_covariances(u, variances)
-        value, *places = covariances_at(u, variances, z_map_inverse, prior_on, natural, at, gradient)
-        _, _, _, Lambda, S = at
+        gradient[:] = 0.0
+        point = kernels.room_for_covariances(u, variances)
+        value, first = kernels.covariances_at(u, variances, z_map_inverse, prior_on, natural, point, gradient)
+        Lambda, S = point[3:]
         g_Lambda, g_S = np.empty_like(Lambda), np.empty_like(S)
-        value += self.likelihood.evaluate(Lambda, S, g_Lambda, g_S)
+        value += likelihood.evaluate(Lambda, S, g_Lambda, g_S)
         if not np.isfinite(value):
             gradient[:] = 0.0
             return -np.inf
-        add_gradient(u, variances, z_map_inverse, at, tuple(places), g_Lambda, g_S, gradient)
+        kernels.add_gradient_of_covariances(u, variances, z_map_inverse, point, first, g_Lambda, g_S, gradient)
         return float(value)
 
     def kernel_arguments(self) -> tuple[Any, ...]:

@@ -161,22 +161,23 @@ def read_sds(u, sd_code, sd_parameters, prior_on, natural, sd, g_u):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def room_for_covariances(u, variances):
-    """Return arrays for what `covariances_at` finds and `add_gradient` needs again: sd, F, sech, Lambda, S."""
-    q, Q, C = variances[0], len(variances[2]), len(variances[7][0])
-    D = C if C > 0 else Q - q
-    return np.empty(Q), variances[6].copy(), np.ones(len(u) + 1), np.empty((q, q)), np.empty((D, D))
+def covariances_at(u, variances, z_map_inverse, prior_on, natural, point, g_u):
+    """Write sd, sech, F, Lambda (internal) and S at u; return the log prior, its gradient added, and the first corr.
 
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def covariances_at(u, variances, z_map_inverse, prior_on, natural, at, g_u):
-    """Write sds, correlations, Lambda (internal scale) and S; return the log prior, its gradient in g_u.
-
-    Also returned: the places in u of the first correlation, and of the first of exchangeable errors.
+    Parameters
+    ----------
+    u : array (n_free,)
+    variances : tuple
+        See `log_posterior`.
+    z_map_inverse : array (q, q)
+    prior_on, natural : bool
+    point : tuple of arrays (Q,), (n_free + 1,), (Q, Q), (q, q), (D, D)
+        sd, sech of the partial correlations, factors F of all correlations, Lambda and S; overwritten.
+    g_u : array (n_free,)
     """
-    q, block_sizes, sd_code, sd_parameters, corr_is_free, eta, _, within = variances
-    sd, F, sech, Lambda, S = at
-    g_u[:] = 0.0
+    q, block_sizes, sd_code, sd_parameters, corr_is_free, eta, fixed_factor, within = variances
+    sd, sech, F, Lambda, S = point
+    F[:] = fixed_factor
     value, place = read_sds(u, sd_code, sd_parameters, prior_on, natural, sd, g_u)
     first_corr, start = place, np.int64(0)
     for block in range(len(block_sizes)):
@@ -197,17 +198,29 @@ def covariances_at(u, variances, z_map_inverse, prior_on, natural, at, g_u):
         component_covariance(u, place, sd[q:], within, S)
     else:
         covariance_of_factor(sd[q:], F[q:, q:], S)
-    return value, first_corr, place
+    return value, first_corr
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def add_gradient(u, variances, z_map_inverse, at, places, g_Lambda, g_S, g_u):
-    """Add the gradient with respect to Lambda (internal scale) and S to g_u."""
+def room_for_covariances(u, variances):
+    """Return the arrays that `covariances_at` writes."""
+    q, Q = variances[0], len(variances[2])
+    C = len(variances[7][0])
+    D = C if C > 0 else Q - q
+    return np.empty(Q), np.ones(len(u) + 1), np.empty((Q, Q)), np.empty((q, q)), np.empty((D, D))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def add_gradient_of_covariances(u, variances, z_map_inverse, point, first_corr, g_Lambda, g_S, g_u):
+    """Add the gradient with respect to Lambda (internal) and S to that of u."""
     q, block_sizes, sd_code, _, corr_is_free, _, _, within = variances
-    sd, F, sech, _, S = at
-    first_corr, place = places
+    sd, sech, F, _, S = point
     Q = len(sd_code)
     if len(within[0]) > 0:
+        place = first_corr
+        for block in range(len(block_sizes)):
+            if corr_is_free[block]:
+                place += block_sizes[block] * (block_sizes[block] - 1) // 2
         g_log_sd = np.zeros(Q - q)
         component_gradient(u, place, sd[q:], within, S, g_S, g_log_sd, g_u)
         free = first_corr
@@ -239,15 +252,16 @@ def log_posterior(u, variances, likelihood, prior_on, natural, g_u):
         Overwritten.
     """
     z_map_inverse, gram, errors, W0, constant, integrate = likelihood
-    at = room_for_covariances(u, variances)
-    value, first_corr, place = covariances_at(u, variances, z_map_inverse, prior_on, natural, at, g_u)
-    Lambda, S = at[3], at[4]
-    g_Lambda, g_S = np.empty_like(Lambda), np.empty_like(S)
+    g_u[:] = 0.0
+    point = room_for_covariances(u, variances)
+    Lambda, S = point[3], point[4]
+    value, first_corr = covariances_at(u, variances, z_map_inverse, prior_on, natural, point, g_u)
+    g_Lambda, g_S = np.empty(Lambda.shape), np.empty(S.shape)
     value += log_likelihood(Lambda, S, gram, errors, W0, constant, integrate, g_Lambda, g_S)
     if not np.isfinite(value):
         g_u[:] = 0.0
         return -np.inf
-    add_gradient(u, variances, z_map_inverse, at, (first_corr, place), g_Lambda, g_S, g_u)
+    add_gradient_of_covariances(u, variances, z_map_inverse, point, first_corr, g_Lambda, g_S, g_u)
     return value
 
 

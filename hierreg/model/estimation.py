@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +12,7 @@ from hierreg.marginal.chunks import available_cores
 from hierreg.marginal.equations import solve_equations
 from hierreg.marginal.first_use import announce_compilation
 from hierreg.marginal.goodness_of_fit import chi_square
+from hierreg.marginal.likelihood import on_threads
 from hierreg.marginal.no_pooling import no_pooling
 from hierreg.tree import point
 from hierreg.tree.build import Limit
@@ -31,10 +31,10 @@ def estimate(problem: Problem, method: str) -> Estimate:
     """Return the REML, ML or MAP estimate of a problem."""
     announce_compilation()
     if method == "map":
-        likelihood = replace(problem.likelihood("prior"), threads=available_cores())
+        likelihood = on_threads(problem.likelihood("prior"), available_cores())
         variances = maximise_posterior(likelihood, problem.parameters)
     else:
-        likelihood = replace(problem.likelihood(method), threads=available_cores())
+        likelihood = on_threads(problem.likelihood(method), available_cores())
         variances = maximise_likelihood(likelihood, problem.parameters)
     at = likelihood if method != "ml" else problem.likelihood("reml")
     solution = problem.with_fixed(solve_equations(at, variances.Lambda, variances.error_cov))
@@ -47,14 +47,16 @@ def limit(problem: Problem, own: Gram | None) -> Limit:
     """Return the REML plug-in solution, and least squares on each group alone."""
     reml = estimate(problem, "reml")
     if own is None:
-        return Limit(estimate=reml, no_pooling=None, no_pooling_cov=None)
-    theta, cov = no_pooling(
-        own,
-        _error_covariance(reml, own.terms),
-        reml.beta.to_numpy(),
-        problem.labels.theta_columns,
+        return Limit(estimate=reml, no_pooling=(), no_pooling_cov=())
+    error_cov, beta, b = _error_covariance(reml, own.terms), reml.beta.to_numpy(), reml.solution.b
+    alone = [
+        no_pooling(own, f, error_cov, beta, factor.theta_columns, b) for f, factor in enumerate(problem.labels.factors)
+    ]
+    return Limit(
+        estimate=reml,
+        no_pooling=tuple(theta for theta, _ in alone),
+        no_pooling_cov=tuple(cov for _, cov in alone),
     )
-    return Limit(estimate=reml, no_pooling=theta, no_pooling_cov=cov)
 
 
 def _error_covariance(reml: Estimate, terms: ErrorTerms) -> Array:
