@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.covariance import VarianceParameters
-    from hierreg.marginal.likelihood import Likelihood
+    from hierreg.marginal.likelihood import Likelihood, MarginalLikelihood
 
     Array = NDArray[np.float64]
 
@@ -47,6 +47,8 @@ class Target:
     def __call__(self, u: Array) -> tuple[float, Array]:
         """Return the log density of u (n_free,) and its gradient (n_free,)."""
         gradient, u = np.empty(len(u)), np.ascontiguousarray(u, dtype=float)
+        if not isinstance(self.likelihood, CrossedLikelihood) and self.likelihood.is_large:
+            return self._in_chunks(self.likelihood, u, gradient), gradient
         value = self._kernels().log_posterior(u, *self.kernel_arguments(), gradient)
         return float(value), gradient
 
@@ -76,6 +78,23 @@ class Target:
         """Return the module with the density of one likelihood or the other."""
         name = "crossed_target_kernels" if isinstance(self.likelihood, CrossedLikelihood) else "target_kernels"
         return import_module(f"hierreg.marginal.{name}")
+
+    def _in_chunks(self, likelihood: MarginalLikelihood, u: Array, gradient: Array) -> float:
+        """Return what the kernel does, with the likelihood on several threads."""
+        from hierreg.marginal import target_kernels as kernels
+
+        variances, (z_map_inverse, *_), prior_on, natural = self.kernel_arguments()
+        gradient[:] = 0.0
+        point = kernels.room_for_covariances(u, variances)
+        value, first = kernels.covariances_at(u, variances, z_map_inverse, prior_on, natural, point, gradient)
+        Lambda, S = point[3:]
+        g_Lambda, g_S = np.empty_like(Lambda), np.empty_like(S)
+        value += likelihood.evaluate(Lambda, S, g_Lambda, g_S)
+        if not np.isfinite(value):
+            gradient[:] = 0.0
+            return -np.inf
+        kernels.add_gradient_of_covariances(u, variances, z_map_inverse, point, first, g_Lambda, g_S, gradient)
+        return float(value)
 
     def kernel_arguments(self) -> tuple[Any, ...]:
         """Return the arguments of `target_kernels.log_posterior` between u and the gradient."""

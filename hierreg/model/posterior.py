@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,8 @@ import numpy as np
 from hierreg.checks import check_choice
 from hierreg.covariance import Covariances, covariances
 from hierreg.exceptions import BoundaryWarning, HierregWarning, ModelError
+from hierreg.marginal.chunks import available_cores
+from hierreg.marginal.likelihood import on_threads
 from hierreg.marginal.no_pooling import group_statistics
 from hierreg.marginal.recovery import Recovered, recover
 from hierreg.marginal.target import Target
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.model.assemble import Problem
+    from hierreg.sampling.nuts import Mode
 
     Array = NDArray[np.float64]
 
@@ -168,7 +170,7 @@ def _marginal(problem: Problem, request: SampleRequest, seed: int) -> _Draws:
 
 def _by_nuts(target: Target, request: SampleRequest, seed: int) -> tuple[Array, xr.Dataset]:
     """Return u (chains, draws, n_free) and the ``sample_stats`` group."""
-    from hierreg.sampling.nuts import TARGET_ACCEPT, Settings, find_mode, sample_chains
+    from hierreg.sampling.nuts import TARGET_ACCEPT, Settings, sample_chains
     from hierreg.sampling.run import stats_group, warn_about
 
     settings = Settings(
@@ -180,7 +182,7 @@ def _by_nuts(target: Target, request: SampleRequest, seed: int) -> tuple[Array, 
         progress=request.progress,
         target_accept=TARGET_ACCEPT if request.target_accept is None else request.target_accept,
     )
-    chains = sample_chains(target, find_mode(target), settings)
+    chains = sample_chains(target, _mode(target, request), settings)
     stats = stats_group(chains.stats, (request.chains, request.draws))
     stats.attrs["warmup_steps"] = chains.n_warmup_steps
     if chains.u.shape[2]:
@@ -191,15 +193,21 @@ def _by_nuts(target: Target, request: SampleRequest, seed: int) -> tuple[Array, 
 def _by_importance(target: Target, request: SampleRequest, seed: int) -> tuple[Array, xr.Dataset]:
     """Return u (chains, draws, n_free) and the ``sample_stats`` group."""
     from hierreg.sampling.importance import Settings, sample_by_importance
-    from hierreg.sampling.nuts import find_mode
     from hierreg.sampling.run import stats_group, warn_about_copies
 
     settings = Settings(draws=request.draws, chains=request.chains, seed=seed, cores=_cores(request))
-    draws = sample_by_importance(target, find_mode(target), settings)
+    draws = sample_by_importance(target, _mode(target, request), settings)
     stats = stats_group(draws.stats, (request.chains, request.draws))
     stats.attrs |= draws.attributes
     warn_about_copies(stats)
     return draws.u, stats
+
+
+def _mode(target: Target, request: SampleRequest) -> Mode:
+    """Return the mode, found on all cores: no chain runs yet."""
+    from hierreg.sampling.nuts import find_mode
+
+    return find_mode(replace(target, likelihood=on_threads(target.likelihood, _cores(request))))
 
 
 def _recover(problem: Problem, request: SampleRequest, likelihood: Any, cov: Covariances, seed: int) -> Recovered:
@@ -255,8 +263,7 @@ def _explicit(problem: Problem, request: SampleRequest, seed: int) -> _Draws:
 def _cores(request: SampleRequest) -> int:
     if request.cores is not None:
         return int(request.cores)
-    # Only Linux knows the cores that this process may use.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return available_cores()
 
 
 def _attributes(problem: Problem, request: SampleRequest, seed: int) -> dict[str, Any]:
