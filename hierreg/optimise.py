@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -48,7 +49,9 @@ class Optimum:
     n_evaluations: int
 
 
-def maximise(function: Objective, start: Array, *, tolerance: float = 1e-10, max_newton: int = 20) -> Optimum:
+def maximise(
+    function: Objective, start: Array, *, tolerance: float = 1e-10, max_newton: int = 20, threads: int = 1
+) -> Optimum:
     """Return the maximum of a smooth function.
 
     Parameters
@@ -61,6 +64,8 @@ def maximise(function: Objective, start: Array, *, tolerance: float = 1e-10, max
         Newton decrement, in the units of the function, at which the search ends.
     max_newton : int
         Newton steps at most.
+    threads : int
+        Evaluations side by side for a Hessian, which changes no result; for functions that release the interpreter.
     """
     counter = _Counter(function)
     if len(start) == 0:
@@ -79,12 +84,14 @@ def maximise(function: Objective, start: Array, *, tolerance: float = 1e-10, max
 
     # Near the rounding of a large value a line search finds nothing better, slowly: Newton steps do the rest.
     scale = abs(counter.negative(start)[0])
-    gtol = max(1e-5, 1e-8 * scale) if scale < _IMPOSSIBLE else 1e-5
-    result = minimize(counter.negative, start, jac=True, method="BFGS", options={"gtol": gtol, "maxiter": 500})
+    near = 1e-8 * scale if scale < _IMPOSSIBLE else 0.0
+    options = {"gtol": max(1e-5, near), "maxiter": 500}
+    stop = _StopsNearby(near)
+    result = minimize(counter.negative, start, jac=True, method="BFGS", options=options, callback=stop)
     x = np.asarray(result.x, dtype=float)
     value, gradient = counter(x)
     decrement = np.inf
-    H = hessian(counter, x)
+    H = hessian(counter, x, threads)
     for _ in range(max_newton):
         step = _ascent_step(H, gradient)
         decrement = 0.5 * float(gradient @ step)
@@ -101,7 +108,9 @@ def maximise(function: Objective, start: Array, *, tolerance: float = 1e-10, max
             size, x, value, gradient = _line_search(counter, x, value, gradient, step)
             if size == 0.0:
                 break
-        H = hessian(counter, x)
+            if 0.5 * float(gradient @ _ascent_step(H, gradient)) < tolerance:
+                continue  # the next step is too short for another Hessian to matter
+        H = hessian(counter, x, threads)
     enough = 10 * max(tolerance, 1e-12 * abs(value))
     if decrement >= enough:
         # Where the value itself is rounded more coarsely, no search can see further.
@@ -117,15 +126,16 @@ def maximise(function: Objective, start: Array, *, tolerance: float = 1e-10, max
     )
 
 
-def hessian(function: Objective, x: Array) -> Array:
+def hessian(function: Objective, x: Array, threads: int = 1) -> Array:
     """Return the Hessian by central differences of the gradient, shape (n, n)."""
-    n = len(x)
-    H = np.empty((n, n))
-    for i in range(n):
-        h = 1e-4 * max(1.0, abs(x[i]))
-        e = np.zeros(n)
-        e[i] = h
-        H[i] = (function(x + e)[1] - function(x - e)[1]) / (2.0 * h)
+    h = 1e-4 * np.maximum(1.0, np.abs(x))
+    points = [x + sign * step for step in np.diag(h) for sign in (1.0, -1.0)]
+    if threads > 1:
+        with ThreadPoolExecutor(max_workers=threads) as pool:
+            gradients = np.array([gradient for _, gradient in pool.map(function, points)])
+    else:
+        gradients = np.array([function(point)[1] for point in points])
+    H: Array = (gradients[::2] - gradients[1::2]) / (2.0 * h[:, None])
     return 0.5 * (H + H.T)
 
 
@@ -178,6 +188,19 @@ def _rounding(function: Objective, x: Array, value: float, gradient: Array) -> f
     return max(jumps)
 
 
+class _StopsNearby:
+    """Ends a search by line searches at an iteration that gains almost nothing: Newton steps are shorter from there."""
+
+    def __init__(self, least_gain: float) -> None:
+        self.least_gain, self.value = least_gain, np.inf
+
+    def __call__(self, intermediate_result: Any) -> None:
+        gain = self.value - intermediate_result.fun
+        self.value = float(intermediate_result.fun)
+        if gain < self.least_gain:
+            raise StopIteration
+
+
 class _Counter:
     """The function, which counts its evaluations and knows the last one."""
 
@@ -186,10 +209,11 @@ class _Counter:
         self.last: tuple[Array, tuple[float, Array]] | None = None
 
     def __call__(self, x: Array) -> tuple[float, Array]:
-        if self.last is None or not np.array_equal(x, self.last[0]):
+        last = self.last
+        if last is None or not np.array_equal(x, last[0]):
             self.n += 1
-            self.last = np.array(x), self.function(x)
-        return self.last[1]
+            self.last = last = np.array(x), self.function(x)
+        return last[1]
 
     def negative(self, x: Array) -> tuple[float, Array]:
         value, gradient = self(x)

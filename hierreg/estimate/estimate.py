@@ -96,11 +96,12 @@ def maximise_likelihood(likelihood: Likelihood, parameters: VarianceParameters) 
     coordinates = factor_coordinates(likelihood, parameters)
     if coordinates is None:
         return _over_unconstrained(Target(parameters=parameters, likelihood=likelihood, prior_on=False))
-    optimum = maximise(coordinates, np.concatenate([coordinates.start(), coordinates.error_start()]))
+    threads = likelihood.side_by_side
+    optimum = maximise(coordinates, np.concatenate([coordinates.start(), coordinates.error_start()]), threads=threads)
     rescaled, start, change = coordinates.rescaled_at(optimum.x)
     if change > _LARGEST_CHANGE_OF_SCALE or not optimum.converged:
         # Standard deviations far from what the errors suggested: once more, on their own scales.
-        again = maximise(rescaled, start)
+        again = maximise(rescaled, start, threads=threads)
         again = replace(again, n_evaluations=optimum.n_evaluations + again.n_evaluations)
         if again.value >= optimum.value or (again.converged and not optimum.converged):
             coordinates, optimum = rescaled, again
@@ -130,7 +131,7 @@ def _over_unconstrained(target: Target) -> VarianceEstimate:
         gap = np.where(low, u - floor, 0.0)
         return value - 0.5 * float(gap @ gap), np.where(low, -gap, gradient)
 
-    optimum = maximise(bounded, start)
+    optimum = maximise(bounded, start, threads=target.likelihood.side_by_side)
     u = optimum.x.copy()
     u[:n_sd] = np.maximum(u[:n_sd], floor[:n_sd])
     at = covariances(parameters, u[None])

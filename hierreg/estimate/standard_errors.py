@@ -57,7 +57,7 @@ def natural_covariance(target: Target, u: Array, held: NDArray[np.bool_]) -> Arr
         value, gradient = target(with_held(x))
         return value, gradient[free]
 
-    H = hessian(restricted, u[free])
+    H = hessian(restricted, u[free], target.likelihood.side_by_side)
     if not np.all(np.isfinite(H)) or np.linalg.eigvalsh(H)[-1] >= 0:
         return out
     D = np.empty((len(free), len(free)))

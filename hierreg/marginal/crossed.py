@@ -40,6 +40,8 @@ class CrossedLikelihood:
         False where beta is profiled out.
     z_map_inverse : array (q, q)
         Lambda_internal = z_map_inverse @ Lambda, block diagonal over factors.
+    threads : int
+        Cores that may be used.
     """
 
     gram: Gram
@@ -49,6 +51,12 @@ class CrossedLikelihood:
     constant: float
     integrate: bool
     z_map_inverse: Array
+    threads: int = 1
+
+    @property
+    def side_by_side(self) -> int:
+        """Evaluations worth running at once: one evaluation has one thread."""
+        return self.threads
 
     def value_and_gradient(self, Lambda: Array, error_cov: Array) -> tuple[float, Array, Array]:
         """Return the log likelihood and its derivatives.

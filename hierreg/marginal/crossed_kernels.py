@@ -151,12 +151,43 @@ def eliminate_levels(S, Lambda, nodes, dense):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def make_symmetric(S, at, D):
+    """Copy the upper triangle of the tail to the lower one, in squares that a cache holds."""
+    for i_first in range(0, D, 32):
+        for j_first in range(0, i_first + 32, 32):
+            for i in range(i_first, min(i_first + 32, D)):
+                for j in range(j_first, min(j_first + 32, i)):
+                    S[at + i * D + j] = S[at + j * D + i]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def scale_of_columns(Lambda, dense):
+    """Return the diagonal of T (D,), where every level of the tail has one column."""
+    scale = np.ones(dense[5])
+    for t in range(len(dense[1])):
+        scale[dense[1][t]] = Lambda[dense[3][t], dense[3][t]]
+    return scale
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def tail_equations(S, Lambda, dense, W0, H, C):
     """Make the tail of S full, and write H = S T and C = T'S T + diag(I, W0), lower triangle; all (D, D)."""
     at, tail_start, tail_q, tail_lambda, T, D = dense
-    for i in range(D):
-        for j in range(i):
-            S[at + i * D + j] = S[at + j * D + i]
+    make_symmetric(S, at, D)
+    if len(tail_start) == T:
+        scale = scale_of_columns(Lambda, dense)
+        for i in range(D):
+            row = at + i * D
+            for j in range(D):
+                H[i, j] = S[row + j] * scale[j]
+            for j in range(i + 1):
+                C[i, j] = scale[i] * H[i, j]
+            if i < T:
+                C[i, i] += 1.0
+            else:
+                for j in range(T, i + 1):
+                    C[i, j] += W0[i - T, j - T]
+        return
     for i in range(D):
         row = at + i * D
         for t in range(len(tail_start)):
@@ -205,7 +236,13 @@ def solve_tail(C, T, x):
 @njit(cache=True, nogil=True, error_model="numpy")
 def turn_tail(G, Lambda, dense):
     """Replace G (D, D), symmetric, by T G T'."""
-    _, tail_start, tail_q, tail_lambda, _, D = dense
+    _, tail_start, tail_q, tail_lambda, T, D = dense
+    if len(tail_start) == T:
+        scale = scale_of_columns(Lambda, dense)
+        for i in range(D):
+            for j in range(D):
+                G[i, j] *= scale[i] * scale[j]
+        return
     q_max = 1
     for t in range(len(tail_q)):
         q_max = max(q_max, tail_q[t])

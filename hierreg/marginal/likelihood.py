@@ -165,6 +165,11 @@ class MarginalLikelihood:
         return value, self.z_map_inverse.T @ g_Lambda, g_S
 
     @property
+    def side_by_side(self) -> int:
+        """Evaluations worth running at once: one, which has the threads to itself."""
+        return 1
+
+    @property
     def is_large(self) -> bool:
         """Whether there are enough groups to share among threads."""
         return is_large(len(self.blocks.distinct.levels))
@@ -189,8 +194,8 @@ Likelihood = MarginalLikelihood | CrossedLikelihood
 
 
 def on_threads(likelihood: Likelihood, threads: int) -> Likelihood:
-    """Return a likelihood that may use so many threads; that of several grouping factors leaves them to BLAS."""
-    return replace(likelihood, threads=threads) if isinstance(likelihood, MarginalLikelihood) else likelihood
+    """Return a likelihood that may use so many threads."""
+    return replace(likelihood, threads=threads)
 
 
 def marginal_likelihood(

@@ -99,7 +99,8 @@ class Chains:
 
 def find_mode(target: Target) -> Mode:
     """Return the mode of the log density of u and the scale of the posterior there."""
-    optimum = maximise(target, starting_point(target.likelihood.gram, target.parameters), tolerance=1e-8)
+    start, threads = starting_point(target.likelihood.gram, target.parameters), target.likelihood.side_by_side
+    optimum = maximise(target, start, tolerance=1e-8, threads=threads)
     if not np.isfinite(optimum.value):
         raise ModelError(
             "the posterior density is not finite at any starting value: check that the priors allow standard "
