@@ -553,10 +553,11 @@ def test_solve_takes_a_covariance_for_each_factor():
 def test_the_command_line_reports_every_factor(tmp_path, capsys):
     data, fit, folder = tmp_path / "pastes.csv", tmp_path / "fit.nc", tmp_path / "out"
     hr.load_dataset("pastes").to_csv(data, index=False)
-    short = ["--draws", "500", "--tune", "200", "--chains", "2", "--seed", "1", "--quiet"]
+    short = ["--draws", "60", "--tune", "100", "--chains", "2", "--seed", "1", "--quiet"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", hr.exceptions.HierregWarning)
-        assert main(["fit", str(data), NESTED, "-o", str(fit), *short]) == 0
+        # 3: done, with a warning that the run is short
+        assert main(["fit", str(data), NESTED, "-o", str(fit), *short]) in {0, 3}
     assert main(["report", str(fit), "--figures", str(folder), "--tables", str(folder)]) == 0
     out = capsys.readouterr().out
     for word in ("SHRINKAGE_BATCH\n", "SHRINKAGE_BATCH_CASK\n", "sd_batch:cask[Intercept]"):

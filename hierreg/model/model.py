@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from hierreg.checks import check_choice
 from hierreg.exceptions import ModelError
 from hierreg.model.assemble import assemble
-from hierreg.model.covariances import error_covariance, factor_covariance, precision_of_beta
+from hierreg.model.covariances import error_covariance, group_factor, precision_of_beta
 from hierreg.tree import point
 
 if TYPE_CHECKING:
@@ -138,16 +138,15 @@ class Model:
         ----------
         Henderson (1975), Biometrics 31, section 5; Robinson (1991), Statistical Science 6, section 5.
         """
-        from hierreg.linalg import semidefinite_factor
         from hierreg.marginal.equations import solve_equations
         from hierreg.marginal.first_use import announce_compilation
 
         problem = self._problem
-        Sigma = factor_covariance(problem, cov)
+        Lambda = group_factor(problem, cov)
         S = error_covariance(problem, error_cov)
         announce_compilation()
         likelihood = problem.likelihood_with_precision(precision_of_beta(problem, beta_precision))
-        solution = solve_equations(likelihood, semidefinite_factor(Sigma), S)
+        solution = solve_equations(likelihood, Lambda, S)
         return point.coefficients(problem.labels, problem.with_fixed(solution))
 
     def sample(  # noqa: PLR0913, PLR0917  # the public signature: every argument has a default
