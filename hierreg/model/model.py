@@ -28,13 +28,15 @@ class Model:
     """A hierarchical linear regression.
 
     ``y = X beta + Z b + e`` with ``b_j ~ N(0, Sigma)`` for each group j and ``e ~ N(0, R)``, so that
-    ``theta_j = beta + b_j ~ N(beta, Sigma)`` where the columns of X and Z match.
+    ``theta_j = beta + b_j ~ N(beta, Sigma)`` where the columns of X and Z match. Several grouping factors each have
+    their own Z b and Sigma.
 
     Parameters
     ----------
     formula : str
         As in lme4: ``"y ~ x + (x | g)"``, ``(x || g)`` for uncorrelated group coefficients,
-        ``(1 | g) + (0 + x | g)`` for separate terms; without bars a plain (or seemingly unrelated) regression.
+        ``(1 | g) + (0 + x | g)`` for separate terms; ``(1 | s) + (x | d)`` for crossed and ``(1 | a/b)`` for nested
+        factors; without bars a plain (or seemingly unrelated) regression.
     data : table
         Anything narwhals reads: pandas, polars, pyarrow.
     errors : error structure, optional
