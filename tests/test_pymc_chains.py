@@ -205,6 +205,8 @@ def test_a_seed_determines_explicit_draws_whatever_the_cores(sleepstudy: hr.Mode
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::hierreg.exceptions.ConvergenceWarning")  # short chains
+# ArviZ, which nutpie calls, has another use for the name of this factor.
+@pytest.mark.filterwarnings("ignore:Found dimension named 'sample':UserWarning")
 @pytest.mark.parametrize(("parametrization", "sampler"), [("marginal", "pymc"), ("noncentered", "nutpie")])
 def test_every_route_has_the_same_posterior_of_two_factors(parametrization: str, sampler: str) -> None:
     subject = hr.Model("diameter ~ 1 + (1 | plate) + (1 | sample)", hr.load_dataset("penicillin"))

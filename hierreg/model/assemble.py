@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
+_DIMS = ("chain", "draw", "coef", "coef_col", "quantile")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
@@ -203,7 +205,13 @@ def _labels(design: Design, gram: Gram, layout: ErrorLayout) -> Labels:
 
 
 def _check_factors(design: Design) -> None:
-    """Raise where two grouping factors cannot be told apart, by their groups or by the names of their results."""
+    """Raise where grouping factors cannot be told apart, by their groups or by the names of their results."""
+    for factor in design.factors:
+        if factor.name in _DIMS:
+            raise ModelError(
+                f"the grouping factor {factor.name!r} has the name of a dimension of every result ({listed(_DIMS)}); "
+                "rename the column."
+            )
     for one, other in permutations(design.factors, 2):
         if other.name in {f"{one.name}_coef", f"{one.name}_coef_col", f"cov_{one.name}", f"cond_cov_{one.name}"}:
             raise ModelError(
