@@ -524,6 +524,37 @@ def test_a_cask_of_a_known_batch_may_be_new():
     assert np.all(np.diff(report["sd"]) > 0)
 
 
+def test_errors_of_other_data_sets_of_a_unit_are_used_beside_all_factors(rng):
+    """Units within groups of both factors: prediction and its variance from one dense covariance of all rows."""
+    unit = np.repeat(np.arange(24), 2)
+    data = pd.DataFrame(
+        {"unit": unit, "set": np.tile(["p", "q"], 24), "x": rng.normal(size=48), "y": rng.normal(size=48)}
+    )
+    data["s"], data["d"] = np.array(list("abcde"))[unit % 5], np.array(list("uvw"))[unit // 5 % 3]
+    is_new = np.isin(np.arange(48), [3, 10, 41])
+    data.loc[41, "d"] = data.loc[40, "d"] = "new"
+    old = data[~is_new & (data["d"] != "new")]
+    new = data[is_new]
+    subject = hr.Model("y ~ x + (x | s) + (1 | d)", old, errors=hr.correlated("set", unit="unit"))
+    cov, error_cov = {"s": [[0.8, 0.2], [0.2, 0.5]], "d": [[1.3]]}, np.array([[1.0, 0.6], [0.6, 2.0]])
+    report = hr.predict(subject, new, subject.solve(cov, error_cov), covariance=True)
+
+    rows = pd.concat([old, new])
+    X = np.column_stack([np.ones(len(rows)), rows["x"]])
+    same = {name: rows[name].to_numpy()[:, None] == rows[name].to_numpy() for name in ("s", "d", "unit")}
+    place = (rows["set"] == "q").astype(int).to_numpy()
+    V = same["s"] * (X @ np.array(cov["s"]) @ X.T) + 1.3 * same["d"]
+    V = V + same["unit"] * error_cov[place[:, None], place]
+    n = len(old)
+    K = np.linalg.solve(V[:n, :n], V[:n, n:]).T
+    beta_cov = np.linalg.inv(X[:n].T @ np.linalg.solve(V[:n, :n], X[:n]))
+    y = old["y"].to_numpy()
+    beta = beta_cov @ X[:n].T @ np.linalg.solve(V[:n, :n], y)
+    rest = X[n:] - K @ X[:n]
+    np.testing.assert_allclose(report["mean"], rest @ beta + K @ y, rtol=1e-8)
+    np.testing.assert_allclose(report["cov_new"], V[n:, n:] - K @ V[:n, n:] + rest @ beta_cov @ rest.T, rtol=1e-7)
+
+
 def test_an_estimate_of_other_factors_is_no_estimate_of_the_model():
     other = hr.Model("y ~ x + w + (1 | d) + (x | s) + (0 + w | s)", table(), errors=hr.by("site")).estimate()
     with pytest.raises(hr.exceptions.ModelError, match="other coefficients, groups"):
