@@ -21,6 +21,7 @@ from hierreg.marginal.likelihood import (
     FixedBeta,
     Likelihood,
     PopulationPrior,
+    blocks_of,
     fixed_beta,
     marginal_likelihood,
     population_prior,
@@ -31,6 +32,7 @@ from hierreg.tree.names import FactorLabels, Labels
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from hierreg.marginal.blocks import SplitBlocks
     from hierreg.marginal.equations import Solution
     from hierreg.marginal.recovery import Recovered
 
@@ -59,6 +61,8 @@ class Problem:
     labels : Labels
     fixed : FixedBeta
         Population coefficients held at known values.
+    blocks : SplitBlocks or None
+        The cross-products in the layout that every likelihood of the model reads; None with several factors.
     """
 
     formula: str
@@ -70,11 +74,12 @@ class Problem:
     parameters: VarianceParameters
     labels: Labels
     fixed: FixedBeta
+    blocks: SplitBlocks | None
 
     def likelihood(self, method: str) -> Likelihood:
         """Return the marginal likelihood with beta treated as "reml", "ml" or "prior" asks."""
         prior = population_prior(self.priors) if method == "prior" else None
-        return marginal_likelihood(self.gram, prior=prior, fixed=self.fixed, profile=method == "ml")
+        return marginal_likelihood(self.gram, prior=prior, fixed=self.fixed, profile=method == "ml", blocks=self.blocks)
 
     def likelihood_with_precision(self, precision: Array) -> Likelihood:
         """Return the marginal likelihood under beta ~ N(0, inverse of diag(precision)); zero is flat."""
@@ -82,7 +87,7 @@ class Problem:
         prior = PopulationPrior(
             basis=np.eye(len(precision))[rows], mean=np.zeros(len(rows)), sd=precision[rows] ** -0.5
         )
-        return marginal_likelihood(self.gram, prior=prior, fixed=self.fixed)
+        return marginal_likelihood(self.gram, prior=prior, fixed=self.fixed, blocks=self.blocks)
 
     def own_rows(self) -> Gram:
         """Return the cross-products in which each group sees its own rows alone."""
@@ -158,7 +163,7 @@ def assemble(formula: str, data: Any, errors: ErrorSpec | None, priors: Priors |
     _check_factors(design)
     _check_replication(design, layout)
     resolved = resolve_priors(priors, measure_scales(design, layout))
-    gram = collect(design, layout)
+    gram, fixed = collect(design, layout), fixed_beta(resolved)
     return Problem(
         formula=formula,
         design=design,
@@ -172,7 +177,8 @@ def assemble(formula: str, data: Any, errors: ErrorSpec | None, priors: Priors |
             factors=[(factor.name, factor.coef_names, factor.term_sizes) for factor in design.factors],
         ),
         labels=_labels(design, gram, layout),
-        fixed=fixed_beta(resolved),
+        fixed=fixed,
+        blocks=blocks_of(gram, fixed),
     )
 
 
