@@ -259,13 +259,6 @@ TABLES = {
     ),
     "the same bar term twice": ("y ~ x + (1 | g) + (1 | g)", GOOD, FormulaError, ["'Intercept'", "'g'"]),
     "no columns at all": ("y ~ 0", GOOD, FormulaError, ["no terms at all", "y ~ 1"]),
-    "two grouping factors": (F + " + (1 | h)", GOOD, FormulaError, ["one grouping factor", "found 'g', 'h'"]),
-    "nested grouping factors": (
-        "y ~ x + (1 | g/h)",
-        GOOD,
-        FormulaError,
-        ["one grouping factor", "'g', 'g:h'"],
-    ),
     "impossible argument": ("y ~ poly(x, 'two')", GOOD, FormulaError, ["`1 + poly(x, 'two')`", "evaluated"]),
     "unknown base level": ("y ~ C(f, Treatment('q'))", GOOD, FormulaError, ["Treatment('q')", "'q'"]),
     "columns of one name": (

@@ -1,6 +1,5 @@
 """Designs: against NumPy, formulaic and R, on every kind of table, and reapplied to new data."""
 
-import re
 import subprocess
 import sys
 from copy import deepcopy
@@ -17,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hierreg.design import as_table, build_design, column, column_levels, stack
-from hierreg.exceptions import DataError, FormulaError
+from hierreg.exceptions import DataError
 from hierreg.formula import parse_formula
 
 N = 37
@@ -487,12 +486,21 @@ def test_stack_of_categories_that_differ():
     assert stack({"a": a, "b": b}, unit="unit")["unit"].to_list() == ["p", "q", "q", "r"]
 
 
-# --- several grouping factors: parsed, but not yet built
+# --- several grouping factors
 
 
-@pytest.mark.parametrize("bars", ["(1 | f) + (1 | school)", "(1 | f/school)"])
-def test_one_grouping_factor_in_this_version(bars, data):
-    with pytest.raises(FormulaError, match=re.escape("one grouping factor in this version")) as caught:
-        design_of(f"y ~ x + {bars}", data)
-    assert "'f'" in str(caught.value)
-    assert "school" in str(caught.value)
+@pytest.mark.parametrize(
+    ("bars", "names"), [("(1 | f) + (x | school)", ["f", "school"]), ("(1 | f/school)", ["f", "f:school"])]
+)
+def test_factors_stand_in_the_order_of_the_formula(bars, names, data):
+    design, state = design_of(f"y ~ x + {bars}", data)
+    assert [factor.name for factor in design.factors] == names
+    assert [learned.name for learned in state.factors] == names
+    for factor in design.factors:
+        assert len(factor.Z) == len(factor.index) == N
+    new = state.apply(
+        {"x": [1.0, 1.0], "f": ["?", data["f"].iloc[0]], "school": ["?", "?"]}, response=False, new_levels="allow"
+    )
+    assert new.factors[0].index[0] == -1
+    assert new.factors[0].index[1] >= 0
+    assert list(new.factors[1].index) == [-1, -1]

@@ -8,6 +8,7 @@ import xarray as xr
 import hierreg as hr
 from hierreg.covariance import covariances
 from hierreg.exceptions import ConvergenceWarning
+from hierreg.reports.draws import mcse_mean
 from hierreg.sampling import pymc_chains
 from tests.sampled_models import FORMULA, STRUCTURES, model, table
 
@@ -77,6 +78,40 @@ def test_explicit_draws_become_the_same_tree(
     theta = tree["posterior"]["theta_g"].sel(g_coef="x")
     expected = trace["posterior"]["b_g"][..., 1] + trace["posterior"]["beta"][..., 1].to_numpy()[..., None]
     np.testing.assert_allclose(theta, expected, rtol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore::hierreg.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::hierreg.exceptions.BoundaryWarning")
+def test_draws_of_several_factors_come_back(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    subject = hr.Model("y ~ x + (x | g) + (w | set)", table())
+    problem = subject.problem
+    u = rng.normal(0, 0.5, (*SHAPE, problem.parameters.n_free))
+    cov = covariances(problem.parameters, u.reshape(-1, u.shape[2]))
+    v = 1 / (1 + np.exp(-2 * u[:, :, 5:]))
+    variables = {"beta": rng.normal(size=(*SHAPE, 2)), "error_sd": cov.error_sd[:, 0].reshape(SHAPE)}
+    for f, (name, levels) in enumerate({"g": 5, "set": 3}.items()):
+        variables[f"b_{name}"] = rng.normal(size=(*SHAPE, levels, 2))
+        variables[f"sd_{name}"] = cov.sd[:, 2 * f : 2 * f + 2].reshape(*SHAPE, 2)
+        variables[f"corr_{name}_partial"] = v[:, :, f : f + 1]
+    posterior = xr.Dataset(
+        {
+            name: (("chain", "draw", *(f"{name}_{i}" for i in range(values.ndim - 2))), values)
+            for name, values in variables.items()
+        }
+    )
+    stats = xr.Dataset({"diverging": (("chain", "draw"), np.zeros(SHAPE, dtype=bool))})
+    back = pymc_chains.unconstrained(problem.parameters, posterior, SHAPE)
+    np.testing.assert_allclose(back, u, rtol=1e-10, atol=1e-12)
+    trace = xr.DataTree.from_dict({"posterior": posterior, "sample_stats": stats})
+    monkeypatch.setattr(pymc_chains, "_sample", lambda *_: trace)
+    arguments = {"draws": SHAPE[1], "chains": SHAPE[0], "seed": 1, "progress": False}
+    tree = subject.sample(parametrization="noncentered", include=["log_likelihood"], **arguments)
+    assert list(tree["posterior"].data_vars) == list(subject.sample(**arguments)["posterior"].data_vars)
+    for name in ("g", "set"):
+        np.testing.assert_array_equal(tree["posterior"][f"b_{name}"], variables[f"b_{name}"])
+        np.testing.assert_allclose(tree["posterior"][f"sd_{name}"], variables[f"sd_{name}"], rtol=1e-12)
+        corr = tree["posterior"][f"corr_{name}"].to_numpy()[..., 1, 0]
+        np.testing.assert_allclose(corr, 2 * variables[f"corr_{name}_partial"][..., 0] - 1, rtol=1e-10)
 
 
 def test_a_group_whose_chains_disagree_is_named(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,3 +201,19 @@ def test_a_seed_determines_explicit_draws_whatever_the_cores(sleepstudy: hr.Mode
         for cores in (1, 2)
     )
     assert one["posterior"].identical(other["posterior"])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::hierreg.exceptions.ConvergenceWarning")  # short chains
+# ArviZ, which nutpie calls, has another use for the name of this factor.
+@pytest.mark.filterwarnings("ignore:Found dimension named 'sample':UserWarning")
+@pytest.mark.parametrize(("parametrization", "sampler"), [("marginal", "pymc"), ("noncentered", "nutpie")])
+def test_every_route_has_the_same_posterior_of_two_factors(parametrization: str, sampler: str) -> None:
+    subject = hr.Model("diameter ~ 1 + (1 | plate) + (1 | sample)", hr.load_dataset("penicillin"))
+    mine = subject.sample(draws=2500, seed=3, progress=False)["posterior"]
+    options = {"parametrization": parametrization, "sampler": sampler, "target_accept": 0.95, "progress": False}
+    theirs = subject.sample(draws=500, seed=4, **options)["posterior"]
+    for name in ("beta", "sd_plate", "sd_sample", "error_sd", "b_plate", "b_sample"):
+        draws = [group[name].transpose("chain", "draw", ...).to_numpy() for group in (mine, theirs)]
+        gap = np.abs(draws[0].mean(axis=(0, 1)) - draws[1].mean(axis=(0, 1)))
+        assert np.all(gap <= 5 * np.hypot(*(mcse_mean(values) for values in draws))), name

@@ -245,7 +245,47 @@ def exchangeable_with_common_sd(rng):
     return Case(design=make_design(rng, n), layout=layout, priors=priors)
 
 
+def crossed_factors(rng):
+    """Two factors that cross, one with two bar terms, the other with a single family of priors."""
+    n = 23
+    crossing = np.arange(n, dtype=np.intp) % 5
+    second = make_factor(rng, n, name="h", names=("x", "w"), sizes=(2,), correlated=(True,), index=crossing)
+    priors = hp.ResolvedPriors(
+        beta=NORMALS,
+        beta_basis=CENTRED,
+        sd={
+            "g": (hp.HalfNormal(2.5), hp.Gamma(2.2, 1.3), hp.Exponential(0.7)),
+            "h": (hp.HalfNormal(1.5), hp.HalfNormal(0.4)),
+        },
+        corr={"g": (hp.LKJ(2.3), None), "h": (hp.LKJ(0.8),)},
+        error_sd=(hp.Gamma(3, 1.5),),
+    )
+    return Case(
+        design=make_design(rng, n, (make_factor(rng, n), second)), layout=make_layout("independent", n), priors=priors
+    )
+
+
+def nested_factors(rng):
+    """Inner groups "g:h" of each group "g", strata of the errors beside them, one sd fixed."""
+    n = 21
+    inner = np.arange(n, dtype=np.intp) % 7
+    one = {"names": ("Intercept",), "sizes": (1,), "correlated": (True,)}
+    outer = make_factor(rng, n, index=inner // 3, **one)
+    layout = make_layout("by", n, labels=("u", "v"), dim="site", n_sd=2, stratum=rng.integers(0, 2, n))
+    priors = hp.ResolvedPriors(
+        beta=(hp.Flat(), hp.Normal(0, 2)),
+        beta_basis=np.eye(2),
+        sd={"g": (hp.HalfNormal(1.2),), "g:h": (hp.Fixed(0.8),)},
+        corr={"g": (None,), "g:h": (None,)},
+        error_sd=(hp.HalfNormal(2), hp.HalfNormal(0.7)),
+    )
+    factors = (outer, make_factor(rng, n, name="g:h", index=inner, **one))
+    return Case(design=make_design(rng, n, factors), layout=layout, priors=priors)
+
+
 MAKERS = [
+    crossed_factors,
+    nested_factors,
     exchangeable_by_stratum,
     exchangeable_with_common_sd,
     independent_two_terms,
@@ -269,16 +309,15 @@ def u_and_point(case, model, seed=3):
     parameters = case.target.parameters
     u = np.random.default_rng(seed).normal(0, 0.5, parameters.n_free)
     at = covariances(parameters, u[None])
-    group = {name: sd for (_, name), sd in zip(parameters.group_columns, at.sd[0], strict=True)}
+    group = {f"sd_{factor}_{name}": sd for (factor, name), sd in zip(parameters.group_columns, at.sd[0], strict=True)}
     error = dict(zip(parameters.error_labels, at.error_sd[0], strict=True))
     partials = 2 * u[parameters.sd_is_free.sum() :]
-    is_error = np.array([name.startswith("error_corr") for name in parameters.free_names])[-len(partials) :]
+    names = [name.split("[")[0] for name in parameters.free_names][len(u) - len(partials) :]
     values = {
-        "sd_g": np.log(at.sd[0]),
+        **{f"sd_{f}": np.log(at.sd[0, s]) for f, s in zip(parameters.factors, parameters.factor_slices, strict=True)},
         "error_sd": np.log(at.error_sd[0] if case.layout.dim and not case.layout.common_sd else at.error_sd[0, 0]),
-        "corr_g_partial": partials[~is_error[: len(partials)]],
-        "error_corr_partial": partials[is_error[: len(partials)]],
-        **{f"sd_g_{coef}": np.log(sd) for coef, sd in group.items()},
+        **{f"{name}_partial": partials[[other == name for other in names]] for name in names},
+        **{name: np.log(sd) for name, sd in group.items()},
         **{f"error_sd_{label}": np.log(sd) for label, sd in error.items()},
     }
     free = [rv for rv in model.free_RVs if rv.name in values]
@@ -317,8 +356,8 @@ def free_names_of(case, name):
     every = case.target.parameters.free_names
     if name.endswith("_partial"):
         return [other for other in every if other.startswith(name.removesuffix("_partial") + "[")]
-    if name in {"sd_g", "error_sd"}:
-        return [other for other in every if other.startswith(name)]
+    if name == "error_sd" or any(other.startswith(f"{name}[") for other in every):
+        return [other for other in every if other.split("[")[0] == name]
     stem, label = name.rsplit("_", 1)
     return [f"{stem}[{label}]"]
 
@@ -332,7 +371,8 @@ def test_marginal_density_equals_the_dense_likelihood_and_the_priors(case):
     Sigma = at.Lambda[0] @ at.Lambda[0].T
     V = dense.total_covariance(case.design, case.layout, Sigma, at.error_cov[0])
     expected = population_evidence(case, V)
-    pairs = [*zip(case.priors.sd.get("g", ()), at.sd[0], strict=True)]
+    sds = [prior for factor in case.design.factors for prior in case.priors.sd[factor.name]]
+    pairs = [*zip(sds, at.sd[0], strict=True)]
     pairs += [*zip(case.priors.error_sd, at.error_sd[0][: len(case.priors.error_sd)], strict=True)]
     expected += sum(float(prior.log_density(sd)) for prior, sd in pairs if not isinstance(prior, hp.Fixed))
     expected += partial_log_density(case, u)

@@ -189,7 +189,8 @@ class CrossedJoint(JointCovariance):
             carry_forward(at.workspace, at.Lambda, plan.nodes, row)
         tail = _turned(w[:, plan.n_node_columns :], plan, at.Lambda)
         n = plan.n_tail - 1
-        h: Array = solve_triangular(at.tail[:n, :n], tail.T, lower=True)
+        # The upper triangle is whatever was in memory, which the check for finite numbers would read.
+        h: Array = solve_triangular(at.tail[:n, :n], tail.T, lower=True, check_finite=False)
         return w[:, : plan.n_node_columns], h
 
 

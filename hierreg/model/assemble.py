@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import combinations, permutations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hierreg.checks import listed
 from hierreg.covariance import VarianceParameters, variance_parameters
 from hierreg.design import Design, DesignState, FactorDesign, as_table, build_design
 from hierreg.error_structure import ErrorLayout, ErrorSpec, bind_errors, independent
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from hierreg.marginal.recovery import Recovered
 
     Array = NDArray[np.float64]
+
+_DIMS = ("chain", "draw", "coef", "coef_col", "quantile")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +160,7 @@ def assemble(formula: str, data: Any, errors: ErrorSpec | None, priors: Priors |
     spec = parse_formula(formula)
     design, state = build_design(spec, data)
     layout = bind_errors(errors or independent(), as_table(data), len(design.y))
+    _check_factors(design)
     _check_replication(design, layout)
     resolved = resolve_priors(priors, measure_scales(design, layout))
     gram, fixed = collect(design, layout), fixed_beta(resolved)
@@ -203,6 +208,30 @@ def _labels(design: Design, gram: Gram, layout: ErrorLayout) -> Labels:
         is_exchangeable=layout.kind == "exchangeable",
         has_common_error_sd=layout.common_sd,
     )
+
+
+def _check_factors(design: Design) -> None:
+    """Raise where grouping factors cannot be told apart, by their groups or by the names of their results."""
+    for factor in design.factors:
+        if factor.name in _DIMS:
+            raise ModelError(
+                f"the grouping factor {factor.name!r} has the name of a dimension of every result ({listed(_DIMS)}); "
+                "rename the column."
+            )
+    for one, other in permutations(design.factors, 2):
+        if other.name in {f"{one.name}_coef", f"{one.name}_coef_col", f"cov_{one.name}", f"cond_cov_{one.name}"}:
+            raise ModelError(
+                f"the grouping factors {one.name!r} and {other.name!r} would share names of results, such as "
+                f"'b_cov_{one.name}' or '{one.name}_coef'; rename the column {other.name!r}."
+            )
+    for one, other in combinations(design.factors, 2):
+        shared = [name for name in one.coef_names if name in other.coef_names]
+        J = len(one.levels)
+        if shared and len(other.levels) == J and len(np.unique(one.index * J + other.index)) == J:
+            raise ModelError(
+                f"the groups of {one.name!r} and of {other.name!r} are the same, so the variances of {listed(shared)} "
+                "between them cannot be told apart. Leave one of the two out."
+            )
 
 
 def _check_replication(design: Design, layout: ErrorLayout) -> None:

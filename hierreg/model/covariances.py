@@ -10,7 +10,7 @@ import numpy as np
 from hierreg.checks import listed
 from hierreg.compound_symmetry import component_variances, diagonal, lowest_correlation
 from hierreg.exceptions import ModelError
-from hierreg.linalg import smallest_eigenvalue
+from hierreg.linalg import semidefinite_factor, smallest_eigenvalue
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +28,8 @@ _WITHIN_UNITS = (
 )
 
 
-def factor_covariance(problem: Problem, cov: Mapping[str, Any] | None) -> Array:
-    """Return Sigma (q, q) of the columns of all grouping factors, block diagonal."""
+def group_factor(problem: Problem, cov: Mapping[str, Any] | None) -> Array:
+    """Return a factor Lambda (q, q) of Sigma of the columns of all grouping factors, block diagonal as Sigma is."""
     expected = list(problem.labels.factor_names)
     if cov is not None and not isinstance(cov, Mapping):
         raise ModelError(
@@ -45,7 +45,8 @@ def factor_covariance(problem: Problem, cov: Mapping[str, Any] | None) -> Array:
     out = np.zeros((problem.parameters.n_factor, problem.parameters.n_factor))
     for factor, mine in zip(problem.labels.factors, problem.parameters.factor_slices, strict=True):
         what = f"cov[{factor.name!r}]"
-        out[mine, mine] = _semidefinite(given[factor.name], len(factor.coef), what, f"columns {listed(factor.coef)}")
+        Sigma = _semidefinite(given[factor.name], len(factor.coef), what, f"columns {listed(factor.coef)}")
+        out[mine, mine] = semidefinite_factor(Sigma)
     return out
 
 

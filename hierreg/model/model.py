@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from hierreg.checks import check_choice
 from hierreg.exceptions import ModelError
 from hierreg.model.assemble import assemble
-from hierreg.model.covariances import error_covariance, factor_covariance, precision_of_beta
+from hierreg.model.covariances import error_covariance, group_factor, precision_of_beta
 from hierreg.tree import point
 
 if TYPE_CHECKING:
@@ -28,13 +28,15 @@ class Model:
     """A hierarchical linear regression.
 
     ``y = X beta + Z b + e`` with ``b_j ~ N(0, Sigma)`` for each group j and ``e ~ N(0, R)``, so that
-    ``theta_j = beta + b_j ~ N(beta, Sigma)`` where the columns of X and Z match.
+    ``theta_j = beta + b_j ~ N(beta, Sigma)`` where the columns of X and Z match. Several grouping factors each have
+    their own Z b and Sigma.
 
     Parameters
     ----------
     formula : str
         As in lme4: ``"y ~ x + (x | g)"``, ``(x || g)`` for uncorrelated group coefficients,
-        ``(1 | g) + (0 + x | g)`` for separate terms; without bars a plain (or seemingly unrelated) regression.
+        ``(1 | g) + (0 + x | g)`` for separate terms; ``(1 | s) + (x | d)`` for crossed and ``(1 | a/b)`` for nested
+        factors; without bars a plain (or seemingly unrelated) regression.
     data : table
         Anything narwhals reads: pandas, polars, pyarrow.
     errors : error structure, optional
@@ -138,18 +140,17 @@ class Model:
         ----------
         Henderson (1975), Biometrics 31, section 5; Robinson (1991), Statistical Science 6, section 5.
         """
-        from hierreg.linalg import semidefinite_factor
         from hierreg.marginal.equations import solve_equations
         from hierreg.marginal.first_use import announce_compilation
         from hierreg.marginal.threads import blas_threads_for
 
         problem = self._problem
-        Sigma = factor_covariance(problem, cov)
+        Lambda = group_factor(problem, cov)
         S = error_covariance(problem, error_cov)
         announce_compilation()
         likelihood = problem.likelihood_with_precision(precision_of_beta(problem, beta_precision))
         with blas_threads_for(problem.gram):
-            solution = solve_equations(likelihood, semidefinite_factor(Sigma), S)
+            solution = solve_equations(likelihood, Lambda, S)
         return point.coefficients(problem.labels, problem.with_fixed(solution))
 
     def sample(  # noqa: PLR0913, PLR0917  # the public signature: every argument has a default

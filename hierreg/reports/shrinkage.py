@@ -50,7 +50,7 @@ class Shrinkage(Report):
             parts.append((str(coef), rows))
         lines = [attrs["heading"], "", sections(header, parts), ""]
         if shown < J:
-            lines.append(f"{shown} of {J} groups shown; .to_dataframe() or .sel({attrs['factor']}=...) has them all.")
+            lines.append(f"{shown} of {J} groups shown; .to_dataframe() has them all.")
         factors = ", ".join(
             f"{coef} {number(float(value))}"
             for coef, value in zip(self[f"{attrs['factor']}_coef"].values, self["pooling_factor"].values, strict=True)
@@ -87,8 +87,9 @@ def shrinkage(tree: xr.DataTree, ci_prob: float = 0.95, *, factor: str | None = 
     column, and deviations b_j otherwise.
 
     With several grouping factors the others stay in the model: a group *alone* is then its own rows, less the REML
-    plug-in predictions of the coefficients of all other factors, which are taken as known; and its weight is that
-    given their coefficients.
+    plug-in predictions of the coefficients of all other factors; and its weight is that given their coefficients. Both
+    take these as known, so the standard error of a group alone is too small where the others are not, above all for
+    nested factors.
 
     Parameters
     ----------
