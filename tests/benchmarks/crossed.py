@@ -1,0 +1,117 @@
+"""Three crossed factors of the size of InstEval: lme4's REML, then hierreg's, and its posterior by NUTS and by PSIS.
+
+python -m tests.benchmarks.crossed [--without nuts,psis,lme4] [--quick]
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.benchmarks import lme4_engine
+from tests.benchmarks.crossed_data import INSTEVAL, TRUTH, evaluations, insteval_like
+from tests.benchmarks.measure import peak_memory
+from tests.benchmarks.table import Target, target_table
+from tests.benchmarks.worker import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
+SEED = 1
+# Draws that are worth 400 independent ones; warm-up is short because chains start at the mode, scaled by its Hessian.
+NUTS = {"draws": 170, "tune": 150, "chains": 4}
+PSIS = {"draws": 150, "chains": 4, "method": "psis"}
+MOST = {"reml": 1 / 3, "nuts": 40.0, "psis": 10.0}
+
+
+def main() -> None:
+    """Run what the command line asks for and print a table of times, memory and effective samples."""
+    import hierreg as hr
+
+    options = _options()
+    table = evaluations(4_000, 300, 60, 5, INSTEVAL.seed) if options.quick else insteval_like()
+    levels = " x ".join(f"{table[name].nunique():,}" for name in ("s", "d", "dept"))
+    print(f"{INSTEVAL.formula}: {len(table):,} rows, {levels} levels, seed {INSTEVAL.seed}, truth {TRUTH}\n")
+    small = hr.Model(INSTEVAL.formula, evaluations(400, 40, 12, 3, 1))
+    for arguments in ({"tune": 200}, {"method": "psis"}):  # compiles or loads all kernels
+        small.sample(seed=1, progress=False, **arguments)
+    lme4 = None if "lme4" in options.without else _lme4(table)
+    model = hr.Model(INSTEVAL.formula, table)
+    rows = [_timed("reml", lambda: hr.Model(INSTEVAL.formula, table).estimate("reml"))]
+    rows += [
+        _timed(name, lambda arguments=arguments: model.sample(seed=SEED, progress=False, **arguments))
+        for name, arguments in (("nuts", NUTS), ("psis", PSIS))
+        if name not in options.without
+    ]
+    print(rows[0]["result"])
+    targets = []
+    for row in rows:
+        ess, what = _effective(row["result"]) if row["name"] != "reml" else (None, row["result"].message)
+        ratio = row["seconds"] / lme4 if lme4 else None
+        print(f"{row['name']:>5} {row['seconds']:8.1f} s  {row['mib']:6.0f} MiB above the table  {what}")
+        targets.append(
+            Target(what=f"{row['name']}: time / lme4's REML", value=ratio, bound=MOST[row["name"]], at_least=False)
+        )
+        targets.append(Target(what=f"{row['name']}: MiB", value=row["mib"], bound=2048.0, at_least=False))
+        if ess is not None:
+            targets.append(Target(what=f"{row['name']}: min bulk ESS", value=ess, bound=400.0, at_least=True))
+    print(f"\n{target_table(targets)}")
+
+
+def _timed(name: str, run: Callable[[], Any]) -> dict[str, Any]:
+    with peak_memory() as memory:
+        begin = time.perf_counter()
+        result = run()
+        seconds = time.perf_counter() - begin
+    return {"name": name, "result": result, "seconds": seconds, "mib": memory["above"]}
+
+
+def _effective(tree: Any) -> tuple[float, str]:
+    """Return the smallest bulk ESS of variance parameters and beta, at most what importance weights are worth."""
+    import arviz_stats
+
+    names = ["beta", "sd_s", "sd_d", "sd_dept", "error_sd"]
+    table = arviz_stats.summary(tree, var_names=names, kind="diagnostics", round_to="none")
+    ess, rhat = float(table["ess_bulk"].min()), float(table["r_hat"].max())
+    stats = tree["sample_stats"].attrs
+    if "resampled_ess" in stats:
+        ess = min(ess, float(stats["resampled_ess"]))
+        return ess, f"min ESS {ess:.0f}, Pareto k {float(stats['pareto_k']):.2f}, {stats['n_proposals']} proposals"
+    steps = int(tree["sample_stats"]["n_steps"].sum())
+    divergences = int(tree["sample_stats"]["diverging"].sum())
+    return ess, (
+        f"min ESS {ess:.0f}, R-hat {rhat:.3f}, {steps} gradients kept, {stats['warmup_steps']} in warm-up, "
+        f"{divergences} divergences"
+    )
+
+
+def _lme4(table: pd.DataFrame) -> float | None:
+    with tempfile.TemporaryDirectory(prefix="hierreg-benchmark-") as folder:
+        csv = Path(folder) / "evaluations.csv"
+        table.to_csv(csv, index=False)
+        try:
+            measured = lme4_engine.measure(replace(INSTEVAL, name="crossed"), csv, Path(folder), timeout=3600.0)
+        except EngineError as error:
+            print(f" lme4 no result: {error}")
+            return None
+    print(f" lme4 {measured.estimate_seconds:8.1f} s  {measured.values}; {measured.note}\n")
+    return measured.estimate_seconds
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.crossed", description=__doc__)
+    parser.add_argument("--without", default="", help="what to leave out: lme4, nuts, psis")
+    parser.add_argument("--quick", action="store_true", help="a small table: tries the script only")
+    options = parser.parse_args()
+    options.without = options.without.split(",")
+    return options
+
+
+if __name__ == "__main__":
+    main()
