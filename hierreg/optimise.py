@@ -50,7 +50,13 @@ class Optimum:
 
 
 def maximise(
-    function: Objective, start: Array, *, tolerance: float = 1e-10, max_newton: int = 20, threads: int = 1
+    function: Objective,
+    start: Array,
+    *,
+    curvature: Array | None = None,
+    tolerance: float = 1e-10,
+    max_newton: int = 20,
+    threads: int = 1,
 ) -> Optimum:
     """Return the maximum of a smooth function.
 
@@ -60,6 +66,8 @@ def maximise(
         x -> (value, gradient); value -inf where x is impossible.
     start : array (n,)
         Scaled so that steps of order one are sensible.
+    curvature : array (n,), optional
+        About what minus the second derivatives are near the maximum; ones by default.
     tolerance : float
         Newton decrement, in the units of the function, at which the search ends.
     max_newton : int
@@ -85,7 +93,9 @@ def maximise(
     # Near the rounding of a large value a line search finds nothing better, slowly: Newton steps do the rest.
     scale = abs(counter.negative(start)[0])
     near = 1e-8 * scale if scale < _IMPOSSIBLE else 0.0
-    options = {"gtol": max(1e-5, near), "maxiter": 500}
+    options: dict[str, Any] = {"gtol": max(1e-5, near), "maxiter": 500}
+    if curvature is not None:
+        options["hess_inv0"] = np.diag(1.0 / curvature)
     stop = _StopsNearby(near)
     result = minimize(counter.negative, start, jac=True, method="BFGS", options=options, callback=stop)
     x = np.asarray(result.x, dtype=float)

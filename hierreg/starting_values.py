@@ -47,6 +47,26 @@ def starting_point(gram: Gram, parameters: VarianceParameters) -> Array:
     return np.concatenate(u)
 
 
+def expected_curvature(gram: Gram, parameters: VarianceParameters) -> Array:
+    """Return about what minus the second derivatives (n_free,) of log p(u | y) are near its maximum.
+
+    That of balanced designs in which groups tell their coefficients well: 2 J for the log sd of J groups, 2 n for that
+    of n errors, and J or n for a partial correlation.
+    """
+    groups = np.repeat([factor.n_levels for factor in gram.factors], [factor.n_coef for factor in gram.factors])
+    n_labels, units = len(parameters.error_labels), parameters.within_units
+    if units.strata:
+        errors = np.full(n_labels, gram.n / n_labels)
+    else:
+        errors = gram.terms.counts @ gram.terms.patterns if parameters.n_error_sd else np.ones(n_labels)
+    count = np.maximum(np.concatenate([groups[: parameters.n_factor], errors]), 1.0)
+    out = [2.0 * count[parameters.sd_is_free]]
+    for start, size, free in zip(parameters.block_starts, parameters.block_sizes, parameters.corr_is_free, strict=True):
+        if free:
+            out.append(np.full(size * (size - 1) // 2, count[start : start + size].min()))
+    return np.concatenate([*out, np.full(int(units.is_free.sum()), max(errors.min(), 1.0))])
+
+
 def residual_moments(gram: Gram) -> tuple[Array, Array]:
     """Return sd (D,) and correlation (D, D) of least-squares residuals by data set, kept away from one."""
     D = gram.terms.n_labels

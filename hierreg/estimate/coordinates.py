@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.covariance import Covariances, covariances
-from hierreg.starting_values import column_precision, starting_point
+from hierreg.starting_values import column_precision, expected_curvature, starting_point
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,6 +57,12 @@ class FactorCoordinates:
     def error_start(self) -> Array:
         """Return u of the errors from the least-squares residuals."""
         return starting_point(self.likelihood.gram, self.errors)
+
+    def curvature(self) -> Array:
+        """Return about what minus the second derivatives of the criterion are near its maximum, shape (m + errors,)."""
+        gram = self.likelihood.gram
+        levels = np.repeat([factor.n_levels for factor in gram.factors], [factor.n_coef for factor in gram.factors])
+        return np.concatenate([2.0 * levels[self.rows], expected_curvature(gram, self.errors)])
 
     def rescaled_at(self, x: Array) -> tuple[FactorCoordinates, Array, float]:
         """Return coordinates in which rows of the factor at x have length one, x there, and the change."""

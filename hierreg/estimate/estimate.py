@@ -7,7 +7,7 @@ is smooth there even where a variance is zero, so a boundary estimate is an ordi
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from hierreg.estimate.standard_errors import natural_covariance, unconstrained
 from hierreg.linalg import sd_and_corr
 from hierreg.marginal.target import Target
 from hierreg.optimise import Optimum, maximise
-from hierreg.starting_values import group_scales, starting_point
+from hierreg.starting_values import expected_curvature, group_scales, starting_point
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -96,12 +96,12 @@ def maximise_likelihood(likelihood: Likelihood, parameters: VarianceParameters) 
     coordinates = factor_coordinates(likelihood, parameters)
     if coordinates is None:
         return _over_unconstrained(Target(parameters=parameters, likelihood=likelihood, prior_on=False))
-    threads = likelihood.side_by_side
-    optimum = maximise(coordinates, np.concatenate([coordinates.start(), coordinates.error_start()]), threads=threads)
+    options: dict[str, Any] = {"curvature": coordinates.curvature(), "threads": likelihood.side_by_side}
+    optimum = maximise(coordinates, np.concatenate([coordinates.start(), coordinates.error_start()]), **options)
     rescaled, start, change = coordinates.rescaled_at(optimum.x)
     if change > _LARGEST_CHANGE_OF_SCALE or not optimum.converged:
         # Standard deviations far from what the errors suggested: once more, on their own scales.
-        again = maximise(rescaled, start, threads=threads)
+        again = maximise(rescaled, start, **options)
         again = replace(again, n_evaluations=optimum.n_evaluations + again.n_evaluations)
         if again.value >= optimum.value or (again.converged and not optimum.converged):
             coordinates, optimum = rescaled, again
@@ -131,7 +131,8 @@ def _over_unconstrained(target: Target) -> VarianceEstimate:
         gap = np.where(low, u - floor, 0.0)
         return value - 0.5 * float(gap @ gap), np.where(low, -gap, gradient)
 
-    optimum = maximise(bounded, start, threads=target.likelihood.side_by_side)
+    curvature = expected_curvature(target.likelihood.gram, parameters)
+    optimum = maximise(bounded, start, curvature=curvature, threads=target.likelihood.side_by_side)
     u = optimum.x.copy()
     u[:n_sd] = np.maximum(u[:n_sd], floor[:n_sd])
     at = covariances(parameters, u[None])

@@ -17,7 +17,7 @@ import numpy as np
 from hierreg.exceptions import ModelError
 from hierreg.marginal.likelihood import MarginalLikelihood
 from hierreg.optimise import maximise
-from hierreg.starting_values import starting_point
+from hierreg.starting_values import expected_curvature, starting_point
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -99,8 +99,9 @@ class Chains:
 
 def find_mode(target: Target) -> Mode:
     """Return the mode of the log density of u and the scale of the posterior there."""
-    start, threads = starting_point(target.likelihood.gram, target.parameters), target.likelihood.side_by_side
-    optimum = maximise(target, start, tolerance=1e-8, threads=threads)
+    likelihood, parameters = target.likelihood, target.parameters
+    start, curvature = (f(likelihood.gram, parameters) for f in (starting_point, expected_curvature))
+    optimum = maximise(target, start, curvature=curvature, tolerance=1e-8, threads=likelihood.side_by_side)
     if not np.isfinite(optimum.value):
         raise ModelError(
             "the posterior density is not finite at any starting value: check that the priors allow standard "
