@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.covariance import Covariances, covariances
+from hierreg.marginal.no_pooling import error_terms
 from hierreg.starting_values import column_precision, expected_curvature, starting_point
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
+# Standard deviations at the start, in units in which groups and errors matter alike.
+_START_RANGE = (0.1, 10.0)
+# Variance of the errors at the start, in the same units.
+_START_ERRORS = (0.2, 2.0)
 # Length of a row of the factor, beside the errors, below which it is not scaled up.
 _SMALLEST_ROW = 0.03
 
@@ -51,12 +56,15 @@ class FactorCoordinates:
     scale: Array
 
     def start(self) -> Array:
-        """Return entries of the factor at which groups and errors matter alike, shape (m,)."""
-        return np.where(self.rows == self.cols, 1.0, 0.0)
-
-    def error_start(self) -> Array:
-        """Return u of the errors from the least-squares residuals."""
-        return starting_point(self.likelihood.gram, self.errors)
+        """Return where to start (m + errors,): a diagonal factor by the method of moments, errors as what is left."""
+        gram = self.likelihood.gram
+        u = starting_point(gram, self.errors)
+        sd = _between_groups(gram, self.basis, covariances(self.errors, u[None]).error_cov[0]) / self.scale
+        # They are half of the variance of residuals in it.
+        left = np.clip(2.0 - np.sum(sd * sd), *_START_ERRORS)
+        u[: int(self.errors.sd_is_free.sum())] += 0.5 * np.log(left)
+        diagonal = np.clip(sd, *_START_RANGE)[self.rows]
+        return np.concatenate([np.where(self.rows == self.cols, diagonal, 0.0), u])
 
     def curvature(self) -> Array:
         """Return about what minus the second derivatives of the criterion are near its maximum, shape (m + errors,)."""
@@ -151,6 +159,27 @@ def _basis(gram: Gram, error_cov: Array, parameters: VarianceParameters) -> Arra
             # Columns that the groups' own rows hardly tell apart keep a bounded scale.
             basis[mine, mine] = factor.z_map @ (vectors / np.sqrt(np.maximum(values, 1e-12 * values[-1])))
     return basis
+
+
+def _between_groups(gram: Gram, basis: Array, error_cov: Array) -> Array:
+    """Return the sd (q,) of each coordinate between groups, from the spread of the groups' sums of residuals.
+
+    With a = z'R^-1 z and t = z'R^-1 y of a group's own rows, E t^2 = a^2 sd^2 + 2 a: residuals have twice the variance
+    that errors start from.
+    """
+    omega, out, start = error_terms(gram, error_cov), np.zeros(len(basis)), 0
+    for factor in gram.factors:
+        mine = slice(start, start + factor.n_coef)
+        T = np.linalg.solve(factor.z_map, basis[mine, mine])
+        own = factor.pair_row == factor.pair_col
+        a, t = np.zeros((factor.n_levels, factor.n_coef)), np.zeros((factor.n_levels, factor.n_coef))
+        weight = omega[factor.pair_term[own], None]
+        np.add.at(a, factor.pair_row[own], weight * np.einsum("eij,ic,jc->ec", factor.ZtZ[own], T, T))
+        np.add.at(t, factor.level_index, omega[factor.level_term, None] * (factor.ZtW[:, :, -1] @ T))
+        variance = np.sum(t * t - 2.0 * a, axis=0) / np.maximum(np.sum(a * a, axis=0), np.finfo(float).tiny)
+        out[mine] = np.sqrt(np.maximum(variance, 0.0))
+        start = mine.stop
+    return out
 
 
 def _coordinate_scales(gram: Gram, basis: Array, error_cov: Array) -> Array:

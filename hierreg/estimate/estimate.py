@@ -97,7 +97,7 @@ def maximise_likelihood(likelihood: Likelihood, parameters: VarianceParameters) 
     if coordinates is None:
         return _over_unconstrained(Target(parameters=parameters, likelihood=likelihood, prior_on=False))
     options: dict[str, Any] = {"curvature": coordinates.curvature(), "threads": likelihood.side_by_side}
-    optimum = maximise(coordinates, np.concatenate([coordinates.start(), coordinates.error_start()]), **options)
+    optimum = maximise(coordinates, coordinates.start(), **options)
     rescaled, start, change = coordinates.rescaled_at(optimum.x)
     if change > _LARGEST_CHANGE_OF_SCALE or not optimum.converged:
         # Standard deviations far from what the errors suggested: once more, on their own scales.
