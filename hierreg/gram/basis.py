@@ -22,6 +22,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from hierreg.gram.frame import Frame
+    from hierreg.gram.labels import LabelledMoments
     from hierreg.gram.terms import ErrorTerms
 
     Array = NDArray[np.float64]
@@ -49,6 +51,8 @@ class GroupProducts:
         Term and level of each entry of ``ZtW``.
     ZtW : array (F, q, p + 1)
         Z'K[k][X y], internal scale.
+    frame : Frame
+        The internal coordinates, exactly, with location and scale of the columns.
     """
 
     name: str
@@ -62,6 +66,7 @@ class GroupProducts:
     level_term: NDArray[np.intp]
     level_index: NDArray[np.intp]
     ZtW: Array
+    frame: Frame
 
     @property
     def n_levels(self) -> int:
@@ -122,6 +127,13 @@ class Gram:
     x_map : array (p, p)
     y_shift : array (p,)
         The maps of the module's docstring.
+    frame : Frame or None
+        The internal coordinates of [X y], exactly, with location and scale of the columns; None in a basis that was
+        derived from another, and cannot be added.
+    response : LabelledMoments or None
+        Location and scale of y in each data set or stratum of the errors.
+    own : Gram or None
+        The same rows with each group seeing its own alone, where errors link groups (`GroupProducts.has_links`).
     """
 
     coef_names: tuple[str, ...]
@@ -132,6 +144,14 @@ class Gram:
     WtW: Array
     x_map: Array
     y_shift: Array
+    frame: Frame | None = None
+    response: LabelledMoments | None = None
+    own: Gram | None = None
+
+    @property
+    def has_links(self) -> bool:
+        """Whether errors correlate rows of different groups."""
+        return any(factor.has_links for factor in self.factors)
 
     @property
     def n_coef(self) -> int:
@@ -149,7 +169,7 @@ class Gram:
         return out
 
     def __add__(self, other: Gram) -> Gram:
-        """Return the Gram basis of the rows of both, in the internal coordinates of the first."""
+        """Return the Gram basis of the rows of both."""
         if not isinstance(other, Gram):
             return NotImplemented
         from hierreg.gram.addition import add

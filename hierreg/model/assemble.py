@@ -13,7 +13,7 @@ from hierreg.error_structure import ErrorLayout, ErrorSpec, bind_errors, indepen
 from hierreg.exceptions import ModelError, PriorError
 from hierreg.formula import parse_formula
 from hierreg.gram import Gram, collect
-from hierreg.gram.scaling import constant_column
+from hierreg.gram.frame import constant_column
 from hierreg.marginal.likelihood import (
     FixedBeta,
     MarginalLikelihood,
