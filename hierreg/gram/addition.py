@@ -11,6 +11,7 @@ from hierreg.exceptions import ModelError
 from hierreg.gram.basis import CrossProducts, GroupProducts
 from hierreg.gram.frame import unite
 from hierreg.gram.labels import unite_levels
+from hierreg.gram.origin import unite_origins
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,10 +23,14 @@ if TYPE_CHECKING:
     Index = NDArray[np.intp]
 
 
+_DERIVED = "Gram + Gram: one of them was derived from another, and has no rows of its own to add."
+
+
 def add(a: Gram, b: Gram) -> Gram:
     """Return the Gram basis of the rows of both tables.
 
-    The sum has internal coordinates of its own, in which the columns of all rows are centred and orthonormal. Groups, data sets and missingness patterns of both are united by label. The errors of the two tables are
+    The sum has internal coordinates of its own, in which the columns of all rows are centred and orthonormal. Groups,
+    data sets and missingness patterns of both are united by label. The errors of the two tables are
     taken to be independent: rows of one unit, or with a known covariance, have to be in the same table.
 
     Raises
@@ -38,11 +43,11 @@ def add(a: Gram, b: Gram) -> Gram:
     for mine, theirs in zip(a.factors, b.factors, strict=True):
         _check_same(f"columns of {mine.name!r}", mine.coef_names, theirs.coef_names)
     if a.frame is None or b.frame is None or a.response is None or b.response is None:
-        raise ModelError("Gram + Gram: one of them was derived from another, and has no rows of its own to add.")
+        raise ModelError(_DERIVED)
     terms, term_of_a, term_of_b = a.terms.unite(b.terms)
     own = _own(a) + _own(b) if a.own is not None or b.own is not None else None
     frame, to_a, to_b = unite(a.frame, b.frame)
-    z = [unite(f.frame, g.frame) for f, g in zip(a.factors, b.factors, strict=True)]
+    z = [unite(_frame(f), _frame(g)) for f, g in zip(a.factors, b.factors, strict=True)]
     a = _moved(a, to_a, [(both, M) for both, M, _ in z])
     b = _moved(b, to_b, [(both, M) for both, _, M in z])
     WtW = np.zeros((terms.n_terms, *a.WtW.shape[1:]))
@@ -70,7 +75,14 @@ def add(a: Gram, b: Gram) -> Gram:
         frame=frame,
         response=a.response.unite(b.response),
         own=own,
+        origin=None if a.origin is None or b.origin is None else unite_origins(a.origin, b.origin),
     )
+
+
+def _frame(factor: GroupProducts) -> Frame:
+    if factor.frame is None:
+        raise ModelError(_DERIVED)
+    return factor.frame
 
 
 def _own(gram: Gram) -> Gram:

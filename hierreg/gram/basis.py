@@ -20,10 +20,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from hierreg.gram.frame import Frame
     from hierreg.gram.labels import LabelledMoments
+    from hierreg.gram.origin import Origin
     from hierreg.gram.terms import ErrorTerms
 
     Array = NDArray[np.float64]
@@ -51,7 +54,7 @@ class GroupProducts:
         Term and level of each entry of ``ZtW``.
     ZtW : array (F, q, p + 1)
         Z'K[k][X y], internal scale.
-    frame : Frame
+    frame : Frame or None
         The internal coordinates, exactly, with location and scale of the columns.
     """
 
@@ -66,7 +69,7 @@ class GroupProducts:
     level_term: NDArray[np.intp]
     level_index: NDArray[np.intp]
     ZtW: Array
-    frame: Frame
+    frame: Frame | None = None
 
     @property
     def n_levels(self) -> int:
@@ -134,6 +137,8 @@ class Gram:
         Location and scale of y in each data set or stratum of the errors.
     own : Gram or None
         The same rows with each group seeing its own alone, where errors link groups (`GroupProducts.has_links`).
+    origin : Origin or None
+        Formula, errors and what the columns were learned to be: what a model needs (`Model.from_gram`).
     """
 
     coef_names: tuple[str, ...]
@@ -147,6 +152,7 @@ class Gram:
     frame: Frame | None = None
     response: LabelledMoments | None = None
     own: Gram | None = None
+    origin: Origin | None = None
 
     @property
     def has_links(self) -> bool:
@@ -175,3 +181,41 @@ class Gram:
         from hierreg.gram.addition import add
 
         return add(self, other)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the statistics to one file, from which `Gram.load` reads them.
+
+        The file has cross-products by group, not rows. It is not anonymous for that: the statistics of a group of one
+        row are that row, and those of a few rows say much about each of them. Treat the file like the rows.
+
+        Parameters
+        ----------
+        path : str or Path
+            Ending in ``.npz``: NumPy's format, without pickle.
+
+        Returns
+        -------
+        Path
+            Where it was written.
+
+        Raises
+        ------
+        DataError
+            If the ending is another or the folder does not exist.
+        """
+        from hierreg.gram.files import save
+
+        return save(self, path)
+
+    @staticmethod
+    def load(path: str | Path) -> Gram:
+        """Return statistics written by `Gram.save`; everything in the file is checked.
+
+        Raises
+        ------
+        DataError
+            If there is no such file, it is of another version, or damaged.
+        """
+        from hierreg.gram.files import load
+
+        return load(path)

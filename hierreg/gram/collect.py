@@ -129,6 +129,16 @@ def collect_part(design: Design, layout: ErrorLayout) -> Gram:
     )
 
 
+def own_rows_layout(design: Design, layout: ErrorLayout) -> ErrorLayout:
+    """Return the error structure in which the rows of different groups are independent."""
+    index = design.factors[0].index
+    if layout.V is not None:
+        return replace(layout, V=layout.V * (index[:, None] == index[None, :]))
+    assert layout.unit is not None
+    unit = np.unique(layout.unit * len(design.factors[0].levels) + index, return_inverse=True)[1]
+    return replace(layout, unit=unit.astype(np.intp))
+
+
 def check_rank(gram: Gram) -> None:
     """Raise unless the columns of all rows are linearly independent.
 
@@ -140,6 +150,7 @@ def check_rank(gram: Gram) -> None:
     assert gram.frame is not None
     check_independent(gram.frame, gram.coef_names, "population columns")
     for factor in gram.factors:
+        assert factor.frame is not None
         check_independent(factor.frame, factor.coef_names, f"group columns of {factor.name!r}")
 
 

@@ -246,9 +246,7 @@ def unite(a: Frame, b: Frame) -> tuple[Frame, Array, Array]:
     T = np.linalg.inv(triangle(products / n, a.n_predictors)[0])
     mean = a.mean + (b.mean - a.mean) * (b.n / n)
     squares = a.squares + b.squares + (b.mean - a.mean) ** 2 * (a.n * b.n / n)
-    frame = replace(
-        a, n=n, centre=centre, basis=a.basis @ T, products=T.T @ products @ T, mean=mean, squares=squares
-    )
+    frame = replace(a, n=n, centre=centre, basis=a.basis @ T, products=T.T @ products @ T, mean=mean, squares=squares)
     return frame, to_a @ T, to_b @ T
 
 

@@ -9,11 +9,14 @@ import numpy as np
 
 from hierreg.covariance import VarianceParameters, variance_parameters
 from hierreg.design import Design, DesignState, FactorDesign, as_table, build_design
+from hierreg.design.learned import learned_of
 from hierreg.error_structure import ErrorLayout, ErrorSpec, bind_errors, independent
 from hierreg.exceptions import ModelError, PriorError
 from hierreg.formula import parse_formula
 from hierreg.gram import Gram, collect
+from hierreg.gram.collect import own_rows_layout
 from hierreg.gram.frame import constant_column
+from hierreg.gram.origin import Origin
 from hierreg.marginal.likelihood import (
     FixedBeta,
     MarginalLikelihood,
@@ -81,14 +84,16 @@ class Problem:
 
     def own_rows(self) -> Gram:
         """Return the cross-products in which each group sees its own rows alone."""
-        if not any(factor.has_links for factor in self.gram.factors):
+        if not self.gram.has_links or self.gram.own is not None:
+            return self.gram.own or self.gram
+        return collect(self.design, own_rows_layout(self.design, self.layout))
+
+    def complete_gram(self) -> Gram:
+        """Return the cross-products with all that is needed to make a model of them."""
+        if self.gram.origin is not None:
             return self.gram
-        index, layout = self.design.factors[0].index, self.layout
-        if layout.V is not None:
-            return collect(self.design, replace(layout, V=layout.V * (index[:, None] == index[None, :])))
-        assert layout.unit is not None
-        unit = np.unique(layout.unit * self.gram.factors[0].n_levels + index, return_inverse=True)[1]
-        return collect(self.design, replace(layout, unit=unit.astype(np.intp)))
+        origin = Origin(learned=learned_of(self.state), errors=self.layout.spec)
+        return replace(self.gram, own=self.own_rows() if self.gram.has_links else None, origin=origin)
 
     def with_fixed(self, solution: Solution) -> Solution:
         """Return a solution that includes the fixed coefficients, without variance."""

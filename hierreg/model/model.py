@@ -77,7 +77,7 @@ class Model:
     @property
     def gram(self) -> Gram:
         """The cross-products of the data; those of two tables of one formula and error structure can be added."""
-        return self._problem.gram
+        return self._problem.complete_gram()
 
     def __repr__(self) -> str:
         problem = self._problem
