@@ -89,7 +89,8 @@ def read_arrays(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, np.nda
         raise DataError(f"path={str(path)!r} is no file of kind {kind!r}.")
     if head.get("version") != VERSION:
         raise DataError(
-            f"path={str(path)!r} has version {head.get('version')!r} of the format; this hierreg reads version {VERSION}."
+            f"path={str(path)!r} has version {head.get('version')!r} of the format; this hierreg "
+            f"reads version {VERSION}."
         )
     return head, arrays
 
