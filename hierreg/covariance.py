@@ -1,8 +1,8 @@
 """The variance parameters of a model: how the covariances of groups and errors are made of sds and correlations.
 
-Every covariance is diag(sd) Corr diag(sd). Each bar term of the grouping factor and the errors are one *block*
+Every covariance is diag(sd) Corr diag(sd). Each bar term of a grouping factor and the errors are one *block*
 of columns that may be correlated with each other. All blocks stand one after the other along one diagonal: the
-q columns of the grouping factor first, then the D data sets (or strata) of the errors.
+q columns of the grouping factors first, factor by factor, then the D data sets (or strata) of the errors.
 
 The unconstrained vector u holds, in this order: log sd of the free columns; the canonical partial correlations
 z = tanh(u) of each block with free correlations, rows of the lower triangle one after the other
@@ -25,6 +25,8 @@ from hierreg.linalg import lower_factor
 from hierreg.priors import LKJ, Fixed, SdPrior
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from hierreg.compound_symmetry import Components
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from hierreg.priors import ResolvedPriors
 
     Array = NDArray[np.float64]
+    # Name, columns, and columns of each bar term, of a grouping factor.
+    FactorColumns = tuple[str, tuple[str, ...], tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +44,10 @@ class VarianceParameters:
 
     Attributes
     ----------
-    factor : str or None
-        Grouping factor.
-    factor_coef_names : tuple of str
-        Its q columns.
+    factors : tuple of str
+        Grouping factors, in the order of the formula.
+    factor_coef_names : tuple of tuples of str
+        The columns of each, q in all.
     error_labels : tuple of str
         The D data sets or strata of the errors; one label where all have one standard deviation.
     n_error_sd : int
@@ -64,8 +68,8 @@ class VarianceParameters:
         The correlations of exchangeable errors; empty for others.
     """
 
-    factor: str | None
-    factor_coef_names: tuple[str, ...]
+    factors: tuple[str, ...]
+    factor_coef_names: tuple[tuple[str, ...], ...]
     error_labels: tuple[str, ...]
     n_error_sd: int
     block_sizes: NDArray[np.int64]
@@ -78,8 +82,21 @@ class VarianceParameters:
 
     @property
     def n_factor(self) -> int:
-        """Number of group columns q."""
-        return len(self.factor_coef_names)
+        """Number of group columns q, all factors together."""
+        return sum(len(names) for names in self.factor_coef_names)
+
+    @property
+    def factor_slices(self) -> tuple[slice, ...]:
+        """Columns of each grouping factor."""
+        ends = np.cumsum([len(names) for names in self.factor_coef_names]).tolist()
+        return tuple(slice(end - len(names), end) for end, names in zip(ends, self.factor_coef_names, strict=True))
+
+    @property
+    def group_columns(self) -> tuple[tuple[str, str], ...]:
+        """Factor and name of each of the q group columns."""
+        return tuple(
+            (factor, name) for factor, names in zip(self.factors, self.factor_coef_names, strict=True) for name in names
+        )
 
     @property
     def n_columns(self) -> int:
@@ -105,7 +122,7 @@ class VarianceParameters:
     @property
     def column_names(self) -> tuple[str, ...]:
         """Public name of the sd of each column, as in ``sd_Subject[Days]``."""
-        mine = tuple(f"sd_{self.factor}[{name}]" for name in self.factor_coef_names)
+        mine = tuple(f"sd_{factor}[{name}]" for factor, name in self.group_columns)
         if len(self.error_labels) == 1:
             return (*mine, "error_sd")
         return mine + tuple(f"error_sd[{label}]" for label in self.error_labels)
@@ -114,10 +131,11 @@ class VarianceParameters:
     def free_names(self) -> tuple[str, ...]:
         """Public name of the parameter behind each element of u."""
         names = [name for name, free in zip(self.column_names, self.sd_is_free, strict=True) if free]
-        labels = self.factor_coef_names + self.error_labels
+        columns = self.group_columns
+        labels = (*(name for _, name in columns), *self.error_labels)
         for block, (start, size) in enumerate(zip(self.block_starts, self.block_sizes, strict=True)):
             if self.corr_is_free[block]:
-                what = "error_corr" if start >= self.n_factor else f"corr_{self.factor}"
+                what = "error_corr" if start >= self.n_factor else f"corr_{columns[start][0]}"
                 names += [f"{what}[{labels[start + i]}, {labels[start + j]}]" for i in range(size) for j in range(i)]
         strata, free = self.within_units.strata, self.within_units.is_free
         names += [
@@ -132,9 +150,7 @@ def variance_parameters(
     terms: ErrorTerms,
     priors: ResolvedPriors,
     *,
-    factor: str | None,
-    factor_coef_names: tuple[str, ...],
-    term_sizes: tuple[int, ...],
+    factors: Sequence[FactorColumns],
 ) -> VarianceParameters:
     """Return the variance parameters of a model.
 
@@ -144,16 +160,12 @@ def variance_parameters(
         The error structure.
     priors : ResolvedPriors
         One prior for every sd and correlation.
-    factor : str or None
-        Grouping factor.
-    factor_coef_names : tuple of str
-        Its q columns.
-    term_sizes : tuple of int
-        Columns of each bar term, summing to q.
+    factors : sequence of (str, tuple of str, tuple of int)
+        Name, columns and columns of each bar term of each grouping factor.
     """
-    sds = list(priors.sd[factor]) if factor else []
+    sds = [sd for name, _, _ in factors for sd in priors.sd[name]]
     sds += list(priors.error_sd) if terms.n_sd else [Fixed(1.0)]
-    corrs: list[LKJ | Fixed | None] = list(priors.corr[factor]) if factor else []
+    corrs: list[LKJ | Fixed | None] = [corr for name, _, _ in factors for corr in priors.corr[name]]
     within_units, labels = no_units(), terms.labels
     error_corr = priors.error_corr
     if terms.components is not None:
@@ -162,10 +174,10 @@ def variance_parameters(
         labels = ("sigma",) if terms.components.common_sd else terms.components.strata
     assert not isinstance(error_corr, tuple)
     corrs.append(error_corr)
-    sizes = [*term_sizes, len(labels)]
+    sizes = [*(size for _, _, term_sizes in factors for size in term_sizes), len(labels)]
     return VarianceParameters(
-        factor=factor,
-        factor_coef_names=factor_coef_names,
+        factors=tuple(name for name, _, _ in factors),
+        factor_coef_names=tuple(tuple(coefs) for _, coefs, _ in factors),
         error_labels=labels,
         n_error_sd=terms.n_sd,
         block_sizes=np.array(sizes, dtype=np.int64),
@@ -217,11 +229,11 @@ class Covariances:
     Attributes
     ----------
     sd : array (S, q)
-        Standard deviations of the group columns.
+        Standard deviations of the group columns, factor by factor.
     corr : array (S, q, q)
-        Their correlations.
+        Their correlations; zero between factors.
     Lambda : array (S, q, q)
-        Factor of their covariance, user scale.
+        Factor of their covariance, user scale; block diagonal over factors.
     error_sd : array (S, D)
     error_corr : array (S, D, D)
         Of exchangeable errors the correlation within units, (S, T).

@@ -11,7 +11,7 @@ import hierreg as hr
 from hierreg.gram import collect
 from hierreg.marginal import joint
 from hierreg.marginal.equations import solve_equations
-from hierreg.marginal.joint import LinearFunctions
+from hierreg.marginal.joint import GroupWeights, LinearFunctions
 from hierreg.marginal.likelihood import FixedBeta, marginal_likelihood
 from tests import report_trees as trees
 from tests.oracles import dense
@@ -29,13 +29,12 @@ def random_functions(rng, case, s=7):
     E = 3 * s
     functions = LinearFunctions(
         beta=rng.normal(size=(s, p)),
-        row=rng.integers(0, s, E),
-        level=rng.integers(0, J, E),
-        b=rng.normal(size=(E, q)),
+        groups=(GroupWeights(row=rng.integers(0, s, E), level=rng.integers(0, J, E), b=rng.normal(size=(E, q))),),
     )
     weights = np.zeros((s, p + J * q))
     weights[:, :p] = functions.beta
-    for r, j, b in zip(functions.row, functions.level, functions.b, strict=True):
+    (groups,) = functions.groups
+    for r, j, b in zip(groups.row, groups.level, groups.b, strict=True):
         weights[r, p + j * q : p + (j + 1) * q] += b
     return functions, weights
 
@@ -107,7 +106,7 @@ def test_groups_that_share_no_errors_are_correlated_through_beta_alone(sleep):
     at = sleep.solve({"Subject": [[600.0, 10.0], [10.0, 35.0]]}, 650.0)
     report = hr.contrasts(at, {j: {("b", j, "Days"): 1} for j in (308, 309)})
     cov = at.beta_cov.to_numpy()
-    G = np.swapaxes(at.solution.beta_b_cov, 1, 2) @ np.linalg.inv(cov)
+    G = np.swapaxes(at.solution.beta_b_cov[0], 1, 2) @ np.linalg.inv(cov)
     np.testing.assert_allclose(report["cov"][0, 1], (G[0] @ cov @ G[1].T)[1, 1], rtol=1e-10)
     assert float(report["cov"][0, 1]) > 0
 

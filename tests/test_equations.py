@@ -27,10 +27,10 @@ def assert_equal_to_dense(solution, case, *, rtol=1e-9, **prior):
     close(solution.beta, mean[:p])
     close(solution.beta_cov, cov[:p, :p])
     for j, block in enumerate(blocks):
-        close(solution.b[j], mean[block])
-        close(solution.b_cov[j], cov[block, block])
-        close(solution.b_cond_cov[j], cond_cov[j * q : (j + 1) * q, j * q : (j + 1) * q])
-        close(solution.beta_b_cov[j], cov[:p, block])
+        close(solution.b[0][j], mean[block])
+        close(solution.b_cov[0][j], cov[block, block])
+        close(solution.b_cond_cov[0][j], cond_cov[j * q : (j + 1) * q, j * q : (j + 1) * q])
+        close(solution.beta_b_cov[0][j], cov[:p, block])
 
 
 @pytest.mark.parametrize(
@@ -51,8 +51,8 @@ def test_blup_at_singular_covariances(kind, rng):
     case = replace(case, Lambda=Lambda)
     solution = solve_equations(marginal_likelihood(collect(case.design, case.layout)), *case.point)
     assert_equal_to_dense(solution, case)
-    assert not solution.b[:, 1].any()
-    assert not solution.b_cov[:, 1].any()
+    assert not solution.b[0][:, 1].any()
+    assert not solution.b_cov[0][:, 1].any()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -82,9 +82,9 @@ def test_hendersons_one_linear_system_has_the_same_solution(rng):
     solution, inverse = dense.henderson(case.design, case.layout, case.Lambda @ case.Lambda.T, case.error_cov)
     mine = solve_equations(marginal_likelihood(collect(case.design, case.layout)), *case.point)
     np.testing.assert_allclose(mine.beta, solution[:3], rtol=1e-9)
-    np.testing.assert_allclose(mine.b.ravel(), solution[3:], rtol=1e-8)
+    np.testing.assert_allclose(mine.b[0].ravel(), solution[3:], rtol=1e-8)
     np.testing.assert_allclose(mine.beta_cov, inverse[:3, :3], rtol=1e-8)
-    np.testing.assert_allclose(mine.b_cov[2], inverse[7:9, 7:9], rtol=1e-8)
+    np.testing.assert_allclose(mine.b_cov[0][2], inverse[7:9, 7:9], rtol=1e-8)
 
 
 # ---- Model.solve

@@ -18,7 +18,8 @@ def trace_of(problem, u: np.ndarray, rng: np.random.Generator) -> xr.DataTree:
     """Return what PyMC would hand over for draws u, with its names and dimensions."""
     parameters, labels = problem.parameters, problem.labels
     cov = covariances(parameters, u.reshape(-1, u.shape[2]))
-    J, q, p = len(labels.levels), len(labels.factor_coef), len(labels.coef)
+    (factor,) = labels.factors
+    J, q, p = len(factor.levels), len(factor.coef), len(labels.coef)
     n_sd = int(parameters.sd_is_free.sum())
     v = 1 / (1 + np.exp(-2 * u[:, :, n_sd:]))
     variables = {

@@ -79,14 +79,8 @@ class Case:
 
     @property
     def target(self):
-        factor = self.design.factors[0] if self.design.factors else None
-        parameters = variance_parameters(
-            self.likelihood.gram.terms,
-            self.priors,
-            factor=factor.name if factor else None,
-            factor_coef_names=factor.coef_names if factor else (),
-            term_sizes=factor.term_sizes if factor else (),
-        )
+        factors = [(factor.name, factor.coef_names, factor.term_sizes) for factor in self.design.factors]
+        parameters = variance_parameters(self.likelihood.gram.terms, self.priors, factors=factors)
         return Target(parameters=parameters, likelihood=self.likelihood)
 
     def model(self, parametrization):
@@ -275,7 +269,7 @@ def u_and_point(case, model, seed=3):
     parameters = case.target.parameters
     u = np.random.default_rng(seed).normal(0, 0.5, parameters.n_free)
     at = covariances(parameters, u[None])
-    group = dict(zip(parameters.factor_coef_names, at.sd[0], strict=True))
+    group = {name: sd for (_, name), sd in zip(parameters.group_columns, at.sd[0], strict=True)}
     error = dict(zip(parameters.error_labels, at.error_sd[0], strict=True))
     partials = 2 * u[parameters.sd_is_free.sum() :]
     is_error = np.array([name.startswith("error_corr") for name in parameters.free_names])[-len(partials) :]

@@ -40,9 +40,7 @@ def make_target(rng, kind="correlated", q=2, *, terms=None, corr=None, **target_
     parameters = variance_parameters(
         gram.terms,
         priors,
-        factor="g" if q else None,
-        factor_coef_names=("a", "b", "c", "d")[:q],
-        term_sizes=terms if q else (),
+        factors=[("g", ("a", "b", "c", "d")[:q], terms)] if q else [],
     )
     likelihood = marginal_likelihood(gram, prior=population_prior(priors))
     return Target(parameters=parameters, likelihood=likelihood, **target_options), case, priors
@@ -163,9 +161,7 @@ def test_lkj_density_does_not_depend_on_the_order_of_columns(rng):
         parameters = variance_parameters(
             gram.terms,
             replace(priors, sd={"g": sds}),
-            factor="g",
-            factor_coef_names=("a", "b", "c"),
-            term_sizes=(3,),
+            factors=[("g", ("a", "b", "c"), (3,))],
         )
         u = np.concatenate([np.log([0.5, 1.5, 2.0])[order], [0.1], partial_correlations(corr[np.ix_(order, order)])])
         values.append(Target(parameters=parameters, likelihood=marginal_likelihood(gram), natural=True)(u)[0])

@@ -75,7 +75,7 @@ def test_attributes_say_where_the_numbers_come_from(structure: str) -> None:
     assert attrs["formula"] == FORMULA
     assert attrs["errors"] == str(subject.problem.layout.spec)
     assert attrs["priors"] == str(subject.priors)
-    assert (attrs["response"], attrs["factor"], attrs["n_rows"]) == ("y", "g", 42)
+    assert (attrs["response"], attrs["factors"], attrs["n_rows"]) == ("y", '["g"]', 42)
     assert attrs["error_dim"] == (ERROR_DIM.get(structure) or ("",))[0]
     assert (attrs["seed"], attrs["sampler"], attrs["parametrization"]) == (11, "nutpie", "marginal")
     assert attrs["hierreg_version"] == hr.__version__
@@ -114,7 +114,7 @@ def test_uncorrelated_group_coefficients_have_no_correlations() -> None:
 def test_a_plain_regression_has_no_groups() -> None:
     tree = hr.Model("y ~ x", table()).sample(draws=5, chains=1, **QUIET)
     assert list(tree["posterior"].data_vars) == ["beta", "error_sd"]
-    assert tree.attrs["factor"] == ""
+    assert tree.attrs["factors"] == "[]"
 
 
 def test_numbers_stay_numbers_as_labels_of_groups() -> None:
@@ -152,8 +152,8 @@ def test_constant_data_have_the_cross_products_of_each_group() -> None:
     for j, level in enumerate("abcde"):
         own = data[data["g"] == level]
         Z = np.column_stack([np.ones(len(own)), own["x"]])
-        (entry,) = np.flatnonzero(constant["group_index"] == j)
-        np.testing.assert_allclose(constant["group_ZtZ"][entry], Z.T @ Z, rtol=1e-10)
+        (entry,) = np.flatnonzero(constant["group_index_g"] == j)
+        np.testing.assert_allclose(constant["group_ZtZ_g"][entry], Z.T @ Z, rtol=1e-10)
 
 
 # ---- saving and loading

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hierreg import plots, reports
 from hierreg.tree import load
+from hierreg.tree.names import factors_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import xarray as xr
+
+    from hierreg.reports.table import Report
 
 
 def report(path: Path, *, figures: Path | None, tables: Path | None) -> None:
@@ -24,9 +29,9 @@ def report(path: Path, *, figures: Path | None, tables: Path | None) -> None:
 
 def print_tables(tree: xr.DataTree, folder: Path | None = None) -> None:
     """Print the tables that the model of a posterior has, and write them as CSV where a folder is given."""
-    made = {"summary": reports.summary(tree), "correlations": reports.correlations(tree)}
-    if tree.attrs["factor"]:
-        made["shrinkage"] = reports.shrinkage(tree)
+    made: dict[str, Report] = {"summary": reports.summary(tree), "correlations": reports.correlations(tree)}
+    for factor, suffix in _suffixes(tree).items():
+        made[f"shrinkage{suffix}"] = reports.shrinkage(tree, factor=factor)
     for name, table in made.items():
         print(f"\n{name.upper()}\n{table}")
     if folder is not None:
@@ -42,11 +47,20 @@ def write_figures(tree: xr.DataTree, folder: Path, prefix: str = "") -> list[Pat
     makers: dict[str, Any] = {"variances": plots.variances}
     if any(str(name).startswith(("corr_", "error_corr")) for name in tree["posterior"].data_vars):
         makers["correlations"] = plots.correlations
-    if tree.attrs["factor"]:
-        makers |= {"shrinkage": plots.shrinkage, "caterpillar": plots.caterpillar}
+    for factor, suffix in _suffixes(tree).items():
+        makers[f"shrinkage{suffix}"] = partial(plots.shrinkage, factor=factor)
+        makers[f"caterpillar{suffix}"] = partial(plots.caterpillar, factor=factor)
     written = []
     for name, make in makers.items():
         path = folder / f"{prefix}{name}.png"
         make(tree).savefig(path, dpi=150, bbox_inches="tight")
         written.append(path)
     return written
+
+
+def _suffixes(tree: xr.DataTree) -> dict[str, str]:
+    """Return what names of files say of each grouping factor: nothing where there is one."""
+    factors = factors_of(tree.attrs)
+    if len(factors) == 1:
+        return {factors[0]: ""}
+    return {factor: "_" + re.sub(r"\W+", "_", factor) for factor in factors}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from hierreg.covariance import VarianceParameters
     from hierreg.gram import Gram
-    from hierreg.marginal.likelihood import MarginalLikelihood
+    from hierreg.marginal.likelihood import Likelihood
 
     Array = NDArray[np.float64]
 
@@ -27,23 +27,23 @@ _SMALLEST_ROW = 0.03
 class FactorCoordinates:
     """The search space (entries of a factor of Sigma, then u of the errors) and the criterion on it.
 
-    A single correlated term is searched in coordinates in which its columns are orthogonal and matter as much
-    as the errors; several terms, or uncorrelated columns, keep their zeros only in the user's.
+    A factor with a single correlated term is searched in coordinates in which its columns are orthogonal and matter as
+    much as the errors; several terms, or uncorrelated columns, keep their zeros only in the user's.
 
     Attributes
     ----------
-    likelihood : MarginalLikelihood
+    likelihood : MarginalLikelihood or CrossedLikelihood
     errors : VarianceParameters
         Those of the errors alone.
     rows, cols : int arrays (m,)
         Entries of the factor that are free.
     basis : array (q, q)
-        Lambda = basis @ factor.
+        Lambda = basis @ factor; block diagonal over grouping factors.
     scale : array (q,)
         Unit of each row of the factor.
     """
 
-    likelihood: MarginalLikelihood
+    likelihood: Likelihood
     errors: VarianceParameters
     rows: NDArray[np.intp]
     cols: NDArray[np.intp]
@@ -107,7 +107,7 @@ class FactorCoordinates:
         return g
 
 
-def factor_coordinates(likelihood: MarginalLikelihood, parameters: VarianceParameters) -> FactorCoordinates | None:
+def factor_coordinates(likelihood: Likelihood, parameters: VarianceParameters) -> FactorCoordinates | None:
     """Return the search space, or None where part of Sigma is fixed, so that its factor is not free."""
     q, sizes = parameters.n_factor, parameters.block_sizes[:-1]
     identity = np.array_equal(parameters.fixed_corr_factor[:q, :q], np.eye(q))
@@ -118,11 +118,10 @@ def factor_coordinates(likelihood: MarginalLikelihood, parameters: VarianceParam
         r, c = np.tril_indices(size) if free else (np.arange(size), np.arange(size))
         rows.append(r + start)
         cols.append(c + start)
-    one_block = len(sizes) == 1 and (parameters.corr_is_free[0] or q == 1)
     gram = likelihood.gram
     errors = _only_errors(parameters)
     error_cov = covariances(errors, starting_point(gram, errors)[None]).error_cov[0]
-    basis = _orthogonal_basis(gram, error_cov) if one_block else np.eye(q)
+    basis = _basis(gram, error_cov, parameters)
     return FactorCoordinates(
         likelihood=likelihood,
         errors=errors,
@@ -133,11 +132,18 @@ def factor_coordinates(likelihood: MarginalLikelihood, parameters: VarianceParam
     )
 
 
-def _orthogonal_basis(gram: Gram, error_cov: Array) -> Array:
-    """Return T (q, q), user scale, with T'Z'R^-1 Z T = n I over each group's own rows."""
-    values, vectors = np.linalg.eigh(column_precision(gram, error_cov))
-    # Columns that the groups' own rows hardly tell apart keep a bounded scale.
-    basis: Array = gram.z_map @ (vectors / np.sqrt(np.maximum(values, 1e-12 * values[-1])))
+def _basis(gram: Gram, error_cov: Array, parameters: VarianceParameters) -> Array:
+    """Return T (q, q), user scale, with T'Z'R^-1 Z T = n I over each group's own rows where a factor has one block."""
+    basis = np.eye(parameters.n_factor)
+    if not len(basis):
+        return basis
+    starts, precision = parameters.block_starts[:-1], column_precision(gram, error_cov)
+    for factor, mine in zip(gram.factors, parameters.factor_slices, strict=True):
+        blocks = np.flatnonzero((starts >= mine.start) & (starts < mine.stop))
+        if len(blocks) == 1 and (parameters.corr_is_free[blocks[0]] or factor.n_coef == 1):
+            values, vectors = np.linalg.eigh(precision[mine, mine])
+            # Columns that the groups' own rows hardly tell apart keep a bounded scale.
+            basis[mine, mine] = factor.z_map @ (vectors / np.sqrt(np.maximum(values, 1e-12 * values[-1])))
     return basis
 
 
@@ -155,7 +161,7 @@ def _only_errors(parameters: VarianceParameters) -> VarianceParameters:
     q = parameters.n_factor
     return replace(
         parameters,
-        factor=None,
+        factors=(),
         factor_coef_names=(),
         block_sizes=parameters.block_sizes[-1:],
         sd_code=parameters.sd_code[q:],

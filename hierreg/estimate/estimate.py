@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from hierreg.compound_symmetry import WithinUnits
     from hierreg.covariance import VarianceParameters
-    from hierreg.marginal.likelihood import MarginalLikelihood
+    from hierreg.marginal.likelihood import Likelihood
 
     Array = NDArray[np.float64]
 
@@ -83,12 +83,12 @@ class VarianceEstimate:
     parameter_cov: Array
 
 
-def maximise_likelihood(likelihood: MarginalLikelihood, parameters: VarianceParameters) -> VarianceEstimate:
+def maximise_likelihood(likelihood: Likelihood, parameters: VarianceParameters) -> VarianceEstimate:
     """Return the REML estimate (beta integrated, flat prior) or the ML estimate (beta profiled).
 
     Parameters
     ----------
-    likelihood : MarginalLikelihood
+    likelihood : MarginalLikelihood or CrossedLikelihood
         Made with a flat prior of beta, or with ``profile=True``.
     parameters : VarianceParameters
         Their priors are ignored, except that `Fixed` values are kept.
@@ -110,7 +110,7 @@ def maximise_likelihood(likelihood: MarginalLikelihood, parameters: VariancePara
     return _described(target, Lambda, errors, optimum)
 
 
-def maximise_posterior(likelihood: MarginalLikelihood, parameters: VarianceParameters) -> VarianceEstimate:
+def maximise_posterior(likelihood: Likelihood, parameters: VarianceParameters) -> VarianceEstimate:
     """Return the MAP estimate: the mode of the density of sds and correlations, beta and b integrated out."""
     return _over_unconstrained(Target(parameters=parameters, likelihood=likelihood, natural=True))
 
@@ -209,7 +209,7 @@ def _parameter_covariance(target: Target, groups: tuple[Array, Array], errors: C
     return natural_covariance(target, u, held)
 
 
-def _is_perfect_fit(likelihood: MarginalLikelihood, parameters: VarianceParameters, error_sd: Array) -> bool:
+def _is_perfect_fit(likelihood: Likelihood, parameters: VarianceParameters, error_sd: Array) -> bool:
     """Return whether estimated errors are no larger than the rounding of the response."""
     gram = likelihood.gram
     if not parameters.sd_is_free[parameters.n_factor :].any() or not len(gram.y_shift):
@@ -220,7 +220,7 @@ def _is_perfect_fit(likelihood: MarginalLikelihood, parameters: VarianceParamete
 
 def _boundary(
     parameters: VarianceParameters,
-    likelihood: MarginalLikelihood,
+    likelihood: Likelihood,
     sd: Array,
     corr: Array,
     errors: Covariances,
@@ -229,20 +229,21 @@ def _boundary(
     q = parameters.n_factor
     reach = sd / group_scales(likelihood.gram, errors.error_cov[0])
     zero = reach < _SINGULAR
+    columns = parameters.group_columns
     found = [
-        f"the variance of {parameters.factor_coef_names[i]} between groups of {parameters.factor} is zero: "
+        f"the variance of {columns[i][1]} between groups of {columns[i][0]} is zero: "
         "the groups differ no more than their errors explain"
         for i in np.flatnonzero(zero & parameters.sd_is_free[:q])
     ]
     starts, sizes = parameters.block_starts, parameters.block_sizes
-    labels = parameters.factor_coef_names + parameters.error_labels
+    labels = (*(name for _, name in columns), *parameters.error_labels)
     for block in np.flatnonzero(parameters.corr_is_free):
         a, b = starts[block], starts[block] + sizes[block]
         part = corr[a:b, a:b] if a < q else errors.error_corr[0]
         kept = np.flatnonzero(~zero[a:b]) if a < q else np.arange(b - a)
         if len(kept) > 1 and np.linalg.eigvalsh(part[np.ix_(kept, kept)])[0] < _SINGULAR**2 * 100:
             names = ", ".join(str(labels[a + i]) for i in kept)
-            what = f"group coefficients {names} of {parameters.factor}" if a < q else f"errors of {names}"
+            what = f"group coefficients {names} of {columns[a][0]}" if a < q else f"errors of {names}"
             found.append(f"the correlation matrix of the {what} is singular (a correlation of one in some direction)")
     return found + _boundary_within_units(parameters.within_units, errors)
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierreg.marginal.joint import BlockJoint, JointCovariance
 from hierreg.marginal.lanes import LANES
 
 if TYPE_CHECKING:
@@ -36,38 +37,29 @@ class Solution:
     beta : array (p,)
         BLUE under a flat prior, else the conditional posterior mean.
     beta_cov : array (p, p)
-    b : array (J, q)
-        BLUPs.
-    b_cov : array (J, q, q)
+    b : tuple of arrays (J, q)
+        BLUPs; here and below one array per grouping factor, J its groups and q its columns.
+    b_cov : tuple of arrays (J, q, q)
         Prediction-error covariances: Var(b_hat - b), beta estimated.
-    b_cond_cov : array (J, q, q)
-        Var(b | y, beta): beta taken as known (lme4's condVar).
-    beta_b_cov : array (J, p, q)
+    b_cond_cov : tuple of arrays (J, q, q)
+        Var(b_j | y, beta): beta taken as known (lme4's condVar).
+    beta_b_cov : tuple of arrays (J, p, q)
         Posterior covariance of beta and b_j.
-    beta_factor : array (p, r)
-        beta - its mean = beta_factor @ u, with u independent standard normals, one per free coefficient.
-    b_factor : array (J, q, r)
-        b_j - its mean = b_factor[j] @ u + e_j, the same u, Var(e_j) = b_cond_cov[j].
-    linked_levels : int array (n, slots)
-        Groups whose e_j are correlated with one another, by errors that link them; -1 where a slot is empty.
-    linked_cond_cov : array (n, slots * q, slots * q)
-        Joint covariance of their e_j.
+    joint : JointCovariance
+        Covariance of linear functions of all coefficients.
     Sigma : array (q, q)
-        What the coefficients are given: covariance of b_j.
+        What the coefficients are given: covariance of b_j, the columns of all factors, block diagonal.
     error_cov : array (D, D)
         And of the errors of one unit.
     """
 
     beta: Array
     beta_cov: Array
-    b: Array
-    b_cov: Array
-    b_cond_cov: Array
-    beta_b_cov: Array
-    beta_factor: Array
-    b_factor: Array
-    linked_levels: NDArray[np.intp]
-    linked_cond_cov: Array
+    b: tuple[Array, ...]
+    b_cov: tuple[Array, ...]
+    b_cond_cov: tuple[Array, ...]
+    beta_b_cov: tuple[Array, ...]
+    joint: JointCovariance
     Sigma: Array
     error_cov: Array
 
@@ -118,17 +110,22 @@ def solve_equations(likelihood: MarginalLikelihood, Lambda: Array, error_cov: Ar
     members = np.moveaxis(tiles.levels, 2, 1).reshape(n * LANES, tiles.levels.shape[1])
     kept = np.any(members >= 0, axis=1)
     L = np.linalg.cholesky(P_inv[0])
+    joint = BlockJoint(
+        beta_factor=gram.x_map @ L,
+        b_factor=np.swapaxes(np.linalg.solve(L, np.swapaxes(cross, 1, 2)), 1, 2),
+        b_cond_cov=cond,
+        linked_levels=members[kept],
+        linked_cond_cov=blocks[kept],
+    )
+    has_groups = bool(gram.factors)
     return Solution(
         beta=gram.y_shift + gram.x_map @ hat[0],
         beta_cov=gram.x_map @ P_inv[0] @ gram.x_map.T,
-        b=b,
-        b_cov=b_cov,
-        b_cond_cov=cond,
-        beta_b_cov=gram.x_map @ np.swapaxes(cross, 1, 2),
-        beta_factor=gram.x_map @ L,
-        b_factor=np.swapaxes(np.linalg.solve(L, np.swapaxes(cross, 1, 2)), 1, 2),
-        linked_levels=members[kept],
-        linked_cond_cov=blocks[kept],
+        b=(b,) if has_groups else (),
+        b_cov=(b_cov,) if has_groups else (),
+        b_cond_cov=(cond,) if has_groups else (),
+        beta_b_cov=(gram.x_map @ np.swapaxes(cross, 1, 2),) if has_groups else (),
+        joint=joint,
         Sigma=Lambda @ Lambda.T,
         error_cov=np.array(error_cov, dtype=float),
     )

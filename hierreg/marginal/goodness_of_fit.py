@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from hierreg.marginal.likelihood import MarginalLikelihood
+    from hierreg.marginal.likelihood import Likelihood
 
 
-def chi_square(likelihood: MarginalLikelihood) -> tuple[float, int] | None:
+def chi_square(likelihood: Likelihood) -> tuple[float, int] | None:
     """Return y'(V^-1 - V^-1 X (X'V^-1 X)^-1 X'V^-1) y and its degrees of freedom.
 
     It is the weighted sum of squares that generalised least squares leaves; where V is the covariance of the errors
@@ -18,7 +18,7 @@ def chi_square(likelihood: MarginalLikelihood) -> tuple[float, int] | None:
 
     Parameters
     ----------
-    likelihood : MarginalLikelihood
+    likelihood : MarginalLikelihood or CrossedLikelihood
         With the coefficients that are not fixed.
 
     Returns

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.marginal.blocks import Tiles, split_into_blocks
+from hierreg.marginal.crossed import CrossedLikelihood, crossed_likelihood
 from hierreg.priors import Fixed, Normal
 
 if TYPE_CHECKING:
@@ -167,10 +168,13 @@ class MarginalLikelihood:
         return self.z_map_inverse, gram, errors, self.W0, self.constant, self.integrate
 
 
+Likelihood = MarginalLikelihood | CrossedLikelihood
+
+
 def marginal_likelihood(
     gram: Gram, *, prior: PopulationPrior | None = None, fixed: FixedBeta | None = None, profile: bool = False
-) -> MarginalLikelihood:
-    """Return the marginal likelihood of a Gram basis.
+) -> Likelihood:
+    """Return the marginal likelihood of a Gram basis; its class depends on the number of grouping factors.
 
     Parameters
     ----------
@@ -187,13 +191,15 @@ def marginal_likelihood(
     if fixed is not None:
         rows = replace(rows, mean=rows.mean - rows.basis @ fixed.value, basis=rows.basis[:, ~fixed.is_fixed])
         gram = hold_fixed(gram, fixed)
-    separate, linked = split_into_blocks(gram)
     p, r = len(gram.coef_names), len(rows.sd)
     K = np.column_stack([rows.basis @ gram.x_map, rows.mean - rows.basis @ gram.y_shift]) / rows.sd[:, None]
     constant = -0.5 * (gram.n * LOG_2PI + gram.terms.log_det_known)
     if not profile:
         constant += 0.5 * (p - r) * LOG_2PI - float(np.sum(np.log(rows.sd))) + rows.log_det_basis
         constant += float(np.linalg.slogdet(gram.x_map)[1]) if p else 0.0
+    if len(gram.factors) > 1:
+        return crossed_likelihood(gram, W0=K.T @ K, constant=constant, integrate=not profile)
+    separate, linked = split_into_blocks(gram)
     return MarginalLikelihood(
         gram=gram,
         separate=separate,

@@ -10,6 +10,8 @@ import numpy as np
 from hierreg.marginal.kernels import error_precision
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from hierreg.gram import Gram
@@ -35,9 +37,9 @@ class GroupStatistics:
     ZtZ: Array
 
 
-def group_statistics(own: Gram) -> GroupStatistics:
-    """Return the cross-products of each group, from a Gram basis in which no two groups are linked."""
-    groups = own.factors[0]
+def group_statistics(own: Gram, factor: int) -> GroupStatistics:
+    """Return the cross-products of each group of one factor, from a Gram basis in which no two groups are linked."""
+    groups = own.factors[factor]
     back = np.linalg.inv(groups.z_map)
     return GroupStatistics(level=groups.pair_row, term=groups.pair_term, ZtZ=back.T @ groups.ZtZ @ back)
 
@@ -49,21 +51,34 @@ def error_terms(own: Gram, error_cov: Array) -> Array:
     return omega
 
 
-def no_pooling(own: Gram, error_cov: Array, beta: Array, theta_columns: tuple[int | None, ...]) -> tuple[Array, Array]:
-    """Return generalised least-squares coefficients of each group alone, and their covariances.
+def no_pooling(
+    own: Gram,
+    factor: int,
+    error_cov: Array,
+    beta: Array,
+    theta_columns: tuple[int | None, ...],
+    b: Sequence[Array],
+) -> tuple[Array, Array]:
+    """Return generalised least-squares coefficients of each group of one factor alone, and their covariances.
 
     Population columns that are not group columns are taken off at their estimates, so the coefficients are those
-    of theta_j (or of b_j in a column that has no population match).
+    of theta_j (or of b_j in a column that has no population match). With several grouping factors the coefficients of
+    all others are taken off as well, at their predictions: "alone" is then the group's own rows, each less what the
+    plug-in solution says of the other factors. Their uncertainty is not part of the covariance.
 
     Parameters
     ----------
     own : Gram
         Statistics in which no two groups are linked.
+    factor : int
+        Place of the grouping factor.
     error_cov : array (D, D)
     beta : array (p,)
         Population coefficients.
     theta_columns : tuple of (int or None), length q
         Population column that each group column matches.
+    b : sequence of arrays (J, q)
+        Predictions of the coefficients of every factor, user scale; that of the factor itself is not read.
 
     Returns
     -------
@@ -72,7 +87,7 @@ def no_pooling(own: Gram, error_cov: Array, beta: Array, theta_columns: tuple[in
     cov : array (J, q, q)
     """
     omega = error_terms(own, error_cov)
-    groups = own.factors[0]
+    groups = own.factors[factor]
     J, q, p = groups.n_levels, groups.n_coef, len(own.coef_names)
     A, C = np.zeros((J, q, q)), np.zeros((J, q, p + 1))
     np.add.at(A, groups.pair_row, omega[groups.pair_term, None, None] * groups.ZtZ)
@@ -80,6 +95,7 @@ def no_pooling(own: Gram, error_cov: Array, beta: Array, theta_columns: tuple[in
     rest = np.array(beta, dtype=float)
     rest[[c for c in theta_columns if c is not None]] = 0.0
     rhs = C[:, :, p] + C[:, :, :p] @ np.linalg.solve(own.x_map, own.y_shift - rest) if p else C[:, :, p]
+    rhs -= _of_other_factors(own, factor, omega, b)
     values, vectors = np.linalg.eigh(A)
     estimable = values[:, 0] > _RANK_TOLERANCE * values[:, -1]
     safe = np.where(estimable[:, None], values, 1.0)
@@ -88,3 +104,19 @@ def no_pooling(own: Gram, error_cov: Array, beta: Array, theta_columns: tuple[in
     cov = groups.z_map @ inverse @ groups.z_map.T
     theta[~estimable], cov[~estimable] = np.nan, np.nan
     return theta, cov
+
+
+def _of_other_factors(own: Gram, factor: int, omega: Array, b: Sequence[Array]) -> Array:
+    """Return Z'R^-1 Z_other b_other (J, q), internal scale, summed over the other factors."""
+    groups = own.factors[factor]
+    out = np.zeros((groups.n_levels, groups.n_coef))
+    for pair in own.crossed:
+        if factor not in {pair.first, pair.second}:
+            continue
+        is_first = pair.first == factor
+        other = pair.second if is_first else pair.first
+        inside = np.linalg.solve(own.factors[other].z_map, b[other].T).T
+        mine, theirs = (pair.row, pair.col) if is_first else (pair.col, pair.row)
+        ZtZ = pair.ZtZ if is_first else np.swapaxes(pair.ZtZ, 1, 2)
+        np.add.at(out, mine, omega[pair.term, None] * np.einsum("eij,ej->ei", ZtZ, inside[theirs]))
+    return out

@@ -52,16 +52,18 @@ class Recovered:
     Attributes
     ----------
     beta : array (S, p)
-    b : array (S, J, q) or None
-        None where only summaries were asked for.
-    b_summary, theta_summary : EffectSummary or None
-        None where draws were asked for; theta only where a group column is also a population column.
+    b : tuple of arrays (S, J, q), or None
+        One per grouping factor; None where only summaries were asked for.
+    b_summary : tuple of EffectSummary, or None
+        One per grouping factor; None where draws were asked for.
+    theta_summary : tuple of (EffectSummary or None), or None
+        Likewise; None of a factor without `theta_columns`.
     """
 
     beta: Array
-    b: Array | None
-    b_summary: EffectSummary | None
-    theta_summary: EffectSummary | None
+    b: tuple[Array, ...] | None
+    b_summary: tuple[EffectSummary, ...] | None
+    theta_summary: tuple[EffectSummary | None, ...] | None
 
 
 def recover(
@@ -70,7 +72,7 @@ def recover(
     *,
     seed: int,
     probs: Sequence[float] | None = None,
-    theta_columns: Sequence[int | None] = (),
+    theta_columns: Sequence[Sequence[int | None]] = (),
     threads: int = 1,
 ) -> Recovered:
     """Return one exact draw of the coefficients per draw of the variance parameters.
@@ -85,8 +87,8 @@ def recover(
         The draws depend on it and on nothing else, whatever the number of threads.
     probs : sequence of float or None
         None keeps every draw of b; otherwise only means, sds and these quantiles are kept, in constant memory.
-    theta_columns : sequence of (int or None), length q
-        Column of X that each group column matches.
+    theta_columns : sequence of sequences of (int or None)
+        Per grouping factor, the column of X that each of its columns matches; empty where theta is not wanted.
     threads : int
     """
     gram, Lambda = likelihood.gram, covariances.Lambda
@@ -95,9 +97,10 @@ def recover(
     omega, hat, P_inv = population_at(likelihood, Lambda, covariances.error_cov)
     rng = np.random.default_rng([seed, 0])
     beta = hat + np.einsum("sij,sj->si", np.linalg.cholesky(P_inv), rng.standard_normal((S, p))) if p else hat
+    matches = tuple(theta_columns[0]) if theta_columns else ()
     targets = np.zeros((0 if probs is None else 2, q, p))
     if probs is not None:
-        for i, column in enumerate(theta_columns):
+        for i, column in enumerate(matches):
             if column is not None:
                 targets[1, i] = gram.x_map[column]
     job = _Job(
@@ -118,12 +121,18 @@ def recover(
     ]
     with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
         list(pool.map(lambda task: job.run(*task, out=effects), tasks))
-    shift = np.array([0.0 if c is None else gram.y_shift[c] for c in theta_columns])
+    beta = gram.y_shift + beta @ gram.x_map.T
+    if effects.draws is not None:
+        b = (effects.draws,) if gram.factors else ()
+        return Recovered(beta=beta, b=b, b_summary=None, theta_summary=None)
+    if not gram.factors:
+        return Recovered(beta=beta, b=None, b_summary=(), theta_summary=())
+    shift = np.array([0.0 if c is None else gram.y_shift[c] for c in matches])
     return Recovered(
-        beta=gram.y_shift + beta @ gram.x_map.T,
-        b=effects.draws,
-        b_summary=effects.summary(0, 0.0) if probs is not None and J else None,
-        theta_summary=effects.summary(1, shift) if probs is not None and J and len(shift) else None,
+        beta=beta,
+        b=None,
+        b_summary=(effects.summary(0, 0.0),),
+        theta_summary=(effects.summary(1, shift) if matches else None,),
     )
 
 

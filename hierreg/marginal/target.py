@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hierreg.marginal.crossed import CrossedLikelihood
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.covariance import VarianceParameters
-    from hierreg.marginal.likelihood import MarginalLikelihood
+    from hierreg.marginal.likelihood import Likelihood
 
     Array = NDArray[np.float64]
 
@@ -23,7 +25,7 @@ class Target:
     Attributes
     ----------
     parameters : VarianceParameters
-    likelihood : MarginalLikelihood
+    likelihood : MarginalLikelihood or CrossedLikelihood
     prior_on : bool
         Add the log prior of the variance parameters.
     natural : bool
@@ -31,16 +33,21 @@ class Target:
     """
 
     parameters: VarianceParameters
-    likelihood: MarginalLikelihood
+    likelihood: Likelihood
     prior_on: bool = True
     natural: bool = False
 
     def __call__(self, u: Array) -> tuple[float, Array]:
         """Return the log density of u (n_free,) and its gradient (n_free,)."""
-        from hierreg.marginal.target_kernels import log_posterior
+        gradient, u = np.empty(len(u)), np.ascontiguousarray(u, dtype=float)
+        if isinstance(self.likelihood, CrossedLikelihood):
+            from hierreg.marginal import crossed_target_kernels
 
-        gradient = np.empty(len(u))
-        value = log_posterior(np.ascontiguousarray(u, dtype=float), *self.kernel_arguments(), gradient)
+            value = crossed_target_kernels.log_posterior(u, *self.kernel_arguments(), True, gradient)
+        else:
+            from hierreg.marginal.target_kernels import log_posterior
+
+            value = log_posterior(u, *self.kernel_arguments(), gradient)
         return float(value), gradient
 
     def kernel_arguments(self) -> tuple[Any, ...]:

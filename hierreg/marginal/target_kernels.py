@@ -161,6 +161,78 @@ def read_sds(u, sd_code, sd_parameters, prior_on, natural, sd, g_u):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def covariances_at(u, variances, z_map_inverse, prior_on, natural, point, g_u):
+    """Write sd, sech, F, Lambda (internal) and S at u; return the log prior, its gradient added, and the first corr.
+
+    Parameters
+    ----------
+    u : array (n_free,)
+    variances : tuple
+        See `log_posterior`.
+    z_map_inverse : array (q, q)
+    prior_on, natural : bool
+    point : tuple of arrays (Q,), (n_free + 1,), (Q, Q), (q, q), (D, D)
+        sd, sech of the partial correlations, factors F of all correlations, Lambda and S; overwritten.
+    g_u : array (n_free,)
+    """
+    q, block_sizes, sd_code, sd_parameters, corr_is_free, eta, fixed_factor, within = variances
+    sd, sech, F, Lambda, S = point
+    F[:] = fixed_factor
+    value, place = read_sds(u, sd_code, sd_parameters, prior_on, natural, sd, g_u)
+    first_corr, start = place, np.int64(0)
+    for block in range(len(block_sizes)):
+        if corr_is_free[block]:
+            if prior_on:
+                value += lkj_prior(u, place, block_sizes[block], eta[block], natural, g_u)
+            place = corr_factor_block(u, place, start, block_sizes[block], F, sech)
+        start += block_sizes[block]
+    if prior_on:
+        value += exchangeable_prior(u, place, within, natural, g_u)
+    for i in range(q):
+        for j in range(q):
+            t = 0.0
+            for k in range(q):
+                t += z_map_inverse[i, k] * sd[k] * F[k, j]
+            Lambda[i, j] = t
+    if len(within[0]) > 0:
+        component_covariance(u, place, sd[q:], within, S)
+    else:
+        covariance_of_factor(sd[q:], F[q:, q:], S)
+    return value, first_corr
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def room_for_covariances(u, variances):
+    """Return the arrays that `covariances_at` writes."""
+    q, Q = variances[0], len(variances[2])
+    C = len(variances[7][0])
+    D = C if C > 0 else Q - q
+    return np.empty(Q), np.ones(len(u) + 1), np.empty((Q, Q)), np.empty((q, q)), np.empty((D, D))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def add_gradient_of_covariances(u, variances, z_map_inverse, point, first_corr, g_Lambda, g_S, g_u):
+    """Add the gradient with respect to Lambda (internal) and S to that of u."""
+    q, block_sizes, sd_code, _, corr_is_free, _, _, within = variances
+    sd, sech, F, _, S = point
+    Q = len(sd_code)
+    if len(within[0]) > 0:
+        place = first_corr
+        for block in range(len(block_sizes)):
+            if corr_is_free[block]:
+                place += block_sizes[block] * (block_sizes[block] - 1) // 2
+        g_log_sd = np.zeros(Q - q)
+        component_gradient(u, place, sd[q:], within, S, g_S, g_log_sd, g_u)
+        free = first_corr
+        for c in range(Q - 1, q - 1, -1):
+            if sd_code[c] != FIXED:
+                free -= 1
+                g_u[free] += g_log_sd[c - q]
+        g_S = np.zeros((Q - q, Q - q))
+    _pull_back(u, q, block_sizes, sd_code, corr_is_free, z_map_inverse, sd, F, sech, g_Lambda, g_S, first_corr, g_u)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def log_posterior(u, variances, likelihood, prior_on, natural, g_u):
     """Return the log density of u and write its gradient to g_u.
 
@@ -179,50 +251,17 @@ def log_posterior(u, variances, likelihood, prior_on, natural, g_u):
     g_u : array (n_free,)
         Overwritten.
     """
-    q, block_sizes, sd_code, sd_parameters, corr_is_free, eta, fixed_factor, within = variances
     z_map_inverse, gram, errors, W0, constant, integrate = likelihood
-    Q = len(sd_code)
-    C = len(within[0])
-    D = C if C > 0 else Q - q
     g_u[:] = 0.0
-    sd, sech = np.empty(Q), np.ones(len(u) + 1)
-    F = fixed_factor.copy()
-    value, place = read_sds(u, sd_code, sd_parameters, prior_on, natural, sd, g_u)
-    first_corr, start = place, np.int64(0)
-    for block in range(len(block_sizes)):
-        if corr_is_free[block]:
-            if prior_on:
-                value += lkj_prior(u, place, block_sizes[block], eta[block], natural, g_u)
-            place = corr_factor_block(u, place, start, block_sizes[block], F, sech)
-        start += block_sizes[block]
-    if prior_on:
-        value += exchangeable_prior(u, place, within, natural, g_u)
-    Lambda, S = np.empty((q, q)), np.empty((D, D))
-    g_Lambda, g_S = np.empty((q, q)), np.empty((D, D))
-    for i in range(q):
-        for j in range(q):
-            t = 0.0
-            for k in range(q):
-                t += z_map_inverse[i, k] * sd[k] * F[k, j]
-            Lambda[i, j] = t
-    if C > 0:
-        component_covariance(u, place, sd[q:], within, S)
-    else:
-        covariance_of_factor(sd[q:], F[q:, q:], S)
+    point = room_for_covariances(u, variances)
+    Lambda, S = point[3], point[4]
+    value, first_corr = covariances_at(u, variances, z_map_inverse, prior_on, natural, point, g_u)
+    g_Lambda, g_S = np.empty(Lambda.shape), np.empty(S.shape)
     value += log_likelihood(Lambda, S, gram, errors, W0, constant, integrate, g_Lambda, g_S)
     if not np.isfinite(value):
         g_u[:] = 0.0
         return -np.inf
-    if C > 0:
-        g_log_sd = np.zeros(Q - q)
-        component_gradient(u, place, sd[q:], within, S, g_S, g_log_sd, g_u)
-        free = first_corr
-        for c in range(Q - 1, q - 1, -1):
-            if sd_code[c] != FIXED:
-                free -= 1
-                g_u[free] += g_log_sd[c - q]
-        g_S = np.zeros((Q - q, Q - q))
-    _pull_back(u, q, block_sizes, sd_code, corr_is_free, z_map_inverse, sd, F, sech, g_Lambda, g_S, first_corr, g_u)
+    add_gradient_of_covariances(u, variances, z_map_inverse, point, first_corr, g_Lambda, g_S, g_u)
     return value
 
 

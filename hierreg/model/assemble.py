@@ -17,16 +17,17 @@ from hierreg.gram import Gram, collect
 from hierreg.gram.collect import own_rows_layout
 from hierreg.gram.frame import constant_column
 from hierreg.gram.origin import Origin
+from hierreg.marginal.joint import JointWithFixed
 from hierreg.marginal.likelihood import (
     FixedBeta,
-    MarginalLikelihood,
+    Likelihood,
     PopulationPrior,
     fixed_beta,
     marginal_likelihood,
     population_prior,
 )
 from hierreg.priors import Priors, ResolvedPriors, measure_scales, resolve_priors
-from hierreg.tree.names import Labels
+from hierreg.tree.names import FactorLabels, Labels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,12 +70,12 @@ class Problem:
     labels: Labels
     fixed: FixedBeta
 
-    def likelihood(self, method: str) -> MarginalLikelihood:
+    def likelihood(self, method: str) -> Likelihood:
         """Return the marginal likelihood with beta treated as "reml", "ml" or "prior" asks."""
         prior = population_prior(self.priors) if method == "prior" else None
         return marginal_likelihood(self.gram, prior=prior, fixed=self.fixed, profile=method == "ml")
 
-    def likelihood_with_precision(self, precision: Array) -> MarginalLikelihood:
+    def likelihood_with_precision(self, precision: Array) -> Likelihood:
         """Return the marginal likelihood under beta ~ N(0, inverse of diag(precision)); zero is flat."""
         rows = np.flatnonzero(precision)
         prior = PopulationPrior(
@@ -103,11 +104,13 @@ class Problem:
         p = len(self.fixed.is_fixed)
         beta, cov = self.fixed.value.copy(), np.zeros((p, p))
         beta[free], cov[np.ix_(free, free)] = solution.beta, solution.beta_cov
-        cross = np.zeros((solution.beta_b_cov.shape[0], p, solution.beta_b_cov.shape[2]))
-        cross[:, free] = solution.beta_b_cov
-        factor = np.zeros((p, len(free)))
-        factor[free] = solution.beta_factor
-        return replace(solution, beta=beta, beta_cov=cov, beta_b_cov=cross, beta_factor=factor)
+        crosses = []
+        for own in solution.beta_b_cov:
+            cross = np.zeros((own.shape[0], p, own.shape[2]))
+            cross[:, free] = own
+            crosses.append(cross)
+        joint = JointWithFixed(joint=solution.joint, free=free)
+        return replace(solution, beta=beta, beta_cov=cov, beta_b_cov=tuple(crosses), joint=joint)
 
     def draws_with_fixed(self, recovered: Recovered) -> Recovered:
         """Return draws that include the fixed coefficients; summaries of theta are shifted by them."""
@@ -115,18 +118,23 @@ class Problem:
             return recovered
         beta = np.tile(self.fixed.value, (len(recovered.beta), 1))
         beta[:, ~self.fixed.is_fixed] = recovered.beta
-        theta = recovered.theta_summary
-        if theta is not None:
-            shift = np.array(
-                [0.0 if c is None else self.fixed.value[c] for c in self.labels.theta_columns], dtype=float
-            )
-            theta = replace(theta, mean=theta.mean + shift, quantiles=theta.quantiles + shift)
-        return replace(recovered, beta=beta, theta_summary=theta)
+        thetas = recovered.theta_summary
+        if thetas is not None:
+            shifted = []
+            for factor, theta in zip(self.labels.factors, thetas, strict=True):
+                values = [0.0 if c is None else self.fixed.value[c] for c in factor.theta_columns]
+                shift = np.array(values, dtype=float)
+                shifted.append(theta and replace(theta, mean=theta.mean + shift, quantiles=theta.quantiles + shift))
+            thetas = tuple(shifted)
+        return replace(recovered, beta=beta, theta_summary=thetas)
 
-    def free_theta_columns(self) -> tuple[int | None, ...]:
-        """Return, for each group column, its match among the population columns that are not fixed."""
-        place = np.cumsum(~self.fixed.is_fixed) - 1
-        return tuple(None if c is None or self.fixed.is_fixed[c] else int(place[c]) for c in self.labels.theta_columns)
+    def free_theta_columns(self) -> tuple[tuple[int | None, ...], ...]:
+        """Return, for each column of each factor, its match among the population columns that are not fixed."""
+        place, is_fixed = np.cumsum(~self.fixed.is_fixed) - 1, self.fixed.is_fixed
+        return tuple(
+            tuple(None if c is None or is_fixed[c] else int(place[c]) for c in factor.theta_columns)
+            for factor in self.labels.factors
+        )
 
 
 def assemble(formula: str, data: Any, errors: ErrorSpec | None, priors: Priors | None) -> Problem:
@@ -150,7 +158,6 @@ def assemble(formula: str, data: Any, errors: ErrorSpec | None, priors: Priors |
     _check_replication(design, layout)
     resolved = resolve_priors(priors, measure_scales(design, layout))
     gram = collect(design, layout)
-    factor = design.factors[0] if design.factors else None
     return Problem(
         formula=formula,
         design=design,
@@ -161,9 +168,7 @@ def assemble(formula: str, data: Any, errors: ErrorSpec | None, priors: Priors |
         parameters=variance_parameters(
             gram.terms,
             resolved,
-            factor=factor.name if factor else None,
-            factor_coef_names=factor.coef_names if factor else (),
-            term_sizes=factor.term_sizes if factor else (),
+            factors=[(factor.name, factor.coef_names, factor.term_sizes) for factor in design.factors],
         ),
         labels=_labels(design, gram, layout),
         fixed=fixed_beta(resolved),
@@ -172,19 +177,23 @@ def assemble(formula: str, data: Any, errors: ErrorSpec | None, priors: Priors |
 
 def _labels(design: Design, gram: Gram, layout: ErrorLayout) -> Labels:
     place = {name: i for i, name in enumerate(design.coef_names)}
-    groups = gram.factors[0] if gram.factors else None
+    factors = tuple(
+        FactorLabels(
+            name=groups.name,
+            levels=groups.levels,
+            coef=groups.coef_names,
+            theta_columns=tuple(place.get(name) for name in groups.coef_names),
+            has_corr=any(
+                correlated and size > 1
+                for size, correlated in zip(factor.term_sizes, factor.term_correlated, strict=True)
+            ),
+        )
+        for factor, groups in zip(design.factors, gram.factors, strict=True)
+    )
     return Labels(
         response=design.response_name,
         coef=design.coef_names,
-        factor=groups.name if groups else None,
-        levels=groups.levels if groups else np.empty(0, dtype=object),
-        factor_coef=groups.coef_names if groups else (),
-        theta_columns=tuple(place.get(name) for name in groups.coef_names) if groups else (),
-        has_corr=any(
-            correlated and size > 1
-            for factor in design.factors
-            for size, correlated in zip(factor.term_sizes, factor.term_correlated, strict=True)
-        ),
+        factors=factors,
         error_dim=layout.dim,
         error_labels=layout.labels,
         n_error_sd=layout.n_sd,

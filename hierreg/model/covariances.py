@@ -29,23 +29,24 @@ _WITHIN_UNITS = (
 
 
 def factor_covariance(problem: Problem, cov: Mapping[str, Any] | None) -> Array:
-    """Return Sigma (q, q) of the grouping factor."""
-    factor, names = problem.labels.factor, problem.labels.factor_coef
-    expected = [factor] if factor else []
+    """Return Sigma (q, q) of the columns of all grouping factors, block diagonal."""
+    expected = list(problem.labels.factor_names)
     if cov is not None and not isinstance(cov, Mapping):
         raise ModelError(
             f"cov={cov!r} is not a dictionary; give one covariance matrix per grouping factor "
             f"({listed(expected) or 'none here'})."
         )
     given = dict(cov or {})
-    if sorted(given) != expected:
+    if set(given) != set(expected):
         raise ModelError(
             f"cov has the keys {listed(given) or 'none'}; the model needs {listed(expected) or 'none'} "
             "(one covariance matrix per grouping factor)."
         )
-    if factor is None:
-        return np.empty((0, 0))
-    return _semidefinite(given[factor], len(names), f"cov[{factor!r}]", f"columns {listed(names)}")
+    out = np.zeros((problem.parameters.n_factor, problem.parameters.n_factor))
+    for factor, mine in zip(problem.labels.factors, problem.parameters.factor_slices, strict=True):
+        what = f"cov[{factor.name!r}]"
+        out[mine, mine] = _semidefinite(given[factor.name], len(factor.coef), what, f"columns {listed(factor.coef)}")
+    return out
 
 
 def error_covariance(problem: Problem, error_cov: Any) -> Array:

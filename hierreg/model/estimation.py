@@ -45,14 +45,16 @@ def limit(problem: Problem, own: Gram | None) -> Limit:
     """Return the REML plug-in solution, and least squares on each group alone."""
     reml = estimate(problem, "reml")
     if own is None:
-        return Limit(estimate=reml, no_pooling=None, no_pooling_cov=None)
-    theta, cov = no_pooling(
-        own,
-        _error_covariance(reml, own.terms),
-        reml.beta.to_numpy(),
-        problem.labels.theta_columns,
+        return Limit(estimate=reml, no_pooling=(), no_pooling_cov=())
+    error_cov, beta, b = _error_covariance(reml, own.terms), reml.beta.to_numpy(), reml.solution.b
+    alone = [
+        no_pooling(own, f, error_cov, beta, factor.theta_columns, b) for f, factor in enumerate(problem.labels.factors)
+    ]
+    return Limit(
+        estimate=reml,
+        no_pooling=tuple(theta for theta, _ in alone),
+        no_pooling_cov=tuple(cov for _, cov in alone),
     )
-    return Limit(estimate=reml, no_pooling=theta, no_pooling_cov=cov)
 
 
 def _error_covariance(reml: Estimate, terms: ErrorTerms) -> Array:

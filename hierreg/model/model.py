@@ -82,8 +82,7 @@ class Model:
     def __repr__(self) -> str:
         problem = self._problem
         lines = [f"hierreg.Model: {problem.formula}", f"  {len(problem.design.y)} rows"]
-        if problem.labels.factor:
-            lines.append(f"  {len(problem.labels.levels)} groups of {problem.labels.factor}")
+        lines += [f"  {len(factor.levels)} groups of {factor.name}" for factor in problem.labels.factors]
         return "\n".join([*lines, f"  errors: {problem.layout.spec}"])
 
     def estimate(self, method: Method = "reml") -> Estimate:

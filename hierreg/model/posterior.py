@@ -81,7 +81,7 @@ def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
     _check_extra_groups(problem, request)
     begin = time.perf_counter()
     seed = int(np.random.SeedSequence().generate_state(1)[0]) if request.seed is None else int(request.seed)
-    own = problem.own_rows() if problem.labels.factor else None
+    own = problem.own_rows() if problem.labels.factors else None
     reml = limit(problem, own)
     if reml.estimate.singular:
         warnings.warn(
@@ -96,7 +96,7 @@ def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
         if request.parametrization == "marginal"
         else _explicit(problem, request, seed)
     )
-    sizes = problem.design.factors[0].term_sizes if problem.labels.factor else ()
+    sizes = {factor.name: factor.term_sizes for factor in problem.design.factors}
     for name, attributes in prior_attributes(
         problem.labels, problem.priors, sizes, problem.parameters.within_units.lowest.tolist()
     ).items():
@@ -109,7 +109,7 @@ def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
         problem.labels,
         problem.gram.terms,
         own.terms if own is not None else problem.gram.terms,
-        group_statistics(own) if own is not None else None,
+        [group_statistics(own, f) for f in range(len(own.factors))] if own is not None else [],
     )
     groups["mixed_model_limit"] = build.limit_group(problem.labels, reml)
     tree = xr.DataTree.from_dict(groups)
@@ -179,12 +179,13 @@ def _recover(problem: Problem, request: SampleRequest, likelihood: Any, cov: Cov
 
 
 def _summaries_only(problem: Problem, request: SampleRequest) -> bool:
-    if problem.labels.factor is None or _keeps_draws(problem, request):
+    if not problem.labels.factors or _keeps_draws(problem, request):
         return False
     if request.group_effects == "auto":
         gib = _effects_size(problem, request) / 2**30
+        n_groups = sum(len(factor.levels) for factor in problem.labels.factors)
         warnings.warn(
-            f"draws of the coefficients of {len(problem.labels.levels)} groups would take {gib:.1f} GiB; only "
+            f"draws of the coefficients of {n_groups} groups would take {gib:.1f} GiB; only "
             "their means, standard deviations and quantiles are kept, in the group `effects`. Pass "
             "group_effects='draws' to keep all, or 'summary' to choose this.",
             HierregWarning,
@@ -202,8 +203,9 @@ def _keeps_draws(problem: Problem, request: SampleRequest) -> bool:
 
 def _effects_size(problem: Problem, request: SampleRequest) -> int:
     """Return the bytes that draws of the group coefficients take."""
-    per_draw = len(problem.labels.levels) * len(problem.labels.factor_coef)
-    return request.chains * request.draws * per_draw * 8 * (2 if problem.labels.has_theta else 1)
+    factors = problem.labels.factors
+    per_draw = sum(len(f.levels) * len(f.coef) * (2 if f.has_theta else 1) for f in factors)
+    return request.chains * request.draws * per_draw * 8
 
 
 def _explicit(problem: Problem, request: SampleRequest, seed: int) -> _Draws:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from hierreg.reports.reading import Fit
+    from hierreg.reports.reading import FactorFit
 
     Array = NDArray[np.float64]
 
@@ -84,26 +84,26 @@ def _leave_to_the_caller(figure: Figure) -> None:
         plt.close(figure)
 
 
-def chosen(coef: str | Sequence[str] | None, fit: Fit) -> list[int]:
+def chosen(coef: str | Sequence[str] | None, of: FactorFit) -> list[int]:
     """Return the places of the chosen group columns; all of them for None."""
     if coef is None:
-        return list(range(len(fit.coefs)))
+        return list(range(len(of.coefs)))
     names = [coef] if isinstance(coef, str) else list(coef)
     for name in names:
-        if name not in fit.coefs:
-            hint = suggestion(name, fit.coefs)
+        if name not in of.coefs:
+            hint = suggestion(name, of.coefs)
             raise ModelError(
-                f"coef={name!r} is not a group coefficient of {fit.factor!r}; these are {listed(fit.coefs)}.{hint}"
+                f"coef={name!r} is not a group coefficient of {of.name!r}; these are {listed(of.coefs)}.{hint}"
             )
     if not names:
         raise ModelError("coef is empty; name a group coefficient, or leave it out for all.")
-    return [fit.coefs.index(name) for name in names]
+    return [of.coefs.index(name) for name in names]
 
 
-def coef_label(fit: Fit, coef: str) -> str:
+def coef_label(of: FactorFit, coef: str) -> str:
     """Return the label of an axis with the values of one group coefficient."""
-    response = str(fit.attrs["response"])
-    is_theta = fit.group_variable.startswith("theta_") and coef in fit.limit["coef"].values
+    response = str(of.fit.attrs["response"])
+    is_theta = of.variable.startswith("theta_") and coef in of.fit.limit["coef"].values
     unit = f"in units of {response}" if coef == "Intercept" else f"change of {response} per unit"
     what = f"{coef} ({unit})"
     return what if is_theta else f"{what},\ndeviation from the population"

@@ -16,7 +16,7 @@ from hierreg.plots.canvas import (
     panels,
     sorted_and_thinned,
 )
-from hierreg.reports.reading import Fit, check_prob, need_factor, read
+from hierreg.reports.reading import FactorFit, check_prob, need_factor, read
 from hierreg.reports.shrinkage import group_moments
 from hierreg.reports.table import percent
 
@@ -37,6 +37,7 @@ def caterpillar(
     tree: xr.DataTree,
     coef: str | Sequence[str] | None = None,
     *,
+    factor: str | None = None,
     ci_prob: float = 0.95,
     ax: Axes | None = None,
     figsize: tuple[float, float] | None = None,
@@ -52,6 +53,8 @@ def caterpillar(
         From `Model.sample` or `hierreg.load`.
     coef : str or sequence of str, optional
         Group coefficients, one panel each; all by default.
+    factor : str, optional
+        Grouping factor; needed where the model has several.
     ci_prob : float
         Probability of the equal-tailed intervals.
     ax : Axes, optional
@@ -66,49 +69,47 @@ def caterpillar(
     Raises
     ------
     DataError, ModelError
-        If the tree is not from hierreg, has no groups, or `coef` is not one of its group coefficients.
+        If the tree is not from hierreg, has no groups or several factors and none is named, or `coef` is not one of
+        the group coefficients.
     """
     prob = check_prob(ci_prob)
     fit = read(tree)
-    need_factor(fit, "plots.caterpillar")
-    places = chosen(coef, fit)
-    group, deviation = (
-        group_moments(fit, fit.group_variable, prob),
-        group_moments(fit, f"b_{fit.factor}", prob),
-    )
+    of = need_factor(fit, "plots.caterpillar", factor)
+    places = chosen(coef, of)
+    group, deviation = group_moments(fit, of.variable, prob), group_moments(fit, f"b_{of.name}", prob)
     differs = (deviation["lower"] > 0) | (deviation["upper"] < 0)
-    population = fit.population(fit.posterior["beta"].mean(("chain", "draw")))
-    shown = min(len(fit.groups), _MOST_GROUPS)
+    population = of.population(fit.posterior["beta"].mean(("chain", "draw")))
+    shown = min(len(of.groups), _MOST_GROUPS)
     height = 1.8 + (0.2 * shown if shown <= MOST_NAMES else 5.0)
     figure, axes = panels(len(places), ax=ax, figsize=figsize or (1.0 + 4.4 * len(places), height), columns=len(places))
     for axis, k in zip(axes, places, strict=True):
         column = {name: value[:, k] for name, value in group.items()}
-        _draw(axis, fit, column, differs[:, k], float(population[k]))
-        axis.set_xlabel(coef_label(fit, fit.coefs[k]))
+        _draw(axis, of, column, differs[:, k], float(population[k]))
+        axis.set_xlabel(coef_label(of, of.coefs[k]))
         axis.set_title(
-            f"{differs[:, k].sum()} of {len(fit.groups)} groups of {fit.factor} differ from\n"
+            f"{differs[:, k].sum()} of {len(of.groups)} groups of {of.name} differ from\n"
             f"the population (blue: {percent(prob)} interval of b without 0)",
             fontsize="medium",
         )
     return figure
 
 
-def _draw(axis: Axes, fit: Fit, column: dict[str, Array], differs: NDArray[np.bool_], population: float) -> None:
+def _draw(axis: Axes, of: FactorFit, column: dict[str, Array], differs: NDArray[np.bool_], population: float) -> None:
     rows = sorted_and_thinned(column["mean"], _MOST_GROUPS)
     y = np.arange(len(rows))
     many = len(rows) > MOST_NAMES
     axis.axvline(population, color=POPULATION, linestyle="--", linewidth=1)
     for is_blue, colour in ((False, PRIOR), (True, POSTERIOR)):
         pick = differs[rows] == is_blue
-        of = rows[pick]
-        axis.hlines(y[pick], column["lower"][of], column["upper"][of], color=colour, linewidth=0.9 if many else 1.8)
-        axis.plot(column["mean"][of], y[pick], "o", color=colour, markersize=2 if many else 4.5)
+        at = rows[pick]
+        axis.hlines(y[pick], column["lower"][at], column["upper"][at], color=colour, linewidth=0.9 if many else 1.8)
+        axis.plot(column["mean"][at], y[pick], "o", color=colour, markersize=2 if many else 4.5)
     axis.set_ylim(-0.8, len(rows) - 0.2)
     axis.spines[["top", "right"]].set_visible(False)
     if not many:
-        axis.set_yticks(y, [str(name) for name in fit.groups[rows]], fontsize=8)
-        axis.set_ylabel(f"{fit.factor}, sorted")
+        axis.set_yticks(y, [str(name) for name in of.groups[rows]], fontsize=8)
+        axis.set_ylabel(f"{of.name}, sorted")
         return
     axis.set_yticks([])
-    thinned = "" if len(rows) == len(fit.groups) else f"; {len(rows)} of {len(fit.groups)} shown, evenly spaced"
-    axis.set_ylabel(f"{fit.factor}, sorted{thinned}")
+    thinned = "" if len(rows) == len(of.groups) else f"; {len(rows)} of {len(of.groups)} shown, evenly spaced"
+    axis.set_ylabel(f"{of.name}, sorted{thinned}")

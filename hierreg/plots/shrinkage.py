@@ -22,7 +22,7 @@ from hierreg.plots.canvas import (
     sorted_and_thinned,
     wrapped,
 )
-from hierreg.reports.reading import Fit, check_prob, need_factor, read
+from hierreg.reports.reading import FactorFit, check_prob, need_factor, read
 from hierreg.reports.shrinkage import group_moments, limits
 from hierreg.reports.table import percent
 
@@ -39,10 +39,11 @@ if TYPE_CHECKING:
 _MOST_ARROWS = 200
 
 
-def shrinkage(
+def shrinkage(  # noqa: PLR0913  # the public signature: every argument but the first has a default
     tree: xr.DataTree,
     coef: str | Sequence[str] | None = None,
     *,
+    factor: str | None = None,
     kind: Literal["groups", "plane"] = "groups",
     ci_prob: float = 0.95,
     ax: Axes | None = None,
@@ -56,6 +57,8 @@ def shrinkage(
         From `Model.sample` or `hierreg.load`.
     coef : str or sequence of str, optional
         Group coefficients, one panel each; all by default. For ``kind="plane"`` two of them.
+    factor : str, optional
+        Grouping factor; needed where the model has several.
     kind : {"groups", "plane"}
         One line per group, sorted by posterior mean of the first coefficient (40 groups evenly spaced in that
         order where there are more); or two coefficients against each other, with an arrow per group from its
@@ -74,24 +77,25 @@ def shrinkage(
     Raises
     ------
     DataError, ModelError
-        If the tree is not from hierreg, has no groups, or `coef` is not one of its group coefficients.
+        If the tree is not from hierreg, has no groups or several factors and none is named, or `coef` is not one of
+        the group coefficients.
     """
     check_choice(kind, ("groups", "plane"), argument="kind", error=ModelError)
     fit = read(tree)
-    need_factor(fit, "plots.shrinkage")
-    places = chosen(coef, fit)
-    values = _values(fit, check_prob(ci_prob))
+    of = need_factor(fit, "plots.shrinkage", factor)
+    places = chosen(coef, of)
+    values = _values(of, check_prob(ci_prob))
     if kind == "plane":
-        return _plane(fit, values, _two(places, coef), ax=ax, figsize=figsize)
+        return _plane(of, values, _two(places, coef), ax=ax, figsize=figsize)
     rows = sorted_and_thinned(values["mean"][:, places[0]], MOST_NAMES)
     size = figsize or (2.2 + min(4.4, 11 / len(places)) * len(places), max(3.4, 1.8 + 0.24 * len(rows)))
     figure, axes = panels(len(places), ax=ax, figsize=size, columns=len(places), sharey=True)
     for axis, k in zip(axes, places, strict=True):
         _lines(axis, values, rows, k, ci_prob)
-        axis.set_xlabel(coef_label(fit, fit.coefs[k]))
-    names = [str(name) for name in fit.groups[rows]]
+        axis.set_xlabel(coef_label(of, of.coefs[k]))
+    names = [str(name) for name in of.groups[rows]]
     axes[0].set_yticks(np.arange(len(rows)), names, fontsize=8)
-    axes[0].set_ylabel(_which(fit, len(rows), fit.coefs[places[0]]))
+    axes[0].set_ylabel(_which(of, len(rows), of.coefs[places[0]]))
     handles, labels = axes[0].get_legend_handles_labels()
     title = f"{fit.attrs['response']}: groups alone (open circles) are pulled towards the population (dashed)"
     if ax is None:
@@ -103,15 +107,15 @@ def shrinkage(
     return figure
 
 
-def _values(fit: Fit, prob: float) -> dict[str, Array]:
+def _values(of: FactorFit, prob: float) -> dict[str, Array]:
     """Return what is drawn of each group and coefficient (J, q), and the population values (q,)."""
-    population = fit.population(fit.posterior["beta"].mean(("chain", "draw")))
-    return group_moments(fit, fit.group_variable, prob) | limits(fit) | {"population": population}
+    population = of.population(of.fit.posterior["beta"].mean(("chain", "draw")))
+    return group_moments(of.fit, of.variable, prob) | limits(of) | {"population": population}
 
 
-def _which(fit: Fit, n: int, coef: str) -> str:
-    J = len(fit.groups)
-    shown = str(fit.factor) if n == J else f"{fit.factor}, {n} of {J} evenly spaced"
+def _which(of: FactorFit, n: int, coef: str) -> str:
+    J = len(of.groups)
+    shown = of.name if n == J else f"{of.name}, {n} of {J} evenly spaced"
     return f"{shown}, sorted by {coef}"
 
 
@@ -175,7 +179,7 @@ def _two(places: list[int], coef: object) -> tuple[int, int]:
 
 
 def _plane(
-    fit: Fit,
+    of: FactorFit,
     values: dict[str, Array],
     places: tuple[int, int],
     *,
@@ -196,15 +200,15 @@ def _plane(
     axis.plot(*mean.T, "o", color=POSTERIOR, markersize=size_of - 0.5, label="posterior mean")
     if not many:
         axis.plot(*plug_in.T, "x", color=PLUG_IN, markersize=6, label="plug-in limit (REML)")
-        for name, (x, y) in zip(fit.groups[rows], alone, strict=True):
+        for name, (x, y) in zip(of.groups[rows], alone, strict=True):
             if np.isfinite([x, y]).all():
                 axis.annotate(str(name), (x, y), (4, 4), textcoords="offset points", fontsize=7, color="#555555")
     population = values["population"][list(places)]
     axis.plot(*population[:, None], "*", color=POPULATION, markersize=14, label="population mean")
-    axis.set_xlabel(coef_label(fit, fit.coefs[places[0]]))
-    axis.set_ylabel(coef_label(fit, fit.coefs[places[1]]))
-    shown = "" if len(rows) == len(fit.groups) else f" ({len(rows)} of {len(fit.groups)}, evenly spaced)"
-    title = f"{fit.factor}{shown}: arrows from each group alone to its posterior point to the population"
+    axis.set_xlabel(coef_label(of, of.coefs[places[0]]))
+    axis.set_ylabel(coef_label(of, of.coefs[places[1]]))
+    shown = "" if len(rows) == len(of.groups) else f" ({len(rows)} of {len(of.groups)}, evenly spaced)"
+    title = f"{of.name}{shown}: arrows from each group alone to its posterior point to the population"
     axis.set_title(wrapped(title, size[0]), fontsize="medium")
     if ax is None:
         figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize="small")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from hierreg.design import Design
     from hierreg.error_structure import ErrorLayout
-    from hierreg.marginal.likelihood import MarginalLikelihood
+    from hierreg.marginal.likelihood import Likelihood
     from hierreg.priors import ResolvedPriors
 
 type Parametrization = Literal["marginal", "noncentered", "centered"]
@@ -29,7 +29,7 @@ def build_pymc_model(
     design: Design,
     layout: ErrorLayout,
     priors: ResolvedPriors,
-    likelihood: MarginalLikelihood,
+    likelihood: Likelihood,
     parametrization: Parametrization = "marginal",
 ) -> pm.Model:
     """Return the model as a `pymc.Model`.
@@ -48,7 +48,7 @@ def build_pymc_model(
         The error structure over the same rows.
     priors : ResolvedPriors
         One prior for every parameter.
-    likelihood : MarginalLikelihood
+    likelihood : MarginalLikelihood or CrossedLikelihood
         The marginal likelihood of the same rows, beta integrated under its prior (read by "marginal" only).
     parametrization : str
         "marginal": beta and b are integrated out; what is left is sampled fast by anything, but the model

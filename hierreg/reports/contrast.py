@@ -10,7 +10,7 @@ import xarray as xr
 from hierreg.exceptions import ModelError
 from hierreg.marginal import joint
 from hierreg.reports.draws import mcse_mean, moments
-from hierreg.reports.linear import Names, read_weights
+from hierreg.reports.linear import GroupNames, Names, read_weights
 from hierreg.reports.reading import check_prob, read
 from hierreg.reports.table import Report, percent, sections
 from hierreg.tree.point import Coefficients, Estimate
@@ -63,9 +63,11 @@ def contrasts(x: xr.DataTree | Coefficients, what: Any, ci_prob: float = 0.95) -
     what : dict or matrix
         ``{name: {key: weight}}``, where a key is the name of a population coefficient, ``(group, coefficient)`` for
         theta = beta + b of a group (b alone where the column has no population coefficient), or
-        ``("b", group, coefficient)`` for the group's deviation. Or a matrix B (s, p): a data frame whose index has
-        the names of the functions and whose columns are population coefficients, a DataArray with the dimension
-        ``coef`` (coefficients left out have weight zero), or an array in the order of the population coefficients.
+        ``("b", group, coefficient)`` for the group's deviation; in a model with several grouping factors
+        ``(factor, group, coefficient)`` and ``("b", factor, group, coefficient)``. Or a matrix B (s, p): a data
+        frame whose index has the names of the functions and whose columns are population coefficients, a DataArray with
+        the dimension ``coef`` (coefficients left out have weight zero), or an array in the order of the population
+        coefficients.
     ci_prob : float
         Probability of the intervals: equal-tailed for draws, normal for the others.
 
@@ -111,17 +113,11 @@ def contrasts(x: xr.DataTree | Coefficients, what: Any, ci_prob: float = 0.95) -
 def _of_point(result: Coefficients, what: Any, prob: float) -> Contrasts:
     from scipy.special import ndtri
 
-    factor = next(iter(result.b), None)
-    b = result.b[factor] if factor is not None else None
-    names, functions = read_weights(
-        what,
-        Names(
-            coef=[str(c) for c in result.beta["coef"].values],
-            factor=factor,
-            levels=b[str(factor)].values.tolist() if b is not None else [],
-            factor_coef=[str(c) for c in b[f"{factor}_coef"].values] if b is not None else [],
-        ),
-    )
+    groups = [
+        GroupNames(factor=factor, levels=b[factor].values.tolist(), coef=[str(c) for c in b[f"{factor}_coef"].values])
+        for factor, b in result.b.items()
+    ]
+    names, functions = read_weights(what, Names(coef=[str(c) for c in result.beta["coef"].values], groups=groups))
     mean, cov = joint.means(functions, result.solution), joint.covariance(functions, result.solution)
     sd = np.sqrt(np.diagonal(cov))
     half = float(ndtri((1 + prob) / 2)) * sd
@@ -133,22 +129,20 @@ def _of_point(result: Coefficients, what: Any, prob: float) -> Contrasts:
 
 def _of_draws(tree: xr.DataTree, what: Any, prob: float) -> Contrasts:
     fit = read(tree)
-    names, functions = read_weights(
-        what,
-        Names(
-            coef=[str(c) for c in fit.posterior["coef"].values],
-            factor=fit.factor,
-            levels=fit.groups.tolist() if fit.factor else [],
-            factor_coef=fit.coefs,
-        ),
-    )
-    if len(functions.row) and f"b_{fit.factor}" not in fit.posterior:
-        raise ModelError(
-            f"what has coefficients of groups of {fit.factor}, but only summaries of them were kept: sample with "
-            "group_effects='draws'."
-        )
+    groups = [
+        GroupNames(factor=factor.name, levels=factor.groups.tolist(), coef=factor.coefs) for factor in fit.by_factor
+    ]
+    names, functions = read_weights(what, Names(coef=[str(c) for c in fit.posterior["coef"].values], groups=groups))
+    b = []
+    for factor, weights in zip(fit.factors, functions.groups, strict=True):
+        if len(weights.row) and f"b_{factor}" not in fit.posterior:
+            raise ModelError(
+                f"what has coefficients of groups of {factor}, but only summaries of them were kept: sample with "
+                "group_effects='draws'."
+            )
+        b.append(fit.draws(f"b_{factor}") if len(weights.row) else np.empty((*fit.n_draws, 0, 0)))
     s = len(names)
-    draws = _values(functions, fit.draws("beta"), fit.draws(f"b_{fit.factor}") if len(functions.row) else None)
+    draws = _values(functions, fit.draws("beta"), b)
     flat = draws.reshape(-1, s)
     # One draw has no covariance.
     cov = np.cov(flat, rowvar=False).reshape(s, s) if len(flat) > 1 else np.full((s, s), np.nan)
@@ -161,9 +155,9 @@ def _of_draws(tree: xr.DataTree, what: Any, prob: float) -> Contrasts:
     return out.assign_coords({name: fit.posterior[name].values for name in ("chain", "draw")})
 
 
-def _values(functions: LinearFunctions, beta: Array, b: Array | None) -> Array:
+def _values(functions: LinearFunctions, beta: Array, b: list[Array]) -> Array:
     chains, draws = beta.shape[:2]
-    flat = None if b is None else b.reshape(chains * draws, *b.shape[2:])
+    flat = [own.reshape(chains * draws, *own.shape[2:]) for own in b]
     return joint.values(functions, beta.reshape(chains * draws, beta.shape[2]), flat).reshape(chains, draws, -1)
 
 

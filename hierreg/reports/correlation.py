@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, final
 import numpy as np
 
 from hierreg.reports.draws import correlation, mcse_mean, moments
-from hierreg.reports.reading import Fit, check_prob, read
+from hierreg.reports.reading import FactorFit, Fit, check_prob, read
 from hierreg.reports.summary import Parameter, parameters
 from hierreg.reports.table import Report, percent, sections
 
@@ -78,9 +78,11 @@ class _Row:
 def correlations(tree: xr.DataTree, ci_prob: float = 0.95) -> Correlations:
     """Return every correlation of the model and of its posterior.
 
-    Five kinds: ``group`` (coefficients across the groups of the factor), ``error`` (errors across data sets, or of
-    exchangeable errors within units), ``intraclass`` (sd^2 / (sd^2 + error_sd^2) of the group intercept, by stratum or
-    data set; the share of the variance between groups where all other group columns are zero), ``population``
+    Five kinds: ``group`` (coefficients across the groups of a factor), ``error`` (errors across data sets, or of
+    exchangeable errors within units), ``intraclass`` (sd^2 / (sum of sd^2 over grouping factors + error_sd^2) of the
+    group intercepts, by stratum or data set: the share of the variance that is between the groups of a factor, where
+    all other group columns are zero; for nested factors that of each level alone, so that the correlation of two rows
+    of one inner group is the sum of both), ``population``
     (posterior correlation of two population coefficients) and ``between groups`` (posterior correlation of one
     coefficient in two groups, where there are at most eight groups or the groups are the data sets). The
     first three are parameters, with a posterior; the last two describe the posterior, so they are one
@@ -113,7 +115,11 @@ def correlations(tree: xr.DataTree, ci_prob: float = 0.95) -> Correlations:
     """
     prob = check_prob(ci_prob)
     fit = read(tree)
-    pairs, note = _between_groups(fit)
+    pairs, notes = [], []
+    for factor in fit.by_factor:
+        own, note = _between_groups(factor)
+        pairs += own
+        notes += [note] if note else []
     rows = _parameters(fit, prob) + _intraclass(fit, prob) + _population(fit) + pairs
     names = ("mean", "sd", "lower", "upper", "prob_positive", "mcse", "reml")
     return Correlations(
@@ -126,7 +132,7 @@ def correlations(tree: xr.DataTree, ci_prob: float = 0.95) -> Correlations:
         attrs={
             "heading": f"{fit.heading}; equal-tailed {percent(prob)} intervals",
             "ci_prob": prob,
-            "note": note,
+            "note": "\n".join(notes),
         },
     )
 
@@ -150,7 +156,7 @@ def _parameters(fit: Fit, prob: float) -> list[_Row]:
                 kind=kinds[parameter.kind],
                 first=first,
                 second=second,
-                where=str(fit.factor) if parameter.kind == "corr" else fit.error_dim or "",
+                where=parameter.variable.removeprefix("corr_") if parameter.kind == "corr" else fit.error_dim or "",
                 name=parameter.name,
                 values=_summarised(parameter.draws, prob, parameter.reml) | positive,
             )
@@ -172,29 +178,29 @@ def _columns(variable: xr.DataArray, parameter: Parameter) -> tuple[str, str]:
 def _intraclass(fit: Fit, prob: float) -> list[_Row]:
     """Return intraclass correlations; none where known errors differ from row to row."""
     is_known = str(fit.attrs["errors"]).startswith("known")
-    if "Intercept" not in fit.coefs or "error_sd" not in fit.posterior or is_known:
+    places = {factor.name: factor.coefs.index("Intercept") for factor in fit.by_factor if "Intercept" in factor.coefs}
+    if not places or "error_sd" not in fit.posterior or is_known:
         return []
-    place = fit.coefs.index("Intercept")
-    sd, error_sd = fit.draws(f"sd_{fit.factor}")[..., place], fit.draws("error_sd")
-    error_sd = error_sd.reshape(*fit.n_draws, -1)
-    reml_sd = float(fit.limit[f"sd_{fit.factor}"][place])
-    reml_error = np.atleast_1d(fit.limit["error_sd"].to_numpy())
+    variance = {name: fit.draws(f"sd_{name}")[..., place] ** 2 for name, place in places.items()}
+    reml = {name: float(fit.limit[f"sd_{name}"][place]) ** 2 for name, place in places.items()}
+    error = fit.draws("error_sd").reshape(*fit.n_draws, -1) ** 2
+    reml_error = np.atleast_1d(fit.limit["error_sd"].to_numpy()) ** 2
     dims = fit.posterior["error_sd"].dims
     strata = [str(v) for v in fit.posterior[fit.error_dim].values] if fit.error_dim in dims else [""]
     rows = []
-    for d, stratum in enumerate(strata):
-        x = sd**2 / (sd**2 + error_sd[..., d] ** 2)
-        if np.ptp(x) > 0:
-            name = f"{fit.factor}[Intercept]" + (f", {fit.error_dim}[{stratum}]" if stratum else "")
-            reml = reml_sd**2 / (reml_sd**2 + reml_error[d] ** 2)
+    for name in places:
+        for d, stratum in enumerate(strata):
+            x = variance[name] / (sum(variance.values()) + error[..., d])
+            if np.ptp(x) == 0:
+                continue
             rows.append(
                 _Row(
                     kind="intraclass",
                     first="Intercept",
                     second="Intercept",
                     where=stratum,
-                    name=name,
-                    values=_summarised(x, prob, float(reml)),
+                    name=f"{name}[Intercept]" + (f", {fit.error_dim}[{stratum}]" if stratum else ""),
+                    values=_summarised(x, prob, reml[name] / float(sum(reml.values()) + reml_error[d])),
                 )
             )
     return rows
@@ -224,34 +230,32 @@ def _population(fit: Fit) -> list[_Row]:
     ]
 
 
-def _between_groups(fit: Fit) -> tuple[list[_Row], str]:
+def _between_groups(factor: FactorFit) -> tuple[list[_Row], str]:
     """Return the correlations of one coefficient in two groups, and what to say where there are none."""
-    if fit.factor is None:
-        return [], ""
-    J = len(fit.groups)
-    if J > MOST_GROUPS and fit.factor != fit.error_dim:
+    groups, J = factor.groups, len(factor.groups)
+    if J > MOST_GROUPS and factor.name != factor.fit.error_dim:
         return (
             [],
-            f"Posterior correlations between groups are left out: {fit.factor} has {J}, over {MOST_GROUPS}.",
+            f"Posterior correlations between groups are left out: {factor.name} has {J}, over {MOST_GROUPS}.",
         )
-    draws = fit.group_draws
+    draws = factor.draws
     if draws is None:
         return [], (
-            f"Posterior correlations between groups of {fit.factor} need draws of the group coefficients: "
+            f"Posterior correlations between groups of {factor.name} need draws of the group coefficients: "
             "sample with group_effects='draws'."
         )
     pairs = [(i, j) for j, i in combinations(range(J), 2)]
     first, second = np.array(pairs).T
     rows = []
-    for k, coef in enumerate(fit.coefs):
+    for k, coef in enumerate(factor.coefs):
         r, mcse = correlation(draws[:, :, first, k], draws[:, :, second, k])
         rows += [
             _Row(
                 kind="between groups",
-                first=str(fit.groups[i]),
-                second=str(fit.groups[j]),
+                first=str(groups[i]),
+                second=str(groups[j]),
                 where=coef,
-                name=f"{fit.group_variable}[{fit.groups[i]}, {fit.groups[j]}; {coef}]",
+                name=f"{factor.variable}[{groups[i]}, {groups[j]}; {coef}]",
                 values={"mean": float(r[n]), "mcse": float(mcse[n])},
             )
             for n, (i, j) in enumerate(pairs)

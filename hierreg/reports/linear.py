@@ -11,7 +11,7 @@ import xarray as xr
 
 from hierreg.checks import listed, suggestion
 from hierreg.exceptions import ModelError
-from hierreg.marginal.joint import LinearFunctions
+from hierreg.marginal.joint import GroupWeights, LinearFunctions, no_weights
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -27,21 +27,34 @@ _FORMS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupNames:
+    """What coefficients of the groups of one factor are called.
+
+    Attributes
+    ----------
+    factor : str
+    levels : sequence of labels (J,)
+    coef : sequence of str (q,)
+    """
+
+    factor: str
+    levels: Sequence[Any]
+    coef: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Names:
     """What coefficients of a result are called.
 
     Attributes
     ----------
     coef : sequence of str (p,)
-    factor : str or None
-    levels : sequence of labels (J,)
-    factor_coef : sequence of str (q,)
+    groups : sequence of GroupNames
+        One per grouping factor.
     """
 
     coef: Sequence[str]
-    factor: str | None
-    levels: Sequence[Any]
-    factor_coef: Sequence[str]
+    groups: Sequence[GroupNames]
 
 
 def read_weights(what: Any, names: Names) -> tuple[list[str], LinearFunctions]:
@@ -92,8 +105,7 @@ def _of_labelled(array: xr.DataArray, names: Names) -> tuple[list[str], LinearFu
 
 
 def _of_population(matrix: Array, names: Names) -> LinearFunctions:
-    none = np.empty(0, dtype=np.intp)
-    return LinearFunctions(beta=matrix, row=none, level=none, b=np.empty((0, len(names.factor_coef))))
+    return LinearFunctions(beta=matrix, groups=tuple(no_weights(len(group.coef)) for group in names.groups))
 
 
 def _matrix(value: Any) -> Array:
@@ -110,7 +122,7 @@ def _of_mapping(what: Mapping[Any, Any], names: Names) -> tuple[list[str], Linea
     if not what:
         raise ModelError(f"what is empty: give {_FORMS}.")
     beta = np.zeros((len(what), len(names.coef)))
-    row, level, b = [], [], []
+    entries: list[list[tuple[int, int, Array]]] = [[] for _ in names.groups]
     for s, (name, weights) in enumerate(what.items()):
         if not isinstance(weights, Mapping) or not weights:
             raise ModelError(f"what[{name!r}]={weights!r}; weights are required, as in {{'Intercept': 1, 'Days': 5}}.")
@@ -120,19 +132,21 @@ def _of_mapping(what: Mapping[Any, Any], names: Names) -> tuple[list[str], Linea
                 _check_known(key, names.coef, f"what[{name!r}] names", "population coefficients")
                 beta[s, list(names.coef).index(key)] += weight
                 continue
-            of_theta, group, coef = _group_key(key, name, names)
-            unit = np.zeros(len(names.factor_coef))
-            unit[list(names.factor_coef).index(coef)] = weight
-            row.append(s)
-            level.append(_level(group, name, names))
-            b.append(unit)
+            of_theta, f, group, coef = _group_key(key, name, names)
+            unit = np.zeros(len(names.groups[f].coef))
+            unit[list(names.groups[f].coef).index(coef)] = weight
+            entries[f].append((s, _level(group, name, names.groups[f]), unit))
             if of_theta and coef in names.coef:
                 beta[s, list(names.coef).index(coef)] += weight
-    return [str(name) for name in what], LinearFunctions(
-        beta=beta,
-        row=np.array(row, dtype=np.intp),
-        level=np.array(level, dtype=np.intp),
-        b=np.array(b, dtype=float).reshape(len(row), len(names.factor_coef)),
+    groups = tuple(_group_weights(own, len(group.coef)) for own, group in zip(entries, names.groups, strict=True))
+    return [str(name) for name in what], LinearFunctions(beta=beta, groups=groups)
+
+
+def _group_weights(entries: list[tuple[int, int, Array]], q: int) -> GroupWeights:
+    return GroupWeights(
+        row=np.array([row for row, _, _ in entries], dtype=np.intp),
+        level=np.array([level for _, level, _ in entries], dtype=np.intp),
+        b=np.array([b for _, _, b in entries], dtype=float).reshape(len(entries), q),
     )
 
 
@@ -146,26 +160,36 @@ def _weight(value: Any, name: Any, key: Any) -> float:
     return weight
 
 
-def _group_key(key: Any, name: Any, names: Names) -> tuple[bool, Any, str]:
-    """Return whether theta or b is meant, the group, and its column."""
-    kind, *rest = key if isinstance(key, tuple) and len(key) == 3 else ("theta", *(key if _is_pair(key) else ()))
-    if len(rest) != 2 or kind not in {"theta", "b"}:
+def _group_key(key: Any, name: Any, names: Names) -> tuple[bool, int, Any, str]:
+    """Return whether theta or b is meant, the place of the factor, the group, and its column."""
+    parts = key if isinstance(key, tuple) else ()
+    factors = [group.factor for group in names.groups]
+    # The factor of a model with a single one may be left out; then three parts begin with "b".
+    is_b = len(parts) == 4 or (len(parts) == 3 and len(factors) < 2 and parts[0] == "b")
+    rest = parts[1:] if is_b else parts
+    if len(rest) not in {2, 3} or (is_b and parts[0] != "b"):
         raise ModelError(
             f"what[{name!r}] has the key {key!r}; a key is the name of a population coefficient, (group, coefficient) "
-            "for theta = beta + b of a group, or ('b', group, coefficient) for its deviation alone."
+            "for theta = beta + b of a group, or ('b', group, coefficient) for its deviation alone; in a model with "
+            "several grouping factors (factor, group, coefficient) or ('b', factor, group, coefficient)."
         )
-    if names.factor is None:
+    if not factors:
         raise ModelError(f"what[{name!r}] has the key {key!r}, but the model has no groups.")
-    group, coef = rest
-    _check_known(coef, names.factor_coef, f"what[{name!r}] names", f"coefficients of {names.factor}")
-    return kind == "theta", group, str(coef)
+    if len(rest) == 2 and len(factors) > 1:
+        raise ModelError(
+            f"what[{name!r}] has the key {key!r}, which names no grouping factor; the model has {listed(factors)}: "
+            f"write {(*parts[:-2], factors[0], *rest)!r}."
+        )
+    f = 0
+    if len(rest) == 3:
+        _check_known(rest[0], factors, f"what[{name!r}] has the key {key!r}, which begins with", "grouping factors")
+        f = factors.index(rest[0])
+    group, coef = rest[-2:]
+    _check_known(coef, names.groups[f].coef, f"what[{name!r}] names", f"coefficients of {factors[f]}")
+    return not is_b, f, group, str(coef)
 
 
-def _is_pair(key: Any) -> bool:
-    return isinstance(key, tuple) and len(key) == 2
-
-
-def _level(group: Hashable, name: Any, names: Names) -> int:
+def _level(group: Hashable, name: Any, names: GroupNames) -> int:
     """Return the place of a group, by its label or by the label's text."""
     labels = list(names.levels)
     found = [i for i, label in enumerate(labels) if label == group] or [

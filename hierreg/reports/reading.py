@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from hierreg.checks import listed
+from hierreg.checks import listed, suggestion
 from hierreg.compound_symmetry import component_variances, diagonal
 from hierreg.exceptions import DataError, ModelError
+from hierreg.tree.names import factors_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,8 +30,8 @@ class Fit:
     posterior, constant, limit : Dataset
     effects : Dataset or None
         Summaries of the group coefficients, where their draws were not kept.
-    factor : str or None
-        Grouping factor.
+    factors : tuple of str
+        Grouping factors, in the order of the formula.
     error_dim : str or None
         Dimension of the error standard deviations.
     attrs : dict
@@ -41,34 +42,14 @@ class Fit:
     constant: xr.Dataset
     limit: xr.Dataset
     effects: xr.Dataset | None
-    factor: str | None
+    factors: tuple[str, ...]
     error_dim: str | None
     attrs: dict[str, Any]
 
     @property
-    def coef_dim(self) -> str:
-        """Dimension of the group columns."""
-        return f"{self.factor}_coef"
-
-    @property
-    def coefs(self) -> list[str]:
-        """Names of the group columns; none without a grouping factor."""
-        return [str(c) for c in self.limit[self.coef_dim].values] if self.factor else []
-
-    @property
-    def groups(self) -> NDArray[Any]:
-        """Labels of the groups (J,)."""
-        return self.limit[self.factor].values
-
-    @property
-    def group_variable(self) -> str:
-        """``theta_<factor>`` where a group column is also a population column, ``b_<factor>`` otherwise."""
-        return f"theta_{self.factor}" if f"theta_{self.factor}" in self.limit else f"b_{self.factor}"
-
-    @property
-    def group_draws(self) -> Array | None:
-        """Draws of the group coefficients (chain, draw, J, q); None where only summaries were kept."""
-        return self.draws(self.group_variable) if self.group_variable in self.posterior else None
+    def by_factor(self) -> tuple[FactorFit, ...]:
+        """What there is of each grouping factor."""
+        return tuple(FactorFit(fit=self, name=name) for name in self.factors)
 
     @property
     def n_draws(self) -> tuple[int, int]:
@@ -79,7 +60,7 @@ class Fit:
     def heading(self) -> str:
         """One or two lines that say what was fitted."""
         chains, draws = self.n_draws
-        groups = f", {len(self.groups)} groups of {self.factor}" if self.factor else ""
+        groups = "".join(f", {len(factor.groups)} groups of {factor.name}" for factor in self.by_factor)
         return (
             f"{self.attrs['formula']}, errors {self.attrs['errors']}\n"
             f"{self.attrs['n_rows']} rows{groups}; {chains} chains of {draws} draws"
@@ -88,20 +69,6 @@ class Fit:
     def draws(self, name: str) -> Array:
         """Return the draws of a variable, chain and draw first."""
         return self.posterior[name].transpose("chain", "draw", ...).to_numpy()
-
-    def population(self, values: xr.DataArray) -> Array:
-        """Return, for each group column, the value of its population column; zero where it has none."""
-        names = [str(c) for c in values["coef"].values]
-        return np.array([float(values[names.index(c)]) if c in names else 0.0 for c in self.coefs])
-
-    def group_covariance(self) -> Array:
-        """Return the draws of Sigma (S, q, q)."""
-        sd = self.draws(f"sd_{self.factor}")
-        sd = sd.reshape(-1, sd.shape[-1])
-        name = f"corr_{self.factor}"
-        q = sd.shape[1]
-        corr = self.draws(name).reshape(-1, q, q) if name in self.posterior else np.eye(q)
-        return sd[:, :, None] * corr * sd[:, None, :]
 
     def error_covariance(self) -> Array:
         """Return the draws of the error covariance (S, D, D); ones where the errors are known.
@@ -119,6 +86,60 @@ class Fit:
             return diagonal(component_variances(stratum, size, sd, rho))
         D = sd.shape[1]
         corr = self.draws("error_corr").reshape(-1, D, D) if "error_corr" in self.posterior else np.eye(D)
+        return sd[:, :, None] * corr * sd[:, None, :]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FactorFit:
+    """What a result says of one grouping factor.
+
+    Attributes
+    ----------
+    fit : Fit
+    name : str
+        The grouping factor.
+    """
+
+    fit: Fit
+    name: str
+
+    @property
+    def coef_dim(self) -> str:
+        """Dimension of the group columns."""
+        return f"{self.name}_coef"
+
+    @property
+    def coefs(self) -> list[str]:
+        """Names of the q group columns."""
+        return [str(c) for c in self.fit.limit[self.coef_dim].values]
+
+    @property
+    def groups(self) -> NDArray[Any]:
+        """Labels of the groups (J,)."""
+        return self.fit.limit[self.name].values
+
+    @property
+    def variable(self) -> str:
+        """``theta_<factor>`` where a group column is also a population column, ``b_<factor>`` otherwise."""
+        return f"theta_{self.name}" if f"theta_{self.name}" in self.fit.limit else f"b_{self.name}"
+
+    @property
+    def draws(self) -> Array | None:
+        """Draws of the group coefficients (chain, draw, J, q); None where only summaries were kept."""
+        return self.fit.draws(self.variable) if self.variable in self.fit.posterior else None
+
+    def population(self, values: xr.DataArray) -> Array:
+        """Return, for each group column, the value of its population column; zero where it has none."""
+        names = [str(c) for c in values["coef"].values]
+        return np.array([float(values[names.index(c)]) if c in names else 0.0 for c in self.coefs])
+
+    def covariance(self) -> Array:
+        """Return the draws of Sigma (S, q, q)."""
+        sd = self.fit.draws(f"sd_{self.name}")
+        sd = sd.reshape(-1, sd.shape[-1])
+        name = f"corr_{self.name}"
+        q = sd.shape[1]
+        corr = self.fit.draws(name).reshape(-1, q, q) if name in self.fit.posterior else np.eye(q)
         return sd[:, :, None] * corr * sd[:, None, :]
 
 
@@ -147,19 +168,35 @@ def read(tree: Any) -> Fit:
         constant=tree["constant_data"].to_dataset(),
         limit=tree["mixed_model_limit"].to_dataset(),
         effects=tree["effects"].to_dataset() if "effects" in tree.children else None,
-        factor=tree.attrs["factor"] or None,
+        factors=factors_of(tree.attrs),
         error_dim=tree.attrs["error_dim"] or None,
         attrs={str(name): value for name, value in tree.attrs.items()},
     )
 
 
-def need_factor(fit: Fit, what: str) -> str:
-    """Return the grouping factor, or raise where the model has none."""
-    if fit.factor is None:
+def need_factor(fit: Fit, what: str, factor: str | None) -> FactorFit:
+    """Return the grouping factor that is asked for, or the only one.
+
+    Raises
+    ------
+    ModelError
+        If the model has none, has no such factor, or has several and none is named.
+    """
+    if not fit.factors:
         raise ModelError(
             f"{what} needs a grouping factor, but {fit.attrs['formula']!r} has no group term such as (x | g)."
         )
-    return fit.factor
+    if factor is None and len(fit.factors) > 1:
+        raise ModelError(
+            f"{what} shows one grouping factor at a time, and {fit.attrs['formula']!r} has {listed(fit.factors)}: name "
+            f"one, as in factor={fit.factors[0]!r}."
+        )
+    if factor is not None and factor not in fit.factors:
+        raise ModelError(
+            f"factor={factor!r} is none of the grouping factors {listed(fit.factors)} of {fit.attrs['formula']!r}."
+            f"{suggestion(factor, fit.factors)}"
+        )
+    return FactorFit(fit=fit, name=factor or fit.factors[0])
 
 
 def check_prob(ci_prob: object) -> float:

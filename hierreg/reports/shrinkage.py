@@ -8,7 +8,7 @@ import numpy as np
 
 from hierreg.exceptions import ModelError
 from hierreg.reports.draws import mcse_mean, moments
-from hierreg.reports.reading import Fit, check_prob, need_factor, read
+from hierreg.reports.reading import FactorFit, Fit, check_prob, need_factor, read
 from hierreg.reports.table import Report, percent, sections
 from hierreg.reports.weights import pooling_factor, pooling_factor_of_summaries, weights
 from hierreg.tree.text import beside, number
@@ -80,11 +80,15 @@ def _fixed(value: float, digits: int) -> str:
     return "" if np.isnan(value) else f"{round(value, digits) + 0.0:.{digits}f}"
 
 
-def shrinkage(tree: xr.DataTree, ci_prob: float = 0.95) -> Shrinkage:
+def shrinkage(tree: xr.DataTree, ci_prob: float = 0.95, *, factor: str | None = None) -> Shrinkage:
     """Return, per group and coefficient, how the group alone, the plug-in limit and the posterior differ.
 
     Coefficients are those of the group, theta_j = beta + b_j, where a group column is also a population
     column, and deviations b_j otherwise.
+
+    With several grouping factors the others stay in the model: a group *alone* is then its own rows, less the REML
+    plug-in predictions of the coefficients of all other factors, which are taken as known; and its weight is that
+    given their coefficients.
 
     Parameters
     ----------
@@ -92,6 +96,8 @@ def shrinkage(tree: xr.DataTree, ci_prob: float = 0.95) -> Shrinkage:
         From `Model.sample` or `hierreg.load`.
     ci_prob : float
         Probability of the equal-tailed intervals; 0.95 or 0.5 where only summaries of the groups were kept.
+    factor : str, optional
+        Grouping factor; needed where the model has several.
 
     Returns
     -------
@@ -112,7 +118,7 @@ def shrinkage(tree: xr.DataTree, ci_prob: float = 0.95) -> Shrinkage:
     DataError
         If the tree is not from hierreg.
     ModelError
-        If the model has no grouping factor.
+        If the model has no grouping factor, or several and none of them is named.
 
     References
     ----------
@@ -121,33 +127,33 @@ def shrinkage(tree: xr.DataTree, ci_prob: float = 0.95) -> Shrinkage:
     """
     prob = check_prob(ci_prob)
     fit = read(tree)
-    factor = need_factor(fit, "shrinkage")
-    groups = group_moments(fit, fit.group_variable, prob) | limits(fit)
-    draws = fit.group_draws
+    of = need_factor(fit, "shrinkage", factor)
+    groups = group_moments(fit, of.variable, prob) | limits(of)
+    draws = of.draws
     groups["mcse"] = np.full(groups["mean"].shape, np.nan) if draws is None else mcse_mean(draws)
     with np.errstate(divide="ignore", invalid="ignore"):
         gap = groups["mean"] - groups["plug_in"]
         groups["sd_ratio"] = groups["sd"] / groups["plug_in_sd"]
         groups["gap_in_sd"], groups["gap_in_mcse"] = gap / groups["sd"], gap / groups["mcse"]
-    S = weights(fit)
-    square = (factor, fit.coef_dim, f"{fit.coef_dim}_col")
+    S = weights(of)
+    square = (of.name, of.coef_dim, f"{of.coef_dim}_col")
     columns = {
-        "population": fit.population(fit.posterior["beta"].mean(("chain", "draw"))),
-        "population_plug_in": fit.population(fit.limit["beta"]),
-        "pooling_factor": _pooling(fit),
+        "population": of.population(fit.posterior["beta"].mean(("chain", "draw"))),
+        "population_plug_in": of.population(fit.limit["beta"]),
+        "pooling_factor": _pooling(of),
     }
     variables: dict[str, Any] = {name: (square[:2], value) for name, value in groups.items()}
     variables |= {"weight": (square, S.mean), "weight_sd": (square, S.sd)}
     variables |= {name: (square[1:2], value) for name, value in columns.items()}
     return Shrinkage(
         variables,
-        coords={factor: fit.limit[factor], square[1]: fit.coefs, square[2]: fit.coefs},
+        coords={of.name: fit.limit[of.name], square[1]: of.coefs, square[2]: of.coefs},
         attrs={
             "heading": f"{fit.heading}; equal-tailed {percent(prob)} intervals",
             "ci_prob": prob,
-            "factor": factor,
+            "factor": of.name,
             "weight_draws": S.n_draws,
-            "note": _note(fit, S.n_draws),
+            "note": _note(of, S.n_draws),
         },
     )
 
@@ -175,36 +181,38 @@ def _kept_quantile(effects: xr.Dataset, name: str, p: float, prob: float) -> Arr
     return np.asarray(effects[f"{name}_quantiles"].transpose("quantile", ...).to_numpy()[place[0]])
 
 
-def limits(fit: Fit) -> dict[str, Array]:
+def limits(of: FactorFit) -> dict[str, Array]:
     """Return each group alone and at the plug-in, with standard errors (J, q)."""
-    factor, name = fit.factor, fit.group_variable
-    cov = fit.limit[f"{name.removesuffix(f'_{factor}')}_cov_{factor}"].to_numpy()
-    own_cov = fit.limit[f"no_pooling_cov_{factor}"].to_numpy()
+    limit, name = of.fit.limit, of.variable
+    cov = limit[f"{name.removesuffix(f'_{of.name}')}_cov_{of.name}"].to_numpy()
+    own_cov = limit[f"no_pooling_cov_{of.name}"].to_numpy()
     return {
-        "no_pooling": fit.limit[f"no_pooling_{factor}"].to_numpy(),
+        "no_pooling": limit[f"no_pooling_{of.name}"].to_numpy(),
         "no_pooling_se": np.sqrt(np.diagonal(own_cov, axis1=1, axis2=2)),
-        "plug_in": fit.limit[name].to_numpy(),
+        "plug_in": limit[name].to_numpy(),
         "plug_in_sd": np.sqrt(np.diagonal(cov, axis1=1, axis2=2)),
     }
 
 
-def _pooling(fit: Fit) -> Array:
-    draws = fit.group_draws
+def _pooling(of: FactorFit) -> Array:
+    draws, effects = of.draws, of.fit.effects
     if draws is not None:
         return pooling_factor(draws)
-    assert fit.effects is not None
-    mean, sd = (fit.effects[f"b_{fit.factor}_{what}"].to_numpy() for what in ("mean", "sd"))
-    return pooling_factor_of_summaries(mean, sd, fit.group_covariance())
+    assert effects is not None
+    mean, sd = (effects[f"b_{of.name}_{what}"].to_numpy() for what in ("mean", "sd"))
+    return pooling_factor_of_summaries(mean, sd, of.covariance())
 
 
-def _note(fit: Fit, n_draws: int) -> str:
-    chains, draws = fit.n_draws
+def _note(of: FactorFit, n_draws: int) -> str:
+    chains, draws = of.fit.n_draws
     lines = [
         "alone: the group's own rows; plug-in: mixed-model equations at REML; weight: diagonal of S_j;",
         "sd ratio: posterior over plug-in; gap: posterior mean minus plug-in.",
     ]
+    if len(of.fit.factors) > 1:
+        lines.append("Alone, plug-in predictions of the other grouping factors are taken off the rows.")
     if n_draws < chains * draws:
         lines.append(f"Weights are averages over {n_draws} of the {chains * draws} draws, evenly spaced.")
-    if fit.group_draws is None:
+    if of.draws is None:
         lines.append("Only summaries of the groups were kept, so gaps in Monte-Carlo standard errors are unknown.")
     return "\n".join(lines)

@@ -145,8 +145,8 @@ def parameters(fit: Fit) -> list[Parameter]:
         )
         for i, coef in enumerate(fit.limit["coef"].values)
     ]
-    if fit.factor is not None:
-        out += _sds(fit, "sd", f"sd_{fit.factor}") + _correlations(fit, "corr", f"corr_{fit.factor}")
+    for factor in fit.factors:
+        out += _sds(fit, "sd", f"sd_{factor}") + _correlations(fit, "corr", f"corr_{factor}")
     return out + _sds(fit, "error_sd", "error_sd") + _correlations(fit, "error_corr", "error_corr")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hierreg.reports.reading import Fit
+    from hierreg.reports.reading import FactorFit
 
     Array = NDArray[np.float64]
     Ints = NDArray[np.intp]
@@ -38,7 +38,7 @@ class Weights:
     n_draws: int
 
 
-def weights(fit: Fit) -> Weights:
+def weights(factor: FactorFit) -> Weights:
     """Return S_j = I - (V_j^-1 + Sigma^-1)^-1 Sigma^-1 over the draws of the variance parameters.
 
     V_j^-1 = Z_j' R_j^-1 Z_j is what the group's own rows say. The conditional mean of its coefficients is
@@ -50,13 +50,13 @@ def weights(fit: Fit) -> Weights:
     -----
     Where the errors of groups are correlated with each other (the data set is the grouping factor), the
     estimate of one group uses the rows of others too, and S_j is the weight that the group's own rows alone
-    would have.
+    would have. With several grouping factors S_j is the weight given the coefficients of all other factors.
     """
-    Sigma, error_cov = fit.group_covariance(), fit.error_covariance()
-    J, q = len(fit.groups), Sigma.shape[1]
-    level = fit.constant["group_index"].to_numpy().astype(np.intp)
-    term = fit.constant["group_term"].to_numpy().astype(np.intp)
-    ZtZ = fit.constant["group_ZtZ"].to_numpy()
+    fit = factor.fit
+    Sigma, error_cov = factor.covariance(), fit.error_covariance()
+    J, q = len(factor.groups), Sigma.shape[1]
+    level, term, ZtZ = (fit.constant[f"group_{what}_{factor.name}"].to_numpy() for what in ("index", "term", "ZtZ"))
+    level, term = level.astype(np.intp), term.astype(np.intp)
     order = np.argsort(level, kind="stable")
     level, term, ZtZ = level[order], term[order], ZtZ[order]
     kind_of, n_kinds, kept = distinct_groups(level, term, ZtZ, J)

@@ -142,13 +142,13 @@ def log_prior_variables(problem: ProblemLike, posterior: xr.Dataset) -> dict[str
     posterior : Dataset
         The draws.
     """
-    priors, factor = problem.priors, problem.labels.factor
+    priors = problem.priors
     out = {"beta": _log_prior_of_beta(priors, posterior["beta"])}
-    if factor is not None:
-        out[f"sd_{factor}"] = _elementwise(priors.sd[factor], posterior[f"sd_{factor}"])
-        if problem.labels.has_corr:
-            sizes = problem.design.factors[0].term_sizes
-            out[f"corr_{factor}"] = _log_prior_of_corr(priors.corr[factor], sizes, posterior[f"corr_{factor}"])
+    for labels, factor in zip(problem.labels.factors, problem.design.factors, strict=True):
+        sd, corr = f"sd_{factor.name}", f"corr_{factor.name}"
+        out[sd] = _elementwise(priors.sd[factor.name], posterior[sd])
+        if labels.has_corr:
+            out[corr] = _log_prior_of_corr(priors.corr[factor.name], factor.term_sizes, posterior[corr])
     if problem.labels.n_error_sd:
         out["error_sd"] = _elementwise(priors.error_sd, posterior["error_sd"])
     if problem.labels.has_error_corr:

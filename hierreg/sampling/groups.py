@@ -49,7 +49,7 @@ def check_groups(problem: ProblemLike, names: Sequence[str], n_draws: int, *, ha
         if name == "prior_predictive":
             check_rows(problem, PRIOR_DRAWS, name, "Use hr.prior_predictive(model, draws=...).")
         if name in {"posterior_predictive", "log_likelihood"}:
-            if problem.labels.factor is not None and not has_effects:
+            if problem.labels.factors and not has_effects:
                 raise ModelError(
                     f"include={name!r} needs draws of the group coefficients, but only summaries would be "
                     "kept: pass group_effects='draws', with fewer draws where memory is short."

@@ -61,11 +61,11 @@ def draw_prior(problem: ProblemLike, draws: int, seed: list[int]) -> xr.Dataset:
     rng = np.random.default_rng(seed)
     beta = _draw_beta(problem.priors, draws, rng)
     cov = _draw_covariances(problem, draws, rng)
-    b = None
-    if problem.labels.factor is not None:
-        z = rng.standard_normal((draws, len(problem.labels.levels), len(problem.labels.factor_coef)))
-        b = np.einsum("sij,snj->sni", cov.Lambda, z)
-    recovered = Recovered(beta=beta, b=b, b_summary=None, theta_summary=None)
+    b = []
+    for factor, mine in zip(problem.labels.factors, problem.parameters.factor_slices, strict=True):
+        z = rng.standard_normal((draws, len(factor.levels), len(factor.coef)))
+        b.append(np.einsum("sij,snj->sni", cov.Lambda[:, mine, mine], z))
+    recovered = Recovered(beta=beta, b=tuple(b), b_summary=None, theta_summary=None)
     return build.posterior(problem.labels, (1, draws), cov, recovered)
 
 
@@ -82,10 +82,11 @@ def _draw_column(prior: object, draws: int, rng: np.random.Generator) -> Array:
 
 
 def _draw_covariances(problem: ProblemLike, draws: int, rng: np.random.Generator) -> Covariances:
-    priors, factor = problem.priors, problem.labels.factor
-    sizes = problem.design.factors[0].term_sizes if factor else ()
-    sd = _draw_sds(priors.sd[factor] if factor else (), draws, rng)
-    corr = _draw_corr(priors.corr[factor] if factor else (), sizes, draws, rng)
+    priors, factors = problem.priors, problem.design.factors
+    # The columns of all factors one after the other, as the variance parameters have them.
+    sd = _draw_sds([sd for factor in factors for sd in priors.sd[factor.name]], draws, rng)
+    corrs = [corr for factor in factors for corr in priors.corr[factor.name]]
+    corr = _draw_corr(corrs, [size for factor in factors for size in factor.term_sizes], draws, rng)
     D = len(problem.layout.labels)
     error_sd = _draw_sds(priors.error_sd, draws, rng) if problem.labels.n_error_sd else np.ones((draws, D))
     if isinstance(priors.error_corr, tuple):
@@ -95,8 +96,10 @@ def _draw_covariances(problem: ProblemLike, draws: int, rng: np.random.Generator
     else:
         error_corr = _draw_corr((priors.error_corr,), (D,), draws, rng)
         error_cov = error_sd[:, :, None] * error_corr * error_sd[:, None, :]
-    values, vectors = np.linalg.eigh(corr)  # not Cholesky: a fixed correlation may be singular
-    root = vectors * np.sqrt(np.clip(values, 0.0, None))[:, None, :]
+    root = np.zeros_like(corr)
+    for mine in problem.parameters.factor_slices:
+        values, vectors = np.linalg.eigh(corr[:, mine, mine])  # not Cholesky: a fixed correlation may be singular
+        root[:, mine, mine] = vectors * np.sqrt(np.clip(values, 0.0, None))[:, None, :]
     return Covariances(
         sd=sd,
         corr=corr,

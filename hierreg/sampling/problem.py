@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from hierreg.exceptions import ModelError
+from hierreg.tree.names import factors_attribute
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from hierreg.covariance import VarianceParameters
     from hierreg.design import Design
     from hierreg.error_structure import ErrorLayout
-    from hierreg.marginal.likelihood import FixedBeta, MarginalLikelihood
+    from hierreg.marginal.likelihood import FixedBeta, Likelihood
     from hierreg.priors import ResolvedPriors
     from hierreg.tree.names import Labels
 
@@ -53,7 +54,7 @@ class ProblemLike(Protocol):
     def fixed(self) -> FixedBeta:
         """Population coefficients at known values."""
 
-    def likelihood(self, method: str, /) -> MarginalLikelihood:
+    def likelihood(self, method: str, /) -> Likelihood:
         """Return the marginal likelihood with beta treated as "reml", "ml" or "prior" asks."""
 
 
@@ -124,7 +125,7 @@ def attributes(problem: ProblemLike) -> dict[str, Any]:
         "errors": str(problem.layout.spec),
         "priors": str(problem.priors),
         "response": problem.labels.response,
-        "factor": problem.labels.factor or "",
+        "factors": factors_attribute(problem.labels),
         "error_dim": problem.labels.error_dim or "",
         "n_rows": len(problem.design.y),
     }
@@ -155,10 +156,12 @@ def check_match(tree: xr.DataTree, problem: ProblemLike, *, also: tuple[str, ...
                 f"tree was sampled from a model with another {name}: {tree.attrs[name]!r}, while that of the "
                 f"model given is {mine[name]!r}. Give the model that the tree was sampled from."
             )
-    factor = problem.labels.factor
-    if factor is not None and factor in tree["posterior"].coords:
-        theirs = np.asarray(tree["posterior"].coords[factor].values).astype(str)
-        if not np.array_equal(theirs, np.asarray(problem.labels.levels).astype(str)):
+    for factor in problem.labels.factors:
+        if factor.name not in tree["posterior"].coords:
+            continue
+        theirs = np.asarray(tree["posterior"].coords[factor.name].values).astype(str)
+        if not np.array_equal(theirs, np.asarray(factor.levels).astype(str)):
             raise ModelError(
-                f"tree and model have different groups of {factor!r}. Give the model that the tree was sampled from."
+                f"tree and model have different groups of {factor.name!r}. "
+                "Give the model that the tree was sampled from."
             )

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from hierreg.covariance import VarianceParameters
     from hierreg.sampling.problem import ProblemLike, RequestLike
+    from hierreg.tree.names import FactorLabels
 
     Array = NDArray[np.float64]
 
@@ -98,21 +99,21 @@ def sample_explicit_model(
     trace = _sample(problem, request, seed, cores)
     shape = (request.chains, request.draws)
     S = shape[0] * shape[1]
-    factor = problem.labels.factor
     u = unconstrained(problem.parameters, trace["posterior"], shape)
     beta = _array(trace["posterior"]["beta"])
-    b = None if factor is None else _array(trace["posterior"][f"b_{factor}"])
+    b = [_array(trace["posterior"][f"b_{factor}"]) for factor in problem.labels.factor_names]
     stats = _stats(trace["sample_stats"], shape)
     free = np.flatnonzero(~problem.fixed.is_fixed)
     names = [*problem.parameters.free_names, *(f"beta[{problem.labels.coef[i]}]" for i in free)]
     values = [u, beta[:, :, free]]
-    if b is not None and request.draws >= 4:
-        worst_names, worst = _slowest(problem, b)
-        names, values = names + worst_names, [*values, worst]
+    if request.draws >= 4:
+        for factor, own in zip(problem.labels.factors, b, strict=True):
+            worst_names, worst = _slowest(factor, own)
+            names, values = names + worst_names, [*values, worst]
     warn_about(tuple(names), np.concatenate(values, axis=2), stats)
     recovered = Recovered(
         beta=beta.reshape(S, -1),
-        b=None if b is None else b.reshape(S, *b.shape[2:]),
+        b=tuple(own.reshape(S, *own.shape[2:]) for own in b),
         b_summary=None,
         theta_summary=None,
     )
@@ -134,10 +135,10 @@ def unconstrained(
     shape : (int, int)
         Chains and draws.
     """
-    sds = [posterior[name] for name in (f"sd_{parameters.factor}", "error_sd") if name in posterior]
-    partials = [
-        posterior[name] for name in (f"corr_{parameters.factor}_partial", "error_corr_partial") if name in posterior
-    ]
+    names = [*(f"sd_{factor}" for factor in parameters.factors), "error_sd"]
+    sds = [posterior[name] for name in names if name in posterior]
+    names = [*(f"corr_{factor}_partial" for factor in parameters.factors), "error_corr_partial"]
+    partials = [posterior[name] for name in names if name in posterior]
     columns = [_columns(sd) for sd in sds]
     if not parameters.n_error_sd:  # the constant one that stands for known errors
         columns.append(np.ones((*shape, 1)))
@@ -156,15 +157,9 @@ def _sample(problem: ProblemLike, request: RequestLike, seed: int, cores: int) -
         request.parametrization,  # type: ignore[arg-type]  # checked with the other arguments
     )
     tune = _TUNE if request.tune is None else request.tune
-    factor = problem.labels.factor
-    wanted = (
-        "beta",
-        f"b_{factor}",
-        f"sd_{factor}",
-        f"corr_{factor}_partial",
-        "error_sd",
-        "error_corr_partial",
-    )
+    factors = problem.labels.factor_names
+    of_groups = [name for factor in factors for name in (f"b_{factor}", f"sd_{factor}", f"corr_{factor}_partial")]
+    wanted = ("beta", *of_groups, "error_sd", "error_corr_partial")
     names = [name for name in wanted if name in model.named_vars]
     if request.sampler == "nutpie":
         import nutpie
@@ -198,17 +193,14 @@ def _sample(problem: ProblemLike, request: RequestLike, seed: int, cores: int) -
     )
 
 
-def _slowest(problem: ProblemLike, b: Array) -> tuple[list[str], Array]:
+def _slowest(factor: FactorLabels, b: Array) -> tuple[list[str], Array]:
     """Return, per group column, the group whose chains mix worst: names and draws (chains, draws, q)."""
     from arviz_stats.base import array_stats  # type: ignore[attr-defined]  # exported, but not by name
 
     compute: Any = array_stats.ess  # untyped
     ess = compute(b, chain_axis=0, draw_axis=1)  # (group, column)
     level = np.argmin(np.where(np.isfinite(ess), ess, np.inf), axis=0)
-    names = [
-        f"b_{problem.labels.factor}[{problem.labels.levels[j]}, {coef}]"
-        for j, coef in zip(level, problem.labels.factor_coef, strict=True)
-    ]
+    names = [f"b_{factor.name}[{factor.levels[j]}, {coef}]" for j, coef in zip(level, factor.coef, strict=True)]
     return names, b[:, :, level, np.arange(b.shape[3])]
 
 

@@ -81,13 +81,13 @@ def draws_of(group: xr.Dataset, problem: ProblemLike) -> Draws:
         return values.reshape((values.shape[0] * values.shape[1], *values.shape[2:]))
 
     b = {}
-    if labels.factor is not None:
-        if f"b_{labels.factor}" not in group:
+    for factor in labels.factor_names:
+        if f"b_{factor}" not in group:
             raise ModelError(
-                f"the tree has no draws of the group coefficients b_{labels.factor}, only summaries: sample "
+                f"the tree has no draws of the group coefficients b_{factor}, only summaries: sample "
                 "with group_effects='draws'."
             )
-        b[labels.factor] = array(f"b_{labels.factor}")
+        b[factor] = array(f"b_{factor}")
     beta = array("beta")
     S, D = len(beta), len(problem.layout.labels)
     if labels.is_exchangeable:

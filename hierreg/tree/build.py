@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.tree.names import Labels, variable_name
+from hierreg.tree.names import FactorLabels, Labels, variable_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import xarray as xr
     from numpy.typing import NDArray
@@ -36,14 +36,14 @@ class Limit:
     ----------
     estimate : Estimate
         REML.
-    no_pooling : array (J, q) or None
-        Least squares on each group alone.
-    no_pooling_cov : array (J, q, q) or None
+    no_pooling : tuple of arrays (J, q)
+        Least squares on each group alone, one array per grouping factor.
+    no_pooling_cov : tuple of arrays (J, q, q)
     """
 
     estimate: Estimate
-    no_pooling: Array | None
-    no_pooling_cov: Array | None
+    no_pooling: tuple[Array, ...]
+    no_pooling_cov: tuple[Array, ...]
 
 
 def posterior(labels: Labels, shape: tuple[int, int], cov: Covariances, recovered: Recovered) -> xr.Dataset:
@@ -58,24 +58,26 @@ def posterior(labels: Labels, shape: tuple[int, int], cov: Covariances, recovere
     recovered : Recovered
     """
 
-    def array(kind: str, values: Array) -> xr.DataArray:
-        return labels.array(kind, values.reshape(shape + values.shape[1:]), sample=SAMPLE)
+    def array(kind: str, values: Array, factor: FactorLabels | None = None) -> xr.DataArray:
+        return labels.array(kind, values.reshape(shape + values.shape[1:]), factor=factor, sample=SAMPLE)
 
     out = {"beta": array("beta", recovered.beta)}
-    if labels.factor is not None and recovered.b is not None:
-        out[f"b_{labels.factor}"] = array("b", recovered.b)
-        if labels.has_theta:
-            out[f"theta_{labels.factor}"] = array("b", _theta(labels, recovered))
+    for factor, b in zip(labels.factors, recovered.b, strict=True) if recovered.b is not None else ():
+        out[f"b_{factor.name}"] = array("b", b, factor)
+        if factor.has_theta:
+            out[f"theta_{factor.name}"] = array("b", _theta(factor, recovered.beta, b), factor)
     return sample_dataset(out | variance_variables(labels, cov, array), shape)
 
 
 def variance_variables(labels: Labels, cov: Covariances, array: Any) -> dict[str, xr.DataArray]:
-    """Return sd, corr, error_sd and error_corr as labelled arrays, made by ``array(kind, values)``."""
-    out = {}
-    if labels.factor is not None:
-        out[f"sd_{labels.factor}"] = array("sd", cov.sd)
-        if labels.has_corr:
-            out[f"corr_{labels.factor}"] = array("cov", cov.corr)
+    """Return sd, corr, error_sd and error_corr as labelled arrays, made by ``array(kind, values[, factor])``."""
+    out, start = {}, 0
+    for factor in labels.factors:
+        mine = slice(start, start + len(factor.coef))
+        out[f"sd_{factor.name}"] = array("sd", cov.sd[..., mine], factor)
+        if factor.has_corr:
+            out[f"corr_{factor.name}"] = array("cov", cov.corr[..., mine, mine], factor)
+        start += len(factor.coef)
     if labels.n_error_sd:
         out["error_sd"] = array("error_sd", cov.error_sd)
     if labels.has_error_corr:
@@ -83,12 +85,11 @@ def variance_variables(labels: Labels, cov: Covariances, array: Any) -> dict[str
     return out
 
 
-def _theta(labels: Labels, recovered: Recovered) -> Array:
-    assert recovered.b is not None
-    theta = recovered.b.copy()
-    for i, column in enumerate(labels.theta_columns):
+def _theta(factor: FactorLabels, beta: Array, b: Array) -> Array:
+    theta = b.copy()
+    for i, column in enumerate(factor.theta_columns):
         if column is not None:
-            theta[:, :, i] += recovered.beta[:, None, column]
+            theta[:, :, i] += beta[:, None, column]
     return theta
 
 
@@ -109,15 +110,17 @@ def effect_summaries(labels: Labels, recovered: Recovered, probs: tuple[float, .
 
     out: dict[str, xr.DataArray] = {}
 
-    def put(name: str, summary: EffectSummary) -> None:
-        out[f"{name}_mean"] = labels.array("b", summary.mean)
-        out[f"{name}_sd"] = labels.array("b", summary.sd)
-        out[f"{name}_quantiles"] = labels.array("b", summary.quantiles, sample=("quantile",))
+    def put(name: str, factor: FactorLabels, summary: EffectSummary) -> None:
+        out[f"{name}_mean"] = labels.array("b", summary.mean, factor=factor)
+        out[f"{name}_sd"] = labels.array("b", summary.sd, factor=factor)
+        out[f"{name}_quantiles"] = labels.array("b", summary.quantiles, factor=factor, sample=("quantile",))
 
-    if recovered.b_summary is not None:
-        put(f"b_{labels.factor}", recovered.b_summary)
-    if recovered.theta_summary is not None and labels.has_theta:
-        put(f"theta_{labels.factor}", recovered.theta_summary)
+    assert recovered.b_summary is not None
+    assert recovered.theta_summary is not None
+    for factor, b, theta in zip(labels.factors, recovered.b_summary, recovered.theta_summary, strict=True):
+        put(f"b_{factor.name}", factor, b)
+        if theta is not None and factor.has_theta:
+            put(f"theta_{factor.name}", factor, theta)
     return xr.Dataset(out).assign_coords(quantile=list(probs))
 
 
@@ -125,21 +128,22 @@ def limit_group(labels: Labels, limit: Limit) -> xr.Dataset:
     """Return the ``mixed_model_limit`` group."""
     import xarray as xr
 
-    e, factor = limit.estimate, labels.factor
+    e = limit.estimate
     out: dict[str, Any] = {"beta": e.beta, "beta_cov": e.beta_cov, "criterion": e.criterion}
-    if factor is not None:
+    for factor, alone, alone_cov in zip(labels.factors, limit.no_pooling, limit.no_pooling_cov, strict=True):
+        name = factor.name
         out |= {
-            f"sd_{factor}": e.sd[factor],
-            f"corr_{factor}": e.corr[factor],
-            f"cov_{factor}": e.cov[factor],
-            f"b_{factor}": e.b[factor],
-            f"b_cov_{factor}": e.b_cov[factor],
-            f"b_cond_cov_{factor}": e.b_cond_cov[factor],
-            f"no_pooling_{factor}": labels.array("b", limit.no_pooling),
-            f"no_pooling_cov_{factor}": labels.array("b_cov", limit.no_pooling_cov),
+            f"sd_{name}": e.sd[name],
+            f"corr_{name}": e.corr[name],
+            f"cov_{name}": e.cov[name],
+            f"b_{name}": e.b[name],
+            f"b_cov_{name}": e.b_cov[name],
+            f"b_cond_cov_{name}": e.b_cond_cov[name],
+            f"no_pooling_{name}": labels.array("b", alone, factor=factor),
+            f"no_pooling_cov_{name}": labels.array("b_cov", alone_cov, factor=factor),
         }
-        if labels.has_theta:
-            out |= {f"theta_{factor}": e.theta[factor], f"theta_cov_{factor}": e.theta_cov[factor]}
+        if factor.has_theta:
+            out |= {f"theta_{name}": e.theta[name], f"theta_cov_{name}": e.theta_cov[name]}
     out["error_sd"] = e.error_sd
     if e.error_corr is not None:
         out["error_corr"] = e.error_corr
@@ -155,11 +159,12 @@ def limit_group(labels: Labels, limit: Limit) -> xr.Dataset:
 
 
 def constant_group(
-    labels: Labels, terms: ErrorTerms, group_terms: ErrorTerms, statistics: GroupStatistics | None
+    labels: Labels, terms: ErrorTerms, group_terms: ErrorTerms, statistics: Sequence[GroupStatistics]
 ) -> xr.Dataset:
     """Return the ``constant_data`` group: error terms, and each group's cross-products in the user's scale.
 
     The terms of the groups, each on its own, differ from those of the model where groups have correlated errors.
+    There is one element of `statistics` per grouping factor.
     """
     import xarray as xr
 
@@ -176,15 +181,16 @@ def constant_group(
             "group_component_stratum": ((group_dim,), group_terms.components.stratum),
             "group_component_size": ((group_dim,), group_terms.components.size),
         }
-    if statistics is not None and labels.factor is not None:
-        coef = labels.factor_coef_dim
+    if statistics:
+        out["group_patterns"] = (("group_pattern", group_dim), group_terms.patterns.astype(np.int8))
+    for factor, own in zip(labels.factors, statistics, strict=True):
+        coef, entry = factor.coef_dim, f"entry_{factor.name}"
         out |= {
-            "group_patterns": (("group_pattern", group_dim), group_terms.patterns.astype(np.int8)),
-            "group_index": (("entry",), statistics.level),
-            "group_term": (("entry",), statistics.term),
-            "group_ZtZ": (("entry", coef, f"{coef}_col"), statistics.ZtZ),
+            f"group_index_{factor.name}": ((entry,), own.level),
+            f"group_term_{factor.name}": ((entry,), own.term),
+            f"group_ZtZ_{factor.name}": ((entry, coef, f"{coef}_col"), own.ZtZ),
         }
-        coords |= {d: labels.coords[d] for d in (labels.factor, coef, f"{coef}_col")}
+        coords |= {d: labels.coords[d] for d in (factor.name, coef, f"{coef}_col")}
     return xr.Dataset(out, coords=coords)
 
 

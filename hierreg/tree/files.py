@@ -79,7 +79,20 @@ def load(path: str | Path) -> xr.DataTree:
         raise DataError(f"path={str(path)!r} cannot be read as {engine}: {error}") from error
     if _MARK not in tree.attrs:
         raise DataError(f"path={str(path)!r} was not written by hierreg.save: its attributes name no hierreg version.")
-    return _in_order(tree) if _ORDER in tree.attrs else tree
+    return _upgraded(_in_order(tree) if _ORDER in tree.attrs else tree)
+
+
+def _upgraded(tree: xr.DataTree) -> xr.DataTree:
+    """Return a tree of version 0.1, which had one grouping factor, with today's names."""
+    if "factor" not in tree.attrs:
+        return tree
+    out: xr.DataTree = tree.copy()
+    factor = out.attrs.pop("factor")
+    out.attrs["factors"] = json.dumps([factor] if factor else [], ensure_ascii=False)
+    if factor and "constant_data" in out.children:
+        old = ("group_index", "group_term", "group_ZtZ", "entry")
+        out["constant_data"] = out["constant_data"].to_dataset().rename({name: f"{name}_{factor}" for name in old})
+    return out
 
 
 def _with_order(tree: xr.DataTree) -> xr.DataTree:

@@ -196,13 +196,18 @@ def estimate(
     goodness_of_fit: tuple[float, int] | None = None,
 ) -> Estimate:
     """Return an estimate with labels; `goodness_of_fit` is chi-square and its degrees of freedom."""
-    factor = labels.factor
+    slices = zip(labels.factors, _slices(labels), strict=True)
+    sd, corr, cov = {}, {}, {}
+    for factor, mine in slices:
+        sd[factor.name] = labels.array("sd", variances.sd[mine], factor=factor)
+        corr[factor.name] = labels.array("cov", variances.corr[mine, mine], factor=factor)
+        cov[factor.name] = labels.array("cov", variances.cov[mine, mine], factor=factor)
     many = labels.error_dim is not None and not labels.is_exchangeable
     return Estimate(
         method=method,
-        sd={factor: labels.array("sd", variances.sd)} if factor else {},
-        corr={factor: labels.array("cov", variances.corr)} if factor else {},
-        cov={factor: labels.array("cov", variances.cov)} if factor else {},
+        sd=sd,
+        corr=corr,
+        cov=cov,
         error_sd=labels.array("error_sd", variances.error_sd),
         error_corr=labels.array("error_corr", variances.error_corr) if many or labels.is_exchangeable else None,
         error_cov=labels.array("error_cov", variances.error_cov) if many else None,
@@ -227,27 +232,35 @@ def _variance_covariance(variances: VarianceEstimate) -> xr.DataArray:
 
 
 def _coefficient_fields(labels: Labels, solution: Solution) -> dict[str, Any]:
-    factor = labels.factor
-    theta, theta_cov = theta_moments(labels, solution)
-    has_theta = factor is not None and labels.has_theta
-    return {
+    out: dict[str, Any] = {
         "beta": labels.array("beta", solution.beta),
         "beta_cov": labels.array("beta_cov", solution.beta_cov),
-        "b": {factor: labels.array("b", solution.b)} if factor else {},
-        "b_cov": {factor: labels.array("b_cov", solution.b_cov)} if factor else {},
-        "b_cond_cov": {factor: labels.array("b_cov", solution.b_cond_cov)} if factor else {},
-        "theta": {factor: labels.array("b", theta)} if has_theta else {},
-        "theta_cov": {factor: labels.array("b_cov", theta_cov)} if has_theta else {},
         "solution": solution,
     }
+    out |= {name: {} for name in ("b", "b_cov", "b_cond_cov", "theta", "theta_cov")}
+    for f, factor in enumerate(labels.factors):
+        arrays = {"b": solution.b[f], "b_cov": solution.b_cov[f], "b_cond_cov": solution.b_cond_cov[f]}
+        if factor.has_theta:
+            arrays["theta"], arrays["theta_cov"] = theta_moments(labels, solution, f)
+        for name, values in arrays.items():
+            kind = "b_cov" if values.ndim == 3 else "b"
+            out[name][factor.name] = labels.array(kind, values, factor=factor)
+    return out
 
 
-def theta_moments(labels: Labels, solution: Solution) -> tuple[np.ndarray, np.ndarray]:
-    """Return theta = beta + b (J, q) and its covariances (J, q, q); b alone where a column has no match."""
-    E = np.zeros((len(labels.theta_columns), len(labels.coef)))
-    for i, column in enumerate(labels.theta_columns):
+def theta_moments(labels: Labels, solution: Solution, f: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return theta = beta + b (J, q) of factor f and its covariances (J, q, q); b alone where a column has no match."""
+    columns = labels.factors[f].theta_columns
+    E = np.zeros((len(columns), len(labels.coef)))
+    for i, column in enumerate(columns):
         if column is not None:
             E[i, column] = 1.0
-    cross = E @ solution.beta_b_cov
-    cov = solution.b_cov + cross + np.swapaxes(cross, 1, 2) + E @ solution.beta_cov @ E.T
-    return solution.b + E @ solution.beta, cov
+    cross = E @ solution.beta_b_cov[f]
+    cov = solution.b_cov[f] + cross + np.swapaxes(cross, 1, 2) + E @ solution.beta_cov @ E.T
+    return solution.b[f] + E @ solution.beta, cov
+
+
+def _slices(labels: Labels) -> list[slice]:
+    """Return the columns of each factor among those of all."""
+    ends = np.cumsum([len(factor.coef) for factor in labels.factors]).tolist()
+    return [slice(end - len(factor.coef), end) for end, factor in zip(ends, labels.factors, strict=True)]

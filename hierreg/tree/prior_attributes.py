@@ -22,7 +22,7 @@ from hierreg import priors as families
 from hierreg.priors import LKJ, SdPrior
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import xarray as xr
 
@@ -33,7 +33,7 @@ _N_PARAMETERS = {"HalfStudentT": 2, "Gamma": 2, "InverseGamma": 2, "LogNormal": 
 
 
 def prior_attributes(
-    labels: Labels, priors: ResolvedPriors, term_sizes: Sequence[int], lowest: Sequence[float] = ()
+    labels: Labels, priors: ResolvedPriors, term_sizes: Mapping[str, Sequence[int]], lowest: Sequence[float] = ()
 ) -> dict[str, dict[str, Any]]:
     """Return the attributes of each posterior variable that has a prior.
 
@@ -41,17 +41,17 @@ def prior_attributes(
     ----------
     labels : Labels
     priors : ResolvedPriors
-    term_sizes : sequence of int
-        Columns of each bar term.
+    term_sizes : dict of sequences of int
+        Columns of each bar term, by grouping factor.
     lowest : sequence of float
         Lower bounds of the correlations of exchangeable errors.
     """
     texts = [row.prior for row in priors.rows if row.parameter.startswith("beta[")]
     out: dict[str, dict[str, Any]] = {"beta": {"prior": "; ".join(texts)}}
-    if labels.factor is not None:
-        out[f"sd_{labels.factor}"] = _sd_attributes(priors.sd[labels.factor])
-        if labels.has_corr:
-            out[f"corr_{labels.factor}"] = _corr_attributes(priors.corr[labels.factor], term_sizes)
+    for factor in labels.factors:
+        out[f"sd_{factor.name}"] = _sd_attributes(priors.sd[factor.name])
+        if factor.has_corr:
+            out[f"corr_{factor.name}"] = _corr_attributes(priors.corr[factor.name], term_sizes[factor.name])
     if labels.n_error_sd:
         out["error_sd"] = _sd_attributes(priors.error_sd)
     if isinstance(priors.error_corr, tuple):

@@ -53,23 +53,42 @@ def compound_symmetry(layout, sd, rho):
 
 
 def spread_z(design):
-    """Z (N, J q) of all groups side by side, group by group."""
-    if not design.factors:
-        return np.zeros((len(design.y), 0))
-    factor = design.factors[0]
-    n, q = factor.Z.shape
-    Z = np.zeros((n, len(factor.levels) * q))
-    for r in range(n):
-        j = factor.index[r]
-        Z[r, j * q : (j + 1) * q] = factor.Z[r]
-    return Z
+    """Z (N, J q) of all groups side by side, factor by factor and group by group."""
+    n = len(design.y)
+    parts = [np.zeros((n, 0))]
+    for factor in design.factors:
+        q = factor.Z.shape[1]
+        Z = np.zeros((n, len(factor.levels) * q))
+        for r in range(n):
+            j = factor.index[r]
+            Z[r, j * q : (j + 1) * q] = factor.Z[r]
+        parts.append(Z)
+    return np.hstack(parts)
+
+
+def columns_of_factors(design):
+    """The columns of each factor among those of all, as slices."""
+    sizes = [factor.Z.shape[1] for factor in design.factors]
+    return [slice(sum(sizes[:f]), sum(sizes[: f + 1])) for f in range(len(sizes))]
+
+
+def group_covariance(design, Sigma):
+    """Covariance (J q, J q) of all group coefficients, for Sigma (q, q) of the columns of all factors."""
+    m = sum(len(factor.levels) * factor.Z.shape[1] for factor in design.factors)
+    out = np.zeros((m, m))
+    start = 0
+    for factor, own in zip(design.factors, columns_of_factors(design), strict=True):
+        for _ in factor.levels:
+            here = slice(start, start + factor.Z.shape[1])
+            out[here, here] = Sigma[own, own]
+            start = here.stop
+    return out
 
 
 def total_covariance(design, layout, Sigma, error_cov):
     """V = Z (I x Sigma) Z' + R."""
     Z = spread_z(design)
-    J = Z.shape[1] // Sigma.shape[0] if Sigma.size else 0
-    return Z @ np.kron(np.eye(J), Sigma) @ Z.T + error_covariance(layout, error_cov)
+    return Z @ group_covariance(design, Sigma) @ Z.T + error_covariance(layout, error_cov)
 
 
 def normal_log_density(y, mean, V):
@@ -120,11 +139,10 @@ def gradient(design, layout, Lambda, error_cov, **beta):
     G = derivative_wrt_total_covariance(design, layout, Lambda @ Lambda.T, error_cov, **beta)
     q, D = len(Lambda), len(error_cov)
     g_Sigma = np.zeros((q, q))
-    if design.factors:
-        Z, index = design.factors[0].Z, design.factors[0].index
-        for j in range(len(design.factors[0].levels)):
-            mine = index == j
-            g_Sigma += Z[mine].T @ G[np.ix_(mine, mine)] @ Z[mine]
+    for factor, own in zip(design.factors, columns_of_factors(design), strict=True):
+        for j in range(len(factor.levels)):
+            mine = factor.index == j
+            g_Sigma[own, own] += factor.Z[mine].T @ G[np.ix_(mine, mine)] @ factor.Z[mine]
     g_error = np.zeros((D, D))
     n = len(design.y)
     for r in range(n):
@@ -150,16 +168,16 @@ def coefficients(design, layout, Sigma, error_cov, *, prior_precision=None, prio
     BLUP with its prediction-error covariance, written with V^-1 alone.
     """
     y, X, Z = design.y, design.X, spread_z(design)
-    p, m = X.shape[1], Z.shape[1]
-    J = m // len(Sigma) if Sigma.size else 0
+    p = X.shape[1]
+    prior = group_covariance(design, Sigma)
     V_inv = np.linalg.inv(total_covariance(design, layout, Sigma, error_cov))
     prior_precision = np.zeros((p, p)) if prior_precision is None else prior_precision
     prior_mean = np.zeros(p) if prior_mean is None else prior_mean
     beta_cov = np.linalg.inv(prior_precision + X.T @ V_inv @ X)
     beta = beta_cov @ (prior_precision @ prior_mean + X.T @ V_inv @ y)
-    gain = np.kron(np.eye(J), Sigma) @ Z.T @ V_inv
+    gain = prior @ Z.T @ V_inv
     b = gain @ (y - X @ beta)
-    b_cond_cov = np.kron(np.eye(J), Sigma) - gain @ Z @ np.kron(np.eye(J), Sigma)
+    b_cond_cov = prior - gain @ Z @ prior
     cross = -beta_cov @ X.T @ gain.T
     covariance = np.block([[beta_cov, cross], [cross.T, b_cond_cov + gain @ X @ beta_cov @ X.T @ gain.T]])
     return np.concatenate([beta, b]), covariance, b_cond_cov
@@ -171,7 +189,7 @@ def henderson(design, layout, Sigma, error_cov, prior_precision=0.0):
     R_inv = np.linalg.inv(error_covariance(layout, error_cov))
     W = np.column_stack([X, Z])
     C = W.T @ R_inv @ W
-    p, J = X.shape[1], Z.shape[1] // len(Sigma)
+    p = X.shape[1]
     C[:p, :p] += prior_precision * np.eye(p)
-    C[p:, p:] += np.kron(np.eye(J), np.linalg.inv(Sigma))
+    C[p:, p:] += np.linalg.inv(group_covariance(design, Sigma))
     return np.linalg.solve(C, W.T @ R_inv @ y), np.linalg.inv(C)

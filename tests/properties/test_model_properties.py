@@ -74,7 +74,7 @@ def test_any_basis_of_the_columns_gives_the_same_model(case, seed):
     assert value == pytest.approx(expected, rel=1e-9, abs=1e-9)
     first, second = solve_equations(mine, *case.point), solve_equations(other, Lambda, case.error_cov)
     np.testing.assert_allclose(M @ second.beta, first.beta, rtol=0, atol=1e-7 * (1 + np.abs(first.beta).max()))
-    np.testing.assert_allclose(second.b @ T.T, first.b, rtol=0, atol=1e-7 * (1 + np.abs(first.b).max()))
+    np.testing.assert_allclose(second.b[0] @ T.T, first.b[0], rtol=0, atol=1e-7 * (1 + np.abs(first.b[0]).max()))
 
 
 @settings(max_examples=30)
@@ -105,11 +105,11 @@ def test_equations_agree_with_the_dense_gaussian(case):
     mean, cov, _ = dense.coefficients(case.design, case.layout, Sigma, case.error_cov)
     p, q = case.design.X.shape[1], len(Sigma)
     np.testing.assert_allclose(solution.beta, mean[:p], rtol=0, atol=1e-8 * (1 + np.abs(mean).max()))
-    np.testing.assert_allclose(solution.b.ravel(), mean[p:], rtol=0, atol=1e-8 * (1 + np.abs(mean).max()))
-    variances = np.concatenate([np.diagonal(block) for block in solution.b_cov])
+    np.testing.assert_allclose(solution.b[0].ravel(), mean[p:], rtol=0, atol=1e-8 * (1 + np.abs(mean).max()))
+    variances = np.concatenate([np.diagonal(block) for block in solution.b_cov[0]])
     np.testing.assert_allclose(variances, np.diagonal(cov)[p:], rtol=1e-7, atol=1e-10)
     # Knowing beta can only help: prediction-error covariance is at least the conditional one.
-    gap = solution.b_cov - solution.b_cond_cov
+    gap = solution.b_cov[0] - solution.b_cond_cov[0]
     assert np.linalg.eigvalsh(gap).min() > -1e-9 * (1 + np.abs(gap).max())
     assert q == gap.shape[1]
 
@@ -129,15 +129,17 @@ def test_draws_have_the_moments_of_the_equations_and_summaries_have_them_exactly
     S = 4000
     likelihood = marginal_likelihood(collect(case.design, case.layout))
     solution = solve_equations(likelihood, *case.point)
-    sd = np.sqrt(np.diagonal(solution.b_cov, axis1=1, axis2=2))
+    (mean,), (cov,) = solution.b, solution.b_cov
+    sd = np.sqrt(np.diagonal(cov, axis1=1, axis2=2))
     drawn = recover(likelihood, repeated(case, S), seed=seed)
-    assert np.all(np.abs(drawn.b.mean(axis=0) - solution.b) <= 5.5 * sd / np.sqrt(S) + 1e-9)
-    np.testing.assert_allclose(drawn.b.std(axis=0), sd, rtol=5.5 / np.sqrt(2 * S), atol=1e-9)
+    assert np.all(np.abs(drawn.b[0].mean(axis=0) - mean) <= 5.5 * sd / np.sqrt(S) + 1e-9)
+    np.testing.assert_allclose(drawn.b[0].std(axis=0), sd, rtol=5.5 / np.sqrt(2 * S), atol=1e-9)
     again = recover(likelihood, repeated(case, S), seed=seed, threads=2)
-    np.testing.assert_array_equal(again.b, drawn.b)
-    short = recover(likelihood, repeated(case, 3), seed=seed, probs=(0.5,), theta_columns=[None] * len(sd[0]))
-    np.testing.assert_allclose(short.b_summary.mean, solution.b, rtol=0, atol=1e-8 * (1 + np.abs(solution.b).max()))
-    np.testing.assert_allclose(short.b_summary.sd, sd, rtol=1e-6, atol=1e-9)
+    np.testing.assert_array_equal(again.b[0], drawn.b[0])
+    short = recover(likelihood, repeated(case, 3), seed=seed, probs=(0.5,), theta_columns=[[None] * len(sd[0])])
+    (summary,) = short.b_summary
+    np.testing.assert_allclose(summary.mean, mean, rtol=0, atol=1e-8 * (1 + np.abs(mean).max()))
+    np.testing.assert_allclose(summary.sd, sd, rtol=1e-6, atol=1e-9)
 
 
 # ---- parametrization
@@ -183,7 +185,7 @@ def test_unconstrained_vectors_give_the_covariances_they_name(q, seed):
     )
     names = tuple("abcd"[:q])
     gram = collect(case.design, case.layout)
-    parameters = variance_parameters(gram.terms, priors, factor="g", factor_coef_names=names, term_sizes=(q,))
+    parameters = variance_parameters(gram.terms, priors, factors=[("g", names, (q,))])
     u = rng.normal(size=(5, parameters.n_free))
     at = covariances(parameters, u)
     assert len(parameters.free_names) == parameters.n_free

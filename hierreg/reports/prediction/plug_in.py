@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.marginal import joint
-from hierreg.marginal.joint import LinearFunctions
+from hierreg.marginal.joint import GroupWeights, LinearFunctions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,13 +58,17 @@ def predict_at(design: Design, rows: NewRows, solution: Solution, *, observation
     """
     H = _gain(rows, solution, len(design.y))
     functions = _functions(design, rows, H)
-    spread = rows.Z @ solution.Sigma
-    is_new = rows.new_group >= 0
-    variance = joint.variances(functions, solution) + np.where(is_new, np.sum(spread * rows.Z, axis=1), 0.0)
-    cov = None
-    if covariance:
-        same = is_new[:, None] & (rows.new_group[:, None] == rows.new_group)
-        cov = joint.covariance(functions, solution) + np.where(same, spread @ rows.Z.T, 0.0)
+    variance = joint.variances(functions, solution)
+    cov = joint.covariance(functions, solution) if covariance else None
+    start = 0
+    for new in rows.groups:
+        mine = slice(start, start + new.Z.shape[1])
+        start = mine.stop
+        spread, is_new = new.Z @ solution.Sigma[mine, mine], new.new_group >= 0
+        variance = variance + np.where(is_new, np.sum(spread * new.Z, axis=1), 0.0)
+        if cov is not None:
+            same = is_new[:, None] & (new.new_group[:, None] == new.new_group)
+            cov = cov + np.where(same, spread @ new.Z.T, 0.0)
     errors = _error_covariance(rows, solution) if observation else None
     return Predicted(
         mean=joint.means(functions, solution) + H @ design.y,
@@ -93,14 +97,17 @@ def _gain(rows: NewRows, solution: Solution, n: int) -> Any:
 
 
 def _functions(design: Design, rows: NewRows, H: Any) -> LinearFunctions:
-    known = np.flatnonzero(rows.group >= 0)
-    row, level, b = known, rows.group[known], rows.Z[known]
-    if design.factors and H.nnz:
-        factor, entries = design.factors[0], H.tocoo()
-        row = np.concatenate([row, entries.row.astype(np.intp)])
-        level = np.concatenate([level, factor.index[entries.col]])
-        b = np.concatenate([b, -entries.data[:, None] * factor.Z[entries.col]])
-    return LinearFunctions(beta=rows.X - H @ design.X, row=row, level=level, b=b)
+    groups = []
+    for new, factor in zip(rows.groups, design.factors, strict=True):
+        known = np.flatnonzero(new.group >= 0)
+        row, level, b = known, new.group[known], new.Z[known]
+        if H.nnz:
+            entries = H.tocoo()
+            row = np.concatenate([row, entries.row.astype(np.intp)])
+            level = np.concatenate([level, factor.index[entries.col]])
+            b = np.concatenate([b, -entries.data[:, None] * factor.Z[entries.col]])
+        groups.append(GroupWeights(row=row, level=level, b=b))
+    return LinearFunctions(beta=rows.X - H @ design.X, groups=tuple(groups))
 
 
 def _error_covariance(rows: NewRows, solution: Solution) -> Any:

@@ -9,6 +9,8 @@ import numpy as np
 from hierreg.sampling.rows import chunks
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from hierreg.design import Design
@@ -20,7 +22,13 @@ if TYPE_CHECKING:
 
 
 def draw_predictions(
-    design: Design, rows: NewRows, draws: Draws, Sigma: Array, *, rng: np.random.Generator, observation: bool
+    design: Design,
+    rows: NewRows,
+    draws: Draws,
+    Sigma: Mapping[str, Array],
+    *,
+    rng: np.random.Generator,
+    observation: bool,
 ) -> tuple[Array, Array | None]:
     """Return draws (S, M) of the expected values and, where they are wanted, of new observations.
 
@@ -31,35 +39,34 @@ def draw_predictions(
     rows : NewRows
     draws : Draws
         S draws of the parameters.
-    Sigma : array (S, q, q)
-        And of the covariance of the group coefficients.
+    Sigma : dict of arrays (S, q, q)
+        And of the covariances of the group coefficients, by grouping factor.
     rng : Generator
     observation : bool
     """
     S, M = len(draws.beta), len(rows.X)
-    b = draws.b[design.factors[0].name] if design.factors else np.empty((S, 0, 0))
-    mu = _row_means(rows.X, rows.Z, rows.group, draws.beta, b)
-    if rows.n_new_groups:
-        fresh = rng.standard_normal((S, rows.n_new_groups, rows.Z.shape[1]))
-        fresh = np.einsum("sij,sgj->sgi", _factor(Sigma), fresh)
-        mu += _row_means(np.empty((M, 0)), rows.Z, rows.new_group, np.empty((S, 0)), fresh)
+    mu = np.asarray(draws.beta @ rows.X.T)
+    for new in rows.groups:
+        _add_groups(mu, new.Z, new.group, draws.b[new.factor])
+    for new in rows.groups:
+        if new.n_new:
+            fresh = rng.standard_normal((S, new.n_new, new.Z.shape[1]))
+            _add_groups(mu, new.Z, new.new_group, np.einsum("sij,sgj->sgi", _factor(Sigma[new.factor]), fresh))
     for which in chunks(S, len(design.y)):
-        mu[which] += _from_residuals(design, rows, draws.part(which), b[which])
+        mu[which] += _from_residuals(design, rows, draws.part(which))
     if not observation:
         return mu, None
     return mu, mu + _errors(rows, draws, rng.standard_normal((S, M)))
 
 
-def _row_means(X: Array, Z: Array, group: Index, beta: Array, b: Array) -> Array:
-    """Return X beta + Z b (S, rows), without Z b where the group is -1."""
-    mu = np.asarray(beta @ X.T)
+def _add_groups(mu: Array, Z: Array, group: Index, b: Array) -> None:
+    """Add Z b to means (S, rows), but not where the group is -1."""
     known = np.flatnonzero(group >= 0)
     for column in range(Z.shape[1]):
         mu[:, known] += Z[known, column] * b[:, group[known], column]
-    return mu
 
 
-def _from_residuals(design: Design, rows: NewRows, draws: Draws, b: Array) -> Array:
+def _from_residuals(design: Design, rows: NewRows, draws: Draws) -> Array:
     """Return what the errors of observed rows say of the new errors, (S, M)."""
     S, errors = len(draws.beta), rows.errors
     out = np.zeros((S, len(rows.X)))
@@ -71,9 +78,10 @@ def _from_residuals(design: Design, rows: NewRows, draws: Draws, b: Array) -> Ar
         if errors.gain is not None
         else np.unique(np.concatenate([unit.old.ravel() for unit in linked]))
     )
-    Z = design.factors[0].Z[used] if design.factors else np.empty((len(used), 0))
-    group = design.factors[0].index[used] if design.factors else np.full(len(used), -1, dtype=np.intp)
-    residual = design.y[used] - _row_means(design.X[used], Z, group, draws.beta, b)
+    mu = np.asarray(draws.beta @ design.X[used].T)
+    for factor in design.factors:
+        _add_groups(mu, factor.Z[used], factor.index[used], draws.b[factor.name])
+    residual = design.y[used] - mu
     if errors.gain is not None:
         return np.asarray(residual @ errors.gain.T)
     cov = draws.error_cov(np.arange(draws.error_sd.shape[1]))

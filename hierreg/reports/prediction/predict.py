@@ -16,10 +16,13 @@ from hierreg.reports.reading import check_prob, read
 from hierreg.reports.table import Report, percent, sections
 from hierreg.sampling.problem import check_match, problem_of
 from hierreg.sampling.rows import check_size, draws_of
+from hierreg.tree.names import factors_attribute, factors_of
 from hierreg.tree.point import Coefficients, Estimate
 from hierreg.tree.text import beside
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from hierreg.sampling.problem import ModelLike
@@ -41,13 +44,15 @@ class Predictions(Report):
         """Return the table as plain text, at most 20 rows of it."""
         prob, has_new = self.attrs["ci_prob"], "sd_new" in self
         ends = [percent((1 - prob) / 2), percent((1 + prob) / 2)]
-        header = ["", *([self.attrs["factor"]] if "group" in self.coords else []), "mean", "sd", *ends]
+        factors = factors_of(self.attrs)
+        groups = [name for name in _group_coords(factors) if name in self.coords]
+        header = ["", *(factors if groups else ()), "mean", "sd", *ends]
         header += ["sd new", *ends] if has_new else []
         shown = min(self.sizes["row"], _MOST_ROWS)
         names = ["mean", "sd", "lower", "upper", *(["sd_new", "lower_new", "upper_new"] if has_new else [])]
         rows = []
         for i in range(shown):
-            group = [str(self["group"].values[i])] if "group" in self.coords else []
+            group = [str(self[name].values[i]) for name in groups]
             cells = (beside(float(self[name][i]), float(self["sd"][i])) for name in names)
             rows.append([f"  {self['row'].values[i]}", *group, *cells])
         lines = [self.attrs["heading"], "", sections(header, [("row", rows)])]
@@ -72,7 +77,8 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
     """Return predictions of new rows, from the posterior or at an estimate.
 
     The *expected value* of a row is x beta + z b. A group that was not observed has b ~ N(0, Sigma), which is part of
-    the uncertainty of its expected value; rows of one new group share it. To predict for a group of which a few rows
+    the uncertainty of its expected value; rows of one new group share it. With several grouping factors, each group of
+    a row is known or new whatever the others are. To predict for a group of which a few rows
     are known, put those rows in the data of the model.
 
     Correlated errors: where a unit was observed in another data set, its residual there is used, and the expected
@@ -108,7 +114,8 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
     Returns
     -------
     Dataset
-        Over ``row``: ``mean``, and ``sd``, ``lower``, ``upper`` of the expected value; ``sd_new``, ``lower_new``,
+        Over ``row``, with the coordinate ``group`` (``group_<factor>`` where there are several grouping factors):
+        ``mean``, and ``sd``, ``lower``, ``upper`` of the expected value; ``sd_new``, ``lower_new``,
         ``upper_new`` of a new observation, whose mean is the same; on request ``cov``, ``cov_new`` (row, row_col) and
         ``draws``, ``draws_new`` (chain, draw, row). At an estimate or solution ``mean`` is the best linear (unbiased)
         prediction and ``sd`` the standard deviation of its error, with the uncertainty of beta and b, the variances
@@ -142,7 +149,7 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
     else:
         _check_tree(at, problem)
     rows = new_rows(problem, newdata, observation=observation, cross_cov=cross_cov, new_cov=new_cov)
-    attrs = {"ci_prob": prob, "factor": problem.labels.factor or ""}
+    attrs = {"ci_prob": prob, "factors": factors_attribute(problem.labels)}
     if isinstance(at, Coefficients):
         values = _at_point(problem, rows, at, prob, observation=observation, covariance=covariance)
         how = f"{at.method.upper()} estimate" if isinstance(at, Estimate) else "Solution at the given covariances"
@@ -166,11 +173,11 @@ def _check_same(at: Coefficients, problem: PredictedProblem) -> None:
     """Raise unless a point result has the coefficients and groups of the model."""
     labels = problem.labels
     same = [str(c) for c in at.beta["coef"].values] == list(labels.coef)
-    same = same and list(at.b) == ([labels.factor] if labels.factor else [])
-    if same and labels.factor:
-        b = at.b[labels.factor]
-        same = np.array_equal(b[labels.factor].values, labels.levels)
-        same = same and [str(c) for c in b[labels.factor_coef_dim].values] == list(labels.factor_coef)
+    same = same and list(at.b) == list(labels.factor_names)
+    for factor in labels.factors if same else ():
+        b = at.b[factor.name]
+        same = same and np.array_equal(b[factor.name].values, factor.levels)
+        same = same and [str(c) for c in b[factor.coef_dim].values] == list(factor.coef)
     if not same or at.solution.error_cov.shape[0] != len(problem.layout.labels):
         raise ModelError(
             "at has other coefficients, groups or data sets than the model: give the estimate or solution of the same "
@@ -215,7 +222,7 @@ def _from_draws(
     parameters = draws_of(fit.posterior, problem)
     S = len(parameters.beta)
     check_size(S, 3 * len(rows.X), "predict", "Predict fewer rows at a time.")
-    Sigma = fit.group_covariance() if fit.factor else np.empty((S, 0, 0))
+    Sigma = {factor.name: factor.covariance() for factor in fit.by_factor}
     rng = np.random.default_rng([int(fit.attrs["seed"]) if seed is None else seed, _STREAM])
     expected, new = draw_predictions(problem.design, rows, parameters, Sigma, rng=rng, observation=observation)
     expected = expected.reshape(*fit.n_draws, -1)
@@ -225,6 +232,11 @@ def _from_draws(
         of_new = moments(new, prob) | {"draws": new}
         out |= {f"{name}_new": value for name, value in of_new.items() if name != "mean"}
     return out
+
+
+def _group_coords(factors: Sequence[str]) -> list[str]:
+    """Return what the coordinates with the groups of the rows are called."""
+    return ["group"] if len(factors) == 1 else [f"group_{factor}" for factor in factors]
 
 
 def _report(
@@ -239,6 +251,6 @@ def _report(
         if not draws:
             del values[name]
     coords: dict[str, Any] = {"row": np.arange(M)}
-    if rows.labels:
-        coords["group"] = (("row",), rows.labels)
+    for name, new in zip(_group_coords([new.factor for new in rows.groups]), rows.groups, strict=True):
+        coords[name] = (("row",), new.labels)
     return Predictions({name: (dims[v.ndim], v) for name, v in values.items()}, coords=coords, attrs=attrs)

@@ -14,7 +14,7 @@ from hierreg.sampling.problem import ProblemLike
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hierreg.design import Design, DesignState
+    from hierreg.design import Design, DesignState, FactorDesign
 
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]
@@ -29,33 +29,48 @@ class PredictedProblem(ProblemLike, Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NewGroups:
+    """The groups of M new rows by one grouping factor.
+
+    Attributes
+    ----------
+    factor : str
+    Z : array (M, q)
+    group : int array (M,)
+        Observed group of each row; -1 for a new one.
+    new_group : int array (M,)
+        Number of the new group of each row; -1 for an observed one.
+    labels : list of str
+        Label of the group of each row.
+    """
+
+    factor: str
+    Z: Array
+    group: Index
+    new_group: Index
+    labels: list[str]
+
+    @property
+    def n_new(self) -> int:
+        """Number of new groups."""
+        return int(self.new_group.max(initial=-1)) + 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewRows:
     """M new rows.
 
     Attributes
     ----------
     X : array (M, p)
-    Z : array (M, q)
-    group : int array (M,)
-        Observed group of each row; -1 for a new one, and where the model has no groups.
-    new_group : int array (M,)
-        Number of the new group of each row; -1 for an observed one.
-    labels : list of str
-        Label of the group of each row; empty where the model has no groups.
+    groups : tuple of NewGroups
+        One per grouping factor: each is known or new whatever the others are.
     errors : NewErrors
     """
 
     X: Array
-    Z: Array
-    group: Index
-    new_group: Index
-    labels: list[str]
+    groups: tuple[NewGroups, ...]
     errors: NewErrors
-
-    @property
-    def n_new_groups(self) -> int:
-        """Number of new groups."""
-        return int(self.new_group.max(initial=-1)) + 1
 
 
 def new_rows(
@@ -71,15 +86,18 @@ def new_rows(
     table = as_table(newdata)
     design: Design = problem.state.apply(newdata, response=False, new_levels="allow")
     errors = new_errors(problem.layout, table, observation=observation, cross_cov=cross_cov, new_cov=new_cov)
-    none = np.full(len(design.X), -1, dtype=np.intp)
-    if not design.factors:
-        return NewRows(X=design.X, Z=np.empty((len(none), 0)), group=none, new_group=none, labels=[], errors=errors)
-    factor = design.factors[0]
-    labels = _labels(table, problem.state.factors[0].columns)
+    groups = tuple(
+        _groups(factor, _labels(table, learned.columns))
+        for factor, learned in zip(design.factors, problem.state.factors, strict=True)
+    )
+    return NewRows(X=design.X, groups=groups, errors=errors)
+
+
+def _groups(factor: FactorDesign, labels: list[str]) -> NewGroups:
     is_new = factor.index < 0
-    new_group = none.copy()
+    new_group = np.full(len(labels), -1, dtype=np.intp)
     new_group[is_new] = np.unique(np.array(labels)[is_new], return_inverse=True)[1]
-    return NewRows(X=design.X, Z=factor.Z, group=factor.index, new_group=new_group, labels=labels, errors=errors)
+    return NewGroups(factor=factor.name, Z=factor.Z, group=factor.index, new_group=new_group, labels=labels)
 
 
 def _labels(table: Any, columns: tuple[str, ...]) -> list[str]:

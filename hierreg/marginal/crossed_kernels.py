@@ -1,0 +1,389 @@
+"""The marginal likelihood with several grouping factors, and its gradient (numba).
+
+DESIGN in one page. S is the symmetric matrix ``[Z X y]'R^-1 [Z X y]``, Z the columns of all factors. Levels are
+eliminated one after the other (`crossed_plan`). With A the diagonal block of a level, B its panel (its products with
+all that comes later) and Lambda the factor of its covariance::
+
+    M = I + Lambda' A Lambda = L L'      U = L^-1 Lambda' B      S[later, later] -= U'U
+
+The tail is what is left, T = diag(Lambda of its levels, I): C = T'S T + diag(I, W0) is factored whole; its last column
+holds the coefficients, its last pivot the residual sum of squares.
+
+The gradient runs backwards. d log p = -1/2 <G, dS>, with G on the places of S alone (Takahashi's selected inverse, y as
+one more column)::
+
+    tail:   v = (-C^-1 c, 1)     G = T (v v' + C^-1) T'     d log p / d Lambda = -sum over levels (S T)(v v' + C^-1)
+    level:  V = U G[later, later]     R = V U'     E = L^-1 Lambda'
+            G[level, later] = -E'V    G[level, level] = E'(I + R) E
+            d log p / d Lambda = sum over levels (B V' - A E'(I + R)) L^-1
+
+where all stays exact for a Lambda of zeros. Without the v v' the same recursion gives the covariances of all
+coefficients.
+
+References
+----------
+Erisman, A. M. and Tinney, W. F. (1975). On computing certain elements of the inverse of a sparse matrix.
+Communications of the ACM 18(3), 177-179.
+"""
+
+from __future__ import annotations
+
+from math import log
+
+import numpy as np
+from numba import njit
+
+from hierreg.marginal.dense_kernels import cholesky_in_place
+from hierreg.marginal.kernels import error_precision, error_precision_gradient
+from hierreg.marginal.tail_kernels import factor_leading, inverse_of_leading, solve_leading
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def assemble(omega, sources, S):
+    """Write S = sum over terms omega K to the workspace."""
+    place, term, value, _ = sources
+    S[:] = 0.0
+    for e in range(len(place)):
+        S[place[e]] += omega[term[e]] * value[e]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def room_for_level(q):
+    """Return arrays for A, M and its Cholesky factor, L^-1 and E of one level."""
+    return np.empty((q, q)), np.empty((q, q)), np.empty((q, q)), np.empty((q, q))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def factor_of_level(S, at, q, Lambda, start, level):
+    """Write A, L, L^-1 and E = L^-1 Lambda' of one level; return log|M|, NaN on failure."""
+    A, L, L_inverse, E = level
+    for i in range(q):
+        for j in range(q):
+            A[i, j] = S[at + i * q + j]
+    for i in range(q):
+        for j in range(q):
+            t = 0.0
+            for k in range(q):
+                t += Lambda[start + k, start + i] * A[k, j]
+            E[i, j] = t
+    for i in range(q):
+        for j in range(i + 1):
+            t = 1.0 if i == j else 0.0
+            for k in range(q):
+                t += E[i, k] * Lambda[start + k, start + j]
+            L[i, j] = t
+    if not cholesky_in_place(L, q):
+        return np.nan
+    log_det = 0.0
+    for i in range(q):
+        log_det += 2.0 * log(L[i, i])
+        for j in range(i):
+            t = 0.0
+            for k in range(j, i):
+                t += L[i, k] * L_inverse[k, j]
+            L_inverse[i, j] = -t / L[i, i]
+        L_inverse[i, i] = 1.0 / L[i, i]
+        for j in range(q):
+            t = 0.0
+            for k in range(i + 1):
+                t += L_inverse[i, k] * Lambda[start + j, start + k]
+            E[i, j] = t
+    return log_det
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def times_panel(E, q, S, at, w, U):
+    """Write U = E B (q, w) for the panel B that begins at ``at``."""
+    for i in range(q):
+        for c in range(w):
+            U[i, c] = E[i, 0] * S[at + c]
+        for k in range(1, q):
+            for c in range(w):
+                U[i, c] += E[i, k] * S[at + k * w + c]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def width_of_panels(nodes):
+    """Return the largest width and the largest number of rows of a panel."""
+    w, q = 1, 1
+    for i in range(len(nodes[0])):
+        w = max(w, nodes[4][i + 1] - nodes[4][i])
+        q = max(q, nodes[1][i])
+    return w, q
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def eliminate_levels(S, Lambda, nodes, dense):
+    """Eliminate all staged levels in the workspace; return the sum of log|M|, NaN on failure.
+
+    Diagonal blocks and panels keep the values that they have when their level is eliminated.
+    """
+    start, n_columns, diag_at, panel_at, column_at, column, up_at, up_node, up_map_at, up_map, n_before = nodes
+    tail_at, D = dense[0], dense[5]
+    w_max, q_max = width_of_panels(nodes)
+    U, level = np.empty((q_max, w_max)), room_for_level(q_max)
+    log_det = 0.0
+    for n in range(len(start)):
+        q, first = n_columns[n], column_at[n]
+        w = column_at[n + 1] - first
+        log_det += factor_of_level(S, diag_at[n], q, Lambda, start[n], level)
+        times_panel(level[3], q, S, panel_at[n], w, U)
+        done = 0
+        for u in range(up_at[n], up_at[n + 1]):
+            s = up_node[u]
+            qs, ws, to = n_columns[s], column_at[s + 1] - column_at[s], up_map_at[u]
+            for i in range(qs):
+                for k in range(q):
+                    f = U[k, done + i]
+                    for j in range(qs):
+                        S[diag_at[s] + i * qs + j] -= f * U[k, done + j]
+                    row = panel_at[s] + i * ws
+                    for c in range(done + qs, w):
+                        S[row + up_map[to + c - done - qs]] -= f * U[k, c]
+            done += qs
+        for c in range(done, w):
+            row = tail_at + (column[first + c] - n_before) * D - n_before
+            for k in range(q):
+                f = U[k, c]
+                for d in range(c, w):
+                    S[row + column[first + d]] -= f * U[k, d]
+    return log_det
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def tail_equations(S, Lambda, dense, W0, H, C):
+    """Make the tail of S full, and write H = S T and C = T'S T + diag(I, W0), lower triangle; all (D, D)."""
+    at, tail_start, tail_q, tail_lambda, T, D = dense
+    for i in range(D):
+        for j in range(i):
+            S[at + i * D + j] = S[at + j * D + i]
+    for i in range(D):
+        row = at + i * D
+        for t in range(len(tail_start)):
+            s, q, b = tail_start[t], tail_q[t], tail_lambda[t]
+            for j in range(q):
+                x = 0.0
+                for k in range(q):
+                    x += S[row + s + k] * Lambda[b + k, b + j]
+                H[i, s + j] = x
+        for j in range(T, D):
+            H[i, j] = S[row + j]
+    for t in range(len(tail_start)):
+        s, q, b = tail_start[t], tail_q[t], tail_lambda[t]
+        for i in range(q):
+            for j in range(s + i + 1):
+                C[s + i, j] = Lambda[b, b + i] * H[s, j]
+            for k in range(1, q):
+                for j in range(s + i + 1):
+                    C[s + i, j] += Lambda[b + k, b + i] * H[s + k, j]
+            C[s + i, s + i] += 1.0
+    for i in range(T, D):
+        for j in range(i + 1):
+            C[i, j] = H[i, j]
+            if j >= T:
+                C[i, j] += W0[i - T, j - T]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def solve_tail(C, T, x):
+    """Factor C and write its coefficients x (D - 1,); return log|M|, log|P| and the residual sum of squares."""
+    n = C.shape[0] - 1
+    if not factor_leading(C, n):
+        return np.nan, np.nan, np.nan
+    log_det_M, log_det_P, quadratic = 0.0, 0.0, C[n, n]
+    for i in range(n):
+        x[i] = C[n, i]
+        quadratic -= x[i] * x[i]
+        if i < T:
+            log_det_M += 2.0 * log(C[i, i])
+        else:
+            log_det_P += 2.0 * log(C[i, i])
+    solve_leading(C, n, x, True)
+    return log_det_M, log_det_P, quadratic
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def turn_tail(G, Lambda, dense):
+    """Replace G (D, D), symmetric, by T G T'."""
+    _, tail_start, tail_q, tail_lambda, _, D = dense
+    q_max = 1
+    for t in range(len(tail_q)):
+        q_max = max(q_max, tail_q[t])
+    work = np.empty((q_max, D))
+    for t in range(len(tail_start)):
+        s, q, b = tail_start[t], tail_q[t], tail_lambda[t]
+        for i in range(q):
+            work[i] = 0.0
+            for k in range(q):
+                for j in range(D):
+                    work[i, j] += Lambda[b + i, b + k] * G[s + k, j]
+        for i in range(q):
+            G[s + i] = work[i]
+    small = np.empty(q_max)
+    for i in range(D):
+        for t in range(len(tail_start)):
+            s, q, b = tail_start[t], tail_q[t], tail_lambda[t]
+            for j in range(q):
+                x = 0.0
+                for k in range(q):
+                    x += G[i, s + k] * Lambda[b + j, b + k]
+                small[j] = x
+            for j in range(q):
+                G[i, s + j] = small[j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def selected_inverse(S, Lambda, nodes, tail, G, g_Lambda):
+    """Write G on the places of S, from that of the tail (D, D), and add the staged levels' part of g_Lambda."""
+    start, n_columns, diag_at, panel_at, column_at, column, up_at, up_node, up_map_at, up_map, n_before = nodes
+    w_max, q_max = width_of_panels(nodes)
+    U, V, level = np.empty((q_max, w_max)), np.empty((q_max, w_max)), room_for_level(q_max)
+    small = np.empty((q_max, q_max)), np.empty((q_max, q_max)), np.empty((q_max, q_max))
+    for n in range(len(start) - 1, -1, -1):
+        q, first = n_columns[n], column_at[n]
+        w = column_at[n + 1] - first
+        factor_of_level(S, diag_at[n], q, Lambda, start[n], level)
+        times_panel(level[3], q, S, panel_at[n], w, U)
+        V[:q, :w] = 0.0
+        done = 0
+        for u in range(up_at[n], up_at[n + 1]):
+            s = up_node[u]
+            qs, ws, to = n_columns[s], column_at[s + 1] - column_at[s], up_map_at[u]
+            for i in range(qs):
+                row = panel_at[s] + i * ws
+                for k in range(q):
+                    f, x = U[k, done + i], 0.0
+                    for j in range(qs):
+                        V[k, done + j] += f * G[diag_at[s] + i * qs + j]
+                    for c in range(done + qs, w):
+                        g = G[row + up_map[to + c - done - qs]]
+                        V[k, c] += f * g
+                        x += U[k, c] * g
+                    V[k, done + i] += x
+            done += qs
+        for c in range(done, w):
+            row = tail[column[first + c] - n_before]
+            for k in range(q):
+                f = U[k, c]
+                for d in range(done, w):
+                    V[k, d] += f * row[column[first + d] - n_before]
+        _write_level(S, G, level, (U, V), small, (q, w, start[n]), diag_at[n], panel_at[n], g_Lambda)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _write_level(S, G, level, panels, small, sizes, diag_at, panel_at, g_Lambda):
+    """Write G[level, later] = -E'V and G[level, level] = E'(I + R) E, and add (B V' - A E'(I + R)) L^-1."""
+    A, _, L_inverse, E = level
+    U, V = panels
+    R, ER, BV = small
+    q, w, b = sizes
+    for i in range(q):
+        for c in range(w):
+            x = 0.0
+            for k in range(q):
+                x -= E[k, i] * V[k, c]
+            G[panel_at + i * w + c] = x
+        for j in range(q):
+            x, y = 1.0 if i == j else 0.0, 0.0
+            for c in range(w):
+                x += V[i, c] * U[j, c]
+                y += S[panel_at + i * w + c] * V[j, c]
+            R[i, j], BV[i, j] = x, y
+    for i in range(q):
+        for j in range(q):
+            x = 0.0
+            for k in range(q):
+                x += E[k, i] * 0.5 * (R[k, j] + R[j, k])
+            ER[i, j] = x
+    for i in range(q):
+        for j in range(q):
+            x = 0.0
+            for k in range(q):
+                x += ER[i, k] * E[k, j]
+                BV[i, j] -= A[i, k] * ER[k, j]
+            G[diag_at + i * q + j] = x
+    for i in range(q):
+        for j in range(q):
+            x = 0.0
+            for k in range(j, q):
+                x += BV[i, k] * L_inverse[k, j]
+            g_Lambda[b + i, b + j] += x
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def log_likelihood(Lambda, S_error, gram, errors, W0, constant, treat, g_Lambda, g_S):
+    """Return the marginal log likelihood and write its gradient to g_Lambda (q, q) and g_S (D, D).
+
+    Parameters
+    ----------
+    Lambda : array (q, q)
+        Factors of the covariances of all grouping factors, block diagonal, internal scale.
+    S_error : array (D, D)
+        Error covariance of one unit.
+    gram : tuple
+        Number of terms, size of the workspace, and the arrays of `Sources` and of `Plan`: nodes and dense.
+    errors : tuple
+        Patterns and counts.
+    W0 : array (p + 1, p + 1)
+    constant : float
+    treat : tuple of bool
+        Whether beta is integrated (profiled otherwise), and whether the gradient is wanted.
+    """
+    K, size, sources, nodes, dense = gram
+    patterns, counts = errors
+    integrate, with_gradient = treat
+    T, D = dense[4], dense[5]
+    omega, x = np.empty(K), np.empty(D - 1)
+    S, H, C = np.empty(size), np.empty((D, D)), np.empty((D, D))
+    log_det_R = error_precision(S_error, patterns, counts, omega)
+    assemble(omega, sources, S)
+    log_det_M = eliminate_levels(S, Lambda, nodes, dense)
+    tail_equations(S, Lambda, dense, W0, H, C)
+    log_det_tail, log_det_P, quadratic = solve_tail(C, T, x)
+    value = constant - 0.5 * (log_det_R + log_det_M + log_det_tail + quadratic)
+    if integrate:
+        value -= 0.5 * log_det_P
+    if not np.isfinite(value):
+        return -np.inf
+    if with_gradient:
+        g_Lambda[:] = 0.0
+        G_tail = np.zeros((D, D))
+        inverse_of_leading(C, D - 1 if integrate else T, G_tail)
+        for i in range(D):
+            v = -x[i] if i < D - 1 else 1.0
+            for j in range(D - 1):
+                G_tail[i, j] -= v * x[j]
+            G_tail[i, D - 1] += v
+        G = np.empty(dense[0])
+        _gradient_of_tail(H, G_tail, dense, g_Lambda)
+        turn_tail(G_tail, Lambda, dense)
+        selected_inverse(S, Lambda, nodes, G_tail, G, g_Lambda)
+        g_omega = _gradient_of_terms(sources, G, G_tail, dense[0], K)
+        error_precision_gradient(S_error, patterns, counts, g_omega, g_S)
+    return value
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _gradient_of_tail(H, G, dense, g_Lambda):
+    """Add -sum over the tail's levels of (S T) G to g_Lambda."""
+    _, tail_start, tail_q, tail_lambda, _, D = dense
+    for t in range(len(tail_start)):
+        s, q, b = tail_start[t], tail_q[t], tail_lambda[t]
+        for i in range(q):
+            for j in range(q):
+                x = 0.0
+                for c in range(D):
+                    x += H[s + i, c] * G[s + j, c]
+                g_Lambda[b + i, b + j] -= x
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _gradient_of_terms(sources, G, tail, tail_at, K):
+    """Return d log p / d omega = -1/2 <G, K> of every term."""
+    place, term, value, weight = sources
+    g_omega, D = np.zeros(K), tail.shape[0]
+    for e in range(len(place)):
+        p = place[e]
+        g = G[p] if p < tail_at else tail[(p - tail_at) // D, (p - tail_at) % D]
+        g_omega[term[e]] -= 0.5 * weight[e] * g * value[e]
+    return g_omega

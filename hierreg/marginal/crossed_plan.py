@@ -1,0 +1,280 @@
+"""The order in which the coefficients of several grouping factors are eliminated, and where everything is stored.
+
+The precision of all coefficients is a sparse matrix of small blocks, one row for each level of each factor. *Staged*
+factors are eliminated level by level, the one with most levels first: no two levels of a staged factor ever meet, not
+even by fill-in, so that its diagonal stays a diagonal of small blocks. That holds for the first factor and for every
+factor that an earlier one is nested in. What is left, the *tail*, is one dense matrix: the columns of the other
+factors, then those of X, then y.
+
+All numbers live in one array, the *workspace*: the diagonal block (q, q) of each staged level, its *panel* (q, w) of
+cross-products with the later levels that it meets and with X and y, then the tail (D, D), upper triangle.
+
+References
+----------
+Davis, T. A. (2006). Direct Methods for Sparse Linear Systems. SIAM, chapter 4.
+Bates, D., Maechler, M., Bolker, B. and Walker, S. (2015). Fitting linear mixed-effects models using lme4. Journal of
+Statistical Software 67(1), section 3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hierreg.exceptions import ModelError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hierreg.gram import Gram
+
+    Array = NDArray[np.float64]
+    Index = NDArray[np.intp]
+
+# Columns of the tail: four dense matrices of this size take 3.2 GB.
+_LARGEST_TAIL = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Layout of the workspace.
+
+    Attributes
+    ----------
+    staged, tail : tuple of int
+        Places of factors in `Gram.factors`: those eliminated level by level, in that order, and those in the tail.
+    node_start : int array (n_nodes,)
+        First column of the level's factor in Lambda. Levels of staged factors are *nodes*, in order of elimination.
+    node_q : int array (n_nodes,)
+    diag_at, panel_at : int arrays (n_nodes,)
+        Where diagonal block and panel begin in the workspace.
+    first_node : int array (n_factors,)
+        Node of the first level of each factor; -1 for the tail.
+    column_at : int array (n_nodes + 1,)
+        Entries column_at[i] to column_at[i + 1] of ``column`` are the columns of panel i.
+    column : int array
+        Columns of panels: first those of later nodes, numbered from 0 through all nodes, then those of the tail,
+        numbered from n_node_columns on.
+    up_at : int array (n_nodes + 1,)
+    up_node : int array (n_ups,)
+        Later nodes that each node meets.
+    up_map_at : int array (n_ups,)
+    up_map : int array
+        For each up, places in its panel of the columns that follow it in the panel of the node.
+    n_node_columns : int
+    tail_at : int
+        Where the tail begins in the workspace.
+    tail_start, tail_q, tail_lambda : int arrays (n_tail_levels,)
+        First tail column of each level in the tail, its number of columns, and first column in Lambda.
+    tail_first : int array (n_factors,)
+        First tail column of each factor; -1 for staged ones.
+    n_tail_b : int
+        Columns T of the tail that belong to groups.
+    n_tail : int
+        All its columns, D = T + p + 1.
+    """
+
+    staged: tuple[int, ...]
+    tail: tuple[int, ...]
+    node_start: Index
+    node_q: Index
+    diag_at: Index
+    panel_at: Index
+    first_node: Index
+    column_at: Index
+    column: Index
+    up_at: Index
+    up_node: Index
+    up_map_at: Index
+    up_map: Index
+    n_node_columns: int
+    tail_at: int
+    tail_start: Index
+    tail_q: Index
+    tail_lambda: Index
+    tail_first: Index
+    n_tail_b: int
+    n_tail: int
+
+    @property
+    def nodes(self) -> tuple[Any, ...]:
+        """What the kernels read of the staged levels."""
+        return (
+            self.node_start,
+            self.node_q,
+            self.diag_at,
+            self.panel_at,
+            self.column_at,
+            self.column,
+            self.up_at,
+            self.up_node,
+            self.up_map_at,
+            self.up_map,
+            self.n_node_columns,
+        )
+
+    @property
+    def dense(self) -> tuple[Any, ...]:
+        """What the kernels read of the tail."""
+        return self.tail_at, self.tail_start, self.tail_q, self.tail_lambda, self.n_tail_b, self.n_tail
+
+
+def plan_elimination(gram: Gram) -> Plan:
+    """Return the plan for the factors of a Gram basis.
+
+    Raises
+    ------
+    ModelError
+        If the factors cross each other so much that the dense tail would be too large.
+    """
+    staged, tail, meets = _stages(gram)
+    p1, q = len(gram.coef_names) + 1, [factor.n_coef for factor in gram.factors]
+    J = [factor.n_levels for factor in gram.factors]
+    T = sum(J[f] * q[f] for f in tail)
+    if T + p1 > _LARGEST_TAIL:
+        names = ", ".join(f"{gram.factors[f].name!r} ({J[f]} levels, {q[f]} columns)" for f in tail)
+        raise ModelError(
+            f"the grouping factors {names} are crossed with {gram.factors[staged[0]].name!r}, and together their "
+            f"{T} coefficients would be one dense matrix; up to {_LARGEST_TAIL} are possible. Any number of levels is "
+            "possible for one factor and for factors that it is nested in: drop a factor, or merge its levels."
+        )
+    lambda_start = np.cumsum([0, *q])[:-1]
+    node_of, node_start, node_q, first_node = _nodes(staged, J, q, lambda_start)
+    n_node_columns = int(node_q.sum())
+    node_column = np.concatenate([[0], np.cumsum(node_q)])[:-1].astype(np.intp)
+    tail_first = np.full(len(J), -1, dtype=np.intp)
+    at = 0
+    for f in tail:
+        tail_first[f] = at
+        at += J[f] * q[f]
+    first_column = [
+        n_node_columns + tail_first[f] + np.arange(J[f]) * q[f] if f in tail else node_column[node_of[f]]
+        for f in range(len(J))
+    ]
+    column_at, column = _panels(staged, meets, node_of, first_column, q, (n_node_columns + T, p1))
+    diag_at = np.concatenate([[0], np.cumsum(node_q**2)])
+    width = np.diff(column_at)
+    panel_at = diag_at[-1] + np.concatenate([[0], np.cumsum(node_q * width)])
+    up_at, up_node = _ups(column_at, column, node_column, n_node_columns)
+    up_map_at, up_map = _maps(column_at, column, up_at, up_node, node_q)
+    return Plan(
+        staged=staged,
+        tail=tail,
+        node_start=node_start,
+        node_q=node_q,
+        diag_at=diag_at[:-1].astype(np.intp),
+        panel_at=panel_at[:-1].astype(np.intp),
+        first_node=first_node,
+        column_at=column_at,
+        column=column,
+        up_at=up_at,
+        up_node=up_node,
+        up_map_at=up_map_at,
+        up_map=up_map,
+        n_node_columns=n_node_columns,
+        tail_at=int(panel_at[-1]),
+        tail_start=np.concatenate([tail_first[f] + np.arange(J[f]) * q[f] for f in tail] or [[]]).astype(np.intp),
+        tail_q=np.repeat([q[f] for f in tail], [J[f] for f in tail]).astype(np.intp),
+        tail_lambda=np.repeat(lambda_start[list(tail)], [J[f] for f in tail]).astype(np.intp),
+        tail_first=tail_first,
+        n_tail_b=T,
+        n_tail=T + p1,
+    )
+
+
+def _stages(gram: Gram) -> tuple[tuple[int, ...], tuple[int, ...], dict[tuple[int, int], Any]]:
+    """Return staged factors, tail factors, and for each staged factor which levels of the later ones it meets."""
+    from scipy.sparse import coo_array
+
+    direct = {}
+    for c in gram.crossed:
+        shape = (gram.factors[c.first].n_levels, gram.factors[c.second].n_levels)
+        pattern = coo_array((np.ones(len(c.row), dtype=bool), (c.row, c.col)), shape=shape).tocsr()
+        direct[c.first, c.second], direct[c.second, c.first] = pattern, pattern.T.tocsr()
+    left = sorted(range(len(gram.factors)), key=lambda f: -gram.factors[f].n_levels)
+    staged: list[int] = []
+    tail: list[int] = []
+    meets: dict[tuple[int, int], Any] = {}
+    while left:
+        f = left.pop(0)
+        if any(np.diff(meets[s, f].indptr).max(initial=0) > 1 for s in staged):
+            tail.append(f)
+            continue
+        for g in (*left, *tail):
+            pattern = direct[f, g]
+            for s in staged:
+                # Eliminating a level of s joins all that it meets.
+                pattern = pattern + meets[s, f].T @ meets[s, g]
+            meets[f, g] = pattern.tocsr()
+        staged.append(f)
+    return tuple(staged), tuple(sorted(tail)), meets
+
+
+def _nodes(
+    staged: tuple[int, ...], J: list[int], q: list[int], lambda_start: NDArray[Any]
+) -> tuple[dict[int, Index], Index, Index, Index]:
+    node_of, first_node, at = {}, np.full(len(J), -1, dtype=np.intp), 0
+    for f in staged:
+        node_of[f], first_node[f] = np.arange(at, at + J[f]), at
+        at += J[f]
+    counts = [J[f] for f in staged]
+    start = np.repeat(lambda_start[list(staged)], counts).astype(np.intp)
+    return node_of, start, np.repeat([q[f] for f in staged], counts).astype(np.intp), first_node
+
+
+def _panels(
+    staged: tuple[int, ...],
+    meets: dict[tuple[int, int], Any],
+    node_of: dict[int, Index],
+    first_column: list[Index],
+    q: list[int],
+    fixed: tuple[int, int],
+) -> tuple[Index, Index]:
+    """Return the columns of every panel, ascending; X and y (first column and number of them) are in all."""
+    nodes, columns = [], []
+    for (f, g), pattern in meets.items():
+        row, col = pattern.tocoo().coords
+        nodes.append(np.repeat(node_of[f][row], q[g]))
+        columns.append((first_column[g][col][:, None] + np.arange(q[g])).ravel())
+    n_nodes = sum(len(node_of[f]) for f in staged)
+    start, p1 = fixed
+    nodes.append(np.repeat(np.arange(n_nodes), p1))
+    columns.append(np.tile(start + np.arange(p1), n_nodes))
+    node, column = np.concatenate(nodes), np.concatenate(columns)
+    order = np.lexsort((column, node))
+    counts = np.bincount(node, minlength=n_nodes)
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.intp), column[order].astype(np.intp)
+
+
+def _ups(column_at: Index, column: Index, node_column: Index, n_node_columns: int) -> tuple[Index, Index]:
+    """Return the later nodes in each panel."""
+    node = np.repeat(np.arange(len(column_at) - 1), np.diff(column_at))
+    up = np.searchsorted(node_column, column, side="right") - 1
+    first = (column < n_node_columns) & (node_column[np.clip(up, 0, None)] == column)
+    counts = np.bincount(node[first], minlength=len(column_at) - 1)
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.intp), up[first].astype(np.intp)
+
+
+def _maps(column_at: Index, column: Index, up_at: Index, up_node: Index, node_q: Index) -> tuple[Index, Index]:
+    """Return, for each up, the places in its panel of the columns that follow it in the panel of the node."""
+    if not len(up_node):
+        return np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp)
+    node = np.repeat(np.arange(len(up_at) - 1), np.diff(up_at))
+    # The columns of the ups before this one, and its own, come first.
+    own = np.concatenate([[0], np.cumsum(node_q[up_node])])
+    begin = column_at[node] + own[1:] - own[up_at[node]]
+    length = column_at[node + 1] - begin
+    offset = np.concatenate([[0], np.cumsum(length)])
+    source = np.repeat(begin - offset[:-1], length) + np.arange(offset[-1])
+    places = places_in_panels(column_at, column, np.repeat(up_node, length), column[source])
+    return offset[:-1].astype(np.intp), places
+
+
+def places_in_panels(column_at: Index, column: Index, node: Index, wanted: Index) -> Index:
+    """Return the place of each wanted column in the panel of its node."""
+    span = int(column.max(initial=0)) + 1
+    keys = np.repeat(np.arange(len(column_at) - 1), np.diff(column_at)) * span + column
+    places: Index = np.searchsorted(keys, node * span + wanted) - column_at[node]
+    return places.astype(np.intp)

@@ -1,0 +1,120 @@
+"""Where each cross-product of a Gram basis goes in the workspace of several grouping factors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hierreg.marginal.crossed_plan import places_in_panels
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hierreg.gram import CrossProducts, Gram, GroupProducts
+    from hierreg.marginal.crossed_plan import Plan
+
+    Array = NDArray[np.float64]
+    Index = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Entries that are added to the workspace: workspace[place] += omega[term] * value.
+
+    Attributes
+    ----------
+    place, term : int arrays (E,)
+    value : array (E,)
+    weight : array (E,)
+        How often the entry stands in the symmetric matrix: one on its diagonal blocks, two elsewhere.
+    """
+
+    place: Index
+    term: Index
+    value: Array
+    weight: Array
+
+    @property
+    def arrays(self) -> tuple[Index, Index, Array, Array]:
+        """The arrays in the order in which the kernels read them."""
+        return self.place, self.term, self.value, self.weight
+
+
+def sources_of(gram: Gram, plan: Plan) -> Sources:
+    """Return all cross-products of a Gram basis with their places in the workspace."""
+    parts = [_population(gram, plan)]
+    for f, factor in enumerate(gram.factors):
+        parts += _own(factor, f, plan) if f in plan.staged else _own_in_tail(factor, f, plan)
+    for crossed in gram.crossed:
+        parts.append(_crossed(gram, crossed, plan))
+    place, term, value, weight = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return Sources(place=place, term=term, value=value, weight=weight)
+
+
+_Part = tuple["Index", "Index", "Array", "Array"]
+
+
+def _part(place: Index, term: Index, value: Array, weight: Array | float) -> _Part:
+    """Return entries flat; term (n,) belongs to place and value (n, rows, cols)."""
+    n = place[0].size if len(place) else 0
+    return place.ravel(), np.repeat(term, n), value.ravel(), np.broadcast_to(weight, place.shape).ravel().copy()
+
+
+def _population(gram: Gram, plan: Plan) -> _Part:
+    p1 = gram.WtW.shape[1]
+    row, col = np.triu_indices(p1)
+    place = plan.tail_at + (plan.n_tail_b + row) * plan.n_tail + plan.n_tail_b + col
+    value = gram.WtW[:, row, col]
+    return _part(np.broadcast_to(place, value.shape), np.arange(len(value)), value, np.where(row == col, 1.0, 2.0))
+
+
+def _own(factor: GroupProducts, f: int, plan: Plan) -> list[_Part]:
+    """Return diagonal blocks and products with [X y] of a staged factor."""
+    q, p1 = factor.ZtW.shape[1:]
+    grid = np.arange(q)
+    node = plan.first_node[f] + factor.pair_row
+    diagonal = plan.diag_at[node][:, None, None] + grid[:, None] * q + grid
+    node = plan.first_node[f] + factor.level_index
+    width = (plan.column_at[node + 1] - plan.column_at[node])[:, None, None]
+    panel = plan.panel_at[node][:, None, None] + grid[:, None] * width + width - p1 + np.arange(p1)
+    return [_part(diagonal, factor.pair_term, factor.ZtZ, 1.0), _part(panel, factor.level_term, factor.ZtW, 2.0)]
+
+
+def _own_in_tail(factor: GroupProducts, f: int, plan: Plan) -> list[_Part]:
+    q, p1 = factor.ZtW.shape[1:]
+    D = plan.n_tail
+    row, col = np.triu_indices(q)
+    start = (plan.tail_first[f] + factor.pair_row * q)[:, None]
+    diagonal = plan.tail_at + (start + row) * D + start + col
+    start = (plan.tail_first[f] + factor.level_index * q)[:, None, None]
+    beside = plan.tail_at + (start + np.arange(q)[:, None]) * D + plan.n_tail_b + np.arange(p1)
+    weight = np.where(row == col, 1.0, 2.0)
+    return [
+        _part(diagonal, factor.pair_term, factor.ZtZ[:, row, col], weight),
+        _part(beside, factor.level_term, factor.ZtW, 2.0),
+    ]
+
+
+def _crossed(gram: Gram, crossed: CrossProducts, plan: Plan) -> _Part:
+    """Return the products of two factors, in the panel of the one that is eliminated first."""
+    f, g, row, col, ZtZ = crossed.first, crossed.second, crossed.row, crossed.col, crossed.ZtZ
+    order = {factor: i for i, factor in enumerate((*plan.staged, *plan.tail))}
+    if order[g] < order[f]:
+        f, g, row, col, ZtZ = g, f, col, row, np.swapaxes(ZtZ, 1, 2)
+    qf, qg = (np.arange(gram.factors[i].n_coef) for i in (f, g))
+    if f in plan.tail:
+        r, c = plan.tail_first[f] + row * len(qf), plan.tail_first[g] + col * len(qg)
+        place = plan.tail_at + (r[:, None, None] + qf[:, None]) * plan.n_tail + c[:, None, None] + qg
+        return _part(place, crossed.term, ZtZ, 2.0)
+    node = plan.first_node[f] + row
+    if g in plan.tail:
+        wanted = plan.n_node_columns + plan.tail_first[g] + col * len(qg)
+    else:
+        starts = np.concatenate([[0], np.cumsum(plan.node_q)])
+        wanted = starts[plan.first_node[g] + col]
+    at = places_in_panels(plan.column_at, plan.column, node, wanted)
+    width = (plan.column_at[node + 1] - plan.column_at[node])[:, None, None]
+    place = plan.panel_at[node][:, None, None] + qf[:, None] * width + at[:, None, None] + qg
+    return _part(place, crossed.term, ZtZ, 2.0)
