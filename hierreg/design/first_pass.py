@@ -55,12 +55,14 @@ class Needs:
 def needs_of(spec: FormulaSpec, table: nw.DataFrame[Any]) -> Needs:
     """Return what a formula needs to know of all rows, judged by the columns of one part of them."""
     expressions = {name: compile_expression(text) for name, text in expressions_of(spec).items()}
-    categorical = {}
+    categorical: dict[tuple[str, str], bool] = {}
     for name, expression in expressions.items():
         for column in expression.columns if name != RESPONSE else ():
             if column.use == "level" or (column.use == "plain" and _is_label(table, column.name)):
                 categorical[column.name, column.use] = True
-    levels = {key: _at_least_two(column_levels(table, key[0], role="predictor", allow_fractions=True)[0]) for key in categorical}
+    levels: Levels = {}
+    for key in categorical:
+        levels[key] = _at_least_two(column_levels(table, key[0], role="predictor", allow_fractions=True)[0])
     calls = []
     for name, expression in expressions.items():
         source = ColumnSource(table=table, role=_role(name), learned=levels, is_learning=False)

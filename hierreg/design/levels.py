@@ -156,6 +156,8 @@ def unite_factors(a: FactorLevels, b: FactorLevels) -> FactorLevels:
     Columns of one kind are sorted; where the levels of both stand in another order already (categories), those of
     `a` come first.
     """
+    if a.column_levels == b.column_levels and np.array_equal(a.codes, b.codes):
+        return a
     united = [united_levels(one, other) for one, other in zip(a.column_levels, b.column_levels, strict=True)]
     sizes = [len(levels) for levels in united]
     codes = [_recoded(factor, united, sizes) for factor in (a, b)]

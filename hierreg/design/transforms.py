@@ -62,7 +62,7 @@ def learner_of(call: str, texts: dict[str, str], shown: str) -> tuple[str, Learn
     assert isinstance(node, ast.Call)
     assert isinstance(node.func, ast.Name)
     argument = node.args[0]
-    names = {inner.func.id for inner in ast.walk(argument) if isinstance(inner, ast.Call) and _is_name(inner.func)}
+    names = {inner.id for inner in ast.walk(argument) if isinstance(inner, ast.Name)}
     nested = names & (set(TRANSFORMS) - {"I"})
     if nested:
         raise FormulaError(
@@ -74,10 +74,6 @@ def learner_of(call: str, texts: dict[str, str], shown: str) -> tuple[str, Learn
     kinds = {"center": _Scale, "scale": _Scale, "standardize": _Scale, "poly": _Polynomial}
     kind = kinds.get(node.func.id, _Spline)
     return ast.unparse(argument), kind(node.func.id, given, shown)
-
-
-def _is_name(node: ast.expr) -> bool:
-    return isinstance(node, ast.Name)
 
 
 def _literal(node: ast.expr, texts: dict[str, str]) -> Any:
@@ -190,7 +186,7 @@ class _Spline(Learner):
         self.values.append(np.array(x))
 
     def state(self) -> dict[str, Any]:
-        from formulaic.transforms import TRANSFORMS as functions
+        from formulaic import transforms
 
         low, high = self.given.get("lower_bound"), self.given.get("upper_bound")
         state = {
@@ -200,7 +196,7 @@ class _Spline(Learner):
         inside = np.linspace(state["lower_bound"], state["upper_bound"], 9)
         x = np.concatenate(self.values) if self.values else inside
         try:
-            functions[self.name](x, **self.given, _state=state)
+            transforms.TRANSFORMS[self.name](x, **self.given, _state=state)
         except ValueError as error:
             raise FormulaError(f"`{self.shown}` cannot be evaluated: {error}") from error
         return state

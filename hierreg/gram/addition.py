@@ -110,10 +110,10 @@ def _moved(gram: Gram, M: Array, z: list[tuple[Frame, Array]]) -> Gram:
         gram,
         WtW=M.T @ gram.WtW @ M,
         factors=tuple(
-            replace(f, frame=frame, z_map=frame.map, ZtZ=Mz.T @ f.ZtZ @ Mz, ZtW=Mz.T @ f.ZtW @ M)
+            replace(f, frame=frame, z_map=frame.map, ZtZ=_between(Mz, f.ZtZ, Mz), ZtW=_between(Mz, f.ZtW, M))
             for f, (frame, Mz) in zip(gram.factors, z, strict=True)
         ),
-        crossed=tuple(replace(c, ZtZ=z[c.first][1].T @ c.ZtZ @ z[c.second][1]) for c in gram.crossed),
+        crossed=tuple(replace(c, ZtZ=_between(z[c.first][1], c.ZtZ, z[c.second][1])) for c in gram.crossed),
     )
 
 
@@ -167,7 +167,20 @@ def _add_crossed(
     return replace(f, term=pairs // (J * C), row=pairs // C % J, col=pairs % C, ZtZ=ZtZ)
 
 
+def _between(L: Array, A: Array, R: Array) -> Array:
+    """Return L' A[e] R for each e, as two products of large matrices."""
+    E, q, _ = A.shape
+    right = (A.reshape(E * q, -1) @ R).reshape(E, q, R.shape[1])
+    left = np.swapaxes(right, 1, 2).reshape(E * R.shape[1], q) @ L
+    return np.ascontiguousarray(np.swapaxes(left.reshape(E, R.shape[1], L.shape[1]), 1, 2))
+
+
 def _sum_by_key(keys: Index, values: Array) -> tuple[Index, Array]:
+    half = len(keys) // 2
+    if 2 * half == len(keys) and np.array_equal(keys[:half], keys[half:]):
+        # The same entries in both; those of one table have distinct keys.
+        order = np.argsort(keys[:half])
+        return keys[:half][order], (values[:half] + values[half:])[order]
     distinct, place = np.unique(keys, return_inverse=True)
     flat = values.reshape(len(values), -1)
     total = np.empty((len(distinct), flat.shape[1]))

@@ -20,10 +20,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
+    from typing import Any
 
     from numpy.typing import NDArray
 
+    from hierreg.error_structure import ErrorSpec
     from hierreg.gram.frame import Frame
     from hierreg.gram.labels import LabelledMoments
     from hierreg.gram.origin import Origin
@@ -181,6 +184,51 @@ class Gram:
         from hierreg.gram.addition import add
 
         return add(self, other)
+
+    @staticmethod
+    def from_batches(
+        batches: Iterable[Any] | Callable[[], Iterable[Any]],
+        formula: str,
+        errors: ErrorSpec | None = None,
+        *,
+        levels: Mapping[str, Sequence[Any]] | None = None,
+    ) -> Gram:
+        """Return the statistics of a table that comes in parts, as if it were one.
+
+        Memory does not depend on the number of rows: it holds a few batches and the statistics of all groups (for
+        errors correlated within units also eight bytes a unit, which find units that are cut in two). Levels of
+        grouping factors are collected on the way. Levels of categorical predictors, and what transforms learn (``scale(x)``,
+        ``poly(x, 3)``, ``bs(x, ...)``), must be known of all rows before the first is used: a pass of its own finds
+        them, so such batches are gone through twice.
+
+        Parameters
+        ----------
+        batches : iterable of tables, or function that returns one
+            Tables as `Model` takes them, of any number of rows; empty ones are left out. A list, or a function that
+            starts anew, can be gone through twice; a generator cannot.
+        formula : str
+        errors : error structure, optional
+            Not `hr.known_cov`. All rows of a unit must be in one batch.
+        levels : dict column -> sequence, optional
+            Levels of categorical predictors, in order, where they are known.
+
+        Raises
+        ------
+        FormulaError, DataError, ModelError
+            As for `Model`; also if a second pass is needed and not possible, or a unit is in two batches.
+
+        Examples
+        --------
+        >>> import hierreg as hr
+        >>> table = hr.load_dataset("sleepstudy")
+        >>> batches = [table[:70], table[70:75], table[75:]]
+        >>> gram = hr.Gram.from_batches(batches, "Reaction ~ Days + (Days | Subject)")
+        >>> gram.n, gram.factors[0].n_levels
+        (180, 18)
+        """
+        from hierreg.gram.batches import from_batches
+
+        return from_batches(batches, formula, errors, levels)
 
     def save(self, path: str | Path) -> Path:
         """Write the statistics to one file, from which `Gram.load` reads them.
