@@ -24,6 +24,10 @@ ERRORS = {
 FORMULA = "y ~ x + c + (x | g)"
 
 
+def number_rows(frame):
+    return range(len(frame))
+
+
 @pytest.fixture
 def data(rng):
     frame = table(rng, n=120)
@@ -184,7 +188,7 @@ def test_tables_of_every_kind(kind, data):
 
 
 def test_what_needs_a_second_pass_says_so(data):
-    with pytest.raises(DataError, match="only once.*the levels of 'c'"):
+    with pytest.raises(DataError, match=r"only once.*the levels of 'c'"):
         Gram.from_batches(iter(cut(data)), FORMULA)
     with pytest.raises(DataError, match=r"only once.*what `scale\(x\)` learns"):
         Gram.from_batches(iter(cut(data)), "y ~ scale(x)")
@@ -207,14 +211,14 @@ def test_a_unit_in_two_batches_is_an_error(errors, data):
         ({"g": "a"}, FORMULA, None, DataError, "single level 'a'"),
         ({"c": "u"}, FORMULA, None, DataError, "single level 'u'"),
         (
-            {"dataset": "alpha", "unit": lambda d: range(len(d))},
+            {"dataset": "alpha", "unit": number_rows},
             FORMULA,
             ERRORS["correlated"],
             ModelError,
             "at least two",
         ),
-        ({"unit": lambda d: range(len(d))}, FORMULA, ERRORS["correlated"], DataError, "no unit of column 'unit'"),
-        ({"unit": lambda d: range(len(d))}, FORMULA, ERRORS["exchangeable"], DataError, "has two rows"),
+        ({"unit": number_rows}, FORMULA, ERRORS["correlated"], DataError, "no unit of column 'unit'"),
+        ({"unit": number_rows}, FORMULA, ERRORS["exchangeable"], DataError, "has two rows"),
         ({}, "y ~ center(scale(x))", None, FormulaError, "transform of a transform"),
         ({}, "y ~ nothing", None, DataError, "no column 'nothing'"),
     ],

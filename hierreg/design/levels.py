@@ -57,13 +57,20 @@ def column_levels(
     >>> column_levels(as_table({"school": ["b", "a", "b"]}), "school", role="grouping factor")
     (('a', 'b'), array([1, 0, 1]))
     """
+    import narwhals as nw
     import pandas as pd
 
     series = complete_series(table, name, role=role)
     categories = _categories(series)
     if categories is not None:
         return _observed(*categories)
-    codes, uniques = pd.factorize(_labels(series, name, role, allow_fractions=allow_fractions), sort=True)
+    if series.implementation.is_pyarrow() and series.dtype == nw.String:
+        return _observed_text(series.to_native())
+    labels = _labels(series, name, role, allow_fractions=allow_fractions)
+    low, high = (int(labels.min()), int(labels.max())) if labels.dtype.kind in "iu" else (0, len(labels))
+    if labels.dtype.kind in "iu" and high - low < len(labels):
+        return _observed_numbers(labels, low, high)
+    codes, uniques = pd.factorize(labels, sort=True)
     if uniques.dtype == bool:
         uniques = uniques.astype(str)
     return tuple(uniques.tolist()), codes.astype(np.intp, copy=False)
@@ -142,7 +149,7 @@ def factor_levels(
         If two combinations have the same label.
     """
     levels = column_levels[0] if len(columns) == 1 else _joined(column_levels, codes)
-    if len(set(levels)) < len(levels):
+    if len(columns) > 1 and len(set(levels)) < len(levels):
         raise DataError(
             f"the grouping factor {name!r} has levels that look the same when joined by ':' "
             f"(among {listed(levels)}); rename them."
@@ -242,6 +249,29 @@ def _observed(categories: Sequence[Any], codes: NDArray[np.intp]) -> tuple[tuple
     is_observed[codes] = True
     levels = tuple(_plain(category) for category, seen in zip(categories, is_observed, strict=True) if seen)
     return levels, (np.cumsum(is_observed) - 1)[codes].astype(np.intp, copy=False)
+
+
+def _observed_text(column: Any) -> tuple[tuple[Level, ...], NDArray[np.intp]]:
+    """Return the sorted levels of an Arrow column of text, and the level of each row, without an object per row."""
+    import pyarrow.compute as pc
+
+    encoded = column.combine_chunks().dictionary_encode()
+    if hasattr(encoded, "unify_dictionaries"):
+        encoded = encoded.unify_dictionaries().combine_chunks()
+        encoded = encoded.chunk(0) if hasattr(encoded, "chunk") else encoded
+    order = pc.array_sort_indices(encoded.dictionary)
+    place = np.empty(len(order), dtype=np.intp)
+    place[order.to_numpy()] = np.arange(len(order))
+    return tuple(encoded.dictionary.take(order).to_pylist()), place[encoded.indices.to_numpy(zero_copy_only=False)]
+
+
+def _observed_numbers(labels: NDArray[Any], low: int, high: int) -> tuple[tuple[Level, ...], NDArray[np.intp]]:
+    """Return the levels of whole numbers in a short range, and the level of each row, without hashing."""
+    is_observed = np.zeros(high - low + 1, dtype=bool)
+    position = labels - low
+    is_observed[position] = True
+    levels = tuple((np.flatnonzero(is_observed) + low).tolist())
+    return levels, (np.cumsum(is_observed) - 1)[position].astype(np.intp, copy=False)
 
 
 def _plain(category: Any) -> Level:

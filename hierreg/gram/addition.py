@@ -168,19 +168,21 @@ def _add_crossed(
 
 
 def _between(L: Array, A: Array, R: Array) -> Array:
-    """Return L' A[e] R for each e, as two products of large matrices."""
-    E, q, _ = A.shape
-    right = (A.reshape(E * q, -1) @ R).reshape(E, q, R.shape[1])
-    left = np.swapaxes(right, 1, 2).reshape(E * R.shape[1], q) @ L
-    return np.ascontiguousarray(np.swapaxes(left.reshape(E, R.shape[1], L.shape[1]), 1, 2))
+    """Return L' A[e] R for each e."""
+    from hierreg.gram import kernels
+
+    out = np.empty((len(A), L.shape[1], R.shape[1]))
+    kernels.move_products(*(np.ascontiguousarray(one) for one in (L, A, R)), out)
+    return out
 
 
 def _sum_by_key(keys: Index, values: Array) -> tuple[Index, Array]:
     half = len(keys) // 2
     if 2 * half == len(keys) and np.array_equal(keys[:half], keys[half:]):
         # The same entries in both; those of one table have distinct keys.
-        order = np.argsort(keys[:half])
-        return keys[:half][order], (values[:half] + values[half:])[order]
+        own, total = keys[:half], values[:half] + values[half:]
+        order = np.argsort(own) if np.any(own[1:] < own[:-1]) else slice(None)
+        return own[order], total[order]
     distinct, place = np.unique(keys, return_inverse=True)
     flat = values.reshape(len(values), -1)
     total = np.empty((len(distinct), flat.shape[1]))

@@ -197,9 +197,9 @@ class Gram:
 
         Memory does not depend on the number of rows: it holds a few batches and the statistics of all groups (for
         errors correlated within units also eight bytes a unit, which find units that are cut in two). Levels of
-        grouping factors are collected on the way. Levels of categorical predictors, and what transforms learn (``scale(x)``,
-        ``poly(x, 3)``, ``bs(x, ...)``), must be known of all rows before the first is used: a pass of its own finds
-        them, so such batches are gone through twice.
+        grouping factors are collected on the way. Levels of categorical predictors, and what transforms learn
+        (``scale(x)``, ``poly(x, 3)``, ``bs(x, ...)``), must be known of all rows before the first is used: a pass of
+        its own finds them, so such batches are gone through twice.
 
         Parameters
         ----------
@@ -229,6 +229,50 @@ class Gram:
         from hierreg.gram.batches import from_batches
 
         return from_batches(batches, formula, errors, levels)
+
+    @staticmethod
+    def scan(  # noqa: PLR0913  # the public signature: every argument has a default
+        files: str | Path | Iterable[str | Path],
+        formula: str,
+        errors: ErrorSpec | None = None,
+        *,
+        levels: Mapping[str, Sequence[Any]] | None = None,
+        batch_rows: int = 1 << 20,
+        progress: bool = True,
+        checkpoint: str | Path | None = None,
+    ) -> Gram:
+        """Return the statistics of files that need not fit into memory.
+
+        Only the columns that formula and errors name are read, `batch_rows` rows at a time; see `Gram.from_batches` for
+        what has to be known of all rows first. Rows of one unit of correlated errors must stand next to each other.
+
+        Parameters
+        ----------
+        files : path, pattern or list of paths
+            A file, a folder, ``"rows/*.parquet"``, or a list. Parquet, CSV or Arrow (Feather).
+        formula : str
+        errors : error structure, optional
+            Not `hr.known_cov`.
+        levels : dict column -> sequence, optional
+            Levels of categorical predictors, where they are known.
+        batch_rows : int
+        progress : bool
+            Show rows done and rows per second.
+        checkpoint : path, optional
+            Ending in ``.npz``. What has been done is written there every sixteen batches, and a scan that finds the
+            file goes on from it, with the same result. Formula, errors and files (names, sizes, times of change) must
+            be the same. The file stays when the scan is complete, so that it can be deleted with the result in hand.
+
+        Raises
+        ------
+        FormulaError, DataError, ModelError
+            As for `Gram.from_batches`; also if files are missing or lack columns, or a checkpoint is of another scan.
+        """
+        from hierreg.gram.scan import scan
+
+        return scan(
+            files, formula, errors, levels=levels, batch_rows=batch_rows, progress=progress, checkpoint=checkpoint
+        )
 
     def save(self, path: str | Path) -> Path:
         """Write the statistics to one file, from which `Gram.load` reads them.

@@ -104,18 +104,18 @@ def pack(gram: Gram) -> dict[str, np.ndarray[Any, Any]]:
     """Return a Gram basis as arrays of numbers and text."""
     if gram.frame is None or gram.response is None:
         raise DataError("this Gram basis was derived from another and cannot be stored; store that one.")
-    out = _packed(gram, _SKIPPED) | _under("frame", _packed(gram.frame)) | _under("response", _packed(gram.response))
+    out = _packed(gram, _SKIPPED) | under("frame", _packed(gram.frame)) | under("response", _packed(gram.response))
     for i, factor in enumerate(gram.factors):
-        out |= _under(f"factor{i}", _packed(factor, {"frame"}) | _under("frame", _packed(factor.frame)))
+        out |= under(f"factor{i}", _packed(factor, {"frame"}) | under("frame", _packed(factor.frame)))
     for i, crossed in enumerate(gram.crossed):
-        out |= _under(f"crossed{i}", _packed(crossed))
-    out |= _under("terms", _packed(gram.terms, {"components"}))
+        out |= under(f"crossed{i}", _packed(crossed))
+    out |= under("terms", _packed(gram.terms, {"components"}))
     if gram.terms.components is not None:
-        out |= _under("terms/components", _packed(gram.terms.components))
+        out |= under("terms/components", _packed(gram.terms.components))
     if gram.own is not None:
-        out |= _under("own", pack(gram.own))
+        out |= under("own", pack(gram.own))
     if gram.origin is not None:
-        out |= _under("origin", origin_to_json(gram.origin))
+        out |= under("origin", origin_to_json(gram.origin))
     return out
 
 
@@ -136,29 +136,29 @@ def unpack(arrays: Mapping[str, np.ndarray[Any, Any]], where: str) -> Gram:
 
 
 def _unpacked(arrays: Mapping[str, np.ndarray[Any, Any]]) -> Gram:
-    terms = _below(arrays, "terms")
-    components = _below(terms, "components")
-    origin = _below(arrays, "origin")
-    own = _below(arrays, "own")
+    terms = below(arrays, "terms")
+    components = below(terms, "components")
+    origin = below(arrays, "origin")
+    own = below(arrays, "own")
     return Gram(
         **_values(Gram, arrays, _SKIPPED),
-        factors=tuple(_group_products(_below(arrays, f"factor{i}")) for i in range(_count(arrays, "factor"))),
+        factors=tuple(_group_products(below(arrays, f"factor{i}")) for i in range(_count(arrays, "factor"))),
         crossed=tuple(
-            CrossProducts(**_values(CrossProducts, _below(arrays, f"crossed{i}")))
+            CrossProducts(**_values(CrossProducts, below(arrays, f"crossed{i}")))
             for i in range(_count(arrays, "crossed"))
         ),
         terms=ErrorTerms(
             **_values(ErrorTerms, terms, {"components"}), components=_components(components) if components else None
         ),
-        frame=Frame(**_values(Frame, _below(arrays, "frame"))),
-        response=LabelledMoments(**_values(LabelledMoments, _below(arrays, "response"))),
+        frame=Frame(**_values(Frame, below(arrays, "frame"))),
+        response=LabelledMoments(**_values(LabelledMoments, below(arrays, "response"))),
         own=_unpacked(own) if own else None,
         origin=_origin(origin) if origin else None,
     )
 
 
 def _group_products(arrays: Mapping[str, np.ndarray[Any, Any]]) -> GroupProducts:
-    frame = Frame(**_values(Frame, _below(arrays, "frame")))
+    frame = Frame(**_values(Frame, below(arrays, "frame")))
     return GroupProducts(**_values(GroupProducts, arrays, {"frame"}), frame=frame)
 
 
@@ -210,11 +210,13 @@ def _value(array: np.ndarray[Any, Any], annotation: str) -> Any:
     return tuple(item["tuple"]) if isinstance(item, dict) else item
 
 
-def _under(name: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
+def under(name: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
+    """Return arrays with a name put before theirs."""
     return {f"{name}/{key}": array for key, array in arrays.items()}
 
 
-def _below(arrays: Mapping[str, np.ndarray[Any, Any]], name: str) -> dict[str, np.ndarray[Any, Any]]:
+def below(arrays: Mapping[str, np.ndarray[Any, Any]], name: str) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the arrays that `under` put below a name."""
     return {key[len(name) + 1 :]: array for key, array in arrays.items() if key.startswith(f"{name}/")}
 
 

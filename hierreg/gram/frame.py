@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _NOTHING_NEW = 1e-12
 _NOTHING_NEW_TO_ROWS = 1e-9  # of the rows themselves, not squared
 _ILL_CONDITIONED = 1e10
+_FEW_COLUMNS = 12  # for which a loop over rows is as fast as BLAS, which makes copies
 _NO_VARIATION = 8 * np.finfo(float).eps
 
 
@@ -117,25 +118,26 @@ def frame_of(X: Array, y: Array | None = None) -> tuple[Array, Frame]:
     Predictors have nearly orthonormal columns (times sqrt(N)); columns that others determine are scaled only. The
     least-squares fit on them is taken off y.
     """
+    from hierreg.gram import kernels
+
     n, p = X.shape
     m = p + (y is not None)
+    X = np.ascontiguousarray(X)
     constant = constant_column(X)
     centre, basis, mean, squares = np.zeros(m), np.eye(m), np.empty(m), np.empty(m)
-    out = np.empty((n, m))
-    columns, mean[:p], squares[:p] = _centred(X)
+    mean[:p], squares[:p] = _moments(X)
     if constant is not None:
         centre[:p] = mean[:p]
-        centre[constant], columns[:, constant] = 0.0, X[:, constant]
-    else:
-        columns = X
-    basis[:p, :p] = _orthogonaliser(columns)
-    out[:, :p] = columns @ basis[:p, :p]
+        centre[constant] = 0.0
+    basis[:p, :p] = _orthogonaliser(X, centre[:p])
+    out = np.empty((n, m))
+    kernels.apply_frame(X, centre[:p], np.ascontiguousarray(basis[:p, :p]), out)
     if y is not None:
-        deviation, mean[p:], squares[p:] = _centred(y[:, None])
+        mean[p:], squares[p:] = _moments(y[:, None])
         if constant is not None:
             centre[p] = mean[p]
-        out[:, p] = y if constant is None else deviation[:, 0]
-        basis[:p, p] = basis[:p, :p] @ _take_off_fit(out)
+        coef: Array = _take_off_fit(out, y, float(centre[p]))
+        basis[:p, p] = -(basis[:p, :p] @ coef)
     frame = Frame(
         n=n,
         n_predictors=p,
@@ -143,7 +145,7 @@ def frame_of(X: Array, y: Array | None = None) -> tuple[Array, Frame]:
         value=float(X[0, constant]) if constant is not None else 1.0,
         centre=centre,
         basis=basis,
-        products=out.T @ out,
+        products=_products(out, np.zeros(m)),
         mean=mean,
         squares=squares,
     )
@@ -155,32 +157,52 @@ def constant_column(X: Array) -> int | None:
     return next((c for c in range(X.shape[1]) if X[0, c] != 0 and np.all(X[:, c] == X[0, c])), None)
 
 
-def _centred(A: Array) -> tuple[Array, Array, Array]:
-    """Return deviations from the means of columns (N, m), the means (m,), and the sums of squared deviations (m,)."""
+def _moments(A: Array) -> tuple[Array, Array]:
+    """Return the means of columns (m,), and the sums of their squared deviations (m,)."""
+    from hierreg.gram import kernels
+
+    # Sums of differences from a first guess: an offset takes no digits from them.
     mean = A.mean(axis=0)
-    out = A - mean
-    squares = np.einsum("ij,ij->j", out, out)
+    total, squares = np.zeros(A.shape[1]), np.zeros(A.shape[1])
+    kernels.sum_deviations(A, mean, total, squares)
+    more = total / len(A)
+    mean += more
+    squares = np.maximum(squares - len(A) * more**2, 0.0)
     # Columns that do not vary: exact zeros, not the rounding of a mean.
     for j in np.flatnonzero(squares <= len(A) * (_NO_VARIATION * mean) ** 2):
         if np.all(A[:, j] == A[0, j]):
-            mean[j], squares[j], out[:, j] = A[0, j], 0.0, 0.0
-    return out, mean, squares
+            mean[j], squares[j] = A[0, j], 0.0
+    return mean, squares
 
 
-def _orthogonaliser(columns: Array) -> Array:
-    """Return T (p, p), upper triangular, with (columns T)'(columns T) = N I but for columns that others determine."""
-    n, p = columns.shape
-    if p == 0:
-        return np.empty((0, 0))
-    scale = np.sqrt(np.einsum("ij,ij->j", columns, columns) / n)
+def _products(A: Array, centre: Array) -> Array:
+    """Return (A - 1 centre')'(A - 1 centre')."""
+    from hierreg.gram import kernels
+
+    if A.shape[1] > _FEW_COLUMNS:
+        centred = A - centre
+        return np.asarray(centred.T @ centred)
+    out = np.zeros((A.shape[1], A.shape[1]))
+    kernels.accumulate_centred(A, centre, out)
+    return out + np.triu(out, 1).T
+
+
+def _orthogonaliser(X: Array, centre: Array) -> Array:
+    """Return T (p, p), upper triangular, so that X - 1 centre' times T is orthonormal times sqrt(N).
+
+    Columns that others determine are scaled only.
+    """
+    n, p = X.shape
+    G = _products(X, centre) / n
+    scale = np.sqrt(np.diagonal(G))
     used = np.flatnonzero(scale > 0)
-    scale[scale == 0] = 1.0
-    G = (columns.T @ columns / n / scale / scale[:, None])[np.ix_(used, used)]
+    scale = np.where(scale > 0, scale, 1.0)
+    G = (G / scale / scale[:, None])[np.ix_(used, used)]
     R = np.eye(p)
     if len(used) and np.linalg.cond(G) < _ILL_CONDITIONED:
         R[np.ix_(used, used)] = np.linalg.cholesky(G).T
     elif len(used):
-        R[np.ix_(used, used)] = _triangle_of_rows(columns[:, used] / scale[used] / np.sqrt(n))
+        R[np.ix_(used, used)] = _triangle_of_rows((X - centre)[:, used] / scale[used] / np.sqrt(n))
     return np.asarray(np.linalg.inv(R) / scale[:, None])
 
 
@@ -195,19 +217,19 @@ def _triangle_of_rows(A: Array) -> Array:
     return np.asarray(R)
 
 
-def _take_off_fit(W: Array) -> Array:
-    """Subtract from the last column its least-squares fit on the others, and return minus its coefficients."""
-    X, y = W[:, :-1], W[:, -1]
-    coef = np.zeros(X.shape[1])
-    if not len(coef):
-        return coef
-    G = X.T @ X
+def _take_off_fit(W: Array, y: Array, centre: float) -> Array:
+    """Write y - centre less its least-squares fit to the last column of W, and return the coefficients of the fit."""
+    from hierreg.gram import kernels
+
+    p = W.shape[1] - 1
+    coef = np.zeros(p)
+    W[:, p] = y - centre
     # The second pass removes what rounding left of a large offset.
-    for _ in range(2):
-        more = np.linalg.lstsq(G, X.T @ y, rcond=None)[0]
-        y -= X @ more
-        coef += more
-    return -coef
+    for _ in range(2 if p else 0):
+        G = _products(W, np.zeros(p + 1))
+        coef += np.linalg.lstsq(G[:p, :p], G[:p, p], rcond=None)[0]
+        kernels.take_off(W, coef, centre, np.ascontiguousarray(y))
+    return coef
 
 
 def triangle(G: Array, n_predictors: int) -> tuple[Array, list[int]]:
