@@ -146,11 +146,6 @@ def _terms_by_factor(spec: FormulaSpec) -> dict[str, list[GroupTerm]]:
     terms: dict[str, list[GroupTerm]] = {}
     for term in spec.group_terms:
         terms.setdefault(term.factor, []).append(term)
-    if len(terms) > 1:
-        raise FormulaError(
-            f"formula {spec.text!r}: one grouping factor in this version, with any number of bar terms; "
-            f"found {listed(terms)}. Combinations of two columns as one factor are written (1 | a:b)."
-        )
     return terms
 
 

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierreg.marginal.crossed import CrossedLikelihood
 from hierreg.marginal.joint import BlockJoint, JointCovariance
 from hierreg.marginal.lanes import LANES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hierreg.marginal.likelihood import MarginalLikelihood
+    from hierreg.marginal.likelihood import Likelihood, MarginalLikelihood
 
     Array = NDArray[np.float64]
 
@@ -64,15 +65,15 @@ class Solution:
     error_cov: Array
 
 
-def solve_equations(likelihood: MarginalLikelihood, Lambda: Array, error_cov: Array) -> Solution:
+def solve_equations(likelihood: Likelihood, Lambda: Array, error_cov: Array) -> Solution:
     """Return the solution of the mixed-model equations.
 
     Parameters
     ----------
-    likelihood : MarginalLikelihood
+    likelihood : MarginalLikelihood or CrossedLikelihood
         The statistics and the prior of beta.
     Lambda : array (q, q)
-        Square factor of Sigma, user scale.
+        Square factor of Sigma, user scale; of several grouping factors block diagonal.
     error_cov : array (D, D)
         Error covariance of one unit.
 
@@ -81,6 +82,10 @@ def solve_equations(likelihood: MarginalLikelihood, Lambda: Array, error_cov: Ar
     Solution
         Of the coefficients that are not fixed.
     """
+    if isinstance(likelihood, CrossedLikelihood):
+        from hierreg.marginal.crossed_equations import solve_crossed
+
+        return solve_crossed(likelihood, Lambda, error_cov)
     from hierreg.marginal.recovery_kernels import block_moments
 
     gram = likelihood.gram

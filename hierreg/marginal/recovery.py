@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierreg.marginal.crossed import CrossedLikelihood
 from hierreg.marginal.equations import population_at
 from hierreg.marginal.lanes import LANES
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from hierreg.covariance import Covariances
     from hierreg.marginal.blocks import Tiles
-    from hierreg.marginal.likelihood import MarginalLikelihood
+    from hierreg.marginal.likelihood import Likelihood
 
     Array = NDArray[np.float64]
 
@@ -67,7 +68,7 @@ class Recovered:
 
 
 def recover(
-    likelihood: MarginalLikelihood,
+    likelihood: Likelihood,
     covariances: Covariances,
     *,
     seed: int,
@@ -79,7 +80,7 @@ def recover(
 
     Parameters
     ----------
-    likelihood : MarginalLikelihood
+    likelihood : MarginalLikelihood or CrossedLikelihood
         Statistics of the data, beta integrated.
     covariances : Covariances
         At S draws of the variance parameters.
@@ -91,6 +92,12 @@ def recover(
         Per grouping factor, the column of X that each of its columns matches; empty where theta is not wanted.
     threads : int
     """
+    if isinstance(likelihood, CrossedLikelihood):
+        from hierreg.marginal.crossed_recovery import recover_crossed
+
+        return recover_crossed(
+            likelihood, covariances, seed=seed, probs=probs, theta_columns=theta_columns, threads=threads
+        )
     gram, Lambda = likelihood.gram, covariances.Lambda
     S, p = len(Lambda), len(gram.coef_names)
     J, q = gram.factors[0].n_levels if gram.factors else 0, gram.n_coef

@@ -13,6 +13,7 @@ import numpy as np
 from nutpie import _lib
 from nutpie.sample import CompiledModel
 
+from hierreg.marginal.likelihood import MarginalLikelihood
 from hierreg.sampling import native_kernels
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def native_model(target: Target, centre: NDArray[np.float64], scale: NDArray[np.
         Seed of a chain -> starting point (n,).
     """
     v, lk = target.parameters, target.likelihood
+    assert isinstance(lk, MarginalLikelihood)
     rows: list[Any] = [
         np.ascontiguousarray(centre),
         np.ascontiguousarray(scale),

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.exceptions import ModelError
+from hierreg.marginal.likelihood import MarginalLikelihood
+from hierreg.marginal.threads import one_blas_thread
 from hierreg.optimise import maximise
 from hierreg.starting_values import starting_point
 
@@ -134,18 +136,19 @@ def sample_chains(target: Target, mode: Mode, settings: Settings) -> Chains:
     if n == 0:
         return Chains(u=np.empty((chains, draws, 0)), stats=_constant_stats(chains, draws), n_warmup_steps=0)
     nutpie = _import_nutpie()
-    trace = nutpie.sample(
-        nutpie_model(target, mode),
-        draws=draws,
-        tune=settings.tune,
-        chains=chains,
-        cores=settings.cores,
-        seed=settings.seed,
-        save_warmup=True,
-        progress_bar=settings.progress,
-        target_accept=settings.target_accept,
-        return_raw_trace=True,
-    )
+    with one_blas_thread(min(settings.cores, chains) > 1 and not isinstance(target.likelihood, MarginalLikelihood)):
+        trace = nutpie.sample(
+            nutpie_model(target, mode),
+            draws=draws,
+            tune=settings.tune,
+            chains=chains,
+            cores=settings.cores,
+            seed=settings.seed,
+            save_warmup=True,
+            progress_bar=settings.progress,
+            target_accept=settings.target_accept,
+            return_raw_trace=True,
+        )
     points, stats = trace.get_arrow_trace()
     kept = slice(settings.tune, settings.tune + draws)
     x = np.stack([_column(chain, "x").reshape(-1, n)[kept] for chain in points])
@@ -212,6 +215,8 @@ def nutpie_model(target: Target, mode: Mode, *, native: bool = True) -> Any:
     from nutpie import _lib
     from nutpie.compiled_pyfunc import from_pyfunc
 
+    # With several grouping factors one evaluation takes so long that calling it through Python costs nothing.
+    native = native and isinstance(target.likelihood, MarginalLikelihood)
     if native and all(hasattr(_lib, name) for name in ("PyMcModel", "LogpFunc", "ExpandFunc")):
         from hierreg.sampling.native import native_model
 
@@ -230,15 +235,11 @@ def nutpie_model(target: Target, mode: Mode, *, native: bool = True) -> Any:
 
 
 def _log_density_in_x(target: Target, mode: Mode) -> Any:
-    from hierreg.marginal.target_kernels import log_posterior
-
-    arguments = target.kernel_arguments()
     centre, scale = mode.u, np.ascontiguousarray(mode.scale)
-    gradient = np.empty(len(centre))
     back = np.ascontiguousarray(scale.T)
 
     def log_density(x: Array) -> tuple[float, Array]:
-        value = log_posterior(centre + scale @ x, *arguments, gradient)
+        value, gradient = target(centre + scale @ x)
         return value, back @ gradient
 
     return log_density

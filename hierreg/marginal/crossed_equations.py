@@ -1,0 +1,219 @@
+"""The mixed-model equations with several grouping factors: BLUE, BLUP and their covariances at known variances.
+
+The matrix of the equations is eliminated once (`crossed_kernels`). Prediction-error variances are entries of its
+inverse on the places of the cross-products, found without the rest of it.
+
+References
+----------
+Henderson, C. R. (1975). Best linear unbiased estimation and prediction under a selection model.
+Biometrics 31(2), 423-447.
+Takahashi, K., Fagan, J. and Chin, M.-S. (1973). Formation of a sparse bus impedance matrix and its application to short
+circuit study. 8th PICA Conference Proceedings, 63-69.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+
+from hierreg.marginal.equations import Solution
+from hierreg.marginal.joint import JointCovariance
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hierreg.marginal.crossed import CrossedLikelihood
+    from hierreg.marginal.joint import LinearFunctions
+
+    Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Eliminated:
+    """The equations after elimination, at one value of the variances.
+
+    Attributes
+    ----------
+    likelihood : CrossedLikelihood
+    Lambda : array (q, q)
+        Internal scale.
+    workspace : array
+        Laid out as `Plan` says.
+    tail : array (D, D)
+        Its Cholesky factor in the lower triangle, y apart.
+    coefficients : array (D - 1,)
+        Of the tail, standardised.
+    """
+
+    likelihood: CrossedLikelihood
+    Lambda: Array
+    workspace: Array
+    tail: Array
+    coefficients: Array
+
+
+def eliminate(likelihood: CrossedLikelihood, Lambda: Array, error_cov: Array) -> Eliminated:
+    """Return the eliminated equations at Lambda (q, q), user scale, and an error covariance (D, D)."""
+    from hierreg.marginal.crossed_recovery_kernels import eliminate_all
+
+    _, gram, errors, W0, _, _ = likelihood.kernel_arguments()
+    D = likelihood.plan.n_tail
+    internal = np.ascontiguousarray(likelihood.z_map_inverse @ Lambda)
+    workspace, tail, x = np.empty(gram[1]), np.empty((D, D)), np.empty(D - 1)
+    eliminate_all(internal, np.ascontiguousarray(error_cov, dtype=float), gram, errors, W0, workspace, tail, x)
+    return Eliminated(likelihood=likelihood, Lambda=internal, workspace=workspace, tail=tail, coefficients=x)
+
+
+def split_coefficients(likelihood: CrossedLikelihood, values: Array) -> tuple[Array, tuple[Array, ...]]:
+    """Return beta (S, p) and b, (S, J, q) per factor, user scale, from all columns (S, n_node_columns + D)."""
+    gram, plan = likelihood.gram, likelihood.plan
+    S, first = len(values), plan.n_node_columns + plan.n_tail_b
+    starts = np.concatenate([[0], np.cumsum(plan.node_q)])
+    b = []
+    for f, factor in enumerate(gram.factors):
+        at = starts[plan.first_node[f]] if f in plan.staged else plan.n_node_columns + plan.tail_first[f]
+        own = values[:, at : at + factor.n_levels * factor.n_coef].reshape(S, factor.n_levels, factor.n_coef)
+        b.append(own @ factor.z_map.T)
+    beta = gram.y_shift + values[:, first : first + len(gram.coef_names)] @ gram.x_map.T
+    return beta, tuple(b)
+
+
+def solve_crossed(likelihood: CrossedLikelihood, Lambda: Array, error_cov: Array) -> Solution:
+    """Return the solution of the mixed-model equations; see `equations.solve_equations`."""
+    from hierreg.marginal.crossed_recovery_kernels import carry_back
+
+    at = eliminate(likelihood, Lambda, error_cov)
+    gram, plan = likelihood.gram, likelihood.plan
+    values = np.empty((1, plan.n_node_columns + plan.n_tail))
+    carry_back(
+        at.workspace, at.Lambda, plan.nodes, plan.dense, at.coefficients, np.zeros(plan.n_node_columns), values[0]
+    )
+    beta, b = split_coefficients(likelihood, values)
+    tail, moments = _moments(at, plan.n_tail - 1)
+    T = plan.n_tail_b
+    return Solution(
+        beta=beta[0],
+        beta_cov=gram.x_map @ tail[T:-1, T:-1] @ gram.x_map.T,
+        b=tuple(values[0] for values in b),
+        b_cov=tuple(cov for cov, _ in moments),
+        b_cond_cov=tuple(cov for cov, _ in _moments(at, T)[1]),
+        beta_b_cov=tuple(gram.x_map @ cross for _, cross in moments),
+        joint=CrossedJoint(eliminated=at),
+        Sigma=Lambda @ Lambda.T,
+        error_cov=np.array(error_cov, dtype=float),
+    )
+
+
+def _moments(at: Eliminated, n: int) -> tuple[Array, list[tuple[Array, Array]]]:
+    """Return the covariance of the tail, and of each factor Var(b_j) (J, q, q) and Cov(beta internal, b_j) (J, p, q).
+
+    The leading n columns of the tail are unknown: all, or those of groups alone, beta known.
+    """
+    from hierreg.marginal.crossed_recovery_kernels import covariances_of_coefficients
+
+    plan, gram = at.likelihood.plan, at.likelihood.gram
+    G, tail = np.empty(plan.tail_at), np.empty((plan.n_tail, plan.n_tail))
+    covariances_of_coefficients(at.workspace, at.tail, at.Lambda, plan.nodes, plan.dense, n, G, tail)
+    p, T = len(gram.coef_names), plan.n_tail_b
+    out = []
+    for f, factor in enumerate(gram.factors):
+        J, q, z_map = factor.n_levels, factor.n_coef, factor.z_map
+        if f in plan.staged:
+            node = plan.first_node[f] + np.arange(J)
+            grid = np.arange(q)
+            own = G[plan.diag_at[node][:, None, None] + grid[:, None] * q + grid]
+            width = (plan.column_at[node + 1] - plan.column_at[node])[:, None, None]
+            cross = G[plan.panel_at[node][:, None, None] + grid[:, None] * width + width - p - 1 + np.arange(p)]
+        else:
+            column = plan.tail_first[f] + np.arange(J * q).reshape(J, q)
+            own = tail[column[:, :, None], column[:, None, :]]
+            cross = tail[column, T : T + p]
+        out.append((z_map @ own @ z_map.T, np.swapaxes(z_map @ cross, 1, 2)))
+    return tail, out
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrossedJoint(JointCovariance):
+    """Several grouping factors: the weights of a function are carried through the elimination.
+
+    Attributes
+    ----------
+    eliminated : Eliminated
+    """
+
+    eliminated: Eliminated
+
+    def covariance(self, functions: LinearFunctions) -> Array:
+        """Return the covariance (s, s)."""
+        from scipy.sparse import csr_array
+
+        levels, tail = self._carried(functions)
+        rows = [np.flatnonzero(row) for row in levels]
+        data = [row[places] for row, places in zip(levels, rows, strict=True)]
+        indptr = np.concatenate([[0], np.cumsum([len(places) for places in rows])])
+        matrix = csr_array((np.concatenate(data), np.concatenate(rows), indptr), shape=levels.shape)
+        return np.asarray(tail.T @ tail + (matrix @ matrix.T).toarray())
+
+    def variances(self, functions: LinearFunctions) -> Array:
+        """Return the variances (s,)."""
+        out = np.empty(len(functions.beta))
+        step = max(1, _CARRIED_VALUES // self._n_columns())
+        for first in range(0, len(out), step):
+            levels, tail = self._carried(_some(functions, first, first + step))
+            out[first : first + step] = np.sum(levels**2, axis=1) + np.sum(tail**2, axis=0)
+        return out
+
+    def _n_columns(self) -> int:
+        plan = self.eliminated.likelihood.plan
+        return plan.n_node_columns + plan.n_tail - 1
+
+    def _carried(self, functions: LinearFunctions) -> tuple[Array, Array]:
+        """Return h of the levels (s, n_node_columns) and of the tail (D - 1, s)."""
+        from scipy.linalg import solve_triangular
+
+        from hierreg.marginal.crossed_recovery_kernels import carry_forward
+
+        at = self.eliminated
+        plan, gram = at.likelihood.plan, at.likelihood.gram
+        w = np.zeros((len(functions.beta), self._n_columns()))
+        starts = np.concatenate([[0], np.cumsum(plan.node_q)])
+        w[:, plan.n_node_columns + plan.n_tail_b :] = functions.beta @ gram.x_map
+        for f, (factor, weights) in enumerate(zip(gram.factors, functions.groups, strict=True)):
+            first = starts[plan.first_node[f]] if f in plan.staged else plan.n_node_columns + plan.tail_first[f]
+            columns = first + weights.level[:, None] * factor.n_coef + np.arange(factor.n_coef)
+            np.add.at(w, (weights.row[:, None], columns), weights.b @ factor.z_map)
+        for row in w:
+            carry_forward(at.workspace, at.Lambda, plan.nodes, row)
+        tail = _turned(w[:, plan.n_node_columns :], plan, at.Lambda)
+        n = plan.n_tail - 1
+        h: Array = solve_triangular(at.tail[:n, :n], tail.T, lower=True)
+        return w[:, : plan.n_node_columns], h
+
+
+# Numbers held at once while variances of many functions are computed.
+_CARRIED_VALUES = 2**24
+
+
+def _turned(w: Array, plan: Any, Lambda: Array) -> Array:
+    """Return w T for weights of the tail (s, D - 1)."""
+    out = w.copy()
+    for b in np.unique(plan.tail_lambda):
+        mine = plan.tail_lambda == b
+        q = int(plan.tail_q[mine][0])
+        columns = plan.tail_start[mine][:, None] + np.arange(q)
+        out[:, columns] = w[:, columns] @ Lambda[b : b + q, b : b + q]
+    return out
+
+
+def _some(functions: LinearFunctions, start: int, stop: int) -> LinearFunctions:
+    """Return functions start to stop."""
+    from dataclasses import replace
+
+    groups = []
+    for weights in functions.groups:
+        mine = (weights.row >= start) & (weights.row < stop)
+        groups.append(replace(weights, row=weights.row[mine] - start, level=weights.level[mine], b=weights.b[mine]))
+    return replace(functions, beta=functions.beta[start:stop], groups=tuple(groups))
