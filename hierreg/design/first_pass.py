@@ -84,6 +84,79 @@ def _at_least_two(levels: tuple[Level, ...]) -> tuple[Level, ...]:
     return levels if len(levels) > 1 else (*levels, "" if isinstance(levels[0], str) else levels[0] + 1)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What has been seen of the rows so far; filled in place.
+
+    Attributes
+    ----------
+    spec : FormulaSpec
+    needs : Needs
+    levels : dict (column, use) -> levels
+        Those given, and those found.
+    wanted : tuple of (column, use)
+        Whose levels are looked for.
+    learners : tuple of (argument, Learner)
+        For each of the calls of `needs`.
+    """
+
+    spec: FormulaSpec
+    needs: Needs
+    levels: Levels
+    wanted: tuple[tuple[str, str], ...]
+    learners: tuple[tuple[str, Learner], ...]
+
+    @classmethod
+    def nothing(cls, spec: FormulaSpec, needs: Needs, given: Mapping[str, Any]) -> Seen:
+        """Return the beginning, where only the levels given are known."""
+        levels: Levels = {key: tuple(given[key[0]]) for key in needs.categorical if key[0] in given}
+        learners = tuple(
+            learner_of(call, dict(expression.texts), expression.label(call)) for _, expression, call in needs.calls
+        )
+        wanted = tuple(key for key in needs.categorical if key not in levels)
+        return cls(spec=spec, needs=needs, levels=levels, wanted=wanted, learners=learners)
+
+    @property
+    def has_work(self) -> bool:
+        """Whether anything is to be found out."""
+        return bool(self.wanted or self.learners)
+
+    def see(self, table: nw.DataFrame[Any]) -> None:
+        """Take in one table."""
+        for key in self.wanted:
+            found, _ = column_levels(table, key[0], role="predictor", allow_fractions=True)
+            self.levels[key] = united_levels(self.levels.get(key, found), found)
+        for (name, expression, _), (argument, learner) in zip(self.needs.calls, self.learners, strict=True):
+            learner.see(_values(argument, expression, table, _role(name)))
+
+    def unite(self, other: Seen) -> None:
+        """Take in what was seen of other rows."""
+        for key in self.wanted:
+            self.levels[key] = united_levels(self.levels[key], other.levels[key])
+        for (_, mine), (_, theirs) in zip(self.learners, other.learners, strict=True):
+            mine.unite(theirs)
+
+    def learned(self) -> LearnedState:
+        """Return what the formula has learned.
+
+        Raises
+        ------
+        DataError
+            If a categorical predictor has a single level.
+        """
+        for (name, _), found in self.levels.items():
+            if len(found) == 1:
+                raise DataError(
+                    f"data[{name!r}] (predictor) has the single level {found[0]!r}, so it has no effect; leave it out "
+                    "of the formula."
+                )
+        transforms: dict[str, dict[str, Any]] = {name: {} for name in expressions_of(self.spec)}
+        for (name, _, call), (_, learner) in zip(self.needs.calls, self.learners, strict=True):
+            transforms[name][call] = decoded(encoded(learner.state()))
+        levels = {key: self.levels[key] for key in self.needs.categorical}
+        return LearnedState(formula=self.spec.text, levels=levels, transforms=transforms, factors=())
+
+
 def learn(
     spec: FormulaSpec, needs: Needs, tables: Iterable[nw.DataFrame[Any]], given: Mapping[str, Any]
 ) -> LearnedState:
@@ -103,30 +176,11 @@ def learn(
     DataError
         If a categorical predictor has a single level.
     """
-    levels: Levels = {key: tuple(given[key[0]]) for key in needs.categorical if key[0] in given}
-    wanted = [key for key in needs.categorical if key not in levels]
-    learners: list[tuple[str, str, str, Expression, Learner]] = []
-    for name, expression, call in needs.calls:
-        argument, learner = learner_of(call, dict(expression.texts), expression.label(call))
-        learners.append((name, call, argument, expression, learner))
-    if wanted or learners:
+    seen = Seen.nothing(spec, needs, given)
+    if seen.has_work:
         for table in tables:
-            for key in wanted:
-                found, _ = column_levels(table, key[0], role="predictor", allow_fractions=True)
-                levels[key] = united_levels(levels.get(key, found), found)
-            for name, _, argument, expression, learner in learners:
-                learner.see(_values(argument, expression, table, _role(name)))
-    for (name, _), found in levels.items():
-        if len(found) == 1:
-            raise DataError(
-                f"data[{name!r}] (predictor) has the single level {found[0]!r}, so it has no effect; leave it out of "
-                "the formula."
-            )
-    transforms: dict[str, dict[str, Any]] = {name: {} for name in expressions_of(spec)}
-    for name, call, _, _, learner in learners:
-        transforms[name][call] = decoded(encoded(learner.state()))
-    ordered = {key: levels[key] for key in needs.categorical}
-    return LearnedState(formula=spec.text, levels=ordered, transforms=transforms, factors=())
+            seen.see(table)
+    return seen.learned()
 
 
 def _values(argument: str, expression: Expression, table: nw.DataFrame[Any], role: str) -> Any:

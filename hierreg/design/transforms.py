@@ -38,6 +38,10 @@ class Learner(ABC):
         """Take in the values (N,) of one table."""
 
     @abstractmethod
+    def unite(self, other: Any) -> None:
+        """Take in what another of the same kind has seen."""
+
+    @abstractmethod
     def state(self) -> dict[str, Any]:
         """Return what was learned, as formulaic keeps it."""
 
@@ -93,11 +97,17 @@ class _Scale(Learner):
 
     def see(self, x: Array) -> None:
         mean = float(x.mean())
-        n = self.n + len(x)
+        self._add(len(x), mean, float(np.sum((x - mean) ** 2)))
+
+    def unite(self, other: _Scale) -> None:
+        self._add(other.n, other.mean, other.squares)
+
+    def _add(self, n: int, mean: float, squares: float) -> None:
+        both = self.n + n
         gap = mean - self.mean
-        self.squares += float(np.sum((x - mean) ** 2)) + gap**2 * self.n * len(x) / n
-        self.mean += gap * len(x) / n
-        self.n = n
+        self.squares += squares + gap**2 * self.n * n / both
+        self.mean += gap * n / both
+        self.n = both
 
     def state(self) -> dict[str, Any]:
         center = self.mean if self.center is True else None if self.center is False else float(self.center)
@@ -124,6 +134,10 @@ class _Polynomial(Learner):
         nodes, weights = _gauss_rule(x, self.degree + 1)
         self.nodes.append(nodes)
         self.weights.append(weights)
+
+    def unite(self, other: _Polynomial) -> None:
+        self.nodes += other.nodes
+        self.weights += other.weights
 
     def state(self) -> dict[str, Any]:
         x, w = np.concatenate(self.nodes), np.concatenate(self.weights)
@@ -173,17 +187,24 @@ class _Spline(Learner):
         self.values: list[Array] | None = [] if needs_values else None
 
     def see(self, x: Array) -> None:
-        self.low, self.high = min(self.low, float(x.min())), max(self.high, float(x.max()))
-        self.n += len(x)
-        if self.values is None:
-            return
-        if self.n > MOST_VALUES:
+        self._add(len(x), float(x.min()), float(x.max()))
+        if self.values is not None:
+            self.values.append(np.array(x))
+
+    def unite(self, other: _Spline) -> None:
+        self._add(other.n, other.low, other.high)
+        if self.values is not None and other.values is not None:
+            self.values += other.values
+
+    def _add(self, n: int, low: float, high: float) -> None:
+        self.low, self.high = min(self.low, low), max(self.high, high)
+        self.n += n
+        if self.values is not None and self.n > MOST_VALUES:
             raise DataError(
                 f"`{self.shown}`: knots at quantiles, and constraints='center', need all values of the column in "
                 f"memory, and there are more than {MOST_VALUES} rows. Give knots=[...] (for example quantiles of a "
                 "sample) in place of df, and no constraints."
             )
-        self.values.append(np.array(x))
 
     def state(self) -> dict[str, Any]:
         from formulaic import transforms

@@ -274,6 +274,40 @@ class Gram:
             files, formula, errors, levels=levels, batch_rows=batch_rows, progress=progress, checkpoint=checkpoint
         )
 
+    @staticmethod
+    def from_dask(
+        ddf: Any,
+        formula: str,
+        errors: ErrorSpec | None = None,
+        *,
+        levels: Mapping[str, Sequence[Any]] | None = None,
+        client: Any = None,
+    ) -> Gram:
+        """Return the statistics of a Dask dataframe, collected where its partitions are and added in a tree.
+
+        Rows stay on the workers; only statistics travel. Dask does the work of a lost worker again, and the result is
+        the same, bit by bit: it depends on the partitions and nothing else. Needs ``hierreg[dask]``.
+
+        Parameters
+        ----------
+        ddf : dask.dataframe.DataFrame
+        formula : str
+        errors : error structure, optional
+            Not `hr.known_cov`. All rows of a unit must be in one partition.
+        levels : dict column -> sequence, optional
+            Levels of categorical predictors, where they are known; see `Gram.from_batches`.
+        client : distributed.Client, optional
+            By default whatever Dask would use.
+
+        Raises
+        ------
+        FormulaError, DataError, ModelError
+            As for `Gram.from_batches`; also if Dask is not installed.
+        """
+        from hierreg.gram.dask import from_dask
+
+        return from_dask(ddf, formula, errors, levels, client)
+
     def save(self, path: str | Path) -> Path:
         """Write the statistics to one file, from which `Gram.load` reads them.
 

@@ -46,7 +46,7 @@ class Problem:
     ----------
     formula : str
     design : Design
-        The arrays of the rows.
+        The arrays of the rows; of no rows, where the model was made of cross-products alone.
     state : DesignState
         What was learned from the table, to be applied to others.
     layout : ErrorLayout
@@ -69,6 +69,11 @@ class Problem:
     parameters: VarianceParameters
     labels: Labels
     fixed: FixedBeta
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows, kept or not."""
+        return self.gram.n
 
     def likelihood(self, method: str) -> Likelihood:
         """Return the marginal likelihood with beta treated as "reml", "ml" or "prior" asks."""
@@ -157,7 +162,13 @@ def assemble(formula: str, data: Any, errors: ErrorSpec | None, priors: Priors |
     layout = bind_errors(errors or independent(), as_table(data), len(design.y))
     _check_replication(design, layout)
     resolved = resolve_priors(priors, measure_scales(design, layout))
-    gram = collect(design, layout)
+    return of_parts(formula, design, state, layout, collect(design, layout), resolved)
+
+
+def of_parts(  # the parts of a problem
+    formula: str, design: Design, state: DesignState, layout: ErrorLayout, gram: Gram, resolved: ResolvedPriors
+) -> Problem:
+    """Return the problem of a design, an error structure, cross-products and priors."""
     return Problem(
         formula=formula,
         design=design,
@@ -207,17 +218,27 @@ def _check_replication(design: Design, layout: ErrorLayout) -> None:
     """Raise where every row is a group of its own, so that group and error variances are one."""
     for factor in design.factors:
         if len(factor.levels) == len(design.y) and layout.kind in {"independent", "by", "exchangeable"}:
-            raise ModelError(
-                f"each of the {len(design.y)} rows is a group of {factor.name!r} of its own, so the variance between "
-                "groups cannot be told from the error variance. Choose a coarser grouping factor, or give known "
-                "standard errors with errors=hr.known_se(column)."
-            )
+            raise not_replicated(len(design.y), factor.name)
         if layout.kind == "exchangeable" and _is_intercept_of_units(factor, layout):
-            raise ModelError(
-                f"the groups of {factor.name!r} are the units of errors={layout.spec}, so the variance of their "
-                "intercept cannot be told from the correlation of errors within units. Leave the intercept out of the "
-                f"group term, (0 + x | {factor.name}), or give the errors another structure."
-            )
+            raise units_are_groups(factor.name, layout)
+
+
+def not_replicated(n: int, factor: str) -> ModelError:
+    """Return the error of a factor that has a group for each row."""
+    return ModelError(
+        f"each of the {n} rows is a group of {factor!r} of its own, so the variance between "
+        "groups cannot be told from the error variance. Choose a coarser grouping factor, or give known "
+        "standard errors with errors=hr.known_se(column)."
+    )
+
+
+def units_are_groups(factor: str, layout: ErrorLayout) -> ModelError:
+    """Return the error of a factor whose groups are the units of exchangeable errors."""
+    return ModelError(
+        f"the groups of {factor!r} are the units of errors={layout.spec}, so the variance of their "
+        "intercept cannot be told from the correlation of errors within units. Leave the intercept out of the "
+        f"group term, (0 + x | {factor}), or give the errors another structure."
+    )
 
 
 def _is_intercept_of_units(factor: FactorDesign, layout: ErrorLayout) -> bool:
