@@ -76,9 +76,9 @@ def _first_rows(ddf: Any, client: Any) -> Any:
 
 
 def _delayed(function: Callable[..., Any]) -> Any:
-    import dask
+    from dask.delayed import delayed
 
-    return dask.delayed(function, pure=True)
+    return delayed(function, pure=True)
 
 
 def _head(table: Any) -> Any:

@@ -65,9 +65,7 @@ def map_fits(
     if client is None:
         found = [_fit(model, what, job) for model, job in zip(models, jobs, strict=True)]
     else:
-        futures = [
-            client.submit(_fit, model, what, job, pure=False) for model, job in zip(models, jobs, strict=True)
-        ]
+        futures = [client.submit(_fit, model, what, job, pure=False) for model, job in zip(models, jobs, strict=True)]
         found = client.gather(futures)
     for i, (_, caught) in enumerate(found):
         for category, message in caught:
