@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 # What a column adds to those before it, squared and relative to its own size, below which it adds nothing.
 _NOTHING_NEW = 1e-12
-_NOTHING_NEW_TO_ROWS = 1e-9  # of the rows themselves, not squared
+_NOTHING_NEW_TO_ROWS = 1e-7  # of the rows themselves, not squared; the tolerance of `design.rank` and of R's lm
 _ILL_CONDITIONED = 1e10
 _FEW_COLUMNS = 12  # for which a loop over rows is as fast as BLAS, which makes copies
 _NO_VARIATION = 8 * np.finfo(float).eps
@@ -285,8 +285,11 @@ def check_independent(frame: Frame, names: Sequence[str], what: str) -> None:
         If the columns before it determine a column; the message names it.
     """
     p = frame.n_predictors
-    _, live = triangle(frame.products[:p, :p] / frame.n, p)
-    repeated = [repr(names[j]) for j in range(p) if j not in live]
+    R, live = triangle(frame.products[:p, :p] / frame.n, p)
+    # In the units of the columns: what each adds to those before it, relative to its own size.
+    R = R @ np.linalg.inv(frame.basis[:p, :p]) if p else R
+    new = np.diagonal(R) > _NOTHING_NEW_TO_ROWS * np.linalg.norm(R, axis=0)
+    repeated = [repr(names[j]) for j in range(p) if j not in live or not new[j]]
     if repeated:
         raise ModelError(
             f"a design matrix is rank deficient: of the {what}, {', '.join(repeated)} repeat what the columns before "
