@@ -1,7 +1,7 @@
 """Every error and warning that hierreg raises on purpose.
 
 All errors derive from `HierregError`, so that ``except hr.exceptions.HierregError`` catches them all.
-They also derive from `ValueError`: code that knows nothing of hierreg handles them as bad input.
+Those that bad input causes also derive from `ValueError`, so that code that knows nothing of hierreg handles them.
 """
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "HierregWarning",
     "ModelError",
     "PriorError",
+    "SamplingError",
 ]
 
 
@@ -34,6 +35,10 @@ class PriorError(HierregError, ValueError):
 
 class ModelError(HierregError, ValueError):
     """An error structure, a covariance or another argument does not fit the model or the data."""
+
+
+class SamplingError(HierregError, RuntimeError):
+    """A way of sampling cannot represent a posterior, whatever its settings; the message names another way."""
 
 
 class HierregWarning(UserWarning):

@@ -77,7 +77,10 @@ def maximise(function: Objective, start: Array, *, tolerance: float = 1e-10, max
         )
     from scipy.optimize import minimize
 
-    result = minimize(counter.negative, start, jac=True, method="BFGS", options={"gtol": 1e-5, "maxiter": 500})
+    # Near the rounding of a large value a line search finds nothing better, slowly: Newton steps do the rest.
+    scale = abs(counter.negative(start)[0])
+    gtol = max(1e-5, 1e-8 * scale) if scale < _IMPOSSIBLE else 1e-5
+    result = minimize(counter.negative, start, jac=True, method="BFGS", options={"gtol": gtol, "maxiter": 500})
     x = np.asarray(result.x, dtype=float)
     value, gradient = counter(x)
     decrement = np.inf
@@ -176,12 +179,17 @@ def _rounding(function: Objective, x: Array, value: float, gradient: Array) -> f
 
 
 class _Counter:
+    """The function, which counts its evaluations and knows the last one."""
+
     def __init__(self, function: Objective) -> None:
         self.function, self.n = function, 0
+        self.last: tuple[Array, tuple[float, Array]] | None = None
 
     def __call__(self, x: Array) -> tuple[float, Array]:
-        self.n += 1
-        return self.function(x)
+        if self.last is None or not np.array_equal(x, self.last[0]):
+            self.n += 1
+            self.last = np.array(x), self.function(x)
+        return self.last[1]
 
     def negative(self, x: Array) -> tuple[float, Array]:
         value, gradient = self(x)

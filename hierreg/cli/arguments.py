@@ -61,9 +61,9 @@ def parser() -> argparse.ArgumentParser:
     fit.add_argument("-o", "--output", type=Path, help="keep the posterior: a name ending in .nc or .zarr")
     fit.add_argument(
         "--method",
-        choices=("sample", "reml", "ml", "map"),
+        choices=("sample", "psis", "reml", "ml", "map"),
         default="sample",
-        help="full posterior, or a point estimate (%(default)s)",
+        help="full posterior, by NUTS (sample) or importance sampling (psis), or a point estimate (%(default)s)",
     )
     fit.add_argument(
         "--as-category",
@@ -109,6 +109,6 @@ def _add_sampling(fit: argparse.ArgumentParser) -> None:
     group.add_argument("--tune", type=int, help="warm-up draws per chain (300)")
     group.add_argument("--chains", type=int, default=4, help="(%(default)s)")
     group.add_argument("--cores", type=int, help="chains at once (all available)")
-    group.add_argument("--target-accept", type=float, default=0.8, help="nearer to 1: smaller steps (%(default)s)")
+    group.add_argument("--target-accept", type=float, help="nearer to 1: smaller steps (0.8)")
     group.add_argument("--seed", type=int, help="makes the draws reproducible")
     group.add_argument("--quiet", action="store_true", help="no progress bar")

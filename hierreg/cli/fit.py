@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -35,19 +35,21 @@ _FAMILIES = (
     "LogNormal",
     "LKJ",
 )
+# What --method calls a posterior, and what `Model.sample` calls its method.
+_POSTERIORS: dict[str, Literal["nuts", "psis"]] = {"sample": "nuts", "psis": "psis"}
 _PARTS = ("beta", "sd", "corr", "error_sd", "error_corr")
 
 
 def fit(options: Namespace) -> None:
     """Fit the model that the options describe, print a summary, and keep the posterior where one is asked for."""
     if options.output is not None:
-        if options.method != "sample":
+        if options.method not in _POSTERIORS:
             raise ModelError(f"--output keeps a posterior; --method {options.method} has none. Leave one of them out.")
         # Before the work, not after it.
         check_path(options.output)
     table = read_table(options.data, options.as_category)
     model = Model(options.formula, table, errors=error_structure(options), priors=parse_priors(options.prior))
-    if options.method != "sample":
+    if options.method not in _POSTERIORS:
         print(model.estimate(options.method))
         return
     tree = model.sample(
@@ -58,6 +60,7 @@ def fit(options: Namespace) -> None:
         seed=options.seed,
         target_accept=options.target_accept,
         progress=not options.quiet,
+        method=_POSTERIORS[options.method],
     )
     print(summary(tree))
     if options.output is not None:

@@ -9,7 +9,6 @@ import numpy as np
 
 from hierreg.marginal.crossed_equations import solve_crossed, split_coefficients
 from hierreg.marginal.recovery import EffectSummary, Recovered
-from hierreg.marginal.threads import one_blas_thread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,7 +83,7 @@ def _draws(
         arguments = np.ascontiguousarray(internal[some]), np.ascontiguousarray(error_cov[some])
         draw_coefficients(*arguments, gram, errors, W0, normals, out[some])
 
-    with one_blas_thread(threads > 1), ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
+    with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
         list(pool.map(run, range(0, len(which), _CHUNK_DRAWS)))
     return out
 

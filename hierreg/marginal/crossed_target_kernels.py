@@ -10,8 +10,8 @@ from hierreg.marginal.target_kernels import add_gradient_of_covariances, covaria
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def log_posterior(u, variances, likelihood, prior_on, natural, with_gradient, g_u):
-    """Return the log density of u and write its gradient to g_u, zeros where it is not wanted.
+def log_posterior(u, variances, likelihood, prior_on, natural, g_u):
+    """Return the log density of u and write its gradient to g_u.
 
     The arguments are those of `target_kernels.log_posterior`, with the arrays of a `CrossedLikelihood`.
     """
@@ -21,13 +21,26 @@ def log_posterior(u, variances, likelihood, prior_on, natural, with_gradient, g_
     Lambda, S = point[3], point[4]
     value, first_corr = covariances_at(u, variances, z_map_inverse, prior_on, natural, point, g_u)
     g_Lambda, g_S = np.empty(Lambda.shape), np.empty(S.shape)
-    treat = (integrate, with_gradient)
-    value += log_likelihood(Lambda, S, gram, errors, W0, constant, treat, g_Lambda, g_S)
+    value += log_likelihood(Lambda, S, gram, errors, W0, constant, (integrate, True), g_Lambda, g_S)
     if not np.isfinite(value):
         g_u[:] = 0.0
         return -np.inf
-    if with_gradient:
-        add_gradient_of_covariances(u, variances, z_map_inverse, point, first_corr, g_Lambda, g_S, g_u)
-    else:
-        g_u[:] = 0.0
+    add_gradient_of_covariances(u, variances, z_map_inverse, point, first_corr, g_Lambda, g_S, g_u)
     return value
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def log_posterior_values(points, variances, likelihood, prior_on, natural, out):
+    """Write the log densities of points (n, n_free) to out (n,), without gradients."""
+    z_map_inverse, gram, errors, W0, constant, integrate = likelihood
+    g_u = np.empty(points.shape[1])
+    for i in range(len(points)):
+        point = room_for_covariances(points[i], variances)
+        Lambda, S = point[3], point[4]
+        value, _ = covariances_at(points[i], variances, z_map_inverse, prior_on, natural, point, g_u)
+        if np.isfinite(value):
+            treat = (integrate, False)
+            value += log_likelihood(
+                Lambda, S, gram, errors, W0, constant, treat, np.empty(Lambda.shape), np.empty(S.shape)
+            )
+        out[i] = value if np.isfinite(value) else -np.inf

@@ -15,6 +15,8 @@ G = v v' + [[P^-1, 0], [0, 0]] (without P^-1 where beta is profiled out) and H =
 
 A block holds one group, or several groups linked by correlated errors; Lambda repeats along its diagonal.
 LANES blocks are evaluated together as one *tile* (see `lane_kernels`), stored with only the terms k that occur in it.
+Groups with the same A are few blocks with the same sum of b b', b the entries of B (see `distinct`): the first tiles
+have weights, which say how often log|M| and its derivatives count, A Lambda M^-1 and Lambda M^-1 Lambda'.
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ from hierreg.marginal.lane_kernels import (
     sum_terms,
     times_matrix,
     times_repeated,
+    weigh,
+    weighted_log_det,
 )
 from hierreg.marginal.lanes import LANES
 
@@ -101,7 +105,7 @@ def _gather(S, pattern, place, out):
 @njit(cache=True, nogil=True, error_model="numpy")
 def factor_tile(omega, Lambda, blocks, t, A, B, LA, L, pivot, U, work):
     """Write A, B, LA = Lambda' A, the Cholesky factor L of M = I + Lambda' A Lambda, and U = L^-1 Lambda' B."""
-    indptr, term, ZtZ, ZtW = blocks
+    indptr, term, ZtZ, ZtW, _ = blocks
     sum_terms(omega, indptr[t], indptr[t + 1], term, ZtZ, ZtW, A, B)
     repeated_times(Lambda, True, A, LA)
     times_repeated(LA, Lambda, False, work)
@@ -131,7 +135,7 @@ def absorb_blocks(omega, Lambda, blocks, factors, total):
     ``total`` (K + 1, p + 1, p + 1, LANES) is by the only term of a tile, its last place for tiles of several.
     ``factors`` has room for every tile, or for one where they are not needed again.
     """
-    Ls, pivots, Us = factors
+    weight, (Ls, pivots, Us) = blocks[4], factors
     n, m, p1 = Us.shape[0], Us.shape[1], Us.shape[2]
     A, B = np.empty((m, m, LANES)), np.empty((m, p1, LANES))
     LA, work = np.empty((m, m, LANES)), np.empty((m, m, LANES))
@@ -140,7 +144,9 @@ def absorb_blocks(omega, Lambda, blocks, factors, total):
         s, k = t % n, only_term(blocks, t, len(omega))
         L, U = Ls[s], Us[s]
         factor_tile(omega, Lambda, blocks, t, A, B, LA, L, pivots[s], U, work)
-        for i in range(m):
+        if t < len(weight):
+            log_det += weighted_log_det(L, weight[t])
+        for i in range(m if t >= len(weight) else 0):
             # Pivots are at least one; few logarithms are taken because each costs as much as a small block.
             for lane in range(LANES):
                 det *= L[i, i, lane]
@@ -161,7 +167,7 @@ def gradient_of_blocks(omega, Lambda, blocks, factors, G, g_factor, g_omega):
 
     ``g_factor`` (K + 1, q, q, LANES) is by the only term of a tile, as in `absorb_blocks`.
     """
-    indptr, term, ZtZ, ZtW = blocks
+    indptr, term, ZtZ, ZtW, weight = blocks
     Ls, pivots, Us = factors
     m, p1, q, K = Us.shape[1], Us.shape[2], Lambda.shape[0], len(omega)
     A, B, E = np.empty((m, m, LANES)), np.empty((m, p1, LANES)), np.empty((m, m, LANES))
@@ -187,6 +193,8 @@ def gradient_of_blocks(omega, Lambda, blocks, factors, G, g_factor, g_omega):
                     U[i, j, lane] = Us[t, i, j, lane]
         solve_lower_transposed(L, pivot, U)
         solve_lower_transposed(L, pivot, E)
+        if t < len(weight):
+            weigh(E, weight[t])
         for i in range(m):
             for j in range(i - i % q, i - i % q + q):
                 for lane in range(LANES):
@@ -201,7 +209,7 @@ def gradient_of_blocks(omega, Lambda, blocks, factors, G, g_factor, g_omega):
 @njit(cache=True, nogil=True, error_model="numpy")
 def _gradient_of_terms(Lambda, blocks, t, L, pivot, U, G, g_omega):
     """Add d log p / d omega of one tile: -1/2 (<N, ZtZ[k]> - 2 <Q, ZtW[k]>) for each of its terms."""
-    indptr, term, ZtZ, ZtW = blocks
+    indptr, term, ZtZ, ZtW, weight = blocks
     m, p1 = U.shape[0], U.shape[1]
     F, N = np.empty((m, m, LANES)), np.zeros((m, m, LANES))
     LU, Q, sums = np.empty((m, p1, LANES)), np.empty((m, p1, LANES)), np.empty(LANES)
@@ -210,6 +218,8 @@ def _gradient_of_terms(Lambda, blocks, t, L, pivot, U, G, g_omega):
     repeated_times(Lambda, False, U, LU)
     times_matrix(LU, G, Q)
     add_times_transposed(F, F, N)
+    if t < len(weight):
+        weigh(N, weight[t])
     add_times_transposed(Q, LU, N)
     for e in range(indptr[t], indptr[t + 1]):
         sums[:] = 0.0
@@ -256,11 +266,18 @@ def collect_gradient(omega, Lambda, WtW, total, g_factor, G, g_Lambda, g_omega):
 def population_equations(omega, Lambda, gram, W0, factors, total, C):
     """Write C = W'V^-1 W + W0 (both triangles); return the sum of log|M| over blocks, NaN on failure."""
     WtW, kinds = gram
-    p1 = C.shape[0]
     total[:] = 0.0
     log_det = 0.0
     for kind in range(len(kinds)):
         log_det += absorb_blocks(omega, Lambda, kinds[kind], factors[kind], total)
+    reduce_population(omega, WtW, W0, total, C)
+    return log_det
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def reduce_population(omega, WtW, W0, total, C):
+    """Write C = W'R^-1 W + W0 - total (both triangles), with the total of `absorb_blocks`."""
+    p1 = C.shape[0]
     for i in range(p1):
         for j in range(i + 1):
             t = W0[i, j]
@@ -271,7 +288,6 @@ def population_equations(omega, Lambda, gram, W0, factors, total, C):
                     t -= total[k, i, j, lane]
             C[i, j] = t
             C[j, i] = t
-    return log_det
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -294,6 +310,24 @@ def solve_population(C, P, beta):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def eliminate_population(C, integrate, G):
+    """Write G (p + 1, p + 1); return log|P| (zero where beta is profiled out) plus the residual form."""
+    p = C.shape[0] - 1
+    P, beta = np.empty((p, p)), np.empty(p)
+    G[:] = 0.0
+    log_det, quadratic = solve_population(C, P, beta)
+    if integrate:
+        inverse_from_cholesky(P, p, G)
+    for i in range(p):
+        for j in range(p):
+            G[i, j] += beta[i] * beta[j]
+        G[i, p] = -beta[i]
+        G[p, i] = -beta[i]
+    G[p, p] = 1.0
+    return quadratic + (log_det if integrate else 0.0)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def log_likelihood(Lambda, S, gram, errors, W0, constant, integrate, g_Lambda, g_S):
     """Return the marginal log likelihood and write its gradient to g_Lambda (q, q) and g_S (D, D).
 
@@ -303,9 +337,8 @@ def log_likelihood(Lambda, S, gram, errors, W0, constant, integrate, g_Lambda, g
     patterns, counts = errors
     WtW, kinds = gram
     K, p1 = WtW.shape[0], WtW.shape[1]
-    p = p1 - 1
     omega, g_omega = np.empty(K), np.zeros(K)
-    C, P, beta, G = np.empty((p1, p1)), np.empty((p, p)), np.empty(p), np.zeros((p1, p1))
+    C, G = np.empty((p1, p1)), np.empty((p1, p1))
     g_Lambda[:] = 0.0
     g_S[:] = 0.0
     log_det_R = error_precision(S, patterns, counts, omega)
@@ -313,21 +346,30 @@ def log_likelihood(Lambda, S, gram, errors, W0, constant, integrate, g_Lambda, g
     one, many = kinds
     factors = (room_for_factors(one, len(one[0]) - 1), room_for_factors(many, len(many[0]) - 1))
     log_det_M = population_equations(omega, Lambda, gram, W0, factors, total, C)
-    log_det_P, quadratic = solve_population(C, P, beta)
-    value = constant - 0.5 * (log_det_R + log_det_M + quadratic)
-    if integrate:
-        value -= 0.5 * log_det_P
-        inverse_from_cholesky(P, p, G)
+    value = constant - 0.5 * (log_det_R + log_det_M + eliminate_population(C, integrate, G))
     if not np.isfinite(value):
         return -np.inf
-    for i in range(p):
-        for j in range(p):
-            G[i, j] += beta[i] * beta[j]
-        G[i, p] = -beta[i]
-        G[p, i] = -beta[i]
-    G[p, p] = 1.0
     for kind in range(len(kinds)):
         gradient_of_blocks(omega, Lambda, kinds[kind], factors[kind], G, g_factor, g_omega)
     collect_gradient(omega, Lambda, WtW, total, g_factor, G, g_Lambda, g_omega)
     error_precision_gradient(S, patterns, counts, g_omega, g_S)
     return value
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def log_likelihood_value(Lambda, S, gram, errors, W0, constant, integrate):
+    """Return the value of `log_likelihood` alone: no gradient, and room for one tile of blocks instead of all."""
+    patterns, counts = errors
+    WtW, kinds = gram
+    K, p1 = WtW.shape[0], WtW.shape[1]
+    omega, total = np.empty(K), np.empty((K + 1, p1, p1, LANES))
+    C, P, beta = np.empty((p1, p1)), np.empty((p1 - 1, p1 - 1)), np.empty(p1 - 1)
+    log_det_R = error_precision(S, patterns, counts, omega)
+    one, many = kinds
+    factors = (room_for_factors(one, np.int64(1)), room_for_factors(many, np.int64(1)))
+    log_det_M = population_equations(omega, Lambda, gram, W0, factors, total, C)
+    log_det_P, quadratic = solve_population(C, P, beta)
+    value = constant - 0.5 * (log_det_R + log_det_M + quadratic)
+    if integrate:
+        value -= 0.5 * log_det_P
+    return value if np.isfinite(value) else -np.inf

@@ -7,7 +7,7 @@ No test is made inside: what is not positive definite comes out as NaN.
 
 from __future__ import annotations
 
-from math import sqrt
+from math import log, sqrt
 
 from numba import njit
 
@@ -166,3 +166,24 @@ def repeated_over_transposed(Lambda, L, pivot, F):
                     F[i, j, lane] -= F[i, k, lane] * L[j, k, lane]
             for lane in range(LANES):
                 F[i, j, lane] *= pivot[j, lane]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def weigh(X, weight):
+    """Multiply X (m, c) by the weight of each lane."""
+    for i in range(X.shape[0]):
+        for j in range(X.shape[1]):
+            for lane in range(LANES):
+                X[i, j, lane] *= weight[lane]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def weighted_log_det(L, weight):
+    """Return the sum over lanes of weight times log|L L'|."""
+    total = 0.0
+    for lane in range(LANES):
+        # Most weights are zero, and a logarithm costs as much as a small block.
+        if weight[lane] != 0.0:
+            for i in range(L.shape[0]):
+                total += 2.0 * weight[lane] * log(L[i, i, lane])
+    return total

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.marginal.blocks import Tiles, split_into_blocks
+from hierreg.marginal.blocks import SplitBlocks, split_into_blocks
+from hierreg.marginal.chunks import is_large, log_likelihood_in_chunks
 from hierreg.marginal.crossed import CrossedLikelihood, crossed_likelihood
 from hierreg.priors import Fixed, Normal
 
@@ -105,6 +106,11 @@ def hold_fixed(gram: Gram, fixed: FixedBeta) -> Gram:
     )
 
 
+def blocks_of(gram: Gram, fixed: FixedBeta) -> SplitBlocks | None:
+    """Return the blocks that every likelihood of a Gram basis reads; None with several grouping factors."""
+    return split_into_blocks(hold_fixed(gram, fixed)) if len(gram.factors) < 2 else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarginalLikelihood:
     """log p(y | Sigma, R) with beta and b integrated out, as a function of Lambda and the error covariance.
@@ -113,8 +119,8 @@ class MarginalLikelihood:
     ----------
     gram : Gram
         The statistics, fixed coefficients already taken off.
-    separate, linked : Tiles
-        Blocks of one group each, and of groups linked by correlated errors.
+    blocks : SplitBlocks
+        The group coefficients in independent blocks.
     W0 : array (p + 1, p + 1)
         Prior of beta as cross-products of pseudo-observations, internal scale.
     constant : float
@@ -123,15 +129,17 @@ class MarginalLikelihood:
         False where beta is profiled out.
     z_map_inverse : array (q, q)
         Lambda_internal = z_map_inverse @ Lambda.
+    threads : int
+        Used where there are many groups; the values do not depend on it.
     """
 
     gram: Gram
-    separate: Tiles
-    linked: Tiles
+    blocks: SplitBlocks
     W0: Array
     constant: float
     integrate: bool
     z_map_inverse: Array
+    threads: int = 1
 
     def value_and_gradient(self, Lambda: Array, error_cov: Array) -> tuple[float, Array, Array]:
         """Return the log likelihood and its derivatives.
@@ -151,19 +159,29 @@ class MarginalLikelihood:
         g_error_cov : array (D, D)
             Symmetric: d value = sum(g_error_cov * d error_cov).
         """
-        from hierreg.marginal.kernels import log_likelihood
-
-        _, gram, errors, W0, constant, integrate = self.kernel_arguments()
         q, D = len(self.z_map_inverse), self.gram.terms.n_labels
         g_Lambda, g_S = np.empty((q, q)), np.empty((D, D))
         internal = np.ascontiguousarray(self.z_map_inverse @ np.asarray(Lambda, dtype=float).reshape(q, q))
-        S = np.ascontiguousarray(error_cov, dtype=float)
-        value = log_likelihood(internal, S, gram, errors, W0, constant, integrate, g_Lambda, g_S)
-        return float(value), self.z_map_inverse.T @ g_Lambda, g_S
+        value = self.evaluate(internal, np.ascontiguousarray(error_cov, dtype=float), g_Lambda, g_S)
+        return value, self.z_map_inverse.T @ g_Lambda, g_S
+
+    @property
+    def is_large(self) -> bool:
+        """Whether there are enough groups to share among threads."""
+        return is_large(len(self.blocks.distinct.levels))
+
+    def evaluate(self, internal: Array, S: Array, g_Lambda: Array, g_S: Array) -> float:
+        """Return the log likelihood at internal Lambda (q, q) and S (D, D), and write its gradient."""
+        from hierreg.marginal.kernels import log_likelihood
+
+        arguments = self.kernel_arguments()[1:]
+        if self.is_large:
+            return log_likelihood_in_chunks(internal, S, arguments, g_Lambda, g_S, self.threads)
+        return float(log_likelihood(internal, S, *arguments, g_Lambda, g_S))
 
     def kernel_arguments(self) -> tuple[Any, ...]:
         """Return the arrays in the order in which the kernels read them."""
-        gram = (self.gram.WtW, (self.separate.arrays, self.linked.arrays))
+        gram = (self.gram.WtW, (self.blocks.distinct.arrays, self.blocks.linked.arrays))
         errors = (self.gram.terms.patterns, self.gram.terms.counts)
         return self.z_map_inverse, gram, errors, self.W0, self.constant, self.integrate
 
@@ -171,8 +189,18 @@ class MarginalLikelihood:
 Likelihood = MarginalLikelihood | CrossedLikelihood
 
 
+def on_threads(likelihood: Likelihood, threads: int) -> Likelihood:
+    """Return a likelihood that may use so many threads; that of several grouping factors leaves them to BLAS."""
+    return replace(likelihood, threads=threads) if isinstance(likelihood, MarginalLikelihood) else likelihood
+
+
 def marginal_likelihood(
-    gram: Gram, *, prior: PopulationPrior | None = None, fixed: FixedBeta | None = None, profile: bool = False
+    gram: Gram,
+    *,
+    prior: PopulationPrior | None = None,
+    fixed: FixedBeta | None = None,
+    profile: bool = False,
+    blocks: SplitBlocks | None = None,
 ) -> Likelihood:
     """Return the marginal likelihood of a Gram basis; its class depends on the number of grouping factors.
 
@@ -185,6 +213,8 @@ def marginal_likelihood(
         Coefficients held at known values.
     profile : bool
         Maximise over beta instead of integrating (maximum likelihood); `prior` is then ignored.
+    blocks : SplitBlocks or None
+        Those of the same Gram basis and fixed coefficients (`blocks_of`), where they are at hand.
     """
     p_all = len(gram.coef_names)
     rows = prior if prior is not None and not profile else flat_beta(p_all)
@@ -199,11 +229,9 @@ def marginal_likelihood(
         constant += float(np.linalg.slogdet(gram.x_map)[1]) if p else 0.0
     if len(gram.factors) > 1:
         return crossed_likelihood(gram, W0=K.T @ K, constant=constant, integrate=not profile)
-    separate, linked = split_into_blocks(gram)
     return MarginalLikelihood(
         gram=gram,
-        separate=separate,
-        linked=linked,
+        blocks=split_into_blocks(gram) if blocks is None else blocks,
         W0=K.T @ K,
         constant=constant,
         integrate=not profile,

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.covariance import Covariances
-    from hierreg.marginal.blocks import Tiles
     from hierreg.marginal.likelihood import Likelihood
+    from hierreg.marginal.tiles import Tiles
 
     Array = NDArray[np.float64]
 
@@ -123,7 +123,7 @@ def recover(
     effects = _Effects(S, J, q, probs, n_targets=len(targets))
     tasks = [
         (tiles, first, which)
-        for which, tiles in enumerate((likelihood.separate, likelihood.linked))
+        for which, tiles in enumerate((likelihood.blocks.separate, likelihood.blocks.linked))
         for first in range(0, len(tiles.levels), job.chunk(S, tiles))
     ]
     with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,12 +12,17 @@ import numpy as np
 from hierreg.marginal.crossed import CrossedLikelihood
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from numpy.typing import NDArray
 
     from hierreg.covariance import VarianceParameters
-    from hierreg.marginal.likelihood import Likelihood
+    from hierreg.marginal.likelihood import Likelihood, MarginalLikelihood
 
     Array = NDArray[np.float64]
+
+# Parts of a batch per thread: enough that a thread that is held up does not keep the others waiting.
+_PARTS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,15 +47,54 @@ class Target:
     def __call__(self, u: Array) -> tuple[float, Array]:
         """Return the log density of u (n_free,) and its gradient (n_free,)."""
         gradient, u = np.empty(len(u)), np.ascontiguousarray(u, dtype=float)
-        if isinstance(self.likelihood, CrossedLikelihood):
-            from hierreg.marginal import crossed_target_kernels
-
-            value = crossed_target_kernels.log_posterior(u, *self.kernel_arguments(), True, gradient)
-        else:
-            from hierreg.marginal.target_kernels import log_posterior
-
-            value = log_posterior(u, *self.kernel_arguments(), gradient)
+        if not isinstance(self.likelihood, CrossedLikelihood) and self.likelihood.is_large:
+            return self._in_chunks(self.likelihood, u, gradient), gradient
+        value = self._kernels().log_posterior(u, *self.kernel_arguments(), gradient)
         return float(value), gradient
+
+    def values(self, points: Array, *, threads: int = 1) -> Array:
+        """Return the log densities (n,) of many points (n, n_free), without gradients.
+
+        Parameters
+        ----------
+        points : array (n, n_free)
+        threads : int
+            Each value is found by itself, so that the number of threads changes none.
+        """
+        log_posterior_values = self._kernels().log_posterior_values
+        points = np.ascontiguousarray(points, dtype=float)
+        out = np.empty(len(points))
+        variances, likelihood, *flags = self.kernel_arguments()
+
+        def fill(part: slice) -> None:
+            log_posterior_values(points[part], variances, likelihood, *flags, out[part])
+
+        edges = np.linspace(0, len(points), max(1, min(threads * _PARTS, len(points))) + 1).astype(int)
+        with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
+            list(pool.map(fill, map(slice, edges[:-1], edges[1:])))
+        return out
+
+    def _kernels(self) -> ModuleType:
+        """Return the module with the density of one likelihood or the other."""
+        name = "crossed_target_kernels" if isinstance(self.likelihood, CrossedLikelihood) else "target_kernels"
+        return import_module(f"hierreg.marginal.{name}")
+
+    def _in_chunks(self, likelihood: MarginalLikelihood, u: Array, gradient: Array) -> float:
+        """Return what the kernel does, with the likelihood on several threads."""
+        from hierreg.marginal import target_kernels as kernels
+
+        variances, (z_map_inverse, *_), prior_on, natural = self.kernel_arguments()
+        gradient[:] = 0.0
+        point = kernels.room_for_covariances(u, variances)
+        value, first = kernels.covariances_at(u, variances, z_map_inverse, prior_on, natural, point, gradient)
+        Lambda, S = point[3:]
+        g_Lambda, g_S = np.empty_like(Lambda), np.empty_like(S)
+        value += likelihood.evaluate(Lambda, S, g_Lambda, g_S)
+        if not np.isfinite(value):
+            gradient[:] = 0.0
+            return -np.inf
+        kernels.add_gradient_of_covariances(u, variances, z_map_inverse, point, first, g_Lambda, g_S, gradient)
+        return float(value)
 
     def kernel_arguments(self) -> tuple[Any, ...]:
         """Return the arguments of `target_kernels.log_posterior` between u and the gradient."""

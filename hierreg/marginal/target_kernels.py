@@ -7,7 +7,7 @@ from math import cosh, exp, lgamma, log, tanh
 import numpy as np
 from numba import njit
 
-from hierreg.marginal.kernels import log_likelihood
+from hierreg.marginal.kernels import log_likelihood, log_likelihood_value
 from hierreg.marginal.prior_kernels import log_density_and_slope
 from hierreg.priors.families import FIXED
 
@@ -263,6 +263,19 @@ def log_posterior(u, variances, likelihood, prior_on, natural, g_u):
         return -np.inf
     add_gradient_of_covariances(u, variances, z_map_inverse, point, first_corr, g_Lambda, g_S, g_u)
     return value
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def log_posterior_values(points, variances, likelihood, prior_on, natural, out):
+    """Write the log densities of points (n, n_free) to out (n,), without gradients: see `log_posterior`."""
+    z_map_inverse, gram, errors, W0, constant, integrate = likelihood
+    g_u = np.empty(points.shape[1])
+    for i in range(len(points)):
+        point = room_for_covariances(points[i], variances)
+        value, _ = covariances_at(points[i], variances, z_map_inverse, prior_on, natural, point, g_u)
+        if np.isfinite(value):
+            value += log_likelihood_value(point[3], point[4], gram, errors, W0, constant, integrate)
+        out[i] = value if np.isfinite(value) else -np.inf
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -1,4 +1,4 @@
-"""How many threads BLAS may use: one, while several evaluations run side by side."""
+"""How many threads BLAS may use: one, while the kernels of several grouping factors run."""
 
 from __future__ import annotations
 
@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hierreg.gram import Gram
+
 
 @contextmanager
-def one_blas_thread(is_wanted: bool) -> Iterator[None]:
-    """Limit BLAS to one thread, as long as the context lasts.
+def blas_threads_for(gram: Gram) -> Iterator[None]:
+    """Limit BLAS to one thread, as long as the context lasts, where its kernels are called side by side.
 
-    Evaluations of one large model share its cores better one by one than through BLAS: threads of several callers wait
-    for each other.
+    Chains and draws are what runs in parallel. Threads of BLAS would wait for each other between short products: on two
+    busy cores an evaluation takes several times as long with two threads as with one.
     """
-    if not is_wanted:
+    if len(gram.factors) < 2:
         yield
         return
+    # Only libraries that are loaded can be limited; kernels use SciPy's.
+    import scipy.linalg.blas  # noqa: F401
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=1, user_api="blas"):

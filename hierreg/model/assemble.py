@@ -22,6 +22,7 @@ from hierreg.marginal.likelihood import (
     FixedBeta,
     Likelihood,
     PopulationPrior,
+    blocks_of,
     fixed_beta,
     marginal_likelihood,
     population_prior,
@@ -32,6 +33,7 @@ from hierreg.tree.names import FactorLabels, Labels
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from hierreg.marginal.blocks import SplitBlocks
     from hierreg.marginal.equations import Solution
     from hierreg.marginal.recovery import Recovered
 
@@ -58,6 +60,8 @@ class Problem:
     labels : Labels
     fixed : FixedBeta
         Population coefficients held at known values.
+    blocks : SplitBlocks or None
+        The cross-products in the layout that every likelihood of the model reads; None with several factors.
     """
 
     formula: str
@@ -69,6 +73,7 @@ class Problem:
     parameters: VarianceParameters
     labels: Labels
     fixed: FixedBeta
+    blocks: SplitBlocks | None
 
     @property
     def n_rows(self) -> int:
@@ -78,7 +83,7 @@ class Problem:
     def likelihood(self, method: str) -> Likelihood:
         """Return the marginal likelihood with beta treated as "reml", "ml" or "prior" asks."""
         prior = population_prior(self.priors) if method == "prior" else None
-        return marginal_likelihood(self.gram, prior=prior, fixed=self.fixed, profile=method == "ml")
+        return marginal_likelihood(self.gram, prior=prior, fixed=self.fixed, profile=method == "ml", blocks=self.blocks)
 
     def likelihood_with_precision(self, precision: Array) -> Likelihood:
         """Return the marginal likelihood under beta ~ N(0, inverse of diag(precision)); zero is flat."""
@@ -86,7 +91,7 @@ class Problem:
         prior = PopulationPrior(
             basis=np.eye(len(precision))[rows], mean=np.zeros(len(rows)), sd=precision[rows] ** -0.5
         )
-        return marginal_likelihood(self.gram, prior=prior, fixed=self.fixed)
+        return marginal_likelihood(self.gram, prior=prior, fixed=self.fixed, blocks=self.blocks)
 
     def own_rows(self) -> Gram:
         """Return the cross-products in which each group sees its own rows alone."""
@@ -169,6 +174,7 @@ def of_parts(  # the parts of a problem
     formula: str, design: Design, state: DesignState, layout: ErrorLayout, gram: Gram, resolved: ResolvedPriors
 ) -> Problem:
     """Return the problem of a design, an error structure, cross-products and priors."""
+    fixed = fixed_beta(resolved)
     return Problem(
         formula=formula,
         design=design,
@@ -182,7 +188,8 @@ def of_parts(  # the parts of a problem
             factors=[(factor.name, factor.coef_names, factor.term_sizes) for factor in design.factors],
         ),
         labels=_labels(design, gram, layout),
-        fixed=fixed_beta(resolved),
+        fixed=fixed,
+        blocks=blocks_of(gram, fixed),
     )
 
 

@@ -8,10 +8,13 @@ import numpy as np
 
 from hierreg.compound_symmetry import component_variances, diagonal
 from hierreg.estimate import maximise_likelihood, maximise_posterior
+from hierreg.marginal.chunks import available_cores
 from hierreg.marginal.equations import solve_equations
 from hierreg.marginal.first_use import announce_compilation
 from hierreg.marginal.goodness_of_fit import chi_square
+from hierreg.marginal.likelihood import on_threads
 from hierreg.marginal.no_pooling import no_pooling
+from hierreg.marginal.threads import blas_threads_for
 from hierreg.tree import point
 from hierreg.tree.build import Limit
 
@@ -28,11 +31,16 @@ if TYPE_CHECKING:
 def estimate(problem: Problem, method: str) -> Estimate:
     """Return the REML, ML or MAP estimate of a problem."""
     announce_compilation()
+    with blas_threads_for(problem.gram):
+        return _estimate(problem, method)
+
+
+def _estimate(problem: Problem, method: str) -> Estimate:
     if method == "map":
-        likelihood = problem.likelihood("prior")
+        likelihood = on_threads(problem.likelihood("prior"), available_cores())
         variances = maximise_posterior(likelihood, problem.parameters)
     else:
-        likelihood = problem.likelihood(method)
+        likelihood = on_threads(problem.likelihood(method), available_cores())
         variances = maximise_likelihood(likelihood, problem.parameters)
     at = likelihood if method != "ml" else problem.likelihood("reml")
     solution = problem.with_fixed(solve_equations(at, variances.Lambda, variances.error_cov))

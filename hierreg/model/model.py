@@ -175,13 +175,15 @@ class Model:
         from hierreg.linalg import semidefinite_factor
         from hierreg.marginal.equations import solve_equations
         from hierreg.marginal.first_use import announce_compilation
+        from hierreg.marginal.threads import blas_threads_for
 
         problem = self._problem
         Sigma = factor_covariance(problem, cov)
         S = error_covariance(problem, error_cov)
         announce_compilation()
         likelihood = problem.likelihood_with_precision(precision_of_beta(problem, beta_precision))
-        solution = solve_equations(likelihood, semidefinite_factor(Sigma), S)
+        with blas_threads_for(problem.gram):
+            solution = solve_equations(likelihood, semidefinite_factor(Sigma), S)
         return point.coefficients(problem.labels, problem.with_fixed(solution))
 
     def sample(  # noqa: PLR0913, PLR0917  # the public signature: every argument has a default
@@ -195,7 +197,8 @@ class Model:
         sampler: Literal["nutpie", "pymc"] = "nutpie",
         progress: bool = True,
         *,
-        target_accept: float = 0.8,
+        method: Literal["nuts", "psis"] = "nuts",
+        target_accept: float | None = None,
         group_effects: Literal["auto", "draws", "summary"] = "auto",
         include: Sequence[str] = (),
     ) -> xr.DataTree:
@@ -204,24 +207,37 @@ class Model:
         With ``parametrization="marginal"`` NUTS runs over the variance parameters alone, all coefficients
         integrated out, and one exact draw of beta and every b is made per draw; nothing is compiled per model.
 
+        With ``method="psis"`` the variance parameters are drawn by importance sampling instead: from mixtures of t
+        distributions, the first one at the mode, with Pareto-smoothed weights, adapted until the weights are even. No
+        gradients, no warm-up, and the draws are independent. Proposals are made until resampling to chains x draws
+        needs nearly no copies, so that the draws have equal weights and reports and ArviZ take them as they are; what
+        they are worth is in ``sample_stats.attrs``: ``pareto_k`` (below 0.7, or an error is raised; below 0.5 is
+        good), ``importance_ess`` of the weighted proposals and ``resampled_ess``, the number of independent draws that
+        these are worth. R-hat, which compares chains, says nothing here: k does. It suits up to about ten variance
+        parameters; beyond, efficiency falls and NUTS is better.
+
         Parameters
         ----------
         draws : int
-            Draws kept per chain.
+            Draws kept per chain. With "psis" a chain is a part of the independent draws.
         tune : int, optional
             Warm-up draws per chain; 300 for the marginal parametrization, 1000 otherwise.
         chains : int
         seed : int, optional
             Determines every draw, whatever `cores`; a random one is chosen and recorded where none is given.
         cores : int, optional
-            Chains run at once; all available by default.
+            Chains run at once, or threads that evaluate proposals; all available by default.
         parametrization : {"marginal", "noncentered", "centered"}
             The last two sample every coefficient, through `to_pymc`; for comparison.
         sampler : {"nutpie", "pymc"}
         progress : bool
-        target_accept : float
-            Acceptance probability that the step size is tuned to, between 0 and 1. Nearer to 1 means smaller steps:
-            the remedy for divergences, at the price of more gradients.
+            Show a progress bar; "psis" has none.
+        method : {"nuts", "psis"}
+            No-U-turn sampler, or Pareto-smoothed importance sampling; the latter takes none of `tune`,
+            `target_accept`, `parametrization` and `sampler`.
+        target_accept : float, optional
+            Acceptance probability that the step size is tuned to, between 0 and 1; 0.8 by default. Nearer to 1 means
+            smaller steps: the remedy for divergences, at the price of more gradients.
         group_effects : {"auto", "draws", "summary"}
             Keep every draw of the group coefficients, or means, standard deviations and quantiles only (group
             ``effects`` of the tree). "auto" keeps draws up to 1 GiB and says so when it does not.
@@ -233,12 +249,24 @@ class Model:
         DataTree
             See the README for its groups. ArviZ's functions work on it unchanged.
 
+        Raises
+        ------
+        SamplingError
+            Where importance sampling cannot represent the posterior.
+
         Warns
         -----
         ConvergenceWarning
-            Of divergences, R-hat, small effective sample sizes and low energy, naming the parameter.
+            Of divergences, R-hat, small effective sample sizes and low energy, naming the parameter; with "psis",
+            of many copies among the draws.
         BoundaryWarning
             Where the REML estimate has a variance of zero or a singular correlation.
+
+        References
+        ----------
+        Hoffman and Gelman (2014), Journal of Machine Learning Research 15, 1593-1623; Vehtari, Simpson, Gelman, Yao and
+        Gabry (2024), Pareto smoothed importance sampling, Journal of Machine Learning Research 25(72); Cornuet, Marin,
+        Mira and Robert (2012), Scandinavian Journal of Statistics 39, 798-812.
         """
         from hierreg.model.posterior import SampleRequest, sample
 
@@ -254,6 +282,7 @@ class Model:
             target_accept=target_accept,
             group_effects=group_effects,
             include=(include,) if isinstance(include, str) else tuple(include),
+            method=method,
         )
         return sample(self._problem, request)
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,9 +12,12 @@ import numpy as np
 from hierreg.checks import check_choice
 from hierreg.covariance import Covariances, covariances
 from hierreg.exceptions import BoundaryWarning, HierregWarning, ModelError
+from hierreg.marginal.chunks import available_cores
+from hierreg.marginal.likelihood import on_threads
 from hierreg.marginal.no_pooling import group_statistics
 from hierreg.marginal.recovery import Recovered, recover
 from hierreg.marginal.target import Target
+from hierreg.marginal.threads import blas_threads_for
 from hierreg.model.estimation import limit
 from hierreg.sampling.problem import check_has_rows
 from hierreg.tree import build
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.model.assemble import Problem
+    from hierreg.sampling.nuts import Mode
 
     Array = NDArray[np.float64]
 
@@ -45,9 +48,10 @@ class SampleRequest:
     parametrization: str
     sampler: str
     progress: bool
-    target_accept: float
+    target_accept: float | None
     group_effects: str
     include: tuple[str, ...]
+    method: str = "nuts"
 
     def check(self) -> None:
         """Raise where an argument is impossible."""
@@ -57,8 +61,10 @@ class SampleRequest:
                 continue
             if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
                 raise ModelError(f"{name}={value!r} must be a whole number, {least} or more.")
-        if not isinstance(self.target_accept, (float, int)) or not 0 < self.target_accept < 1:
+        accept = 0.5 if self.target_accept is None else self.target_accept
+        if not isinstance(accept, (float, int)) or not 0 < accept < 1:
             raise ModelError(f"target_accept={self.target_accept!r} must be a number between 0 and 1, such as 0.95.")
+        check_choice(self.method, ("nuts", "psis"), argument="method", error=ModelError)
         check_choice(
             self.parametrization,
             ("marginal", "noncentered", "centered"),
@@ -72,6 +78,18 @@ class SampleRequest:
                 f"group_effects='summary' with parametrization={self.parametrization!r}: summaries come from the exact "
                 "conditional distributions of parametrization='marginal'; use that, or group_effects='draws'."
             )
+        if self.method == "psis":
+            self._check_importance()
+
+    def _check_importance(self) -> None:
+        usual = {"tune": None, "target_accept": None, "parametrization": "marginal", "sampler": "nutpie"}
+        for name, value in usual.items():
+            if getattr(self, name) != value:
+                raise ModelError(
+                    f"{name}={getattr(self, name)!r} means nothing with method='psis', which weighs draws from an "
+                    f"approximation of the marginal posterior: no warm-up, no steps. Leave {name} out, or use "
+                    "method='nuts'."
+                )
 
 
 def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
@@ -94,11 +112,12 @@ def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
             BoundaryWarning,
             stacklevel=3,
         )
-    draws = (
-        _marginal(problem, request, seed)
-        if request.parametrization == "marginal"
-        else _explicit(problem, request, seed)
-    )
+    with blas_threads_for(problem.gram):
+        draws = (
+            _marginal(problem, request, seed)
+            if request.parametrization == "marginal"
+            else _explicit(problem, request, seed)
+        )
     sizes = {factor.name: factor.term_sizes for factor in problem.design.factors}
     for name, attributes in prior_attributes(
         problem.labels, problem.priors, sizes, problem.parameters.within_units.lowest.tolist()
@@ -131,34 +150,17 @@ class _Draws:
 
 
 def _marginal(problem: Problem, request: SampleRequest, seed: int) -> _Draws:
-    from hierreg.sampling.nuts import Settings, find_mode, sample_chains
-    from hierreg.sampling.run import stats_group, warn_about
-
     likelihood = problem.likelihood("prior")
     target = Target(parameters=problem.parameters, likelihood=likelihood)
-    cores = _cores(request)
     shape = (request.chains, request.draws)
     begin = time.perf_counter()
-    if request.sampler == "nutpie":
-        settings = Settings(
-            draws=request.draws,
-            tune=300 if request.tune is None else request.tune,
-            chains=request.chains,
-            seed=seed,
-            cores=cores,
-            progress=request.progress,
-            target_accept=request.target_accept,
-        )
-        chains = sample_chains(target, find_mode(target), settings)
-        u, stats = chains.u, stats_group(chains.stats, shape)
-        cov = covariances(problem.parameters, u.reshape(shape[0] * shape[1], u.shape[2]))
-        stats.attrs["warmup_steps"] = chains.n_warmup_steps
-        if u.shape[2]:
-            warn_about(problem.parameters.free_names, u, stats)
-    else:
+    if request.sampler == "pymc":
         from hierreg.sampling.pymc_chains import sample_marginal_model
 
-        cov, stats = sample_marginal_model(problem, request, seed, cores)
+        cov, stats = sample_marginal_model(problem, request, seed, _cores(request))
+    else:
+        u, stats = (_by_importance if request.method == "psis" else _by_nuts)(target, request, seed)
+        cov = covariances(problem.parameters, u.reshape(shape[0] * shape[1], u.shape[2]))
     sampled = time.perf_counter()
     recovered = _recover(problem, request, likelihood, cov, seed)
     times = {"sampling_time": sampled - begin, "recovery_time": time.perf_counter() - sampled}
@@ -168,6 +170,48 @@ def _marginal(problem: Problem, request: SampleRequest, seed: int) -> _Draws:
         effects=build.effect_summaries(problem.labels, recovered, PROBS) if recovered.b is None else None,
         times=times,
     )
+
+
+def _by_nuts(target: Target, request: SampleRequest, seed: int) -> tuple[Array, xr.Dataset]:
+    """Return u (chains, draws, n_free) and the ``sample_stats`` group."""
+    from hierreg.sampling.nuts import TARGET_ACCEPT, Settings, sample_chains
+    from hierreg.sampling.run import stats_group, warn_about
+
+    settings = Settings(
+        draws=request.draws,
+        tune=300 if request.tune is None else request.tune,
+        chains=request.chains,
+        seed=seed,
+        cores=_cores(request),
+        progress=request.progress,
+        target_accept=TARGET_ACCEPT if request.target_accept is None else request.target_accept,
+    )
+    chains = sample_chains(target, _mode(target, request), settings)
+    stats = stats_group(chains.stats, (request.chains, request.draws))
+    stats.attrs["warmup_steps"] = chains.n_warmup_steps
+    if chains.u.shape[2]:
+        warn_about(target.parameters.free_names, chains.u, stats)
+    return chains.u, stats
+
+
+def _by_importance(target: Target, request: SampleRequest, seed: int) -> tuple[Array, xr.Dataset]:
+    """Return u (chains, draws, n_free) and the ``sample_stats`` group."""
+    from hierreg.sampling.importance import Settings, sample_by_importance
+    from hierreg.sampling.run import stats_group, warn_about_copies
+
+    settings = Settings(draws=request.draws, chains=request.chains, seed=seed, cores=_cores(request))
+    draws = sample_by_importance(target, _mode(target, request), settings)
+    stats = stats_group(draws.stats, (request.chains, request.draws))
+    stats.attrs |= draws.attributes
+    warn_about_copies(stats)
+    return draws.u, stats
+
+
+def _mode(target: Target, request: SampleRequest) -> Mode:
+    """Return the mode, found on all cores: no chain runs yet."""
+    from hierreg.sampling.nuts import find_mode
+
+    return find_mode(replace(target, likelihood=on_threads(target.likelihood, _cores(request))))
 
 
 def _recover(problem: Problem, request: SampleRequest, likelihood: Any, cov: Covariances, seed: int) -> Recovered:
@@ -223,8 +267,7 @@ def _explicit(problem: Problem, request: SampleRequest, seed: int) -> _Draws:
 def _cores(request: SampleRequest) -> int:
     if request.cores is not None:
         return int(request.cores)
-    # Only Linux knows the cores that this process may use.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return available_cores()
 
 
 def _attributes(problem: Problem, request: SampleRequest, seed: int) -> dict[str, Any]:
@@ -233,7 +276,12 @@ def _attributes(problem: Problem, request: SampleRequest, seed: int) -> dict[str
     return (
         build.versions()
         | attributes(problem)
-        | {"seed": seed, "sampler": request.sampler, "parametrization": request.parametrization}
+        | {
+            "seed": seed,
+            "method": request.method,
+            "sampler": "psis" if request.method == "psis" else request.sampler,
+            "parametrization": request.parametrization,
+        }
     )
 
 

@@ -44,8 +44,9 @@ class Summary(Report):
         for i, kind in enumerate(self["kind"].values):
             rows[str(kind)].append(self._row(i))
         table = sections(header, [(title, rows[kind]) for kind, title in _TITLES.items()])
-        fixed = self.attrs["fixed"]
-        return f"{self.attrs['heading']}\n\n{table}" + (f"\n\nHeld fixed: {fixed}" if fixed else "")
+        notes = [f"Held fixed: {self.attrs['fixed']}"] if self.attrs["fixed"] else []
+        notes += [self.attrs["importance"]] if self.attrs["importance"] else []
+        return "\n\n".join([self.attrs["heading"], table, *notes])
 
     def _row(self, i: int) -> list[str]:
         value = {str(name): float(v[i]) for name, v in self.data_vars.items()}
@@ -77,7 +78,8 @@ def summary(tree: xr.DataTree, ci_prob: float = 0.95) -> Summary:
         Over ``parameter``: ``mean``, ``sd``, ``lower``, ``upper``; ``mcse_mean`` (Monte-Carlo standard error
         of the mean), ``ess_bulk``, ``ess_tail``, ``r_hat``; ``reml`` (the restricted maximum likelihood
         value) and, for population coefficients, ``reml_se`` (its standard error). Correlations once, below
-        the diagonal; what is held fixed only in the attribute ``fixed``. Printing it gives a table.
+        the diagonal; what is held fixed only in the attribute ``fixed``. The attribute ``importance`` says what
+        draws by importance sampling are worth. Printing it gives a table.
 
     Raises
     ------
@@ -108,7 +110,20 @@ def summary(tree: xr.DataTree, ci_prob: float = 0.95) -> Summary:
             "heading": f"{fit.heading}; equal-tailed {percent(prob)} intervals",
             "ci_prob": prob,
             "fixed": listed_plain(fixed),
+            "importance": _importance_note(tree["sample_stats"].attrs) if "sample_stats" in tree.children else "",
         },
+    )
+
+
+def _importance_note(stats: dict[Any, Any]) -> str:
+    """Return what draws by importance sampling are worth; nothing for others, and where nothing was sampled."""
+    if not np.isfinite(stats.get("pareto_k", np.nan)):
+        return ""
+    return (
+        f"Importance sampling: Pareto k = {round(stats['pareto_k'], 2) + 0.0} (good below 0.5, refused above 0.7). "
+        f"{stats['n_proposals']} proposals, worth {stats['importance_ess']:.0f} independent draws,\n"
+        f"gave {stats['n_distinct']} distinct draws, worth {stats['resampled_ess']:.0f}; no ess above is more. "
+        "R-hat cannot fail here."
     )
 
 

@@ -46,6 +46,7 @@ def _blocks(table, i):
         _vector(table, i + 1, np.int64),
         carray(_pointer_to(a[0]), (a[1], a[2], a[3], a[4]), np.float64),
         carray(_pointer_to(b[0]), (b[1], b[2], b[3], b[4]), np.float64),
+        _matrix(table, i + 4, np.float64),
     )
 
 
@@ -61,24 +62,24 @@ def _arguments(table):
         _vector(table, 7, np.float64),
         _matrix(table, 8, np.float64),
         (
-            _vector(table, 23, np.int64),
-            _vector(table, 24, np.int64),
-            _vector(table, 25, np.float64),
+            _vector(table, 25, np.int64),
             _vector(table, 26, np.int64),
             _vector(table, 27, np.float64),
-            _vector(table, 28, np.bool_),
+            _vector(table, 28, np.int64),
             _vector(table, 29, np.float64),
-            _vector(table, 30, np.float64),
+            _vector(table, 30, np.bool_),
+            _vector(table, 31, np.float64),
+            _vector(table, 32, np.float64),
         ),
     )
     w = table[10]
     WtW = carray(_pointer_to(w[0]), (w[1], w[2], w[3]), np.float64)
     likelihood = (
         _matrix(table, 9, np.float64),
-        (WtW, (_blocks(table, np.int64(11)), _blocks(table, np.int64(15)))),
-        (_matrix(table, 19, np.bool_), _vector(table, 20, np.float64)),
-        _matrix(table, 21, np.float64),
-        _vector(table, 22, np.float64)[0],
+        (WtW, (_blocks(table, np.int64(11)), _blocks(table, np.int64(16)))),
+        (_matrix(table, 21, np.bool_), _vector(table, 22, np.float64)),
+        _matrix(table, 23, np.float64),
+        _vector(table, 24, np.float64)[0],
         # Not the constant True, whose type is its value: the kernels would be compiled for it once more.
         table[2, 1] == 1,
     )
@@ -97,7 +98,7 @@ def _arguments(table):
 )
 def log_density(n, x, gradient, value, table):
     """Write value and gradient at x, u = centre + scale x; return 0, or 4 where the density is not finite."""
-    rows = carray(table, (31, WIDTH), np.int64)
+    rows = carray(table, (33, WIDTH), np.int64)
     centre, scale = _vector(rows, 0, np.float64), _matrix(rows, 1, np.float64)
     variances, likelihood = _arguments(rows)
     at, slope = carray(x, (n,)), carray(gradient, (n,))

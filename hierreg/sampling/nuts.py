@@ -16,7 +16,6 @@ import numpy as np
 
 from hierreg.exceptions import ModelError
 from hierreg.marginal.likelihood import MarginalLikelihood
-from hierreg.marginal.threads import one_blas_thread
 from hierreg.optimise import maximise
 from hierreg.starting_values import starting_point
 
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
 
 # Starts, in posterior sds: apart enough for R-hat to mean something, near enough for a short warm-up.
 _START_SCALE = 0.7
+# Stan's and PyMC's.
+TARGET_ACCEPT = 0.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +56,7 @@ class Settings:
     seed: int
     cores: int
     progress: bool
-    target_accept: float = 0.8
+    target_accept: float = TARGET_ACCEPT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,19 +137,18 @@ def sample_chains(target: Target, mode: Mode, settings: Settings) -> Chains:
     if n == 0:
         return Chains(u=np.empty((chains, draws, 0)), stats=_constant_stats(chains, draws), n_warmup_steps=0)
     nutpie = _import_nutpie()
-    with one_blas_thread(min(settings.cores, chains) > 1 and not isinstance(target.likelihood, MarginalLikelihood)):
-        trace = nutpie.sample(
-            nutpie_model(target, mode),
-            draws=draws,
-            tune=settings.tune,
-            chains=chains,
-            cores=settings.cores,
-            seed=settings.seed,
-            save_warmup=True,
-            progress_bar=settings.progress,
-            target_accept=settings.target_accept,
-            return_raw_trace=True,
-        )
+    trace = nutpie.sample(
+        nutpie_model(target, mode),
+        draws=draws,
+        tune=settings.tune,
+        chains=chains,
+        cores=settings.cores,
+        seed=settings.seed,
+        save_warmup=True,
+        progress_bar=settings.progress,
+        target_accept=settings.target_accept,
+        return_raw_trace=True,
+    )
     points, stats = trace.get_arrow_trace()
     kept = slice(settings.tune, settings.tune + draws)
     x = np.stack([_column(chain, "x").reshape(-1, n)[kept] for chain in points])

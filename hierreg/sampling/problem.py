@@ -90,8 +90,8 @@ class RequestLike(Protocol):
         """Chains that run at once."""
 
     @property
-    def target_accept(self) -> float:
-        """Acceptance probability that the step size is tuned to."""
+    def target_accept(self) -> float | None:
+        """Acceptance probability that the step size is tuned to; None for the usual one."""
 
     @property
     def parametrization(self) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from hierreg.covariance import Covariances, covariances
 from hierreg.marginal.recovery import Recovered
 from hierreg.pymc_model import build_pymc_model
+from hierreg.sampling.nuts import TARGET_ACCEPT
 from hierreg.sampling.run import stats_group, warn_about
 from hierreg.tree import build
 
@@ -161,6 +162,7 @@ def _sample(problem: ProblemLike, request: RequestLike, seed: int, cores: int) -
     of_groups = [name for factor in factors for name in (f"b_{factor}", f"sd_{factor}", f"corr_{factor}_partial")]
     wanted = ("beta", *of_groups, "error_sd", "error_corr_partial")
     names = [name for name in wanted if name in model.named_vars]
+    target_accept = TARGET_ACCEPT if request.target_accept is None else request.target_accept
     if request.sampler == "nutpie":
         import nutpie
 
@@ -173,7 +175,7 @@ def _sample(problem: ProblemLike, request: RequestLike, seed: int, cores: int) -
             seed=seed,
             save_warmup=False,
             progress_bar=request.progress,
-            target_accept=request.target_accept,
+            target_accept=target_accept,
         )
     import pymc as pm
 
@@ -184,7 +186,7 @@ def _sample(problem: ProblemLike, request: RequestLike, seed: int, cores: int) -
         chains=request.chains,
         cores=1 if request.cores is None else cores,
         random_seed=seed,
-        target_accept=request.target_accept,
+        target_accept=target_accept,
         nuts_sampler="pymc",  # its default is nutpie where that is installed
         var_names=names,
         progressbar=request.progress,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _RHAT_LIMIT = 1.01
 _ESS_PER_CHAIN = 100
 _BFMI_LIMIT = 0.3
+_COPIES_LIMIT = 0.8
 
 
 def stats_group(stats: Mapping[str, NDArray[Any]], shape: tuple[int, int]) -> xr.Dataset:
@@ -50,8 +51,27 @@ def warn_about(names: tuple[str, ...], u: Array, stats: xr.Dataset) -> list[str]
     """
     messages = [*_divergences(stats), *_slow_mixing(names, u), *_low_energy(stats)]
     for message in messages:
-        warnings.warn(message, ConvergenceWarning, stacklevel=4)
+        warnings.warn(message, ConvergenceWarning, stacklevel=6)
     return messages
+
+
+def warn_about_copies(stats: xr.Dataset) -> None:
+    """Warn where draws by importance sampling are worth far fewer independent ones.
+
+    Parameters
+    ----------
+    stats : Dataset
+        The ``sample_stats`` group.
+    """
+    S, worth = stats["lp"].size, stats.attrs["resampled_ess"]
+    if worth < _COPIES_LIMIT * S:
+        warnings.warn(
+            f"the {S} draws are worth {worth:.0f} independent ones: {stats.attrs['n_proposals']} proposals with very "
+            f"unequal weights gave {stats.attrs['n_distinct']} distinct draws. Effective sample sizes computed from "
+            "the draws are too large. Use method='nuts', which suits this posterior better.",
+            ConvergenceWarning,
+            stacklevel=6,
+        )
 
 
 def _divergences(stats: xr.Dataset) -> list[str]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 ENGINES = ("hierreg", "bambi", "lme4", "brms", "statsmodels")
-VARIANTS = {"bambi": ("pymc", "nutpie")}
+VARIANTS = {"hierreg": ("", "psis"), "bambi": ("pymc", "nutpie")}
 QUICK_SIZES = {"b": (2_000, 50), "c": (50_000, 1_000)}
 # What would take hours, or on (c) for statsmodels more memory and time than it is worth.
 LEFT_OUT = {"bambi": "c", "brms": "bc", "statsmodels": "c"}

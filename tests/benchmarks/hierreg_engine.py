@@ -30,7 +30,11 @@ def fit_and_print(task: Task, case: Case, table: pd.DataFrame) -> xr.DataTree:
     import hierreg as hr
 
     model = hr.Model(case.formula, table)
-    tree = model.sample(draws=task.draws, chains=4, seed=SEED, progress=False, group_effects=case.group_effects)
+    # A version without importance sampling does not know the argument.
+    method = {"method": task.variant} if task.variant else {}
+    tree = model.sample(
+        draws=task.draws, chains=4, seed=SEED, progress=False, group_effects=case.group_effects, **method
+    )
     try:
         print(hr.summary(tree))
     except ModuleNotFoundError:  # a version without reports
@@ -71,24 +75,37 @@ def warm(task: Task, case: Case) -> Measured:
         if repeat == 0:
             # Later repeats reuse memory that Python has kept, and would look smaller.
             posterior_peak = memory["above"]
-    stats = tree["sample_stats"].dataset
-    kept = int(stats["n_steps"].sum())
+    found = convergence(scalar_draws(tree["posterior"].dataset, parameters(case)))
     return Measured(
         engine="hierreg",
+        variant=task.variant,
         case=case.name,
         estimate_seconds=median(estimate_seconds),
         total_seconds=median(seconds),
         compile_seconds=0.0,
         cpu_seconds=median(cpu_seconds),
-        divergences=int(stats["diverging"].sum()),
         peak_mib=posterior_peak,
         estimate_peak_mib=estimate_peak,
         gradient_ms=gradient_milliseconds(hr.Model(case.formula, table)),
-        gradients=kept + int(stats.attrs["warmup_steps"]),
-        gradients_kept=kept,
         repeats=task.repeats,
-        **convergence(scalar_draws(tree["posterior"].dataset, parameters(case))),
+        **(found | sampler_statistics(tree["sample_stats"].dataset, found["min_ess"])),
     )
+
+
+def sampler_statistics(stats: xr.Dataset, min_ess: float) -> dict[str, Any]:
+    """Return the fields of `Measured` that a sampler reports of itself.
+
+    The effective sample size of draws by importance sampling is at most what the sampler says that they are worth.
+    """
+    if "pareto_k" in stats.attrs:
+        note = f"Pareto k {stats.attrs['pareto_k']:.2f}, {stats.attrs['n_proposals']} proposals"
+        return {"min_ess": min(min_ess, stats.attrs["resampled_ess"]), "note": note}
+    kept = int(stats["n_steps"].sum())
+    return {
+        "divergences": int(stats["diverging"].sum()),
+        "gradients": kept + int(stats.attrs["warmup_steps"]),
+        "gradients_kept": kept,
+    }
 
 
 def gradient_milliseconds(model: Any, *, at_least_seconds: float = 0.5) -> float:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def targets_of(case: str, measured: Sequence[Measured]) -> list[Target]:
     """Return the targets of a case."""
-    own = next((one for one in measured if one.engine == "hierreg"), None)
+    own = next((one for one in measured if one.engine == "hierreg" and not one.variant), None)
     if own is None:
         return []
     bambi = [one for one in measured if one.engine == "bambi"]

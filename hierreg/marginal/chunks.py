@@ -1,0 +1,107 @@
+"""The marginal likelihood of many groups on several threads, called from Python.
+
+Tiles are evaluated in chunks of a fixed size whose sums are added in their order, so that the result does not depend
+on the number of threads to the last bit. The threads are Python's: the kernels release the interpreter's lock. numba's
+own threads abort the process where two threads of a program start them at once, as samplers do, and chains that run
+side by side need none: their kernel is `kernels.log_likelihood`, on the thread that calls it.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hierreg.marginal.lanes import LANES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+# Tiles a chunk: about a millisecond, far above what handing it to a thread costs.
+CHUNK = 1024
+# Chunks from which threads are worth their start; the same for one thread, whose sums must be the same.
+_FEWEST_CHUNKS = 8
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
+    # Only Linux knows.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def is_large(n_tiles: int) -> bool:
+    """Return whether there is enough to do for several threads."""
+    return n_tiles >= _FEWEST_CHUNKS * CHUNK
+
+
+def chunks_of(
+    blocks: tuple[Array, ...], factors: tuple[Array, ...]
+) -> Iterator[tuple[tuple[Array, ...], tuple[Array, ...]]]:
+    """Yield views of CHUNK tiles of the arrays of `tiles.Tiles.arrays`, and of their room for factors."""
+    indptr, term, ZtZ, ZtW, weight = blocks
+    for first in range(0, len(indptr) - 1, CHUNK):
+        mine = slice(first, first + CHUNK)
+        chunk = indptr[first : first + CHUNK + 1], term, ZtZ, ZtW, weight[mine]
+        yield chunk, tuple(array[mine] for array in factors)
+
+
+def log_likelihood_in_chunks(
+    Lambda: Array, S: Array, arguments: tuple[Any, ...], g_Lambda: Array, g_S: Array, threads: int
+) -> float:
+    """Return what `kernels.log_likelihood` does, by chunks of tiles.
+
+    Parameters
+    ----------
+    Lambda : array (q, q)
+        Internal scale.
+    S : array (D, D)
+    arguments : tuple
+        gram, errors, W0, constant, integrate.
+    g_Lambda, g_S : arrays (q, q), (D, D)
+        Overwritten.
+    threads : int
+    """
+    from hierreg.marginal import kernels
+
+    (WtW, kinds), (patterns, counts), W0, constant, integrate = arguments
+    (K, p1, _), q = WtW.shape, len(Lambda)
+    omega, C, G = np.empty(K), np.empty((p1, p1)), np.empty((p1, p1))
+    # Memory in one piece for all: threads would ask the system for pieces of their own each time.
+    chunks = [
+        (chunk, factors)
+        for blocks in kinds
+        for chunk, factors in chunks_of(blocks, kernels.room_for_factors(blocks, len(blocks[0]) - 1))
+    ]
+
+    def absorb(chunk: tuple[Array, ...], factors: tuple[Array, ...]) -> tuple[float, Array]:
+        total = np.zeros((K + 1, p1, p1, LANES))
+        return kernels.absorb_blocks(omega, Lambda, chunk, factors, total), total
+
+    def differentiate(chunk: tuple[Array, ...], factors: tuple[Array, ...]) -> tuple[Array, Array]:
+        g_factor, g_omega = np.zeros((K + 1, q, q, LANES)), np.zeros(K)
+        kernels.gradient_of_blocks(omega, Lambda, chunk, factors, G, g_factor, g_omega)
+        return g_factor, g_omega
+
+    g_Lambda[:], g_S[:] = 0.0, 0.0
+    log_det_R = kernels.error_precision(S, patterns, counts, omega)
+    with ThreadPoolExecutor(max_workers=threads) as pool:
+        share = pool.map if threads > 1 else map
+        log_dets, totals = zip(*share(absorb, *zip(*chunks, strict=True)), strict=True)
+        total = sum(totals, np.zeros((K + 1, p1, p1, LANES)))
+        kernels.reduce_population(omega, WtW, W0, total, C)
+        value = constant - 0.5 * (log_det_R + sum(log_dets) + kernels.eliminate_population(C, integrate, G))
+        if not np.isfinite(value):
+            return -np.inf
+        g_factors, g_omegas = zip(*share(differentiate, *zip(*chunks, strict=True)), strict=True)
+    g_omega = sum(g_omegas, np.zeros(K))
+    kernels.collect_gradient(
+        omega, Lambda, WtW, total, sum(g_factors, np.zeros((K + 1, q, q, LANES))), G, g_Lambda, g_omega
+    )
+    kernels.error_precision_gradient(S, patterns, counts, g_omega, g_S)
+    return float(value)
