@@ -100,6 +100,25 @@ def test_sums_and_known_covariances_are_models(data, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("formula", "errors"),
+    [
+        ("y ~ x + (x | g) + (1 | h)", None),
+        ("y ~ x + c + (1 | g) + (x || h) + (1 | site)", hr.by("dataset")),
+        ("y ~ x + (1 | h) + (1 | h:stratum)", hr.correlated("dataset", unit="unit")),
+    ],
+)
+def test_several_grouping_factors(formula, errors, data, tmp_path):
+    with_rows = hr.Model(formula, data, errors=errors)
+    gram = Gram.from_batches(cut(data.sort_values(["h", "unit"])), formula, errors)
+    without = hr.Model.from_gram(Gram.load(gram.save(tmp_path / "a.npz")))
+    assert str(without.priors) == str(with_rows.priors)
+    first, second = with_rows.estimate(), without.estimate()
+    assert second.criterion == pytest.approx(first.criterion, abs=1e-5)
+    for factor in first.b:
+        close(second.b[factor], first.b[factor], 1e-2)
+
+
+@pytest.mark.parametrize(
     ("call", "words"),
     [
         (lambda m: m.to_pymc("centered"), "parametrization='centered' needs the rows"),

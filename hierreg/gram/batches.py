@@ -36,7 +36,7 @@ class Total:
     Attributes
     ----------
     parts : list of Part
-        Of decreasing size.
+        Each at least twice as large as the next.
     """
 
     parts: list[Part] = field(default_factory=list)
@@ -48,7 +48,7 @@ class Total:
 
     def add(self, part: Part) -> None:
         """Take in one part."""
-        while self.parts and self.parts[-1].gram.n <= part.gram.n:
+        while self.parts and self.parts[-1].gram.n < 2 * part.gram.n:
             part = unite_parts(self.parts.pop(), part)
         self.parts.append(part)
 

@@ -123,20 +123,11 @@ def errors_to_json(errors: ErrorSpec) -> dict[str, Any]:
 
 def errors_from_json(described: Mapping[str, Any]) -> ErrorSpec:
     """Return what `errors_to_json` was given; a known covariance has no values."""
-    from hierreg import error_structure
+    from hierreg.error_structure import By, Correlated, Exchangeable, Independent, KnownCov, KnownSE
 
-    kinds = {
-        kind.__name__: kind
-        for kind in (
-            error_structure.Independent,
-            error_structure.By,
-            error_structure.Correlated,
-            error_structure.Exchangeable,
-            error_structure.KnownSE,
-        )
-    }
+    kinds = {kind.__name__: kind for kind in (Independent, By, Correlated, Exchangeable, KnownSE)}
     arguments = {key: value for key, value in described.items() if key != "kind"}
     if described["kind"] == "KnownCov":
         n = int(arguments["n"])
-        return error_structure.KnownCov(np.broadcast_to(np.float64(np.nan), (n, n)), bool(arguments["scale"]))
+        return KnownCov(np.broadcast_to(np.float64(np.nan), (n, n)), bool(arguments["scale"]))
     return kinds[described["kind"]](**arguments)
