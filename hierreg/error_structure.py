@@ -234,7 +234,7 @@ class ErrorLayout:
     common_sd: bool = False
 
 
-def bind_errors(spec: ErrorSpec, table: Any, n: int) -> ErrorLayout:
+def bind_errors(spec: ErrorSpec, table: Any, n: int, *, is_whole: bool = True) -> ErrorLayout:
     """Return the layout of an error structure over the rows of a table.
 
     Parameters
@@ -245,6 +245,9 @@ def bind_errors(spec: ErrorSpec, table: Any, n: int) -> ErrorLayout:
         The table, n rows.
     n : int
         Number of rows.
+    is_whole : bool
+        False for a part of the rows, in which some of the data sets, or every pair of rows, may be absent; see
+        `check_enough`.
 
     Raises
     ------
@@ -269,9 +272,9 @@ def bind_errors(spec: ErrorSpec, table: Any, n: int) -> ErrorLayout:
                 stratum=stratum,
             )
         case Correlated():
-            return _bind_correlated(spec, table)
+            layout = _bind_correlated(spec, table)
         case Exchangeable():
-            return _bind_exchangeable(spec, table, n)
+            layout = _bind_exchangeable(spec, table, n)
         case KnownSE():
             return _single(spec, "known_se", zeros, n_sd=int(spec.scale), se=standard_errors(table, spec.column))
         case KnownCov():
@@ -281,10 +284,62 @@ def bind_errors(spec: ErrorSpec, table: Any, n: int) -> ErrorLayout:
                     f"give the ({n}, {n}) covariance of the rows, in the table's order."
                 )
             return _single(spec, "known_cov", zeros, n_sd=int(spec.scale), V=spec.V)
-    raise ModelError(
-        f"errors={spec!r} is not an error structure; use hr.independent(), hr.by(column), "
-        "hr.correlated(dataset, unit=...), hr.exchangeable(unit), hr.known_se(column) or hr.known_cov(V)."
-    )
+        case _:
+            raise ModelError(
+                f"errors={spec!r} is not an error structure; use hr.independent(), hr.by(column), "
+                "hr.correlated(dataset, unit=...), hr.exchangeable(unit), hr.known_se(column) or hr.known_cov(V)."
+            )
+    if is_whole:
+        largest = np.zeros(len(layout.labels), dtype=np.intp)
+        np.maximum.at(largest, layout.stratum, np.bincount(_units(layout))[_units(layout)])
+        check_enough(spec, layout.labels, n, int(_units(layout).max()) + 1, largest)
+    return layout
+
+
+def _units(layout: ErrorLayout) -> NDArray[np.intp]:
+    assert layout.unit is not None
+    return layout.unit
+
+
+def check_enough(
+    spec: ErrorSpec, labels: tuple[str, ...], n_rows: int, n_units: int, largest: NDArray[np.intp]
+) -> None:
+    """Raise where the rows cannot tell the error correlations.
+
+    Parameters
+    ----------
+    spec : ErrorSpec
+    labels : tuple of str
+        Data sets or strata.
+    n_rows, n_units : int
+    largest : int array (labels,)
+        Rows of the largest unit of each stratum of exchangeable errors.
+
+    Raises
+    ------
+    DataError, ModelError
+        If correlated errors have one data set, or no unit with two; or exchangeable ones no unit of two rows.
+    """
+    if isinstance(spec, Correlated):
+        if len(labels) < 2:
+            raise ModelError(
+                f"errors={spec}: column {spec.dataset!r} has the single level {labels[0]!r}; correlated errors need "
+                "at least two data sets. Use hr.independent() for one data set."
+            )
+        if n_units == n_rows:
+            raise DataError(
+                f"errors={spec}: no unit of column {spec.unit!r} was observed in two data sets ({n_units} units in "
+                f"{n_rows} rows), so their error correlation cannot be learned. Check the unit column, or use "
+                f"hr.by({spec.dataset!r})."
+            )
+    if isinstance(spec, Exchangeable) and largest.min() < 2:
+        which = labels[int(largest.argmin())]
+        where = f"stratum {which!r} of {spec.by!r}" if spec.by is not None else f"column {spec.unit!r}"
+        raise DataError(
+            f"errors={spec}: no unit of {where} has two rows, so the correlation of errors within units cannot be "
+            "learned. Check the unit column, or use "
+            f"{'hr.independent()' if spec.by is None else f'hr.by({spec.by!r})'}."
+        )
 
 
 def _single(spec: ErrorSpec, kind: str, stratum: NDArray[np.intp], *, n_sd: int, **known: Any) -> ErrorLayout:
@@ -296,11 +351,6 @@ def _single(spec: ErrorSpec, kind: str, stratum: NDArray[np.intp], *, n_sd: int,
 def _bind_correlated(spec: Correlated, table: Any) -> ErrorLayout:
     labels, stratum = _levels(table, spec.dataset, role="data set of the errors")
     units, unit = _levels(table, spec.unit, role="unit of the errors")
-    if len(labels) < 2:
-        raise ModelError(
-            f"errors={spec}: column {spec.dataset!r} has the single level {labels[0]!r}; correlated errors need "
-            "at least two data sets. Use hr.independent() for one data set."
-        )
     if len(labels) > 62:
         raise ModelError(
             f"errors={spec}: column {spec.dataset!r} has {len(labels)} levels; at most 62 data sets can have "
@@ -315,12 +365,6 @@ def _bind_correlated(spec: Correlated, table: Any) -> ErrorLayout:
             f"errors={spec}: {int(np.sum(counts > 1))} pairs of unit and data set occur more than once; first "
             f"({units[first // len(labels)]!r}, {labels[first % len(labels)]!r}) at rows {rows}. Each unit may have "
             "one row per data set: make the unit column finer, or average the repeats."
-        )
-    if len(units) == len(key):
-        raise DataError(
-            f"errors={spec}: no unit of column {spec.unit!r} was observed in two data sets ({len(units)} units in "
-            f"{len(key)} rows), so their error correlation cannot be learned. Check the unit column, or use "
-            f"hr.by({spec.dataset!r})."
         )
     return ErrorLayout(
         spec=spec,
@@ -350,16 +394,6 @@ def _bind_exchangeable(spec: Exchangeable, table: Any, n: int) -> ErrorLayout:
                 f"{units[split[0]]!r}, at rows {rows[:5].tolist()}. All rows of a unit must be in one stratum: are "
                 "the units of different strata numbered alike? Give them names of their own."
             )
-    largest = np.zeros(len(labels), dtype=np.intp)
-    np.maximum.at(largest, stratum, np.bincount(unit)[unit])
-    if largest.min() < 2:
-        which = labels[int(largest.argmin())]
-        where = f"stratum {which!r} of {spec.by!r}" if spec.by is not None else f"column {spec.unit!r}"
-        raise DataError(
-            f"errors={spec}: no unit of {where} has two rows, so the correlation of errors within units cannot be "
-            "learned. Check the unit column, or use "
-            f"{'hr.independent()' if spec.by is None else f'hr.by({spec.by!r})'}."
-        )
     return ErrorLayout(
         spec=spec,
         kind="exchangeable",

@@ -19,6 +19,7 @@ from hierreg.formula import compile_expression
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import narwhals as nw
     from numpy.typing import NDArray
 
     from hierreg.design.matrices import Learned
@@ -67,15 +68,9 @@ class DesignState:
         """
         check_choice(new_levels, ("error", "allow"), argument="new_levels", error=ModelError)
         table = as_table(data)
-        if response:
-            source = ColumnSource(table=table, role="response", learned=self.learned, is_learning=False)
-            y = _single_column(apply_expression(self.response, source))
-        else:
-            y = read_only(np.full(len(table), np.nan))
-        source = ColumnSource(table=table, role="predictor", learned=self.learned, is_learning=False)
-        matrices = {text: (fitted, apply_expression(fitted, source)) for text, fitted in self.expressions.items()}
+        y, matrices = evaluate(self, table, response=response)
         indices = [locate(factor, table, allow_new=new_levels == "allow") for factor in self.factors]
-        return _assemble(self.spec, self.response, y, matrices, list(zip(self.factors, indices, strict=True)))
+        return assemble_design(self.spec, self.response, y, matrices, list(zip(self.factors, indices, strict=True)))
 
 
 def build_design(
@@ -119,7 +114,7 @@ def build_design(
     texts = dict.fromkeys([spec.population, *(term.expression for term in spec.group_terms)])
     matrices = {text: fit_expression(compile_expression(text), source) for text in texts}
     factors = [learn_factor(table, name, terms[0].columns) for name, terms in terms_by_factor.items()]
-    design = _assemble(spec, response, _single_column(y), matrices, factors)
+    design = assemble_design(spec, response, _single_column(y), matrices, factors)
     _check_design(design, spec, matrices)
     state = DesignState(
         spec=spec,
@@ -129,6 +124,22 @@ def build_design(
         factors=tuple(factor for factor, _ in factors),
     )
     return design, state
+
+
+def evaluate(state: DesignState, table: nw.DataFrame[Any], *, response: bool) -> tuple[NDArray[np.float64], Matrices]:
+    """Return the response (NaN where it is not asked for) and the matrices of the expressions, for another table."""
+    if response:
+        source = ColumnSource(table=table, role="response", learned=state.learned, is_learning=False)
+        y = _single_column(apply_expression(state.response, source))
+    else:
+        y = read_only(np.full(len(table), np.nan))
+    source = ColumnSource(table=table, role="predictor", learned=state.learned, is_learning=False)
+    return y, {text: (fitted, apply_expression(fitted, source)) for text, fitted in state.expressions.items()}
+
+
+def columns_of_factors(spec: FormulaSpec) -> dict[str, tuple[str, ...]]:
+    """Return the columns that make each grouping factor of a formula."""
+    return {name: terms[0].columns for name, terms in _terms_by_factor(spec).items()}
 
 
 def _terms_by_factor(spec: FormulaSpec) -> dict[str, list[GroupTerm]]:
@@ -144,13 +155,14 @@ def _single_column(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     return read_only(matrix[:, 0])
 
 
-def _assemble(
+def assemble_design(
     spec: FormulaSpec,
     response: FittedExpression,
     y: NDArray[np.float64],
     matrices: Matrices,
     factors: Sequence[tuple[FactorLevels, NDArray[np.intp]]],
 ) -> Design:
+    """Return the arrays of a model from response, matrices of expressions, and groups of rows."""
     population, X = matrices[spec.population]
     return Design(
         response_name=response.names[0],

@@ -57,13 +57,20 @@ def column_levels(
     >>> column_levels(as_table({"school": ["b", "a", "b"]}), "school", role="grouping factor")
     (('a', 'b'), array([1, 0, 1]))
     """
+    import narwhals as nw
     import pandas as pd
 
     series = complete_series(table, name, role=role)
     categories = _categories(series)
     if categories is not None:
         return _observed(*categories)
-    codes, uniques = pd.factorize(_labels(series, name, role, allow_fractions=allow_fractions), sort=True)
+    if series.implementation.is_pyarrow() and series.dtype == nw.String:
+        return _observed_text(series.to_native())
+    labels = _labels(series, name, role, allow_fractions=allow_fractions)
+    low, high = (int(labels.min()), int(labels.max())) if labels.dtype.kind in "iu" else (0, len(labels))
+    if labels.dtype.kind in "iu" and high - low < len(labels):
+        return _observed_numbers(labels, low, high)
+    codes, uniques = pd.factorize(labels, sort=True)
     if uniques.dtype == bool:
         uniques = uniques.astype(str)
     return tuple(uniques.tolist()), codes.astype(np.intp, copy=False)
@@ -104,9 +111,11 @@ class FactorLevels:
 
 
 def learn_factor(
-    table: nw.DataFrame[Any], name: str, columns: tuple[str, ...]
+    table: nw.DataFrame[Any], name: str, columns: tuple[str, ...], *, allow_single: bool = False
 ) -> tuple[FactorLevels, NDArray[np.intp]]:
     """Return the levels of a grouping factor and the level of each row.
+
+    A single level is an error unless `allow_single`: other tables may have others.
 
     Raises
     ------
@@ -116,29 +125,79 @@ def learn_factor(
     role = "grouping factor"
     parts = [column_levels(table, column_name, role=role) for column_name in columns]
     if len(parts) == 1:
-        (levels, index), codes = parts[0], np.arange(len(parts[0][0]), dtype=np.intp)
+        index, codes = parts[0][1], np.arange(len(parts[0][0]), dtype=np.intp)
     else:
         combined = _combined([len(levels) for levels, _ in parts], [index for _, index in parts])
         codes, index = np.unique(combined, return_inverse=True)
-        levels = _joined([levels for levels, _ in parts], codes)
-    if len(levels) == 1:
+    learned = factor_levels(name, columns, tuple(levels for levels, _ in parts), codes)
+    if len(codes) == 1 and not allow_single:
         raise DataError(
-            f"the grouping factor {name!r} has the single level {levels[0]!r}; a variance between groups "
+            f"the grouping factor {name!r} has the single level {learned.levels[0]!r}; a variance between groups "
             f"needs at least two. Leave the terms on {name!r} out of the formula."
         )
-    if len(set(levels)) < len(levels):
+    return learned, index
+
+
+def factor_levels(
+    name: str, columns: tuple[str, ...], column_levels: tuple[tuple[Level, ...], ...], codes: NDArray[np.intp]
+) -> FactorLevels:
+    """Return the levels of a grouping factor from those of its columns and the combinations that occur.
+
+    Raises
+    ------
+    DataError
+        If two combinations have the same label.
+    """
+    levels = column_levels[0] if len(columns) == 1 else _joined(column_levels, codes)
+    if len(columns) > 1 and len(set(levels)) < len(levels):
         raise DataError(
             f"the grouping factor {name!r} has levels that look the same when joined by ':' "
             f"(among {listed(levels)}); rename them."
         )
-    learned = FactorLevels(
-        name=name,
-        columns=columns,
-        column_levels=tuple(levels for levels, _ in parts),
-        codes=read_only(codes),
-        levels=levels,
-    )
-    return learned, index
+    return FactorLevels(name=name, columns=columns, column_levels=column_levels, codes=read_only(codes), levels=levels)
+
+
+def unite_factors(a: FactorLevels, b: FactorLevels) -> FactorLevels:
+    """Return the levels that occur in either, in order.
+
+    Columns of one kind are sorted; where the levels of both stand in another order already (categories), those of
+    `a` come first.
+    """
+    if a.column_levels == b.column_levels and np.array_equal(a.codes, b.codes):
+        return a
+    united = [united_levels(one, other) for one, other in zip(a.column_levels, b.column_levels, strict=True)]
+    sizes = [len(levels) for levels in united]
+    codes = [_recoded(factor, united, sizes) for factor in (a, b)]
+    return factor_levels(a.name, a.columns, tuple(united), np.unique(np.concatenate(codes)).astype(np.intp))
+
+
+def united_levels(a: tuple[Level, ...], b: tuple[Level, ...]) -> tuple[Level, ...]:
+    """Return the levels in either: sorted where both are, else those of `a` and then the others."""
+    import pandas as pd
+
+    if a == b:
+        return a
+    both = pd.unique(np.concatenate([np.asarray(a, dtype=object), np.asarray(b, dtype=object)]))
+    if _is_sorted(a) and _is_sorted(b) and len({isinstance(level, str) for level in both}) == 1:
+        return tuple(sorted(both))
+    return tuple(both)
+
+
+def _is_sorted(levels: tuple[Level, ...]) -> bool:
+    array = np.asarray(levels, dtype=object)
+    try:
+        return bool(np.all(array[1:] > array[:-1]))
+    except TypeError:
+        return False
+
+
+def _recoded(factor: FactorLevels, united: list[tuple[Level, ...]], sizes: list[int]) -> NDArray[np.intp]:
+    places = []
+    for old, new in zip(factor.column_levels, united, strict=True):
+        position = {level: i for i, level in enumerate(new)}
+        places.append(np.array([position[level] for level in old], dtype=np.intp))
+    parts = np.unravel_index(factor.codes, [len(levels) for levels in factor.column_levels])
+    return _combined(sizes, [place[part] for place, part in zip(places, parts, strict=True)])
 
 
 def locate(factor: FactorLevels, table: nw.DataFrame[Any], *, allow_new: bool) -> NDArray[np.intp]:
@@ -190,6 +249,29 @@ def _observed(categories: Sequence[Any], codes: NDArray[np.intp]) -> tuple[tuple
     is_observed[codes] = True
     levels = tuple(_plain(category) for category, seen in zip(categories, is_observed, strict=True) if seen)
     return levels, (np.cumsum(is_observed) - 1)[codes].astype(np.intp, copy=False)
+
+
+def _observed_text(column: Any) -> tuple[tuple[Level, ...], NDArray[np.intp]]:
+    """Return the sorted levels of an Arrow column of text, and the level of each row, without an object per row."""
+    import pyarrow.compute as pc
+
+    encoded = column.combine_chunks().dictionary_encode()
+    if hasattr(encoded, "unify_dictionaries"):
+        encoded = encoded.unify_dictionaries().combine_chunks()
+        encoded = encoded.chunk(0) if hasattr(encoded, "chunk") else encoded
+    order = pc.array_sort_indices(encoded.dictionary)
+    place = np.empty(len(order), dtype=np.intp)
+    place[order.to_numpy()] = np.arange(len(order))
+    return tuple(encoded.dictionary.take(order).to_pylist()), place[encoded.indices.to_numpy(zero_copy_only=False)]
+
+
+def _observed_numbers(labels: NDArray[Any], low: int, high: int) -> tuple[tuple[Level, ...], NDArray[np.intp]]:
+    """Return the levels of whole numbers in a short range, and the level of each row, without hashing."""
+    is_observed = np.zeros(high - low + 1, dtype=bool)
+    position = labels - low
+    is_observed[position] = True
+    levels = tuple((np.flatnonzero(is_observed) + low).tolist())
+    return levels, (np.cumsum(is_observed) - 1)[position].astype(np.intp, copy=False)
 
 
 def _plain(category: Any) -> Level:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from hierreg.exceptions import DataError, FormulaError
 from hierreg.formula.functions import numeric_functions
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import narwhals as nw
     import pandas as pd
     from numpy.typing import NDArray
@@ -62,6 +65,11 @@ class ColumnSource:
     is_learning: bool
     _values: dict[tuple[str, str], Any] = field(default_factory=dict)
 
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return len(self.table)
+
     def values(self, column: ColumnUse) -> NDArray[np.float64] | pd.Categorical:
         """Return a column as float64 numbers or as a categorical."""
         key = (column.name, column.use)
@@ -107,8 +115,33 @@ class ColumnSource:
         return pd.Categorical.from_codes(index, categories=list(self.learned[key]))
 
 
-def fit_expression(expression: Expression, source: ColumnSource) -> tuple[FittedExpression, NDArray[np.float64]]:
+class Source(Protocol):
+    """Where expressions find their columns."""
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        ...
+
+    def values(self, column: ColumnUse) -> NDArray[np.float64] | pd.Categorical:
+        """Return a column as float64 numbers or as a categorical."""
+        ...
+
+
+def fit_expression(
+    expression: Expression, source: Source, *, transforms: Mapping[str, Any] | None = None, check: bool = True
+) -> tuple[FittedExpression, NDArray[np.float64]]:
     """Return an expression with what it learns from a table, and its matrix (N, columns), read-only.
+
+    Parameters
+    ----------
+    expression : Expression
+    source : Source
+        The columns.
+    transforms : mapping, optional
+        What its transforms have learned elsewhere, as formulaic keeps it; this table then teaches them nothing.
+    check : bool
+        Whether values must be finite.
 
     Raises
     ------
@@ -118,29 +151,33 @@ def fit_expression(expression: Expression, source: ColumnSource) -> tuple[Fitted
     from formulaic import ModelSpec
 
     spec = _translating_errors(
-        expression, lambda: ModelSpec.from_spec(expression.code, na_action="ignore", output="numpy")
+        expression,
+        lambda: ModelSpec.from_spec(
+            expression.code, na_action="ignore", output="numpy", transform_state=deepcopy(dict(transforms or {}))
+        ),
     )
     spec, matrix = _evaluate(expression, spec, source)
     names = tuple(expression.label(name) for name in spec.column_names)
     if len(set(names)) < len(names):
         raise FormulaError(f"`{expression.text}` gives columns of the same name: {listed(names)}.")
-    _check_finite(matrix, names, expression)
+    if check:
+        _check_finite(matrix, names, expression)
     return FittedExpression(expression=expression, model_spec=spec, names=names), matrix
 
 
-def apply_expression(fitted: FittedExpression, source: ColumnSource) -> NDArray[np.float64]:
+def apply_expression(fitted: FittedExpression, source: Source) -> NDArray[np.float64]:
     """Return the matrix (N, columns) of a remembered expression on a new table, read-only."""
     _, matrix = _evaluate(fitted.expression, fitted.model_spec, source)
     _check_finite(matrix, fitted.names, fitted.expression)
     return matrix
 
 
-def _evaluate(expression: Expression, spec: Any, source: ColumnSource) -> tuple[Any, NDArray[np.float64]]:
+def _evaluate(expression: Expression, spec: Any, source: Source) -> tuple[Any, NDArray[np.float64]]:
     import pandas as pd
 
     columns = {column.alias: source.values(column) for column in expression.columns}
     # copy=False: pandas would otherwise gather all columns into one new block
-    frame = pd.DataFrame(columns, index=pd.RangeIndex(len(source.table)), copy=False)
+    frame = pd.DataFrame(columns, index=pd.RangeIndex(source.n), copy=False)
     context = {**numeric_functions(), **dict(expression.texts)}
 
     def materialise() -> Any:

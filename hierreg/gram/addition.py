@@ -9,20 +9,28 @@ import numpy as np
 
 from hierreg.exceptions import ModelError
 from hierreg.gram.basis import CrossProducts, GroupProducts
+from hierreg.gram.frame import unite
+from hierreg.gram.labels import unite_levels
+from hierreg.gram.origin import unite_origins
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.gram.basis import Gram
+    from hierreg.gram.frame import Frame
 
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]
 
 
-def add(a: Gram, b: Gram) -> Gram:
-    """Return the Gram basis of the rows of both tables, in the internal coordinates of the first.
+_DERIVED = "Gram + Gram: one of them was derived from another, and has no rows of its own to add."
 
-    Groups, data sets and missingness patterns of both are united by label. The errors of the two tables are
+
+def add(a: Gram, b: Gram) -> Gram:
+    """Return the Gram basis of the rows of both tables.
+
+    The sum has internal coordinates of its own, in which the columns of all rows are centred and orthonormal. Groups,
+    data sets and missingness patterns of both are united by label. The errors of the two tables are
     taken to be independent: rows of one unit, or with a known covariance, have to be in the same table.
 
     Raises
@@ -34,12 +42,21 @@ def add(a: Gram, b: Gram) -> Gram:
     _check_same("grouping factors", [f.name for f in a.factors], [f.name for f in b.factors])
     for mine, theirs in zip(a.factors, b.factors, strict=True):
         _check_same(f"columns of {mine.name!r}", mine.coef_names, theirs.coef_names)
+    if a.frame is None or b.frame is None or a.response is None or b.response is None:
+        raise ModelError(_DERIVED)
     terms, term_of_a, term_of_b = a.terms.unite(b.terms)
-    b = _in_coordinates_of(a, b)
+    own = _own(a) + _own(b) if a.own is not None or b.own is not None else None
+    frame, to_a, to_b = unite(a.frame, b.frame)
+    z = [unite(_frame(f), _frame(g)) for f, g in zip(a.factors, b.factors, strict=True)]
+    a = _moved(a, to_a, [(both, M) for both, M, _ in z])
+    b = _moved(b, to_b, [(both, M) for both, _, M in z])
     WtW = np.zeros((terms.n_terms, *a.WtW.shape[1:]))
     np.add.at(WtW, term_of_a, a.WtW)
     np.add.at(WtW, term_of_b, b.WtW)
-    levels_of = [_unite_levels(f.levels, g.levels) for f, g in zip(a.factors, b.factors, strict=True)]
+    levels_of = [unite_levels(f.levels, g.levels) for f, g in zip(a.factors, b.factors, strict=True)]
+    p = len(a.coef_names)
+    assert a.response is not None
+    assert b.response is not None
     return replace(
         a,
         factors=tuple(
@@ -53,7 +70,31 @@ def add(a: Gram, b: Gram) -> Gram:
         terms=terms,
         n=a.n + b.n,
         WtW=WtW,
+        x_map=frame.map[:p, :p],
+        y_shift=-frame.map[:p, p],
+        frame=frame,
+        response=a.response.unite(b.response),
+        own=own,
+        origin=None if a.origin is None or b.origin is None else unite_origins(a.origin, b.origin),
     )
+
+
+def _frame(factor: GroupProducts) -> Frame:
+    if factor.frame is None:
+        raise ModelError(_DERIVED)
+    return factor.frame
+
+
+def _own(gram: Gram) -> Gram:
+    """Return the basis in which each group sees its own rows alone."""
+    if gram.own is not None:
+        return gram.own
+    if gram.has_links:
+        raise ModelError(
+            "Gram + Gram: errors link the groups of both tables, and one of them does not say what each group sees "
+            "alone; take both from `Model.gram` or `Gram.from_batches`."
+        )
+    return gram
 
 
 def _check_same(what: str, a: object, b: object) -> None:
@@ -63,30 +104,17 @@ def _check_same(what: str, a: object, b: object) -> None:
         )
 
 
-def _in_coordinates_of(a: Gram, b: Gram) -> Gram:
-    p = len(a.coef_names)
-    M = np.eye(p + 1)
-    M[:p, :p] = np.linalg.solve(b.x_map, a.x_map)
-    M[:p, p] = np.linalg.solve(b.x_map, b.y_shift - a.y_shift)
-    z = [np.linalg.solve(g.z_map, f.z_map) for f, g in zip(a.factors, b.factors, strict=True)]
+def _moved(gram: Gram, M: Array, z: list[tuple[Frame, Array]]) -> Gram:
+    """Return the cross-products in other internal coordinates."""
     return replace(
-        b,
-        WtW=M.T @ b.WtW @ M,
+        gram,
+        WtW=M.T @ gram.WtW @ M,
         factors=tuple(
-            replace(g, ZtZ=Mz.T @ g.ZtZ @ Mz, ZtW=Mz.T @ g.ZtW @ M) for g, Mz in zip(b.factors, z, strict=True)
+            replace(f, frame=frame, z_map=frame.map, ZtZ=_between(Mz, f.ZtZ, Mz), ZtW=_between(Mz, f.ZtW, M))
+            for f, (frame, Mz) in zip(gram.factors, z, strict=True)
         ),
-        crossed=tuple(replace(c, ZtZ=z[c.first].T @ c.ZtZ @ z[c.second]) for c in b.crossed),
+        crossed=tuple(replace(c, ZtZ=_between(z[c.first][1], c.ZtZ, z[c.second][1])) for c in gram.crossed),
     )
-
-
-def _unite_levels(a: NDArray[np.generic], b: NDArray[np.generic]) -> tuple[NDArray[np.generic], Index, Index]:
-    """Return the levels of a, then those only in b, and the place of each level of a and b among them."""
-    place = {label: i for i, label in enumerate(a.tolist())}
-    new = [label for label in b.tolist() if label not in place]
-    place.update({label: len(a) + i for i, label in enumerate(new)})
-    levels = np.concatenate([a, np.asarray(new, dtype=b.dtype)]) if new else a
-    of_b = np.array([place[label] for label in b.tolist()], dtype=np.intp)
-    return levels, np.arange(len(a)), of_b
 
 
 def _add_groups(
@@ -139,8 +167,25 @@ def _add_crossed(
     return replace(f, term=pairs // (J * C), row=pairs // C % J, col=pairs % C, ZtZ=ZtZ)
 
 
+def _between(L: Array, A: Array, R: Array) -> Array:
+    """Return L' A[e] R for each e."""
+    from hierreg.gram import kernels
+
+    out = np.empty((len(A), L.shape[1], R.shape[1]))
+    kernels.move_products(*(np.ascontiguousarray(one) for one in (L, A, R)), out)
+    return out
+
+
 def _sum_by_key(keys: Index, values: Array) -> tuple[Index, Array]:
+    half = len(keys) // 2
+    if 2 * half == len(keys) and np.array_equal(keys[:half], keys[half:]):
+        # The same entries in both; those of one table have distinct keys.
+        own, total = keys[:half], values[:half] + values[half:]
+        order = np.argsort(own) if np.any(own[1:] < own[:-1]) else slice(None)
+        return own[order], total[order]
     distinct, place = np.unique(keys, return_inverse=True)
-    total = np.zeros((len(distinct), *values.shape[1:]))
-    np.add.at(total, place, values)
-    return distinct, total
+    flat = values.reshape(len(values), -1)
+    total = np.empty((len(distinct), flat.shape[1]))
+    for c in range(flat.shape[1]):
+        total[:, c] = np.bincount(place, weights=flat[:, c], minlength=len(distinct))
+    return distinct, total.reshape(len(distinct), *values.shape[1:])

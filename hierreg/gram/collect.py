@@ -9,7 +9,8 @@ import numpy as np
 
 from hierreg.exceptions import ModelError
 from hierreg.gram.basis import CrossProducts, Gram, GroupProducts
-from hierreg.gram.scaling import orthogonalise, take_off_least_squares
+from hierreg.gram.frame import check_independent, frame_of
+from hierreg.gram.labels import labelled_moments
 from hierreg.gram.terms import ErrorTerms
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from hierreg.design import Design, FactorDesign
     from hierreg.error_structure import ErrorLayout
+    from hierreg.gram.frame import Frame
 
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]
@@ -28,7 +30,7 @@ class _Columns:
 
     factor: FactorDesign
     Z: Array
-    z_map: Array
+    frame: Frame
 
     @property
     def index(self) -> Index:
@@ -46,7 +48,8 @@ class _Columns:
             name=self.factor.name,
             coef_names=self.factor.coef_names,
             levels=np.asarray(self.factor.levels),
-            z_map=self.z_map,
+            z_map=self.frame.map,
+            frame=self.frame,
             pair_term=pairs[0],
             pair_row=pairs[1],
             pair_col=pairs[2],
@@ -95,26 +98,60 @@ def collect(design: Design, layout: ErrorLayout) -> Gram:
     ModelError
         If columns are collinear, or errors link groups of several factors (`check_units_in_groups`).
     """
-    X, x_map = orthogonalise(design.X)
-    y, y_shift = take_off_least_squares(design.y, design.X, X, x_map)
+    gram = collect_part(design, layout)
+    check_rank(gram)
+    return gram
+
+
+def collect_part(design: Design, layout: ErrorLayout) -> Gram:
+    """Return the Gram basis of rows that need not have full rank by themselves."""
+    W, frame = frame_of(design.X, design.y)
+    p = frame.n_predictors
     columns = []
     for factor in design.factors:
         # One expression on both sides of the bar is one array, and worth one pass.
-        Z, z_map = (X, x_map) if factor.Z is design.X else orthogonalise(factor.Z)
-        columns.append(_Columns(factor=factor, Z=Z, z_map=z_map))
+        Z, z_frame = (W[:, :p], frame.predictors) if factor.Z is design.X else frame_of(factor.Z)
+        columns.append(_Columns(factor=factor, Z=np.ascontiguousarray(Z), frame=z_frame))
     if len(columns) > 1:
         check_units_in_groups(design, layout)
-    terms, products = _products(layout, np.column_stack([X, y]), columns)
+    terms, products = _products(layout, W, columns)
     return Gram(
         coef_names=design.coef_names,
         factors=products.factors,
         crossed=products.crossed,
         terms=terms,
-        n=len(y),
+        n=len(W),
         WtW=products.WtW,
-        x_map=x_map,
-        y_shift=y_shift,
+        x_map=frame.map[:p, :p],
+        y_shift=-frame.map[:p, p],
+        frame=frame,
+        response=labelled_moments(design.y, layout),
     )
+
+
+def own_rows_layout(design: Design, layout: ErrorLayout) -> ErrorLayout:
+    """Return the error structure in which the rows of different groups are independent."""
+    index = design.factors[0].index
+    if layout.V is not None:
+        return replace(layout, V=layout.V * (index[:, None] == index[None, :]))
+    assert layout.unit is not None
+    unit = np.unique(layout.unit * len(design.factors[0].levels) + index, return_inverse=True)[1]
+    return replace(layout, unit=unit.astype(np.intp))
+
+
+def check_rank(gram: Gram) -> None:
+    """Raise unless the columns of all rows are linearly independent.
+
+    Raises
+    ------
+    ModelError
+        If columns are collinear, on either side of the bar.
+    """
+    assert gram.frame is not None
+    check_independent(gram.frame, gram.coef_names, "population columns")
+    for factor in gram.factors:
+        assert factor.frame is not None
+        check_independent(factor.frame, factor.coef_names, f"group columns of {factor.name!r}")
 
 
 def check_units_in_groups(design: Design, layout: ErrorLayout) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
 
@@ -67,3 +68,71 @@ def accumulate_cross_products(Z, V, first, second, place, out):
                 out[e, a, b] += Z[r, a] * V[s, b]
                 if r != s:
                     out[e, a, b] += Z[s, a] * V[r, b]
+
+
+@njit(cache=True, nogil=True)
+def sum_deviations(X, centre, total, squares):
+    """Add the deviations of columns from their centre to total, and their squares to squares."""
+    n, p = X.shape
+    for i in range(n):
+        for j in range(p):
+            d = X[i, j] - centre[j]
+            total[j] += d
+            squares[j] += d * d
+
+
+@njit(cache=True, nogil=True)
+def accumulate_centred(X, centre, out):
+    """Add (x - centre)(x - centre)' of every row to the upper triangle of out."""
+    n, p = X.shape
+    d = np.empty(p)
+    for i in range(n):
+        for j in range(p):
+            d[j] = X[i, j] - centre[j]
+            for k in range(j + 1):
+                out[k, j] += d[k] * d[j]
+
+
+@njit(cache=True, nogil=True)
+def apply_frame(X, centre, basis, out):
+    """Write (x - centre)' basis, with an upper triangular basis, to the first columns of out."""
+    n, p = X.shape
+    d = np.empty(p)
+    for i in range(n):
+        for j in range(p):
+            d[j] = X[i, j] - centre[j]
+            value = 0.0
+            for k in range(j + 1):
+                value += d[k] * basis[k, j]
+            out[i, j] = value
+
+
+@njit(cache=True, nogil=True)
+def take_off(W, coef, centre, y):
+    """Write y - centre - x'coef to the last column of W, x the columns before it."""
+    n, p1 = W.shape
+    for i in range(n):
+        value = y[i] - centre
+        for k in range(p1 - 1):
+            value -= W[i, k] * coef[k]
+        W[i, p1 - 1] = value
+
+
+@njit(cache=True, nogil=True)
+def move_products(L, A, R, out):
+    """Write L' A[e] R to out[e]."""
+    E, q, p = A.shape
+    half = np.empty((q, R.shape[1]))
+    for e in range(E):
+        for a in range(q):
+            for b in range(R.shape[1]):
+                value = 0.0
+                for c in range(p):
+                    value += A[e, a, c] * R[c, b]
+                half[a, b] = value
+        for a in range(L.shape[1]):
+            for b in range(R.shape[1]):
+                value = 0.0
+                for c in range(q):
+                    value += L[c, a] * half[c, b]
+                out[e, a, b] = value

@@ -102,6 +102,7 @@ def hold_fixed(gram: Gram, fixed: FixedBeta) -> Gram:
         WtW=M.T @ gram.WtW @ M,
         x_map=np.linalg.inv(R) if pf else np.empty((0, 0)),
         y_shift=shift[free],
+        frame=None,
     )
 
 

@@ -11,11 +11,14 @@ import numpy as np
 from hierreg.checks import listed
 from hierreg.covariance import VarianceParameters, variance_parameters
 from hierreg.design import Design, DesignState, FactorDesign, as_table, build_design
+from hierreg.design.learned import learned_of
 from hierreg.error_structure import ErrorLayout, ErrorSpec, bind_errors, independent
 from hierreg.exceptions import ModelError, PriorError
 from hierreg.formula import parse_formula
 from hierreg.gram import Gram, collect
-from hierreg.gram.scaling import constant_column
+from hierreg.gram.collect import own_rows_layout
+from hierreg.gram.frame import constant_column
+from hierreg.gram.origin import Origin
 from hierreg.marginal.joint import JointWithFixed
 from hierreg.marginal.likelihood import (
     FixedBeta,
@@ -49,7 +52,7 @@ class Problem:
     ----------
     formula : str
     design : Design
-        The arrays of the rows.
+        The arrays of the rows; of no rows, where the model was made of cross-products alone.
     state : DesignState
         What was learned from the table, to be applied to others.
     layout : ErrorLayout
@@ -76,6 +79,11 @@ class Problem:
     fixed: FixedBeta
     blocks: SplitBlocks | None
 
+    @property
+    def n_rows(self) -> int:
+        """Number of rows, kept or not."""
+        return self.gram.n
+
     def likelihood(self, method: str) -> Likelihood:
         """Return the marginal likelihood with beta treated as "reml", "ml" or "prior" asks."""
         prior = population_prior(self.priors) if method == "prior" else None
@@ -91,15 +99,16 @@ class Problem:
 
     def own_rows(self) -> Gram:
         """Return the cross-products in which each group sees its own rows alone."""
-        if not any(factor.has_links for factor in self.gram.factors):
+        if not self.gram.has_links or self.gram.own is not None:
+            return self.gram.own or self.gram
+        return collect(self.design, own_rows_layout(self.design, self.layout))
+
+    def complete_gram(self) -> Gram:
+        """Return the cross-products with all that is needed to make a model of them."""
+        if self.gram.origin is not None:
             return self.gram
-        # Errors link groups of one factor only (`gram.collect.check_units_in_groups`).
-        index, layout = self.design.factors[0].index, self.layout
-        if layout.V is not None:
-            return collect(self.design, replace(layout, V=layout.V * (index[:, None] == index[None, :])))
-        assert layout.unit is not None
-        unit = np.unique(layout.unit * self.gram.factors[0].n_levels + index, return_inverse=True)[1]
-        return collect(self.design, replace(layout, unit=unit.astype(np.intp)))
+        origin = Origin(learned=learned_of(self.state), errors=self.layout.spec)
+        return replace(self.gram, own=self.own_rows() if self.gram.has_links else None, origin=origin)
 
     def with_fixed(self, solution: Solution) -> Solution:
         """Return a solution that includes the fixed coefficients, without variance."""
@@ -163,7 +172,14 @@ def assemble(formula: str, data: Any, errors: ErrorSpec | None, priors: Priors |
     _check_factors(design)
     _check_replication(design, layout)
     resolved = resolve_priors(priors, measure_scales(design, layout))
-    gram, fixed = collect(design, layout), fixed_beta(resolved)
+    return of_parts(formula, design, state, layout, collect(design, layout), resolved)
+
+
+def of_parts(  # the parts of a problem
+    formula: str, design: Design, state: DesignState, layout: ErrorLayout, gram: Gram, resolved: ResolvedPriors
+) -> Problem:
+    """Return the problem of a design, an error structure, cross-products and priors."""
+    fixed = fixed_beta(resolved)
     return Problem(
         formula=formula,
         design=design,
@@ -238,17 +254,27 @@ def _check_replication(design: Design, layout: ErrorLayout) -> None:
     """Raise where every row is a group of its own, so that group and error variances are one."""
     for factor in design.factors:
         if len(factor.levels) == len(design.y) and layout.kind in {"independent", "by", "exchangeable"}:
-            raise ModelError(
-                f"each of the {len(design.y)} rows is a group of {factor.name!r} of its own, so the variance between "
-                "groups cannot be told from the error variance. Choose a coarser grouping factor, or give known "
-                "standard errors with errors=hr.known_se(column)."
-            )
+            raise not_replicated(len(design.y), factor.name)
         if layout.kind == "exchangeable" and _is_intercept_of_units(factor, layout):
-            raise ModelError(
-                f"the groups of {factor.name!r} are the units of errors={layout.spec}, so the variance of their "
-                "intercept cannot be told from the correlation of errors within units. Leave the intercept out of the "
-                f"group term, (0 + x | {factor.name}), or give the errors another structure."
-            )
+            raise units_are_groups(factor.name, layout)
+
+
+def not_replicated(n: int, factor: str) -> ModelError:
+    """Return the error of a factor that has a group for each row."""
+    return ModelError(
+        f"each of the {n} rows is a group of {factor!r} of its own, so the variance between "
+        "groups cannot be told from the error variance. Choose a coarser grouping factor, or give known "
+        "standard errors with errors=hr.known_se(column)."
+    )
+
+
+def units_are_groups(factor: str, layout: ErrorLayout) -> ModelError:
+    """Return the error of a factor whose groups are the units of exchangeable errors."""
+    return ModelError(
+        f"the groups of {factor!r} are the units of errors={layout.spec}, so the variance of their "
+        "intercept cannot be told from the correlation of errors within units. Leave the intercept out of the "
+        f"group term, (0 + x | {factor}), or give the errors another structure."
+    )
 
 
 def _is_intercept_of_units(factor: FactorDesign, layout: ErrorLayout) -> bool:

@@ -58,6 +58,40 @@ class Model:
     1743.6283
     """
 
+    @classmethod
+    def from_gram(cls, gram: Gram, priors: Priors | None = None) -> Model:
+        """Return a model of statistics alone, whose rows are elsewhere, too many, or gone.
+
+        Everything that needs no rows works as with them: `estimate`, `solve`, `sample`, the reports, and `hr.predict`
+        for other rows. What needs them (replicated responses, the log likelihood by row, the explicit
+        parametrizations) says so.
+
+        Parameters
+        ----------
+        gram : Gram
+            From `Gram.from_batches`, `Gram.scan`, `Gram.load`, `Model.gram`, or a sum of those.
+        priors : Priors, optional
+            The defaults are those of a model with the rows.
+
+        Raises
+        ------
+        ModelError, PriorError
+            If `gram` does not say which formula it comes from, or priors do not fit.
+
+        Examples
+        --------
+        >>> import hierreg as hr
+        >>> table = hr.load_dataset("sleepstudy")
+        >>> gram = hr.Gram.from_batches([table[:90], table[90:]], "Reaction ~ Days + (Days | Subject)")
+        >>> round(hr.Model.from_gram(gram).estimate("reml").criterion, 4)
+        1743.6283
+        """
+        from hierreg.model.from_gram import problem_of_gram
+
+        model = cls.__new__(cls)
+        model._problem = problem_of_gram(gram, priors)  # noqa: SLF001  # another way to make the same object
+        return model
+
     def __init__(self, formula: str, data: Any, errors: ErrorSpec | None = None, priors: Priors | None = None) -> None:
         self._problem = assemble(formula, data, errors, priors)
 
@@ -79,11 +113,11 @@ class Model:
     @property
     def gram(self) -> Gram:
         """The cross-products of the data; those of two tables of one formula and error structure can be added."""
-        return self._problem.gram
+        return self._problem.complete_gram()
 
     def __repr__(self) -> str:
         problem = self._problem
-        lines = [f"hierreg.Model: {problem.formula}", f"  {len(problem.design.y)} rows"]
+        lines = [f"hierreg.Model: {problem.formula}", f"  {problem.n_rows} rows"]
         lines += [f"  {len(factor.levels)} groups of {factor.name}" for factor in problem.labels.factors]
         return "\n".join([*lines, f"  errors: {problem.layout.spec}"])
 
@@ -263,8 +297,11 @@ class Model:
             the others have beta and b too.
         """
         from hierreg.pymc_model import build_pymc_model
+        from hierreg.sampling.problem import check_has_rows
 
         problem = self._problem
+        if parametrization != "marginal":
+            check_has_rows(problem, f"parametrization={parametrization!r}")
         return build_pymc_model(
             problem.design,
             problem.layout,

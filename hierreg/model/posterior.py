@@ -19,6 +19,7 @@ from hierreg.marginal.recovery import Recovered, recover
 from hierreg.marginal.target import Target
 from hierreg.marginal.threads import blas_threads_for
 from hierreg.model.estimation import limit
+from hierreg.sampling.problem import check_has_rows
 from hierreg.tree import build
 from hierreg.tree.prior_attributes import prior_attributes
 
@@ -96,6 +97,8 @@ def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
     import xarray as xr
 
     request.check()
+    if request.parametrization != "marginal":
+        check_has_rows(problem, f"parametrization={request.parametrization!r}")
     _check_extra_groups(problem, request)
     begin = time.perf_counter()
     seed = int(np.random.SeedSequence().generate_state(1)[0]) if request.seed is None else int(request.seed)
@@ -123,7 +126,8 @@ def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
     groups: dict[str, Any] = {"posterior": draws.posterior, "sample_stats": draws.stats}
     if draws.effects is not None:
         groups["effects"] = draws.effects
-    groups["observed_data"] = build.observed_group(problem.labels, problem.design.y)
+    if len(problem.design.y):
+        groups["observed_data"] = build.observed_group(problem.labels, problem.design.y)
     groups["constant_data"] = build.constant_group(
         problem.labels,
         problem.gram.terms,

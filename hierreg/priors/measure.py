@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from hierreg.design import Design, FactorDesign
     from hierreg.error_structure import ErrorLayout
+    from hierreg.gram import Gram
+    from hierreg.gram.frame import Frame
 
     Array = NDArray[np.float64]
 
@@ -53,6 +55,63 @@ def measure_scales(design: Design, layout: ErrorLayout) -> PriorScales:
         has_error_corr=layout.has_corr,
         error_is_factor=layout.kind in {"known_se", "known_cov"},
         **corr,
+    )
+
+
+def scales_of_gram(gram: Gram, design: Design, layout: ErrorLayout) -> PriorScales:
+    """Return the same facts from cross-products.
+
+    Parameters
+    ----------
+    gram : Gram
+    design : Design
+        Names and terms; its rows are not looked at.
+    layout : ErrorLayout
+        The error structure; its rows are not looked at.
+    """
+    frame, response = gram.frame, gram.response
+    assert frame is not None
+    assert response is not None
+    p = frame.n_predictors
+    y_sd = float(frame.sd[p])
+    within = np.sqrt(response.squares / np.maximum(response.n, 1))
+    labels, corr = layout.labels, {}
+    if gram.terms.components is not None:
+        lowest = lowest_correlation(gram.terms.components.largest)
+        corr = {"error_corr_labels": layout.labels, "error_corr_lowest": tuple(lowest.tolist())}
+        if layout.common_sd:
+            labels, within = ("sigma",), np.array([y_sd])
+    constant = np.flatnonzero(frame.is_constant[:p])
+    return PriorScales(
+        coef_names=design.coef_names,
+        intercept=int(constant[0]) if len(constant) else None,
+        y_mean=float(frame.mean[p]),
+        y_sd=y_sd,
+        y_rms=float(frame.rms[p]),
+        x_mean=frame.mean[:p],
+        x_sd=frame.sd[:p],
+        x_rms=frame.rms[:p],
+        factors={
+            factor.name: _scales_of_frame(factor, groups.frame)
+            for factor, groups in zip(design.factors, gram.factors, strict=True)
+        },
+        error_labels=labels,
+        y_sd_by_label=np.where(within > 0, within, y_sd),
+        n_error_sd=layout.n_sd,
+        has_error_corr=layout.has_corr,
+        error_is_factor=layout.kind in {"known_se", "known_cov"},
+        **corr,
+    )
+
+
+def _scales_of_frame(factor: FactorDesign, frame: Frame | None) -> FactorScales:
+    assert frame is not None
+    sd = frame.sd if frame.is_constant.any() else frame.rms
+    return FactorScales(
+        coef_names=factor.coef_names,
+        z_sd=np.where(frame.is_constant, 1.0, sd),
+        term_sizes=factor.term_sizes,
+        term_correlated=factor.term_correlated,
     )
 
 

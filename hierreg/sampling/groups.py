@@ -10,6 +10,7 @@ from hierreg.checks import check_choice
 from hierreg.exceptions import ModelError
 from hierreg.sampling.densities import log_densities, log_prior_variables, n_elements
 from hierreg.sampling.prior_draws import check_priors, draw_prior
+from hierreg.sampling.problem import check_has_rows
 from hierreg.sampling.rows import check_size, draws_of, replicate
 from hierreg.tree.names import variable_name
 
@@ -130,6 +131,7 @@ def replicates(problem: ProblemLike, draws: xr.Dataset, seed: list[int]) -> xr.D
 
 def log_likelihood_of(tree: xr.DataTree, problem: ProblemLike, *, joint: bool) -> xr.Dataset:
     """Return the ``log_likelihood`` group; see `hierreg.sampling.on_request.log_likelihood`."""
+    check_has_rows(problem, "log_likelihood")
     posterior = tree["posterior"].to_dataset()
     layout = problem.layout
     n = n_elements(layout)
@@ -169,7 +171,8 @@ def log_prior_of(tree: xr.DataTree, problem: ProblemLike) -> xr.Dataset:
 
 
 def check_rows(problem: ProblemLike, n_draws: int, name: str, advice: str) -> None:
-    """Raise where draws of all rows would take more than 4 GiB."""
+    """Raise where the rows are not there, or draws of all of them would take more than 4 GiB."""
+    check_has_rows(problem, name)
     check_size(n_draws, len(problem.design.y), name, advice)
 
 

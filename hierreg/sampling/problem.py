@@ -35,6 +35,10 @@ class ProblemLike(Protocol):
         """The arrays of the N rows."""
 
     @property
+    def n_rows(self) -> int:
+        """Number of rows, kept or not."""
+
+    @property
     def layout(self) -> ErrorLayout:
         """The error structure over the rows."""
 
@@ -118,6 +122,21 @@ def problem_of(model: ModelLike) -> ProblemLike:
     return problem  # type: ignore[no-any-return]  # what has a `problem` is a model
 
 
+def check_has_rows(problem: ProblemLike, what: str) -> None:
+    """Raise where a model was made of cross-products, without rows.
+
+    Raises
+    ------
+    ModelError
+        Which names what needs them.
+    """
+    if not len(problem.design.y):
+        raise ModelError(
+            f"{what} needs the rows of the table, and this model was made of statistics alone (Model.from_gram). Use "
+            "hr.Model(formula, table) with those rows, or a part of them."
+        )
+
+
 def attributes(problem: ProblemLike) -> dict[str, Any]:
     """Return what a result records of its model."""
     return {
@@ -127,7 +146,7 @@ def attributes(problem: ProblemLike) -> dict[str, Any]:
         "response": problem.labels.response,
         "factors": factors_attribute(problem.labels),
         "error_dim": problem.labels.error_dim or "",
-        "n_rows": len(problem.design.y),
+        "n_rows": problem.n_rows,
     }
 
 

@@ -95,6 +95,8 @@ def new_errors(
     DataError, ModelError
     """
     m = len(table)
+    if not len(layout.stratum):
+        _check_without_rows(layout, table, cross_cov)
     if layout.V is not None:
         return _of_known_covariance(layout.V, m, cross_cov, new_cov, observation=observation)
     if cross_cov is not None or new_cov is not None:
@@ -110,6 +112,18 @@ def new_errors(
         return NewErrors(units=(), scale=ones)
     stratum = np.zeros(m, dtype=np.intp) if layout.dim is None else _strata(layout, table, observation=True)
     return NewErrors(units=_alone(stratum), scale=ones)
+
+
+def _check_without_rows(layout: ErrorLayout, table: Any, cross_cov: Any) -> None:
+    """Raise where errors of new rows would depend on those of rows that the model does not have."""
+    unit = layout.spec.unit if isinstance(layout.spec, Correlated) else None
+    if unit in table.columns or cross_cov is not None:
+        what = f"newdata has the column of units, {unit!r}" if cross_cov is None else "cross_cov was given"
+        raise ModelError(
+            f"predict: {what}, so that the errors of new rows depend on those observed, which this model does not have "
+            "(Model.from_gram). Leave it out to predict for units that were not observed, with observation=False, or "
+            "use hr.Model(formula, table) with the rows."
+        )
 
 
 def _alone(stratum: Index) -> tuple[UnitRows, ...]:

@@ -1,0 +1,177 @@
+"""Gram bases of tables that arrive in parts, in memory that does not depend on the number of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from hierreg.checks import listed
+from hierreg.design.first_pass import learn, needs_of
+from hierreg.design.learned import restore
+from hierreg.design.table import as_table
+from hierreg.error_structure import ErrorSpec, KnownCov, independent
+from hierreg.exceptions import DataError, ModelError
+from hierreg.formula import parse_formula
+from hierreg.gram.part import Part, part_of, unite_parts, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import narwhals as nw
+
+    from hierreg.design.learned import LearnedState
+    from hierreg.gram.basis import Gram
+
+    Batches = Iterable[Any] | Callable[[], Iterable[Any]]
+
+
+@dataclass(slots=True, kw_only=True)
+class Total:
+    """The statistics of the parts seen so far, united like the digits of a binary counter.
+
+    Each part is united with others of its size, so that every row is moved log2(parts) times and not as often as
+    there are parts; the result depends on the order of the parts and nothing else.
+
+    Attributes
+    ----------
+    parts : list of Part
+        Each at least twice as large as the next.
+    """
+
+    parts: list[Part] = field(default_factory=list)
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return sum(part.gram.n for part in self.parts)
+
+    def add(self, part: Part) -> None:
+        """Take in one part."""
+        while self.parts and self.parts[-1].gram.n < 2 * part.gram.n:
+            part = unite_parts(self.parts.pop(), part)
+        self.parts.append(part)
+
+    def finish(self, learned: LearnedState, errors: ErrorSpec) -> Gram:
+        """Return the Gram basis of all rows."""
+        if not self.parts:
+            raise DataError("there are no rows in any of the batches; at least one is required.")
+        part = self.parts[-1]
+        for before in self.parts[-2::-1]:
+            part = unite_parts(before, part)
+        return whole(part, learned, errors)
+
+
+def from_batches(
+    batches: Batches, formula: str, errors: ErrorSpec | None = None, levels: Mapping[str, Sequence[Any]] | None = None
+) -> Gram:
+    """Return the Gram basis of all rows of an iterable of tables; see `Gram.from_batches`."""
+    errors = checked_errors(errors)
+    given = checked_levels(levels)
+    passes = _Passes.of(batches)
+    first = next(passes.tables(), None)
+    if first is None:
+        raise DataError("there are no rows in any of the batches; at least one is required.")
+    spec = parse_formula(formula)
+    needs = needs_of(spec, first)
+    unknown = needs.unknown(given)
+    if unknown and not passes.repeats:
+        raise DataError(
+            f"batches can be iterated only once, but {listed(unknown)} must be known of all rows before the first is "
+            "used. Give a list, or a function that returns a new iterator (both are gone through twice), give levels= "
+            "of categorical predictors, or transform the columns beforehand."
+        )
+    learned = learn(spec, needs, passes.again(first) if unknown else (), given)
+    state = restore(learned)
+    total = Total()
+    for table in passes.again(first):
+        total.add(part_of(state, errors, table))
+    return total.finish(learned, errors)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Passes:
+    """Passes over batches: as many as are asked for, or one.
+
+    Attributes
+    ----------
+    begin : callable
+        Starts a pass.
+    repeats : bool
+        Whether it can be called again.
+    """
+
+    begin: Callable[[], Iterable[Any]]
+    repeats: bool
+    rest: Iterator[nw.DataFrame[Any]] | None = None
+
+    @classmethod
+    def of(cls, batches: Batches) -> _Passes:
+        """Return the passes over what the user gave."""
+        import narwhals as nw
+
+        if isinstance(nw.from_native(batches, pass_through=True), (nw.DataFrame, nw.LazyFrame)) or isinstance(
+            batches, (Mapping, str)
+        ):
+            raise DataError(
+                "batches must be an iterable of tables, or a function that returns one, not a table; give [table], or "
+                "use hr.Model(formula, table)."
+            )
+        if callable(batches):
+            return cls(begin=batches, repeats=True)
+        if not isinstance(batches, Iterable):
+            raise DataError(
+                f"batches must be an iterable of tables, or a function that returns one, not {type(batches).__name__}."
+            )
+        return cls(begin=lambda: batches, repeats=iter(batches) is not batches)
+
+    def tables(self) -> Iterator[nw.DataFrame[Any]]:
+        """Return the tables of a new pass."""
+        self.rest = non_empty(self.begin())
+        return self.rest
+
+    def again(self, first: nw.DataFrame[Any]) -> Iterator[nw.DataFrame[Any]]:
+        """Return the tables from the beginning, of which the first has been taken."""
+        if self.repeats:
+            yield from self.tables()
+        elif self.rest is not None:
+            yield first
+            yield from self.rest
+
+
+def non_empty(batches: Iterable[Any]) -> Iterator[nw.DataFrame[Any]]:
+    """Return the tables that have rows."""
+    import narwhals as nw
+
+    for batch in batches:
+        native = nw.from_native(batch, pass_through=True)
+        if not (isinstance(native, nw.DataFrame) and len(native) == 0):
+            yield as_table(batch)
+
+
+def checked_errors(errors: ErrorSpec | None) -> ErrorSpec:
+    """Return an error structure that rows in parts can have."""
+    errors = independent() if errors is None else errors
+    if not isinstance(errors, ErrorSpec):
+        raise ModelError(
+            f"errors={errors!r} is not an error structure; use hr.independent(), hr.by(column), "
+            "hr.correlated(dataset, unit=...), hr.exchangeable(unit) or hr.known_se(column)."
+        )
+    if isinstance(errors, KnownCov):
+        raise ModelError(
+            f"errors={errors}: a covariance of all rows joins them, so they cannot come in batches. Use "
+            "hr.Model(formula, table, errors), or hr.known_se(column) for independent errors."
+        )
+    return errors
+
+
+def checked_levels(levels: Mapping[str, Sequence[Any]] | None) -> dict[str, tuple[Any, ...]]:
+    """Return the levels of categorical predictors that the user knows."""
+    if levels is None:
+        return {}
+    if not isinstance(levels, Mapping) or any(isinstance(one, str) or len(one) < 2 for one in levels.values()):
+        raise DataError(
+            f"levels={levels!r} must be a dictionary of the levels, at least two, of each column: "
+            "{'sector': ['public', 'private']}."
+        )
+    return {name: tuple(one) for name, one in levels.items()}

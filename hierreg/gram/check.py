@@ -1,0 +1,97 @@
+"""Checks of a Gram basis that was read from a file: shapes, ranges, finite values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hierreg.exceptions import DataError
+
+if TYPE_CHECKING:
+    from hierreg.gram.basis import Gram, GroupProducts
+
+
+def check_gram(gram: Gram, where: str) -> None:
+    """Raise a `DataError` unless all parts of a Gram basis fit each other.
+
+    Parameters
+    ----------
+    gram : Gram
+    where : str
+        The file, for the message.
+    """
+    try:
+        _check(gram)
+    except (ValueError, AttributeError, TypeError, IndexError) as error:
+        raise DataError(f"path={where!r} is damaged: {error}. Write it anew.") from error
+    if gram.own is not None:
+        check_gram(gram.own, where)
+
+
+def _check(gram: Gram) -> None:
+    p, K = len(gram.coef_names), gram.terms.n_terms
+    frame, response, terms = gram.frame, gram.response, gram.terms
+    if frame is None or response is None:
+        raise ValueError("there are no internal coordinates")
+    _shape("WtW", gram.WtW, (K, p + 1, p + 1))
+    _shape("x_map", gram.x_map, (p, p))
+    _shape("y_shift", gram.y_shift, (p,))
+    D, M = len(terms.labels), len(terms.patterns)
+    _shape("patterns", terms.patterns, (M, D))
+    _shape("counts", terms.counts, (M,))
+    _frame(frame, p + 1, p)
+    for name in ("n", "mean", "squares"):
+        _shape(f"response {name}", getattr(response, name), (len(response.labels),))
+    if not (isinstance(gram.n, int) and gram.n > 0 and frame.n == gram.n and response.n.sum() == gram.n):
+        raise ValueError(f"the numbers of rows differ: {gram.n!r}, {frame.n!r} and {response.n.sum()!r}")
+    if np.any(terms.counts < 0) or not np.isfinite(terms.log_det_known):
+        raise ValueError("counts of units are negative, or log|V| is not finite")
+    for factor in gram.factors:
+        _factor(factor, p, K)
+    places = [(j, i) for i in range(len(gram.factors)) for j in range(i)]
+    if [(crossed.first, crossed.second) for crossed in gram.crossed] != places:
+        raise ValueError("the pairs of grouping factors are not complete")
+    for crossed in gram.crossed:
+        a, b = gram.factors[crossed.first], gram.factors[crossed.second]
+        _shape("crossed ZtZ", crossed.ZtZ, (len(crossed.term), a.n_coef, b.n_coef))
+        for index, bound in ((crossed.term, K), (crossed.row, a.n_levels), (crossed.col, b.n_levels)):
+            _index("crossed", index, len(crossed.term), bound)
+
+
+def _factor(factor: GroupProducts, p: int, K: int) -> None:
+    q, J, E, F = factor.n_coef, factor.n_levels, len(factor.pair_term), len(factor.level_term)
+    _shape("levels", factor.levels, (J,))
+    _shape("ZtZ", factor.ZtZ, (E, q, q))
+    _shape("ZtW", factor.ZtW, (F, q, p + 1))
+    _shape("z_map", factor.z_map, (q, q))
+    _frame(factor.frame, q, q)
+    for index, n, bound in (
+        (factor.pair_term, E, K),
+        (factor.pair_row, E, J),
+        (factor.pair_col, E, J),
+        (factor.level_term, F, K),
+        (factor.level_index, F, J),
+    ):
+        _index(f"groups of {factor.name!r}", index, n, bound)
+    if len(set(factor.levels.tolist())) < J:
+        raise ValueError(f"levels of {factor.name!r} occur twice")
+
+
+def _frame(frame: Any, m: int, n_predictors: int) -> None:
+    for name, shape in (("centre", (m,)), ("basis", (m, m)), ("products", (m, m)), ("mean", (m,)), ("squares", (m,))):
+        _shape(name, getattr(frame, name), shape)
+    if frame.n_predictors != n_predictors or not (frame.constant is None or 0 <= frame.constant < m):
+        raise ValueError("the internal coordinates have another number of columns")
+
+
+def _shape(name: str, array: Any, shape: tuple[int, ...]) -> None:
+    if array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape}, not {shape}")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(f"{name} has values that are not finite")
+
+
+def _index(name: str, index: Any, n: int, bound: int) -> None:
+    if index.shape != (n,) or (n and (index.min() < 0 or index.max() >= bound)):
+        raise ValueError(f"{name}: positions outside 0 to {bound - 1}")

@@ -1,0 +1,121 @@
+"""Gram bases of Dask dataframes: each worker collects its partitions, and their statistics are added in a tree."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+from hierreg.checks import listed, suggestion
+from hierreg.design.first_pass import Seen, needs_of
+from hierreg.design.learned import LearnedState, restore
+from hierreg.design.table import as_table
+from hierreg.exceptions import DataError, ModelError
+from hierreg.formula import parse_formula
+from hierreg.gram.batches import checked_errors, checked_levels
+from hierreg.gram.part import Part, part_of, unite_parts, whole
+from hierreg.gram.scan import columns_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from hierreg.error_structure import ErrorSpec
+    from hierreg.gram.basis import Gram
+
+
+def from_dask(
+    ddf: Any,
+    formula: str,
+    errors: ErrorSpec | None = None,
+    levels: Mapping[str, Sequence[Any]] | None = None,
+    client: Any = None,
+) -> Gram:
+    """Return the Gram basis of a Dask dataframe; see `Gram.from_dask`."""
+    _check_dask(ddf)
+    spec, errors, given = parse_formula(formula), checked_errors(errors), checked_levels(levels)
+    columns = columns_of(spec, errors)
+    for column, role in columns.items():
+        if column not in ddf.columns:
+            raise DataError(
+                f"ddf has no column {column!r} ({role}).{suggestion(column, list(ddf.columns))} Its columns are "
+                f"{listed(ddf.columns)}."
+            )
+    ddf = ddf[list(columns)]
+    needs = needs_of(spec, as_table(_first_rows(ddf, client)))
+    seen = Seen.nothing(spec, needs, given)
+    if seen.has_work:
+        seen = _reduced(ddf, _see, (seen,), _unite_seen, client)
+    learned = seen.learned()
+    part = _reduced(ddf, _collect, (learned, errors), _unite_parts, client)
+    return whole(part, learned, errors)
+
+
+def _check_dask(ddf: Any) -> None:
+    try:
+        import dask.dataframe as dd
+    except ImportError as error:
+        raise ModelError(f"Gram.from_dask needs Dask ({error}): pip install 'hierreg[dask]'.") from None
+    if not isinstance(ddf, dd.DataFrame):
+        raise DataError(
+            f"ddf has type {type(ddf).__name__}; a Dask dataframe is required, dask.dataframe.read_parquet(...)."
+        )
+
+
+def _computed(value: Any, client: Any) -> Any:
+    if client is None:
+        return value.compute()
+    future = client.compute(value)
+    return future.result()
+
+
+def _first_rows(ddf: Any, client: Any) -> Any:
+    for partition in ddf.to_delayed():
+        rows = _computed(_delayed(_head)(partition), client)
+        if len(rows):
+            return rows
+    raise DataError("ddf has no rows; at least one is required.")
+
+
+def _delayed(function: Callable[..., Any]) -> Any:
+    from dask.delayed import delayed
+
+    return delayed(function, pure=True)
+
+
+def _head(table: Any) -> Any:
+    return table.head(10_000)
+
+
+def _reduced(
+    ddf: Any, leaf: Callable[..., Any], arguments: tuple[Any, ...], unite: Callable[[Any, Any], Any], client: Any
+) -> Any:
+    """Return what the leaves of all partitions give together; the tree depends on their number alone."""
+    nodes = [_delayed(leaf)(partition, *arguments) for partition in ddf.to_delayed()]
+    while len(nodes) > 1:
+        pairs = [_delayed(unite)(*nodes[i : i + 2]) for i in range(0, len(nodes) - 1, 2)]
+        nodes = [*pairs, *nodes[2 * len(pairs) :]]
+    return _computed(nodes[0], client)
+
+
+def _see(table: Any, seen: Seen) -> Seen | None:
+    if not len(table):
+        return None
+    mine = deepcopy(seen)  # threads share the one that was given
+    mine.see(as_table(table))
+    return mine
+
+
+def _unite_seen(a: Seen | None, b: Seen | None) -> Seen | None:
+    if a is None or b is None:
+        return a or b
+    # What a task was given is not changed: it may be needed again.
+    out = deepcopy(a)
+    out.unite(b)
+    return out
+
+
+def _collect(table: Any, learned: LearnedState, errors: ErrorSpec) -> Part | None:
+    return part_of(restore(learned), errors, as_table(table)) if len(table) else None
+
+
+def _unite_parts(a: Part | None, b: Part | None) -> Part | None:
+    return a or b if a is None or b is None else unite_parts(a, b)

@@ -1,0 +1,224 @@
+"""Gram bases in files: NumPy's npz without pickle, a version, and every array checked when it is read.
+
+Statistics are smaller than rows but not anonymous: those of a group of one row are that row.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hierreg.exceptions import DataError
+from hierreg.gram.basis import CrossProducts, Gram, GroupProducts
+from hierreg.gram.check import check_gram
+from hierreg.gram.frame import Frame
+from hierreg.gram.labels import LabelledMoments
+from hierreg.gram.origin import Origin, origin_from_json, origin_to_json
+from hierreg.gram.terms import ErrorTerms
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hierreg.compound_symmetry import Components
+
+FORMAT = "hierreg.Gram"
+VERSION = 1
+
+
+def save(gram: Gram, path: str | Path) -> Path:
+    """Write a Gram basis to one file; see `Gram.save`."""
+    path = _checked_path(path)
+    if not path.parent.is_dir():
+        raise DataError(f"path={str(path)!r}: the folder {str(path.parent)!r} does not exist; create it first.")
+    write_arrays(path, {"kind": FORMAT}, pack(gram))
+    return path
+
+
+def load(path: str | Path) -> Gram:
+    """Return a Gram basis from a file; see `Gram.load`."""
+    path = _checked_path(path)
+    head, arrays = read_arrays(path, FORMAT)
+    del head
+    return unpack(arrays, str(path))
+
+
+def _checked_path(path: str | Path) -> Path:
+    path = Path(path)
+    if path.suffix != ".npz":
+        raise DataError(f"path={str(path)!r} must end in .npz.")
+    return path
+
+
+def write_arrays(path: Path, head: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
+    """Write arrays and a head to a file that appears when it is complete."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as file:
+            np.savez(file, allow_pickle=False, head=np.array(json.dumps({"version": VERSION, **head})), **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_arrays(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
+    """Return head and arrays of a file of the given kind.
+
+    Raises
+    ------
+    DataError
+        If there is no such file, or it is another, of another version, or damaged.
+    """
+    if not path.exists():
+        raise DataError(f"path={str(path)!r}: no such file.")
+    try:
+        # opened here, since np.load leaves a file that is no archive open
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        head = json.loads(str(arrays.pop("head")))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"path={str(path)!r} cannot be read: {error}. Was it written by hierreg?") from error
+    if not isinstance(head, dict) or head.get("kind") != kind:
+        raise DataError(f"path={str(path)!r} is no file of kind {kind!r}.")
+    if head.get("version") != VERSION:
+        raise DataError(
+            f"path={str(path)!r} has version {head.get('version')!r} of the format; this hierreg "
+            f"reads version {VERSION}."
+        )
+    return head, arrays
+
+
+# ---- a Gram basis as arrays
+
+_SKIPPED = {"factors", "crossed", "terms", "frame", "response", "own", "origin"}
+
+
+def pack(gram: Gram) -> dict[str, np.ndarray[Any, Any]]:
+    """Return a Gram basis as arrays of numbers and text."""
+    if gram.frame is None or gram.response is None:
+        raise DataError("this Gram basis was derived from another and cannot be stored; store that one.")
+    out = _packed(gram, _SKIPPED) | under("frame", _packed(gram.frame)) | under("response", _packed(gram.response))
+    for i, factor in enumerate(gram.factors):
+        out |= under(f"factor{i}", _packed(factor, {"frame"}) | under("frame", _packed(factor.frame)))
+    for i, crossed in enumerate(gram.crossed):
+        out |= under(f"crossed{i}", _packed(crossed))
+    out |= under("terms", _packed(gram.terms, {"components"}))
+    if gram.terms.components is not None:
+        out |= under("terms/components", _packed(gram.terms.components))
+    if gram.own is not None:
+        out |= under("own", pack(gram.own))
+    if gram.origin is not None:
+        out |= under("origin", origin_to_json(gram.origin))
+    return out
+
+
+def unpack(arrays: Mapping[str, np.ndarray[Any, Any]], where: str) -> Gram:
+    """Return the Gram basis of arrays made by `pack`, checked.
+
+    Raises
+    ------
+    DataError
+        If an array is missing, has another shape or type, or values that cannot be.
+    """
+    try:
+        gram = _unpacked(arrays)
+    except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
+        raise DataError(f"path={where!r} is damaged: {error!r}. Write it anew.") from error
+    check_gram(gram, where)
+    return gram
+
+
+def _unpacked(arrays: Mapping[str, np.ndarray[Any, Any]]) -> Gram:
+    terms = below(arrays, "terms")
+    components = below(terms, "components")
+    origin = below(arrays, "origin")
+    own = below(arrays, "own")
+    return Gram(
+        **_values(Gram, arrays, _SKIPPED),
+        factors=tuple(_group_products(below(arrays, f"factor{i}")) for i in range(_count(arrays, "factor"))),
+        crossed=tuple(
+            CrossProducts(**_values(CrossProducts, below(arrays, f"crossed{i}")))
+            for i in range(_count(arrays, "crossed"))
+        ),
+        terms=ErrorTerms(
+            **_values(ErrorTerms, terms, {"components"}), components=_components(components) if components else None
+        ),
+        frame=Frame(**_values(Frame, below(arrays, "frame"))),
+        response=LabelledMoments(**_values(LabelledMoments, below(arrays, "response"))),
+        own=_unpacked(own) if own else None,
+        origin=_origin(origin) if origin else None,
+    )
+
+
+def _group_products(arrays: Mapping[str, np.ndarray[Any, Any]]) -> GroupProducts:
+    frame = Frame(**_values(Frame, below(arrays, "frame")))
+    return GroupProducts(**_values(GroupProducts, arrays, {"frame"}), frame=frame)
+
+
+def _components(arrays: Mapping[str, np.ndarray[Any, Any]]) -> Components:
+    from hierreg.compound_symmetry import Components
+
+    return Components(**_values(Components, arrays))
+
+
+def _origin(arrays: Mapping[str, np.ndarray[Any, Any]]) -> Origin:
+    return origin_from_json(arrays)
+
+
+def _packed(value: Any, without: set[str] | None = None) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the fields of a dataclass as arrays; what is no array becomes JSON."""
+    out = {}
+    for field in fields(value):
+        if field.name not in (without or ()):
+            item = getattr(value, field.name)
+            is_array = isinstance(item, np.ndarray) and item.dtype != object
+            out[field.name] = item if is_array else np.array(_as_json(item))
+    return out
+
+
+def _as_json(item: Any) -> str:
+    if isinstance(item, np.ndarray):
+        return json.dumps({"levels": item.tolist()})
+    return json.dumps({"tuple": list(item)} if isinstance(item, tuple) else item)
+
+
+def _values(kind: type, arrays: Mapping[str, np.ndarray[Any, Any]], without: set[str] | None = None) -> dict[str, Any]:
+    return {f.name: _value(arrays[f.name], str(f.type)) for f in fields(kind) if f.name not in (without or ())}
+
+
+def _value(array: np.ndarray[Any, Any], annotation: str) -> Any:
+    """Return a field as its annotation has it: numbers in the type of the class, or what the JSON says."""
+    if "NDArray" in annotation or annotation in {"Array", "Index"}:
+        if array.ndim == 0:
+            return np.array(json.loads(str(array))["levels"], dtype=object)
+        if "generic" in annotation:
+            return array
+        kind = (
+            np.float64 if annotation == "Array" or "float" in annotation else bool if "bool" in annotation else np.intp
+        )
+        if array.dtype != kind:
+            raise TypeError(f"an array of {array.dtype} where {np.dtype(kind)} is required")
+        return array
+    item = json.loads(str(array))
+    return tuple(item["tuple"]) if isinstance(item, dict) else item
+
+
+def under(name: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
+    """Return arrays with a name put before theirs."""
+    return {f"{name}/{key}": array for key, array in arrays.items()}
+
+
+def below(arrays: Mapping[str, np.ndarray[Any, Any]], name: str) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the arrays that `under` put below a name."""
+    return {key[len(name) + 1 :]: array for key, array in arrays.items() if key.startswith(f"{name}/")}
+
+
+def _count(arrays: Mapping[str, np.ndarray[Any, Any]], name: str) -> int:
+    return len({key.split("/")[0] for key in arrays if key.split("/")[0].rstrip("0123456789") == name and "/" in key})

@@ -1,0 +1,297 @@
+"""Internal coordinates of columns, and how those of two tables become one.
+
+Columns A (N, m) are stored as ``A_internal = (A - 1 centre') basis``. The centre is kept apart from the basis, and is
+subtracted from the rows: with an offset of 1e9 the product ``centre' basis`` would hold its ninth digit and no more,
+while the difference of two centres is exact. Two tables are joined at the centre of both, so that each moves away from
+its own mean, which adds and never cancels (Chan, Golub and LeVeque).
+
+References
+----------
+Chan, Golub and LeVeque (1983), The American Statistician 37, section 2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hierreg.exceptions import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+# What a column adds to those before it, squared and relative to its own size, below which it adds nothing.
+_NOTHING_NEW = 1e-12
+_NOTHING_NEW_TO_ROWS = 1e-7  # of the rows themselves, not squared; the tolerance of `design.rank` and of R's lm
+_ILL_CONDITIONED = 1e10
+_FEW_COLUMNS = 12  # for which a loop over rows is as fast as BLAS, which makes copies
+_NO_VARIATION = 8 * np.finfo(float).eps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """Internal coordinates of m columns of n rows, and the plain cross-products of the rows in them.
+
+    Attributes
+    ----------
+    n : int
+        Number of rows.
+    n_predictors : int
+        The columns that are orthonormal; the response, where it is the last column, is left in its units.
+    constant : int or None
+        The first column that has one value other than zero, `value`.
+    value : float
+    centre : array (m,)
+        Zero for the constant column, and for all where there is none.
+    basis : array (m, m)
+        Upper triangular.
+    products : array (m, m)
+        A_internal' A_internal, all rows with weight one.
+    mean, squares : arrays (m,)
+        Mean of each column, and the sum of its squared deviations from it.
+    """
+
+    n: int
+    n_predictors: int
+    constant: int | None
+    value: float
+    centre: Array
+    basis: Array
+    products: Array
+    mean: Array
+    squares: Array
+
+    @property
+    def sd(self) -> Array:
+        """Standard deviation of each column (m,)."""
+        return np.asarray(np.sqrt(self.squares / self.n))
+
+    @property
+    def rms(self) -> Array:
+        """Root mean square of each column (m,)."""
+        return np.asarray(np.sqrt(self.mean**2 + self.squares / self.n))
+
+    @property
+    def is_constant(self) -> NDArray[np.bool_]:
+        """Whether each column has one value other than zero (m,)."""
+        return np.asarray((self.squares == 0) & (self.mean != 0))
+
+    @property
+    def map(self) -> Array:
+        """A_internal = A @ map (m, m), where an offset costs the digits that it has."""
+        out = self.basis.copy()
+        if self.constant is not None:
+            out[self.constant] -= self.centre @ self.basis / self.value
+        return out
+
+    @property
+    def predictors(self) -> Frame:
+        """The frame of the columns without the response."""
+        k = self.n_predictors
+        return replace(
+            self,
+            centre=self.centre[:k],
+            basis=self.basis[:k, :k],
+            products=self.products[:k, :k],
+            mean=self.mean[:k],
+            squares=self.squares[:k],
+        )
+
+    def to(self, centre: Array, basis: Array) -> Array:
+        """Return M (m, m) with ``(A - 1 centre') basis = A_internal M``."""
+        target = basis.copy()
+        if self.constant is not None:
+            # 1 = (A - 1 centre') e / value, with e the constant column
+            target[self.constant] += (self.centre - centre) @ basis / self.value
+        return np.asarray(np.linalg.solve(self.basis, target)) if len(basis) else target
+
+
+def frame_of(X: Array, y: Array | None = None) -> tuple[Array, Frame]:
+    """Return columns in internal coordinates (N, m) with their frame; y, if given, is the last column.
+
+    Predictors have nearly orthonormal columns (times sqrt(N)); columns that others determine are scaled only. The
+    least-squares fit on them is taken off y.
+    """
+    from hierreg.gram import kernels
+
+    n, p = X.shape
+    m = p + (y is not None)
+    X = np.ascontiguousarray(X)
+    constant = constant_column(X)
+    centre, basis, mean, squares = np.zeros(m), np.eye(m), np.empty(m), np.empty(m)
+    mean[:p], squares[:p] = _moments(X)
+    if constant is not None:
+        centre[:p] = mean[:p]
+        centre[constant] = 0.0
+    basis[:p, :p] = _orthogonaliser(X, centre[:p])
+    out = np.empty((n, m))
+    kernels.apply_frame(X, centre[:p], np.ascontiguousarray(basis[:p, :p]), out)
+    if y is not None:
+        mean[p:], squares[p:] = _moments(y[:, None])
+        if constant is not None:
+            centre[p] = mean[p]
+        coef: Array = _take_off_fit(out, y, float(centre[p]))
+        basis[:p, p] = -(basis[:p, :p] @ coef)
+    frame = Frame(
+        n=n,
+        n_predictors=p,
+        constant=constant,
+        value=float(X[0, constant]) if constant is not None else 1.0,
+        centre=centre,
+        basis=basis,
+        products=_products(out, np.zeros(m)),
+        mean=mean,
+        squares=squares,
+    )
+    return out, frame
+
+
+def constant_column(X: Array) -> int | None:
+    """Return the first column of X that has one value other than zero, or None."""
+    return next((c for c in range(X.shape[1]) if X[0, c] != 0 and np.all(X[:, c] == X[0, c])), None)
+
+
+def _moments(A: Array) -> tuple[Array, Array]:
+    """Return the means of columns (m,), and the sums of their squared deviations (m,)."""
+    from hierreg.gram import kernels
+
+    # Sums of differences from a first guess: an offset takes no digits from them.
+    mean = A.mean(axis=0)
+    total, squares = np.zeros(A.shape[1]), np.zeros(A.shape[1])
+    kernels.sum_deviations(A, mean, total, squares)
+    more = total / len(A)
+    mean += more
+    squares = np.maximum(squares - len(A) * more**2, 0.0)
+    # Columns that do not vary: exact zeros, not the rounding of a mean.
+    for j in np.flatnonzero(squares <= len(A) * (_NO_VARIATION * mean) ** 2):
+        if np.all(A[:, j] == A[0, j]):
+            mean[j], squares[j] = A[0, j], 0.0
+    return mean, squares
+
+
+def _products(A: Array, centre: Array) -> Array:
+    """Return (A - 1 centre')'(A - 1 centre')."""
+    from hierreg.gram import kernels
+
+    if A.shape[1] > _FEW_COLUMNS:
+        centred = A - centre
+        return np.asarray(centred.T @ centred)
+    out = np.zeros((A.shape[1], A.shape[1]))
+    kernels.accumulate_centred(A, centre, out)
+    return out + np.triu(out, 1).T
+
+
+def _orthogonaliser(X: Array, centre: Array) -> Array:
+    """Return T (p, p), upper triangular, so that X - 1 centre' times T is orthonormal times sqrt(N).
+
+    Columns that others determine are scaled only.
+    """
+    n, p = X.shape
+    G = _products(X, centre) / n
+    scale = np.sqrt(np.diagonal(G))
+    used = np.flatnonzero(scale > 0)
+    scale = np.where(scale > 0, scale, 1.0)
+    G = (G / scale / scale[:, None])[np.ix_(used, used)]
+    R = np.eye(p)
+    if len(used) and np.linalg.cond(G) < _ILL_CONDITIONED:
+        R[np.ix_(used, used)] = np.linalg.cholesky(G).T
+    elif len(used):
+        R[np.ix_(used, used)] = _triangle_of_rows((X - centre)[:, used] / scale[used] / np.sqrt(n))
+    return np.asarray(np.linalg.inv(R) / scale[:, None])
+
+
+def _triangle_of_rows(A: Array) -> Array:
+    """Return R (m, m) of the QR decomposition; columns that others determine get length one and no products."""
+    R = np.linalg.qr(A, mode="r")
+    R = np.vstack([R, np.zeros((max(A.shape[1] - len(R), 0), A.shape[1]))])
+    R *= np.where(np.diagonal(R) < 0, -1.0, 1.0)[:, None]
+    for j in np.flatnonzero(np.diagonal(R) < _NOTHING_NEW_TO_ROWS):
+        R[j], R[:, j] = 0.0, 0.0
+        R[j, j] = 1.0
+    return np.asarray(R)
+
+
+def _take_off_fit(W: Array, y: Array, centre: float) -> Array:
+    """Write y - centre less its least-squares fit to the last column of W, and return the coefficients of the fit."""
+    from hierreg.gram import kernels
+
+    p = W.shape[1] - 1
+    coef = np.zeros(p)
+    W[:, p] = y - centre
+    # The second pass removes what rounding left of a large offset.
+    for _ in range(2 if p else 0):
+        G = _products(W, np.zeros(p + 1))
+        coef += np.linalg.lstsq(G[:p, :p], G[:p, p], rcond=None)[0]
+        kernels.take_off(W, coef, centre, np.ascontiguousarray(y))
+    return coef
+
+
+def triangle(G: Array, n_predictors: int) -> tuple[Array, list[int]]:
+    """Return R (m, m), upper triangular, with R'R = G but for the response and columns that others determine.
+
+    The latter, which are not among the columns returned, get their own length and no others. The response gets
+    length one, and keeps its products with the predictors.
+    """
+    m = len(G)
+    R = np.zeros((m, m))
+    live: list[int] = []
+    for j in range(m):
+        for i, k in enumerate(live):
+            R[k, j] = (G[k, j] - R[live[:i], k] @ R[live[:i], j]) / R[k, k]
+        if j >= n_predictors:
+            R[j, j] = 1.0
+            continue
+        pivot = G[j, j] - R[:, j] @ R[:, j]
+        if pivot > _NOTHING_NEW * G[j, j]:
+            R[j, j] = np.sqrt(pivot)
+            live.append(j)
+        else:
+            R[:, j] = 0.0
+            R[j, j] = np.sqrt(G[j, j]) or 1.0
+    return R, live
+
+
+def unite(a: Frame, b: Frame) -> tuple[Frame, Array, Array]:
+    """Return the frame of the rows of both, and the maps (m, m) from the coordinates of each to it."""
+    if a.constant != b.constant or a.value != b.value:
+        a, b = _uncentred(a), _uncentred(b)
+    n = a.n + b.n
+    centre = a.centre + (b.centre - a.centre) * (b.n / n)
+    to_a, to_b = a.to(centre, a.basis), b.to(centre, a.basis)
+    products = to_a.T @ a.products @ to_a + to_b.T @ b.products @ to_b
+    T = np.linalg.inv(triangle(products / n, a.n_predictors)[0])
+    mean = a.mean + (b.mean - a.mean) * (b.n / n)
+    squares = a.squares + b.squares + (b.mean - a.mean) ** 2 * (a.n * b.n / n)
+    frame = replace(a, n=n, centre=centre, basis=a.basis @ T, products=T.T @ products @ T, mean=mean, squares=squares)
+    return frame, to_a @ T, to_b @ T
+
+
+def _uncentred(frame: Frame) -> Frame:
+    return replace(frame, constant=None, value=1.0, centre=np.zeros_like(frame.centre), basis=frame.map)
+
+
+def check_independent(frame: Frame, names: Sequence[str], what: str) -> None:
+    """Raise unless the predictors of a frame are linearly independent.
+
+    Raises
+    ------
+    ModelError
+        If the columns before it determine a column; the message names it.
+    """
+    p = frame.n_predictors
+    R, live = triangle(frame.products[:p, :p] / frame.n, p)
+    # In the units of the columns: what each adds to those before it, relative to its own size.
+    R = R @ np.linalg.inv(frame.basis[:p, :p]) if p else R
+    new = np.diagonal(R) > _NOTHING_NEW_TO_ROWS * np.linalg.norm(R, axis=0)
+    repeated = [repr(names[j]) for j in range(p) if j not in live or not new[j]]
+    if repeated:
+        raise ModelError(
+            f"a design matrix is rank deficient: of the {what}, {', '.join(repeated)} repeat what the columns before "
+            "them say, or are zero in every row. Leave one column out for each."
+        )

@@ -1,0 +1,133 @@
+"""Where a Gram basis comes from: what is needed to make a model of it, and to predict with that."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hierreg.exceptions import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hierreg.design.learned import LearnedState
+    from hierreg.design.levels import FactorLevels
+    from hierreg.error_structure import ErrorSpec
+
+    Arrays = dict[str, np.ndarray[Any, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Formula, errors and what the columns were learned to be.
+
+    Attributes
+    ----------
+    learned : LearnedState
+        Formula, levels, and what transforms learned.
+    errors : ErrorSpec
+        The error structure; of a known covariance the size alone is kept in files.
+    """
+
+    learned: LearnedState
+    errors: ErrorSpec
+
+
+def unite_origins(a: Origin, b: Origin) -> Origin:
+    """Return the origin of the rows of both; levels of grouping factors are united.
+
+    Raises
+    ------
+    ModelError
+        If the columns of the two do not mean the same: other levels of a predictor, other centres, other knots.
+    """
+    from hierreg.design.learned import encoded
+    from hierreg.design.levels import unite_factors
+
+    mine, theirs = a.learned, b.learned
+    for what, one, other in (
+        ("formulas", mine.formula, theirs.formula),
+        ("error structures", _shown(a.errors), _shown(b.errors)),
+        ("levels of the categorical predictors", dict(mine.levels), dict(theirs.levels)),
+    ):
+        if one != other:
+            raise ModelError(f"Gram + Gram: the {what} differ: {one!r} and {other!r}.")
+    if encoded(dict(mine.transforms)) != encoded(dict(theirs.transforms)):
+        raise ModelError(
+            "Gram + Gram: the transforms of the formula have learned different means, knots or norms from the two "
+            "tables, so that their columns differ. Use hr.Gram.from_batches on both tables, or transform the columns "
+            "beforehand."
+        )
+    factors = tuple(unite_factors(f, g) for f, g in zip(mine.factors, theirs.factors, strict=True))
+    return replace(a, learned=replace(mine, factors=factors))
+
+
+def _shown(errors: ErrorSpec) -> str:
+    from hierreg.error_structure import KnownCov
+
+    return f"known_cov(scale={errors.scale})" if isinstance(errors, KnownCov) else str(errors)
+
+
+def origin_to_json(origin: Origin) -> Arrays:
+    """Return an origin as arrays: one of JSON, and those of the levels of grouping factors."""
+    from hierreg.design.learned import encoded
+
+    learned = origin.learned
+    head = {
+        "formula": learned.formula,
+        "levels": [[list(key), list(levels)] for key, levels in learned.levels.items()],
+        "transforms": encoded(dict(learned.transforms)),
+        "errors": errors_to_json(origin.errors),
+        "factors": [{"name": factor.name, "columns": factor.columns} for factor in learned.factors],
+    }
+    out: Arrays = {"head": np.array(json.dumps(head))}
+    for i, factor in enumerate(learned.factors):
+        out[f"codes{i}"] = factor.codes
+        for c, levels in enumerate(factor.column_levels):
+            out[f"levels{i}.{c}"] = np.array(levels)
+    return out
+
+
+def origin_from_json(arrays: Mapping[str, np.ndarray[Any, Any]]) -> Origin:
+    """Return what `origin_to_json` was given."""
+    from hierreg.design.learned import LearnedState, decoded
+    from hierreg.design.levels import factor_levels
+
+    head = json.loads(str(arrays["head"]))
+    factors: list[FactorLevels] = []
+    for i, factor in enumerate(head["factors"]):
+        columns = tuple(factor["columns"])
+        levels = tuple(tuple(arrays[f"levels{i}.{c}"].tolist()) for c in range(len(columns)))
+        factors.append(factor_levels(factor["name"], columns, levels, arrays[f"codes{i}"].astype(np.intp)))
+    learned = LearnedState(
+        formula=head["formula"],
+        levels={tuple(key): tuple(levels) for key, levels in head["levels"]},
+        transforms=decoded(head["transforms"]),
+        factors=tuple(factors),
+    )
+    return Origin(learned=learned, errors=errors_from_json(head["errors"]))
+
+
+def errors_to_json(errors: ErrorSpec) -> dict[str, Any]:
+    """Return an error structure as JSON; of a known covariance its size alone."""
+    from hierreg.error_structure import KnownCov
+
+    name = type(errors).__name__
+    if isinstance(errors, KnownCov):
+        return {"kind": name, "n": len(errors.V), "scale": errors.scale}
+    return {"kind": name, **asdict(errors)}  # type: ignore[call-overload]
+
+
+def errors_from_json(described: Mapping[str, Any]) -> ErrorSpec:
+    """Return what `errors_to_json` was given; a known covariance has no values."""
+    from hierreg.error_structure import By, Correlated, Exchangeable, Independent, KnownCov, KnownSE
+
+    kinds = {kind.__name__: kind for kind in (Independent, By, Correlated, Exchangeable, KnownSE)}
+    arguments = {key: value for key, value in described.items() if key != "kind"}
+    if described["kind"] == "KnownCov":
+        n = int(arguments["n"])
+        return KnownCov(np.broadcast_to(np.float64(np.nan), (n, n)), bool(arguments["scale"]))
+    return kinds[described["kind"]](**arguments)

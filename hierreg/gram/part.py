@@ -1,0 +1,152 @@
+"""A part of the rows: its cross-products, and what has to be known of it when all parts are together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hierreg.checks import listed
+from hierreg.design.batch import design_of_part
+from hierreg.design.levels import FactorLevels, unite_factors, united_levels
+from hierreg.error_structure import By, Correlated, Exchangeable, bind_errors, check_enough
+from hierreg.exceptions import DataError, ModelError
+from hierreg.gram.addition import add
+from hierreg.gram.collect import check_rank, collect_part, own_rows_layout
+from hierreg.gram.ordering import with_labels, with_levels
+from hierreg.gram.origin import Origin
+
+if TYPE_CHECKING:
+    import narwhals as nw
+    from numpy.typing import NDArray
+
+    from hierreg.design import DesignState
+    from hierreg.design.learned import LearnedState
+    from hierreg.design.values import Level
+    from hierreg.error_structure import ErrorSpec
+    from hierreg.gram.basis import Gram
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """The statistics of a part of the rows.
+
+    Attributes
+    ----------
+    gram : Gram
+        Need not have full rank.
+    factors : tuple of FactorLevels
+        Levels of the grouping factors.
+    error_levels : tuple of str or int
+        Levels of the column of data sets or strata, in order; none for other errors.
+    units : uint64 array, sorted
+        Hashes of the units that the part has, where errors are correlated within units.
+    """
+
+    gram: Gram
+    factors: tuple[FactorLevels, ...]
+    error_levels: tuple[Level, ...]
+    units: NDArray[np.uint64]
+
+
+def part_of(state: DesignState, errors: ErrorSpec, table: nw.DataFrame[Any]) -> Part:
+    """Return the statistics of one part of the rows.
+
+    Raises
+    ------
+    DataError, ModelError
+        If a column cannot be used.
+    """
+    design, factors = design_of_part(state, table)
+    layout = bind_errors(errors, table, len(table), is_whole=False)
+    gram = collect_part(design, layout)
+    if gram.has_links:
+        gram = replace(gram, own=collect_part(design, own_rows_layout(design, layout)))
+    return Part(
+        gram=gram, factors=factors, error_levels=_error_levels(errors, table), units=_hashes_of_units(errors, table)
+    )
+
+
+def _error_levels(errors: ErrorSpec, table: nw.DataFrame[Any]) -> tuple[Level, ...]:
+    from hierreg.design.levels import column_levels
+
+    name = errors.column if isinstance(errors, By) else errors.dataset if isinstance(errors, Correlated) else None
+    if isinstance(errors, Exchangeable):
+        name = errors.by
+    return column_levels(table, name, role="error stratum")[0] if name is not None else ()
+
+
+def _hashes_of_units(errors: ErrorSpec, table: nw.DataFrame[Any]) -> NDArray[np.uint64]:
+    from pandas.util import hash_array
+
+    from hierreg.design.levels import column_levels
+
+    if not isinstance(errors, (Correlated, Exchangeable)):
+        return np.empty(0, dtype=np.uint64)
+    levels, _ = column_levels(table, errors.unit, role="unit of the errors")
+    labels = np.asarray(levels)
+    return np.sort(hash_array(labels if labels.dtype.kind in "iu" else labels.astype(object)))
+
+
+def unite_parts(a: Part, b: Part) -> Part:
+    """Return the statistics of the rows of both.
+
+    Raises
+    ------
+    DataError
+        If a unit of correlated errors has rows in both.
+    """
+    units = np.concatenate([a.units, b.units])
+    units.sort(kind="stable")
+    again = np.flatnonzero(units[1:] == units[:-1])
+    if len(again):
+        raise DataError(
+            f"{len(again)} units of the errors have rows in more than one batch. All rows of a unit must be in one "
+            "batch, since the correlation of its errors joins them: sort the rows by unit and cut batches between "
+            "units, or give larger batches."
+        )
+    return Part(
+        gram=add(a.gram, b.gram),
+        factors=tuple(_united(f, g) for f, g in zip(a.factors, b.factors, strict=True)),
+        error_levels=united_levels(a.error_levels, b.error_levels),
+        units=units,
+    )
+
+
+def _united(a: FactorLevels, b: FactorLevels) -> FactorLevels:
+    return a if a is b else unite_factors(a, b)
+
+
+def whole(part: Part, learned: LearnedState, errors: ErrorSpec) -> Gram:
+    """Return the Gram basis of all rows, checked and in the order that one table would have.
+
+    Raises
+    ------
+    DataError, ModelError
+        If columns are collinear, a grouping factor has one level, or the errors cannot be told apart.
+    """
+    gram = part.gram
+    for factor in part.factors:
+        if len(factor.levels) == 1:
+            raise DataError(
+                f"the grouping factor {factor.name!r} has the single level {factor.levels[0]!r}; a variance between "
+                f"groups needs at least two. Leave the terms on {factor.name!r} out of the formula."
+            )
+    check_rank(gram)
+    _check_errors(gram, errors)
+    labels = tuple(str(level) for level in part.error_levels) or ("sigma",)
+    gram = with_labels(with_levels(gram, [factor.levels for factor in part.factors]), labels)
+    return replace(gram, origin=Origin(learned=replace(learned, factors=part.factors), errors=errors))
+
+
+def _check_errors(gram: Gram, errors: ErrorSpec) -> None:
+    terms, labels = gram.terms, gram.terms.labels
+    largest = np.full(len(labels), 2, dtype=np.intp)
+    if terms.components is not None:
+        labels = terms.components.strata
+        largest = np.ones(len(labels), dtype=np.intp)
+        np.maximum.at(largest, terms.components.stratum, terms.components.size)
+    if len(labels) > 62 and isinstance(errors, Correlated):
+        raise ModelError(f"errors={errors}: {len(labels)} data sets ({listed(labels)}); at most 62 are possible.")
+    check_enough(errors, labels, gram.n, int(terms.counts.sum()), largest)

@@ -1,0 +1,90 @@
+"""Many fits, one after the other or on the workers of a Dask cluster."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hierreg.exceptions import ModelError
+from hierreg.model.model import Model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_METHODS = ("sample", "estimate", "solve")
+
+
+def map_fits(
+    models: Iterable[Model], what: str | Callable[..., Any] = "sample", *, client: Any = None, **arguments: Any
+) -> list[Any]:
+    """Return the fits of several models, in order: a grid of priors, data sets, subsets.
+
+    With a client the fits run on its workers, whole models at a time; without, one after the other here. For the same
+    seeds the draws are the same, bit by bit. Warnings of a fit are issued here, with the place of its model.
+
+    Parameters
+    ----------
+    models : iterable of Model
+        They travel as Dask sends any object between its own processes; models of statistics alone
+        (`Model.from_gram`) are small.
+    what : {"sample", "estimate", "solve"} or callable
+        A method of `Model`, or a function of a model.
+    client : distributed.Client, optional
+    **arguments
+        Of the method or function. A list or tuple for ``seed`` has one seed for each model; one number is used for
+        all. `Model.sample` gets ``cores=1`` and ``progress=False`` unless they are given.
+
+    Returns
+    -------
+    list
+        What the method or function returns, for each model.
+
+    Raises
+    ------
+    ModelError
+        If an argument is malformed.
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> table = hr.load_dataset("sleepstudy")
+    >>> models = [hr.Model("Reaction ~ Days + (1 | Subject)", table[table.Days > first]) for first in (0, 4)]
+    >>> [est.converged for est in hr.map_fits(models, "estimate")]
+    [True, True]
+    """
+    models = list(models)
+    wrong = [i for i, model in enumerate(models) if not isinstance(model, Model)]
+    if wrong:
+        raise ModelError(f"models[{wrong[0]}] has type {type(models[wrong[0]]).__name__}; a hierreg Model is required.")
+    if not callable(what) and what not in _METHODS:
+        raise ModelError(f"what={what!r} must be one of {', '.join(map(repr, _METHODS))}, or a function of a model.")
+    jobs = [{**arguments, **own} for own in _seeds(arguments, len(models))]
+    if what == "sample":
+        jobs = [{"cores": 1, "progress": False, **job} for job in jobs]
+    if client is None:
+        found = [_fit(model, what, job) for model, job in zip(models, jobs, strict=True)]
+    else:
+        futures = [client.submit(_fit, model, what, job, pure=False) for model, job in zip(models, jobs, strict=True)]
+        found = client.gather(futures)
+    for i, (_, caught) in enumerate(found):
+        for category, message in caught:
+            warnings.warn(f"models[{i}]: {message}", category, stacklevel=2)
+    return [result for result, _ in found]
+
+
+def _seeds(arguments: dict[str, Any], n: int) -> list[dict[str, Any]]:
+    seed = arguments.get("seed")
+    if not isinstance(seed, Sequence):
+        return [{} for _ in range(n)]
+    if len(seed) != n:
+        raise ModelError(f"seed has {len(seed)} entries for {n} models; give one for each, or one number for all.")
+    return [{"seed": one} for one in seed]
+
+
+def _fit(model: Model, what: str | Callable[..., Any], arguments: dict[str, Any]) -> tuple[Any, list[Any]]:
+    """Return one fit, and the warnings on the way."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        result = what(model, **arguments) if callable(what) else getattr(model, what)(**arguments)
+    return result, [(warning.category, str(warning.message)) for warning in caught]
