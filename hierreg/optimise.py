@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _IMPOSSIBLE = 1e100
 # A log density that is rounded more coarsely than this does not say where its maximum is.
 _LARGEST_ROUNDING = 1e-4
+_MAX_NEWTON = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +56,8 @@ def maximise(
     *,
     curvature: Array | None = None,
     tolerance: float = 1e-10,
-    max_newton: int = 20,
     threads: int = 1,
+    with_hessian: bool = False,
 ) -> Optimum:
     """Return the maximum of a smooth function.
 
@@ -70,10 +71,10 @@ def maximise(
         About what minus the second derivatives are near the maximum; ones by default.
     tolerance : float
         Newton decrement, in the units of the function, at which the search ends.
-    max_newton : int
-        Newton steps at most.
     threads : int
         Evaluations side by side for a Hessian, which changes no result; for functions that release the interpreter.
+    with_hessian : bool
+        Whether the Hessian is wanted at the maximum itself; otherwise it is that of a point nearby.
     """
     counter = _Counter(function)
     if len(start) == 0:
@@ -88,21 +89,11 @@ def maximise(
             converged=True,
             n_evaluations=1,
         )
-    from scipy.optimize import minimize
-
-    # Near the rounding of a large value a line search finds nothing better, slowly: Newton steps do the rest.
-    scale = abs(counter.negative(start)[0])
-    near = 1e-8 * scale if scale < _IMPOSSIBLE else 0.0
-    options: dict[str, Any] = {"gtol": max(1e-5, near), "maxiter": 500}
-    if curvature is not None:
-        options["hess_inv0"] = np.diag(1.0 / curvature)
-    stop = _StopsNearby(near)
-    result = minimize(counter.negative, start, jac=True, method="BFGS", options=options, callback=stop)
-    x = np.asarray(result.x, dtype=float)
+    x = _near_the_maximum(counter, start, curvature)
     value, gradient = counter(x)
     decrement = np.inf
-    H = hessian(counter, x, threads)
-    for _ in range(max_newton):
+    H, at = hessian(counter, x, threads), x
+    for _ in range(_MAX_NEWTON):
         step = _ascent_step(H, gradient)
         decrement = 0.5 * float(gradient @ step)
         if decrement < tolerance:
@@ -120,6 +111,8 @@ def maximise(
                 break
             if 0.5 * float(gradient @ _ascent_step(H, gradient)) < tolerance:
                 continue  # the next step is too short for another Hessian to matter
+        H, at = hessian(counter, x, threads), x
+    if with_hessian and not np.array_equal(at, x):
         H = hessian(counter, x, threads)
     enough = 10 * max(tolerance, 1e-12 * abs(value))
     if decrement >= enough:
@@ -134,6 +127,21 @@ def maximise(
         converged=bool(decrement < enough),
         n_evaluations=counter.n,
     )
+
+
+def _near_the_maximum(counter: _Counter, start: Array, curvature: Array | None) -> Array:
+    """Return where line searches end."""
+    from scipy.optimize import minimize
+
+    # Near the rounding of a large value a line search finds nothing better, slowly: Newton steps do the rest.
+    scale = abs(counter.negative(start)[0])
+    near = 1e-8 * scale if scale < _IMPOSSIBLE else 0.0
+    options: dict[str, Any] = {"gtol": max(1e-5, near), "maxiter": 500}
+    if curvature is not None:
+        options["hess_inv0"] = np.diag(1.0 / curvature)
+    stop = _StopsNearby(near)
+    result = minimize(counter.negative, start, jac=True, method="BFGS", options=options, callback=stop)
+    return np.asarray(result.x, dtype=float)
 
 
 def hessian(function: Objective, x: Array, threads: int = 1) -> Array:

@@ -171,8 +171,8 @@ def mcse(draws: Array) -> Array:
     return np.array(errors).reshape(draws.shape[2:])
 
 
-def sample(model: hr.Model, *, seed: int = 1, draws: int = 500, **options: Any) -> xr.DataTree:
-    """Return 4 x 500 draws without a progress bar.
+def sample(model: hr.Model, *, seed: int = 1, draws: int = 1000, **options: Any) -> xr.DataTree:
+    """Return 4 x 1000 draws without a progress bar.
 
     A variance estimate on the boundary is what some of the worked models are about, so that it needs no warning.
     """

@@ -101,7 +101,9 @@ def find_mode(target: Target) -> Mode:
     """Return the mode of the log density of u and the scale of the posterior there."""
     likelihood, parameters = target.likelihood, target.parameters
     start, curvature = (f(likelihood.gram, parameters) for f in (starting_point, expected_curvature))
-    optimum = maximise(target, start, curvature=curvature, tolerance=1e-8, threads=likelihood.side_by_side)
+    optimum = maximise(
+        target, start, curvature=curvature, tolerance=1e-8, threads=likelihood.side_by_side, with_hessian=True
+    )
     if not np.isfinite(optimum.value):
         raise ModelError(
             "the posterior density is not finite at any starting value: check that the priors allow standard "

@@ -73,13 +73,13 @@ def expectations() -> list[Expectation]:
             value=0 * mean,
             found=lambda: (posterior()["mean"].values - mean) / variance**0.5,
             relative=0.0,
-            absolute=4 * 2000**-0.5,
+            absolute=4 * 4000**-0.5,
         ),
         exact(
             name="posterior: sd of the function",
             source=FORMULA,
             value=variance**0.5,
             found=lambda: posterior()["sd_new"],
-            relative=5 * (2 * 2000) ** -0.5,
+            relative=5 * (2 * 4000) ** -0.5,
         ),
     ]
