@@ -43,25 +43,26 @@ def main() -> None:
         small.sample(seed=1, progress=False, **arguments)
     lme4 = None if "lme4" in options.without else _lme4(table)
     model = hr.Model(INSTEVAL.formula, table)
-    rows = [_timed("reml", lambda: hr.Model(INSTEVAL.formula, table).estimate("reml"))]
-    rows += [
-        _timed(name, lambda arguments=arguments: model.sample(seed=SEED, progress=False, **arguments))
-        for name, arguments in (("nuts", NUTS), ("psis", PSIS))
-        if name not in options.without
-    ]
-    print(rows[0]["result"])
-    targets = []
-    for row in rows:
-        ess, what = _effective(row["result"]) if row["name"] != "reml" else (None, row["result"].message)
-        ratio = row["seconds"] / lme4 if lme4 else None
-        print(f"{row['name']:>5} {row['seconds']:8.1f} s  {row['mib']:6.0f} MiB above the table  {what}")
-        targets.append(
-            Target(what=f"{row['name']}: time / lme4's REML", value=ratio, bound=MOST[row["name"]], at_least=False)
-        )
-        targets.append(Target(what=f"{row['name']}: MiB", value=row["mib"], bound=2048.0, at_least=False))
-        if ess is not None:
-            targets.append(Target(what=f"{row['name']}: min bulk ESS", value=ess, bound=400.0, at_least=True))
+    targets = _report(_timed("reml", lambda: hr.Model(INSTEVAL.formula, table).estimate("reml")), lme4)
+    for name, arguments in (("nuts", NUTS), ("psis", PSIS)):
+        if name not in options.without:
+            row = _timed(name, lambda arguments=arguments: model.sample(seed=SEED, progress=False, **arguments))
+            targets += _report(row, lme4)
     print(f"\n{target_table(targets)}")
+
+
+def _report(row: dict[str, Any], lme4: float | None) -> list[Target]:
+    """Print one line and return what it is held to."""
+    ess, what = (None, row["result"].message) if row["name"] == "reml" else _effective(row["result"])
+    print(f"{row['name']:>5} {row['seconds']:8.1f} s  {row['mib']:6.0f} MiB above the table  {what}", flush=True)
+    ratio = row["seconds"] / lme4 if lme4 else None
+    targets = [
+        Target(what=f"{row['name']}: time / lme4's REML", value=ratio, bound=MOST[row["name"]], at_least=False),
+        Target(what=f"{row['name']}: MiB", value=row["mib"], bound=2048.0, at_least=False),
+    ]
+    if ess is not None:
+        targets.append(Target(what=f"{row['name']}: min bulk ESS", value=ess, bound=400.0, at_least=True))
+    return targets
 
 
 def _timed(name: str, run: Callable[[], Any]) -> dict[str, Any]:
