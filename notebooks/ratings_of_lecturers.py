@@ -52,7 +52,7 @@ hr.plots.shrinkage(tree, factor="lecturer", figsize=(7, 8))
 
 # %% [markdown]
 # Open circles: each lecturer's ratings alone. A lecturer with few ratings moves far. How far follows from the number of
-# ratings: reliability is the share of the variance of a predicted effect that is not error.
+# ratings: reliability is one less the share of the variance of effects that the error of a prediction has.
 
 # %%
 ratings, true = number_of_ratings(), simulated().effects["lecturer"]
@@ -68,8 +68,8 @@ axis.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# Five ratings are worth a half, fifty nine tenths. The line would hold if students and departments were known; that they
-# are not costs a few hundredths.
+# Five ratings are worth a half, fifty nine tenths. The line would hold if students and departments were known; that
+# they are not costs a few hundredths.
 #
 # ## Who differs from the average?
 
