@@ -119,12 +119,12 @@ def run(name: str) -> Run:
     model = part(name, "model").build()
     outcomes = tuple(compare(expectation) for expectation in expectations(name))
     seconds = time.perf_counter() - start
-    b = model.estimate("reml").b
+    reml = model.estimate("reml")
     return Run(
         name=name,
         rows=len(part(name, "model").data()),
-        groups=sum(effects.shape[0] for effects in b.values()),
-        coefficients=sum(effects.size for effects in b.values()) + model.estimate("reml").beta.size,
+        groups=sum(effects.shape[0] for effects in reml.b.values()),
+        coefficients=sum(effects.size for effects in reml.b.values()) + reml.beta.size,
         outcomes=outcomes,
         seconds=seconds,
     )

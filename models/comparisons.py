@@ -57,6 +57,41 @@ def of_an_estimate(
     ]
 
 
+def of_factors(
+    title: str, estimate: Callable[[], Any], answer: Mapping[str, Any], *, relative: float = 1e-6
+) -> list[Expectation]:
+    """Return an expectation for each field of each grouping factor of an answer that has ``factors``.
+
+    ``b_sd`` has the uncertainty of beta, ``b_cond_sd`` takes beta as known.
+    """
+
+    def sds(covs: str, factor: str, levels: list[str]) -> Any:
+        return np.sqrt(getattr(estimate(), covs)[factor].sel({factor: levels})[:, 0, 0])
+
+    out = []
+    for name, known in answer["factors"].items():
+        levels = known["levels"]
+        found = {
+            "sd": lambda name=name: estimate().sd[name][0],
+            "b": lambda name=name, levels=levels: estimate().b[name].sel({name: levels})[:, 0],
+            "b_sd": partial(sds, "b_cov", name, levels),
+            "b_cond_sd": partial(sds, "b_cond_cov", name, levels),
+        }
+        out += [
+            Expectation(
+                name=f"{title}: {field} of {name}",
+                kind="other software",
+                source=answer["source"],
+                value=known[field],
+                found=take,
+                relative=relative,
+                absolute=relative * known["sd"] if field == "b" else 0.0,
+            )
+            for field, take in found.items()
+        ]
+    return out
+
+
 def of_draws(title: str, draws: Callable[[], Any], moments: tuple[float, float], source: str) -> list[Expectation]:
     """Return the expectations that draws have a mean and an sd, to Monte-Carlo error.
 

@@ -4,8 +4,12 @@ import pytest
 
 from models.catalogue import HERE, expectations, names, run
 
+# A posterior of 4,116 coefficients in three crossed factors takes most of a minute.
+SLOW = {"lecturers"}
+NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in names()]
 
-@pytest.mark.parametrize("name", names())
+
+@pytest.mark.parametrize("name", NAMES)
 def test_worked_model(name):
     result = run(name)
     missed = [
@@ -17,7 +21,7 @@ def test_worked_model(name):
     assert len(result.outcomes) == len(expectations(name)), "an expectation was skipped"
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", NAMES)
 def test_folder_is_complete(name):
     for file in ("README.md", "model.py", "expected.py"):
         assert (HERE / name / file).is_file(), f"{name} has no {file}"
