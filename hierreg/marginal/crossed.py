@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,6 +53,7 @@ class CrossedLikelihood:
     integrate: bool
     z_map_inverse: Array
     threads: int = 1
+    _rooms: threading.local = field(default_factory=threading.local, repr=False, compare=False)
 
     @property
     def side_by_side(self) -> int:
@@ -88,11 +90,18 @@ class CrossedLikelihood:
         return float(value), self.z_map_inverse.T @ g_Lambda, g_S
 
     def kernel_arguments(self) -> tuple[Any, ...]:
-        """Return the arrays in the order in which the kernels read them."""
-        size = self.plan.tail_at + self.plan.n_tail**2
-        gram = (self.gram.terms.n_terms, size, self.sources.arrays, self.plan.nodes, self.plan.dense)
+        """Return the arrays in the order in which the kernels read them; for one thread, which they have room for."""
+        gram = (self.gram.terms.n_terms, self._room(), self.sources.arrays, self.plan.nodes, self.plan.dense)
         errors = (self.gram.terms.patterns, self.gram.terms.counts)
         return self.z_map_inverse, gram, errors, self.W0, self.constant, self.integrate
+
+    def _room(self) -> tuple[Array, Array]:
+        """Return the arrays that an evaluation works in, of this thread: new ones cost a tenth of it."""
+        if not hasattr(self._rooms, "arrays"):
+            D = self.plan.n_tail
+            self._rooms.arrays = np.empty(self.plan.tail_at + D * D), np.empty((D, D))
+        arrays: tuple[Array, Array] = self._rooms.arrays
+        return arrays
 
 
 def crossed_likelihood(gram: Gram, *, W0: Array, constant: float, integrate: bool) -> CrossedLikelihood:

@@ -61,7 +61,7 @@ def eliminate(likelihood: CrossedLikelihood, Lambda: Array, error_cov: Array) ->
     _, gram, errors, W0, _, _ = likelihood.kernel_arguments()
     D = likelihood.plan.n_tail
     internal = np.ascontiguousarray(likelihood.z_map_inverse @ Lambda)
-    workspace, tail, x = np.empty(gram[1]), np.empty((D, D)), np.empty(D - 1)
+    workspace, tail, x = np.empty(likelihood.plan.tail_at + D * D), np.empty((D, D)), np.empty(D - 1)
     eliminate_all(internal, np.ascontiguousarray(error_cov, dtype=float), gram, errors, W0, workspace, tail, x)
     return Eliminated(likelihood=likelihood, Lambda=internal, workspace=workspace, tail=tail, coefficients=x)
 

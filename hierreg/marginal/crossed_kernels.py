@@ -35,7 +35,7 @@ from numba import njit
 
 from hierreg.marginal.dense_kernels import cholesky_in_place
 from hierreg.marginal.kernels import error_precision, error_precision_gradient
-from hierreg.marginal.tail_kernels import factor_leading, inverse_of_leading, solve_leading
+from hierreg.marginal.tail_kernels import factor_leading, invert_leading, solve_leading
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -170,49 +170,51 @@ def scale_of_columns(Lambda, dense):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def tail_equations(S, Lambda, dense, W0, H, C):
-    """Make the tail of S full, and write H = S T and C = T'S T + diag(I, W0), lower triangle; all (D, D)."""
+def row_times_T(S, row, Lambda, dense, stop, out):
+    """Write the first ``stop`` entries of one row of S T, which begins at ``row``; stop ends a level or is D."""
+    _, tail_start, tail_q, tail_lambda, T, _ = dense
+    for t in range(len(tail_start)):
+        s, q, b = tail_start[t], tail_q[t], tail_lambda[t]
+        if s >= stop:
+            break
+        for j in range(q):
+            x = 0.0
+            for k in range(q):
+                x += S[row + s + k] * Lambda[b + k, b + j]
+            out[s + j] = x
+    for j in range(T, stop):
+        out[j] = S[row + j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def tail_equations(S, Lambda, dense, W0, C):
+    """Make the tail of S full, and write C = T'S T + diag(I, W0), lower triangle (D, D)."""
     at, tail_start, tail_q, tail_lambda, T, D = dense
     make_symmetric(S, at, D)
     if len(tail_start) == T:
         scale = scale_of_columns(Lambda, dense)
         for i in range(D):
-            row = at + i * D
-            for j in range(D):
-                H[i, j] = S[row + j] * scale[j]
             for j in range(i + 1):
-                C[i, j] = scale[i] * H[i, j]
+                C[i, j] = scale[i] * S[at + i * D + j] * scale[j]
             if i < T:
                 C[i, i] += 1.0
-            else:
-                for j in range(T, i + 1):
-                    C[i, j] += W0[i - T, j - T]
-        return
-    for i in range(D):
-        row = at + i * D
+    else:
+        h = np.empty(D)
         for t in range(len(tail_start)):
             s, q, b = tail_start[t], tail_q[t], tail_lambda[t]
-            for j in range(q):
-                x = 0.0
-                for k in range(q):
-                    x += S[row + s + k] * Lambda[b + k, b + j]
-                H[i, s + j] = x
-        for j in range(T, D):
-            H[i, j] = S[row + j]
-    for t in range(len(tail_start)):
-        s, q, b = tail_start[t], tail_q[t], tail_lambda[t]
-        for i in range(q):
-            for j in range(s + i + 1):
-                C[s + i, j] = Lambda[b, b + i] * H[s, j]
-            for k in range(1, q):
-                for j in range(s + i + 1):
-                    C[s + i, j] += Lambda[b + k, b + i] * H[s + k, j]
-            C[s + i, s + i] += 1.0
+            C[s : s + q] = 0.0
+            for k in range(q):
+                row_times_T(S, at + (s + k) * D, Lambda, dense, s + q, h)
+                for i in range(q):
+                    for j in range(s + i + 1):
+                        C[s + i, j] += Lambda[b + k, b + i] * h[j]
+            for i in range(q):
+                C[s + i, s + i] += 1.0
+        for i in range(T, D):
+            row_times_T(S, at + i * D, Lambda, dense, D, C[i])
     for i in range(T, D):
-        for j in range(i + 1):
-            C[i, j] = H[i, j]
-            if j >= T:
-                C[i, j] += W0[i - T, j - T]
+        for j in range(T, i + 1):
+            C[i, j] += W0[i - T, j - T]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -358,7 +360,8 @@ def log_likelihood(Lambda, S_error, gram, errors, W0, constant, treat, g_Lambda,
     S_error : array (D, D)
         Error covariance of one unit.
     gram : tuple
-        Number of terms, size of the workspace, and the arrays of `Sources` and of `Plan`: nodes and dense.
+        Number of terms, room for the workspace and for the tail (overwritten), and the arrays of `Sources` and of
+        `Plan`: nodes and dense.
     errors : tuple
         Patterns and counts.
     W0 : array (p + 1, p + 1)
@@ -366,16 +369,16 @@ def log_likelihood(Lambda, S_error, gram, errors, W0, constant, treat, g_Lambda,
     treat : tuple of bool
         Whether beta is integrated (profiled otherwise), and whether the gradient is wanted.
     """
-    K, size, sources, nodes, dense = gram
+    K, room, sources, nodes, dense = gram
     patterns, counts = errors
     integrate, with_gradient = treat
     T, D = dense[4], dense[5]
     omega, x = np.empty(K), np.empty(D - 1)
-    S, H, C = np.empty(size), np.empty((D, D)), np.empty((D, D))
+    S, C = room
     log_det_R = error_precision(S_error, patterns, counts, omega)
     assemble(omega, sources, S)
     log_det_M = eliminate_levels(S, Lambda, nodes, dense)
-    tail_equations(S, Lambda, dense, W0, H, C)
+    tail_equations(S, Lambda, dense, W0, C)
     log_det_tail, log_det_P, quadratic = solve_tail(C, T, x)
     value = constant - 0.5 * (log_det_R + log_det_M + log_det_tail + quadratic)
     if integrate:
@@ -384,33 +387,38 @@ def log_likelihood(Lambda, S_error, gram, errors, W0, constant, treat, g_Lambda,
         return -np.inf
     if with_gradient:
         g_Lambda[:] = 0.0
-        G_tail = np.zeros((D, D))
-        inverse_of_leading(C, D - 1 if integrate else T, G_tail)
+        invert_leading(C, D - 1 if integrate else T)
         for i in range(D):
             v = -x[i] if i < D - 1 else 1.0
             for j in range(D - 1):
-                G_tail[i, j] -= v * x[j]
-            G_tail[i, D - 1] += v
+                C[i, j] -= v * x[j]
+            C[i, D - 1] += v
         G = np.empty(dense[0])
-        _gradient_of_tail(H, G_tail, dense, g_Lambda)
-        turn_tail(G_tail, Lambda, dense)
-        selected_inverse(S, Lambda, nodes, G_tail, G, g_Lambda)
-        g_omega = _gradient_of_terms(sources, G, G_tail, dense[0], K)
+        _gradient_of_tail(S, Lambda, C, dense, g_Lambda)
+        turn_tail(C, Lambda, dense)
+        selected_inverse(S, Lambda, nodes, C, G, g_Lambda)
+        g_omega = _gradient_of_terms(sources, G, C, dense[0], K)
         error_precision_gradient(S_error, patterns, counts, g_omega, g_S)
     return value
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _gradient_of_tail(H, G, dense, g_Lambda):
+def _gradient_of_tail(S, Lambda, G, dense, g_Lambda):
     """Add -sum over the tail's levels of (S T) G to g_Lambda."""
-    _, tail_start, tail_q, tail_lambda, _, D = dense
+    at, tail_start, tail_q, tail_lambda, T, D = dense
+    h, scale = np.empty(D), scale_of_columns(Lambda, dense)
     for t in range(len(tail_start)):
         s, q, b = tail_start[t], tail_q[t], tail_lambda[t]
+        if len(tail_start) == T:
+            for c in range(D):
+                g_Lambda[b, b] -= S[at + s * D + c] * scale[c] * G[s, c]
+            continue
         for i in range(q):
+            row_times_T(S, at + (s + i) * D, Lambda, dense, D, h)
             for j in range(q):
                 x = 0.0
                 for c in range(D):
-                    x += H[s + i, c] * G[s + j, c]
+                    x += h[c] * G[s + j, c]
                 g_Lambda[b + i, b + j] -= x
 
 

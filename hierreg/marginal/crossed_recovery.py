@@ -71,7 +71,6 @@ def _draws(
     """Return draws (len(which), n_node_columns + D) of all coefficients, internal scale."""
     from hierreg.marginal.crossed_recovery_kernels import draw_coefficients
 
-    _, gram, errors, W0, _, _ = likelihood.kernel_arguments()
     plan = likelihood.plan
     internal = likelihood.z_map_inverse @ covariances.Lambda[which]
     error_cov = covariances.error_cov[which]
@@ -81,6 +80,7 @@ def _draws(
         some = slice(first, first + _CHUNK_DRAWS)
         normals = np.random.default_rng([seed, int(which[first])]).standard_normal((len(out[some]), out.shape[1] - 1))
         arguments = np.ascontiguousarray(internal[some]), np.ascontiguousarray(error_cov[some])
+        _, gram, errors, W0, _, _ = likelihood.kernel_arguments()
         draw_coefficients(*arguments, gram, errors, W0, normals, out[some])
 
     with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:

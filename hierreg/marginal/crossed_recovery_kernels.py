@@ -23,7 +23,7 @@ from hierreg.marginal.crossed_kernels import (
     width_of_panels,
 )
 from hierreg.marginal.kernels import error_precision
-from hierreg.marginal.tail_kernels import inverse_of_leading, solve_leading
+from hierreg.marginal.tail_kernels import invert_leading, solve_leading
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -31,11 +31,11 @@ def eliminate_all(Lambda, S_error, gram, errors, W0, S, C, x):
     """Write the eliminated workspace S, the factored tail C (D, D) and its coefficients x (D - 1,)."""
     K, _, sources, nodes, dense = gram
     patterns, counts = errors
-    omega, H = np.empty(K), np.empty(C.shape)
+    omega = np.empty(K)
     error_precision(S_error, patterns, counts, omega)
     assemble(omega, sources, S)
     eliminate_levels(S, Lambda, nodes, dense)
-    tail_equations(S, Lambda, dense, W0, H, C)
+    tail_equations(S, Lambda, dense, W0, C)
     solve_tail(C, dense[4], x)
 
 
@@ -98,9 +98,9 @@ def draw_coefficients(Lambda, S_error, gram, errors, W0, normals, draws):
     draws : array (S, n_node_columns + D)
         Overwritten; internal scale.
     """
-    _, size, _, nodes, dense = gram
+    _, (work, C), _, nodes, dense = gram
     D, n_before = dense[5], nodes[10]
-    work, C, x = np.empty(size), np.empty((D, D)), np.empty(D - 1)
+    x = np.empty(D - 1)
     for s in range(len(Lambda)):
         eliminate_all(Lambda[s], S_error[s], gram, errors, W0, work, C, x)
         z = normals[s, n_before:].copy()
@@ -116,8 +116,8 @@ def covariances_of_coefficients(S, C, Lambda, nodes, dense, n, G, tail):
 
     ``n`` is the number of leading columns of the tail that are unknown: T where beta is known, D - 1 where it is not.
     """
-    tail[:] = 0.0
-    inverse_of_leading(C, n, tail)
+    tail[:] = C
+    invert_leading(tail, n)
     turn_tail(tail, Lambda, dense)
     selected_inverse(S, Lambda, nodes, tail, G, np.zeros(Lambda.shape))
 

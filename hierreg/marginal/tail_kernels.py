@@ -10,7 +10,7 @@ from numba import njit
 
 from hierreg.marginal.dense_kernels import cholesky_in_place
 
-BLOCK = 64
+BLOCK = 96
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -55,11 +55,12 @@ def lower_inverse(L, n):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def inverse_of_leading(C, n, G):
-    """Write (L L')^-1 to G[:n, :n], both triangles, for the Cholesky factor L in the leading lower triangle of C.
+def invert_leading(C, n):
+    """Replace the Cholesky factor L in the leading lower triangle of C (D, D) by (L L')^-1, both triangles.
 
-    Block columns from the last to the first: with L = [[L1, 0], [L2, L3]] and X = (L3 L3')^-1 known,
-    the others are -X L2 L1^-1 and (L1 L1')^-1 + L1'^-1 L2' X L2 L1^-1.
+    Rows and columns from n on become zero. Block columns go from the last to the first, each read for the last time
+    when it is overwritten: with L = [[L1, 0], [L2, L3]] and X = (L3 L3')^-1 known, the others are -X L2 L1^-1 and
+    (L1 L1')^-1 + L1'^-1 L2' X L2 L1^-1.
     """
     last = (n - 1) // BLOCK * BLOCK if n > 0 else -1
     for start in range(last, -1, -BLOCK):
@@ -68,13 +69,15 @@ def inverse_of_leading(C, n, G):
         square = np.dot(np.ascontiguousarray(own.T), own)
         if stop < n:
             V = np.dot(np.ascontiguousarray(C[stop:n, start:stop]), own)
-            below = -np.dot(np.ascontiguousarray(G[stop:n, stop:n]), V)
+            below = -np.dot(np.ascontiguousarray(C[stop:n, stop:n]), V)
             square -= np.dot(np.ascontiguousarray(V.T), below)
-            G[stop:n, start:stop] = below
-            G[start:stop, stop:n] = below.T
+            C[stop:n, start:stop] = below
+            C[start:stop, stop:n] = below.T
         for i in range(stop - start):
             for j in range(stop - start):
-                G[start + i, start + j] = 0.5 * (square[i, j] + square[j, i])
+                C[start + i, start + j] = 0.5 * (square[i, j] + square[j, i])
+    C[n:] = 0.0
+    C[:, n:] = 0.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

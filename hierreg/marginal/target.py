@@ -64,10 +64,9 @@ class Target:
         log_posterior_values = self._kernels().log_posterior_values
         points = np.ascontiguousarray(points, dtype=float)
         out = np.empty(len(points))
-        variances, likelihood, *flags = self.kernel_arguments()
 
         def fill(part: slice) -> None:
-            log_posterior_values(points[part], variances, likelihood, *flags, out[part])
+            log_posterior_values(points[part], *self.kernel_arguments(), out[part])
 
         edges = np.linspace(0, len(points), max(1, min(threads * _PARTS, len(points))) + 1).astype(int)
         with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
