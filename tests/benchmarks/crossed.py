@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SEED = 1
 # Draws that are worth 400 independent ones; warm-up is short because chains start at the mode, scaled by its Hessian.
-NUTS = {"draws": 170, "tune": 150, "chains": 4}
+NUTS = {"draws": 150, "tune": 100, "chains": 4}
 PSIS = {"draws": 150, "chains": 4, "method": "psis"}
 MOST = {"reml": 1 / 3, "nuts": 40.0, "psis": 10.0}
 
