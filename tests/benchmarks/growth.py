@@ -126,7 +126,7 @@ def draw(results: dict[str, list[Point]], path: Path) -> None:
     """Draw time per gradient, REML and memory against size, one panel each, both axes logarithmic."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 3.6), layout="constrained")
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
     panels = figure.subplots(1, 3)
     titles = {
         "gradient_ms": "one value and gradient (ms)",
@@ -135,12 +135,15 @@ def draw(results: dict[str, list[Point]], path: Path) -> None:
     }
     for axes, (name, title) in zip(panels, titles.items(), strict=True):
         for sweep, points in results.items():
-            label = f"{sweep}: {slopes(points)[name]:.1f}"
-            axes.loglog([p.size for p in points], [getattr(p, name) for p in points], "o-", ms=3.5, lw=1.2, label=label)
-        axes.set(xlabel="size of what grows", title=title)
+            sizes, values = [p.size for p in points], [getattr(p, name) for p in points]
+            (line,) = axes.loglog(sizes, values, "o-", ms=3.5, lw=1.2, label=sweep)
+            at = {"xy": (sizes[-1], values[-1]), "xytext": (5, 0), "textcoords": "offset points"}
+            axes.annotate(f"{slopes(points)[name] or 0.0:.1f}", **at, color=line.get_color(), va="center", fontsize=8)
+        axes.set(xlabel="size of what grows (numbers: slope)", title=title)
+        axes.margins(x=0.12)
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=7, title="what grows: slope", title_fontsize=7)
-    figure.savefig(path, dpi=130)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(results), fontsize=8)
+    figure.savefig(path, dpi=110)
 
 
 def main() -> None:
