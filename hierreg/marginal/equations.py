@@ -12,6 +12,7 @@ Robinson, G. K. (1991). That BLUP is a good thing: the estimation of random effe
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -136,7 +137,9 @@ def solve_equations(likelihood: Likelihood, Lambda: Array, error_cov: Array) -> 
     )
 
 
-def population_at(likelihood: MarginalLikelihood, Lambda: Array, error_cov: Array) -> tuple[Array, Array, Array]:
+def population_at(
+    likelihood: MarginalLikelihood, Lambda: Array, error_cov: Array, threads: int = 1
+) -> tuple[Array, Array, Array]:
     """Return omega (S, K), and conditional mean (S, p) and covariance (S, p, p) of internal beta."""
     from hierreg.marginal.recovery_kernels import population_moments
 
@@ -145,5 +148,12 @@ def population_at(likelihood: MarginalLikelihood, Lambda: Array, error_cov: Arra
     omega = np.empty((S, likelihood.gram.terms.n_terms))
     hat, P_inv = np.empty((S, p)), np.empty((S, p, p))
     internal = np.ascontiguousarray(likelihood.z_map_inverse @ Lambda)
-    population_moments(internal, np.ascontiguousarray(error_cov), gram, errors, W0, omega, hat, P_inv)
+    error_cov = np.ascontiguousarray(error_cov)
+
+    def fill(some: slice) -> None:
+        population_moments(internal[some], error_cov[some], gram, errors, W0, omega[some], hat[some], P_inv[some])
+
+    edges = np.linspace(0, S, min(threads, S) + 1).astype(int)
+    with ThreadPoolExecutor(max_workers=threads) as pool:
+        list(pool.map(fill, map(slice, edges[:-1], edges[1:])))
     return omega, hat, P_inv

@@ -101,7 +101,7 @@ def recover(
     gram, Lambda = likelihood.gram, covariances.Lambda
     S, p = len(Lambda), len(gram.coef_names)
     J, q = gram.factors[0].n_levels if gram.factors else 0, gram.n_coef
-    omega, hat, P_inv = population_at(likelihood, Lambda, covariances.error_cov)
+    omega, hat, P_inv = population_at(likelihood, Lambda, covariances.error_cov, max(1, threads))
     rng = np.random.default_rng([seed, 0])
     beta = hat + np.einsum("sij,sj->si", np.linalg.cholesky(P_inv), rng.standard_normal((S, p))) if p else hat
     matches = tuple(theta_columns[0]) if theta_columns else ()
