@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hierreg.design import stack
     from hierreg.error_structure import by, correlated, exchangeable, independent, known_cov, known_se
     from hierreg.gram import Gram
-    from hierreg.model import Model, map_fits
+    from hierreg.model import Model, map_chains, map_fits
     from hierreg.priors import (
         LKJ,
         Exponential,
@@ -71,6 +71,7 @@ __all__ = [
     "load_dataset",
     "log_likelihood",
     "log_prior",
+    "map_chains",
     "map_fits",
     "plots",
     "posterior_predictive",
@@ -89,7 +90,7 @@ _NAMES_BY_MODULE = {
     "hierreg.design": ("stack",),
     "hierreg.error_structure": ("by", "correlated", "exchangeable", "independent", "known_cov", "known_se"),
     "hierreg.gram": ("Gram",),
-    "hierreg.model": ("Model", "map_fits"),
+    "hierreg.model": ("Model", "map_chains", "map_fits"),
     "hierreg.priors": (
         "LKJ",
         "Exponential",

@@ -137,6 +137,49 @@ def test_fits_on_workers_are_bit_for_bit_those_made_here(data, client):
     assert not here[0]["posterior"].to_dataset().equals(here[1]["posterior"].to_dataset())
 
 
+def test_chains_on_workers_are_bit_for_bit_those_made_here(client):
+    model = hr.Model("diameter ~ 1 + (1 | plate) + (1 | sample)", hr.load_dataset("penicillin"))
+    here = hr.map_chains(model, chains=3, draws=250, seed=5, include=("log_prior",))
+    there = hr.map_chains(model, chains=3, draws=250, seed=5, include=("log_prior",), client=client)
+    assert here["posterior"].sizes["chain"] == 3
+    assert here["log_prior"].sizes["chain"] == 3
+    for name in ("posterior", "sample_stats", "log_prior", "mixed_model_limit", "constant_data"):
+        assert here[name].to_dataset().identical(there[name].to_dataset())
+    sds = here["posterior"]["sd_plate"].to_numpy()
+    assert not np.array_equal(sds[0], sds[1])
+    assert here.attrs["seed"] == 5
+    assert here["sample_stats"].attrs["warmup_steps"] > 3 * 300
+    together = model.sample(draws=250, chains=3, seed=5, progress=False)
+    assert set(together.children) | {"log_prior"} == set(here.children)
+    for name in ("sd_plate", "error_sd"):
+        one, other = here["posterior"][name], together["posterior"][name]
+        assert abs(float(one.mean() - other.mean())) < 5 * float(other.std()) / np.sqrt(200)
+
+
+def test_chains_that_do_not_agree_are_said_to():
+    model = hr.Model("diameter ~ 1 + (1 | plate) + (1 | sample)", hr.load_dataset("penicillin"))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        hr.map_chains(model, chains=2, draws=30, tune=30, seed=1)
+    messages = [str(w.message) for w in caught if issubclass(w.category, hr.exceptions.ConvergenceWarning)]
+    assert any("effective sample size below 100 per chain for sd_plate" in message for message in messages)
+    assert len(set(messages)) == len(messages)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"chains": 0}, "chains=0 must be a whole number"),
+        ({"method": "psis"}, "method='psis' has no chains"),
+        ({"group_effects": "summary"}, "summaries of chains cannot be joined"),
+    ],
+)
+def test_bad_chains(arguments, words):
+    model = hr.Model("diameter ~ 1 + (1 | plate)", hr.load_dataset("penicillin"))
+    with pytest.raises(ModelError, match=words):
+        hr.map_chains(model, **arguments)
+
+
 def test_estimates_and_functions_of_models_on_workers(data, client):
     estimates = hr.map_fits(models(data), "estimate", client=client, method="map")
     for estimate, model in zip(estimates, models(data), strict=True):

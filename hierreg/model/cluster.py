@@ -6,11 +6,16 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hierreg.exceptions import ModelError
+import numpy as np
+
+from hierreg.exceptions import ConvergenceWarning, ModelError
 from hierreg.model.model import Model
+from hierreg.sampling.chains import joined_chains
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    import xarray as xr
 
 _METHODS = ("sample", "estimate", "solve")
 
@@ -62,15 +67,82 @@ def map_fits(
     jobs = [{**arguments, **own} for own in _seeds(arguments, len(models))]
     if what == "sample":
         jobs = [{"cores": 1, "progress": False, **job} for job in jobs]
-    if client is None:
-        found = [_fit(model, what, job) for model, job in zip(models, jobs, strict=True)]
-    else:
-        futures = [client.submit(_fit, model, what, job, pure=False) for model, job in zip(models, jobs, strict=True)]
-        found = client.gather(futures)
+    found = _run(models, what, jobs, client)
     for i, (_, caught) in enumerate(found):
         for category, message in caught:
             warnings.warn(f"models[{i}]: {message}", category, stacklevel=2)
     return [result for result, _ in found]
+
+
+def map_chains(
+    model: Model, *, chains: int = 4, seed: int | None = None, client: Any = None, **arguments: Any
+) -> xr.DataTree:
+    """Return the posterior of one model, each chain run by itself: on the workers of a Dask cluster, or here.
+
+    For large models, where a chain takes minutes. The draws depend on the seed alone, not on the cluster, bit by bit;
+    they are others than those of `Model.sample`, whose chains share one stream of random numbers.
+
+    Parameters
+    ----------
+    model : Model
+    chains : int
+    seed : int, optional
+        A random one is chosen and recorded where none is given.
+    client : distributed.Client, optional
+    **arguments
+        Others of `Model.sample`, except ``method="psis"``, which has no chains, and summaries of the group effects.
+
+    Returns
+    -------
+    DataTree
+        As from `Model.sample`.
+
+    Raises
+    ------
+    ModelError
+        If an argument is malformed.
+
+    Warns
+    -----
+    ConvergenceWarning, BoundaryWarning
+        As `Model.sample` does, of all chains together.
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> model = hr.Model("Reaction ~ Days + (1 | Subject)", hr.load_dataset("sleepstudy"))
+    >>> hr.map_chains(model, chains=2, draws=200, seed=3)["posterior"].sizes["chain"]
+    2
+    """
+    if not isinstance(model, Model):
+        raise ModelError(f"model has type {type(model).__name__}; a hierreg Model is required.")
+    if not isinstance(chains, int) or isinstance(chains, bool) or chains < 1:
+        raise ModelError(f"chains={chains!r} must be a whole number, 1 or more.")
+    if arguments.get("method", "nuts") != "nuts":
+        raise ModelError(
+            f"method={arguments['method']!r} has no chains: use Model.sample, or map_fits for many models."
+        )
+    if arguments.get("group_effects", "draws") != "draws":
+        raise ModelError("group_effects: summaries of chains cannot be joined; use 'draws', or Model.sample.")
+    first = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
+    seeds = np.random.SeedSequence(first).generate_state(chains)
+    shared = {"cores": 1, "progress": False, "group_effects": "draws", **arguments, "chains": 1}
+    found = _run([model] * chains, "sample", [{**shared, "seed": int(one)} for one in seeds], client)
+    for category, message in dict.fromkeys(pair for _, caught in found for pair in caught):
+        if not issubclass(category, ConvergenceWarning):  # of one chain; those of all follow
+            warnings.warn(message, category, stacklevel=2)
+    return joined_chains([tree for tree, _ in found], seed=first)
+
+
+def _run(
+    models: list[Model], what: str | Callable[..., Any], jobs: list[dict[str, Any]], client: Any
+) -> list[tuple[Any, list[Any]]]:
+    """Return every fit with its warnings."""
+    if client is None:
+        return [_fit(model, what, job) for model, job in zip(models, jobs, strict=True)]
+    futures = [client.submit(_fit, model, what, job, pure=False) for model, job in zip(models, jobs, strict=True)]
+    found: list[tuple[Any, list[Any]]] = client.gather(futures)
+    return found
 
 
 def _seeds(arguments: dict[str, Any], n: int) -> list[dict[str, Any]]:
