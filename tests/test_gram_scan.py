@@ -67,7 +67,7 @@ def test_progress_says_rows_and_speed(files, capsys):
 
 
 class StoppedError(Exception):
-    """Stands for the end of a session."""
+    """Stands for an interruption."""
 
 
 def stop_after(monkeypatch, n):
