@@ -233,7 +233,7 @@ def test_no_other_start_leads_higher(build, method):
     assert est.converged, est.message
     problem = model._problem
     coordinates = factor_coordinates(problem.likelihood(method), problem.parameters)
-    start = coordinates.start()
+    start, _ = coordinates.start()
     rng = np.random.default_rng(0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of line searches from impossible points

@@ -26,6 +26,8 @@ _START_RANGE = (0.1, 10.0)
 _START_ERRORS = (0.2, 2.0)
 # Length of a row of the factor, beside the errors, below which it is not scaled up.
 _SMALLEST_ROW = 0.03
+# Smallest singular value of the factor, in the same units.
+_NEARLY_SINGULAR = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,22 +57,35 @@ class FactorCoordinates:
     basis: Array
     scale: Array
 
-    def start(self) -> Array:
-        """Return where to start (m + errors,): a diagonal factor by the method of moments, errors as what is left."""
+    def start(self) -> tuple[Array, Array]:
+        """Return where to start, and about what minus the second derivatives are there, both (m + errors,).
+
+        A diagonal factor by the method of moments, errors as what is left. The information on a standard deviation is
+        2 sum rho^2 / sd^2, rho the reliability of a group's coefficient.
+        """
         gram = self.likelihood.gram
         u = starting_point(gram, self.errors)
-        sd = _between_groups(gram, self.basis, covariances(self.errors, u[None]).error_cov[0]) / self.scale
+        sd, groups = _between_groups(gram, self.basis, covariances(self.errors, u[None]).error_cov[0])
+        sd = sd / self.scale
         # They are half of the variance of residuals in it.
         left = np.clip(2.0 - np.sum(sd * sd), *_START_ERRORS)
         u[: int(self.errors.sd_is_free.sum())] += 0.5 * np.log(left)
-        diagonal = np.clip(sd, *_START_RANGE)[self.rows]
-        return np.concatenate([np.where(self.rows == self.cols, diagonal, 0.0), u])
+        diagonal = np.clip(sd, *_START_RANGE)
+        x = np.concatenate([np.where(self.rows == self.cols, diagonal[self.rows], 0.0), u])
+        information = 2.0 * np.maximum(groups, 1.0)[self.rows] / (diagonal[self.rows] * diagonal[self.cols])
+        return x, np.concatenate([information, expected_curvature(gram, self.errors)])
 
-    def curvature(self) -> Array:
-        """Return about what minus the second derivatives of the criterion are near its maximum, shape (m + errors,)."""
-        gram = self.likelihood.gram
-        levels = np.repeat([factor.n_levels for factor in gram.factors], [factor.n_coef for factor in gram.factors])
-        return np.concatenate([2.0 * levels[self.rows], expected_curvature(gram, self.errors)])
+    def neutral_start(self) -> Array:
+        """Return where groups and errors matter alike (m + errors,)."""
+        diagonal = np.where(self.rows == self.cols, 1.0, 0.0)
+        return np.concatenate([diagonal, starting_point(self.likelihood.gram, self.errors)])
+
+    def is_nearly_singular(self, x: Array) -> bool:
+        """Return whether the factor at x is near the boundary, where the criterion can have a second maximum."""
+        m, q = len(self.rows), len(self.basis)
+        inner = np.zeros((q, q))
+        inner[self.rows, self.cols] = x[:m]
+        return bool(q) and float(np.linalg.svd(inner, compute_uv=False)[-1]) < _NEARLY_SINGULAR
 
     def rescaled_at(self, x: Array) -> tuple[FactorCoordinates, Array, float]:
         """Return coordinates in which rows of the factor at x have length one, x there, and the change."""
@@ -161,13 +176,16 @@ def _basis(gram: Gram, error_cov: Array, parameters: VarianceParameters) -> Arra
     return basis
 
 
-def _between_groups(gram: Gram, basis: Array, error_cov: Array) -> Array:
+def _between_groups(gram: Gram, basis: Array, error_cov: Array) -> tuple[Array, Array]:
     """Return the sd (q,) of each coordinate between groups, from the spread of the groups' sums of residuals.
+
+    With it comes how many groups that were measured without error would say as much of it, sum rho^2 (q,).
 
     With a = z'R^-1 z and t = z'R^-1 y of a group's own rows, E t^2 = a^2 sd^2 + 2 a: residuals have twice the variance
     that errors start from.
     """
-    omega, out, start = error_terms(gram, error_cov), np.zeros(len(basis)), 0
+    omega, start = error_terms(gram, error_cov), 0
+    sd, groups = np.zeros(len(basis)), np.zeros(len(basis))
     for factor in gram.factors:
         mine = slice(start, start + factor.n_coef)
         T = np.linalg.solve(factor.z_map, basis[mine, mine])
@@ -177,9 +195,10 @@ def _between_groups(gram: Gram, basis: Array, error_cov: Array) -> Array:
         np.add.at(a, factor.pair_row[own], weight * np.einsum("eij,ic,jc->ec", factor.ZtZ[own], T, T))
         np.add.at(t, factor.level_index, omega[factor.level_term, None] * (factor.ZtW[:, :, -1] @ T))
         variance = np.sum(t * t - 2.0 * a, axis=0) / np.maximum(np.sum(a * a, axis=0), np.finfo(float).tiny)
-        out[mine] = np.sqrt(np.maximum(variance, 0.0))
+        sd[mine] = np.sqrt(np.maximum(variance, 0.0))
+        groups[mine] = np.sum((a * sd[mine] ** 2 / (1.0 + a * sd[mine] ** 2)) ** 2, axis=0)
         start = mine.stop
-    return out
+    return sd, groups
 
 
 def _coordinate_scales(gram: Gram, basis: Array, error_cov: Array) -> Array:

@@ -7,7 +7,7 @@ is smooth there even where a variance is zero, so a boundary estimate is an ordi
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 # An sd this small beside the errors, or a correlation this close to one, counts as the boundary.
 _SINGULAR = 1e-4
+_SAME_MAXIMUM = 1e-9
 _LARGEST_CHANGE_OF_SCALE = 30.0
 _SMALLEST_LOG_SD = 12.0
 
@@ -96,12 +97,17 @@ def maximise_likelihood(likelihood: Likelihood, parameters: VarianceParameters) 
     coordinates = factor_coordinates(likelihood, parameters)
     if coordinates is None:
         return _over_unconstrained(Target(parameters=parameters, likelihood=likelihood, prior_on=False))
-    options: dict[str, Any] = {"curvature": coordinates.curvature(), "threads": likelihood.side_by_side}
-    optimum = maximise(coordinates, coordinates.start(), **options)
+    start, curvature = coordinates.start()
+    optimum = maximise(coordinates, start, curvature=curvature, threads=likelihood.side_by_side)
+    if coordinates.is_nearly_singular(optimum.x):
+        other = maximise(coordinates, coordinates.neutral_start(), threads=likelihood.side_by_side)
+        n = optimum.n_evaluations + other.n_evaluations
+        better = other if other.value > optimum.value + _SAME_MAXIMUM or not optimum.converged else optimum
+        optimum = replace(better, n_evaluations=n)
     rescaled, start, change = coordinates.rescaled_at(optimum.x)
     if change > _LARGEST_CHANGE_OF_SCALE or not optimum.converged:
         # Standard deviations far from what the errors suggested: once more, on their own scales.
-        again = maximise(rescaled, start, **options)
+        again = maximise(rescaled, start, threads=likelihood.side_by_side)
         again = replace(again, n_evaluations=optimum.n_evaluations + again.n_evaluations)
         if again.value >= optimum.value or (again.converged and not optimum.converged):
             coordinates, optimum = rescaled, again
