@@ -156,6 +156,14 @@ def test_chains_on_workers_are_bit_for_bit_those_made_here(client):
         assert abs(float(one.mean() - other.mean())) < 5 * float(other.std()) / np.sqrt(200)
 
 
+def test_estimates_of_several_factors_come_back_whole(client):
+    model = hr.Model("diameter ~ 1 + (1 | plate) + (1 | sample)", hr.load_dataset("penicillin"))
+    difference = {"A - B": {("sample", "A", "Intercept"): 1, ("sample", "B", "Intercept"): -1}}
+    (there,) = hr.map_fits([model], "estimate", client=client)
+    here = hr.contrasts(model.estimate(), difference)
+    assert hr.contrasts(there, difference).identical(here)
+
+
 def test_chains_that_do_not_agree_are_said_to():
     model = hr.Model("diameter ~ 1 + (1 | plate) + (1 | sample)", hr.load_dataset("penicillin"))
     with warnings.catch_warnings(record=True) as caught:

@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 
+class _Rooms(threading.local):
+    """The arrays of each thread, which do not travel to other processes or copies with what they belong to."""
+
+    def __reduce__(self) -> tuple[type[_Rooms], tuple[()]]:
+        return _Rooms, ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrossedLikelihood:
     """log p(y | Sigma of each factor, R) with beta and all b integrated out.
@@ -53,7 +60,7 @@ class CrossedLikelihood:
     integrate: bool
     z_map_inverse: Array
     threads: int = 1
-    _rooms: threading.local = field(default_factory=threading.local, repr=False, compare=False)
+    _rooms: _Rooms = field(default_factory=_Rooms, repr=False, compare=False)
 
     @property
     def side_by_side(self) -> int:
