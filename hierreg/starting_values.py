@@ -126,10 +126,8 @@ def group_scales(gram: Gram, error_cov: Array) -> Array:
 def column_precision(gram: Gram, error_cov: Array) -> Array:
     """Return Z'R^-1 Z / n (q, q) over each group's own rows, internal scale; zero between factors."""
     omega = error_terms(gram, error_cov)
-    out, start = np.zeros((gram.n_coef, gram.n_coef)), 0
-    for factor in gram.factors:
+    out = np.zeros((gram.n_coef, gram.n_coef))
+    for factor, here in zip(gram.factors, gram.factor_slices, strict=True):
         own = factor.pair_row == factor.pair_col
-        here = slice(start, start + factor.n_coef)
         out[here, here] = np.einsum("e,eij->ij", omega[factor.pair_term[own]], factor.ZtZ[own]) / gram.n
-        start += factor.n_coef
     return 0.5 * (out + out.T)

@@ -184,10 +184,9 @@ def _between_groups(gram: Gram, basis: Array, error_cov: Array) -> tuple[Array, 
     With a = z'R^-1 z and t = z'R^-1 y of a group's own rows, E t^2 = a^2 sd^2 + 2 a: residuals have twice the variance
     that errors start from.
     """
-    omega, start = error_terms(gram, error_cov), 0
+    omega = error_terms(gram, error_cov)
     sd, groups = np.zeros(len(basis)), np.zeros(len(basis))
-    for factor in gram.factors:
-        mine = slice(start, start + factor.n_coef)
+    for factor, mine in zip(gram.factors, gram.factor_slices, strict=True):
         T = np.linalg.solve(factor.z_map, basis[mine, mine])
         own = factor.pair_row == factor.pair_col
         a, t = np.zeros((factor.n_levels, factor.n_coef)), np.zeros((factor.n_levels, factor.n_coef))
@@ -197,7 +196,6 @@ def _between_groups(gram: Gram, basis: Array, error_cov: Array) -> tuple[Array, 
         variance = np.sum(t * t - 2.0 * a, axis=0) / np.maximum(np.sum(a * a, axis=0), np.finfo(float).tiny)
         sd[mine] = np.sqrt(np.maximum(variance, 0.0))
         groups[mine] = np.sum((a * sd[mine] ** 2 / (1.0 + a * sd[mine] ** 2)) ** 2, axis=0)
-        start = mine.stop
     return sd, groups
 
 

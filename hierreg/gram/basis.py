@@ -168,13 +168,17 @@ class Gram:
         return sum(factor.n_coef for factor in self.factors)
 
     @property
+    def factor_slices(self) -> tuple[slice, ...]:
+        """The columns of each factor among those of all."""
+        stops = np.cumsum([factor.n_coef for factor in self.factors], dtype=int).tolist()
+        return tuple(slice(stop - factor.n_coef, stop) for factor, stop in zip(self.factors, stops, strict=True))
+
+    @property
     def z_map(self) -> Array:
         """Map of the columns of all factors, block diagonal (q, q)."""
-        out, start = np.zeros((self.n_coef, self.n_coef)), 0
-        for factor in self.factors:
-            here = slice(start, start + factor.n_coef)
-            out[here, here] = factor.z_map
-            start += factor.n_coef
+        out = np.zeros((self.n_coef, self.n_coef))
+        for factor, own in zip(self.factors, self.factor_slices, strict=True):
+            out[own, own] = factor.z_map
         return out
 
     def __add__(self, other: Gram) -> Gram:

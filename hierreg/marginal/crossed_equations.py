@@ -70,10 +70,8 @@ def split_coefficients(likelihood: CrossedLikelihood, values: Array) -> tuple[Ar
     """Return beta (S, p) and b, (S, J, q) per factor, user scale, from all columns (S, n_node_columns + D)."""
     gram, plan = likelihood.gram, likelihood.plan
     S, first = len(values), plan.n_node_columns + plan.n_tail_b
-    starts = np.concatenate([[0], np.cumsum(plan.node_q)])
     b = []
-    for f, factor in enumerate(gram.factors):
-        at = starts[plan.first_node[f]] if f in plan.staged else plan.n_node_columns + plan.tail_first[f]
+    for at, factor in zip(plan.first_column, gram.factors, strict=True):
         own = values[:, at : at + factor.n_levels * factor.n_coef].reshape(S, factor.n_levels, factor.n_coef)
         b.append(own @ factor.z_map.T)
     beta = gram.y_shift + values[:, first : first + len(gram.coef_names)] @ gram.x_map.T
@@ -121,13 +119,10 @@ def _moments(at: Eliminated, n: int) -> tuple[Array, list[tuple[Array, Array]]]:
     for f, factor in enumerate(gram.factors):
         J, q, z_map = factor.n_levels, factor.n_coef, factor.z_map
         if f in plan.staged:
-            node = plan.first_node[f] + np.arange(J)
-            grid = np.arange(q)
-            own = G[plan.diag_at[node][:, None, None] + grid[:, None] * q + grid]
-            width = (plan.column_at[node + 1] - plan.column_at[node])[:, None, None]
-            cross = G[plan.panel_at[node][:, None, None] + grid[:, None] * width + width - p - 1 + np.arange(p)]
+            own = G[plan.diagonal_places(f, np.arange(J), q)]
+            cross = G[plan.panel_rows(f, np.arange(J), q)[1] - p - 1 + np.arange(p)]
         else:
-            column = plan.tail_first[f] + np.arange(J * q).reshape(J, q)
+            column = plan.first_column[f] - plan.n_node_columns + np.arange(J * q).reshape(J, q)
             own = tail[column[:, :, None], column[:, None, :]]
             cross = tail[column, T : T + p]
         out.append((z_map @ own @ z_map.T, np.swapaxes(z_map @ cross, 1, 2)))
@@ -179,10 +174,8 @@ class CrossedJoint(JointCovariance):
         at = self.eliminated
         plan, gram = at.likelihood.plan, at.likelihood.gram
         w = np.zeros((len(functions.beta), self._n_columns()))
-        starts = np.concatenate([[0], np.cumsum(plan.node_q)])
         w[:, plan.n_node_columns + plan.n_tail_b :] = functions.beta @ gram.x_map
-        for f, (factor, weights) in enumerate(zip(gram.factors, functions.groups, strict=True)):
-            first = starts[plan.first_node[f]] if f in plan.staged else plan.n_node_columns + plan.tail_first[f]
+        for first, factor, weights in zip(plan.first_column, gram.factors, functions.groups, strict=True):
             columns = first + weights.level[:, None] * factor.n_coef + np.arange(factor.n_coef)
             np.add.at(w, (weights.row[:, None], columns), weights.b @ factor.z_map)
         for row in w:

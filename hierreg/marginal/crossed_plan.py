@@ -68,8 +68,8 @@ class Plan:
         Where the tail begins in the workspace.
     tail_start, tail_q, tail_lambda : int arrays (n_tail_levels,)
         First tail column of each level in the tail, its number of columns, and first column in Lambda.
-    tail_first : int array (n_factors,)
-        First tail column of each factor; -1 for staged ones.
+    first_column : int array (n_factors,)
+        First column of each factor, numbered as in ``column``: those of a level follow those of the level before it.
     n_tail_b : int
         Columns T of the tail that belong to groups.
     n_tail : int
@@ -94,7 +94,7 @@ class Plan:
     tail_start: Index
     tail_q: Index
     tail_lambda: Index
-    tail_first: Index
+    first_column: Index
     n_tail_b: int
     n_tail: int
 
@@ -120,6 +120,19 @@ class Plan:
         """What the kernels read of the tail."""
         return self.tail_at, self.tail_start, self.tail_q, self.tail_lambda, self.n_tail_b, self.n_tail
 
+    def diagonal_places(self, f: int, level: Index, q: int) -> Index:
+        """Return where the diagonal blocks of levels of a staged factor are (n, q, q)."""
+        grid = np.arange(q)
+        places: Index = self.diag_at[self.first_node[f] + level][:, None, None] + grid[:, None] * q + grid
+        return places
+
+    def panel_rows(self, f: int, level: Index, q: int) -> tuple[Index, Index]:
+        """Return where the rows of the panels of levels of a staged factor begin (n, q, 1), and end."""
+        node = self.first_node[f] + level
+        width = (self.column_at[node + 1] - self.column_at[node])[:, None, None]
+        begin = self.panel_at[node][:, None, None] + np.arange(q)[:, None] * width
+        return begin, begin + width
+
 
 def plan_elimination(gram: Gram) -> Plan:
     """Return the plan for the factors of a Gram basis.
@@ -144,15 +157,10 @@ def plan_elimination(gram: Gram) -> Plan:
     node_of, node_start, node_q, first_node = _nodes(staged, J, q, lambda_start)
     n_node_columns = int(node_q.sum())
     node_column = np.concatenate([[0], np.cumsum(node_q)])[:-1].astype(np.intp)
-    tail_first = np.full(len(J), -1, dtype=np.intp)
-    at = 0
-    for f in tail:
-        tail_first[f] = at
+    first_column, at = np.zeros(len(J), dtype=np.intp), 0
+    for f in (*staged, *tail):
+        first_column[f] = at
         at += J[f] * q[f]
-    first_column = [
-        n_node_columns + tail_first[f] + np.arange(J[f]) * q[f] if f in tail else node_column[node_of[f]]
-        for f in range(len(J))
-    ]
     column_at, column = _panels(staged, meets, node_of, first_column, q, (n_node_columns + T, p1))
     diag_at = np.concatenate([[0], np.cumsum(node_q**2)])
     width = np.diff(column_at)
@@ -175,10 +183,12 @@ def plan_elimination(gram: Gram) -> Plan:
         up_map=up_map,
         n_node_columns=n_node_columns,
         tail_at=int(panel_at[-1]),
-        tail_start=np.concatenate([tail_first[f] + np.arange(J[f]) * q[f] for f in tail] or [[]]).astype(np.intp),
+        tail_start=np.concatenate(
+            [first_column[f] - n_node_columns + np.arange(J[f]) * q[f] for f in tail] or [[]]
+        ).astype(np.intp),
         tail_q=np.repeat([q[f] for f in tail], [J[f] for f in tail]).astype(np.intp),
         tail_lambda=np.repeat(lambda_start[list(tail)], [J[f] for f in tail]).astype(np.intp),
-        tail_first=tail_first,
+        first_column=first_column,
         n_tail_b=T,
         n_tail=T + p1,
     )
@@ -228,7 +238,7 @@ def _panels(
     staged: tuple[int, ...],
     meets: dict[tuple[int, int], Any],
     node_of: dict[int, Index],
-    first_column: list[Index],
+    first_column: Index,
     q: list[int],
     fixed: tuple[int, int],
 ) -> tuple[Index, Index]:
@@ -237,7 +247,7 @@ def _panels(
     for (f, g), pattern in meets.items():
         row, col = pattern.tocoo().coords
         nodes.append(np.repeat(node_of[f][row], q[g]))
-        columns.append((first_column[g][col][:, None] + np.arange(q[g])).ravel())
+        columns.append((first_column[g] + col[:, None] * q[g] + np.arange(q[g])).ravel())
     n_nodes = sum(len(node_of[f]) for f in staged)
     start, p1 = fixed
     nodes.append(np.repeat(np.arange(n_nodes), p1))

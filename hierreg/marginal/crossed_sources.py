@@ -73,12 +73,8 @@ def _population(gram: Gram, plan: Plan) -> _Part:
 def _own(factor: GroupProducts, f: int, plan: Plan) -> list[_Part]:
     """Return diagonal blocks and products with [X y] of a staged factor."""
     q, p1 = factor.ZtW.shape[1:]
-    grid = np.arange(q)
-    node = plan.first_node[f] + factor.pair_row
-    diagonal = plan.diag_at[node][:, None, None] + grid[:, None] * q + grid
-    node = plan.first_node[f] + factor.level_index
-    width = (plan.column_at[node + 1] - plan.column_at[node])[:, None, None]
-    panel = plan.panel_at[node][:, None, None] + grid[:, None] * width + width - p1 + np.arange(p1)
+    diagonal = plan.diagonal_places(f, factor.pair_row, q)
+    panel = plan.panel_rows(f, factor.level_index, q)[1] - p1 + np.arange(p1)
     return [_part(diagonal, factor.pair_term, factor.ZtZ, 1.0), _part(panel, factor.level_term, factor.ZtW, 2.0)]
 
 
@@ -86,9 +82,10 @@ def _own_in_tail(factor: GroupProducts, f: int, plan: Plan) -> list[_Part]:
     q, p1 = factor.ZtW.shape[1:]
     D = plan.n_tail
     row, col = np.triu_indices(q)
-    start = (plan.tail_first[f] + factor.pair_row * q)[:, None]
+    first = plan.first_column[f] - plan.n_node_columns
+    start = (first + factor.pair_row * q)[:, None]
     diagonal = plan.tail_at + (start + row) * D + start + col
-    start = (plan.tail_first[f] + factor.level_index * q)[:, None, None]
+    start = (first + factor.level_index * q)[:, None, None]
     beside = plan.tail_at + (start + np.arange(q)[:, None]) * D + plan.n_tail_b + np.arange(p1)
     weight = np.where(row == col, 1.0, 2.0)
     return [
@@ -104,17 +101,11 @@ def _crossed(gram: Gram, crossed: CrossProducts, plan: Plan) -> _Part:
     if order[g] < order[f]:
         f, g, row, col, ZtZ = g, f, col, row, np.swapaxes(ZtZ, 1, 2)
     qf, qg = (np.arange(gram.factors[i].n_coef) for i in (f, g))
+    column = plan.first_column[g] + col * len(qg)
     if f in plan.tail:
-        r, c = plan.tail_first[f] + row * len(qf), plan.tail_first[g] + col * len(qg)
+        r, c = (first - plan.n_node_columns for first in (plan.first_column[f] + row * len(qf), column))
         place = plan.tail_at + (r[:, None, None] + qf[:, None]) * plan.n_tail + c[:, None, None] + qg
         return _part(place, crossed.term, ZtZ, 2.0)
-    node = plan.first_node[f] + row
-    if g in plan.tail:
-        wanted = plan.n_node_columns + plan.tail_first[g] + col * len(qg)
-    else:
-        starts = np.concatenate([[0], np.cumsum(plan.node_q)])
-        wanted = starts[plan.first_node[g] + col]
-    at = places_in_panels(plan.column_at, plan.column, node, wanted)
-    width = (plan.column_at[node + 1] - plan.column_at[node])[:, None, None]
-    place = plan.panel_at[node][:, None, None] + qf[:, None] * width + at[:, None, None] + qg
+    at = places_in_panels(plan.column_at, plan.column, plan.first_node[f] + row, column)
+    place = plan.panel_rows(f, row, len(qf))[0] + at[:, None, None] + qg
     return _part(place, crossed.term, ZtZ, 2.0)
