@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hierreg.exceptions import ModelError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -102,3 +104,9 @@ def read_only[Shape: tuple[int, ...], DType: np.dtype[Any]](
     """Return the same array after forbidding writes to it."""
     array.flags.writeable = False
     return array
+
+
+def check_whole(name: str, value: object, *, least: int) -> None:
+    """Raise unless an argument is a whole number, `least` or more."""
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
+        raise ModelError(f"{name}={value!r} must be a whole number, {least} or more.")

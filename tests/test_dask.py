@@ -178,6 +178,7 @@ def test_chains_that_do_not_agree_are_said_to():
     ("arguments", "words"),
     [
         ({"chains": 0}, "chains=0 must be a whole number"),
+        ({"seed": -1}, "seed=-1 must be a whole number"),
         ({"method": "psis"}, "method='psis' has no chains"),
         ({"group_effects": "summary"}, "summaries of chains cannot be joined"),
     ],

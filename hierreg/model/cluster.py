@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hierreg.checks import check_whole
 from hierreg.exceptions import ConvergenceWarning, ModelError
 from hierreg.model.model import Model
 from hierreg.sampling.chains import joined_chains
@@ -116,8 +117,9 @@ def map_chains(
     """
     if not isinstance(model, Model):
         raise ModelError(f"model has type {type(model).__name__}; a hierreg Model is required.")
-    if not isinstance(chains, int) or isinstance(chains, bool) or chains < 1:
-        raise ModelError(f"chains={chains!r} must be a whole number, 1 or more.")
+    check_whole("chains", chains, least=1)
+    if seed is not None:
+        check_whole("seed", seed, least=0)
     if arguments.get("method", "nuts") != "nuts":
         raise ModelError(
             f"method={arguments['method']!r} has no chains: use Model.sample, or map_fits for many models."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.checks import check_choice
+from hierreg.checks import check_choice, check_whole
 from hierreg.covariance import Covariances, covariances
 from hierreg.exceptions import BoundaryWarning, HierregWarning, ModelError
 from hierreg.marginal.chunks import available_cores
@@ -57,10 +57,8 @@ class SampleRequest:
         """Raise where an argument is impossible."""
         for name, least in (("draws", 1), ("tune", 0), ("chains", 1), ("cores", 1), ("seed", 0)):
             value = getattr(self, name)
-            if value is None and name in {"tune", "cores", "seed"}:
-                continue
-            if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
-                raise ModelError(f"{name}={value!r} must be a whole number, {least} or more.")
+            if value is not None or name not in {"tune", "cores", "seed"}:
+                check_whole(name, value, least=least)
         accept = 0.5 if self.target_accept is None else self.target_accept
         if not isinstance(accept, (float, int)) or not 0 < accept < 1:
             raise ModelError(f"target_accept={self.target_accept!r} must be a number between 0 and 1, such as 0.95.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.checks import check_choice
+from hierreg.checks import check_choice, check_whole
 from hierreg.exceptions import ModelError
 from hierreg.sampling.densities import log_densities, log_prior_variables, n_elements
 from hierreg.sampling.prior_draws import check_priors, draw_prior
@@ -174,9 +174,3 @@ def check_rows(problem: ProblemLike, n_draws: int, name: str, advice: str) -> No
     """Raise where the rows are not there, or draws of all of them would take more than 4 GiB."""
     check_has_rows(problem, name)
     check_size(n_draws, len(problem.design.y), name, advice)
-
-
-def check_whole(name: str, value: object, *, least: int) -> None:
-    """Raise unless an argument is a whole number, `least` or more."""
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
-        raise ModelError(f"{name}={value!r} must be a whole number, {least} or more.")

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierreg.checks import check_whole
 from hierreg.sampling.groups import (
     PRIOR_DRAWS,
     PRIOR_PREDICTIVE_STREAM,
     PRIOR_STREAM,
     check_rows,
-    check_whole,
     log_likelihood_of,
     log_prior_of,
     posterior_predictive_of,
