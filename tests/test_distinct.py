@@ -136,7 +136,7 @@ CASES = (
 
 def n_blocks(tiles):
     """Return the number of blocks of tiles that have cross-products."""
-    used = np.zeros((len(tiles.levels), LANES), dtype=bool)
+    used = np.zeros((len(tiles.levels), tiles.width), dtype=bool)
     for t in range(len(tiles.levels)):
         used[t] = tiles.ZtZ[tiles.indptr[t] : tiles.indptr[t + 1]].any(axis=(0, 1, 2))
     return int(used.sum())

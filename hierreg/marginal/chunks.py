@@ -76,7 +76,7 @@ def log_likelihood_in_chunks(
     chunks = [
         (chunk, factors)
         for blocks in kinds
-        for chunk, factors in chunks_of(blocks, kernels.room_for_factors(blocks, len(blocks[0]) - 1))
+        for chunk, factors in chunks_of(blocks, kernels.room_for_factors(Lambda, blocks, len(blocks[0]) - 1))
     ]
 
     def absorb(chunk: tuple[Array, ...], factors: tuple[Array, ...]) -> tuple[float, Array]:

@@ -99,7 +99,7 @@ def solve_equations(likelihood: Likelihood, Lambda: Array, error_cov: Array) -> 
     )
     v = np.append(-hat[0], 1.0)[:, None]
     b, b_cov, cond, cross = np.zeros((J, q)), np.zeros((J, q, q)), np.zeros((J, q, q)), np.zeros((J, q, p))
-    for tiles in (likelihood.blocks.separate, likelihood.blocks.linked):
+    for tiles in (likelihood.blocks.separate.narrow(), likelihood.blocks.linked):
         n, m = len(tiles.levels), tiles.ZtW.shape[1]
         shapes = ((n, m, 1, LANES), (n, m, m, LANES), (n, m, m, LANES), (n, m, p, LANES))
         moments = tuple(np.empty(shape) for shape in shapes)

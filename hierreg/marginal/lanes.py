@@ -2,3 +2,6 @@
 
 # One cache line of doubles: two AVX2 registers, one AVX-512 register.
 LANES = 8
+
+# Groups of one or two coefficients are so small that more of them go together (see `strip_kernels`).
+STRIP = 64

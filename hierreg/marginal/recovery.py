@@ -10,7 +10,7 @@ import numpy as np
 
 from hierreg.marginal.crossed import CrossedLikelihood
 from hierreg.marginal.equations import population_at
-from hierreg.marginal.lanes import LANES
+from hierreg.marginal.lanes import LANES, STRIP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # Values of b drawn at a time; part of what a seed means, so never a function of the machine.
 _CHUNK_VALUES = 2_000_000
+# Draws of a strip at a time, so that their random numbers stay in the cache.
+_DRAWS_AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,8 +128,12 @@ def recover(
         for which, tiles in enumerate((likelihood.blocks.separate, likelihood.blocks.linked))
         for first in range(0, len(tiles.levels), job.chunk(S, tiles))
     ]
+
+    def run(tiles: Tiles, first: int, which: int) -> None:
+        (job.run_strip if tiles.width == STRIP else job.run)(tiles, first, which, out=effects)
+
     with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
-        list(pool.map(lambda task: job.run(*task, out=effects), tasks))
+        list(pool.map(lambda task: run(*task), tasks))
     beta = gram.y_shift + beta @ gram.x_map.T
     if effects.draws is not None:
         b = (effects.draws,) if gram.factors else ()
@@ -169,13 +175,44 @@ class _Job:
     probs: Sequence[float] | None
 
     def chunk(self, S: int, tiles: Tiles) -> int:
+        if tiles.width == STRIP:
+            return 1
         return max(1, _CHUNK_VALUES // max(1, S * int(tiles.ZtW.shape[1]) * LANES))
+
+    def run_strip(self, tiles: Tiles, t: int, which: int, *, out: _Effects) -> None:
+        from hierreg.marginal.strip_recovery_kernels import strip_draws
+
+        beta, beta_hat, beta_cov, targets = self.population
+        S, m = len(beta), tiles.ZtZ.shape[1]
+        rng = np.random.default_rng([self.seed, 1 + which, t])
+        members = tiles.levels[t, 0]
+        lanes = np.flatnonzero(members >= 0)
+        sums = np.zeros((len(targets), 3, m, STRIP))
+        normals = np.empty((min(S, _DRAWS_AT_ONCE), m * STRIP))
+        # Where only summaries are kept, draws of this strip alone.
+        levels = members if out.draws is not None else np.where(members >= 0, np.cumsum(members >= 0) - 1, -1)
+        draws = out.draws if out.draws is not None else np.empty((S, len(lanes), m))
+        for first in range(0, S, _DRAWS_AT_ONCE):
+            some = slice(first, min(first + _DRAWS_AT_ONCE, S))
+            z = rng.standard_normal(out=normals[: some.stop - first])
+            covariances = tuple(array[some] for array in self.covariances)
+            population = beta[some], beta_hat[some], beta_cov[some], targets
+            strip_draws(covariances, tiles.arrays, t, population, z, levels, draws[some], sums)
+        if out.draws is None:
+            out.sums[:, :, members[lanes]] = np.moveaxis(sums[:, :, :, lanes], 3, 2)
+            self._quantiles(draws, members[lanes], out)
+
+    def _quantiles(self, b: Array, levels: Array, out: _Effects) -> None:
+        beta, targets = self.population[0], self.population[3]
+        for t, target in enumerate(targets):
+            with_beta = b + (beta @ target.T)[:, None, :]
+            out.quantiles[t][:, levels] = np.quantile(with_beta, self.probs or (), axis=0)
 
     def run(self, tiles: Tiles, first: int, which: int, *, out: _Effects) -> None:
         from hierreg.marginal.recovery_kernels import block_draws
 
-        beta, targets = self.population[0], self.population[3]
-        S, q = len(beta), targets.shape[1]
+        targets = self.population[3]
+        S, q = len(self.population[0]), targets.shape[1]
         n = min(self.chunk(S, tiles), len(tiles.levels) - first)
         m = tiles.ZtW.shape[1]
         draws = np.random.default_rng([self.seed, 1 + which, first]).standard_normal((S, n, m, LANES))
@@ -190,6 +227,4 @@ class _Job:
                 out.draws[:, levels] = b
                 continue
             out.sums[:, :, levels] = np.moveaxis(sums[:, :, :, mine], 3, 4)[:, :, tile, lane]
-            for t, target in enumerate(targets):
-                with_beta = b + (beta @ target.T)[:, None, :]
-                out.quantiles[t][:, levels] = np.quantile(with_beta, self.probs or (), axis=0)
+            self._quantiles(b, levels, out)

@@ -37,7 +37,7 @@ def population_moments(Lambda, S, gram, errors, W0, omega, beta, beta_cov):
     p1 = W0.shape[0]
     p = p1 - 1
     C, P, total = np.empty((p1, p1)), np.empty((p, p)), np.empty((omega.shape[1] + 1, p1, p1, LANES))
-    factors = (room_for_factors(gram[1][0], 1), room_for_factors(gram[1][1], 1))
+    factors = (room_for_factors(Lambda[0], gram[1][0], np.int64(1)), room_for_factors(Lambda[0], gram[1][1], np.int64(1)))
     for s in range(len(Lambda)):
         error_precision(S[s], patterns, counts, omega[s])
         population_equations(omega[s], Lambda[s], gram, W0, factors, total, C)
@@ -127,7 +127,8 @@ def block_draws(covariances, blocks, first, population, draws, sums):
                 for c in range(p):
                     for lane in range(LANES):
                         x[i, lane] -= U[i, c, lane] * beta[s, c]
-            times(F, U, B)
+            if len(targets) > 0:
+                times(F, U, B)
             for i in range(m):
                 for lane in range(LANES):
                     draws[s, t, i, lane] = 0.0

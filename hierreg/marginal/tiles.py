@@ -1,13 +1,16 @@
-"""Blocks of the group coefficients, LANES at a time, in the layout that the kernels read."""
+"""Blocks of the group coefficients, several at a time, in the layout that the kernels read.
+
+Blocks of one group with one or two coefficients go STRIP at a time, others LANES.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.marginal.lanes import LANES
+from hierreg.marginal.lanes import LANES, STRIP
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,19 +21,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tiles:
-    """Blocks of equal size m = slots * q, LANES at a time, each tile with only the terms that occur in it.
+    """Blocks of equal size m = slots * q, some at a time, each tile with only the terms that occur in it.
 
     Attributes
     ----------
-    levels : int array (n_tiles, slots, LANES)
+    levels : int array (n_tiles, slots, width)
         Level in each slot of a block; -1 where the slot is empty (a group without rows changes nothing).
     indptr : int array (n_tiles + 1,)
         Entries indptr[t] to indptr[t + 1] belong to tile t.
     term : int array (n_entries,)
         Term of each entry.
-    ZtZ : array (n_entries, m, m, LANES)
-    ZtW : array (n_entries, m, p + 1, LANES)
-    weight : array (n_weighted, LANES)
+    ZtZ : array (n_entries, m, m, width)
+    ZtW : array (n_entries, m, p + 1, LANES) or (n_entries, p + 1, m, STRIP)
+    weight : array (n_weighted, width)
         How often log|M| of each block counts, in the first tiles; once in the others.
     """
 
@@ -45,6 +48,29 @@ class Tiles:
     def arrays(self) -> tuple[Index, Index, Array, Array, Array]:
         """The arrays in the order in which the kernels read them."""
         return self.indptr, self.term, self.ZtZ, self.ZtW, self.weight
+
+    @property
+    def width(self) -> int:
+        """Blocks of a tile."""
+        return int(self.levels.shape[2])
+
+    def narrow(self) -> Tiles:
+        """Return the same blocks in tiles of LANES."""
+        if self.width == LANES:
+            return self
+        parts = self.width // LANES
+        count = np.repeat(np.diff(self.indptr), parts)
+        indptr = np.concatenate([[0], np.cumsum(count)])
+        tile = np.repeat(np.arange(len(count)), count)
+        entry = self.indptr[tile // parts] + np.arange(len(tile)) - indptr[tile]
+        return Tiles(
+            levels=_split_last(self.levels)[np.arange(len(count)) // parts, np.arange(len(count)) % parts],
+            indptr=indptr,
+            term=self.term[entry],
+            ZtZ=_split_last(self.ZtZ)[entry, tile % parts],
+            ZtW=np.ascontiguousarray(_split_last(self.ZtW)[entry, tile % parts].swapaxes(1, 2)),
+            weight=self.weight.reshape(-1, LANES),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +98,19 @@ class Blocks:
         )
 
 
+def _split_last(array: NDArray[Any]) -> NDArray[Any]:
+    """Return (n, ..., width) as a view (n, width / LANES, ..., LANES)."""
+    parts = array.shape[-1] // LANES
+    return np.moveaxis(array.reshape(*array.shape[:-1], parts, LANES), -2, 1)
+
+
+def width_of(blocks: Blocks) -> int:
+    """Return how many such blocks go into a tile."""
+    return STRIP if blocks.levels.shape[1] == 1 and 0 < blocks.ZtZ.shape[1] <= 2 else LANES
+
+
 def tiles_of(blocks: Blocks, weight: Array | None = None) -> Tiles:
-    """Return the blocks in tiles of LANES; blocks with the same terms share tiles, lanes to spare stay empty.
+    """Return the blocks in tiles; blocks with the same terms share tiles, lanes to spare stay empty.
 
     Parameters
     ----------
@@ -81,30 +118,31 @@ def tiles_of(blocks: Blocks, weight: Array | None = None) -> Tiles:
     weight : array (n_blocks,) or None
         How often log|M| of each block counts; None is once.
     """
-    n = len(blocks.levels)
+    n, width = len(blocks.levels), width_of(blocks)
     order = _by_terms(blocks, n)
-    n_tiles = -(-n // LANES)
+    n_tiles = -(-n // width)
     place = np.empty(n, dtype=np.intp)
     place[order] = np.arange(n)
-    levels = np.full((n_tiles * LANES, blocks.levels.shape[1]), -1, dtype=np.intp)
+    levels = np.full((n_tiles * width, blocks.levels.shape[1]), -1, dtype=np.intp)
     levels[place] = blocks.levels
-    tile, lane = place[blocks.block] // LANES, place[blocks.block] % LANES
+    tile, lane = place[blocks.block] // width, place[blocks.block] % width
     K = int(blocks.term.max(initial=0)) + 1
     keys, entry = np.unique(tile * K + blocks.term, return_inverse=True)
-    ZtZ = np.zeros((len(keys), *blocks.ZtZ.shape[1:], LANES))
-    ZtW = np.zeros((len(keys), *blocks.ZtW.shape[1:], LANES))
+    ZtZ = np.zeros((len(keys), *blocks.ZtZ.shape[1:], width))
+    columns = blocks.ZtW.swapaxes(1, 2) if width == STRIP else blocks.ZtW
+    ZtW = np.zeros((len(keys), *columns.shape[1:], width))
     ZtZ[entry, :, :, lane] = blocks.ZtZ
-    ZtW[entry, :, :, lane] = blocks.ZtW
-    weights = np.zeros(0 if weight is None else n_tiles * LANES)
+    ZtW[entry, :, :, lane] = columns
+    weights = np.zeros(0 if weight is None else n_tiles * width)
     if weight is not None:
         weights[place] = weight
     return Tiles(
-        levels=np.ascontiguousarray(levels.reshape(n_tiles, LANES, levels.shape[1]).transpose(0, 2, 1)),
+        levels=np.ascontiguousarray(levels.reshape(n_tiles, width, levels.shape[1]).transpose(0, 2, 1)),
         indptr=np.searchsorted(keys // K, np.arange(n_tiles + 1)).astype(np.intp),
         term=(keys % K).astype(np.intp),
         ZtZ=ZtZ,
         ZtW=ZtW,
-        weight=weights.reshape(-1, LANES),
+        weight=weights.reshape(-1, width),
     )
 
 

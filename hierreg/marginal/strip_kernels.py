@@ -1,0 +1,374 @@
+"""Groups of one or two coefficients, a strip of them at a time (numba).
+
+Most models have a random intercept, or an intercept and a slope. What `kernels` does with matrices is written out
+here for q = 1 and 2: each loop over the groups of a strip is long, its body has no loops of its own, and its numbers
+stay in registers, so that the compiler makes vector instructions of it. With M = I + Lambda' A Lambda = T D T', T unit
+lower triangular with one entry f below its diagonal, and V = Lambda' B of a group:
+
+    X = M^-1 V          total += V' X           log|M| = log|D|
+    H = B - A Lambda X  d log p / d Lambda += H G X' - A Lambda M^-1
+
+In a tile with one term A and B are omega times fixed matrices: Lambda is multiplied by sqrt(omega) then, and what
+comes out by the powers of omega that are missing, so that the matrices are read where they are.
+
+A strip is a tile (see `tiles`) of STRIP lanes, its ZtW stored by column. Arrays are flat here, with a row of STRIP numbers for each quantity:
+from constant distances between rows the compiler knows that they do not overlap. Loops run over the width of the tile,
+which is the same number, but no constant: the compiler would unroll them first and then find no vectors.
+"""
+
+from __future__ import annotations
+
+from math import log, nan, sqrt
+
+import numpy as np
+from numba import njit
+
+from hierreg.marginal.lanes import LANES, STRIP
+
+# Rows of the factors of M: the inverses of D, f, and |D|.
+INVERSE_0, FACTOR, INVERSE_1, _DET = 0, STRIP, 2 * STRIP, 3 * STRIP
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def in_strips(Lambda, blocks):
+    """Return whether blocks are groups of one or two coefficients, which `tiles` puts into strips."""
+    m = blocks[2].shape[1]
+    return 0 < m <= 2 and m == len(Lambda)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _room(m, p1):
+    """Return work rows: A, B, factors of M, X and V or H (by column), also (2 (p + 1), m STRIP), and a row of ones."""
+    # One piece of memory: to ask for seven takes longer than a strip.
+    a, b, c, d = m * m * STRIP, (m + p1) * m * STRIP, ((m + p1) * m + 4) * STRIP, ((m + 3 * p1) * m + 4) * STRIP
+    work = np.empty(d + STRIP)
+    work[d:] = 1.0
+    return work[:a], work[a:b], work[b:c], work[c:d], work[c:d].reshape(2 * p1, m * STRIP), work[d:]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def sum_terms(omega, first, last, term, values, size, out):
+    """Write sum omega values[e] over the entries of a tile, ``size`` numbers each."""
+    out[:] = 0.0
+    for e in range(first, last):
+        w, source = omega[term[e]], values[e * size : (e + 1) * size]
+        for i in range(size):
+            out[i] += w * source[i]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def factor_strip(Lambda, A, M, width):
+    """Write 1/D, f and |D| of M = I + Lambda' A Lambda; NaN for |D| where M is not positive definite."""
+    if len(Lambda) == 1:
+        square = Lambda[0, 0] * Lambda[0, 0]
+        for lane in range(width):
+            d = 1.0 + square * A[lane]
+            M[INVERSE_0 + lane] = 1.0 / d
+            M[_DET + lane] = d if d > 0.0 else nan
+        return
+    l00, l01, l10, l11 = Lambda[0, 0], Lambda[0, 1], Lambda[1, 0], Lambda[1, 1]
+    for lane in range(width):
+        a00, a10, a11 = A[lane], A[2 * STRIP + lane], A[3 * STRIP + lane]
+        x00, x01 = l00 * a00 + l10 * a10, l00 * a10 + l10 * a11
+        x10, x11 = l01 * a00 + l11 * a10, l01 * a10 + l11 * a11
+        d0 = 1.0 + (x00 * l00 + x01 * l10)
+        m10 = x10 * l00 + x11 * l10
+        r0 = 1.0 / d0
+        f = m10 * r0
+        d1 = 1.0 + (x10 * l01 + x11 * l11) - f * m10
+        M[INVERSE_0 + lane] = r0
+        M[FACTOR + lane] = f
+        M[INVERSE_1 + lane] = 1.0 / d1
+        M[_DET + lane] = d0 * d1 if d1 > 0.0 else nan
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def solve_column(Lambda, b, M, x, width):
+    """Write X and V of one column of B, V after X."""
+    if len(Lambda) == 1:
+        f = Lambda[0, 0]
+        for lane in range(width):
+            v = f * b[lane]
+            x[lane] = v * M[INVERSE_0 + lane]
+            x[STRIP + lane] = v
+        return
+    l00, l01, l10, l11 = Lambda[0, 0], Lambda[0, 1], Lambda[1, 0], Lambda[1, 1]
+    for lane in range(width):
+        v0, v1 = l00 * b[lane] + l10 * b[STRIP + lane], l01 * b[lane] + l11 * b[STRIP + lane]
+        x1 = (v1 - M[FACTOR + lane] * v0) * M[INVERSE_1 + lane]
+        x[lane] = v0 * M[INVERSE_0 + lane] - M[FACTOR + lane] * x1
+        x[STRIP + lane] = x1
+        x[2 * STRIP + lane] = v0
+        x[3 * STRIP + lane] = v1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add_products(XV, c, m, sums, width):
+    """Add V_d' X_c for all columns d up to c to rows of sums (p + 1, p + 1, STRIP)."""
+    for d in range(c + 1):
+        if m == 1:
+            for lane in range(width):
+                sums[c, d, lane] += XV[2 * d + 1, lane] * XV[2 * c, lane]
+        else:
+            for lane in range(width):
+                sums[c, d, lane] += (
+                    XV[2 * d + 1, lane] * XV[2 * c, lane] + XV[2 * d + 1, STRIP + lane] * XV[2 * c, STRIP + lane]
+                )
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add_sums(times, sums, width, out):
+    """Add every row (r, c, STRIP), times a number, to ``out`` (r, c, LANES), and clear the rows."""
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            for first in range(0, width, LANES):
+                for lane in range(LANES):
+                    out[i, j, lane] += times * sums[i, j, first + lane]
+            sums[i, j] = 0.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _weighted_logs(det, weight):
+    """Return the sum of weight times log(det) over the lanes."""
+    total = 0.0
+    for lane in range(len(weight)):
+        # Most weights are zero, and a logarithm costs as much as a group.
+        if weight[lane] != 0.0:
+            total += weight[lane] * log(det[lane])
+    return total
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _multiply(product, det):
+    """Multiply ``product`` by the determinants; return whether all of it is below 1e150 still."""
+    is_small = True
+    for lane in range(len(product)):
+        product[lane] *= det[lane]
+        is_small &= product[lane] < 1e150
+    return is_small
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _log_of_product(values):
+    """Return the sum of log(values), numbers of at least one, with few logarithms."""
+    total, product = 0.0, 1.0
+    for value in values:
+        product *= value
+        if not product < 1e150:
+            total += log(product)
+            product = 1.0
+    return total + log(product)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _scaled(Lambda, omega, k):
+    """Return what multiplies A and B of a tile whose only term is k (1 for K: several), and Lambda with its root."""
+    scale = omega[k] if k < len(omega) else 1.0
+    return scale, Lambda * sqrt(scale)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def absorb_strips(omega, Lambda, blocks, total):
+    """Add V' M^-1 V of every group to total; return the sum of log|M|, NaN on failure (see `absorb_blocks`)."""
+    indptr, term, ZtZ, ZtW, weight = blocks
+    p1, m, width, K = ZtW.shape[1], ZtW.shape[2], ZtW.shape[3], len(omega)
+    all_A, all_B, size, wide = ZtZ.reshape(-1), ZtW.reshape(-1), m * m * STRIP, m * p1 * STRIP
+    room_A, room_B, M, XV, XV_rows, product = _room(m, p1)
+    sums = np.zeros((p1, p1, STRIP))
+    log_det, last, scale, factor = 0.0, np.int64(-1), 1.0, Lambda
+    for t in range(len(indptr) - 1):
+        e = indptr[t]
+        k = term[e] if indptr[t + 1] - e == 1 else K
+        if k != last:
+            if last >= 0:
+                _add_sums(scale, sums, width, total[last])
+            scale, factor = _scaled(Lambda, omega, k)
+            last = k
+        A, B = all_A[e * size : (e + 1) * size], all_B[e * wide : (e + 1) * wide]
+        if k == K:
+            sum_terms(omega, e, indptr[t + 1], term, all_A, size, room_A)
+            sum_terms(omega, e, indptr[t + 1], term, all_B, wide, room_B)
+            A, B = room_A, room_B
+        factor_strip(factor, A, M, width)
+        if t < len(weight):
+            log_det += _weighted_logs(M[_DET : _DET + width], weight[t])
+        elif not _multiply(product, M[_DET : _DET + width]):
+            # Few logarithms are taken because each costs as much as a group.
+            log_det += _log_of_product(product)
+            product[:] = 1.0
+        for c in range(p1):
+            x = XV[2 * c * m * STRIP : 2 * (c + 1) * m * STRIP]
+            solve_column(factor, B[c * m * STRIP : (c + 1) * m * STRIP], M, x, width)
+            _add_products(XV_rows, c, m, sums, width)
+    if last >= 0:
+        _add_sums(scale, sums, width, total[last])
+    return log_det + _log_of_product(product)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add_log_det_gradient(Lambda, A, M, weight, g, width):
+    """Subtract A Lambda M^-1 times the weight from g (q q rows)."""
+    if len(Lambda) == 1:
+        f = Lambda[0, 0]
+        for lane in range(width):
+            g[lane] -= weight[lane] * A[lane] * f * M[INVERSE_0 + lane]
+        return
+    l00, l01, l10, l11 = Lambda[0, 0], Lambda[0, 1], Lambda[1, 0], Lambda[1, 1]
+    for lane in range(width):
+        a00, a10, a11 = A[lane], A[2 * STRIP + lane], A[3 * STRIP + lane]
+        r0, f, r1 = M[INVERSE_0 + lane] * weight[lane], M[FACTOR + lane], M[INVERSE_1 + lane] * weight[lane]
+        x00, x01 = l00 * a00 + l10 * a10, l00 * a10 + l10 * a11
+        x10, x11 = l01 * a00 + l11 * a10, l01 * a10 + l11 * a11
+        e10, e11 = (x10 - f * x00) * r1, (x11 - f * x01) * r1
+        g[lane] -= x00 * r0 - f * e10
+        g[STRIP + lane] -= e10
+        g[2 * STRIP + lane] -= x01 * r0 - f * e11
+        g[3 * STRIP + lane] -= e11
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _residual_column(Lambda, A, b, x, width):
+    """Replace V, after X of one column, by H = B - A Lambda X."""
+    if len(Lambda) == 1:
+        f = Lambda[0, 0]
+        for lane in range(width):
+            x[STRIP + lane] = b[lane] - A[lane] * f * x[lane]
+        return
+    l00, l01, l10, l11 = Lambda[0, 0], Lambda[0, 1], Lambda[1, 0], Lambda[1, 1]
+    for lane in range(width):
+        a10 = A[2 * STRIP + lane]
+        t0, t1 = l00 * x[lane] + l01 * x[STRIP + lane], l10 * x[lane] + l11 * x[STRIP + lane]
+        x[2 * STRIP + lane] = b[lane] - (A[lane] * t0 + a10 * t1)
+        x[3 * STRIP + lane] = b[STRIP + lane] - (a10 * t0 + A[3 * STRIP + lane] * t1)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _times_column(rows, first, g, out):
+    """Write sum_d g[d] rows[first + 2 d]."""
+    odd = len(g) % 2
+    if odd == 1:
+        f = g[0]
+        for i in range(len(out)):
+            out[i] = f * rows[first, i]
+    else:
+        out[:] = 0.0
+    # Two at a time: most of the work is to read and write ``out``.
+    for d in range(odd, len(g), 2):
+        one, f, h = first + 2 * d, g[d], g[d + 1]
+        for i in range(len(out)):
+            out[i] += f * rows[one, i] + h * rows[one + 2, i]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add_outer(y, x, m, sums, width):
+    """Add y x' to sums (m m rows)."""
+    if m == 1:
+        for lane in range(width):
+            sums[lane] += y[lane] * x[lane]
+    else:
+        for lane in range(width):
+            sums[lane] += y[lane] * x[lane]
+            sums[STRIP + lane] += y[lane] * x[STRIP + lane]
+            sums[2 * STRIP + lane] += y[STRIP + lane] * x[lane]
+            sums[3 * STRIP + lane] += y[STRIP + lane] * x[STRIP + lane]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def gradient_of_strips(omega, Lambda, blocks, G, g_factor, g_omega):
+    """Add what `gradient_of_blocks` does; M is factored once more rather than kept."""
+    indptr, term, ZtZ, ZtW, weight = blocks
+    p1, m, width, K = ZtW.shape[1], ZtW.shape[2], ZtW.shape[3], len(omega)
+    all_A, all_B, size, wide = ZtZ.reshape(-1), ZtW.reshape(-1), m * m * STRIP, m * p1 * STRIP
+    room_A, room_B, M, XH, XH_rows, once = _room(m, p1)
+    sums, y, column = np.zeros((m, m, STRIP)), np.empty(m * STRIP), m * STRIP
+    flat = sums.reshape(-1)
+    last, scale, factor, scaled_G = np.int64(-1), 1.0, Lambda, G
+    for t in range(len(indptr) - 1):
+        e = indptr[t]
+        k = term[e] if indptr[t + 1] - e == 1 else K
+        if k != last:
+            if last >= 0:
+                _add_sums(sqrt(scale), sums, width, g_factor[last])
+            scale, factor = _scaled(Lambda, omega, k)
+            scaled_G, last = G * scale, k
+        A, B = all_A[e * size : (e + 1) * size], all_B[e * wide : (e + 1) * wide]
+        if k == K:
+            sum_terms(omega, e, indptr[t + 1], term, all_A, size, room_A)
+            sum_terms(omega, e, indptr[t + 1], term, all_B, wide, room_B)
+            A, B = room_A, room_B
+        factor_strip(factor, A, M, width)
+        times = weight[t] if t < len(weight) else once
+        _add_log_det_gradient(factor, A, M, times, flat, width)
+        for c in range(p1):
+            b, x = B[c * column : (c + 1) * column], XH[2 * c * column : 2 * (c + 1) * column]
+            solve_column(factor, b, M, x, width)
+            _residual_column(factor, A, b, x, width)
+        for c in range(p1):
+            _times_column(XH_rows, 1, scaled_G[c], y)
+            _add_outer(y, XH_rows[2 * c], m, flat, width)
+        if k == K:
+            _gradient_of_terms(Lambda, blocks, t, M, XH_rows, G, times, g_omega)
+    if last >= 0:
+        _add_sums(sqrt(scale), sums, width, g_factor[last])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _gradient_of_terms(Lambda, blocks, t, M, XH, G, weight, g_omega):
+    """Add d log p / d omega of a tile of several terms: see `kernels`, with Q = Lambda X G and N = Lambda M^-1 Lambda'.
+
+    -1/2 (<weight N + Q X' Lambda', ZtZ[k]> - 2 <Q, ZtW[k]>) for each of its terms.
+    """
+    indptr, term, ZtZ, ZtW, _ = blocks
+    p1, m, width = ZtW.shape[1], ZtW.shape[2], ZtW.shape[3]
+    y, LX, Q, N = np.empty(m * STRIP), np.empty(m * STRIP), np.empty((p1, m * STRIP)), np.empty((m, m, STRIP))
+    flat = N.reshape(-1)
+    weighted_inverse(Lambda, M, weight, flat, width)
+    for c in range(p1):
+        _times_column(XH, 0, G[c], y)
+        times_factor(Lambda, y, Q[c], width)
+        times_factor(Lambda, XH[2 * c], LX, width)
+        _add_outer(Q[c], LX, m, flat, width)
+    for e in range(indptr[t], indptr[t + 1]):
+        s = 0.0
+        for i in range(m):
+            for j in range(m):
+                for lane in range(width):
+                    s += N[i, j, lane] * ZtZ[e, i, j, lane]
+            for c in range(p1):
+                for lane in range(width):
+                    s -= 2.0 * Q[c, i * STRIP + lane] * ZtW[e, c, i, lane]
+        g_omega[term[e]] -= 0.5 * s
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def times_factor(Lambda, x, out, width):
+    """Write Lambda x of one column."""
+    if len(Lambda) == 1:
+        f = Lambda[0, 0]
+        for lane in range(width):
+            out[lane] = f * x[lane]
+        return
+    l00, l01, l10, l11 = Lambda[0, 0], Lambda[0, 1], Lambda[1, 0], Lambda[1, 1]
+    for lane in range(width):
+        out[lane] = l00 * x[lane] + l01 * x[STRIP + lane]
+        out[STRIP + lane] = l10 * x[lane] + l11 * x[STRIP + lane]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def weighted_inverse(Lambda, M, weight, N, width):
+    """Write Lambda M^-1 Lambda' times the weight (m m rows)."""
+    if len(Lambda) == 1:
+        square = Lambda[0, 0] * Lambda[0, 0]
+        for lane in range(width):
+            N[lane] = weight[lane] * square * M[INVERSE_0 + lane]
+        return
+    l00, l01, l10, l11 = Lambda[0, 0], Lambda[0, 1], Lambda[1, 0], Lambda[1, 1]
+    for lane in range(width):
+        r0, f, r1 = M[INVERSE_0 + lane] * weight[lane], M[FACTOR + lane], M[INVERSE_1 + lane] * weight[lane]
+        # The second column of Lambda T'^-1; the first is that of Lambda.
+        u0, u1 = l01 - f * l00, l11 - f * l10
+        off = l00 * l10 * r0 + u0 * u1 * r1
+        N[lane] = l00 * l00 * r0 + u0 * u0 * r1
+        N[STRIP + lane] = off
+        N[2 * STRIP + lane] = off
+        N[3 * STRIP + lane] = l10 * l10 * r0 + u1 * u1 * r1

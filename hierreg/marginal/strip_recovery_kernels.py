@@ -1,0 +1,143 @@
+"""Draws of the coefficients of groups of one or two, a strip of them at a time (numba).
+
+What `recovery_kernels.block_draws` does, in the layout and by the means of `strip_kernels`. With M = T D T' and
+e = B_y - B_X beta, a draw of b is Lambda (M^-1 Lambda' e + T'^-1 D^-1/2 z) with z standard normal.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+
+import numpy as np
+from numba import njit
+
+from hierreg.marginal.lanes import STRIP
+from hierreg.marginal.strip_kernels import (
+    FACTOR,
+    INVERSE_0,
+    INVERSE_1,
+    factor_strip,
+    solve_column,
+    sum_terms,
+    times_factor,
+    weighted_inverse,
+)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def strip_draws(covariances, blocks, t, population, normals, levels, draws, sums):
+    """Write a draw of b given each draw of beta for the groups of one tile, user scale.
+
+    Parameters
+    ----------
+    covariances : tuple
+        omega (S, K), Lambda (S, q, q) internal and Lambda_user (S, q, q).
+    blocks : tuple
+        See `tiles.Tiles.arrays`.
+    t : int
+        The tile.
+    population : tuple
+        beta (S, p) draws, beta_hat (S, p), beta_cov (S, p, p) and targets (T, q, p): see `recovery_kernels.block_draws`.
+    normals : array (S, m STRIP)
+        Independent standard normals; overwritten.
+    levels : int array (STRIP,)
+        Where each lane writes; -1 nowhere.
+    draws : array (S, J, q)
+        Written at the levels.
+    sums : array (T, 3, m, STRIP)
+        Sums over draws are added, per target: conditional mean, conditional variance, squared conditional mean.
+    """
+    omega, Lambda, Lambda_user = covariances
+    beta, targets = population[0], population[3]
+    indptr, term, ZtZ, ZtW, _ = blocks
+    p1, m, width = ZtW.shape[1], ZtW.shape[2], ZtW.shape[3]
+    first, last, size, wide = indptr[t], indptr[t + 1], m * m * STRIP, m * p1 * STRIP
+    all_A, all_B = ZtZ.reshape(-1), ZtW.reshape(-1)
+    A, B = all_A[first * size : (first + 1) * size], all_B[first * wide : (first + 1) * wide]
+    is_summed = last - first != 1
+    if is_summed:
+        A, B = np.empty(size), np.empty(wide)
+    M, e, x, factor = np.empty(4 * STRIP), np.empty(m * STRIP), np.empty(2 * m * STRIP), np.empty((m, m))
+    for s in range(len(omega)):
+        root = 1.0
+        if is_summed:
+            sum_terms(omega[s], first, last, term, all_A, size, A)
+            sum_terms(omega[s], first, last, term, all_B, wide, B)
+        else:
+            root = sqrt(omega[s, term[first]])
+        for i in range(m):
+            for j in range(m):
+                factor[i, j] = root * Lambda[s, i, j]
+        factor_strip(factor, A, M, width)
+        _residuals(B, root, beta[s], e)
+        solve_column(factor, e, M, x, width)
+        z = normals[s]
+        _add_noise(M, x, z, m, width)
+        times_factor(Lambda_user[s], z, e, width)
+        for lane in range(width):
+            if levels[lane] >= 0:
+                for i in range(m):
+                    draws[s, levels[lane], i] = e[i * STRIP + lane]
+        if len(targets) > 0:
+            _add_moments(root, factor, Lambda_user[s], B, M, population, s, sums)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _residuals(B, root, beta, e):
+    """Write e = root (B_y - B_X beta) of one tile."""
+    n, p = len(e), len(beta)
+    y = B[p * n : (p + 1) * n]
+    for i in range(n):
+        e[i] = root * y[i]
+    for c in range(p):
+        f, x = root * beta[c], B[c * n : (c + 1) * n]
+        for i in range(n):
+            e[i] -= f * x[i]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add_noise(M, x, z, m, width):
+    """Replace z by x + T'^-1 D^-1/2 z."""
+    if m == 1:
+        for lane in range(width):
+            z[lane] = x[lane] + z[lane] * sqrt(M[INVERSE_0 + lane])
+        return
+    for lane in range(width):
+        z1 = z[STRIP + lane] * sqrt(M[INVERSE_1 + lane])
+        z[lane] = x[lane] + z[lane] * sqrt(M[INVERSE_0 + lane]) - M[FACTOR + lane] * z1
+        z[STRIP + lane] = x[STRIP + lane] + z1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add_moments(root, factor, Lambda_user, B, M, population, s, sums):
+    """Add conditional mean, conditional variance and squared mean of each target at draw s."""
+    _, beta_hat, beta_cov, targets = population
+    p, m, width = beta_hat.shape[1], sums.shape[2], sums.shape[3]
+    column = m * STRIP
+    N, x, once = np.empty(m * m * STRIP), np.empty(2 * column), np.ones(STRIP)
+    # Lambda M^-1 Lambda' B of each column, user scale.
+    T, r = np.empty((p + 1, column)), np.empty((p, STRIP))
+    hat, var = np.empty(STRIP), np.empty(STRIP)
+    weighted_inverse(Lambda_user, M, once, N, width)
+    for c in range(p + 1):
+        solve_column(factor, B[c * column : (c + 1) * column], M, x, width)
+        times_factor(Lambda_user, x, T[c], width)
+    for g in range(len(targets)):
+        for i in range(m):
+            for lane in range(width):
+                hat[lane] = root * T[p, i * STRIP + lane]
+                var[lane] = N[(i * m + i) * STRIP + lane]
+            for c in range(p):
+                target, f = targets[g, i, c], beta_hat[s, c]
+                for lane in range(width):
+                    r[c, lane] = target - root * T[c, i * STRIP + lane]
+                    hat[lane] += r[c, lane] * f
+            for c in range(p):
+                for d in range(p):
+                    f = beta_cov[s, c, d]
+                    for lane in range(width):
+                        var[lane] += r[c, lane] * f * r[d, lane]
+            for lane in range(width):
+                sums[g, 0, i, lane] += hat[lane]
+                sums[g, 1, i, lane] += var[lane]
+                sums[g, 2, i, lane] += hat[lane] * hat[lane]
