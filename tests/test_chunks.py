@@ -16,8 +16,8 @@ from tests.test_target import make_target
 
 @pytest.fixture
 def small_chunks(monkeypatch):
-    """Chunks of two tiles, and no number of them too small."""
-    monkeypatch.setattr(chunks, "CHUNK", 2)
+    """Chunks of one tile, and no number of them too small."""
+    monkeypatch.setattr(chunks, "CHUNK", 1)
     monkeypatch.setattr(chunks, "_FEWEST_CHUNKS", 0)
 
 
@@ -46,7 +46,7 @@ def assert_on_any_number_of_threads(likelihood, point):
 @pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("kind", KINDS)
 def test_value_and_gradient(kind, rng):
-    case = random_case(rng, kind, n=137, J=43)
+    case = random_case(rng, kind, n=330, J=150)
     likelihood = marginal_likelihood(collect(case.design, case.layout))
     assert likelihood.is_large
     D = likelihood.gram.terms.n_labels
@@ -60,13 +60,13 @@ def test_weights_stay_with_their_tiles(make, rng):
     case = make(rng)
     likelihood = marginal_likelihood(collect(case.design, case.layout))
     assert likelihood.blocks.distinct.weight.any()
-    assert len(likelihood.blocks.distinct.levels) > 2
+    assert len(likelihood.blocks.distinct.levels) > chunks.CHUNK
     assert_on_any_number_of_threads(likelihood, case.point)
 
 
 @pytest.mark.usefixtures("small_chunks")
 def test_an_impossible_covariance_has_density_zero(rng):
-    case = random_case(rng, "correlated", n=137, J=43)
+    case = random_case(rng, "correlated", n=330, J=150)
     likelihood = replace(marginal_likelihood(collect(case.design, case.layout)), threads=2)
     S = case.error_cov.copy()
     S[0, 1] = S[1, 0] = 10 * np.sqrt(S[0, 0] * S[1, 1])

@@ -202,7 +202,7 @@ class _Job:
             out.sums[:, :, members[lanes]] = np.moveaxis(sums[:, :, :, lanes], 3, 2)
             self._quantiles(draws, members[lanes], out)
 
-    def _quantiles(self, b: Array, levels: Array, out: _Effects) -> None:
+    def _quantiles(self, b: Array, levels: NDArray[np.intp], out: _Effects) -> None:
         beta, targets = self.population[0], self.population[3]
         for t, target in enumerate(targets):
             with_beta = b + (beta @ target.T)[:, None, :]

@@ -11,9 +11,10 @@ lower triangular with one entry f below its diagonal, and V = Lambda' B of a gro
 In a tile with one term A and B are omega times fixed matrices: Lambda is multiplied by sqrt(omega) then, and what
 comes out by the powers of omega that are missing, so that the matrices are read where they are.
 
-A strip is a tile (see `tiles`) of STRIP lanes, its ZtW stored by column. Arrays are flat here, with a row of STRIP numbers for each quantity:
-from constant distances between rows the compiler knows that they do not overlap. Loops run over the width of the tile,
-which is the same number, but no constant: the compiler would unroll them first and then find no vectors.
+A strip is a tile (see `tiles`) of STRIP lanes, its ZtW stored by column. Arrays are flat here, with a row of STRIP
+numbers for each quantity: from constant distances between rows the compiler knows that they do not overlap. Loops run
+over the width of the tile, which is the same number, but no constant: the compiler would unroll them first and then
+find no vectors.
 """
 
 from __future__ import annotations
@@ -140,11 +141,11 @@ def _weighted_logs(det, weight):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _multiply(product, det):
-    """Multiply ``product`` by the determinants; return whether all of it is below 1e150 still."""
+    """Multiply ``product`` by the determinants; return whether it is below 1e100 still, with room for one of 1e200."""
     is_small = True
     for lane in range(len(product)):
         product[lane] *= det[lane]
-        is_small &= product[lane] < 1e150
+        is_small &= product[lane] < 1e100
     return is_small
 
 
@@ -154,7 +155,7 @@ def _log_of_product(values):
     total, product = 0.0, 1.0
     for value in values:
         product *= value
-        if not product < 1e150:
+        if not product < 1e100:
             total += log(product)
             product = 1.0
     return total + log(product)
@@ -171,7 +172,7 @@ def _scaled(Lambda, omega, k):
 def absorb_strips(omega, Lambda, blocks, total):
     """Add V' M^-1 V of every group to total; return the sum of log|M|, NaN on failure (see `absorb_blocks`)."""
     indptr, term, ZtZ, ZtW, weight = blocks
-    p1, m, width, K = ZtW.shape[1], ZtW.shape[2], ZtW.shape[3], len(omega)
+    p1, m, width, K = ZtW.shape[1], ZtW.shape[2], ZtW.shape[3], np.int64(len(omega))
     all_A, all_B, size, wide = ZtZ.reshape(-1), ZtW.reshape(-1), m * m * STRIP, m * p1 * STRIP
     room_A, room_B, M, XV, XV_rows, product = _room(m, p1)
     sums = np.zeros((p1, p1, STRIP))
@@ -277,7 +278,7 @@ def _add_outer(y, x, m, sums, width):
 def gradient_of_strips(omega, Lambda, blocks, G, g_factor, g_omega):
     """Add what `gradient_of_blocks` does; M is factored once more rather than kept."""
     indptr, term, ZtZ, ZtW, weight = blocks
-    p1, m, width, K = ZtW.shape[1], ZtW.shape[2], ZtW.shape[3], len(omega)
+    p1, m, width, K = ZtW.shape[1], ZtW.shape[2], ZtW.shape[3], np.int64(len(omega))
     all_A, all_B, size, wide = ZtZ.reshape(-1), ZtW.reshape(-1), m * m * STRIP, m * p1 * STRIP
     room_A, room_B, M, XH, XH_rows, once = _room(m, p1)
     sums, y, column = np.zeros((m, m, STRIP)), np.empty(m * STRIP), m * STRIP

@@ -37,7 +37,7 @@ def strip_draws(covariances, blocks, t, population, normals, levels, draws, sums
     t : int
         The tile.
     population : tuple
-        beta (S, p) draws, beta_hat (S, p), beta_cov (S, p, p) and targets (T, q, p): see `recovery_kernels.block_draws`.
+        beta (S, p) draws, beta_hat (S, p), beta_cov (S, p, p) and targets (T, q, p), as in `recovery_kernels`.
     normals : array (S, m STRIP)
         Independent standard normals; overwritten.
     levels : int array (STRIP,)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,7 +54,7 @@ class FactorLabels:
         return any(column is not None for column in self.theta_columns)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Labels:
     """What the parameters of a model are called.
 
@@ -111,6 +112,13 @@ class Labels:
             out[f"{self.error_dim}_col"] = labels
         return out
 
+    @cached_property
+    def index_variables(self) -> dict[str, xr.IndexVariable]:
+        """The same as variables, whose indexes are built once for the dozens of arrays of one result."""
+        import xarray as xr
+
+        return {dim: xr.IndexVariable(dim, labels) for dim, labels in self.coords.items()}  # type: ignore[no-untyped-call]
+
     def dims(self, kind: str, factor: FactorLabels | None = None) -> tuple[str, ...]:
         """Return the dimensions of one kind of quantity.
 
@@ -161,7 +169,7 @@ class Labels:
         values = np.asarray(values)
         if len(dims) == len(sample):
             values = values.reshape(values.shape[: len(sample)])
-        coords = {dim: self.coords[dim] for dim in dims if dim in self.coords}
+        coords = {dim: self.index_variables[dim] for dim in dims if dim in self.index_variables}
         return xr.DataArray(values, dims=dims, coords=coords)
 
 
