@@ -9,7 +9,7 @@ from hierreg.gram import collect
 from hierreg.marginal.lanes import LANES, STRIP
 from hierreg.marginal.likelihood import marginal_likelihood
 from hierreg.marginal.recovery_kernels import block_draws
-from hierreg.marginal.strip_kernels import absorb_strips
+from hierreg.marginal.strip_kernels import absorb_strips, room_for_strips
 from hierreg.marginal.strip_recovery_kernels import strip_draws
 from tests.oracles.cases import KINDS, make_layout, random_case
 from tests.test_likelihood import BETAS, assert_equal_to_dense
@@ -118,32 +118,31 @@ def test_draws_and_moments_are_those_of_narrow_tiles(q, n_targets, rng):
     expected_sums[:, :, level] = np.moveaxis(sums[:, :, t, :, lane], 0, 2)
 
     draws, moments = np.full((S, J, q), np.nan), np.zeros((n_targets, 3, J, q))
-    for strip in range(len(tiles.levels)):
-        levels = tiles.levels[strip, 0]
-        z = np.zeros((S, q, STRIP))
-        used = np.flatnonzero(levels >= 0)
-        z[:, :, used] = np.moveaxis(normals[:, levels[used]], 1, 2)
-        mine = np.zeros((n_targets, 3, q, STRIP))
-        strip_draws((omega, Lambda, user), tiles.arrays, strip, population, z.reshape(S, -1), levels, draws, mine)
-        moments[:, :, levels[used]] = np.moveaxis(mine[:, :, :, used], 3, 2)
+    for strip, (members,) in enumerate(tiles.levels):
+        levels = members[members >= 0]
+        z, mine = np.moveaxis(normals[:, levels], 1, 2).reshape(S, -1), np.zeros((n_targets, 3, q, STRIP))
+        strip_draws((omega, Lambda, user), tiles.arrays, strip, population, z, levels, draws, mine)
+        moments[:, :, levels] = np.moveaxis(mine[:, :, :, : len(levels)], 3, 2)
     np.testing.assert_allclose(draws[:, level], np.moveaxis(expected[:, t, :, lane], 0, 1), rtol=1e-10, atol=1e-11)
     np.testing.assert_allclose(moments, expected_sums, rtol=1e-10, atol=1e-11)
+
+
+def sum_of_logs(Lambda, blocks):
+    p1 = blocks[3].shape[1]
+    return absorb_strips(np.ones(1), Lambda, blocks, room_for_strips(blocks), np.zeros((2, p1, p1, LANES)))
 
 
 @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e40])
 def test_products_of_determinants_do_not_overflow(scale, rng):
     root = rng.normal(size=(20, STRIP, 2, 5))
-    ZtZ = np.moveaxis(root @ root.swapaxes(2, 3), 1, 3)
-    blocks = np.arange(21), np.zeros(20, dtype=np.intp), np.ascontiguousarray(ZtZ), np.zeros((20, 1, 2, STRIP))
-    log_det = absorb_strips(np.ones(1), scale * np.eye(2), (*blocks, np.zeros((0, STRIP))), np.zeros((2, 1, 1, LANES)))
+    ZtZ = np.ascontiguousarray(np.moveaxis(root @ root.swapaxes(2, 3), 1, 3))
+    blocks = np.arange(21), np.zeros(20, dtype=np.intp), ZtZ, np.zeros((20, 1, 2, STRIP)), np.zeros((0, STRIP))
     expected = np.linalg.slogdet(np.eye(2) + scale**2 * np.moveaxis(ZtZ, 3, 1))[1].sum()
-    assert log_det == pytest.approx(expected, rel=1e-10)
+    assert sum_of_logs(scale * np.eye(2), blocks) == pytest.approx(expected, rel=1e-10)
 
 
 def test_a_matrix_that_is_not_positive_definite_gives_nan(rng):
     indptr, term, ZtZ, ZtW, weight = tiles_of(random_case(rng, "independent", n=320, J=150)).arrays
     ZtZ = ZtZ.copy()
     ZtZ[1, :, :, 5] = [[1.0, 3.0], [3.0, 1.0]]
-    p1 = ZtW.shape[1]
-    log_det = absorb_strips(np.ones(1), np.eye(2), (indptr, term, ZtZ, ZtW, weight), np.zeros((2, p1, p1, LANES)))
-    assert np.isnan(log_det)
+    assert np.isnan(sum_of_logs(np.eye(2), (indptr, term, ZtZ, ZtW, weight)))

@@ -40,15 +40,22 @@ def is_large(n_tiles: int) -> bool:
     return n_tiles >= _FEWEST_CHUNKS * CHUNK
 
 
-def chunks_of(
-    blocks: tuple[Array, ...], factors: tuple[Array, ...]
-) -> Iterator[tuple[tuple[Array, ...], tuple[Array, ...]]]:
-    """Yield views of CHUNK tiles of the arrays of `tiles.Tiles.arrays`, and of their room for factors."""
+def chunks_of(Lambda: Array, blocks: tuple[Array, ...]) -> Iterator[tuple[tuple[Array, ...], tuple[Array, ...]]]:
+    """Yield views of CHUNK tiles of the arrays of `tiles.Tiles.arrays`, and their room for factors."""
+    from hierreg.marginal import kernels
+    from hierreg.marginal.strip_kernels import in_strips
+
     indptr, term, ZtZ, ZtW, weight = blocks
+    if not in_strips(Lambda, blocks):
+        # Memory in one piece for all: threads would ask the system for pieces of their own each time.
+        factors = kernels.room_for_factors(Lambda, blocks, len(indptr) - 1)
     for first in range(0, len(indptr) - 1, CHUNK):
         mine = slice(first, first + CHUNK)
         chunk = indptr[first : first + CHUNK + 1], term, ZtZ, ZtW, weight[mine]
-        yield chunk, tuple(array[mine] for array in factors)
+        if in_strips(Lambda, blocks):
+            yield chunk, kernels.room_for_factors(Lambda, chunk, 1)
+        else:
+            yield chunk, tuple(array[mine] for array in factors)
 
 
 def log_likelihood_in_chunks(
@@ -72,12 +79,7 @@ def log_likelihood_in_chunks(
     (WtW, kinds), (patterns, counts), W0, constant, integrate = arguments
     (K, p1, _), q = WtW.shape, len(Lambda)
     omega, C, G = np.empty(K), np.empty((p1, p1)), np.empty((p1, p1))
-    # Memory in one piece for all: threads would ask the system for pieces of their own each time.
-    chunks = [
-        (chunk, factors)
-        for blocks in kinds
-        for chunk, factors in chunks_of(blocks, kernels.room_for_factors(Lambda, blocks, len(blocks[0]) - 1))
-    ]
+    chunks = [each for blocks in kinds for each in chunks_of(Lambda, blocks)]
 
     def absorb(chunk: tuple[Array, ...], factors: tuple[Array, ...]) -> tuple[float, Array]:
         total = np.zeros((K + 1, p1, p1, LANES))

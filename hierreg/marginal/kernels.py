@@ -41,7 +41,7 @@ from hierreg.marginal.lane_kernels import (
     weighted_log_det,
 )
 from hierreg.marginal.lanes import LANES
-from hierreg.marginal.strip_kernels import absorb_strips, gradient_of_strips, in_strips
+from hierreg.marginal.strip_kernels import absorb_strips, gradient_of_strips, in_strips, room_for_strips
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -117,11 +117,22 @@ def factor_tile(omega, Lambda, blocks, t, A, B, LA, L, pivot, U, work):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def room_for_factors(Lambda, blocks, n_tiles):
-    """Return arrays for what `absorb_blocks` finds in each tile and the gradient needs again: L, pivots, U."""
-    m, p1 = blocks[3].shape[1], blocks[3].shape[2]
+    """Return arrays for what `absorb_blocks` finds in each tile and the gradient needs again: L, pivots, U.
+
+    Strips keep nothing; the last array is then room for one of them.
+    """
+    m, p1 = blocks[2].shape[1], blocks[3].shape[2]
     if in_strips(Lambda, blocks):
-        n_tiles = np.int64(0)
+        return np.empty((0, 0, 0, 0)), np.empty((0, 0, 0)), room_for_strips(blocks)
     return np.empty((n_tiles, m, m, LANES)), np.empty((n_tiles, m, LANES)), np.empty((n_tiles, m, p1, LANES))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def room_for_one_tile(Lambda, gram):
+    """Return room for the factors of one tile of each kind, where those of others are not needed again."""
+    _, (one, many) = gram
+    first = room_for_factors(Lambda, one, np.int64(1))
+    return first, room_for_factors(Lambda, many, np.int64(1)) if len(many[0]) > 1 else first
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -138,10 +149,8 @@ def absorb_blocks(omega, Lambda, blocks, factors, total):
     ``total`` (K + 1, p + 1, p + 1, LANES) is by the only term of a tile, its last place for tiles of several.
     ``factors`` has room for every tile, or for one where they are not needed again.
     """
-    if len(blocks[0]) == 1:
-        return 0.0
     if in_strips(Lambda, blocks):
-        return absorb_strips(omega, Lambda, blocks, total)
+        return absorb_strips(omega, Lambda, blocks, factors[2], total)
     weight, (Ls, pivots, Us) = blocks[4], factors
     n, m, p1 = Us.shape[0], Us.shape[1], Us.shape[2]
     A, B = np.empty((m, m, LANES)), np.empty((m, p1, LANES))
@@ -174,10 +183,8 @@ def gradient_of_blocks(omega, Lambda, blocks, factors, G, g_factor, g_omega):
 
     ``g_factor`` (K + 1, q, q, LANES) is by the only term of a tile, as in `absorb_blocks`.
     """
-    if len(blocks[0]) == 1:
-        return
     if in_strips(Lambda, blocks):
-        gradient_of_strips(omega, Lambda, blocks, G, g_factor, g_omega)
+        gradient_of_strips(omega, Lambda, blocks, factors[2], G, g_factor, g_omega)
         return
     indptr, term, ZtZ, ZtW, weight = blocks
     Ls, pivots, Us = factors
@@ -280,7 +287,8 @@ def population_equations(omega, Lambda, gram, W0, factors, total, C):
     WtW, (one, many) = gram
     total[:] = 0.0
     log_det = absorb_blocks(omega, Lambda, one, factors[0], total)
-    log_det += absorb_blocks(omega, Lambda, many, factors[1], total)
+    if len(many[0]) > 1:
+        log_det += absorb_blocks(omega, Lambda, many, factors[1], total)
     reduce_population(omega, WtW, W0, total, C)
     return log_det
 
@@ -354,13 +362,15 @@ def log_likelihood(Lambda, S, gram, errors, W0, constant, integrate, g_Lambda, g
     g_S[:] = 0.0
     log_det_R = error_precision(S, patterns, counts, omega)
     total, g_factor = np.empty((K + 1, p1, p1, LANES)), np.zeros((K + 1, len(Lambda), len(Lambda), LANES))
-    factors = (room_for_factors(Lambda, one, len(one[0]) - 1), room_for_factors(Lambda, many, len(many[0]) - 1))
+    first = room_for_factors(Lambda, one, len(one[0]) - 1)
+    factors = (first, room_for_factors(Lambda, many, len(many[0]) - 1) if len(many[0]) > 1 else first)
     log_det_M = population_equations(omega, Lambda, gram, W0, factors, total, C)
     value = constant - 0.5 * (log_det_R + log_det_M + eliminate_population(C, integrate, G))
     if not np.isfinite(value):
         return -np.inf
     gradient_of_blocks(omega, Lambda, one, factors[0], G, g_factor, g_omega)
-    gradient_of_blocks(omega, Lambda, many, factors[1], G, g_factor, g_omega)
+    if len(many[0]) > 1:
+        gradient_of_blocks(omega, Lambda, many, factors[1], G, g_factor, g_omega)
     collect_gradient(omega, Lambda, WtW, total, g_factor, G, g_Lambda, g_omega)
     error_precision_gradient(S, patterns, counts, g_omega, g_S)
     return value
@@ -370,12 +380,12 @@ def log_likelihood(Lambda, S, gram, errors, W0, constant, integrate, g_Lambda, g
 def log_likelihood_value(Lambda, S, gram, errors, W0, constant, integrate):
     """Return the value of `log_likelihood` alone: no gradient, and room for one tile of blocks instead of all."""
     patterns, counts = errors
-    WtW, (one, many) = gram
+    WtW, _ = gram
     K, p1 = WtW.shape[0], WtW.shape[1]
     omega, total = np.empty(K), np.empty((K + 1, p1, p1, LANES))
     C, P, beta = np.empty((p1, p1)), np.empty((p1 - 1, p1 - 1)), np.empty(p1 - 1)
     log_det_R = error_precision(S, patterns, counts, omega)
-    factors = (room_for_factors(Lambda, one, np.int64(1)), room_for_factors(Lambda, many, np.int64(1)))
+    factors = room_for_one_tile(Lambda, gram)
     log_det_M = population_equations(omega, Lambda, gram, W0, factors, total, C)
     log_det_P, quadratic = solve_population(C, P, beta)
     value = constant - 0.5 * (log_det_R + log_det_M + quadratic)

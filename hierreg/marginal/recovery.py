@@ -185,22 +185,23 @@ class _Job:
         beta, beta_hat, beta_cov, targets = self.population
         S, m = len(beta), tiles.ZtZ.shape[1]
         rng = np.random.default_rng([self.seed, 1 + which, t])
-        members = tiles.levels[t, 0]
-        lanes = np.flatnonzero(members >= 0)
+        levels = tiles.levels[t, 0]
+        # Lanes without a group are the last ones.
+        levels = levels[levels >= 0]
+        n = len(levels)
         sums = np.zeros((len(targets), 3, m, STRIP))
-        normals = np.empty((min(S, _DRAWS_AT_ONCE), m * STRIP))
+        normals = np.empty((min(S, _DRAWS_AT_ONCE), m * n))
         # Where only summaries are kept, draws of this strip alone.
-        levels = members if out.draws is not None else np.where(members >= 0, np.cumsum(members >= 0) - 1, -1)
-        draws = out.draws if out.draws is not None else np.empty((S, len(lanes), m))
+        draws, places = (np.empty((S, n, m)), np.arange(n)) if out.draws is None else (out.draws, levels)
         for first in range(0, S, _DRAWS_AT_ONCE):
             some = slice(first, min(first + _DRAWS_AT_ONCE, S))
             z = rng.standard_normal(out=normals[: some.stop - first])
             covariances = tuple(array[some] for array in self.covariances)
             population = beta[some], beta_hat[some], beta_cov[some], targets
-            strip_draws(covariances, tiles.arrays, t, population, z, levels, draws[some], sums)
+            strip_draws(covariances, tiles.arrays, t, population, z, places, draws[some], sums)
         if out.draws is None:
-            out.sums[:, :, members[lanes]] = np.moveaxis(sums[:, :, :, lanes], 3, 2)
-            self._quantiles(draws, members[lanes], out)
+            out.sums[:, :, levels] = np.moveaxis(sums[:, :, :, :n], 3, 2)
+            self._quantiles(draws, levels, out)
 
     def _quantiles(self, b: Array, levels: NDArray[np.intp], out: _Effects) -> None:
         beta, targets = self.population[0], self.population[3]

@@ -18,7 +18,7 @@ from hierreg.marginal.kernels import (
     error_precision,
     factor_tile,
     population_equations,
-    room_for_factors,
+    room_for_one_tile,
     solve_population,
 )
 from hierreg.marginal.lane_kernels import (
@@ -37,10 +37,7 @@ def population_moments(Lambda, S, gram, errors, W0, omega, beta, beta_cov):
     p1 = W0.shape[0]
     p = p1 - 1
     C, P, total = np.empty((p1, p1)), np.empty((p, p)), np.empty((omega.shape[1] + 1, p1, p1, LANES))
-    factors = (
-        room_for_factors(Lambda[0], gram[1][0], np.int64(1)),
-        room_for_factors(Lambda[0], gram[1][1], np.int64(1)),
-    )
+    factors = room_for_one_tile(Lambda[0], gram)
     for s in range(len(Lambda)):
         error_precision(S[s], patterns, counts, omega[s])
         population_equations(omega[s], Lambda[s], gram, W0, factors, total, C)

@@ -38,13 +38,29 @@ def in_strips(Lambda, blocks):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _room(m, p1):
-    """Return work rows: A, B, factors of M, X and V or H (by column), also (2 (p + 1), m STRIP), and a row of ones."""
-    # One piece of memory: to ask for seven takes longer than a strip.
-    a, b, c, d = m * m * STRIP, (m + p1) * m * STRIP, ((m + p1) * m + 4) * STRIP, ((m + 3 * p1) * m + 4) * STRIP
-    work = np.empty(d + STRIP)
-    work[d:] = 1.0
-    return work[:a], work[a:b], work[b:c], work[c:d], work[c:d].reshape(2 * p1, m * STRIP), work[d:]
+def room_for_strips(blocks):
+    """Return room for the work on one strip, rows of STRIP (see `_rows`)."""
+    p1, m = blocks[3].shape[1], blocks[3].shape[2]
+    return np.empty((1, 1, _n_rows(p1, m), STRIP))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _n_rows(p1, m):
+    return m * m + 3 * p1 * m + m + 5 + max(p1 * p1, m * m)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _rows(room, p1, m):
+    """Return parts of the room: A, B, factors of M, X and V or H (by column), a column, a row of ones, zeros."""
+    work, a = room.reshape(-1), m * m * STRIP
+    b = a + p1 * m * STRIP
+    c = b + 4 * STRIP
+    d = c + 2 * p1 * m * STRIP
+    e = d + m * STRIP
+    f = e + STRIP
+    work[e:f] = 1.0
+    work[f:] = 0.0
+    return work[:a], work[a:b], work[b:c], work[c:d], work[d:e], work[e:f], work[f:]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -58,16 +74,22 @@ def sum_terms(omega, first, last, term, values, size, out):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def factor_strip(Lambda, A, M, width):
-    """Write 1/D, f and |D| of M = I + Lambda' A Lambda; NaN for |D| where M is not positive definite."""
+def scaled(root, Lambda):
+    """Return the four elements of root Lambda (2, 2)."""
+    return root * Lambda[0, 0], root * Lambda[0, 1], root * Lambda[1, 0], root * Lambda[1, 1]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def factor_strip(root, Lambda, A, M, width):
+    """Write 1/D, f and |D| of M = I + root^2 Lambda' A Lambda; NaN for |D| where M is not positive definite."""
     if len(Lambda) == 1:
-        square = Lambda[0, 0] * Lambda[0, 0]
+        square = (root * Lambda[0, 0]) ** 2
         for lane in range(width):
             d = 1.0 + square * A[lane]
             M[INVERSE_0 + lane] = 1.0 / d
             M[_DET + lane] = d if d > 0.0 else nan
         return
-    l00, l01, l10, l11 = Lambda[0, 0], Lambda[0, 1], Lambda[1, 0], Lambda[1, 1]
+    l00, l01, l10, l11 = scaled(root, Lambda)
     for lane in range(width):
         a00, a10, a11 = A[lane], A[2 * STRIP + lane], A[3 * STRIP + lane]
         x00, x01 = l00 * a00 + l10 * a10, l00 * a10 + l10 * a11
@@ -84,16 +106,16 @@ def factor_strip(Lambda, A, M, width):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def solve_column(Lambda, b, M, x, width):
-    """Write X and V of one column of B, V after X."""
+def solve_column(root, Lambda, b, M, x, width):
+    """Write X and V = root Lambda' B of one column, V after X."""
     if len(Lambda) == 1:
-        f = Lambda[0, 0]
+        f = root * Lambda[0, 0]
         for lane in range(width):
             v = f * b[lane]
             x[lane] = v * M[INVERSE_0 + lane]
             x[STRIP + lane] = v
         return
-    l00, l01, l10, l11 = Lambda[0, 0], Lambda[0, 1], Lambda[1, 0], Lambda[1, 1]
+    l00, l01, l10, l11 = scaled(root, Lambda)
     for lane in range(width):
         v0, v1 = l00 * b[lane] + l10 * b[STRIP + lane], l01 * b[lane] + l11 * b[STRIP + lane]
         x1 = (v1 - M[FACTOR + lane] * v0) * M[INVERSE_1 + lane]
@@ -162,35 +184,28 @@ def _log_of_product(values):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _scaled(Lambda, omega, k):
-    """Return what multiplies A and B of a tile whose only term is k (1 for K: several), and Lambda with its root."""
-    scale = omega[k] if k < len(omega) else 1.0
-    return scale, Lambda * sqrt(scale)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def absorb_strips(omega, Lambda, blocks, total):
+def absorb_strips(omega, Lambda, blocks, room, total):
     """Add V' M^-1 V of every group to total; return the sum of log|M|, NaN on failure (see `absorb_blocks`)."""
     indptr, term, ZtZ, ZtW, weight = blocks
     p1, m, width, K = ZtW.shape[1], ZtW.shape[2], ZtW.shape[3], np.int64(len(omega))
     all_A, all_B, size, wide = ZtZ.reshape(-1), ZtW.reshape(-1), m * m * STRIP, m * p1 * STRIP
-    room_A, room_B, M, XV, XV_rows, product = _room(m, p1)
-    sums = np.zeros((p1, p1, STRIP))
-    log_det, last, scale, factor = 0.0, np.int64(-1), 1.0, Lambda
+    room_A, room_B, M, XV, _, product, zeros = _rows(room, p1, m)
+    XV_rows, sums = XV.reshape(2 * p1, m * STRIP), zeros[: p1 * p1 * STRIP].reshape(p1, p1, STRIP)
+    log_det, last, scale, root = 0.0, np.int64(-1), 1.0, 1.0
     for t in range(len(indptr) - 1):
         e = indptr[t]
         k = term[e] if indptr[t + 1] - e == 1 else K
         if k != last:
             if last >= 0:
                 _add_sums(scale, sums, width, total[last])
-            scale, factor = _scaled(Lambda, omega, k)
-            last = k
+            last, scale = k, omega[k] if k < K else 1.0
+            root = sqrt(scale)
         A, B = all_A[e * size : (e + 1) * size], all_B[e * wide : (e + 1) * wide]
         if k == K:
             sum_terms(omega, e, indptr[t + 1], term, all_A, size, room_A)
             sum_terms(omega, e, indptr[t + 1], term, all_B, wide, room_B)
             A, B = room_A, room_B
-        factor_strip(factor, A, M, width)
+        factor_strip(root, Lambda, A, M, width)
         if t < len(weight):
             log_det += _weighted_logs(M[_DET : _DET + width], weight[t])
         elif not _multiply(product, M[_DET : _DET + width]):
@@ -199,7 +214,7 @@ def absorb_strips(omega, Lambda, blocks, total):
             product[:] = 1.0
         for c in range(p1):
             x = XV[2 * c * m * STRIP : 2 * (c + 1) * m * STRIP]
-            solve_column(factor, B[c * m * STRIP : (c + 1) * m * STRIP], M, x, width)
+            solve_column(root, Lambda, B[c * m * STRIP : (c + 1) * m * STRIP], M, x, width)
             _add_products(XV_rows, c, m, sums, width)
     if last >= 0:
         _add_sums(scale, sums, width, total[last])
@@ -207,14 +222,14 @@ def absorb_strips(omega, Lambda, blocks, total):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _add_log_det_gradient(Lambda, A, M, weight, g, width):
-    """Subtract A Lambda M^-1 times the weight from g (q q rows)."""
+def _add_log_det_gradient(root, Lambda, A, M, weight, g, width):
+    """Subtract root A Lambda M^-1 times the weight from g (q q rows)."""
     if len(Lambda) == 1:
-        f = Lambda[0, 0]
+        f = root * Lambda[0, 0]
         for lane in range(width):
             g[lane] -= weight[lane] * A[lane] * f * M[INVERSE_0 + lane]
         return
-    l00, l01, l10, l11 = Lambda[0, 0], Lambda[0, 1], Lambda[1, 0], Lambda[1, 1]
+    l00, l01, l10, l11 = scaled(root, Lambda)
     for lane in range(width):
         a00, a10, a11 = A[lane], A[2 * STRIP + lane], A[3 * STRIP + lane]
         r0, f, r1 = M[INVERSE_0 + lane] * weight[lane], M[FACTOR + lane], M[INVERSE_1 + lane] * weight[lane]
@@ -228,14 +243,14 @@ def _add_log_det_gradient(Lambda, A, M, weight, g, width):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _residual_column(Lambda, A, b, x, width):
-    """Replace V, after X of one column, by H = B - A Lambda X."""
+def _residual_column(root, Lambda, A, b, x, width):
+    """Replace V, after X of one column, by H = B - root A Lambda X."""
     if len(Lambda) == 1:
-        f = Lambda[0, 0]
+        f = root * Lambda[0, 0]
         for lane in range(width):
             x[STRIP + lane] = b[lane] - A[lane] * f * x[lane]
         return
-    l00, l01, l10, l11 = Lambda[0, 0], Lambda[0, 1], Lambda[1, 0], Lambda[1, 1]
+    l00, l01, l10, l11 = scaled(root, Lambda)
     for lane in range(width):
         a10 = A[2 * STRIP + lane]
         t0, t1 = l00 * x[lane] + l01 * x[STRIP + lane], l10 * x[lane] + l11 * x[STRIP + lane]
@@ -244,18 +259,18 @@ def _residual_column(Lambda, A, b, x, width):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _times_column(rows, first, g, out):
-    """Write sum_d g[d] rows[first + 2 d]."""
+def _times_column(rows, first, scale, g, out):
+    """Write scale times sum_d g[d] rows[first + 2 d]."""
     odd = len(g) % 2
     if odd == 1:
-        f = g[0]
+        f = scale * g[0]
         for i in range(len(out)):
             out[i] = f * rows[first, i]
     else:
         out[:] = 0.0
     # Two at a time: most of the work is to read and write ``out``.
     for d in range(odd, len(g), 2):
-        one, f, h = first + 2 * d, g[d], g[d + 1]
+        one, f, h = first + 2 * d, scale * g[d], scale * g[d + 1]
         for i in range(len(out)):
             out[i] += f * rows[one, i] + h * rows[one + 2, i]
 
@@ -275,42 +290,42 @@ def _add_outer(y, x, m, sums, width):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def gradient_of_strips(omega, Lambda, blocks, G, g_factor, g_omega):
+def gradient_of_strips(omega, Lambda, blocks, room, G, g_factor, g_omega):
     """Add what `gradient_of_blocks` does; M is factored once more rather than kept."""
     indptr, term, ZtZ, ZtW, weight = blocks
     p1, m, width, K = ZtW.shape[1], ZtW.shape[2], ZtW.shape[3], np.int64(len(omega))
     all_A, all_B, size, wide = ZtZ.reshape(-1), ZtW.reshape(-1), m * m * STRIP, m * p1 * STRIP
-    room_A, room_B, M, XH, XH_rows, once = _room(m, p1)
-    sums, y, column = np.zeros((m, m, STRIP)), np.empty(m * STRIP), m * STRIP
-    flat = sums.reshape(-1)
-    last, scale, factor, scaled_G = np.int64(-1), 1.0, Lambda, G
+    room_A, room_B, M, XH, y, once, zeros = _rows(room, p1, m)
+    column, flat = m * STRIP, zeros[:size]
+    XH_rows, sums = XH.reshape(2 * p1, column), flat.reshape(m, m, STRIP)
+    last, scale, root = np.int64(-1), 1.0, 1.0
     for t in range(len(indptr) - 1):
         e = indptr[t]
         k = term[e] if indptr[t + 1] - e == 1 else K
         if k != last:
             if last >= 0:
-                _add_sums(sqrt(scale), sums, width, g_factor[last])
-            scale, factor = _scaled(Lambda, omega, k)
-            scaled_G, last = G * scale, k
+                _add_sums(root, sums, width, g_factor[last])
+            last, scale = k, omega[k] if k < K else 1.0
+            root = sqrt(scale)
         A, B = all_A[e * size : (e + 1) * size], all_B[e * wide : (e + 1) * wide]
         if k == K:
             sum_terms(omega, e, indptr[t + 1], term, all_A, size, room_A)
             sum_terms(omega, e, indptr[t + 1], term, all_B, wide, room_B)
             A, B = room_A, room_B
-        factor_strip(factor, A, M, width)
+        factor_strip(root, Lambda, A, M, width)
         times = weight[t] if t < len(weight) else once
-        _add_log_det_gradient(factor, A, M, times, flat, width)
+        _add_log_det_gradient(root, Lambda, A, M, times, flat, width)
         for c in range(p1):
             b, x = B[c * column : (c + 1) * column], XH[2 * c * column : 2 * (c + 1) * column]
-            solve_column(factor, b, M, x, width)
-            _residual_column(factor, A, b, x, width)
+            solve_column(root, Lambda, b, M, x, width)
+            _residual_column(root, Lambda, A, b, x, width)
         for c in range(p1):
-            _times_column(XH_rows, 1, scaled_G[c], y)
+            _times_column(XH_rows, 1, scale, G[c], y)
             _add_outer(y, XH_rows[2 * c], m, flat, width)
         if k == K:
             _gradient_of_terms(Lambda, blocks, t, M, XH_rows, G, times, g_omega)
     if last >= 0:
-        _add_sums(sqrt(scale), sums, width, g_factor[last])
+        _add_sums(root, sums, width, g_factor[last])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -325,7 +340,7 @@ def _gradient_of_terms(Lambda, blocks, t, M, XH, G, weight, g_omega):
     flat = N.reshape(-1)
     weighted_inverse(Lambda, M, weight, flat, width)
     for c in range(p1):
-        _times_column(XH, 0, G[c], y)
+        _times_column(XH, 0, 1.0, G[c], y)
         times_factor(Lambda, y, Q[c], width)
         times_factor(Lambda, XH[2 * c], LX, width)
         _add_outer(Q[c], LX, m, flat, width)

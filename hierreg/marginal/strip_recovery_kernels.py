@@ -38,10 +38,10 @@ def strip_draws(covariances, blocks, t, population, normals, levels, draws, sums
         The tile.
     population : tuple
         beta (S, p) draws, beta_hat (S, p), beta_cov (S, p, p) and targets (T, q, p), as in `recovery_kernels`.
-    normals : array (S, m STRIP)
-        Independent standard normals; overwritten.
-    levels : int array (STRIP,)
-        Where each lane writes; -1 nowhere.
+    normals : array (S, m n)
+        Independent standard normals of the n lanes that are used, the first ones, by coefficient.
+    levels : int array (n,)
+        Where each of them writes.
     draws : array (S, J, q)
         Written at the levels.
     sums : array (T, 3, m, STRIP)
@@ -50,14 +50,14 @@ def strip_draws(covariances, blocks, t, population, normals, levels, draws, sums
     omega, Lambda, Lambda_user = covariances
     beta, targets = population[0], population[3]
     indptr, term, ZtZ, ZtW, _ = blocks
-    p1, m, width = ZtW.shape[1], ZtW.shape[2], ZtW.shape[3]
+    p1, m, width, n = ZtW.shape[1], ZtW.shape[2], ZtW.shape[3], len(levels)
     first, last, size, wide = indptr[t], indptr[t + 1], m * m * STRIP, m * p1 * STRIP
     all_A, all_B = ZtZ.reshape(-1), ZtW.reshape(-1)
     A, B = all_A[first * size : (first + 1) * size], all_B[first * wide : (first + 1) * wide]
     is_summed = last - first != 1
     if is_summed:
         A, B = np.empty(size), np.empty(wide)
-    M, e, x, factor = np.empty(4 * STRIP), np.empty(m * STRIP), np.empty(2 * m * STRIP), np.empty((m, m))
+    M, e, x, z = np.empty(4 * STRIP), np.empty(m * STRIP), np.empty(2 * m * STRIP), np.zeros(m * STRIP)
     for s in range(len(omega)):
         root = 1.0
         if is_summed:
@@ -65,21 +65,20 @@ def strip_draws(covariances, blocks, t, population, normals, levels, draws, sums
             sum_terms(omega[s], first, last, term, all_B, wide, B)
         else:
             root = sqrt(omega[s, term[first]])
-        for i in range(m):
-            for j in range(m):
-                factor[i, j] = root * Lambda[s, i, j]
-        factor_strip(factor, A, M, width)
+        factor_strip(root, Lambda[s], A, M, width)
         _residuals(B, root, beta[s], e)
-        solve_column(factor, e, M, x, width)
-        z = normals[s]
+        solve_column(root, Lambda[s], e, M, x, width)
+        for i in range(m):
+            source, row = normals[s, i * n : (i + 1) * n], z[i * STRIP : i * STRIP + n]
+            for lane in range(n):
+                row[lane] = source[lane]
         _add_noise(M, x, z, m, width)
         times_factor(Lambda_user[s], z, e, width)
-        for lane in range(width):
-            if levels[lane] >= 0:
-                for i in range(m):
-                    draws[s, levels[lane], i] = e[i * STRIP + lane]
+        for lane in range(n):
+            for i in range(m):
+                draws[s, levels[lane], i] = e[i * STRIP + lane]
         if len(targets) > 0:
-            _add_moments(root, factor, Lambda_user[s], B, M, population, s, sums)
+            _add_moments(root, Lambda[s], Lambda_user[s], B, M, population, s, sums)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -109,7 +108,7 @@ def _add_noise(M, x, z, m, width):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _add_moments(root, factor, Lambda_user, B, M, population, s, sums):
+def _add_moments(root, Lambda, Lambda_user, B, M, population, s, sums):
     """Add conditional mean, conditional variance and squared mean of each target at draw s."""
     _, beta_hat, beta_cov, targets = population
     p, m, width = beta_hat.shape[1], sums.shape[2], sums.shape[3]
@@ -120,7 +119,7 @@ def _add_moments(root, factor, Lambda_user, B, M, population, s, sums):
     hat, var = np.empty(STRIP), np.empty(STRIP)
     weighted_inverse(Lambda_user, M, once, N, width)
     for c in range(p + 1):
-        solve_column(factor, B[c * column : (c + 1) * column], M, x, width)
+        solve_column(root, Lambda, B[c * column : (c + 1) * column], M, x, width)
         times_factor(Lambda_user, x, T[c], width)
     for g in range(len(targets)):
         for i in range(m):
