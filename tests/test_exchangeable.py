@@ -1,5 +1,6 @@
 """Exchangeable errors: compound symmetry written out, cases that other structures know, and published answers."""
 
+import ctypes
 from dataclasses import replace
 
 import numpy as np
@@ -102,19 +103,18 @@ def test_near_the_ends_of_its_interval_the_correlation_keeps_its_digits(corr):
 def test_a_sampler_reads_the_same_density_from_memory(rng):
     """The table of addresses that nutpie's threads use has the arrays in the right places."""
     from hierreg.marginal.target import Target
-    from hierreg.sampling import native_kernels
 
     problem = hr.Model(FORMULA, table(), errors=STRUCTURES["common sd"]).problem
     target = Target(parameters=problem.parameters, likelihood=problem.likelihood("prior"))
     n = problem.parameters.n_free
     u = rng.normal(0, 0.5, n)
     model = native_model(target, u, np.eye(n), None)
-    variances, likelihood = native_kernels._arguments(model.table)
-    gradient = np.empty(n)
-    from hierreg.marginal.target_kernels import log_posterior
-
+    x, gradient, value = np.zeros(n), np.empty(n), np.empty(1)
+    pointer = ctypes.POINTER(ctypes.c_double)
+    arguments = [array.ctypes.data_as(pointer) for array in (x, gradient, value)]
+    assert model.density.ctypes(n, *arguments, model.table.ctypes.data) == 0
     expected, expected_gradient = target(u)
-    assert log_posterior(u, variances, likelihood, True, False, gradient) == pytest.approx(expected, rel=1e-13)
+    assert value[0] == pytest.approx(expected, rel=1e-13)
     np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-12)
 
 

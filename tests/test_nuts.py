@@ -7,7 +7,7 @@ import pytest
 
 import hierreg as hr
 from hierreg.marginal.target import Target
-from hierreg.sampling import native_kernels, nuts
+from hierreg.sampling import nuts
 from hierreg.sampling.native import NativeModel, native_model
 
 
@@ -29,14 +29,26 @@ def target(paired):
     return target_of(hr.Model("invest ~ value + (value | firm)", paired, errors=hr.correlated("firm", unit="year")))
 
 
-def test_compiled_entry_has_the_density_of_the_python_function(target, rng):
+def layouts(paired):
+    """Return targets of the two compiled entries: linked groups; groups of two coefficients, and of three."""
+    sleep, children = hr.load_dataset("sleepstudy"), hr.load_dataset("orthodont")
+    return [
+        hr.Model("invest ~ value + (value | firm)", paired, errors=hr.correlated("firm", unit="year")),
+        hr.Model("Reaction ~ Days + (Days | Subject)", sleep),
+        hr.Model("distance ~ age + (age + I(age**2) | Subject)", children),
+    ]
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_compiled_entry_has_the_density_of_the_python_function(which, paired, rng):
+    target = target_of(layouts(paired)[which])
     mode = nuts.find_mode(target)
     model = native_model(target, mode.u, mode.scale, start=None)
     n = len(mode.u)
     pointer = ctypes.POINTER(ctypes.c_double)
     for _ in range(5):
         x, gradient, value = rng.normal(size=n), np.empty(n), np.empty(1)
-        status = native_kernels.log_density.ctypes(
+        status = model.density.ctypes(
             n, *(a.ctypes.data_as(pointer) for a in (x, gradient, value)), model.table.ctypes.data
         )
         expected, slope = target(mode.u + mode.scale @ x)
@@ -51,7 +63,7 @@ def test_compiled_entry_reports_an_impossible_point(target):
     n = len(mode.u)
     pointer = ctypes.POINTER(ctypes.c_double)
     x, gradient, value = np.full(n, 1e6), np.empty(n), np.empty(1)
-    status = native_kernels.log_density.ctypes(
+    status = model.density.ctypes(
         n, *(a.ctypes.data_as(pointer) for a in (x, gradient, value)), model.table.ctypes.data
     )
     assert status != 0

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from hierreg.gram import collect
+from hierreg.marginal.blocks import _separate
 from hierreg.marginal.lanes import LANES, STRIP
 from hierreg.marginal.likelihood import marginal_likelihood
-from hierreg.marginal.recovery_kernels import block_draws
+from hierreg.marginal.recovery_kernels import block_draws, block_moments
 from hierreg.marginal.strip_kernels import absorb_strips, room_for_strips
-from hierreg.marginal.strip_recovery_kernels import strip_draws
+from hierreg.marginal.strip_recovery_kernels import strip_draws, strip_moments
+from hierreg.marginal.tiles import tiles_of
 from tests.oracles.cases import KINDS, make_layout, random_case
 from tests.test_likelihood import BETAS, assert_equal_to_dense
 
@@ -28,8 +30,14 @@ def strata_of_groups(rng, *, q, groups=200):
     return replace(case, layout=layout, error_cov=np.diag([0.5, 2.0, 1.1]))
 
 
-def tiles_of(case):
+def strips_of(case):
     return marginal_likelihood(collect(case.design, case.layout)).blocks.separate
+
+
+def narrow_tiles_of(case):
+    """Return the same groups as other models have them."""
+    groups = collect(case.design, case.layout).factors[0]
+    return tiles_of(_separate(groups, np.arange(groups.n_levels)))
 
 
 @pytest.mark.parametrize("q", [1, 2])
@@ -42,7 +50,7 @@ def test_value_and_gradient_of_several_strips(kind, q, rng):
 @pytest.mark.parametrize("q", [1, 2])
 def test_strips_of_one_term_beside_strips_of_several(q, beta, rng):
     case = strata_of_groups(rng, q=q)
-    terms = np.diff(tiles_of(case).indptr)
+    terms = np.diff(strips_of(case).indptr)
     assert terms.min() == 1
     assert terms.max() > 1
     assert_equal_to_dense(case, beta)
@@ -59,30 +67,16 @@ def test_singular_covariances(Lambda, rng):
     assert_equal_to_dense(replace(case, Lambda=Lambda), "flat")
 
 
+def test_groups_beside_linked_ones_stay_in_narrow_tiles(rng):
+    case = random_case(rng, "correlated", n=40, J=15)
+    blocks = marginal_likelihood(collect(case.design, case.layout)).blocks
+    assert len(blocks.linked.levels) > 0
+    assert blocks.separate.width == LANES
+
+
 def test_only_groups_of_one_or_two_coefficients_go_into_strips(rng):
-    widths = [tiles_of(random_case(rng, "independent", q=q)).width for q in (1, 2, 3)]
+    widths = [strips_of(random_case(rng, "independent", q=q)).width for q in (1, 2, 3)]
     assert widths == [STRIP, STRIP, LANES]
-
-
-@pytest.mark.parametrize("q", [1, 2])
-def test_narrow_tiles_hold_the_same_blocks(q, rng):
-    tiles = tiles_of(strata_of_groups(rng, q=q))
-    narrow = tiles.narrow()
-    wanted = {
-        (level, k): (tiles.ZtZ[e, :, :, lane], tiles.ZtW[e, :, :, lane].T)
-        for t, level, lane in zip(*levels_of(tiles), strict=True)
-        for e, k in entries_of(tiles, t)
-    }
-    found = {
-        (level, k): (narrow.ZtZ[e, :, :, lane], narrow.ZtW[e, :, :, lane])
-        for t, level, lane in zip(*levels_of(narrow), strict=True)
-        for e, k in entries_of(narrow, t)
-    }
-    assert narrow.width == LANES
-    assert found.keys() == wanted.keys()
-    for key, arrays in wanted.items():
-        for mine, expected in zip(found[key], arrays, strict=True):
-            np.testing.assert_array_equal(mine, expected)
 
 
 def levels_of(tiles):
@@ -91,16 +85,11 @@ def levels_of(tiles):
     return t, tiles.levels[t, 0, lane], lane
 
 
-def entries_of(tiles, t):
-    return [(e, int(tiles.term[e])) for e in range(tiles.indptr[t], tiles.indptr[t + 1])]
-
-
 @pytest.mark.parametrize("n_targets", [0, 2])
 @pytest.mark.parametrize("q", [1, 2])
 def test_draws_and_moments_are_those_of_narrow_tiles(q, n_targets, rng):
     case = strata_of_groups(rng, q=q)
-    tiles = tiles_of(case)
-    narrow, S, J, p = tiles.narrow(), 5, 200, 3
+    tiles, narrow, S, J, p = strips_of(case), narrow_tiles_of(case), 5, 200, 3
     omega, Lambda, user = rng.uniform(0.5, 2.0, (S, 3)), rng.normal(size=(S, q, q)), rng.normal(size=(S, q, q))
     root = rng.normal(size=(S, p, p))
     population = (
@@ -127,6 +116,21 @@ def test_draws_and_moments_are_those_of_narrow_tiles(q, n_targets, rng):
     np.testing.assert_allclose(moments, expected_sums, rtol=1e-10, atol=1e-11)
 
 
+@pytest.mark.parametrize("q", [1, 2])
+def test_moments_are_those_of_narrow_tiles(q, rng):
+    case = strata_of_groups(rng, q=q)
+    omega, Lambda, user = rng.uniform(0.5, 2.0, 3), rng.normal(size=(q, q)), rng.normal(size=(q, q))
+    root, v, found = rng.normal(size=(3, 3)), rng.normal(size=(4, 1)), []
+    for tiles, kernel in ((strips_of(case), strip_moments), (narrow_tiles_of(case), block_moments)):
+        moments = [np.empty((len(tiles.levels), q, n, tiles.width)) for n in (1, q, q, 3)]
+        kernel((omega, Lambda, user), tiles.arrays, v, root @ root.T, tuple(moments))
+        t, level, lane = levels_of(tiles)
+        order = np.argsort(level)
+        found.append([m[t, :, :, lane][order] for m in moments])
+    for mine, expected in zip(*found, strict=True):
+        np.testing.assert_allclose(mine, expected, rtol=1e-10, atol=1e-11)
+
+
 def sum_of_logs(Lambda, blocks):
     p1 = blocks[3].shape[1]
     return absorb_strips(np.ones(1), Lambda, blocks, room_for_strips(blocks), np.zeros((2, p1, p1, LANES)))
@@ -142,7 +146,7 @@ def test_products_of_determinants_do_not_overflow(scale, rng):
 
 
 def test_a_matrix_that_is_not_positive_definite_gives_nan(rng):
-    indptr, term, ZtZ, ZtW, weight = tiles_of(random_case(rng, "independent", n=320, J=150)).arrays
+    indptr, term, ZtZ, ZtW, weight = strips_of(random_case(rng, "independent", n=320, J=150)).arrays
     ZtZ = ZtZ.copy()
     ZtZ[1, :, :, 5] = [[1.0, 3.0], [3.0, 1.0]]
     assert np.isnan(sum_of_logs(np.eye(2), (indptr, term, ZtZ, ZtW, weight)))

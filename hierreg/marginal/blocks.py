@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hierreg.exceptions import ModelError
 from hierreg.gram import GroupProducts
 from hierreg.marginal.distinct import merge_equal
-from hierreg.marginal.lanes import LANES
+from hierreg.marginal.lanes import LANES, STRIP
 from hierreg.marginal.tiles import Blocks, Tiles, tiles_of
 
 if TYPE_CHECKING:
@@ -42,6 +42,16 @@ class SplitBlocks:
     distinct: Tiles
     linked: Tiles
 
+    @property
+    def arrays(self) -> tuple[tuple[Any, ...] | None, tuple[Any, ...] | None, tuple[Any, ...] | None]:
+        """The arrays that the kernels read: strips, tiles of groups that stand alone, tiles of linked groups.
+
+        Either strips or tiles. What is missing is None, and no code is compiled for it.
+        """
+        if self.distinct.width == STRIP:
+            return self.distinct.arrays, None, None
+        return None, self.distinct.arrays, self.linked.arrays
+
 
 def split_into_blocks(gram: Gram) -> SplitBlocks:
     """Return the groups that stand alone, and those linked by correlated errors.
@@ -69,8 +79,10 @@ def split_into_blocks(gram: Gram) -> SplitBlocks:
         alone = np.flatnonzero(sizes[component] == 1)
         linked = _linked(groups, gram.terms.n_terms, component, sizes)
     blocks = _separate(groups, alone)
-    separate = tiles_of(blocks)
-    return SplitBlocks(separate=separate, distinct=merge_equal(blocks) or separate, linked=tiles_of(linked))
+    width = STRIP if not np.any(links) and 0 < blocks.ZtZ.shape[1] <= 2 else LANES
+    separate = tiles_of(blocks, width=width)
+    distinct = merge_equal(blocks, width=width) or separate
+    return SplitBlocks(separate=separate, distinct=distinct, linked=tiles_of(linked))
 
 
 def _no_groups(gram: Gram) -> GroupProducts:

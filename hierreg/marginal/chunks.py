@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from hierreg.marginal.lanes import LANES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -40,22 +40,42 @@ def is_large(n_tiles: int) -> bool:
     return n_tiles >= _FEWEST_CHUNKS * CHUNK
 
 
-def chunks_of(Lambda: Array, blocks: tuple[Array, ...]) -> Iterator[tuple[tuple[Array, ...], tuple[Array, ...]]]:
-    """Yield views of CHUNK tiles of the arrays of `tiles.Tiles.arrays`, and their room for factors."""
-    from hierreg.marginal import kernels
-    from hierreg.marginal.strip_kernels import in_strips
-
+def _chunks_of(blocks: tuple[Array, ...]) -> Iterator[tuple[Array, ...]]:
+    """Yield views of CHUNK tiles of the arrays of `tiles.Tiles.arrays`."""
     indptr, term, ZtZ, ZtW, weight = blocks
-    if not in_strips(Lambda, blocks):
-        # Memory in one piece for all: threads would ask the system for pieces of their own each time.
-        factors = kernels.room_for_factors(Lambda, blocks, len(indptr) - 1)
     for first in range(0, len(indptr) - 1, CHUNK):
-        mine = slice(first, first + CHUNK)
-        chunk = indptr[first : first + CHUNK + 1], term, ZtZ, ZtW, weight[mine]
-        if in_strips(Lambda, blocks):
-            yield chunk, kernels.room_for_factors(Lambda, chunk, 1)
-        else:
-            yield chunk, tuple(array[mine] for array in factors)
+        yield indptr[first : first + CHUNK + 1], term, ZtZ, ZtW, weight[first : first + CHUNK]
+
+
+def _pieces(kinds: tuple[tuple[Array, ...] | None, ...]) -> Iterator[_Piece]:
+    """Yield the chunks of strips, or those of tiles."""
+    from hierreg.marginal import kernels, strip_kernels
+
+    strips, *tiles = kinds
+    if strips is not None:
+        for chunk in _chunks_of(strips):
+            yield _Piece(
+                chunk,
+                strip_kernels.room_for_strips(chunk),
+                strip_kernels.absorb_strips,
+                strip_kernels.gradient_of_strips,
+            )
+    for blocks in tiles:
+        if blocks is not None:
+            # Memory in one piece for all: threads would ask the system for pieces of their own each time.
+            factors = kernels.room_for_factors(blocks, len(blocks[0]) - 1)
+            for i, chunk in enumerate(_chunks_of(blocks)):
+                mine = tuple(array[i * CHUNK : (i + 1) * CHUNK] for array in factors)
+                yield _Piece(chunk, mine, kernels.absorb_blocks, kernels.gradient_of_blocks)
+
+
+class _Piece(NamedTuple):
+    """A chunk, its room, and the kernels for the sums over it and for their gradient."""
+
+    blocks: tuple[Array, ...]
+    room: Any
+    absorb: Callable[..., float]
+    differentiate: Callable[..., None]
 
 
 def log_likelihood_in_chunks(
@@ -79,28 +99,28 @@ def log_likelihood_in_chunks(
     (WtW, kinds), (patterns, counts), W0, constant, integrate = arguments
     (K, p1, _), q = WtW.shape, len(Lambda)
     omega, C, G = np.empty(K), np.empty((p1, p1)), np.empty((p1, p1))
-    chunks = [each for blocks in kinds for each in chunks_of(Lambda, blocks)]
+    pieces = list(_pieces(kinds))
 
-    def absorb(chunk: tuple[Array, ...], factors: tuple[Array, ...]) -> tuple[float, Array]:
+    def absorb(piece: _Piece) -> tuple[float, Array]:
         total = np.zeros((K + 1, p1, p1, LANES))
-        return kernels.absorb_blocks(omega, Lambda, chunk, factors, total), total
+        return piece.absorb(omega, Lambda, piece.blocks, piece.room, total), total
 
-    def differentiate(chunk: tuple[Array, ...], factors: tuple[Array, ...]) -> tuple[Array, Array]:
+    def differentiate(piece: _Piece) -> tuple[Array, Array]:
         g_factor, g_omega = np.zeros((K + 1, q, q, LANES)), np.zeros(K)
-        kernels.gradient_of_blocks(omega, Lambda, chunk, factors, G, g_factor, g_omega)
+        piece.differentiate(omega, Lambda, piece.blocks, piece.room, G, g_factor, g_omega)
         return g_factor, g_omega
 
     g_Lambda[:], g_S[:] = 0.0, 0.0
     log_det_R = kernels.error_precision(S, patterns, counts, omega)
     with ThreadPoolExecutor(max_workers=threads) as pool:
         share = pool.map if threads > 1 else map
-        log_dets, totals = zip(*share(absorb, *zip(*chunks, strict=True)), strict=True)
+        log_dets, totals = zip(*share(absorb, pieces), strict=True)
         total = sum(totals, np.zeros((K + 1, p1, p1, LANES)))
         kernels.reduce_population(omega, WtW, W0, total, C)
         value = constant - 0.5 * (log_det_R + sum(log_dets) + kernels.eliminate_population(C, integrate, G))
         if not np.isfinite(value):
             return -np.inf
-        g_factors, g_omegas = zip(*share(differentiate, *zip(*chunks, strict=True)), strict=True)
+        g_factors, g_omegas = zip(*share(differentiate, pieces), strict=True)
     g_omega = sum(g_omegas, np.zeros(K))
     kernels.collect_gradient(
         omega, Lambda, WtW, total, sum(g_factors, np.zeros((K + 1, q, q, LANES))), G, g_Lambda, g_omega

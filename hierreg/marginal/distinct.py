@@ -40,13 +40,15 @@ _PANELS_AT_ONCE = 4096
 _ROWS_AT_ONCE = 64
 
 
-def merge_equal(blocks: Blocks) -> Tiles | None:
+def merge_equal(blocks: Blocks, *, width: int) -> Tiles | None:
     """Return fewer blocks with the same likelihood, or None where they would not be much fewer.
 
     Parameters
     ----------
     blocks : Blocks
         One group each.
+    width : int
+        Of the tiles.
 
     Returns
     -------
@@ -65,7 +67,7 @@ def merge_equal(blocks: Blocks) -> Tiles | None:
     rest = blocks.where(~many & (count > 0))
     if len(rest.levels) + len(merged.levels) > most:
         return None
-    return join(tiles_of(merged, weight), tiles_of(rest))
+    return join(tiles_of(merged, weight, width=width), tiles_of(rest, width=width))
 
 
 def equal_blocks(blocks: Blocks, count: Index) -> Index:

@@ -20,12 +20,15 @@ import numpy as np
 
 from hierreg.marginal.crossed import CrossedLikelihood
 from hierreg.marginal.joint import BlockJoint, JointCovariance
-from hierreg.marginal.lanes import LANES
+from hierreg.marginal.lanes import LANES, STRIP
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from hierreg.marginal.likelihood import Likelihood, MarginalLikelihood
+    from hierreg.marginal.tiles import Tiles
 
     Array = NDArray[np.float64]
 
@@ -87,8 +90,6 @@ def solve_equations(likelihood: Likelihood, Lambda: Array, error_cov: Array) -> 
         from hierreg.marginal.crossed_equations import solve_crossed
 
         return solve_crossed(likelihood, Lambda, error_cov)
-    from hierreg.marginal.recovery_kernels import block_moments
-
     gram = likelihood.gram
     J, q, p = gram.factors[0].n_levels if gram.factors else 0, gram.n_coef, len(gram.coef_names)
     omega, hat, P_inv = population_at(likelihood, Lambda[None], error_cov[None])
@@ -99,11 +100,12 @@ def solve_equations(likelihood: Likelihood, Lambda: Array, error_cov: Array) -> 
     )
     v = np.append(-hat[0], 1.0)[:, None]
     b, b_cov, cond, cross = np.zeros((J, q)), np.zeros((J, q, q)), np.zeros((J, q, q)), np.zeros((J, q, p))
-    for tiles in (likelihood.blocks.separate.narrow(), likelihood.blocks.linked):
-        n, m = len(tiles.levels), tiles.ZtW.shape[1]
-        shapes = ((n, m, 1, LANES), (n, m, m, LANES), (n, m, m, LANES), (n, m, p, LANES))
-        moments = tuple(np.empty(shape) for shape in shapes)
-        block_moments(covariance, tiles.arrays, v, P_inv[0], moments)
+    for tiles in (likelihood.blocks.separate, likelihood.blocks.linked):
+        n, m = len(tiles.levels), tiles.ZtZ.shape[1]
+        shapes = ((n, m, 1), (n, m, m), (n, m, m), (n, m, p))
+        moments = tuple(np.empty((*shape, tiles.width)) for shape in shapes)
+        if n:
+            _moments_kernel(tiles)(covariance, tiles.arrays, v, P_inv[0], moments)
         for slot in range(tiles.levels.shape[1]):
             tile, lane = np.nonzero(tiles.levels[:, slot] >= 0)
             levels, mine = tiles.levels[tile, slot, lane], slice(slot * q, (slot + 1) * q)
@@ -135,6 +137,17 @@ def solve_equations(likelihood: Likelihood, Lambda: Array, error_cov: Array) -> 
         Sigma=Lambda @ Lambda.T,
         error_cov=np.array(error_cov, dtype=float),
     )
+
+
+def _moments_kernel(tiles: Tiles) -> Callable[..., None]:
+    """Return the kernel for the layout of the tiles; each is compiled where it is first needed."""
+    if tiles.width == STRIP:
+        from hierreg.marginal.strip_recovery_kernels import strip_moments
+
+        return strip_moments  # type: ignore[no-any-return]
+    from hierreg.marginal.recovery_kernels import block_moments
+
+    return block_moments  # type: ignore[no-any-return]
 
 
 def population_at(

@@ -41,7 +41,7 @@ from hierreg.marginal.lane_kernels import (
     weighted_log_det,
 )
 from hierreg.marginal.lanes import LANES
-from hierreg.marginal.strip_kernels import absorb_strips, gradient_of_strips, in_strips, room_for_strips
+from hierreg.marginal.strip_kernels import absorb_strips, gradient_of_strips, room_for_strips
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -116,23 +116,26 @@ def factor_tile(omega, Lambda, blocks, t, A, B, LA, L, pivot, U, work):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def room_for_factors(Lambda, blocks, n_tiles):
-    """Return arrays for what `absorb_blocks` finds in each tile and the gradient needs again: L, pivots, U.
-
-    Strips keep nothing; the last array is then room for one of them.
-    """
+def room_for_factors(blocks, n_tiles):
+    """Return arrays for what `absorb_blocks` finds in each tile and the gradient needs again: L, pivots, U."""
+    if blocks is None:
+        return None
     m, p1 = blocks[2].shape[1], blocks[3].shape[2]
-    if in_strips(Lambda, blocks):
-        return np.empty((0, 0, 0, 0)), np.empty((0, 0, 0)), room_for_strips(blocks)
     return np.empty((n_tiles, m, m, LANES)), np.empty((n_tiles, m, LANES)), np.empty((n_tiles, m, p1, LANES))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def room_for_one_tile(Lambda, gram):
-    """Return room for the factors of one tile of each kind, where those of others are not needed again."""
-    _, (one, many) = gram
-    first = room_for_factors(Lambda, one, np.int64(1))
-    return first, room_for_factors(Lambda, many, np.int64(1)) if len(many[0]) > 1 else first
+def room_for_one_tile(gram):
+    """Return room for one strip or tile of each kind, where the factors of others are not needed again."""
+    _, (strips, one, many) = gram
+    n = np.int64(1)
+    return room_for_strips(strips), room_for_factors(one, n), room_for_factors(many, n)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def n_tiles_of(blocks):
+    """Return the number of tiles, zero of None."""
+    return 0 if blocks is None else len(blocks[0]) - 1
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -149,8 +152,8 @@ def absorb_blocks(omega, Lambda, blocks, factors, total):
     ``total`` (K + 1, p + 1, p + 1, LANES) is by the only term of a tile, its last place for tiles of several.
     ``factors`` has room for every tile, or for one where they are not needed again.
     """
-    if in_strips(Lambda, blocks):
-        return absorb_strips(omega, Lambda, blocks, factors[2], total)
+    if blocks is None:
+        return 0.0
     weight, (Ls, pivots, Us) = blocks[4], factors
     n, m, p1 = Us.shape[0], Us.shape[1], Us.shape[2]
     A, B = np.empty((m, m, LANES)), np.empty((m, p1, LANES))
@@ -183,8 +186,7 @@ def gradient_of_blocks(omega, Lambda, blocks, factors, G, g_factor, g_omega):
 
     ``g_factor`` (K + 1, q, q, LANES) is by the only term of a tile, as in `absorb_blocks`.
     """
-    if in_strips(Lambda, blocks):
-        gradient_of_strips(omega, Lambda, blocks, factors[2], G, g_factor, g_omega)
+    if blocks is None:
         return
     indptr, term, ZtZ, ZtW, weight = blocks
     Ls, pivots, Us = factors
@@ -284,11 +286,11 @@ def collect_gradient(omega, Lambda, WtW, total, g_factor, G, g_Lambda, g_omega):
 @njit(cache=True, nogil=True, error_model="numpy")
 def population_equations(omega, Lambda, gram, W0, factors, total, C):
     """Write C = W'V^-1 W + W0 (both triangles); return the sum of log|M| over blocks, NaN on failure."""
-    WtW, (one, many) = gram
+    WtW, (strips, one, many) = gram
     total[:] = 0.0
-    log_det = absorb_blocks(omega, Lambda, one, factors[0], total)
-    if len(many[0]) > 1:
-        log_det += absorb_blocks(omega, Lambda, many, factors[1], total)
+    log_det = absorb_strips(omega, Lambda, strips, factors[0], total)
+    log_det += absorb_blocks(omega, Lambda, one, factors[1], total)
+    log_det += absorb_blocks(omega, Lambda, many, factors[2], total)
     reduce_population(omega, WtW, W0, total, C)
     return log_det
 
@@ -354,7 +356,7 @@ def log_likelihood(Lambda, S, gram, errors, W0, constant, integrate, g_Lambda, g
     out (maximum likelihood). Returns -inf where a matrix is not positive definite.
     """
     patterns, counts = errors
-    WtW, (one, many) = gram
+    WtW, (strips, one, many) = gram
     K, p1 = WtW.shape[0], WtW.shape[1]
     omega, g_omega = np.empty(K), np.zeros(K)
     C, G = np.empty((p1, p1)), np.empty((p1, p1))
@@ -362,15 +364,18 @@ def log_likelihood(Lambda, S, gram, errors, W0, constant, integrate, g_Lambda, g
     g_S[:] = 0.0
     log_det_R = error_precision(S, patterns, counts, omega)
     total, g_factor = np.empty((K + 1, p1, p1, LANES)), np.zeros((K + 1, len(Lambda), len(Lambda), LANES))
-    first = room_for_factors(Lambda, one, len(one[0]) - 1)
-    factors = (first, room_for_factors(Lambda, many, len(many[0]) - 1) if len(many[0]) > 1 else first)
+    factors = (
+        room_for_strips(strips),
+        room_for_factors(one, n_tiles_of(one)),
+        room_for_factors(many, n_tiles_of(many)),
+    )
     log_det_M = population_equations(omega, Lambda, gram, W0, factors, total, C)
     value = constant - 0.5 * (log_det_R + log_det_M + eliminate_population(C, integrate, G))
     if not np.isfinite(value):
         return -np.inf
-    gradient_of_blocks(omega, Lambda, one, factors[0], G, g_factor, g_omega)
-    if len(many[0]) > 1:
-        gradient_of_blocks(omega, Lambda, many, factors[1], G, g_factor, g_omega)
+    gradient_of_strips(omega, Lambda, strips, factors[0], G, g_factor, g_omega)
+    gradient_of_blocks(omega, Lambda, one, factors[1], G, g_factor, g_omega)
+    gradient_of_blocks(omega, Lambda, many, factors[2], G, g_factor, g_omega)
     collect_gradient(omega, Lambda, WtW, total, g_factor, G, g_Lambda, g_omega)
     error_precision_gradient(S, patterns, counts, g_omega, g_S)
     return value
@@ -385,7 +390,7 @@ def log_likelihood_value(Lambda, S, gram, errors, W0, constant, integrate):
     omega, total = np.empty(K), np.empty((K + 1, p1, p1, LANES))
     C, P, beta = np.empty((p1, p1)), np.empty((p1 - 1, p1 - 1)), np.empty(p1 - 1)
     log_det_R = error_precision(S, patterns, counts, omega)
-    factors = room_for_one_tile(Lambda, gram)
+    factors = room_for_one_tile(gram)
     log_det_M = population_equations(omega, Lambda, gram, W0, factors, total, C)
     log_det_P, quadratic = solve_population(C, P, beta)
     value = constant - 0.5 * (log_det_R + log_det_M + quadratic)

@@ -186,7 +186,7 @@ class MarginalLikelihood:
 
     def kernel_arguments(self) -> tuple[Any, ...]:
         """Return the arrays in the order in which the kernels read them."""
-        gram = (self.gram.WtW, (self.blocks.distinct.arrays, self.blocks.linked.arrays))
+        gram = (self.gram.WtW, self.blocks.arrays)
         errors = (self.gram.terms.patterns, self.gram.terms.counts)
         return self.z_map_inverse, gram, errors, self.W0, self.constant, self.integrate
 

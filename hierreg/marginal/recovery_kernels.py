@@ -37,7 +37,7 @@ def population_moments(Lambda, S, gram, errors, W0, omega, beta, beta_cov):
     p1 = W0.shape[0]
     p = p1 - 1
     C, P, total = np.empty((p1, p1)), np.empty((p, p)), np.empty((omega.shape[1] + 1, p1, p1, LANES))
-    factors = room_for_one_tile(Lambda[0], gram)
+    factors = room_for_one_tile(gram)
     for s in range(len(Lambda)):
         error_precision(S[s], patterns, counts, omega[s])
         population_equations(omega[s], Lambda[s], gram, W0, factors, total, C)

@@ -31,36 +31,26 @@ INVERSE_0, FACTOR, INVERSE_1, _DET = 0, STRIP, 2 * STRIP, 3 * STRIP
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def in_strips(Lambda, blocks):
-    """Return whether blocks are groups of one or two coefficients, which `tiles` puts into strips."""
-    m = blocks[2].shape[1]
-    return 0 < m <= 2 and m == len(Lambda)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def room_for_strips(blocks):
-    """Return room for the work on one strip, rows of STRIP (see `_rows`)."""
+    """Return room for the work on one strip: the rows of `_rows`, one after the other."""
+    if blocks is None:
+        return None
     p1, m = blocks[3].shape[1], blocks[3].shape[2]
-    return np.empty((1, 1, _n_rows(p1, m), STRIP))
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _n_rows(p1, m):
-    return m * m + 3 * p1 * m + m + 5 + max(p1 * p1, m * m)
+    return np.empty((m * m + 3 * p1 * m + m + 5 + max(p1 * p1, m * m)) * STRIP)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _rows(room, p1, m):
     """Return parts of the room: A, B, factors of M, X and V or H (by column), a column, a row of ones, zeros."""
-    work, a = room.reshape(-1), m * m * STRIP
+    a = m * m * STRIP
     b = a + p1 * m * STRIP
     c = b + 4 * STRIP
     d = c + 2 * p1 * m * STRIP
     e = d + m * STRIP
     f = e + STRIP
-    work[e:f] = 1.0
-    work[f:] = 0.0
-    return work[:a], work[a:b], work[b:c], work[c:d], work[d:e], work[e:f], work[f:]
+    room[e:f] = 1.0
+    room[f:] = 0.0
+    return room[:a], room[a:b], room[b:c], room[c:d], room[d:e], room[e:f], room[f:]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -186,6 +176,8 @@ def _log_of_product(values):
 @njit(cache=True, nogil=True, error_model="numpy")
 def absorb_strips(omega, Lambda, blocks, room, total):
     """Add V' M^-1 V of every group to total; return the sum of log|M|, NaN on failure (see `absorb_blocks`)."""
+    if blocks is None:
+        return 0.0
     indptr, term, ZtZ, ZtW, weight = blocks
     p1, m, width, K = ZtW.shape[1], ZtW.shape[2], ZtW.shape[3], np.int64(len(omega))
     all_A, all_B, size, wide = ZtZ.reshape(-1), ZtW.reshape(-1), m * m * STRIP, m * p1 * STRIP
@@ -292,6 +284,8 @@ def _add_outer(y, x, m, sums, width):
 @njit(cache=True, nogil=True, error_model="numpy")
 def gradient_of_strips(omega, Lambda, blocks, room, G, g_factor, g_omega):
     """Add what `gradient_of_blocks` does; M is factored once more rather than kept."""
+    if blocks is None:
+        return
     indptr, term, ZtZ, ZtW, weight = blocks
     p1, m, width, K = ZtW.shape[1], ZtW.shape[2], ZtW.shape[3], np.int64(len(omega))
     all_A, all_B, size, wide = ZtZ.reshape(-1), ZtW.reshape(-1), m * m * STRIP, m * p1 * STRIP

@@ -25,6 +25,72 @@ from hierreg.marginal.strip_kernels import (
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def room_for_products(blocks):
+    """Return room for A and B of a tile of several terms."""
+    p1, m = blocks[3].shape[1], blocks[3].shape[2]
+    return np.empty(m * m * STRIP), np.empty(m * p1 * STRIP)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def products(omega, blocks, t, room):
+    """Return sqrt(omega), A / omega and B / omega of a tile with one term; 1, A and B of one with several."""
+    indptr, term, ZtZ, ZtW, _ = blocks
+    A, B = room
+    size, wide, first = len(A), len(B), indptr[t]
+    all_A, all_B = ZtZ.reshape(-1), ZtW.reshape(-1)
+    if indptr[t + 1] - first == 1:
+        root = sqrt(omega[term[first]])
+        return root, all_A[first * size : (first + 1) * size], all_B[first * wide : (first + 1) * wide]
+    sum_terms(omega, first, indptr[t + 1], term, all_A, size, A)
+    sum_terms(omega, first, indptr[t + 1], term, all_B, wide, B)
+    return 1.0, A, B
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def strip_moments(covariance, blocks, v, beta_cov, moments):
+    """Write the moments of b of every group at one value of the variance parameters.
+
+    Parameters
+    ----------
+    covariance, blocks, v, beta_cov : see `recovery_kernels.block_moments`
+    moments : tuple of arrays (n, m, 1, STRIP), (n, m, m, STRIP), (n, m, m, STRIP), (n, m, p, STRIP)
+        Overwritten: E b, Var b with beta integrated out, Var(b | beta), Cov(b, beta internal).
+    """
+    omega, Lambda, Lambda_user = covariance
+    mean, cov, cond_cov, cross = moments
+    p1, m, width = blocks[3].shape[1], blocks[3].shape[2], blocks[3].shape[3]
+    p, column, room = p1 - 1, m * STRIP, room_for_products(blocks)
+    M, N, x, T = np.empty(4 * STRIP), np.empty(m * column), np.empty(2 * column), np.empty((p1, column))
+    once = np.ones(STRIP)
+    for t in range(len(mean)):
+        root, A, B = products(omega, blocks, t, room)
+        factor_strip(root, Lambda, A, M, width)
+        weighted_inverse(Lambda_user, M, once, N, width)
+        for c in range(p1):
+            # Lambda M^-1 Lambda' B of each column, user scale.
+            solve_column(root, Lambda, B[c * column : (c + 1) * column], M, x, width)
+            times_factor(Lambda_user, x, T[c], width)
+        for i in range(m):
+            for lane in range(width):
+                at = i * STRIP + lane
+                mean[t, i, 0, lane] = 0.0
+                for c in range(p1):
+                    T[c, at] *= root
+                    mean[t, i, 0, lane] += T[c, at] * v[c, 0]
+                for c in range(p):
+                    cross[t, i, c, lane] = 0.0
+                    for d in range(p):
+                        cross[t, i, c, lane] -= T[d, at] * beta_cov[d, c]
+        for i in range(m):
+            for j in range(m):
+                for lane in range(width):
+                    cond_cov[t, i, j, lane] = N[(i * m + j) * STRIP + lane]
+                    cov[t, i, j, lane] = cond_cov[t, i, j, lane]
+                    for c in range(p):
+                        cov[t, i, j, lane] -= cross[t, i, c, lane] * T[c, j * STRIP + lane]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def strip_draws(covariances, blocks, t, population, normals, levels, draws, sums):
     """Write a draw of b given each draw of beta for the groups of one tile, user scale.
 
@@ -49,22 +115,11 @@ def strip_draws(covariances, blocks, t, population, normals, levels, draws, sums
     """
     omega, Lambda, Lambda_user = covariances
     beta, targets = population[0], population[3]
-    indptr, term, ZtZ, ZtW, _ = blocks
-    p1, m, width, n = ZtW.shape[1], ZtW.shape[2], ZtW.shape[3], len(levels)
-    first, last, size, wide = indptr[t], indptr[t + 1], m * m * STRIP, m * p1 * STRIP
-    all_A, all_B = ZtZ.reshape(-1), ZtW.reshape(-1)
-    A, B = all_A[first * size : (first + 1) * size], all_B[first * wide : (first + 1) * wide]
-    is_summed = last - first != 1
-    if is_summed:
-        A, B = np.empty(size), np.empty(wide)
+    m, width, n = blocks[3].shape[2], blocks[3].shape[3], len(levels)
+    room = room_for_products(blocks)
     M, e, x, z = np.empty(4 * STRIP), np.empty(m * STRIP), np.empty(2 * m * STRIP), np.zeros(m * STRIP)
     for s in range(len(omega)):
-        root = 1.0
-        if is_summed:
-            sum_terms(omega[s], first, last, term, all_A, size, A)
-            sum_terms(omega[s], first, last, term, all_B, wide, B)
-        else:
-            root = sqrt(omega[s, term[first]])
+        root, A, B = products(omega[s], blocks, t, room)
         factor_strip(root, Lambda[s], A, M, width)
         _residuals(B, root, beta[s], e)
         solve_column(root, Lambda[s], e, M, x, width)

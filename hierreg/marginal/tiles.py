@@ -1,12 +1,12 @@
 """Blocks of the group coefficients, several at a time, in the layout that the kernels read.
 
-Blocks of one group with one or two coefficients go STRIP at a time, others LANES.
+Groups of one or two coefficients go STRIP at a time where all stand alone, other blocks LANES.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -54,24 +54,6 @@ class Tiles:
         """Blocks of a tile."""
         return int(self.levels.shape[2])
 
-    def narrow(self) -> Tiles:
-        """Return the same blocks in tiles of LANES."""
-        if self.width == LANES:
-            return self
-        parts = self.width // LANES
-        count = np.repeat(np.diff(self.indptr), parts)
-        indptr = np.concatenate([[0], np.cumsum(count)])
-        tile = np.repeat(np.arange(len(count)), count)
-        entry = self.indptr[tile // parts] + np.arange(len(tile)) - indptr[tile]
-        return Tiles(
-            levels=_split_last(self.levels)[np.arange(len(count)) // parts, np.arange(len(count)) % parts],
-            indptr=indptr,
-            term=self.term[entry],
-            ZtZ=_split_last(self.ZtZ)[entry, tile % parts],
-            ZtW=np.ascontiguousarray(_split_last(self.ZtW)[entry, tile % parts].swapaxes(1, 2)),
-            weight=self.weight.reshape(-1, LANES),
-        )
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blocks:
@@ -98,18 +80,7 @@ class Blocks:
         )
 
 
-def _split_last(array: NDArray[Any]) -> NDArray[Any]:
-    """Return (n, ..., width) as a view (n, width / LANES, ..., LANES)."""
-    parts = array.shape[-1] // LANES
-    return np.moveaxis(array.reshape(*array.shape[:-1], parts, LANES), -2, 1)
-
-
-def width_of(blocks: Blocks) -> int:
-    """Return how many such blocks go into a tile."""
-    return STRIP if blocks.levels.shape[1] == 1 and 0 < blocks.ZtZ.shape[1] <= 2 else LANES
-
-
-def tiles_of(blocks: Blocks, weight: Array | None = None) -> Tiles:
+def tiles_of(blocks: Blocks, weight: Array | None = None, *, width: int = LANES) -> Tiles:
     """Return the blocks in tiles; blocks with the same terms share tiles, lanes to spare stay empty.
 
     Parameters
@@ -117,8 +88,10 @@ def tiles_of(blocks: Blocks, weight: Array | None = None) -> Tiles:
     blocks : Blocks
     weight : array (n_blocks,) or None
         How often log|M| of each block counts; None is once.
+    width : int
+        LANES, or STRIP for blocks of one group with one or two coefficients.
     """
-    n, width = len(blocks.levels), width_of(blocks)
+    n = len(blocks.levels)
     order = _by_terms(blocks, n)
     n_tiles = -(-n // width)
     place = np.empty(n, dtype=np.intp)

@@ -7,6 +7,7 @@ This uses the entry that nutpie keeps for compiled PyMC models. Where a version 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +31,8 @@ class NativeModel(CompiledModel):  # type: ignore[misc]  # nutpie has no types
     table: NDArray[np.int64]
     # Whatever the table points to must live as long as the model.
     arrays: tuple[Any, ...]
+    # The compiled function that reads such a table.
+    density: Any
     start: Any
 
     @property
@@ -50,7 +53,7 @@ class NativeModel(CompiledModel):  # type: ignore[misc]  # nutpie has no types
     def _make_model(self, init_mean: Any) -> Any:  # noqa: ARG002  # nutpie's signature
         address = self.table.ctypes.data
         return _lib.PyMcModel(
-            _lib.LogpFunc(native_kernels.log_density.address, address, self),
+            _lib.LogpFunc(self.density.address, address, self),
             _lib.ExpandFunc(self.n, self.n, native_kernels.copy_draw.address, address, self),
             _lib.PyVariable.new_variables(
                 ["x"], ["float64"], [(self.n,)], {"parameter": self.n}, {"x": ("parameter",)}
@@ -91,13 +94,12 @@ def native_model(target: Target, centre: NDArray[np.float64], scale: NDArray[np.
         v.fixed_corr_factor,
         lk.z_map_inverse,
         lk.gram.WtW,
-        *lk.blocks.distinct.arrays,
-        *lk.blocks.linked.arrays,
         lk.gram.terms.patterns,
         lk.gram.terms.counts,
         lk.W0,
         np.array([lk.constant]),
         *v.within_units.arrays,
+        *(array for blocks in lk.blocks.arrays if blocks is not None for array in blocks),
     ]
     arrays = tuple(np.ascontiguousarray(row) for row in rows)
     table = np.zeros((len(rows), native_kernels.WIDTH), dtype=np.int64)
@@ -107,4 +109,8 @@ def native_model(target: Target, centre: NDArray[np.float64], scale: NDArray[np.
         else:
             table[i, 0] = array.ctypes.data
             table[i, 1 : 1 + array.ndim] = array.shape
-    return NativeModel(dims={"x": ("parameter",)}, n=len(centre), table=table, arrays=arrays, start=start)
+    name = "native_tile_kernels" if lk.blocks.arrays[0] is None else "native_strip_kernels"
+    density = import_module(f"hierreg.sampling.{name}").log_density
+    return NativeModel(
+        dims={"x": ("parameter",)}, n=len(centre), table=table, arrays=arrays, density=density, start=start
+    )

@@ -1,6 +1,7 @@
 """The log density as a C function that nutpie can call from its own threads, without the interpreter (numba).
 
-The arrays that the density needs are handed over as one table of addresses and shapes.
+The arrays that the density needs are handed over as one table of addresses and shapes. The functions themselves are
+in `native_strip_kernels` and `native_tile_kernels`, by the layout of the groups.
 """
 
 from __future__ import annotations
@@ -16,6 +17,18 @@ from hierreg.marginal.target_kernels import log_posterior
 
 # Columns of the table: address, then up to four extents.
 WIDTH = 5
+# Its rows before those of the blocks, five for each kind.
+FIRST_BLOCKS = 23
+# Row numbers are np.int64: what is called with a constant is compiled for it once more.
+Row = np.int64
+
+LOG_DENSITY = types.int64(
+    types.uint64,
+    types.CPointer(types.float64),
+    types.CPointer(types.float64),
+    types.CPointer(types.float64),
+    types.voidptr,
+)
 
 
 @intrinsic
@@ -39,7 +52,8 @@ def _matrix(table, i, dtype):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _blocks(table, i):
+def blocks_at(table, i):
+    """Return the five arrays of `tiles.Tiles.arrays` from row i on."""
     a, b = table[i + 2], table[i + 3]
     return (
         _vector(table, i, np.int64),
@@ -51,64 +65,52 @@ def _blocks(table, i):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _arguments(table):
-    """Return the arguments of the density between u and the gradient, from the table of addresses."""
-    variances = (
+def _variances(table):
+    return (
         table[2, 0],
-        _vector(table, 3, np.int64),
-        _vector(table, 4, np.int64),
-        _matrix(table, 5, np.float64),
-        _vector(table, 6, np.bool_),
-        _vector(table, 7, np.float64),
-        _matrix(table, 8, np.float64),
+        _vector(table, Row(3), np.int64),
+        _vector(table, Row(4), np.int64),
+        _matrix(table, Row(5), np.float64),
+        _vector(table, Row(6), np.bool_),
+        _vector(table, Row(7), np.float64),
+        _matrix(table, Row(8), np.float64),
         (
-            _vector(table, 25, np.int64),
-            _vector(table, 26, np.int64),
-            _vector(table, 27, np.float64),
-            _vector(table, 28, np.int64),
-            _vector(table, 29, np.float64),
-            _vector(table, 30, np.bool_),
-            _vector(table, 31, np.float64),
-            _vector(table, 32, np.float64),
+            _vector(table, Row(15), np.int64),
+            _vector(table, Row(16), np.int64),
+            _vector(table, Row(17), np.float64),
+            _vector(table, Row(18), np.int64),
+            _vector(table, Row(19), np.float64),
+            _vector(table, Row(20), np.bool_),
+            _vector(table, Row(21), np.float64),
+            _vector(table, Row(22), np.float64),
         ),
     )
+
+
+# Inlined: as a function of its own it would take a third of the compilation once more.
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def density_at(n, x, gradient, value, table, kinds):
+    """Write value and gradient at x, u = centre + scale x; return 0, or 4 where the density is not finite."""
+    centre, scale = _vector(table, Row(0), np.float64), _matrix(table, Row(1), np.float64)
     w = table[10]
     WtW = carray(_pointer_to(w[0]), (w[1], w[2], w[3]), np.float64)
+    yes = table[2, 1] == 1
     likelihood = (
-        _matrix(table, 9, np.float64),
-        (WtW, (_blocks(table, np.int64(11)), _blocks(table, np.int64(16)))),
-        (_matrix(table, 21, np.bool_), _vector(table, 22, np.float64)),
-        _matrix(table, 23, np.float64),
-        _vector(table, 24, np.float64)[0],
+        _matrix(table, Row(9), np.float64),
+        (WtW, kinds),
+        (_matrix(table, Row(11), np.bool_), _vector(table, Row(12), np.float64)),
+        _matrix(table, Row(13), np.float64),
+        _vector(table, Row(14), np.float64)[0],
         # Not the constant True, whose type is its value: the kernels would be compiled for it once more.
-        table[2, 1] == 1,
+        yes,
     )
-    return variances, likelihood
-
-
-@cfunc(
-    types.int64(
-        types.uint64,
-        types.CPointer(types.float64),
-        types.CPointer(types.float64),
-        types.CPointer(types.float64),
-        types.voidptr,
-    ),
-    cache=True,
-)
-def log_density(n, x, gradient, value, table):
-    """Write value and gradient at x, u = centre + scale x; return 0, or 4 where the density is not finite."""
-    rows = carray(table, (33, WIDTH), np.int64)
-    centre, scale = _vector(rows, 0, np.float64), _matrix(rows, 1, np.float64)
-    variances, likelihood = _arguments(rows)
     at, slope = carray(x, (n,)), carray(gradient, (n,))
     u, g = np.empty(n), np.empty(n)
     for i in range(n):
         u[i] = centre[i]
         for j in range(n):
             u[i] += scale[i, j] * at[j]
-    yes = rows[2, 1] == 1
-    result = log_posterior(u, variances, likelihood, yes, not yes, g)
+    result = log_posterior(u, _variances(table), likelihood, yes, not yes, g)
     for j in range(n):
         slope[j] = 0.0
         for i in range(n):

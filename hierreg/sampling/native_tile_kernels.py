@@ -1,0 +1,15 @@
+"""The log density as a C function for any other groups (see `kernels`)."""
+
+from __future__ import annotations
+
+from numba import carray, cfunc, types
+
+from hierreg.sampling.native_kernels import FIRST_BLOCKS, LOG_DENSITY, WIDTH, Row, blocks_at, density_at
+
+
+@cfunc(LOG_DENSITY, cache=True)
+def log_density(n, x, gradient, value, table):
+    """Write value and gradient at x; see `native_kernels.density_at`."""
+    rows = carray(table, (FIRST_BLOCKS + 10, WIDTH), types.int64)
+    kinds = (None, blocks_at(rows, Row(FIRST_BLOCKS)), blocks_at(rows, Row(FIRST_BLOCKS + 5)))
+    return density_at(n, x, gradient, value, rows, kinds)
