@@ -5,10 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from hierreg.covariance import Covariances
 from hierreg.gram import collect
+from hierreg.marginal import recovery
 from hierreg.marginal.blocks import _separate
+from hierreg.marginal.equations import solve_equations
 from hierreg.marginal.lanes import LANES, STRIP
 from hierreg.marginal.likelihood import marginal_likelihood
+from hierreg.marginal.recovery import recover
 from hierreg.marginal.recovery_kernels import block_draws, block_moments
 from hierreg.marginal.strip_kernels import absorb_strips, room_for_strips
 from hierreg.marginal.strip_recovery_kernels import strip_draws, strip_moments
@@ -61,10 +65,110 @@ def test_any_number_of_columns(p, rng):
     assert_equal_to_dense(random_case(rng, "independent", p=p, **MANY), "flat")
 
 
-@pytest.mark.parametrize("Lambda", [np.zeros((2, 2)), np.diag([0.0, 1.3]), np.outer([1.0, -2.0], [0.3, 0.4])], ids=str)
+@pytest.mark.parametrize(
+    "Lambda", [np.zeros((1, 1)), np.zeros((2, 2)), np.diag([0.0, 1.3]), np.outer([1.0, -2.0], [0.3, 0.4])], ids=str
+)
 def test_singular_covariances(Lambda, rng):
-    case = random_case(rng, "by", **MANY)
+    case = random_case(rng, "by", q=len(Lambda), **MANY)
     assert_equal_to_dense(replace(case, Lambda=Lambda), "flat")
+
+
+def alike_beside_different(rng, q):
+    """Return a case of 400 groups, of which 300 have one design; two error variances within every group."""
+    n = 3 * 400
+    case = random_case(rng, "independent", n=n, J=400, q=q)
+    (factor,) = case.design.factors
+    index = np.repeat(np.arange(400), 3).astype(np.intp)
+    Z = rng.normal(size=(n, q))
+    Z[:900] = np.tile(rng.normal(size=(3, q)), (300, 1))
+    stratum = np.tile([0, 1, 1], 400).astype(np.intp)
+    layout = make_layout("by", n, labels=("u", "v"), dim="site", n_sd=2, stratum=stratum)
+    levels = tuple(f"g{j}" for j in range(400))
+    design = replace(case.design, factors=(replace(factor, index=index, Z=Z, levels=levels),))
+    return replace(case, design=design, layout=layout, error_cov=np.diag([0.5, 2.0]))
+
+
+@pytest.mark.parametrize("q", [1, 2])
+def test_strips_with_weights_beside_strips_without(q, rng):
+    case = alike_beside_different(rng, q)
+    blocks = marginal_likelihood(collect(case.design, case.layout)).blocks
+    assert 0 < len(blocks.distinct.weight) < len(blocks.distinct.levels) < len(blocks.separate.levels)
+    assert np.diff(blocks.distinct.indptr).max() == 2
+    assert_equal_to_dense(case, "flat")
+
+
+def with_empty_groups(case, n):
+    """Return a case with n groups more that have no rows, before the others."""
+    (factor,) = case.design.factors
+    levels = (*(f"empty {i}" for i in range(n)), *factor.levels)
+    return replace(case, design=replace(case.design, factors=(replace(factor, levels=levels, index=factor.index + n),)))
+
+
+@pytest.mark.parametrize("q", [1, 2])
+def test_strips_without_rows(q, rng):
+    case = random_case(rng, "by", q=q)
+    likelihood, more = (
+        marginal_likelihood(collect(c.design, c.layout)) for c in (case, with_empty_groups(case, 3 * STRIP))
+    )
+    for mine, expected in zip(
+        more.value_and_gradient(*case.point), likelihood.value_and_gradient(*case.point), strict=True
+    ):
+        np.testing.assert_allclose(mine, expected, rtol=1e-12)
+    solution = solve_equations(more, *case.point)
+    np.testing.assert_allclose(solution.b[0][: 3 * STRIP], 0.0, atol=0)
+    Sigma = case.Lambda @ case.Lambda.T
+    np.testing.assert_allclose(
+        solution.b_cov[0][: 3 * STRIP], np.broadcast_to(Sigma, (3 * STRIP, q, q)), rtol=1e-12, atol=1e-14
+    )
+
+
+def test_groups_that_share_hardly_a_term_stay_in_narrow_tiles(rng):
+    """A strip would sum over the terms of 64 groups for each of them."""
+    case = random_case(rng, "independent", n=600, J=200)
+    stratum = np.concatenate([np.arange(150), rng.integers(150, size=450)]).astype(np.intp)
+    labels = tuple(f"s{i}" for i in range(150))
+    layout = make_layout("by", 600, labels=labels, dim="site", n_sd=150, stratum=stratum)
+    case = replace(case, layout=layout, error_cov=np.diag(rng.uniform(0.5, 2.0, 150)))
+    assert strips_of(case).width == LANES
+    assert_equal_to_dense(case, "flat")
+
+
+def draws_of(likelihood, *, draws=600, **options):
+    S = np.eye(1)[None] * np.ones((draws, 1, 1))
+    Lambda = np.array([[0.8, 0.0], [0.3, 0.5]]) * np.linspace(0.5, 1.5, draws)[:, None, None]
+    q = likelihood.gram.n_coef
+    parts = Covariances(
+        sd=np.ones((draws, q)),
+        corr=np.broadcast_to(np.eye(q), (draws, q, q)),
+        Lambda=np.ascontiguousarray(Lambda[:, :q, :q]),
+        error_sd=np.ones((draws, 1)),
+        error_corr=np.ones((draws, 1, 1)),
+        error_cov=S,
+    )
+    return recover(likelihood, parts, seed=7, **options)
+
+
+@pytest.mark.parametrize("q", [1, 2])
+def test_draws_of_several_strips_depend_on_the_seed_alone(q, rng, monkeypatch):
+    case = random_case(rng, "independent", q=q, **MANY)
+    likelihood = marginal_likelihood(collect(case.design, case.layout))
+    expected = draws_of(likelihood)
+    monkeypatch.setattr(recovery, "_DRAWS_AT_ONCE", 7)
+    for threads in (1, 3):
+        mine = draws_of(likelihood, threads=threads)
+        np.testing.assert_array_equal(mine.b[0], expected.b[0])
+    assert np.abs(np.corrcoef(expected.b[0][:, 0, 0], expected.b[0][:, 100, 0])[0, 1]) < 0.9
+    summaries = draws_of(likelihood, threads=2, probs=(0.1, 0.5), theta_columns=[list(range(q))])
+    np.testing.assert_allclose(
+        summaries.b_summary[0].quantiles, np.quantile(expected.b[0], (0.1, 0.5), axis=0), rtol=1e-9, atol=1e-12
+    )
+    theta = expected.b[0] + expected.beta[:, None, :q]
+    np.testing.assert_allclose(
+        summaries.theta_summary[0].quantiles, np.quantile(theta, (0.1, 0.5), axis=0), rtol=1e-9, atol=1e-11
+    )
+    # Means without Monte-Carlo error beside those of 600 draws.
+    error = expected.b[0].std(axis=0) / np.sqrt(600)
+    assert np.all(np.abs(summaries.b_summary[0].mean - expected.b[0].mean(axis=0)) < 5 * error)
 
 
 def test_groups_beside_linked_ones_stay_in_narrow_tiles(rng):
@@ -145,8 +249,10 @@ def test_products_of_determinants_do_not_overflow(scale, rng):
     assert sum_of_logs(scale * np.eye(2), blocks) == pytest.approx(expected, rel=1e-10)
 
 
-def test_a_matrix_that_is_not_positive_definite_gives_nan(rng):
+@pytest.mark.parametrize("A", [[[1.0, 3.0], [3.0, 1.0]], [[-3.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, -3.0]]], ids=str)
+def test_matrices_that_are_not_positive_definite_give_nan(A, rng):
     indptr, term, ZtZ, ZtW, weight = strips_of(random_case(rng, "independent", n=320, J=150)).arrays
     ZtZ = ZtZ.copy()
-    ZtZ[1, :, :, 5] = [[1.0, 3.0], [3.0, 1.0]]
+    # Two of them: the product of two negative determinants is positive.
+    ZtZ[1, :, :, 5] = ZtZ[0, :, :, 5] = A
     assert np.isnan(sum_of_logs(np.eye(2), (indptr, term, ZtZ, ZtW, weight)))

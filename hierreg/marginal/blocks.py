@@ -11,7 +11,7 @@ from hierreg.exceptions import ModelError
 from hierreg.gram import GroupProducts
 from hierreg.marginal.distinct import merge_equal
 from hierreg.marginal.lanes import LANES, STRIP
-from hierreg.marginal.tiles import Blocks, Tiles, tiles_of
+from hierreg.marginal.tiles import Blocks, Tiles, terms_per_tile, tiles_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     Index = NDArray[np.intp]
 
 _MAX_LINKED_VALUES = 2**28
+# A tile is summed over the terms of all its groups; a strip is several times as fast where it has no more of them.
+_MOST_MORE_TERMS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,10 +81,19 @@ def split_into_blocks(gram: Gram) -> SplitBlocks:
         alone = np.flatnonzero(sizes[component] == 1)
         linked = _linked(groups, gram.terms.n_terms, component, sizes)
     blocks = _separate(groups, alone)
-    width = STRIP if not np.any(links) and 0 < blocks.ZtZ.shape[1] <= 2 else LANES
+    width = STRIP if not np.any(links) and _suits_strips(blocks) else LANES
     separate = tiles_of(blocks, width=width)
     distinct = merge_equal(blocks, width=width) or separate
     return SplitBlocks(separate=separate, distinct=distinct, linked=tiles_of(linked))
+
+
+def _suits_strips(blocks: Blocks) -> bool:
+    """Return whether groups have one or two coefficients, and 64 together not many more error terms than eight."""
+    if not 0 < blocks.ZtZ.shape[1] <= 2:
+        return False
+    if blocks.term.max(initial=0) == 0:
+        return True
+    return terms_per_tile(blocks, STRIP) <= _MOST_MORE_TERMS * terms_per_tile(blocks, LANES)
 
 
 def _no_groups(gram: Gram) -> GroupProducts:

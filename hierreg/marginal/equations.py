@@ -20,7 +20,7 @@ import numpy as np
 
 from hierreg.marginal.crossed import CrossedLikelihood
 from hierreg.marginal.joint import BlockJoint, JointCovariance
-from hierreg.marginal.lanes import LANES, STRIP
+from hierreg.marginal.lanes import STRIP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,8 +114,8 @@ def solve_equations(likelihood: Likelihood, Lambda: Array, error_cov: Array) -> 
             cond[levels] = moments[2][tile, mine, mine, lane]
             cross[levels] = moments[3][tile, mine, :, lane]
     # The last tiles are those of linked groups.
-    blocks = np.moveaxis(moments[2], 3, 1).reshape(n * LANES, m, m)
-    members = np.moveaxis(tiles.levels, 2, 1).reshape(n * LANES, tiles.levels.shape[1])
+    blocks = np.moveaxis(moments[2], 3, 1).reshape(n * tiles.width, m, m)
+    members = np.moveaxis(tiles.levels, 2, 1).reshape(n * tiles.width, tiles.levels.shape[1])
     kept = np.any(members >= 0, axis=1)
     L = np.linalg.cholesky(P_inv[0])
     joint = BlockJoint(

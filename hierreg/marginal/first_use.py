@@ -1,20 +1,39 @@
-"""A word to the user before the kernels are compiled, which happens once per installation."""
+"""A word to the user before kernels are compiled, which happens once per installation and kind of model."""
 
 from __future__ import annotations
 
 import logging
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hierreg.marginal.blocks import SplitBlocks
 
 _LOGGER = logging.getLogger("hierreg")
 
 
-def announce_compilation(n_factors: int) -> None:
-    """Say so where the kernels of models with so many grouping factors are about to be compiled for the first time."""
-    name = "crossed_kernels" if n_factors > 1 else "kernels"
-    log_likelihood = import_module(f"hierreg.marginal.{name}").log_likelihood
-    folder = Path(log_likelihood.stats.cache_path)
-    if not log_likelihood.signatures and not any(folder.glob(f"{name}.log_likelihood-*.nbi")):
+def announce_compilation(blocks: SplitBlocks | None) -> None:
+    """Say so where kernels are about to be compiled for the first time.
+
+    Parameters
+    ----------
+    blocks : SplitBlocks or None
+        Of the model; None where it has several grouping factors.
+    """
+    module, name = _a_kernel_for(blocks)
+    kernel = getattr(import_module(f"hierreg.marginal.{module}"), name)
+    folder = Path(kernel.stats.cache_path)
+    if not kernel.signatures and not any(folder.glob(f"{module}.{name}-*.nbi")):
         _LOGGER.warning(
-            "hierreg compiles its numerical kernels on first use, once per installation: about half a minute."
+            "hierreg compiles the numerical kernels of such models on first use, once per installation: "
+            "about half a minute."
         )
+
+
+def _a_kernel_for(blocks: SplitBlocks | None) -> tuple[str, str]:
+    """Return module and name of a function that is compiled for this kind of model only."""
+    if blocks is None:
+        return "crossed_kernels", "log_likelihood"
+    strips, _, _ = blocks.arrays
+    return ("kernels", "factor_tile") if strips is None else ("strip_kernels", "factor_strip")

@@ -14,7 +14,8 @@ G = v v' + [[P^-1, 0], [0, 0]] (without P^-1 where beta is profiled out) and H =
         Q = Lambda U G,     N = Lambda M^-1 Lambda' + Q (Lambda U)'
 
 A block holds one group, or several groups linked by correlated errors; Lambda repeats along its diagonal.
-LANES blocks are evaluated together as one *tile* (see `lane_kernels`), stored with only the terms k that occur in it.
+LANES blocks are evaluated together as one *tile* (see `lane_kernels`), stored with only the terms k that occur in it;
+where all groups stand alone and have one or two coefficients, STRIP of them (see `strip_kernels`).
 Groups with the same A are few blocks with the same sum of b b', b the entries of B (see `distinct`): the first tiles
 have weights, which say how often log|M| and its derivatives count, A Lambda M^-1 and Lambda M^-1 Lambda'.
 """
@@ -41,7 +42,7 @@ from hierreg.marginal.lane_kernels import (
     weighted_log_det,
 )
 from hierreg.marginal.lanes import LANES
-from hierreg.marginal.strip_kernels import absorb_strips, gradient_of_strips, room_for_strips
+from hierreg.marginal.strip_kernels import absorb_strips, gradient_of_strips, only_term, room_for_strips
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -136,13 +137,6 @@ def room_for_one_tile(gram):
 def n_tiles_of(blocks):
     """Return the number of tiles, zero of None."""
     return 0 if blocks is None else len(blocks[0]) - 1
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def only_term(blocks, t, K):
-    """Return the term of a tile that has one; K for a tile of several."""
-    indptr, term = blocks[0], blocks[1]
-    return term[indptr[t]] if indptr[t + 1] - indptr[t] == 1 else K
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

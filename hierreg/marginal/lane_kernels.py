@@ -1,7 +1,7 @@
 """Dense linear algebra on LANES small matrices at once (numba).
 
 Every array has LANES as its last axis, and every innermost loop runs over it, so that the compiler turns it into
-vector instructions. A group is one lane: at two or three columns a group has too little arithmetic to fill them.
+vector instructions. A block is one lane: by itself it has too little arithmetic to fill them.
 No test is made inside: what is not positive definite comes out as NaN.
 """
 

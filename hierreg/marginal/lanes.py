@@ -1,4 +1,4 @@
-"""How many groups the kernels evaluate at once."""
+"""How many groups the kernels evaluate at once; part of what a seed means, so never a function of the machine."""
 
 # One cache line of doubles: two AVX2 registers, one AVX-512 register.
 LANES = 8

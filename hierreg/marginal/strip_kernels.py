@@ -54,13 +54,34 @@ def _rows(room, p1, m):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def sum_terms(omega, first, last, term, values, size, out):
-    """Write sum omega values[e] over the entries of a tile, ``size`` numbers each."""
+def _sum_entries(omega, first, last, term, values, out):
+    """Write sum omega values[e] over the entries of a tile, as many numbers each as ``out`` has."""
+    size = len(out)
     out[:] = 0.0
     for e in range(first, last):
         w, source = omega[term[e]], values[e * size : (e + 1) * size]
         for i in range(size):
             out[i] += w * source[i]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def only_term(blocks, t, K):
+    """Return the term of a tile that has one; K for a tile of several, or of none."""
+    indptr, term = blocks[0], blocks[1]
+    return term[indptr[t]] if indptr[t + 1] - indptr[t] == 1 else K
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def products(omega, blocks, t, room_A, room_B):
+    """Return A / omega and B / omega of a tile with one term, where they are; else A and B, in their room."""
+    indptr, term, ZtZ, ZtW, _ = blocks
+    size, wide, first = len(room_A), len(room_B), indptr[t]
+    all_A, all_B = ZtZ.reshape(-1), ZtW.reshape(-1)
+    if indptr[t + 1] - first == 1:
+        return all_A[first * size : (first + 1) * size], all_B[first * wide : (first + 1) * wide]
+    _sum_entries(omega, first, indptr[t + 1], term, all_A, room_A)
+    _sum_entries(omega, first, indptr[t + 1], term, all_B, room_B)
+    return room_A, room_B
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -92,7 +113,7 @@ def factor_strip(root, Lambda, A, M, width):
         M[INVERSE_0 + lane] = r0
         M[FACTOR + lane] = f
         M[INVERSE_1 + lane] = 1.0 / d1
-        M[_DET + lane] = d0 * d1 if d1 > 0.0 else nan
+        M[_DET + lane] = d0 * d1 if d0 > 0.0 and d1 > 0.0 else nan
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -178,25 +199,19 @@ def absorb_strips(omega, Lambda, blocks, room, total):
     """Add V' M^-1 V of every group to total; return the sum of log|M|, NaN on failure (see `absorb_blocks`)."""
     if blocks is None:
         return 0.0
-    indptr, term, ZtZ, ZtW, weight = blocks
+    ZtW, weight = blocks[3], blocks[4]
     p1, m, width, K = ZtW.shape[1], ZtW.shape[2], ZtW.shape[3], np.int64(len(omega))
-    all_A, all_B, size, wide = ZtZ.reshape(-1), ZtW.reshape(-1), m * m * STRIP, m * p1 * STRIP
     room_A, room_B, M, XV, _, product, zeros = _rows(room, p1, m)
     XV_rows, sums = XV.reshape(2 * p1, m * STRIP), zeros[: p1 * p1 * STRIP].reshape(p1, p1, STRIP)
     log_det, last, scale, root = 0.0, np.int64(-1), 1.0, 1.0
-    for t in range(len(indptr) - 1):
-        e = indptr[t]
-        k = term[e] if indptr[t + 1] - e == 1 else K
+    for t in range(len(blocks[0]) - 1):
+        k = only_term(blocks, t, K)
         if k != last:
             if last >= 0:
                 _add_sums(scale, sums, width, total[last])
             last, scale = k, omega[k] if k < K else 1.0
             root = sqrt(scale)
-        A, B = all_A[e * size : (e + 1) * size], all_B[e * wide : (e + 1) * wide]
-        if k == K:
-            sum_terms(omega, e, indptr[t + 1], term, all_A, size, room_A)
-            sum_terms(omega, e, indptr[t + 1], term, all_B, wide, room_B)
-            A, B = room_A, room_B
+        A, B = products(omega, blocks, t, room_A, room_B)
         factor_strip(root, Lambda, A, M, width)
         if t < len(weight):
             log_det += _weighted_logs(M[_DET : _DET + width], weight[t])
@@ -286,26 +301,20 @@ def gradient_of_strips(omega, Lambda, blocks, room, G, g_factor, g_omega):
     """Add what `gradient_of_blocks` does; M is factored once more rather than kept."""
     if blocks is None:
         return
-    indptr, term, ZtZ, ZtW, weight = blocks
+    ZtW, weight = blocks[3], blocks[4]
     p1, m, width, K = ZtW.shape[1], ZtW.shape[2], ZtW.shape[3], np.int64(len(omega))
-    all_A, all_B, size, wide = ZtZ.reshape(-1), ZtW.reshape(-1), m * m * STRIP, m * p1 * STRIP
     room_A, room_B, M, XH, y, once, zeros = _rows(room, p1, m)
-    column, flat = m * STRIP, zeros[:size]
+    column, flat = m * STRIP, zeros[: m * m * STRIP]
     XH_rows, sums = XH.reshape(2 * p1, column), flat.reshape(m, m, STRIP)
     last, scale, root = np.int64(-1), 1.0, 1.0
-    for t in range(len(indptr) - 1):
-        e = indptr[t]
-        k = term[e] if indptr[t + 1] - e == 1 else K
+    for t in range(len(blocks[0]) - 1):
+        k = only_term(blocks, t, K)
         if k != last:
             if last >= 0:
                 _add_sums(root, sums, width, g_factor[last])
             last, scale = k, omega[k] if k < K else 1.0
             root = sqrt(scale)
-        A, B = all_A[e * size : (e + 1) * size], all_B[e * wide : (e + 1) * wide]
-        if k == K:
-            sum_terms(omega, e, indptr[t + 1], term, all_A, size, room_A)
-            sum_terms(omega, e, indptr[t + 1], term, all_B, wide, room_B)
-            A, B = room_A, room_B
+        A, B = products(omega, blocks, t, room_A, room_B)
         factor_strip(root, Lambda, A, M, width)
         times = weight[t] if t < len(weight) else once
         _add_log_det_gradient(root, Lambda, A, M, times, flat, width)

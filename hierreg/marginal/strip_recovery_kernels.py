@@ -17,8 +17,9 @@ from hierreg.marginal.strip_kernels import (
     INVERSE_0,
     INVERSE_1,
     factor_strip,
+    only_term,
+    products,
     solve_column,
-    sum_terms,
     times_factor,
     weighted_inverse,
 )
@@ -32,18 +33,10 @@ def room_for_products(blocks):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def products(omega, blocks, t, room):
-    """Return sqrt(omega), A / omega and B / omega of a tile with one term; 1, A and B of one with several."""
-    indptr, term, ZtZ, ZtW, _ = blocks
-    A, B = room
-    size, wide, first = len(A), len(B), indptr[t]
-    all_A, all_B = ZtZ.reshape(-1), ZtW.reshape(-1)
-    if indptr[t + 1] - first == 1:
-        root = sqrt(omega[term[first]])
-        return root, all_A[first * size : (first + 1) * size], all_B[first * wide : (first + 1) * wide]
-    sum_terms(omega, first, indptr[t + 1], term, all_A, size, A)
-    sum_terms(omega, first, indptr[t + 1], term, all_B, wide, B)
-    return 1.0, A, B
+def _root(omega, blocks, t):
+    """Return sqrt(omega) of a tile with one term, whose `products` are without omega; 1 of others."""
+    k = only_term(blocks, t, np.int64(len(omega)))
+    return sqrt(omega[k]) if k < len(omega) else 1.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -59,11 +52,11 @@ def strip_moments(covariance, blocks, v, beta_cov, moments):
     omega, Lambda, Lambda_user = covariance
     mean, cov, cond_cov, cross = moments
     p1, m, width = blocks[3].shape[1], blocks[3].shape[2], blocks[3].shape[3]
-    p, column, room = p1 - 1, m * STRIP, room_for_products(blocks)
+    p, column, (room_A, room_B) = p1 - 1, m * STRIP, room_for_products(blocks)
     M, N, x, T = np.empty(4 * STRIP), np.empty(m * column), np.empty(2 * column), np.empty((p1, column))
     once = np.ones(STRIP)
     for t in range(len(mean)):
-        root, A, B = products(omega, blocks, t, room)
+        root, (A, B) = _root(omega, blocks, t), products(omega, blocks, t, room_A, room_B)
         factor_strip(root, Lambda, A, M, width)
         weighted_inverse(Lambda_user, M, once, N, width)
         for c in range(p1):
@@ -116,10 +109,10 @@ def strip_draws(covariances, blocks, t, population, normals, levels, draws, sums
     omega, Lambda, Lambda_user = covariances
     beta, targets = population[0], population[3]
     m, width, n = blocks[3].shape[2], blocks[3].shape[3], len(levels)
-    room = room_for_products(blocks)
+    room_A, room_B = room_for_products(blocks)
     M, e, x, z = np.empty(4 * STRIP), np.empty(m * STRIP), np.empty(2 * m * STRIP), np.zeros(m * STRIP)
     for s in range(len(omega)):
-        root, A, B = products(omega[s], blocks, t, room)
+        root, (A, B) = _root(omega[s], blocks, t), products(omega[s], blocks, t, room_A, room_B)
         factor_strip(root, Lambda[s], A, M, width)
         _residuals(B, root, beta[s], e)
         solve_column(root, Lambda[s], e, M, x, width)

@@ -80,6 +80,15 @@ class Blocks:
         )
 
 
+def terms_per_tile(blocks: Blocks, width: int) -> float:
+    """Return how many terms a tile of so many blocks has on average, those of any of its blocks."""
+    n = len(blocks.levels)
+    place = np.empty(n, dtype=np.intp)
+    place[_by_terms(blocks, n)] = np.arange(n)
+    K = int(blocks.term.max(initial=0)) + 1
+    return len(np.unique(place[blocks.block] // width * K + blocks.term)) / max(1, -(-n // width))
+
+
 def tiles_of(blocks: Blocks, weight: Array | None = None, *, width: int = LANES) -> Tiles:
     """Return the blocks in tiles; blocks with the same terms share tiles, lanes to spare stay empty.
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 def estimate(problem: Problem, method: str) -> Estimate:
     """Return the REML, ML or MAP estimate of a problem."""
-    announce_compilation(len(problem.gram.factors))
+    announce_compilation(problem.blocks)
     with blas_threads_for(problem.gram):
         return _estimate(problem, method)
 

@@ -181,7 +181,7 @@ class Model:
         problem = self._problem
         Lambda = group_factor(problem, cov)
         S = error_covariance(problem, error_cov)
-        announce_compilation(len(problem.gram.factors))
+        announce_compilation(problem.blocks)
         likelihood = problem.likelihood_with_precision(precision_of_beta(problem, beta_precision))
         with blas_threads_for(problem.gram):
             solution = solve_equations(likelihood, Lambda, S)

@@ -17,9 +17,10 @@ from hierreg.marginal.target_kernels import log_posterior
 
 # Columns of the table: address, then up to four extents.
 WIDTH = 5
-# Its rows before those of the blocks, five for each kind.
+# Its rows before those of the blocks, five for each kind. After a change of their order, drop compiled kernels: numba
+# does not compile the functions of the other two files again.
 FIRST_BLOCKS = 23
-# Row numbers are np.int64: what is called with a constant is compiled for it once more.
+# Row numbers have this type: what is called with a constant is compiled for it once more.
 Row = np.int64
 
 LOG_DENSITY = types.int64(
