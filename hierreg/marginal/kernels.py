@@ -154,7 +154,7 @@ def absorb_blocks(omega, Lambda, blocks, factors, total):
     LA, work = np.empty((m, m, LANES)), np.empty((m, m, LANES))
     log_det, det = 0.0, 1.0
     for t in range(len(blocks[0]) - 1):
-        s, k = t % n, only_term(blocks, t, len(omega))
+        s, k = t % n, only_term(blocks[0], blocks[1], t, np.int64(len(omega)))
         L, U = Ls[s], Us[s]
         factor_tile(omega, Lambda, blocks, t, A, B, LA, L, pivots[s], U, work)
         if t < len(weight):
@@ -188,7 +188,7 @@ def gradient_of_blocks(omega, Lambda, blocks, factors, G, g_factor, g_omega):
     A, B, E = np.empty((m, m, LANES)), np.empty((m, p1, LANES)), np.empty((m, m, LANES))
     U, H, HG = np.empty((m, p1, LANES)), np.empty((m, p1, LANES)), np.empty((m, p1, LANES))
     for t in range(len(indptr) - 1):
-        k, L, pivot = only_term(blocks, t, K), Ls[t], pivots[t]
+        k, L, pivot = only_term(indptr, term, t, K), Ls[t], pivots[t]
         sum_terms(omega, indptr[t], indptr[t + 1], term, ZtZ, ZtW, A, B)
         # E = L^-1 Lambda' A, so that A Lambda U = E'(L' U) and (A Lambda M^-1)' = L'^-1 E.
         repeated_times(Lambda, True, A, E)

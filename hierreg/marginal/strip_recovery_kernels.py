@@ -33,9 +33,9 @@ def room_for_products(blocks):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _root(omega, blocks, t):
+def _root(omega, indptr, term, t):
     """Return sqrt(omega) of a tile with one term, whose `products` are without omega; 1 of others."""
-    k = only_term(blocks, t, np.int64(len(omega)))
+    k = only_term(indptr, term, t, np.int64(len(omega)))
     return sqrt(omega[k]) if k < len(omega) else 1.0
 
 
@@ -51,12 +51,15 @@ def strip_moments(covariance, blocks, v, beta_cov, moments):
     """
     omega, Lambda, Lambda_user = covariance
     mean, cov, cond_cov, cross = moments
-    p1, m, width = blocks[3].shape[1], blocks[3].shape[2], blocks[3].shape[3]
+    indptr, term, ZtZ, ZtW, _ = blocks
+    all_A, all_B = ZtZ.reshape(-1), ZtW.reshape(-1)
+    p1, m, width = ZtW.shape[1], ZtW.shape[2], ZtW.shape[3]
     p, column, (room_A, room_B) = p1 - 1, m * STRIP, room_for_products(blocks)
     M, N, x, T = np.empty(4 * STRIP), np.empty(m * column), np.empty(2 * column), np.empty((p1, column))
     once = np.ones(STRIP)
     for t in range(len(mean)):
-        root, (A, B) = _root(omega, blocks, t), products(omega, blocks, t, room_A, room_B)
+        root = _root(omega, indptr, term, t)
+        A, B = products(omega, indptr, term, all_A, all_B, t, room_A, room_B)
         factor_strip(root, Lambda, A, M, width)
         weighted_inverse(Lambda_user, M, once, N, width)
         for c in range(p1):
@@ -108,11 +111,14 @@ def strip_draws(covariances, blocks, t, population, normals, levels, draws, sums
     """
     omega, Lambda, Lambda_user = covariances
     beta, targets = population[0], population[3]
-    m, width, n = blocks[3].shape[2], blocks[3].shape[3], len(levels)
+    indptr, term, ZtZ, ZtW, _ = blocks
+    all_A, all_B = ZtZ.reshape(-1), ZtW.reshape(-1)
+    m, width, n = ZtW.shape[2], ZtW.shape[3], len(levels)
     room_A, room_B = room_for_products(blocks)
     M, e, x, z = np.empty(4 * STRIP), np.empty(m * STRIP), np.empty(2 * m * STRIP), np.zeros(m * STRIP)
     for s in range(len(omega)):
-        root, (A, B) = _root(omega[s], blocks, t), products(omega[s], blocks, t, room_A, room_B)
+        root = _root(omega[s], indptr, term, t)
+        A, B = products(omega[s], indptr, term, all_A, all_B, t, room_A, room_B)
         factor_strip(root, Lambda[s], A, M, width)
         _residuals(B, root, beta[s], e)
         solve_column(root, Lambda[s], e, M, x, width)
