@@ -30,7 +30,7 @@ def target(paired):
 
 
 def layouts(paired):
-    """Return targets of the two compiled entries: linked groups; groups of two coefficients, and of three."""
+    """Return models of the two compiled entries: linked groups; groups of two coefficients, and of three."""
     sleep, children = hr.load_dataset("sleepstudy"), hr.load_dataset("orthodont")
     return [
         hr.Model("invest ~ value + (value | firm)", paired, errors=hr.correlated("firm", unit="year")),

@@ -134,7 +134,6 @@ def test_groups_that_share_hardly_a_term_stay_in_narrow_tiles(rng):
 
 
 def draws_of(likelihood, *, draws=600, **options):
-    S = np.eye(1)[None] * np.ones((draws, 1, 1))
     Lambda = np.array([[0.8, 0.0], [0.3, 0.5]]) * np.linspace(0.5, 1.5, draws)[:, None, None]
     q = likelihood.gram.n_coef
     parts = Covariances(
@@ -143,7 +142,7 @@ def draws_of(likelihood, *, draws=600, **options):
         Lambda=np.ascontiguousarray(Lambda[:, :q, :q]),
         error_sd=np.ones((draws, 1)),
         error_corr=np.ones((draws, 1, 1)),
-        error_cov=S,
+        error_cov=np.ones((draws, 1, 1)),
     )
     return recover(likelihood, parts, seed=7, **options)
 

@@ -93,7 +93,8 @@ def _suits_strips(blocks: Blocks) -> bool:
         return False
     if blocks.term.max(initial=0) == 0:
         return True
-    return terms_per_tile(blocks, STRIP) <= _MOST_MORE_TERMS * terms_per_tile(blocks, LANES)
+    in_strip, in_tile = terms_per_tile(blocks, (STRIP, LANES))
+    return in_strip <= _MOST_MORE_TERMS * in_tile
 
 
 def _no_groups(gram: Gram) -> GroupProducts:

@@ -128,12 +128,8 @@ def recover(
         for which, tiles in enumerate((likelihood.blocks.separate, likelihood.blocks.linked))
         for first in range(0, len(tiles.levels), job.chunk(S, tiles))
     ]
-
-    def run(tiles: Tiles, first: int, which: int) -> None:
-        (job.run_strip if tiles.width == STRIP else job.run)(tiles, first, which, out=effects)
-
     with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
-        list(pool.map(lambda task: run(*task), tasks))
+        list(pool.map(lambda task: job.run(*task, out=effects), tasks))
     beta = gram.y_shift + beta @ gram.x_map.T
     if effects.draws is not None:
         b = (effects.draws,) if gram.factors else ()
@@ -179,7 +175,7 @@ class _Job:
             return 1
         return max(1, _CHUNK_VALUES // max(1, S * int(tiles.ZtW.shape[1]) * LANES))
 
-    def run_strip(self, tiles: Tiles, t: int, which: int, *, out: _Effects) -> None:
+    def _run_strip(self, tiles: Tiles, t: int, which: int, out: _Effects) -> None:
         from hierreg.marginal.strip_recovery_kernels import strip_draws
 
         beta, beta_hat, beta_cov, targets = self.population
@@ -210,6 +206,9 @@ class _Job:
             out.quantiles[t][:, levels] = np.quantile(with_beta, self.probs or (), axis=0)
 
     def run(self, tiles: Tiles, first: int, which: int, *, out: _Effects) -> None:
+        if tiles.width == STRIP:
+            self._run_strip(tiles, first, which, out)
+            return
         from hierreg.marginal.recovery_kernels import block_draws
 
         targets = self.population[3]

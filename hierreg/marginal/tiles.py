@@ -13,6 +13,8 @@ import numpy as np
 from hierreg.marginal.lanes import LANES, STRIP
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
@@ -80,13 +82,11 @@ class Blocks:
         )
 
 
-def terms_per_tile(blocks: Blocks, width: int) -> float:
-    """Return how many terms a tile of so many blocks has on average, those of any of its blocks."""
-    n = len(blocks.levels)
-    place = np.empty(n, dtype=np.intp)
-    place[_by_terms(blocks, n)] = np.arange(n)
+def terms_per_tile(blocks: Blocks, widths: Sequence[int]) -> list[float]:
+    """Return how many terms a tile of each width has on average, those of any of its blocks."""
+    n, place = len(blocks.levels), _places(blocks)
     K = int(blocks.term.max(initial=0)) + 1
-    return len(np.unique(place[blocks.block] // width * K + blocks.term)) / max(1, -(-n // width))
+    return [len(np.unique(place[blocks.block] // width * K + blocks.term)) / max(1, -(-n // width)) for width in widths]
 
 
 def tiles_of(blocks: Blocks, weight: Array | None = None, *, width: int = LANES) -> Tiles:
@@ -101,10 +101,8 @@ def tiles_of(blocks: Blocks, weight: Array | None = None, *, width: int = LANES)
         LANES, or STRIP for blocks of one group with one or two coefficients.
     """
     n = len(blocks.levels)
-    order = _by_terms(blocks, n)
     n_tiles = -(-n // width)
-    place = np.empty(n, dtype=np.intp)
-    place[order] = np.arange(n)
+    place = _places(blocks)
     levels = np.full((n_tiles * width, blocks.levels.shape[1]), -1, dtype=np.intp)
     levels[place] = blocks.levels
     tile, lane = place[blocks.block] // width, place[blocks.block] % width
@@ -140,9 +138,12 @@ def join(first: Tiles, second: Tiles) -> Tiles:
     )
 
 
-def _by_terms(blocks: Blocks, n: int) -> Index:
-    """Return an order of the blocks in which those with the same first and last term are neighbours."""
+def _places(blocks: Blocks) -> Index:
+    """Return the place of each block in an order in which those with the same first and last term are neighbours."""
+    n = len(blocks.levels)
     first, last = np.full(n, np.iinfo(np.intp).max), np.full(n, -1)
     np.minimum.at(first, blocks.block, blocks.term)
     np.maximum.at(last, blocks.block, blocks.term)
-    return np.lexsort((last, first))
+    place = np.empty(n, dtype=np.intp)
+    place[np.lexsort((last, first))] = np.arange(n)
+    return place
