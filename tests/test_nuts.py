@@ -7,6 +7,7 @@ import pytest
 
 import hierreg as hr
 from hierreg.marginal.target import Target
+from hierreg.marginal.target_entry import log_densities
 from hierreg.sampling import nuts
 from hierreg.sampling.native import NativeModel, native_model
 
@@ -48,9 +49,8 @@ def test_compiled_entry_has_the_density_of_the_python_function(which, paired, rn
     pointer = ctypes.POINTER(ctypes.c_double)
     for _ in range(5):
         x, gradient, value = rng.normal(size=n), np.empty(n), np.empty(1)
-        status = model.density.ctypes(
-            n, *(a.ctypes.data_as(pointer) for a in (x, gradient, value)), model.table.ctypes.data
-        )
+        arguments = (a.ctypes.data_as(pointer) for a in (x, gradient, value))
+        status = log_densities.ctypes(n, *arguments, model.table.address)
         expected, slope = target(mode.u + mode.scale @ x)
         assert status == 0
         assert value[0] == pytest.approx(expected, rel=1e-12)
@@ -63,9 +63,8 @@ def test_compiled_entry_reports_an_impossible_point(target):
     n = len(mode.u)
     pointer = ctypes.POINTER(ctypes.c_double)
     x, gradient, value = np.full(n, 1e6), np.empty(n), np.empty(1)
-    status = model.density.ctypes(
-        n, *(a.ctypes.data_as(pointer) for a in (x, gradient, value)), model.table.ctypes.data
-    )
+    arguments = (a.ctypes.data_as(pointer) for a in (x, gradient, value))
+    status = log_densities.ctypes(n, *arguments, model.table.address)
     assert status != 0
 
 

@@ -3,7 +3,7 @@
 Tiles are evaluated in chunks of a fixed size whose sums are added in their order, so that the result does not depend
 on the number of threads to the last bit. The threads are Python's: the kernels release the interpreter's lock. numba's
 own threads abort the process where two threads of a program start them at once, as samplers do, and chains that run
-side by side need none: their kernel is `kernels.log_likelihood`, on the thread that calls it.
+side by side need none: theirs is `kernels.log_likelihood_of`, on the thread that calls it.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class _Piece(NamedTuple):
 def log_likelihood_in_chunks(
     Lambda: Array, S: Array, arguments: tuple[Any, ...], g_Lambda: Array, g_S: Array, threads: int
 ) -> float:
-    """Return what `kernels.log_likelihood` does, by chunks of tiles.
+    """Return what `kernels.log_likelihood_of` does, by chunks of tiles.
 
     Parameters
     ----------
@@ -99,6 +99,7 @@ def log_likelihood_in_chunks(
     (WtW, kinds), (patterns, counts), W0, constant, integrate = arguments
     (K, p1, _), q = WtW.shape, len(Lambda)
     omega, C, G = np.empty(K), np.empty((p1, p1)), np.empty((p1, p1))
+    P, beta = np.empty((p1 - 1, p1 - 1)), np.empty(p1 - 1)
     pieces = list(_pieces(kinds))
 
     def absorb(piece: _Piece) -> tuple[float, Array]:
@@ -117,9 +118,11 @@ def log_likelihood_in_chunks(
         log_dets, totals = zip(*share(absorb, pieces), strict=True)
         total = sum(totals, np.zeros((K + 1, p1, p1, LANES)))
         kernels.reduce_population(omega, WtW, W0, total, C)
-        value = constant - 0.5 * (log_det_R + sum(log_dets) + kernels.eliminate_population(C, integrate, G))
+        log_det_P, quadratic = kernels.solve_population(C, P, beta)
+        value = constant - 0.5 * (log_det_R + sum(log_dets) + quadratic + (log_det_P if integrate else 0.0))
         if not np.isfinite(value):
             return -np.inf
+        kernels.population_weights(P, beta, integrate, G)
         g_factors, g_omegas = zip(*share(differentiate, pieces), strict=True)
     g_omega = sum(g_omegas, np.zeros(K))
     kernels.collect_gradient(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hierreg.marginal.addresses import NativeLikelihood, PerThread, flags, floats, integers
 from hierreg.marginal.crossed_plan import plan_elimination
 from hierreg.marginal.crossed_sources import sources_of
 
@@ -19,13 +19,6 @@ if TYPE_CHECKING:
     from hierreg.marginal.crossed_sources import Sources
 
     Array = NDArray[np.float64]
-
-
-class _Rooms(threading.local):
-    """The arrays of each thread, which do not travel to other processes or copies with what they belong to."""
-
-    def __reduce__(self) -> tuple[type[_Rooms], tuple[()]]:
-        return _Rooms, ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +53,7 @@ class CrossedLikelihood:
     integrate: bool
     z_map_inverse: Array
     threads: int = 1
-    _rooms: _Rooms = field(default_factory=_Rooms, repr=False, compare=False)
+    _mine: PerThread = field(init=False, default_factory=PerThread, repr=False, compare=False)
 
     @property
     def side_by_side(self) -> int:
@@ -86,29 +79,54 @@ class CrossedLikelihood:
         g_error_cov : array (D, D)
             Symmetric: d value = sum(g_error_cov * d error_cov).
         """
-        from hierreg.marginal.crossed_kernels import log_likelihood
-
-        _, gram, errors, W0, constant, integrate = self.kernel_arguments()
         q, D = len(self.z_map_inverse), self.gram.terms.n_labels
-        g_Lambda, g_S = np.empty((q, q)), np.empty((D, D))
-        internal = np.ascontiguousarray(self.z_map_inverse @ np.asarray(Lambda, dtype=float))
-        S = np.ascontiguousarray(error_cov, dtype=float)
-        value = log_likelihood(internal, S, gram, errors, W0, constant, (integrate, True), g_Lambda, g_S)
-        return float(value), self.z_map_inverse.T @ g_Lambda, g_S
+        g_Lambda, g_S = np.zeros((q, q)), np.zeros((D, D))
+        value = self.native()(self.z_map_inverse @ Lambda, error_cov, g_Lambda, g_S)
+        return value, self.z_map_inverse.T @ g_Lambda, g_S
+
+    def native(self) -> NativeLikelihood:
+        """Return the compiled likelihood, for one thread, which it has room for."""
+        if not hasattr(self._mine, "native"):
+            terms, plan = self.gram.terms, self.plan
+            *nodes, n_node_columns = plan.nodes
+            tail_at, *tail, n_tail_b, n_tail = plan.dense
+            place, term, value, weight = self.sources.arrays
+            self._mine.native = NativeLikelihood(
+                "crossed_entry",
+                [
+                    len(self.z_map_inverse),
+                    terms.n_terms,
+                    int(self.integrate),
+                    *floats(self.constant),
+                    *flags(terms.patterns),
+                    *floats(terms.counts, self.W0, *self._room()),
+                    *integers(place, term),
+                    *floats(value, weight),
+                    *integers(*nodes),
+                    int(n_node_columns),
+                    int(tail_at),
+                    *integers(*tail),
+                    int(n_tail_b),
+                    int(n_tail),
+                ],
+                q=len(self.z_map_inverse),
+                D=terms.n_labels,
+            )
+        native: NativeLikelihood = self._mine.native
+        return native
 
     def kernel_arguments(self) -> tuple[Any, ...]:
-        """Return the arrays in the order in which the kernels read them; for one thread, which they have room for."""
+        """Return what the kernels of the equations and draws read; for one thread, which it has room for."""
         gram = (self.gram.terms.n_terms, self._room(), self.sources.arrays, self.plan.nodes, self.plan.dense)
-        errors = (self.gram.terms.patterns, self.gram.terms.counts)
-        return self.z_map_inverse, gram, errors, self.W0, self.constant, self.integrate
+        return gram, (self.gram.terms.patterns, self.gram.terms.counts), self.W0
 
     def _room(self) -> tuple[Array, Array]:
         """Return the arrays that an evaluation works in, of this thread: new ones cost a tenth of it."""
-        if not hasattr(self._rooms, "arrays"):
+        if not hasattr(self._mine, "room"):
             D = self.plan.n_tail
-            self._rooms.arrays = np.empty(self.plan.tail_at + D * D), np.empty((D, D))
-        arrays: tuple[Array, Array] = self._rooms.arrays
-        return arrays
+            self._mine.room = np.empty(self.plan.tail_at + D * D), np.empty((D, D))
+        room: tuple[Array, Array] = self._mine.room
+        return room
 
 
 def crossed_likelihood(gram: Gram, *, W0: Array, constant: float, integrate: bool) -> CrossedLikelihood:

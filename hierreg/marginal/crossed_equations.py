@@ -58,7 +58,7 @@ def eliminate(likelihood: CrossedLikelihood, Lambda: Array, error_cov: Array) ->
     """Return the eliminated equations at Lambda (q, q), user scale, and an error covariance (D, D)."""
     from hierreg.marginal.crossed_recovery_kernels import eliminate_all
 
-    _, gram, errors, W0, _, _ = likelihood.kernel_arguments()
+    gram, errors, W0 = likelihood.kernel_arguments()
     D = likelihood.plan.n_tail
     internal = np.ascontiguousarray(likelihood.z_map_inverse @ Lambda)
     workspace, tail, x = np.empty(likelihood.plan.tail_at + D * D), np.empty((D, D)), np.empty(D - 1)

@@ -350,8 +350,41 @@ def _write_level(S, G, level, panels, small, sizes, diag_at, panel_at, g_Lambda)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def log_likelihood(Lambda, S_error, gram, errors, W0, constant, treat, g_Lambda, g_S):
-    """Return the marginal log likelihood and write its gradient to g_Lambda (q, q) and g_S (D, D).
+def gradient_of_tail(S, Lambda, G, dense, g_Lambda):
+    """Add -sum over the tail's levels of (S T) G to g_Lambda."""
+    at, tail_start, tail_q, tail_lambda, T, D = dense
+    h, scale = np.empty(D), scale_of_columns(Lambda, dense)
+    for t in range(len(tail_start)):
+        s, q, b = tail_start[t], tail_q[t], tail_lambda[t]
+        if len(tail_start) == T:
+            for c in range(D):
+                g_Lambda[b, b] -= S[at + s * D + c] * scale[c] * G[s, c]
+            continue
+        for i in range(q):
+            row_times_T(S, at + (s + i) * D, Lambda, dense, D, h)
+            for j in range(q):
+                x = 0.0
+                for c in range(D):
+                    x += h[c] * G[s + j, c]
+                g_Lambda[b + i, b + j] -= x
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def gradient_of_terms(sources, G, tail, tail_at, K):
+    """Return d log p / d omega = -1/2 <G, K> of every term."""
+    place, term, value, weight = sources
+    g_omega, D = np.zeros(K), tail.shape[0]
+    for e in range(len(place)):
+        p = place[e]
+        g = G[p] if p < tail_at else tail[(p - tail_at) // D, (p - tail_at) % D]
+        g_omega[term[e]] -= 0.5 * weight[e] * g * value[e]
+    return g_omega
+
+
+# Inlined: as a function of its own it would be compiled twice.
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def log_likelihood_of(Lambda, S_error, gram, errors, W0, constant, treat, g_Lambda, g_S):
+    """Return the marginal log likelihood; write its gradient to g_Lambda (q, q) and g_S (D, D) where it is wanted.
 
     Parameters
     ----------
@@ -384,8 +417,8 @@ def log_likelihood(Lambda, S_error, gram, errors, W0, constant, treat, g_Lambda,
     if integrate:
         value -= 0.5 * log_det_P
     if not np.isfinite(value):
-        return -np.inf
-    if with_gradient:
+        value = -np.inf
+    elif with_gradient:
         g_Lambda[:] = 0.0
         invert_leading(C, D - 1 if integrate else T)
         for i in range(D):
@@ -394,41 +427,9 @@ def log_likelihood(Lambda, S_error, gram, errors, W0, constant, treat, g_Lambda,
                 C[i, j] -= v * x[j]
             C[i, D - 1] += v
         G = np.empty(dense[0])
-        _gradient_of_tail(S, Lambda, C, dense, g_Lambda)
+        gradient_of_tail(S, Lambda, C, dense, g_Lambda)
         turn_tail(C, Lambda, dense)
         selected_inverse(S, Lambda, nodes, C, G, g_Lambda)
-        g_omega = _gradient_of_terms(sources, G, C, dense[0], K)
+        g_omega = gradient_of_terms(sources, G, C, dense[0], K)
         error_precision_gradient(S_error, patterns, counts, g_omega, g_S)
     return value
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _gradient_of_tail(S, Lambda, G, dense, g_Lambda):
-    """Add -sum over the tail's levels of (S T) G to g_Lambda."""
-    at, tail_start, tail_q, tail_lambda, T, D = dense
-    h, scale = np.empty(D), scale_of_columns(Lambda, dense)
-    for t in range(len(tail_start)):
-        s, q, b = tail_start[t], tail_q[t], tail_lambda[t]
-        if len(tail_start) == T:
-            for c in range(D):
-                g_Lambda[b, b] -= S[at + s * D + c] * scale[c] * G[s, c]
-            continue
-        for i in range(q):
-            row_times_T(S, at + (s + i) * D, Lambda, dense, D, h)
-            for j in range(q):
-                x = 0.0
-                for c in range(D):
-                    x += h[c] * G[s + j, c]
-                g_Lambda[b + i, b + j] -= x
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _gradient_of_terms(sources, G, tail, tail_at, K):
-    """Return d log p / d omega = -1/2 <G, K> of every term."""
-    place, term, value, weight = sources
-    g_omega, D = np.zeros(K), tail.shape[0]
-    for e in range(len(place)):
-        p = place[e]
-        g = G[p] if p < tail_at else tail[(p - tail_at) // D, (p - tail_at) % D]
-        g_omega[term[e]] -= 0.5 * weight[e] * g * value[e]
-    return g_omega

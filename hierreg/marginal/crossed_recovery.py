@@ -80,7 +80,7 @@ def _draws(
         some = slice(first, first + _CHUNK_DRAWS)
         normals = np.random.default_rng([seed, int(which[first])]).standard_normal((len(out[some]), out.shape[1] - 1))
         arguments = np.ascontiguousarray(internal[some]), np.ascontiguousarray(error_cov[some])
-        _, gram, errors, W0, _, _ = likelihood.kernel_arguments()
+        gram, errors, W0 = likelihood.kernel_arguments()
         draw_coefficients(*arguments, gram, errors, W0, normals, out[some])
 
     with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:

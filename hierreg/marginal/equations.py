@@ -156,7 +156,7 @@ def population_at(
     """Return omega (S, K), and conditional mean (S, p) and covariance (S, p, p) of internal beta."""
     from hierreg.marginal.recovery_kernels import population_moments
 
-    _, gram, errors, W0, _, _ = likelihood.kernel_arguments()
+    gram, errors, W0 = likelihood.kernel_arguments()
     S, p = len(Lambda), len(likelihood.gram.coef_names)
     omega = np.empty((S, likelihood.gram.terms.n_terms))
     hat, P_inv = np.empty((S, p)), np.empty((S, p, p))

@@ -34,6 +34,6 @@ def announce_compilation(blocks: SplitBlocks | None) -> None:
 def _a_kernel_for(blocks: SplitBlocks | None) -> tuple[str, str]:
     """Return module and name of a function that is compiled for this kind of model only."""
     if blocks is None:
-        return "crossed_kernels", "log_likelihood"
+        return "crossed_kernels", "eliminate_levels"
     strips, _, _ = blocks.arrays
     return ("kernels", "factor_tile") if strips is None else ("strip_kernels", "factor_strip")

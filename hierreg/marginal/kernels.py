@@ -25,8 +25,9 @@ from __future__ import annotations
 from math import log
 
 import numpy as np
-from numba import njit
+from numba import carray, njit
 
+from hierreg.marginal.address_kernels import Row, matrix_at, pointer_to, square_at, vector_at
 from hierreg.marginal.dense_kernels import cholesky_in_place, inverse_from_cholesky, sandwich, solve_vector
 from hierreg.marginal.lane_kernels import (
     add_times_transposed,
@@ -325,12 +326,10 @@ def solve_population(C, P, beta):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def eliminate_population(C, integrate, G):
-    """Write G (p + 1, p + 1); return log|P| (zero where beta is profiled out) plus the residual form."""
-    p = C.shape[0] - 1
-    P, beta = np.empty((p, p)), np.empty(p)
+def population_weights(P, beta, integrate, G):
+    """Write G = v v' + [[P^-1, 0], [0, 0]] (p + 1, p + 1) from the Cholesky factor of P; without P^-1 if profiled."""
+    p = len(beta)
     G[:] = 0.0
-    log_det, quadratic = solve_population(C, P, beta)
     if integrate:
         inverse_from_cholesky(P, p, G)
     for i in range(p):
@@ -339,55 +338,68 @@ def eliminate_population(C, integrate, G):
         G[i, p] = -beta[i]
         G[p, i] = -beta[i]
     G[p, p] = 1.0
-    return quadratic + (log_det if integrate else 0.0)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def log_likelihood(Lambda, S, gram, errors, W0, constant, integrate, g_Lambda, g_S):
-    """Return the marginal log likelihood and write its gradient to g_Lambda (q, q) and g_S (D, D).
+# Rows of the table of `log_likelihood_of` before those of the blocks, five for each kind. After a change of their
+# order, drop compiled kernels: numba does not compile the functions that read it in other files again.
+FIRST_BLOCKS = 7
 
-    ``constant`` holds what does not depend on the arguments; ``integrate`` is False where beta is profiled
-    out (maximum likelihood). Returns -inf where a matrix is not positive definite.
+
+# Inlined: as a function of its own it would be compiled twice.
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def log_likelihood_of(table, kinds, Lambda_at, S_at, g_Lambda_at, g_S_at, with_gradient):
+    """Return the marginal log likelihood and write its gradient where it is wanted.
+
+    Parameters
+    ----------
+    table : int array (n_rows, WIDTH)
+        Rows of WtW (K, p + 1, p + 1), patterns (M, D), counts (M,), W0 (p + 1, p + 1), what does not depend on the
+        arguments (1,), whether beta is integrated (profiled out otherwise) and q.
+    kinds : tuple
+        Arrays of strips, of tiles of groups that stand alone and of tiles of linked groups; None for what is missing.
+    Lambda_at, S_at, g_Lambda_at, g_S_at : int
+        Addresses of Lambda (q, q), internal scale, S (D, D), and of the gradient with respect to each, overwritten.
+    with_gradient : int
+        Zero leaves the gradient as it is, and needs room for one tile of blocks instead of all.
+
+    Returns
+    -------
+    float
+        -inf where a matrix is not positive definite.
     """
-    patterns, counts = errors
-    WtW, (strips, one, many) = gram
-    K, p1 = WtW.shape[0], WtW.shape[1]
-    omega, g_omega = np.empty(K), np.zeros(K)
-    C, G = np.empty((p1, p1)), np.empty((p1, p1))
-    g_Lambda[:] = 0.0
-    g_S[:] = 0.0
-    log_det_R = error_precision(S, patterns, counts, omega)
-    total, g_factor = np.empty((K + 1, p1, p1, LANES)), np.zeros((K + 1, len(Lambda), len(Lambda), LANES))
-    factors = (
-        room_for_strips(strips),
-        room_for_factors(one, n_tiles_of(one)),
-        room_for_factors(many, n_tiles_of(many)),
-    )
-    log_det_M = population_equations(omega, Lambda, gram, W0, factors, total, C)
-    value = constant - 0.5 * (log_det_R + log_det_M + eliminate_population(C, integrate, G))
-    if not np.isfinite(value):
-        return -np.inf
-    gradient_of_strips(omega, Lambda, strips, factors[0], G, g_factor, g_omega)
-    gradient_of_blocks(omega, Lambda, one, factors[1], G, g_factor, g_omega)
-    gradient_of_blocks(omega, Lambda, many, factors[2], G, g_factor, g_omega)
-    collect_gradient(omega, Lambda, WtW, total, g_factor, G, g_Lambda, g_omega)
-    error_precision_gradient(S, patterns, counts, g_omega, g_S)
-    return value
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def log_likelihood_value(Lambda, S, gram, errors, W0, constant, integrate):
-    """Return the value of `log_likelihood` alone: no gradient, and room for one tile of blocks instead of all."""
-    patterns, counts = errors
-    WtW, _ = gram
+    w = table[0]
+    WtW = carray(pointer_to(w[0]), (w[1], w[2], w[3]), np.float64)
+    patterns, counts = matrix_at(table, Row(1), np.bool_), vector_at(table, Row(2), np.float64)
+    W0 = matrix_at(table, Row(3), np.float64)
+    constant, integrate, q = vector_at(table, Row(4), np.float64)[0], table[5, 0] == 1, table[6, 0]
+    Lambda, S = square_at(Lambda_at, q), square_at(S_at, patterns.shape[1])
+    strips, one, many = kinds
     K, p1 = WtW.shape[0], WtW.shape[1]
     omega, total = np.empty(K), np.empty((K + 1, p1, p1, LANES))
     C, P, beta = np.empty((p1, p1)), np.empty((p1 - 1, p1 - 1)), np.empty(p1 - 1)
     log_det_R = error_precision(S, patterns, counts, omega)
-    factors = room_for_one_tile(gram)
+    all_tiles = with_gradient != 0
+    factors = (
+        room_for_strips(strips),
+        room_for_factors(one, n_tiles_of(one) if all_tiles else np.int64(1)),
+        room_for_factors(many, n_tiles_of(many) if all_tiles else np.int64(1)),
+    )
+    gram = (WtW, kinds)
     log_det_M = population_equations(omega, Lambda, gram, W0, factors, total, C)
     log_det_P, quadratic = solve_population(C, P, beta)
     value = constant - 0.5 * (log_det_R + log_det_M + quadratic)
     if integrate:
         value -= 0.5 * log_det_P
-    return value if np.isfinite(value) else -np.inf
+    if not np.isfinite(value):
+        value = -np.inf
+    elif all_tiles:
+        g_Lambda, g_S = square_at(g_Lambda_at, q), square_at(g_S_at, patterns.shape[1])
+        g_omega, g_factor, G = np.zeros(K), np.zeros((K + 1, q, q, LANES)), np.empty((p1, p1))
+        g_Lambda[:] = 0.0
+        population_weights(P, beta, integrate, G)
+        gradient_of_strips(omega, Lambda, strips, factors[0], G, g_factor, g_omega)
+        gradient_of_blocks(omega, Lambda, one, factors[1], G, g_factor, g_omega)
+        gradient_of_blocks(omega, Lambda, many, factors[2], G, g_factor, g_omega)
+        collect_gradient(omega, Lambda, WtW, total, g_factor, G, g_Lambda, g_omega)
+        error_precision_gradient(S, patterns, counts, g_omega, g_S)
+    return value

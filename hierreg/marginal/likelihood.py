@@ -9,11 +9,12 @@ Three treatments of the population coefficients beta:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hierreg.marginal.addresses import NativeLikelihood, PerThread, flags, floats, integers
 from hierreg.marginal.blocks import SplitBlocks, split_into_blocks
 from hierreg.marginal.chunks import is_large, log_likelihood_in_chunks
 from hierreg.marginal.crossed import CrossedLikelihood, crossed_likelihood
@@ -140,6 +141,7 @@ class MarginalLikelihood:
     integrate: bool
     z_map_inverse: Array
     threads: int = 1
+    _mine: PerThread = field(init=False, default_factory=PerThread, repr=False, compare=False)
 
     def value_and_gradient(self, Lambda: Array, error_cov: Array) -> tuple[float, Array, Array]:
         """Return the log likelihood and its derivatives.
@@ -160,7 +162,7 @@ class MarginalLikelihood:
             Symmetric: d value = sum(g_error_cov * d error_cov).
         """
         q, D = len(self.z_map_inverse), self.gram.terms.n_labels
-        g_Lambda, g_S = np.empty((q, q)), np.empty((D, D))
+        g_Lambda, g_S = np.zeros((q, q)), np.zeros((D, D))
         internal = np.ascontiguousarray(self.z_map_inverse @ np.asarray(Lambda, dtype=float).reshape(q, q))
         value = self.evaluate(internal, np.ascontiguousarray(error_cov, dtype=float), g_Lambda, g_S)
         return value, self.z_map_inverse.T @ g_Lambda, g_S
@@ -176,19 +178,35 @@ class MarginalLikelihood:
         return is_large(len(self.blocks.distinct.levels))
 
     def evaluate(self, internal: Array, S: Array, g_Lambda: Array, g_S: Array) -> float:
-        """Return the log likelihood at internal Lambda (q, q) and S (D, D), and write its gradient."""
-        from hierreg.marginal.kernels import log_likelihood
-
-        arguments = self.kernel_arguments()[1:]
+        """Return the log likelihood at internal Lambda (q, q) and S (D, D), and write its gradient where finite."""
         if self.is_large:
+            arguments = (*self.kernel_arguments(), self.constant, self.integrate)
             return log_likelihood_in_chunks(internal, S, arguments, g_Lambda, g_S, self.threads)
-        return float(log_likelihood(internal, S, *arguments, g_Lambda, g_S))
+        return self.native()(internal, S, g_Lambda, g_S)
+
+    def native(self) -> NativeLikelihood:
+        """Return the compiled likelihood, for one thread."""
+        if not hasattr(self._mine, "native"):
+            terms, kinds = self.gram.terms, self.blocks.arrays
+            rows: list[Any] = [
+                *floats(self.gram.WtW),
+                *flags(terms.patterns),
+                *floats(terms.counts, self.W0, self.constant),
+                int(self.integrate),
+                len(self.z_map_inverse),
+            ]
+            for blocks in kinds:
+                if blocks is not None:
+                    indptr, term, *products = blocks
+                    rows += [*integers(indptr, term), *floats(*products)]
+            entry = "tile_entry" if kinds[0] is None else "strip_entry"
+            self._mine.native = NativeLikelihood(entry, rows, q=len(self.z_map_inverse), D=terms.n_labels)
+        native: NativeLikelihood = self._mine.native
+        return native
 
     def kernel_arguments(self) -> tuple[Any, ...]:
-        """Return the arrays in the order in which the kernels read them."""
-        gram = (self.gram.WtW, self.blocks.arrays)
-        errors = (self.gram.terms.patterns, self.gram.terms.counts)
-        return self.z_map_inverse, gram, errors, self.W0, self.constant, self.integrate
+        """Return what the kernels of the equations and draws read: statistics, error terms and prior of beta."""
+        return (self.gram.WtW, self.blocks.arrays), (self.gram.terms.patterns, self.gram.terms.counts), self.W0
 
 
 Likelihood = MarginalLikelihood | CrossedLikelihood

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from importlib import import_module
+from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hierreg.marginal.addresses import AddressTable, PerThread, flags, floats, integers
 from hierreg.marginal.crossed import CrossedLikelihood
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from numpy.typing import NDArray
 
     from hierreg.covariance import VarianceParameters
@@ -43,14 +43,21 @@ class Target:
     likelihood: Likelihood
     prior_on: bool = True
     natural: bool = False
+    _mine: PerThread = field(init=False, default_factory=PerThread, repr=False, compare=False)
 
     def __call__(self, u: Array) -> tuple[float, Array]:
         """Return the log density of u (n_free,) and its gradient (n_free,)."""
-        gradient, u = np.empty(len(u)), np.ascontiguousarray(u, dtype=float)
         if not isinstance(self.likelihood, CrossedLikelihood) and self.likelihood.is_large:
-            return self._in_chunks(self.likelihood, u, gradient), gradient
-        value = self._kernels().log_posterior(u, *self.kernel_arguments(), gradient)
-        return float(value), gradient
+            return self._in_chunks(self.likelihood, np.ascontiguousarray(u, dtype=float))
+        if not hasattr(self._mine, "call"):
+            table, (x, gradient, value) = self.table(), (np.empty(len(u)), np.empty(len(u)), np.empty(1))
+            places = (array.ctypes.data for array in (x, gradient, value))
+            self._mine.call = partial(_log_densities(), len(u), *places, table.address)
+            self._mine.room = x, gradient, value, table
+        x, gradient, value, _ = self._mine.room
+        x[:] = u
+        self._mine.call()
+        return float(value[0]), gradient.copy()
 
     def values(self, points: Array, *, threads: int = 1) -> Array:
         """Return the log densities (n,) of many points (n, n_free), without gradients.
@@ -61,43 +68,68 @@ class Target:
         threads : int
             Each value is found by itself, so that the number of threads changes none.
         """
-        log_posterior_values = self._kernels().log_posterior_values
         points = np.ascontiguousarray(points, dtype=float)
         out = np.empty(len(points))
 
         def fill(part: slice) -> None:
-            log_posterior_values(points[part], *self.kernel_arguments(), out[part])
+            table = self.table(n_points=len(points[part]), with_gradient=False)
+            x, value = points[part].ctypes.data, out[part].ctypes.data
+            _log_densities()(points.shape[1], x, None, value, table.address)
 
         edges = np.linspace(0, len(points), max(1, min(threads * _PARTS, len(points))) + 1).astype(int)
         with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
             list(pool.map(fill, map(slice, edges[:-1], edges[1:])))
         return out
 
-    def _kernels(self) -> ModuleType:
-        """Return the module with the density of one likelihood or the other."""
-        name = "crossed_target_kernels" if isinstance(self.likelihood, CrossedLikelihood) else "target_kernels"
-        return import_module(f"hierreg.marginal.{name}")
+    def table(
+        self,
+        *,
+        centre: Array | None = None,
+        scale: Array | None = None,
+        n_points: int = 1,
+        with_gradient: bool = True,
+    ) -> AddressTable:
+        """Return the table that `target_entry.log_densities` reads, for one thread where factors are crossed.
 
-    def _in_chunks(self, likelihood: MarginalLikelihood, u: Array, gradient: Array) -> float:
+        Parameters
+        ----------
+        centre, scale : arrays (n_free,), (n_free, n_free), or None
+            The density is one of x, u = centre + scale x; None for u itself.
+        n_points : int
+            Points to be evaluated in each call.
+        with_gradient : bool
+        """
+        v, n, native = self.parameters, self.parameters.n_free, self.likelihood.native()
+        stratum, size, rest, sd_of_stratum, lowest, is_free, eta, fixed = v.within_units.arrays
+        return AddressTable(
+            [
+                v.n_factor,
+                *integers(v.block_sizes, v.sd_code),
+                *floats(v.sd_parameters),
+                *flags(v.corr_is_free),
+                *floats(v.eta, v.fixed_corr_factor),
+                *integers(stratum, size),
+                *floats(rest),
+                *integers(sd_of_stratum),
+                *floats(lowest),
+                *flags(is_free),
+                *floats(eta, fixed),
+                *floats(self.likelihood.z_map_inverse),
+                *native.addresses,
+                *floats(np.zeros(n) if centre is None else centre, np.eye(n) if scale is None else scale),
+                int(self.prior_on),
+                int(self.natural),
+                n_points,
+                int(with_gradient),
+            ],
+            keep=native,
+        )
+
+    def _in_chunks(self, likelihood: MarginalLikelihood, u: Array) -> tuple[float, Array]:
         """Return what the kernel does, with the likelihood on several threads."""
         from hierreg.marginal import target_kernels as kernels
 
-        variances, (z_map_inverse, *_), prior_on, natural = self.kernel_arguments()
-        gradient[:] = 0.0
-        point = kernels.room_for_covariances(u, variances)
-        value, first = kernels.covariances_at(u, variances, z_map_inverse, prior_on, natural, point, gradient)
-        Lambda, S = point[3:]
-        g_Lambda, g_S = np.empty_like(Lambda), np.empty_like(S)
-        value += likelihood.evaluate(Lambda, S, g_Lambda, g_S)
-        if not np.isfinite(value):
-            gradient[:] = 0.0
-            return -np.inf
-        kernels.add_gradient_of_covariances(u, variances, z_map_inverse, point, first, g_Lambda, g_S, gradient)
-        return float(value)
-
-    def kernel_arguments(self) -> tuple[Any, ...]:
-        """Return the arguments of `target_kernels.log_posterior` between u and the gradient."""
-        v = self.parameters
+        v, z_map_inverse = self.parameters, likelihood.z_map_inverse
         variances = (
             v.n_factor,
             v.block_sizes,
@@ -108,4 +140,21 @@ class Target:
             v.fixed_corr_factor,
             v.within_units.arrays,
         )
-        return variances, self.likelihood.kernel_arguments(), self.prior_on, self.natural
+        gradient = np.zeros(len(u))
+        point = kernels.room_for_covariances(u, variances)
+        value, first = kernels.covariances_at(u, variances, z_map_inverse, self.prior_on, self.natural, point, gradient)
+        Lambda, S = point[3:]
+        g_Lambda, g_S = np.empty_like(Lambda), np.empty_like(S)
+        value += likelihood.evaluate(Lambda, S, g_Lambda, g_S)
+        if not np.isfinite(value):
+            return -np.inf, np.zeros(len(u))
+        kernels.add_gradient_of_covariances(u, variances, z_map_inverse, point, first, g_Lambda, g_S, gradient)
+        return float(value), gradient
+
+
+@cache
+def _log_densities() -> Any:
+    """Return the compiled function as one of Python, which lets other threads run."""
+    from hierreg.marginal.target_entry import log_densities
+
+    return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, *[ctypes.c_void_p] * 4)(log_densities.address)

@@ -7,7 +7,6 @@ from math import cosh, exp, lgamma, log, tanh
 import numpy as np
 from numba import njit
 
-from hierreg.marginal.kernels import log_likelihood, log_likelihood_value
 from hierreg.marginal.prior_kernels import log_density_and_slope
 from hierreg.priors.families import FIXED
 
@@ -168,16 +167,22 @@ def covariances_at(u, variances, z_map_inverse, prior_on, natural, point, g_u):
     ----------
     u : array (n_free,)
     variances : tuple
-        See `log_posterior`.
+        q, block_sizes, sd_code, sd_parameters, corr_is_free, eta, fixed_corr_factor, and the arrays of
+        ``within_units`` (see `covariance`).
     z_map_inverse : array (q, q)
     prior_on, natural : bool
+        Add the log prior; as the density of sds and correlations themselves (for their mode), without the Jacobian
+        of u.
     point : tuple of arrays (Q,), (n_free + 1,), (Q, Q), (q, q), (D, D)
         sd, sech of the partial correlations, factors F of all correlations, Lambda and S; overwritten.
     g_u : array (n_free,)
     """
     q, block_sizes, sd_code, sd_parameters, corr_is_free, eta, fixed_factor, within = variances
     sd, sech, F, Lambda, S = point
-    F[:] = fixed_factor
+    # A loop: copying arrays costs two seconds of compilation, for the text of errors that cannot occur.
+    for i in range(len(F)):
+        for j in range(len(F)):
+            F[i, j] = fixed_factor[i, j]
     value, place = read_sds(u, sd_code, sd_parameters, prior_on, natural, sd, g_u)
     first_corr, start = place, np.int64(0)
     for block in range(len(block_sizes)):
@@ -230,52 +235,6 @@ def add_gradient_of_covariances(u, variances, z_map_inverse, point, first_corr, 
                 g_u[free] += g_log_sd[c - q]
         g_S = np.zeros((Q - q, Q - q))
     _pull_back(u, q, block_sizes, sd_code, corr_is_free, z_map_inverse, sd, F, sech, g_Lambda, g_S, first_corr, g_u)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def log_posterior(u, variances, likelihood, prior_on, natural, g_u):
-    """Return the log density of u and write its gradient to g_u.
-
-    Parameters
-    ----------
-    u : array (n_free,)
-    variances : tuple
-        q, block_sizes, sd_code, sd_parameters, corr_is_free, eta, fixed_corr_factor, and the arrays of
-        ``within_units`` (see `covariance`).
-    likelihood : tuple
-        z_map_inverse, gram, errors, W0, constant, integrate (see `likelihood`).
-    prior_on : bool
-        Add the log prior.
-    natural : bool
-        Prior density of sds and correlations themselves (for their mode), without the Jacobian of u.
-    g_u : array (n_free,)
-        Overwritten.
-    """
-    z_map_inverse, gram, errors, W0, constant, integrate = likelihood
-    g_u[:] = 0.0
-    point = room_for_covariances(u, variances)
-    Lambda, S = point[3], point[4]
-    value, first_corr = covariances_at(u, variances, z_map_inverse, prior_on, natural, point, g_u)
-    g_Lambda, g_S = np.empty(Lambda.shape), np.empty(S.shape)
-    value += log_likelihood(Lambda, S, gram, errors, W0, constant, integrate, g_Lambda, g_S)
-    if not np.isfinite(value):
-        g_u[:] = 0.0
-        return -np.inf
-    add_gradient_of_covariances(u, variances, z_map_inverse, point, first_corr, g_Lambda, g_S, g_u)
-    return value
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def log_posterior_values(points, variances, likelihood, prior_on, natural, out):
-    """Write the log densities of points (n, n_free) to out (n,), without gradients: see `log_posterior`."""
-    z_map_inverse, gram, errors, W0, constant, integrate = likelihood
-    g_u = np.empty(points.shape[1])
-    for i in range(len(points)):
-        point = room_for_covariances(points[i], variances)
-        value, _ = covariances_at(points[i], variances, z_map_inverse, prior_on, natural, point, g_u)
-        if np.isfinite(value):
-            value += log_likelihood_value(point[3], point[4], gram, errors, W0, constant, integrate)
-        out[i] = value if np.isfinite(value) else -np.inf
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

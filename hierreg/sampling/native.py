@@ -7,19 +7,19 @@ This uses the entry that nutpie keeps for compiled PyMC models. Where a version 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from nutpie import _lib
 from nutpie.sample import CompiledModel
 
-from hierreg.marginal.likelihood import MarginalLikelihood
-from hierreg.sampling import native_kernels
+from hierreg.marginal.target_entry import log_densities
+from hierreg.sampling.native_kernels import copy_draw
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from hierreg.marginal.addresses import AddressTable
     from hierreg.marginal.target import Target
 
 
@@ -28,11 +28,7 @@ class NativeModel(CompiledModel):  # type: ignore[misc]  # nutpie has no types
     """The density of x, u = centre + scale x, and the table of addresses of what it needs."""
 
     n: int
-    table: NDArray[np.int64]
-    # Whatever the table points to must live as long as the model.
-    arrays: tuple[Any, ...]
-    # The compiled function that reads such a table.
-    density: Any
+    table: AddressTable
     start: Any
 
     @property
@@ -51,10 +47,10 @@ class NativeModel(CompiledModel):  # type: ignore[misc]  # nutpie has no types
         return {"parameter": np.arange(self.n)}
 
     def _make_model(self, init_mean: Any) -> Any:  # noqa: ARG002  # nutpie's signature
-        address = self.table.ctypes.data
+        address = self.table.address
         return _lib.PyMcModel(
-            _lib.LogpFunc(self.density.address, address, self),
-            _lib.ExpandFunc(self.n, self.n, native_kernels.copy_draw.address, address, self),
+            _lib.LogpFunc(log_densities.address, address, self),
+            _lib.ExpandFunc(self.n, self.n, copy_draw.address, address, self),
             _lib.PyVariable.new_variables(
                 ["x"], ["float64"], [(self.n,)], {"parameter": self.n}, {"x": ("parameter",)}
             ),
@@ -80,37 +76,6 @@ def native_model(target: Target, centre: NDArray[np.float64], scale: NDArray[np.
     start : callable
         Seed of a chain -> starting point (n,).
     """
-    v, lk = target.parameters, target.likelihood
-    assert isinstance(lk, MarginalLikelihood)
-    rows: list[Any] = [
-        np.ascontiguousarray(centre),
-        np.ascontiguousarray(scale),
-        v.n_factor,
-        v.block_sizes,
-        v.sd_code,
-        v.sd_parameters,
-        v.corr_is_free,
-        v.eta,
-        v.fixed_corr_factor,
-        lk.z_map_inverse,
-        lk.gram.WtW,
-        lk.gram.terms.patterns,
-        lk.gram.terms.counts,
-        lk.W0,
-        np.array([lk.constant]),
-        *v.within_units.arrays,
-        *(array for blocks in lk.blocks.arrays if blocks is not None for array in blocks),
-    ]
-    arrays = tuple(np.ascontiguousarray(row) for row in rows)
-    table = np.zeros((len(rows), native_kernels.WIDTH), dtype=np.int64)
-    for i, (row, array) in enumerate(zip(rows, arrays, strict=True)):
-        if isinstance(row, int):
-            table[i, :2] = row, 1
-        else:
-            table[i, 0] = array.ctypes.data
-            table[i, 1 : 1 + array.ndim] = array.shape
-    name = "native_tile_kernels" if lk.blocks.arrays[0] is None else "native_strip_kernels"
-    density = import_module(f"hierreg.sampling.{name}").log_density
     return NativeModel(
-        dims={"x": ("parameter",)}, n=len(centre), table=table, arrays=arrays, density=density, start=start
+        dims={"x": ("parameter",)}, n=len(centre), table=target.table(centre=centre, scale=scale), start=start
     )

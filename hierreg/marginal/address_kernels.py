@@ -1,0 +1,101 @@
+"""Tables of addresses: how compiled functions that only know numbers find the arrays that they read (numba).
+
+A table has a row for each array, its address and up to four extents; whole numbers have rows too (`addresses`). Two
+functions that are called by their address are compiled each for itself, where numba would compile the inner one once
+more with every function that calls it: the log posterior (`target_entry`) is compiled once for all kinds of models, the
+likelihood of each kind (`strip_entry`, `tile_entry`, `crossed_entry`) once for all that calls it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import carray, njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+# Columns of a table.
+WIDTH = 5
+# Row numbers have this type: what is called with a constant is compiled for it once more.
+Row = np.int64
+
+# Likelihoods take the addresses of their table, of Lambda, S and of the gradient with respect to them, and whether the
+# gradient is wanted.
+LIKELIHOOD = types.float64(types.int64, types.int64, types.int64, types.int64, types.int64, types.int64)
+
+
+@intrinsic
+def pointer_to(typing_context: Any, address: Any) -> Any:  # noqa: ARG001  # the signature numba asks for
+    """Return the pointer with the given address."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
+
+    return types.voidptr(types.int64), generate
+
+
+@intrinsic
+def call_likelihood(
+    typing_context: Any,  # noqa: ARG001
+    function: Any,
+    table: Any,
+    Lambda: Any,
+    S: Any,
+    g_Lambda: Any,
+    g_S: Any,
+    with_gradient: Any,
+) -> Any:
+    """Return what the likelihood at an address returns; the arrays are handed over as addresses."""
+    signature = types.float64(function, table, Lambda, S, g_Lambda, g_S, with_gradient)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        integer = ir.IntType(64)
+        address, own_table, *arrays, flag = arguments
+        kind = ir.FunctionType(ir.DoubleType(), [integer] * 6)
+        # Arrays that are arguments live until the call returns.
+        places = [
+            builder.ptrtoint(context.make_array(one)(context, builder, array).data, integer)
+            for one, array in zip(signature.args[2:6], arrays, strict=True)
+        ]
+        return builder.call(builder.inttoptr(address, kind.as_pointer()), [own_table, *places, flag])
+
+    return signature, generate
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def rows_at(address, n):
+    """Return the first n rows of the table at an address."""
+    return carray(pointer_to(address), (n, WIDTH), np.int64)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def vector_at(table, i, dtype):
+    """Return the one-dimensional array of row i."""
+    return carray(pointer_to(table[i, 0]), (table[i, 1],), dtype)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def matrix_at(table, i, dtype):
+    """Return the two-dimensional array of row i."""
+    return carray(pointer_to(table[i, 0]), (table[i, 1], table[i, 2]), dtype)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def square_at(address, n):
+    """Return the n x n matrix at an address."""
+    return carray(pointer_to(address), (n, n), np.float64)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def blocks_at(table, i):
+    """Return the five arrays of `tiles.Tiles.arrays` from row i on."""
+    a, b = table[i + 2], table[i + 3]
+    return (
+        vector_at(table, i, np.int64),
+        vector_at(table, i + 1, np.int64),
+        carray(pointer_to(a[0]), (a[1], a[2], a[3], a[4]), np.float64),
+        carray(pointer_to(b[0]), (b[1], b[2], b[3], b[4]), np.float64),
+        matrix_at(table, i + 4, np.float64),
+    )

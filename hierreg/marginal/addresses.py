@@ -1,0 +1,116 @@
+"""Compiled functions that are called by their address, with tables of the arrays that they read."""
+
+from __future__ import annotations
+
+import threading
+from functools import cache, partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+
+class AddressTable:
+    """Addresses and extents of arrays, as `address_kernels` reads them; the arrays live as long as it does.
+
+    Parameters
+    ----------
+    rows : sequence of (array or int)
+        From `floats`, `integers` and `flags`, which make sure of the types that compiled functions take for granted;
+        whole numbers have rows too.
+    keep : object
+        What else must live as long: a likelihood whose addresses are among the rows.
+    """
+
+    def __init__(self, rows: Sequence[NDArray[Any] | int], *, keep: NativeLikelihood | None = None) -> None:
+        from hierreg.marginal.address_kernels import WIDTH
+
+        self._alive = rows, keep
+        self.rows = np.zeros((len(rows), WIDTH), dtype=np.int64)
+        for i, row in enumerate(rows):
+            if isinstance(row, int):
+                self.rows[i, 0] = row
+            else:
+                assert row.flags.c_contiguous
+                self.rows[i, : 1 + row.ndim] = row.ctypes.data, *row.shape
+
+    @property
+    def address(self) -> int:
+        """Where the table itself is."""
+        return int(self.rows.ctypes.data)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("addresses mean nothing in another process, and a copy would not keep what they point to")
+
+
+def floats(*arrays: Any) -> list[NDArray[Any]]:
+    """Return arrays, or numbers as arrays of one, of float64 in C order."""
+    return [np.ascontiguousarray(array, dtype=np.float64) for array in arrays]
+
+
+def integers(*arrays: NDArray[Any]) -> list[NDArray[Any]]:
+    """Return arrays of int64 in C order."""
+    return [np.ascontiguousarray(array, dtype=np.int64) for array in arrays]
+
+
+def flags(*arrays: NDArray[Any]) -> list[NDArray[Any]]:
+    """Return arrays of bool in C order."""
+    return [np.ascontiguousarray(array, dtype=np.bool_) for array in arrays]
+
+
+class NativeLikelihood:
+    """The compiled likelihood of one kind of model, its table, and room for what it is given and returns.
+
+    Parameters
+    ----------
+    entry : str
+        Module with the function ``log_likelihood``: ``"strip_entry"``, ``"tile_entry"`` or ``"crossed_entry"``.
+    rows : sequence of (array or int)
+        What the function reads, in its order.
+    q, D : int
+        Sizes of Lambda and S.
+
+    Attributes
+    ----------
+    addresses : (int, int)
+        Of the function and of its table.
+    """
+
+    def __init__(self, entry: str, rows: Sequence[NDArray[Any] | int], *, q: int, D: int) -> None:
+        function, address = _entry(entry)
+        self._table = AddressTable(rows)
+        self.addresses = address, self._table.address
+        # Arrays of its own: asking others for their addresses takes longer than a small likelihood.
+        self._room = np.empty((q, q)), np.empty((D, D)), np.empty((q, q)), np.empty((D, D))
+        self._call = partial(function, self._table.address, *(array.ctypes.data for array in self._room), 1)
+
+    def __call__(self, Lambda: Array, S: Array, g_Lambda: Array, g_S: Array) -> float:
+        """Return the log likelihood at Lambda (q, q), internal scale, and S (D, D), and write its gradient."""
+        self._room[0][:] = Lambda
+        self._room[1][:] = S
+        value = float(self._call())
+        if value > -np.inf:
+            g_Lambda[:] = self._room[2]
+            g_S[:] = self._room[3]
+        return value
+
+
+class PerThread(threading.local):
+    """What a thread makes once for an object; copies, and what arrives in another process, begin anew."""
+
+    def __reduce__(self) -> tuple[type[PerThread], tuple[()]]:
+        return PerThread, ()
+
+
+@cache
+def _entry(name: str) -> tuple[Any, int]:
+    """Return a compiled likelihood as a function of Python, which lets other threads run, and its address."""
+    function = import_module(f"hierreg.marginal.{name}").log_likelihood
+    return function.ctypes, int(function.address)

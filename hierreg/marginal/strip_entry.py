@@ -1,0 +1,16 @@
+"""The likelihood of groups of one or two coefficients that all stand alone, as a C function (see `strip_kernels`)."""
+
+from __future__ import annotations
+
+from numba import cfunc
+
+from hierreg.marginal.address_kernels import LIKELIHOOD, Row, blocks_at, rows_at
+from hierreg.marginal.kernels import FIRST_BLOCKS, log_likelihood_of
+
+
+@cfunc(LIKELIHOOD, cache=True)
+def log_likelihood(table, Lambda, S, g_Lambda, g_S, with_gradient):
+    """Return the log likelihood and write its gradient; see `kernels.log_likelihood_of`."""
+    rows = rows_at(table, Row(FIRST_BLOCKS + 5))
+    kinds = (blocks_at(rows, Row(FIRST_BLOCKS)), None, None)
+    return log_likelihood_of(rows, kinds, Lambda, S, g_Lambda, g_S, with_gradient)

@@ -1,0 +1,93 @@
+"""Compiled functions that read tables of addresses: what these point to stays, in copies, threads and processes."""
+
+import copy
+import gc
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import hierreg as hr
+from hierreg.gram import collect
+from hierreg.marginal.addresses import AddressTable, flags, floats, integers
+from hierreg.marginal.likelihood import marginal_likelihood
+from hierreg.marginal.target import Target
+from tests.oracles.cases import random_case
+from tests.oracles.crossed_cases import SHAPES, random_crossed_case
+
+KINDS = ("strips", "linked", "crossed")
+
+
+def likelihood_and_point(kind, rng):
+    if kind == "crossed":
+        case = random_crossed_case(rng, next(iter(SHAPES)))
+    else:
+        case = random_case(rng, "independent" if kind == "strips" else "correlated")
+    return marginal_likelihood(collect(case.design, case.layout)), (case.Lambda, case.error_cov)
+
+
+def through_pickle(one):
+    return pickle.loads(pickle.dumps(one))  # noqa: S301  # what a cluster does
+
+
+def assert_same(one, other):
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, through_pickle])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_copy_outlives_what_it_was_copied_from(kind, copied, rng):
+    likelihood, point = likelihood_and_point(kind, rng)
+    expected = likelihood.value_and_gradient(*point)
+    other = copied(likelihood)
+    del likelihood
+    gc.collect()
+    np.full(10**6, np.nan)  # what was freed does not hold its numbers any more
+    assert_same(other.value_and_gradient(*point), expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_threads_do_not_disturb_each_other(kind, rng):
+    likelihood, (Lambda, error_cov) = likelihood_and_point(kind, rng)
+    points = [(Lambda * s, error_cov * (1 + s)) for s in np.linspace(0.1, 2.0, 200)]
+    expected = [likelihood.value_and_gradient(*point) for point in points]
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        found = list(pool.map(lambda point: likelihood.value_and_gradient(*point), points))
+    for one, other in zip(found, expected, strict=True):
+        assert_same(one, other)
+
+
+def test_a_result_is_not_overwritten_by_the_next_one(rng):
+    problem = hr.Model("Reaction ~ Days + (Days | Subject)", hr.load_dataset("sleepstudy")).problem
+    target = Target(parameters=problem.parameters, likelihood=problem.likelihood("prior"))
+    u = rng.normal(size=problem.parameters.n_free)
+    _, first = target(u)
+    kept = first.copy()
+    _, second = target(u + 1.0)
+    np.testing.assert_array_equal(first, kept)
+    assert not np.array_equal(first, second)
+
+
+def test_where_the_density_is_zero_the_gradient_is_zero():
+    problem = hr.Model("Reaction ~ Days + (Days | Subject)", hr.load_dataset("sleepstudy")).problem
+    target = Target(parameters=problem.parameters, likelihood=problem.likelihood("prior"))
+    value, gradient = target(np.full(problem.parameters.n_free, 1e6))
+    assert value == -np.inf
+    np.testing.assert_array_equal(gradient, 0.0)
+
+
+def test_types_that_compiled_code_takes_for_granted():
+    assert floats(np.arange(3), 1.5)[0].dtype == np.float64
+    assert integers(np.arange(3, dtype=np.int32))[0].dtype == np.int64
+    assert flags(np.array([0, 2]))[0].dtype == np.bool_
+    assert floats(np.ones((3, 4)).T)[0].flags.c_contiguous
+
+
+def test_addresses_do_not_travel():
+    table = AddressTable(floats(np.ones(3)))
+    with pytest.raises(TypeError, match="another process"):
+        pickle.dumps(table)
+    with pytest.raises(TypeError, match="another process"):
+        copy.copy(table)
