@@ -1,5 +1,5 @@
 """The command `hierreg`: demo, fit and report."""
 
-from hierreg.cli.main import main
+from hierreg.cli.main import command, main
 
-__all__ = ["main"]
+__all__ = ["command", "main"]

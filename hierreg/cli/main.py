@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import warnings
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from hierreg.cli.arguments import parser
 from hierreg.exceptions import ConvergenceWarning, HierregError
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 OK, BAD_INPUT, NOT_CONVERGED = 0, 1, 3
+# Objects made between two looks of the garbage collector at the youngest of them; Python's default is 700 to 2,000.
+_ALLOCATIONS = 100_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,6 +59,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"error: {error.filename or 'file'}: {error.strerror or error}", file=sys.stderr)
             return BAD_INPUT
     return NOT_CONVERGED if any(issubclass(category, ConvergenceWarning) for category in seen) else OK
+
+
+def command() -> NoReturn:
+    """Run the command line as a process of its own and end it.
+
+    Python's garbage collector would look through the libraries again and again while they load, and once more at the
+    end: a third of the time of a short fit. Here it looks seldom, and leaves the end to the operating system.
+    """
+    gc.set_threshold(_ALLOCATIONS)
+    code = main()
+    gc.freeze()
+    sys.exit(code)
 
 
 def _run(options: Any) -> None:

@@ -6,7 +6,6 @@ python -m tests.benchmarks.compare [--case a|b|c|all] [--engines hierreg,bambi,.
 from __future__ import annotations
 
 import argparse
-import json
 import platform
 import tempfile
 from dataclasses import replace
@@ -15,11 +14,11 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from tests.benchmarks import brms_engine, imports, lme4_engine
+from tests.benchmarks import brms_engine, fresh, imports, lme4_engine
 from tests.benchmarks.data import CASES, WARM_UP, Case, write_csv
 from tests.benchmarks.measure import Measured, load, save
 from tests.benchmarks.table import details, main_table, target_table
-from tests.benchmarks.targets import targets_of
+from tests.benchmarks.targets import fresh_targets, targets_of
 from tests.benchmarks.worker import EngineError, Task, available_cores, run_python
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ QUICK_SIZES = {"b": (2_000, 50), "c": (50_000, 1_000)}
 # What would take hours, or on (c) for statsmodels more memory and time than it is worth.
 LEFT_OUT = {"bambi": "c", "brms": "bc", "statsmodels": "c"}
 REPEATS = {"a": 5, "b": 5, "c": 3}
-FRESH_REPEATS = {"a": 3, "b": 1, "c": 1}
+FRESH_REPEATS = {"a": 5, "b": 1, "c": 1}
 
 
 def main() -> None:
@@ -62,8 +61,13 @@ def run_case(case: Case, options: argparse.Namespace, scratch: Path, earlier: Se
             measured.append(one)
             if options.save:  # after every engine: a run takes long, and one may be stopped
                 save([*earlier, *measured], options.save)
+    measured, times = _with_fresh(measured, case, options, scratch)
+    if options.save:
+        save([*earlier, *measured], options.save)
     print(f"\n{main_table(measured)}\n\n{details(measured)}")
-    targets = targets_of(case.name, measured)
+    if times:
+        print(f"\n{fresh.table_of(times)}")
+    targets = targets_of(case.name, measured) + (fresh_targets(times) if case.name == "a" else [])
     if targets and not options.quick:
         print(f"\n{target_table(targets)}", flush=True)
     return measured
@@ -103,14 +107,30 @@ def _run_variant(engine: str, variant: str, case: Case, scratch: Path, options: 
         out=str(scratch / f"{engine}-{variant}-{case.name}.json"),
     )
     run_python(module, task, timeout=options.timeout)
-    result = load(Path(task.out))[0]
-    if engine == "bambi" and case.name != "a":
-        return result  # it takes as long again, and only (a) has a target
+    return load(Path(task.out))[0]
+
+
+def _with_fresh(
+    measured: Sequence[Measured], case: Case, options: argparse.Namespace, scratch: Path
+) -> tuple[list[Measured], list[fresh.Fresh]]:
+    """Return what was measured with the times of fresh processes, those of all engines in turn.
+
+    bambi takes as long again, and only (a) has a target.
+    """
+    known = [(one.engine, one.variant) for one in measured if one.total_seconds]
+    engines = ("hierreg", "bambi") if case.name == "a" else ("hierreg",)
+    variants = [one for one in fresh.VARIANTS if one in known and one[0] in engines]
+    if ("hierreg", "") in variants:
+        variants.append(("hierreg", "command"))
     repeats = 1 if options.quick else FRESH_REPEATS[case.name]
-    task = replace(task, mode="fresh")
-    seconds = [run_python(module, task, timeout=options.timeout) for _ in range(repeats)]
-    parts = json.loads(Path(task.out).read_text(encoding="utf-8"))
-    return replace(result, fresh_seconds=median(seconds), fresh_parts=parts)
+    times = fresh.take_turns(case, scratch, variants, repeats=repeats, timeout=options.timeout)
+    by_variant = {(one.engine, one.variant): one for one in times}
+    out = []
+    for one in measured:
+        mine = by_variant.get((one.engine, one.variant))
+        known_now = {} if mine is None else {"fresh_seconds": median(mine.seconds), "fresh_parts": mine.parts}
+        out.append(replace(one, **known_now))
+    return out, times
 
 
 def _case(name: str, *, quick: bool) -> Case:

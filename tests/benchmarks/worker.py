@@ -76,10 +76,19 @@ def run(command: list[str], *, timeout: float) -> float:
     EngineError
         If it fails or takes longer than `timeout` seconds.
     """
+    # With the variable set, every import would compile its source anew, where installed packages keep bytecode.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     begin = time.perf_counter()
     try:
         done = subprocess.run(
-            command, cwd=ROOT, timeout=timeout, capture_output=True, text=True, errors="replace", check=False
+            command,
+            cwd=ROOT,
+            env=environment,
+            timeout=timeout,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
         )
     except subprocess.TimeoutExpired:
         raise EngineError(f"stopped after {timeout:.0f} s") from None
