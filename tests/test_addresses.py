@@ -91,3 +91,19 @@ def test_addresses_do_not_travel():
         pickle.dumps(table)
     with pytest.raises(TypeError, match="another process"):
         copy.copy(table)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("kind", KINDS)
+def test_want_of_memory_is_an_error(kind, rng):
+    """A C function cannot raise: what it has not written is noticed."""
+    likelihood, (Lambda, error_cov) = likelihood_and_point(kind, rng)
+    native = likelihood.native()
+    # More error terms than there is memory for; in the crossed case the first row that knows their number is row 1.
+    rows = native._table.rows
+    if kind == "crossed":
+        rows[1, 0] = 2**50
+    else:
+        rows[0, 1] = 2**50
+    with pytest.raises(MemoryError, match="one evaluation"):
+        native(Lambda, error_cov, np.empty_like(Lambda), np.empty_like(error_cov))

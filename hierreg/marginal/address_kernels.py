@@ -21,9 +21,10 @@ WIDTH = 5
 # Row numbers have this type: what is called with a constant is compiled for it once more.
 Row = np.int64
 
-# Likelihoods take the addresses of their table, of Lambda, S and of the gradient with respect to them, and whether the
-# gradient is wanted.
-LIKELIHOOD = types.float64(types.int64, types.int64, types.int64, types.int64, types.int64, types.int64)
+# Likelihoods take the addresses of their table, of Lambda, S, the gradient with respect to each and the value, and
+# whether the gradient is wanted. A C function that fails for want of memory returns as if nothing had happened; who
+# calls it writes NaN to the value before, which no likelihood does.
+LIKELIHOOD = types.int64(*[types.int64] * 7)
 
 
 @intrinsic
@@ -45,19 +46,20 @@ def call_likelihood(
     S: Any,
     g_Lambda: Any,
     g_S: Any,
+    value: Any,
     with_gradient: Any,
 ) -> Any:
-    """Return what the likelihood at an address returns; the arrays are handed over as addresses."""
-    signature = types.float64(function, table, Lambda, S, g_Lambda, g_S, with_gradient)
+    """Call the likelihood at an address; the arrays are handed over as addresses."""
+    signature = types.int64(function, table, Lambda, S, g_Lambda, g_S, value, with_gradient)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         integer = ir.IntType(64)
         address, own_table, *arrays, flag = arguments
-        kind = ir.FunctionType(ir.DoubleType(), [integer] * 6)
+        kind = ir.FunctionType(integer, [integer] * 7)
         # Arrays that are arguments live until the call returns.
         places = [
             builder.ptrtoint(context.make_array(one)(context, builder, array).data, integer)
-            for one, array in zip(signature.args[2:6], arrays, strict=True)
+            for one, array in zip(signature.args[2:7], arrays, strict=True)
         ]
         return builder.call(builder.inttoptr(address, kind.as_pointer()), [own_table, *places, flag])
 
@@ -83,7 +85,13 @@ def matrix_at(table, i, dtype):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def square_at(address, n):
+def vector_of(address, n):
+    """Return the n numbers at an address."""
+    return carray(pointer_to(address), (n,), np.float64)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def square_of(address, n):
     """Return the n x n matrix at an address."""
     return carray(pointer_to(address), (n, n), np.float64)
 

@@ -88,18 +88,30 @@ class NativeLikelihood:
         self._table = AddressTable(rows)
         self.addresses = address, self._table.address
         # Arrays of its own: asking others for their addresses takes longer than a small likelihood.
-        self._room = np.empty((q, q)), np.empty((D, D)), np.empty((q, q)), np.empty((D, D))
+        self._room = np.empty((q, q)), np.empty((D, D)), np.empty((q, q)), np.empty((D, D)), np.empty(1)
         self._call = partial(function, self._table.address, *(array.ctypes.data for array in self._room), 1)
 
     def __call__(self, Lambda: Array, S: Array, g_Lambda: Array, g_S: Array) -> float:
         """Return the log likelihood at Lambda (q, q), internal scale, and S (D, D), and write its gradient."""
-        self._room[0][:] = Lambda
-        self._room[1][:] = S
-        value = float(self._call())
-        if value > -np.inf:
-            g_Lambda[:] = self._room[2]
-            g_S[:] = self._room[3]
-        return value
+        own_Lambda, own_S, own_g_Lambda, own_g_S, value = self._room
+        own_Lambda[:], own_S[:], value[0] = Lambda, S, np.nan
+        self._call()
+        if value[0] > -np.inf:
+            g_Lambda[:], g_S[:] = own_g_Lambda, own_g_S
+        return finished(float(value[0]))
+
+
+def finished(value: float) -> float:
+    """Return what a compiled function wrote.
+
+    Raises
+    ------
+    MemoryError
+        If it wrote nothing.
+    """
+    if value != value:  # noqa: PLR0124  # NaN
+        raise MemoryError("there is not enough memory for one evaluation of the likelihood")
+    return value
 
 
 class PerThread(threading.local):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numba import cfunc
 
-from hierreg.marginal.address_kernels import LIKELIHOOD, Row, matrix_at, rows_at, square_at, vector_at
+from hierreg.marginal.address_kernels import LIKELIHOOD, Row, matrix_at, rows_at, square_of, vector_at, vector_of
 from hierreg.marginal.crossed_kernels import log_likelihood_of
 
 
 @cfunc(LIKELIHOOD, cache=True)
-def log_likelihood(table, Lambda, S, g_Lambda, g_S, with_gradient):
-    """Return the log likelihood and write its gradient where it is wanted; -inf where a matrix is not definite.
+def log_likelihood(table, Lambda, S, g_Lambda, g_S, value, with_gradient):
+    """Write the log likelihood, and its gradient where it is wanted; -inf where a matrix is not definite.
 
     The rows are those of `crossed.CrossedLikelihood`; the arguments are described at `kernels.log_likelihood_of`.
     """
@@ -46,14 +46,15 @@ def log_likelihood(table, Lambda, S, g_Lambda, g_S, with_gradient):
         rows[29, 0],
     )
     room = (vector_at(rows, Row(7), np.float64), matrix_at(rows, Row(8), np.float64))
-    return log_likelihood_of(
-        square_at(Lambda, q),
-        square_at(S, D),
+    vector_of(value, 1)[0] = log_likelihood_of(
+        square_of(Lambda, q),
+        square_of(S, D),
         (rows[1, 0], room, sources, nodes, dense),
         (patterns, vector_at(rows, Row(5), np.float64)),
         matrix_at(rows, Row(6), np.float64),
         vector_at(rows, Row(3), np.float64)[0],
         (rows[2, 0] == 1, with_gradient != 0),
-        square_at(g_Lambda, q),
-        square_at(g_S, D),
+        square_of(g_Lambda, q),
+        square_of(g_S, D),
     )
+    return 0

@@ -27,7 +27,7 @@ from math import log
 import numpy as np
 from numba import carray, njit
 
-from hierreg.marginal.address_kernels import Row, matrix_at, pointer_to, square_at, vector_at
+from hierreg.marginal.address_kernels import Row, matrix_at, pointer_to, square_of, vector_at
 from hierreg.marginal.dense_kernels import cholesky_in_place, inverse_from_cholesky, sandwich, solve_vector
 from hierreg.marginal.lane_kernels import (
     add_times_transposed,
@@ -372,7 +372,7 @@ def log_likelihood_of(table, kinds, Lambda_at, S_at, g_Lambda_at, g_S_at, with_g
     patterns, counts = matrix_at(table, Row(1), np.bool_), vector_at(table, Row(2), np.float64)
     W0 = matrix_at(table, Row(3), np.float64)
     constant, integrate, q = vector_at(table, Row(4), np.float64)[0], table[5, 0] == 1, table[6, 0]
-    Lambda, S = square_at(Lambda_at, q), square_at(S_at, patterns.shape[1])
+    Lambda, S = square_of(Lambda_at, q), square_of(S_at, patterns.shape[1])
     strips, one, many = kinds
     K, p1 = WtW.shape[0], WtW.shape[1]
     omega, total = np.empty(K), np.empty((K + 1, p1, p1, LANES))
@@ -393,7 +393,7 @@ def log_likelihood_of(table, kinds, Lambda_at, S_at, g_Lambda_at, g_S_at, with_g
     if not np.isfinite(value):
         value = -np.inf
     elif all_tiles:
-        g_Lambda, g_S = square_at(g_Lambda_at, q), square_at(g_S_at, patterns.shape[1])
+        g_Lambda, g_S = square_of(g_Lambda_at, q), square_of(g_S_at, patterns.shape[1])
         g_omega, g_factor, G = np.zeros(K), np.zeros((K + 1, q, q, LANES)), np.empty((p1, p1))
         g_Lambda[:] = 0.0
         population_weights(P, beta, integrate, G)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from numba import cfunc
 
-from hierreg.marginal.address_kernels import LIKELIHOOD, Row, blocks_at, rows_at
+from hierreg.marginal.address_kernels import LIKELIHOOD, Row, blocks_at, rows_at, vector_of
 from hierreg.marginal.kernels import FIRST_BLOCKS, log_likelihood_of
 
 
 @cfunc(LIKELIHOOD, cache=True)
-def log_likelihood(table, Lambda, S, g_Lambda, g_S, with_gradient):
-    """Return the log likelihood and write its gradient; see `kernels.log_likelihood_of`."""
+def log_likelihood(table, Lambda, S, g_Lambda, g_S, value, with_gradient):
+    """Write the log likelihood and its gradient; see `kernels.log_likelihood_of`."""
     rows = rows_at(table, Row(FIRST_BLOCKS + 5))
     kinds = (blocks_at(rows, Row(FIRST_BLOCKS)), None, None)
-    return log_likelihood_of(rows, kinds, Lambda, S, g_Lambda, g_S, with_gradient)
+    vector_of(value, 1)[0] = log_likelihood_of(rows, kinds, Lambda, S, g_Lambda, g_S, with_gradient)
+    return 0

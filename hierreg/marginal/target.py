@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.marginal.addresses import AddressTable, PerThread, flags, floats, integers
+from hierreg.marginal.addresses import AddressTable, PerThread, finished, flags, floats, integers
 from hierreg.marginal.crossed import CrossedLikelihood
 
 if TYPE_CHECKING:
@@ -55,9 +55,9 @@ class Target:
             self._mine.call = partial(_log_densities(), len(u), *places, table.address)
             self._mine.room = x, gradient, value, table
         x, gradient, value, _ = self._mine.room
-        x[:] = u
+        x[:], value[0] = u, np.nan
         self._mine.call()
-        return float(value[0]), gradient.copy()
+        return finished(float(value[0])), gradient.copy()
 
     def values(self, points: Array, *, threads: int = 1) -> Array:
         """Return the log densities (n,) of many points (n, n_free), without gradients.
@@ -69,7 +69,7 @@ class Target:
             Each value is found by itself, so that the number of threads changes none.
         """
         points = np.ascontiguousarray(points, dtype=float)
-        out = np.empty(len(points))
+        out = np.full(len(points), np.nan)
 
         def fill(part: slice) -> None:
             table = self.table(n_points=len(points[part]), with_gradient=False)
@@ -79,6 +79,7 @@ class Target:
         edges = np.linspace(0, len(points), max(1, min(threads * _PARTS, len(points))) + 1).astype(int)
         with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
             list(pool.map(fill, map(slice, edges[:-1], edges[1:])))
+        finished(float(out.sum()) if np.isnan(out).any() else 0.0)
         return out
 
     def table(
@@ -99,21 +100,22 @@ class Target:
             Points to be evaluated in each call.
         with_gradient : bool
         """
-        v, n, native = self.parameters, self.parameters.n_free, self.likelihood.native()
-        stratum, size, rest, sd_of_stratum, lowest, is_free, eta, fixed = v.within_units.arrays
+        n, native = self.parameters.n_free, self.likelihood.native()
+        q, block_sizes, sd_code, sd_parameters, corr_is_free, eta, fixed_factor, within = self._variances
+        stratum, size, rest, sd_of_stratum, lowest, is_free, own_eta, fixed = within
         return AddressTable(
             [
-                v.n_factor,
-                *integers(v.block_sizes, v.sd_code),
-                *floats(v.sd_parameters),
-                *flags(v.corr_is_free),
-                *floats(v.eta, v.fixed_corr_factor),
+                q,
+                *integers(block_sizes, sd_code),
+                *floats(sd_parameters),
+                *flags(corr_is_free),
+                *floats(eta, fixed_factor),
                 *integers(stratum, size),
                 *floats(rest),
                 *integers(sd_of_stratum),
                 *floats(lowest),
                 *flags(is_free),
-                *floats(eta, fixed),
+                *floats(own_eta, fixed),
                 *floats(self.likelihood.z_map_inverse),
                 *native.addresses,
                 *floats(np.zeros(n) if centre is None else centre, np.eye(n) if scale is None else scale),
@@ -129,17 +131,7 @@ class Target:
         """Return what the kernel does, with the likelihood on several threads."""
         from hierreg.marginal import target_kernels as kernels
 
-        v, z_map_inverse = self.parameters, likelihood.z_map_inverse
-        variances = (
-            v.n_factor,
-            v.block_sizes,
-            v.sd_code,
-            v.sd_parameters,
-            v.corr_is_free,
-            v.eta,
-            v.fixed_corr_factor,
-            v.within_units.arrays,
-        )
+        variances, z_map_inverse = self._variances, likelihood.z_map_inverse
         gradient = np.zeros(len(u))
         point = kernels.room_for_covariances(u, variances)
         value, first = kernels.covariances_at(u, variances, z_map_inverse, self.prior_on, self.natural, point, gradient)
@@ -150,6 +142,21 @@ class Target:
             return -np.inf, np.zeros(len(u))
         kernels.add_gradient_of_covariances(u, variances, z_map_inverse, point, first, g_Lambda, g_S, gradient)
         return float(value), gradient
+
+    @property
+    def _variances(self) -> tuple[Any, ...]:
+        """What `target_kernels.covariances_at` reads of the variance parameters."""
+        v = self.parameters
+        return (
+            v.n_factor,
+            v.block_sizes,
+            v.sd_code,
+            v.sd_parameters,
+            v.corr_is_free,
+            v.eta,
+            v.fixed_corr_factor,
+            v.within_units.arrays,
+        )
 
 
 @cache

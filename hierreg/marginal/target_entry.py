@@ -62,7 +62,7 @@ def log_densities(n, x, gradient, value, table):
     Returns
     -------
     int
-        0, or 4 where the last density is not finite.
+        0, or 4 where the last density is not finite. NaN means that there was no memory for the likelihood.
     """
     rows = carray(table, (N_ROWS, WIDTH), types.int64)
     variances, z_map_inverse = _variances(rows), matrix_at(rows, Row(15), np.float64)
@@ -74,7 +74,7 @@ def log_densities(n, x, gradient, value, table):
     u, g = np.empty(n), np.empty(n)
     point = room_for_covariances(u, variances)
     Lambda, S = point[3], point[4]
-    g_Lambda, g_S = np.empty(Lambda.shape), np.empty(S.shape)
+    g_Lambda, g_S, likelihood = np.empty(Lambda.shape), np.empty(S.shape), np.empty(1)
     status = 0
     for s in range(n_points):
         for i in range(n):
@@ -83,7 +83,12 @@ def log_densities(n, x, gradient, value, table):
                 u[i] += scale[i, j] * points[s, j]
         log_density, first_corr = covariances_at(u, variances, z_map_inverse, prior_on, natural, point, g)
         if np.isfinite(log_density):
-            log_density += call_likelihood(function, own_table, Lambda, S, g_Lambda, g_S, with_gradient)
+            likelihood[0] = np.nan
+            call_likelihood(function, own_table, Lambda, S, g_Lambda, g_S, likelihood, with_gradient)
+            log_density += likelihood[0]
+            if np.isnan(log_density):
+                values[s] = log_density
+                return 4
         status = 0
         if not np.isfinite(log_density):
             log_density, status = -np.inf, 4
