@@ -16,13 +16,16 @@ from numba import carray, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+VALUE, GRADIENT, MOMENTS = 0, 1, 2
+
 # Columns of a table.
 WIDTH = 5
 # Row numbers have this type: what is called with a constant is compiled for it once more.
 Row = np.int64
 
-# Likelihoods take the addresses of their table, of Lambda, S, the gradient with respect to each and the value, and
-# whether the gradient is wanted. A C function that fails for want of memory returns as if nothing had happened; who
+# Likelihoods take the addresses of their table, of Lambda, S, two results and the value, and what is wanted beside the
+# value: nothing; the gradient with respect to Lambda and S; or (with one grouping factor) the conditional mean and
+# covariance of beta, internal scale. A C function that fails for want of memory returns as if nothing had happened; who
 # calls it writes NaN to the value before, which no likelihood does.
 LIKELIHOOD = types.int64(*[types.int64] * 7)
 
@@ -44,24 +47,24 @@ def call_likelihood(
     table: Any,
     Lambda: Any,
     S: Any,
-    g_Lambda: Any,
-    g_S: Any,
+    first: Any,
+    second: Any,
     value: Any,
-    with_gradient: Any,
+    wanted: Any,
 ) -> Any:
     """Call the likelihood at an address; the arrays are handed over as addresses."""
-    signature = types.int64(function, table, Lambda, S, g_Lambda, g_S, value, with_gradient)
+    signature = types.int64(function, table, Lambda, S, first, second, value, wanted)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         integer = ir.IntType(64)
-        address, own_table, *arrays, flag = arguments
+        address, own_table, *arrays, wanted = arguments
         kind = ir.FunctionType(integer, [integer] * 7)
         # Arrays that are arguments live until the call returns.
         places = [
             builder.ptrtoint(context.make_array(one)(context, builder, array).data, integer)
             for one, array in zip(signature.args[2:7], arrays, strict=True)
         ]
-        return builder.call(builder.inttoptr(address, kind.as_pointer()), [own_table, *places, flag])
+        return builder.call(builder.inttoptr(address, kind.as_pointer()), [own_table, *places, wanted])
 
     return signature, generate
 

@@ -5,12 +5,21 @@ from __future__ import annotations
 import numpy as np
 from numba import cfunc
 
-from hierreg.marginal.address_kernels import LIKELIHOOD, Row, matrix_at, rows_at, square_of, vector_at, vector_of
+from hierreg.marginal.address_kernels import (
+    GRADIENT,
+    LIKELIHOOD,
+    Row,
+    matrix_at,
+    rows_at,
+    square_of,
+    vector_at,
+    vector_of,
+)
 from hierreg.marginal.crossed_kernels import log_likelihood_of
 
 
 @cfunc(LIKELIHOOD, cache=True)
-def log_likelihood(table, Lambda, S, g_Lambda, g_S, value, with_gradient):
+def log_likelihood(table, Lambda, S, g_Lambda, g_S, value, wanted):
     """Write the log likelihood, and its gradient where it is wanted; -inf where a matrix is not definite.
 
     The rows are those of `crossed.CrossedLikelihood`; the arguments are described at `kernels.log_likelihood_of`.
@@ -53,7 +62,7 @@ def log_likelihood(table, Lambda, S, g_Lambda, g_S, value, with_gradient):
         (patterns, vector_at(rows, Row(5), np.float64)),
         matrix_at(rows, Row(6), np.float64),
         vector_at(rows, Row(3), np.float64)[0],
-        (rows[2, 0] == 1, with_gradient != 0),
+        (rows[2, 0] == 1, wanted == GRADIENT),
         square_of(g_Lambda, q),
         square_of(g_S, D),
     )

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierreg.exceptions import ModelError
+from hierreg.marginal.addresses import finished
 from hierreg.marginal.crossed import CrossedLikelihood
 from hierreg.marginal.joint import BlockJoint, JointCovariance
 from hierreg.marginal.lanes import STRIP
@@ -153,10 +155,16 @@ def _moments_kernel(tiles: Tiles) -> Callable[..., None]:
 def population_at(
     likelihood: MarginalLikelihood, Lambda: Array, error_cov: Array, threads: int = 1
 ) -> tuple[Array, Array, Array]:
-    """Return omega (S, K), and conditional mean (S, p) and covariance (S, p, p) of internal beta."""
+    """Return omega (S, K), and conditional mean (S, p) and covariance (S, p, p) of internal beta.
+
+    Raises
+    ------
+    ModelError
+        If a matrix is not positive definite.
+    """
     from hierreg.marginal.recovery_kernels import population_moments
 
-    gram, errors, W0 = likelihood.kernel_arguments()
+    errors = likelihood.gram.terms.patterns, likelihood.gram.terms.counts
     S, p = len(Lambda), len(likelihood.gram.coef_names)
     omega = np.empty((S, likelihood.gram.terms.n_terms))
     hat, P_inv = np.empty((S, p)), np.empty((S, p, p))
@@ -164,7 +172,13 @@ def population_at(
     error_cov = np.ascontiguousarray(error_cov)
 
     def fill(some: slice) -> None:
-        population_moments(internal[some], error_cov[some], gram, errors, W0, omega[some], hat[some], P_inv[some])
+        own = likelihood.native().addresses
+        value = population_moments(internal[some], error_cov[some], errors, own, omega[some], hat[some], P_inv[some])
+        if finished(value) == -np.inf:
+            raise ModelError(
+                "the mixed-model equations cannot be solved at these covariances: to working precision a matrix is not "
+                "positive definite. Check that no standard deviation is many orders of magnitude from the others."
+            )
 
     edges = np.linspace(0, S, min(threads, S) + 1).astype(int)
     with ThreadPoolExecutor(max_workers=threads) as pool:

@@ -27,7 +27,16 @@ from math import log
 import numpy as np
 from numba import carray, njit
 
-from hierreg.marginal.address_kernels import Row, matrix_at, pointer_to, square_of, vector_at
+from hierreg.marginal.address_kernels import (
+    GRADIENT,
+    MOMENTS,
+    Row,
+    matrix_at,
+    pointer_to,
+    square_of,
+    vector_at,
+    vector_of,
+)
 from hierreg.marginal.dense_kernels import cholesky_in_place, inverse_from_cholesky, sandwich, solve_vector
 from hierreg.marginal.lane_kernels import (
     add_times_transposed,
@@ -124,14 +133,6 @@ def room_for_factors(blocks, n_tiles):
         return None
     m, p1 = blocks[2].shape[1], blocks[3].shape[2]
     return np.empty((n_tiles, m, m, LANES)), np.empty((n_tiles, m, LANES)), np.empty((n_tiles, m, p1, LANES))
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def room_for_one_tile(gram):
-    """Return room for one strip or tile of each kind, where the factors of others are not needed again."""
-    _, (strips, one, many) = gram
-    n = np.int64(1)
-    return room_for_strips(strips), room_for_factors(one, n), room_for_factors(many, n)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -279,18 +280,6 @@ def collect_gradient(omega, Lambda, WtW, total, g_factor, G, g_Lambda, g_omega):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def population_equations(omega, Lambda, gram, W0, factors, total, C):
-    """Write C = W'V^-1 W + W0 (both triangles); return the sum of log|M| over blocks, NaN on failure."""
-    WtW, (strips, one, many) = gram
-    total[:] = 0.0
-    log_det = absorb_strips(omega, Lambda, strips, factors[0], total)
-    log_det += absorb_blocks(omega, Lambda, one, factors[1], total)
-    log_det += absorb_blocks(omega, Lambda, many, factors[2], total)
-    reduce_population(omega, WtW, W0, total, C)
-    return log_det
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def reduce_population(omega, WtW, W0, total, C):
     """Write C = W'R^-1 W + W0 - total (both triangles), with the total of `absorb_blocks`."""
     p1 = C.shape[0]
@@ -347,8 +336,8 @@ FIRST_BLOCKS = 7
 
 # Inlined: as a function of its own it would be compiled twice.
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def log_likelihood_of(table, kinds, Lambda_at, S_at, g_Lambda_at, g_S_at, with_gradient):
-    """Return the marginal log likelihood and write its gradient where it is wanted.
+def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted):
+    """Return the marginal log likelihood and write what else is wanted, where it is finite.
 
     Parameters
     ----------
@@ -357,10 +346,12 @@ def log_likelihood_of(table, kinds, Lambda_at, S_at, g_Lambda_at, g_S_at, with_g
         arguments (1,), whether beta is integrated (profiled out otherwise) and q.
     kinds : tuple
         Arrays of strips, of tiles of groups that stand alone and of tiles of linked groups; None for what is missing.
-    Lambda_at, S_at, g_Lambda_at, g_S_at : int
-        Addresses of Lambda (q, q), internal scale, S (D, D), and of the gradient with respect to each, overwritten.
-    with_gradient : int
-        Zero leaves the gradient as it is, and needs room for one tile of blocks instead of all.
+    Lambda_at, S_at : int
+        Addresses of Lambda (q, q), internal scale, and S (D, D).
+    first_at, second_at : int
+        Addresses of the gradients with respect to them; or of the conditional mean (p,) and covariance (p, p) of beta.
+    wanted : int
+        VALUE, GRADIENT or MOMENTS. The gradient needs room for all tiles of blocks, the others for one.
 
     Returns
     -------
@@ -372,34 +363,38 @@ def log_likelihood_of(table, kinds, Lambda_at, S_at, g_Lambda_at, g_S_at, with_g
     patterns, counts = matrix_at(table, Row(1), np.bool_), vector_at(table, Row(2), np.float64)
     W0 = matrix_at(table, Row(3), np.float64)
     constant, integrate, q = vector_at(table, Row(4), np.float64)[0], table[5, 0] == 1, table[6, 0]
-    Lambda, S = square_of(Lambda_at, q), square_of(S_at, patterns.shape[1])
+    D, K, p = patterns.shape[1], WtW.shape[0], WtW.shape[1] - 1
+    Lambda, S = square_of(Lambda_at, q), square_of(S_at, D)
     strips, one, many = kinds
-    K, p1 = WtW.shape[0], WtW.shape[1]
-    omega, total = np.empty(K), np.empty((K + 1, p1, p1, LANES))
-    C, P, beta = np.empty((p1, p1)), np.empty((p1 - 1, p1 - 1)), np.empty(p1 - 1)
-    log_det_R = error_precision(S, patterns, counts, omega)
-    all_tiles = with_gradient != 0
-    factors = (
-        room_for_strips(strips),
-        room_for_factors(one, n_tiles_of(one) if all_tiles else np.int64(1)),
-        room_for_factors(many, n_tiles_of(many) if all_tiles else np.int64(1)),
-    )
-    gram = (WtW, kinds)
-    log_det_M = population_equations(omega, Lambda, gram, W0, factors, total, C)
+    omega, total = np.empty(K), np.zeros((K + 1, p + 1, p + 1, LANES))
+    C, P, beta = np.empty((p + 1, p + 1)), np.empty((p, p)), np.empty(p)
+    of_strips = room_for_strips(strips)
+    of_one = room_for_factors(one, n_tiles_of(one) if wanted == GRADIENT else np.int64(1))
+    of_many = room_for_factors(many, n_tiles_of(many) if wanted == GRADIENT else np.int64(1))
+    log_det = error_precision(S, patterns, counts, omega)
+    log_det += absorb_strips(omega, Lambda, strips, of_strips, total)
+    log_det += absorb_blocks(omega, Lambda, one, of_one, total)
+    log_det += absorb_blocks(omega, Lambda, many, of_many, total)
+    reduce_population(omega, WtW, W0, total, C)
     log_det_P, quadratic = solve_population(C, P, beta)
-    value = constant - 0.5 * (log_det_R + log_det_M + quadratic)
+    value = constant - 0.5 * (log_det + quadratic)
     if integrate:
         value -= 0.5 * log_det_P
     if not np.isfinite(value):
         value = -np.inf
-    elif all_tiles:
-        g_Lambda, g_S = square_of(g_Lambda_at, q), square_of(g_S_at, patterns.shape[1])
-        g_omega, g_factor, G = np.zeros(K), np.zeros((K + 1, q, q, LANES)), np.empty((p1, p1))
+    elif wanted == MOMENTS:
+        mean = vector_of(first_at, p)
+        for i in range(p):
+            mean[i] = beta[i]
+        inverse_from_cholesky(P, p, square_of(second_at, p))
+    elif wanted == GRADIENT:
+        g_Lambda, g_S = square_of(first_at, q), square_of(second_at, D)
+        g_omega, g_factor, G = np.zeros(K), np.zeros((K + 1, q, q, LANES)), np.empty((p + 1, p + 1))
         g_Lambda[:] = 0.0
         population_weights(P, beta, integrate, G)
-        gradient_of_strips(omega, Lambda, strips, factors[0], G, g_factor, g_omega)
-        gradient_of_blocks(omega, Lambda, one, factors[1], G, g_factor, g_omega)
-        gradient_of_blocks(omega, Lambda, many, factors[2], G, g_factor, g_omega)
+        gradient_of_strips(omega, Lambda, strips, of_strips, G, g_factor, g_omega)
+        gradient_of_blocks(omega, Lambda, one, of_one, G, g_factor, g_omega)
+        gradient_of_blocks(omega, Lambda, many, of_many, G, g_factor, g_omega)
         collect_gradient(omega, Lambda, WtW, total, g_factor, G, g_Lambda, g_omega)
         error_precision_gradient(S, patterns, counts, g_omega, g_S)
     return value

@@ -13,14 +13,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from hierreg.marginal.dense_kernels import inverse_from_cholesky
-from hierreg.marginal.kernels import (
-    error_precision,
-    factor_tile,
-    population_equations,
-    room_for_one_tile,
-    solve_population,
-)
+from hierreg.marginal.address_kernels import MOMENTS, call_likelihood
+from hierreg.marginal.kernels import error_precision, factor_tile
 from hierreg.marginal.lane_kernels import (
     add_times_transposed,
     repeated_over_transposed,
@@ -31,18 +25,22 @@ from hierreg.marginal.lanes import LANES
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def population_moments(Lambda, S, gram, errors, W0, omega, beta, beta_cov):
-    """Write omega, the conditional mean of beta (S, p) and covariance (S, p, p) at each of S covariances."""
+def population_moments(Lambda, S, errors, likelihood, omega, beta, beta_cov):
+    """Write omega, the conditional mean of beta (S, p) and covariance (S, p, p) at each of S covariances.
+
+    ``likelihood`` has the addresses of a compiled likelihood and its table. Returns the last value that it wrote: the
+    first that is not finite, after which nothing is written.
+    """
     patterns, counts = errors
-    p1 = W0.shape[0]
-    p = p1 - 1
-    C, P, total = np.empty((p1, p1)), np.empty((p, p)), np.empty((omega.shape[1] + 1, p1, p1, LANES))
-    factors = room_for_one_tile(gram)
+    function, table = likelihood
+    value, wanted = np.empty(1), np.int64(MOMENTS)
     for s in range(len(Lambda)):
         error_precision(S[s], patterns, counts, omega[s])
-        population_equations(omega[s], Lambda[s], gram, W0, factors, total, C)
-        solve_population(C, P, beta[s])
-        inverse_from_cholesky(P, p, beta_cov[s])
+        value[0] = np.nan
+        call_likelihood(function, table, Lambda[s], S[s], beta[s], beta_cov[s], value, wanted)
+        if not np.isfinite(value[0]):
+            break
+    return value[0]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
