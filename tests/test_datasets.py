@@ -1,5 +1,6 @@
 """The shipped data sets: each is checked against figures from elsewhere, not against itself."""
 
+import inspect
 import re
 import subprocess
 import sys
@@ -43,7 +44,7 @@ def mean_squares(frame: pd.DataFrame, response: str, group: str) -> tuple[float,
 
 def test_the_names_are_those_documented() -> None:
     assert available_datasets() == NAMES
-    documented = re.findall(r"^ {4}(\w+) +(\d+)  ", load_dataset.__doc__ or "", flags=re.MULTILINE)
+    documented = re.findall(r"^(\w+) +(\d+)  ", inspect.getdoc(load_dataset) or "", flags=re.MULTILINE)
     assert documented == [(name, str(describe_dataset(name).rows)) for name in NAMES]
 
 
