@@ -10,7 +10,7 @@ import pytest
 
 import hierreg as hr
 from hierreg.gram import collect
-from hierreg.marginal.addresses import AddressTable, flags, floats, integers
+from hierreg.marginal.addresses import AddressTable, NativeLikelihood, flags, floats, integers
 from hierreg.marginal.likelihood import marginal_likelihood
 from hierreg.marginal.target import Target
 from tests.oracles.cases import random_case
@@ -107,3 +107,28 @@ def test_want_of_memory_is_an_error(kind, rng):
         rows[0, 1] = 2**50
     with pytest.raises(MemoryError, match="one evaluation"):
         native(Lambda, error_cov, np.empty_like(Lambda), np.empty_like(error_cov))
+
+
+def test_shapes_that_do_not_fit_are_errors(rng):
+    likelihood, (Lambda, error_cov) = likelihood_and_point("strips", rng)
+    with pytest.raises(ValueError, match="expected"):
+        likelihood.native()(Lambda[:1], error_cov, Lambda, error_cov)
+    problem = hr.Model("Reaction ~ Days + (Days | Subject)", hr.load_dataset("sleepstudy")).problem
+    target = Target(parameters=problem.parameters, likelihood=problem.likelihood("prior"))
+    with pytest.raises(ValueError, match="there are 4 parameters"):
+        target(np.zeros(3))
+    with pytest.raises(ValueError, match="there are 4 parameters"):
+        target.values(np.zeros((5, 3)))
+
+
+@pytest.mark.filterwarnings("ignore::hierreg.exceptions.ConvergenceWarning")
+def test_chains_of_crossed_factors_keep_their_room(monkeypatch):
+    """nutpie's threads are not Python's: what belongs to a thread would be made for every gradient."""
+    made = []
+    monkeypatch.setattr(
+        "hierreg.marginal.crossed.NativeLikelihood",
+        lambda *args, **kwargs: made.append(1) or NativeLikelihood(*args, **kwargs),
+    )
+    model = hr.Model("strength ~ 1 + (1 | batch) + (1 | cask)", hr.load_dataset("pastes"))
+    model.sample(draws=50, tune=50, chains=2, seed=1, progress=False)
+    assert 0 < len(made) < 20

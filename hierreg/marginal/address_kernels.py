@@ -14,6 +14,7 @@ import numpy as np
 from llvmlite import ir
 from numba import carray, njit, types
 from numba.core import cgutils
+from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
 VALUE, GRADIENT, MOMENTS = 0, 1, 2
@@ -53,6 +54,9 @@ def call_likelihood(
     wanted: Any,
 ) -> Any:
     """Call the likelihood at an address; the arrays are handed over as addresses."""
+    for one in (Lambda, S, first, second, value):
+        if not (isinstance(one, types.Array) and one.dtype == types.float64 and one.layout == "C"):
+            raise TypingError(f"{one} is no array of float64 in C order")
     signature = types.int64(function, table, Lambda, S, first, second, value, wanted)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 
+# `address_kernels.GRADIENT`; numba is loaded later.
+_GRADIENT = 1
+
+
 class AddressTable:
     """Addresses and extents of arrays, as `address_kernels` reads them; the arrays live as long as it does.
 
@@ -89,11 +93,16 @@ class NativeLikelihood:
         self.addresses = address, self._table.address
         # Arrays of its own: asking others for their addresses takes longer than a small likelihood.
         self._room = np.empty((q, q)), np.empty((D, D)), np.empty((q, q)), np.empty((D, D)), np.empty(1)
-        self._call = partial(function, self._table.address, *(array.ctypes.data for array in self._room), 1)
+        self._call = partial(function, self._table.address, *(array.ctypes.data for array in self._room), _GRADIENT)
 
     def __call__(self, Lambda: Array, S: Array, g_Lambda: Array, g_S: Array) -> float:
         """Return the log likelihood at Lambda (q, q), internal scale, and S (D, D), and write its gradient."""
         own_Lambda, own_S, own_g_Lambda, own_g_S, value = self._room
+        if np.shape(Lambda) != own_Lambda.shape or np.shape(S) != own_S.shape:
+            raise ValueError(
+                f"Lambda and the error covariance have shapes {np.shape(Lambda)} and {np.shape(S)}; "
+                f"expected {own_Lambda.shape} and {own_S.shape}"
+            )
         own_Lambda[:], own_S[:], value[0] = Lambda, S, np.nan
         self._call()
         if value[0] > -np.inf:
@@ -115,7 +124,7 @@ def finished(value: float) -> float:
 
 
 class PerThread(threading.local):
-    """What a thread makes once for an object; copies, and what arrives in another process, begin anew."""
+    """What a thread makes once for an object; deep copies, and what arrives in another process, begin anew."""
 
     def __reduce__(self) -> tuple[type[PerThread], tuple[()]]:
         return PerThread, ()

@@ -18,7 +18,7 @@ from hierreg.marginal.address_kernels import (
 from hierreg.marginal.crossed_kernels import log_likelihood_of
 
 
-@cfunc(LIKELIHOOD, cache=True)
+@cfunc(LIKELIHOOD, cache=True, error_model="numpy")
 def log_likelihood(table, Lambda, S, g_Lambda, g_S, value, wanted):
     """Write the log likelihood, and its gradient where it is wanted; -inf where a matrix is not definite.
 

@@ -169,7 +169,7 @@ def population_at(
     omega = np.empty((S, likelihood.gram.terms.n_terms))
     hat, P_inv = np.empty((S, p)), np.empty((S, p, p))
     internal = np.ascontiguousarray(likelihood.z_map_inverse @ Lambda)
-    error_cov = np.ascontiguousarray(error_cov)
+    error_cov = np.ascontiguousarray(error_cov, dtype=float)
 
     def fill(some: slice) -> None:
         own = likelihood.native().addresses

@@ -205,7 +205,7 @@ class MarginalLikelihood:
         return native
 
     def kernel_arguments(self) -> tuple[Any, ...]:
-        """Return what the kernels of the equations and draws read: statistics, error terms and prior of beta."""
+        """Return what the kernels for chunks read: statistics, error terms and prior of beta."""
         return (self.gram.WtW, self.blocks.arrays), (self.gram.terms.patterns, self.gram.terms.counts), self.W0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,12 @@ from hierreg.marginal.addresses import AddressTable, PerThread, finished, flags,
 from hierreg.marginal.crossed import CrossedLikelihood
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from hierreg.covariance import VarianceParameters
+    from hierreg.marginal.addresses import NativeLikelihood
     from hierreg.marginal.likelihood import Likelihood, MarginalLikelihood
 
     Array = NDArray[np.float64]
@@ -49,15 +52,35 @@ class Target:
         """Return the log density of u (n_free,) and its gradient (n_free,)."""
         if not isinstance(self.likelihood, CrossedLikelihood) and self.likelihood.is_large:
             return self._in_chunks(self.likelihood, np.ascontiguousarray(u, dtype=float))
-        if not hasattr(self._mine, "call"):
-            table, (x, gradient, value) = self.table(), (np.empty(len(u)), np.empty(len(u)), np.empty(1))
-            places = (array.ctypes.data for array in (x, gradient, value))
-            self._mine.call = partial(_log_densities(), len(u), *places, table.address)
-            self._mine.room = x, gradient, value, table
-        x, gradient, value, _ = self._mine.room
-        x[:], value[0] = u, np.nan
-        self._mine.call()
-        return finished(float(value[0])), gradient.copy()
+        if not hasattr(self._mine, "evaluator"):
+            self._mine.evaluator = self.evaluator()
+        found: tuple[float, Array] = self._mine.evaluator(u)
+        return found
+
+    def evaluator(self) -> Callable[[Array], tuple[float, Array]]:
+        """Return the density as a function with room of its own, for one thread at a time.
+
+        A thread that Python did not start forgets between calls what `__call__` keeps for it.
+        """
+        n = self.parameters.n_free
+        table, x, gradient, value = (
+            self.table(native=replace(self.likelihood).native()),
+            np.empty(n),
+            np.empty(n),
+            np.empty(1),
+        )
+        places = (array.ctypes.data for array in (x, gradient, value))
+        call = partial(_log_densities(), n, *places, table.address)
+
+        # The function keeps the table, which keeps all that it points to.
+        def evaluate(u: Array, _table: AddressTable = table) -> tuple[float, Array]:
+            if np.shape(u) != x.shape:
+                raise ValueError(f"u has shape {np.shape(u)}; there are {n} parameters")
+            x[:], value[0] = u, np.nan
+            call()
+            return finished(float(value[0])), gradient.copy()
+
+        return evaluate
 
     def values(self, points: Array, *, threads: int = 1) -> Array:
         """Return the log densities (n,) of many points (n, n_free), without gradients.
@@ -69,6 +92,8 @@ class Target:
             Each value is found by itself, so that the number of threads changes none.
         """
         points = np.ascontiguousarray(points, dtype=float)
+        if points.shape[1:] != (self.parameters.n_free,):
+            raise ValueError(f"points have shape {points.shape}; there are {self.parameters.n_free} parameters")
         out = np.full(len(points), np.nan)
 
         def fill(part: slice) -> None:
@@ -79,7 +104,8 @@ class Target:
         edges = np.linspace(0, len(points), max(1, min(threads * _PARTS, len(points))) + 1).astype(int)
         with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
             list(pool.map(fill, map(slice, edges[:-1], edges[1:])))
-        finished(float(out.sum()) if np.isnan(out).any() else 0.0)
+        if np.isnan(out).any():
+            finished(np.nan)
         return out
 
     def table(
@@ -89,6 +115,7 @@ class Target:
         scale: Array | None = None,
         n_points: int = 1,
         with_gradient: bool = True,
+        native: NativeLikelihood | None = None,
     ) -> AddressTable:
         """Return the table that `target_entry.log_densities` reads, for one thread where factors are crossed.
 
@@ -99,8 +126,11 @@ class Target:
         n_points : int
             Points to be evaluated in each call.
         with_gradient : bool
+        native : NativeLikelihood or None
+            That of this thread by default.
         """
-        n, native = self.parameters.n_free, self.likelihood.native()
+        n = self.parameters.n_free
+        native = self.likelihood.native() if native is None else native
         q, block_sizes, sd_code, sd_parameters, corr_is_free, eta, fixed_factor, within = self._variances
         stratum, size, rest, sd_of_stratum, lowest, is_free, own_eta, fixed = within
         return AddressTable(

@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 from numba import carray, cfunc, njit, types
 
-from hierreg.marginal.address_kernels import WIDTH, Row, call_likelihood, matrix_at, vector_at
+from hierreg.marginal.address_kernels import VALUE, WIDTH, Row, call_likelihood, matrix_at, vector_at
 from hierreg.marginal.target_kernels import add_gradient_of_covariances, covariances_at, room_for_covariances
 
-# Rows of the table (see `target.Target.table`). After a change of their order, drop compiled kernels.
+# Rows of the table (see `target.Target.table`).
 N_ROWS = 24
 
 LOG_DENSITIES = types.int64(
@@ -47,7 +47,7 @@ def _variances(table):
     )
 
 
-@cfunc(LOG_DENSITIES, cache=True)
+@cfunc(LOG_DENSITIES, cache=True, error_model="numpy")
 def log_densities(n, x, gradient, value, table):
     """Write the log density, and its gradient where it is wanted, at points x; u = centre + scale x.
 
@@ -62,15 +62,20 @@ def log_densities(n, x, gradient, value, table):
     Returns
     -------
     int
-        0, or 4 where the last density is not finite. NaN means that there was no memory for the likelihood.
+        0; 4 where the last density is not finite, which nutpie takes for a divergence; -1 where there was no memory
+        for the likelihood, which ends its chain. The value is NaN then.
     """
     rows = carray(table, (N_ROWS, WIDTH), types.int64)
+    values = carray(value, (rows[22, 0],))
+    # Before memory is asked for: a C function that fails returns as if nothing had happened.
+    for s in range(rows[22, 0]):
+        values[s] = np.nan
     variances, z_map_inverse = _variances(rows), matrix_at(rows, Row(15), np.float64)
     function, own_table = rows[16, 0], rows[17, 0]
     centre, scale = vector_at(rows, Row(18), np.float64), matrix_at(rows, Row(19), np.float64)
     prior_on, natural = rows[20, 0] == 1, rows[21, 0] == 1
-    n_points, with_gradient = rows[22, 0], rows[23, 0]
-    points, slopes, values = carray(x, (n_points, n)), carray(gradient, (n_points, n)), carray(value, (n_points,))
+    n_points, wanted = rows[22, 0], rows[23, 0]
+    points, slopes = carray(x, (n_points, n)), carray(gradient, (n_points, n))
     u, g = np.empty(n), np.empty(n)
     point = room_for_covariances(u, variances)
     Lambda, S = point[3], point[4]
@@ -84,16 +89,15 @@ def log_densities(n, x, gradient, value, table):
         log_density, first_corr = covariances_at(u, variances, z_map_inverse, prior_on, natural, point, g)
         if np.isfinite(log_density):
             likelihood[0] = np.nan
-            call_likelihood(function, own_table, Lambda, S, g_Lambda, g_S, likelihood, with_gradient)
+            call_likelihood(function, own_table, Lambda, S, g_Lambda, g_S, likelihood, wanted)
             log_density += likelihood[0]
             if np.isnan(log_density):
-                values[s] = log_density
-                return 4
+                return -1
         status = 0
         if not np.isfinite(log_density):
             log_density, status = -np.inf, 4
         values[s] = log_density
-        if with_gradient == 0:
+        if wanted == VALUE:
             continue
         if status == 0:
             add_gradient_of_covariances(u, variances, z_map_inverse, point, first_corr, g_Lambda, g_S, g)

@@ -13,6 +13,7 @@ import numpy as np
 from nutpie import _lib
 from nutpie.sample import CompiledModel
 
+from hierreg.marginal.likelihood import MarginalLikelihood
 from hierreg.marginal.target_entry import log_densities
 from hierreg.sampling.native_kernels import copy_draw
 
@@ -76,6 +77,8 @@ def native_model(target: Target, centre: NDArray[np.float64], scale: NDArray[np.
     start : callable
         Seed of a chain -> starting point (n,).
     """
+    # Chains share the table; a crossed likelihood has room for one thread.
+    assert isinstance(target.likelihood, MarginalLikelihood)
     return NativeModel(
         dims={"x": ("parameter",)}, n=len(centre), table=target.table(centre=centre, scale=scale), start=start
     )

@@ -240,10 +240,10 @@ def nutpie_model(target: Target, mode: Mode, *, native: bool = True) -> Any:
 
 def _log_density_in_x(target: Target, mode: Mode) -> Any:
     centre, scale = mode.u, np.ascontiguousarray(mode.scale)
-    back = np.ascontiguousarray(scale.T)
+    back, evaluate = np.ascontiguousarray(scale.T), target.evaluator()
 
     def log_density(x: Array) -> tuple[float, Array]:
-        value, gradient = target(centre + scale @ x)
+        value, gradient = evaluate(centre + scale @ x)
         return value, back @ gradient
 
     return log_density
