@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 
-# `address_kernels.GRADIENT`; numba is loaded later.
-_GRADIENT = 1
-
-
 class AddressTable:
     """Addresses and extents of arrays, as `address_kernels` reads them; the arrays live as long as it does.
 
@@ -88,12 +84,14 @@ class NativeLikelihood:
     """
 
     def __init__(self, entry: str, rows: Sequence[NDArray[Any] | int], *, q: int, D: int) -> None:
+        from hierreg.marginal.address_kernels import GRADIENT
+
         function, address = _entry(entry)
         self._table = AddressTable(rows)
         self.addresses = address, self._table.address
         # Arrays of its own: asking others for their addresses takes longer than a small likelihood.
         self._room = np.empty((q, q)), np.empty((D, D)), np.empty((q, q)), np.empty((D, D)), np.empty(1)
-        self._call = partial(function, self._table.address, *(array.ctypes.data for array in self._room), _GRADIENT)
+        self._call = partial(function, self._table.address, *(array.ctypes.data for array in self._room), GRADIENT)
 
     def __call__(self, Lambda: Array, S: Array, g_Lambda: Array, g_S: Array) -> float:
         """Return the log likelihood at Lambda (q, q), internal scale, and S (D, D), and write its gradient."""

@@ -180,7 +180,9 @@ class MarginalLikelihood:
     def evaluate(self, internal: Array, S: Array, g_Lambda: Array, g_S: Array) -> float:
         """Return the log likelihood at internal Lambda (q, q) and S (D, D), and write its gradient where finite."""
         if self.is_large:
-            arguments = (*self.kernel_arguments(), self.constant, self.integrate)
+            gram = (self.gram.WtW, self.blocks.arrays)
+            errors = (self.gram.terms.patterns, self.gram.terms.counts)
+            arguments = (gram, errors, self.W0, self.constant, self.integrate)
             return log_likelihood_in_chunks(internal, S, arguments, g_Lambda, g_S, self.threads)
         return self.native()(internal, S, g_Lambda, g_S)
 
@@ -203,10 +205,6 @@ class MarginalLikelihood:
             self._mine.native = NativeLikelihood(entry, rows, q=len(self.z_map_inverse), D=terms.n_labels)
         native: NativeLikelihood = self._mine.native
         return native
-
-    def kernel_arguments(self) -> tuple[Any, ...]:
-        """Return what the kernels for chunks read: statistics, error terms and prior of beta."""
-        return (self.gram.WtW, self.blocks.arrays), (self.gram.terms.patterns, self.gram.terms.counts), self.W0
 
 
 Likelihood = MarginalLikelihood | CrossedLikelihood
