@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -46,6 +47,41 @@ def test_import_loads_no_heavy_module() -> None:
     loaded = run_python("import sys, hierreg; print('\\n'.join(sys.modules))").split()
     assert "hierreg" in loaded
     assert set(loaded).isdisjoint(HEAVY_MODULES)
+
+
+def test_diagnostics_leave_what_arviz_looks_for_importable() -> None:
+    code = """
+        import sys
+        import numpy as np
+        from hierreg.deferred import array_stats
+        assert array_stats().ess(np.random.default_rng(1).normal(size=(4, 50)), chain_axis=0, draw_axis=1) > 0
+        from arviz_base import io_numpyro
+        for name in ("jax", "numpyro"):
+            stand_in = getattr(io_numpyro, name)
+            assert repr(stand_in).startswith(f"<module {name!r}")
+            assert name not in sys.modules
+            try:
+                stand_in.no_such_name
+            except (ModuleNotFoundError, AttributeError) as error:  # not installed, or installed
+                print(error.name)
+    """
+    assert run_python(dedent(code)).split() in (["jax", "numpyro"], ["no_such_name"] * 2)
+
+
+def test_deferred_modules_are_imported_when_something_is_asked_of_them() -> None:
+    code = """
+        import sys
+        from hierreg.deferred import deferred
+        with deferred("colorsys", "sys"):
+            import colorsys as stand_in
+            assert sys.modules["sys"] is sys
+        assert "colorsys" not in sys.modules
+        print(stand_in.rgb_to_hsv(0.0, 0.0, 1.0)[2])
+        import colorsys
+        assert colorsys is not stand_in
+        assert colorsys.rgb_to_hsv is stand_in.rgb_to_hsv
+    """
+    assert run_python(dedent(code)) == "1.0\n"
 
 
 def test_dir_lists_every_public_name_before_it_is_loaded() -> None:

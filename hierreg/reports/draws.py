@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierreg.deferred import array_stats
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -62,13 +64,11 @@ def correlation(x: Array, y: Array) -> tuple[Array, Array]:
 
 def _diagnosed(name: str, x: Array, **options: object) -> Array:
     """Return a diagnostic of ArviZ; NaN for constants and where there are too few draws or chains."""
-    from arviz_stats.base.array import array_stats
-
     chains, draws = x.shape[:2]
     flat = x.reshape(chains, draws, -1)
     out = np.full(flat.shape[2], np.nan)
     varies = np.ptp(flat, axis=(0, 1)) > 0
     if draws >= _FEWEST and varies.any() and not (name == "rhat" and chains < 2):
-        function = getattr(array_stats, name)
+        function = getattr(array_stats(), name)
         out[varies] = function(flat[:, :, varies], chain_axis=0, draw_axis=1, **options)
     return out.reshape(x.shape[2:])

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hierreg.deferred import deferred
 from hierreg.exceptions import ModelError
 from hierreg.marginal.likelihood import MarginalLikelihood
 from hierreg.optimise import maximise
@@ -168,24 +167,14 @@ def sample_chains(target: Target, mode: Mode, settings: Settings) -> Chains:
     )
 
 
-class _Deferred(ModuleType):
-    """A module that is imported when something is asked of it."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(import_module(self.__name__), name)
-
-
 def _import_nutpie() -> Any:
     """Return nutpie, whose own import of arviz waits until nutpie uses it.
 
     nutpie converts draws with arviz, which is not asked of it here; importing arviz, with its plots, takes seconds.
     """
-    if "nutpie" not in sys.modules and "arviz" not in sys.modules:
-        sys.modules["arviz"] = _Deferred("arviz")
-        try:
+    if "nutpie" not in sys.modules:
+        with deferred("arviz"):
             import nutpie
-        finally:
-            del sys.modules["arviz"]
     import nutpie
 
     return nutpie

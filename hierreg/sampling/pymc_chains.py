@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.covariance import Covariances, covariances
+from hierreg.deferred import array_stats
 from hierreg.marginal.recovery import Recovered
 from hierreg.pymc_model import build_pymc_model
 from hierreg.sampling.nuts import TARGET_ACCEPT
@@ -197,10 +198,7 @@ def _sample(problem: ProblemLike, request: RequestLike, seed: int, cores: int) -
 
 def _slowest(factor: FactorLabels, b: Array) -> tuple[list[str], Array]:
     """Return, per group column, the group whose chains mix worst: names and draws (chains, draws, q)."""
-    from arviz_stats.base import array_stats  # type: ignore[attr-defined]  # exported, but not by name
-
-    compute: Any = array_stats.ess  # untyped
-    ess = compute(b, chain_axis=0, draw_axis=1)  # (group, column)
+    ess = array_stats().ess(b, chain_axis=0, draw_axis=1)  # (group, column)
     level = np.argmin(np.where(np.isfinite(ess), ess, np.inf), axis=0)
     names = [f"b_{factor.name}[{factor.levels[j]}, {coef}]" for j, coef in zip(level, factor.coef, strict=True)]
     return names, b[:, :, level, np.arange(b.shape[3])]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hierreg.deferred import array_stats
 from hierreg.exceptions import ConvergenceWarning
 
 if TYPE_CHECKING:
@@ -88,9 +89,7 @@ def _divergences(stats: xr.Dataset) -> list[str]:
 
 
 def _slow_mixing(names: tuple[str, ...], u: Array) -> list[str]:
-    from arviz_stats.base.array import array_stats
-
-    diagnostics: Any = array_stats
+    diagnostics = array_stats()
     chains, draws = u.shape[:2]
     if draws < 4:
         return [f"draws={draws} is too few for convergence diagnostics; use at least a few hundred."]
