@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import pickle
 
 import h5netcdf
 import numpy as np
@@ -97,6 +98,52 @@ def test_derived_variables_follow_from_the_others(structure: str) -> None:
             assert np.all(np.diagonal(corr, axis1=-2, axis2=-1) == 1)
             np.testing.assert_allclose(corr, np.swapaxes(corr, -1, -2), rtol=1e-14)
             assert np.all(np.linalg.eigvalsh(corr) > -1e-12)
+
+
+def unread_theta():
+    """Return theta of which nothing has been read, and what it must be."""
+    posterior = model("independent").sample(draws=20, chains=3, group_effects="draws", **QUIET)["posterior"]
+    beta = posterior["beta"].sel(coef=["Intercept", "x"]).to_numpy()
+    return posterior["theta_g"], beta[:, :, None] + posterior["b_g"].to_numpy()
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        {"g": 1},
+        {"chain": 2, "draw": slice(3, 15, 4), "g_coef": 1},
+        {"draw": [5, 0, 5], "g": slice(None, None, -1)},
+        {"g_coef": [1, 0], "g": [4, 1]},
+        {"draw": xr.DataArray([3, 7], dims="pair"), "g": xr.DataArray([0, 4], dims="pair")},
+    ],
+    ids=["a group", "slices", "draws in another order", "lists", "pairs"],
+)
+def test_any_part_of_theta_can_be_read_before_the_whole(place: dict) -> None:
+    theta, expected = unread_theta()
+    np.testing.assert_array_equal(theta.isel(place), theta.copy(data=expected).isel(place))
+    np.testing.assert_array_equal(theta, expected)
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [
+        lambda t: pickle.loads(pickle.dumps(t)),  # noqa: S301  # written in the same line
+        lambda t: t.copy(deep=True),
+        lambda t: t.transpose("g", ...) + 0.0,
+    ],
+    ids=["pickled", "copied", "with the groups first"],
+)
+def test_copies_of_theta_that_was_not_read_have_its_values(copied) -> None:
+    theta, expected = unread_theta()
+    np.testing.assert_array_equal(copied(theta).transpose("chain", "draw", ...), expected)
+
+
+def test_theta_keeps_the_values_that_are_written_into_it() -> None:
+    theta, expected = unread_theta()
+    theta[{"g": 2}] = 7.0
+    theta.values[0, 0, 0, 0] = -1.0
+    expected[:, :, 2], expected[0, 0, 0, 0] = 7.0, -1.0
+    np.testing.assert_array_equal(theta, expected)
 
 
 def test_a_group_column_without_a_population_column_has_no_beta_in_theta() -> None:

@@ -58,15 +58,17 @@ def posterior(labels: Labels, shape: tuple[int, int], cov: Covariances, recovere
     cov : Covariances
     recovered : Recovered
     """
+    from hierreg.tree.on_access import GroupCoefficients, on_access
 
     def array(kind: str, values: Array, factor: FactorLabels | None = None) -> xr.DataArray:
         return labels.array(kind, values.reshape(shape + values.shape[1:]), factor=factor, sample=SAMPLE)
 
     out = {"beta": array("beta", recovered.beta)}
-    for factor, b in zip(labels.factors, recovered.b, strict=True) if recovered.b is not None else ():
-        out[f"b_{factor.name}"] = array("b", b, factor)
+    for factor, values in zip(labels.factors, recovered.b, strict=True) if recovered.b is not None else ():
+        out[f"b_{factor.name}"] = b = array("b", values, factor)
         if factor.has_theta:
-            out[f"theta_{factor.name}"] = array("b", _theta(factor, recovered.beta, b), factor)
+            theta = GroupCoefficients(out["beta"].to_numpy(), b.to_numpy(), factor.theta_columns)
+            out[f"theta_{factor.name}"] = b.copy(data=on_access(theta))
     return sample_dataset(out | variance_variables(labels, cov, array), shape)
 
 
@@ -84,14 +86,6 @@ def variance_variables(labels: Labels, cov: Covariances, array: Any) -> dict[str
     if labels.has_error_corr:
         out["error_corr"] = array("error_corr", cov.error_corr)
     return out
-
-
-def _theta(factor: FactorLabels, beta: Array, b: Array) -> Array:
-    theta = b.copy()
-    for i, column in enumerate(factor.theta_columns):
-        if column is not None:
-            theta[:, :, i] += beta[:, None, column]
-    return theta
 
 
 def sample_dataset(variables: Mapping[str, xr.DataArray], shape: tuple[int, int]) -> xr.Dataset:
