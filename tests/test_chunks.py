@@ -52,6 +52,15 @@ def test_value_and_gradient(kind, rng):
 
 
 @pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize("q", [1, 2])
+def test_groups_with_all_population_coefficients(q, rng):
+    case = random_case(rng, "known_se, scaled", n=330, J=150, p=q, q=q)
+    likelihood = marginal_likelihood(collect(case.design, case.layout))
+    assert len(likelihood.blocks.theta.term) > chunks.CHUNK
+    assert_on_any_number_of_threads(likelihood, case.point)
+
+
+@pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("make", [partly_balanced, strata_within_groups])
 def test_weights_stay_with_their_tiles(make, rng):
     case = make(rng)

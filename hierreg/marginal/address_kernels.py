@@ -3,7 +3,7 @@
 A table has a row for each array, its address and up to four extents; whole numbers have rows too (`addresses`). Two
 functions that are called by their address are compiled each for itself, where numba would compile the inner one once
 more with every function that calls it: the log posterior (`target_entry`) is compiled once for all kinds of models, the
-likelihood of each kind (`strip_entry`, `tile_entry`, `crossed_entry`) once for all that calls it.
+likelihood of each kind (`theta_entry`, `strip_entry`, `tile_entry`, `crossed_entry`) once for all that calls it.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from hierreg.exceptions import ModelError
 from hierreg.gram import GroupProducts
 from hierreg.marginal.distinct import merge_equal
 from hierreg.marginal.lanes import LANES, STRIP
+from hierreg.marginal.theta_strips import ThetaStrips, theta_strips
 from hierreg.marginal.tiles import Blocks, Tiles, terms_per_tile, tiles_of
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 _MAX_LINKED_VALUES = 2**28
 # A tile is summed over the terms of all its groups; a strip is several times as fast where it has no more of them.
 _MOST_MORE_TERMS = 2.0
+# Strips left after merging, of those before, above which it is faster to take all of them as `theta_strips`.
+_LARGEST_SHARE_MERGED = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,21 +41,32 @@ class SplitBlocks:
         Fewer blocks with the same likelihood as `separate` (see `distinct.merge_equal`).
     linked : Tiles
         Groups linked by correlated errors.
+    theta : ThetaStrips or None
+        The groups of `separate` once more, where all population coefficients vary between groups and merging does not
+        leave a few strips: what the likelihood is evaluated from then.
     """
 
     separate: Tiles
     distinct: Tiles
     linked: Tiles
+    theta: ThetaStrips | None = None
 
     @property
-    def arrays(self) -> tuple[tuple[Any, ...] | None, tuple[Any, ...] | None, tuple[Any, ...] | None]:
-        """The arrays that the kernels read: strips, tiles of groups that stand alone, tiles of linked groups.
+    def arrays(self) -> tuple[tuple[Any, ...] | None, ...]:
+        """The arrays that the kernels read: two kinds of strips, tiles of groups alone, tiles of linked groups.
 
-        Either strips or tiles. What is missing is None, and no code is compiled for it.
+        What is missing is None, and no code is compiled for it: all but one of the strips, or all strips.
         """
+        if self.theta is not None:
+            return self.theta.arrays, None, None, None
         if self.distinct.width == STRIP:
-            return self.distinct.arrays, None, None
-        return None, self.distinct.arrays, self.linked.arrays
+            return None, self.distinct.arrays, None, None
+        return None, None, self.distinct.arrays, self.linked.arrays
+
+    @property
+    def n_tiles(self) -> int:
+        """Number of strips or tiles that the likelihood reads, linked groups aside."""
+        return len(self.distinct.levels if self.theta is None else self.theta.term)
 
 
 def split_into_blocks(gram: Gram) -> SplitBlocks:
@@ -84,7 +98,9 @@ def split_into_blocks(gram: Gram) -> SplitBlocks:
     width = STRIP if not np.any(links) and _suits_strips(blocks) else LANES
     separate = tiles_of(blocks, width=width)
     distinct = merge_equal(blocks, width=width) or separate
-    return SplitBlocks(separate=separate, distinct=distinct, linked=tiles_of(linked))
+    is_worth_it = width == STRIP and len(distinct.levels) > _LARGEST_SHARE_MERGED * len(separate.levels)
+    theta = theta_strips(blocks, gram.n) if is_worth_it else None
+    return SplitBlocks(separate=separate, distinct=distinct, linked=tiles_of(linked), theta=theta)
 
 
 def _suits_strips(blocks: Blocks) -> bool:

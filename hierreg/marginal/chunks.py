@@ -40,6 +40,43 @@ def is_large(n_tiles: int) -> bool:
     return n_tiles >= _FEWEST_CHUNKS * CHUNK
 
 
+class _Piece(NamedTuple):
+    """The functions of one chunk: for the sums over it, and for their gradient.
+
+    Attributes
+    ----------
+    absorb : function of omega, Lambda and the total that is added to
+        Returns the sum of log|M|.
+    differentiate : function of omega, Lambda, (P^-1, beta, G) and the gradients that are added to
+    """
+
+    absorb: Callable[[Array, Array, Array], float]
+    differentiate: Callable[[Array, Array, tuple[Array, Array, Array], Array, Array], None]
+
+
+def _pieces(kinds: tuple[tuple[Array, ...] | None, ...]) -> Iterator[_Piece]:
+    """Yield the chunks of one kind of strips, or those of tiles."""
+    from hierreg.marginal import kernels, strip_kernels
+
+    theta, strips, *tiles = kinds
+    if theta is not None:
+        term, products, K = theta
+        for first in range(0, len(term), CHUNK):
+            some = slice(first, first + CHUNK)
+            yield _theta_piece((term[some], products[some], K))
+    if strips is not None:
+        for chunk in _chunks_of(strips):
+            room = strip_kernels.room_for_strips(chunk)
+            yield _piece(chunk, room, strip_kernels.absorb_strips, strip_kernels.gradient_of_strips)
+    for blocks in tiles:
+        if blocks is not None:
+            # Memory in one piece for all: threads would ask the system for pieces of their own each time.
+            factors = kernels.room_for_factors(blocks, len(blocks[0]) - 1)
+            for i, chunk in enumerate(_chunks_of(blocks)):
+                mine = tuple(array[i * CHUNK : (i + 1) * CHUNK] for array in factors)
+                yield _piece(chunk, mine, kernels.absorb_blocks, kernels.gradient_of_blocks)
+
+
 def _chunks_of(blocks: tuple[Array, ...]) -> Iterator[tuple[Array, ...]]:
     """Yield views of CHUNK tiles of the arrays of `tiles.Tiles.arrays`."""
     indptr, term, ZtZ, ZtW, weight = blocks
@@ -47,35 +84,22 @@ def _chunks_of(blocks: tuple[Array, ...]) -> Iterator[tuple[Array, ...]]:
         yield indptr[first : first + CHUNK + 1], term, ZtZ, ZtW, weight[first : first + CHUNK]
 
 
-def _pieces(kinds: tuple[tuple[Array, ...] | None, ...]) -> Iterator[_Piece]:
-    """Yield the chunks of strips, or those of tiles."""
-    from hierreg.marginal import kernels, strip_kernels
+def _theta_piece(theta: tuple[Array, ...]) -> _Piece:
+    from hierreg.marginal.theta_kernels import absorb_theta, gradient_of_theta
 
-    strips, *tiles = kinds
-    if strips is not None:
-        for chunk in _chunks_of(strips):
-            yield _Piece(
-                chunk,
-                strip_kernels.room_for_strips(chunk),
-                strip_kernels.absorb_strips,
-                strip_kernels.gradient_of_strips,
-            )
-    for blocks in tiles:
-        if blocks is not None:
-            # Memory in one piece for all: threads would ask the system for pieces of their own each time.
-            factors = kernels.room_for_factors(blocks, len(blocks[0]) - 1)
-            for i, chunk in enumerate(_chunks_of(blocks)):
-                mine = tuple(array[i * CHUNK : (i + 1) * CHUNK] for array in factors)
-                yield _Piece(chunk, mine, kernels.absorb_blocks, kernels.gradient_of_blocks)
+    return _Piece(
+        lambda omega, Lambda, total: absorb_theta(omega, Lambda, theta, total),
+        lambda omega, Lambda, weights, g_factor, _: gradient_of_theta(omega, Lambda, theta, *weights[:2], g_factor),
+    )
 
 
-class _Piece(NamedTuple):
-    """A chunk, its room, and the kernels for the sums over it and for their gradient."""
-
-    blocks: tuple[Array, ...]
-    room: Any
-    absorb: Callable[..., float]
-    differentiate: Callable[..., None]
+def _piece(
+    blocks: tuple[Array, ...], room: Any, absorb: Callable[..., float], differentiate: Callable[..., None]
+) -> _Piece:
+    return _Piece(
+        lambda omega, Lambda, total: absorb(omega, Lambda, blocks, room, total),
+        lambda omega, Lambda, weights, *gradients: differentiate(omega, Lambda, blocks, room, weights[2], *gradients),
+    )
 
 
 def log_likelihood_in_chunks(
@@ -99,16 +123,16 @@ def log_likelihood_in_chunks(
     (WtW, kinds), (patterns, counts), W0, constant, integrate = arguments
     (K, p1, _), q = WtW.shape, len(Lambda)
     omega, C, G = np.empty(K), np.empty((p1, p1)), np.empty((p1, p1))
-    P, beta = np.empty((p1 - 1, p1 - 1)), np.empty(p1 - 1)
+    P, P_inv, beta = np.empty((p1 - 1, p1 - 1)), np.empty((p1 - 1, p1 - 1)), np.empty(p1 - 1)
     pieces = list(_pieces(kinds))
 
     def absorb(piece: _Piece) -> tuple[float, Array]:
         total = np.zeros((K + 1, p1, p1, LANES))
-        return piece.absorb(omega, Lambda, piece.blocks, piece.room, total), total
+        return piece.absorb(omega, Lambda, total), total
 
     def differentiate(piece: _Piece) -> tuple[Array, Array]:
         g_factor, g_omega = np.zeros((K + 1, q, q, LANES)), np.zeros(K)
-        piece.differentiate(omega, Lambda, piece.blocks, piece.room, G, g_factor, g_omega)
+        piece.differentiate(omega, Lambda, (P_inv, beta, G), g_factor, g_omega)
         return g_factor, g_omega
 
     g_Lambda[:], g_S[:] = 0.0, 0.0
@@ -122,7 +146,7 @@ def log_likelihood_in_chunks(
         value = constant - 0.5 * (log_det_R + sum(log_dets) + quadratic + (log_det_P if integrate else 0.0))
         if not np.isfinite(value):
             return -np.inf
-        kernels.population_weights(P, beta, integrate, G)
+        kernels.population_weights(P, beta, integrate, P_inv, G)
         g_factors, g_omegas = zip(*share(differentiate, pieces), strict=True)
     g_omega = sum(g_omegas, np.zeros(K))
     kernels.collect_gradient(

@@ -35,5 +35,7 @@ def _a_kernel_for(blocks: SplitBlocks | None) -> tuple[str, str]:
     """Return module and name of a function that is compiled for this kind of model only."""
     if blocks is None:
         return "crossed_kernels", "eliminate_levels"
-    strips, _, _ = blocks.arrays
+    theta, strips, _, _ = blocks.arrays
+    if theta is not None:
+        return "theta_kernels", "absorb_theta"
     return ("kernels", "factor_tile") if strips is None else ("strip_kernels", "factor_strip")

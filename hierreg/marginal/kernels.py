@@ -15,7 +15,8 @@ G = v v' + [[P^-1, 0], [0, 0]] (without P^-1 where beta is profiled out) and H =
 
 A block holds one group, or several groups linked by correlated errors; Lambda repeats along its diagonal.
 LANES blocks are evaluated together as one *tile* (see `lane_kernels`), stored with only the terms k that occur in it;
-where all groups stand alone and have one or two coefficients, STRIP of them (see `strip_kernels`).
+where all groups stand alone and have one or two coefficients, STRIP of them (see `strip_kernels`, and `theta_kernels`
+where moreover all population coefficients vary between groups).
 Groups with the same A are few blocks with the same sum of b b', b the entries of B (see `distinct`): the first tiles
 have weights, which say how often log|M| and its derivatives count, A Lambda M^-1 and Lambda M^-1 Lambda'.
 """
@@ -53,6 +54,7 @@ from hierreg.marginal.lane_kernels import (
 )
 from hierreg.marginal.lanes import LANES
 from hierreg.marginal.strip_kernels import absorb_strips, gradient_of_strips, only_term, room_for_strips
+from hierreg.marginal.theta_kernels import absorb_theta, gradient_of_theta
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -315,22 +317,22 @@ def solve_population(C, P, beta):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def population_weights(P, beta, integrate, G):
-    """Write G = v v' + [[P^-1, 0], [0, 0]] (p + 1, p + 1) from the Cholesky factor of P; without P^-1 if profiled."""
+def population_weights(P, beta, integrate, P_inv, G):
+    """Write P^-1 (p, p) from its Cholesky factor, zero if beta is profiled, and G = v v' + [[P^-1, 0], [0, 0]]."""
     p = len(beta)
-    G[:] = 0.0
+    P_inv[:] = 0.0
     if integrate:
-        inverse_from_cholesky(P, p, G)
+        inverse_from_cholesky(P, p, P_inv)
     for i in range(p):
         for j in range(p):
-            G[i, j] += beta[i] * beta[j]
+            G[i, j] = beta[i] * beta[j] + P_inv[i, j]
         G[i, p] = -beta[i]
         G[p, i] = -beta[i]
     G[p, p] = 1.0
 
 
-# Rows of the table of `log_likelihood_of` before those of the blocks, five for each kind. After a change of their
-# order, drop compiled kernels: numba does not compile the functions that read it in other files again.
+# Rows of the table of `log_likelihood_of` before those of the blocks, which depend on their kind. After a change of
+# their order, drop compiled kernels: numba does not compile the functions that read it in other files again.
 FIRST_BLOCKS = 7
 
 
@@ -345,7 +347,8 @@ def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted
         Rows of WtW (K, p + 1, p + 1), patterns (M, D), counts (M,), W0 (p + 1, p + 1), what does not depend on the
         arguments (1,), whether beta is integrated (profiled out otherwise) and q.
     kinds : tuple
-        Arrays of strips, of tiles of groups that stand alone and of tiles of linked groups; None for what is missing.
+        Arrays of strips of `theta_strips`, of other strips, of tiles of groups that stand alone and of tiles of linked
+        groups; None for what is missing.
     Lambda_at, S_at : int
         Addresses of Lambda (q, q), internal scale, and S (D, D).
     first_at, second_at : int
@@ -365,21 +368,20 @@ def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted
     constant, integrate, q = vector_at(table, Row(4), np.float64)[0], table[5, 0] == 1, table[6, 0]
     D, K, p = patterns.shape[1], WtW.shape[0], WtW.shape[1] - 1
     Lambda, S = square_of(Lambda_at, q), square_of(S_at, D)
-    strips, one, many = kinds
+    theta, strips, one, many = kinds
     omega, total = np.empty(K), np.zeros((K + 1, p + 1, p + 1, LANES))
     C, P, beta = np.empty((p + 1, p + 1)), np.empty((p, p)), np.empty(p)
     of_strips = room_for_strips(strips)
     of_one = room_for_factors(one, n_tiles_of(one) if wanted == GRADIENT else np.int64(1))
     of_many = room_for_factors(many, n_tiles_of(many) if wanted == GRADIENT else np.int64(1))
     log_det = error_precision(S, patterns, counts, omega)
+    log_det += absorb_theta(omega, Lambda, theta, total)
     log_det += absorb_strips(omega, Lambda, strips, of_strips, total)
     log_det += absorb_blocks(omega, Lambda, one, of_one, total)
     log_det += absorb_blocks(omega, Lambda, many, of_many, total)
     reduce_population(omega, WtW, W0, total, C)
     log_det_P, quadratic = solve_population(C, P, beta)
-    value = constant - 0.5 * (log_det + quadratic)
-    if integrate:
-        value -= 0.5 * log_det_P
+    value = constant - 0.5 * (log_det + quadratic + (log_det_P if integrate else 0.0))
     if not np.isfinite(value):
         value = -np.inf
     elif wanted == MOMENTS:
@@ -389,9 +391,11 @@ def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted
         inverse_from_cholesky(P, p, square_of(second_at, p))
     elif wanted == GRADIENT:
         g_Lambda, g_S = square_of(first_at, q), square_of(second_at, D)
-        g_omega, g_factor, G = np.zeros(K), np.zeros((K + 1, q, q, LANES)), np.empty((p + 1, p + 1))
+        g_omega, g_factor = np.zeros(K), np.zeros((K + 1, q, q, LANES))
+        P_inv, G = np.empty((p, p)), np.empty((p + 1, p + 1))
         g_Lambda[:] = 0.0
-        population_weights(P, beta, integrate, G)
+        population_weights(P, beta, integrate, P_inv, G)
+        gradient_of_theta(omega, Lambda, theta, P_inv, beta, g_factor)
         gradient_of_strips(omega, Lambda, strips, of_strips, G, g_factor, g_omega)
         gradient_of_blocks(omega, Lambda, one, of_one, G, g_factor, g_omega)
         gradient_of_blocks(omega, Lambda, many, of_many, G, g_factor, g_omega)

@@ -175,7 +175,7 @@ class MarginalLikelihood:
     @property
     def is_large(self) -> bool:
         """Whether there are enough groups to share among threads."""
-        return is_large(len(self.blocks.distinct.levels))
+        return is_large(self.blocks.n_tiles)
 
     def evaluate(self, internal: Array, S: Array, g_Lambda: Array, g_S: Array) -> float:
         """Return the log likelihood at internal Lambda (q, q) and S (D, D), and write its gradient where finite."""
@@ -197,11 +197,15 @@ class MarginalLikelihood:
                 int(self.integrate),
                 len(self.z_map_inverse),
             ]
-            for blocks in kinds:
+            theta, strips, *_ = kinds
+            if theta is not None:
+                term, *products = theta
+                rows += [*integers(term), *floats(*products)]
+            for blocks in kinds[1:]:
                 if blocks is not None:
                     indptr, term, *products = blocks
                     rows += [*integers(indptr, term), *floats(*products)]
-            entry = "tile_entry" if kinds[0] is None else "strip_entry"
+            entry = "theta_entry" if theta is not None else "tile_entry" if strips is None else "strip_entry"
             self._mine.native = NativeLikelihood(entry, rows, q=len(self.z_map_inverse), D=terms.n_labels)
         native: NativeLikelihood = self._mine.native
         return native

@@ -174,7 +174,7 @@ def _weighted_logs(det, weight):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _multiply(product, det):
+def multiply(product, det):
     """Multiply ``product`` by the determinants; return whether it is below 1e100 still, with room for one of 1e200."""
     is_small = True
     for lane in range(len(product)):
@@ -184,7 +184,7 @@ def _multiply(product, det):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _log_of_product(values):
+def log_of_product(values):
     """Return the sum of log(values), numbers of at least one, with few logarithms."""
     total, product = 0.0, 1.0
     for value in values:
@@ -217,9 +217,9 @@ def absorb_strips(omega, Lambda, blocks, room, total):
         factor_strip(root, Lambda, A, M, width)
         if t < len(weight):
             log_det += _weighted_logs(M[_DET : _DET + width], weight[t])
-        elif not _multiply(product, M[_DET : _DET + width]):
+        elif not multiply(product, M[_DET : _DET + width]):
             # Few logarithms are taken because each costs as much as a group.
-            log_det += _log_of_product(product)
+            log_det += log_of_product(product)
             product[:] = 1.0
         for c in range(p1):
             x = XV[2 * c * m * STRIP : 2 * (c + 1) * m * STRIP]
@@ -227,7 +227,7 @@ def absorb_strips(omega, Lambda, blocks, room, total):
             _add_products(XV_rows, c, m, sums, width)
     if last >= 0:
         _add_sums(scale, sums, width, total[last])
-    return log_det + _log_of_product(product)
+    return log_det + log_of_product(product)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
