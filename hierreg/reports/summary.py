@@ -41,25 +41,26 @@ class Summary(Report):
         header = ["", "mean", "sd", percent((1 - prob) / 2), percent((1 + prob) / 2)]
         header += ["mcse", "ess bulk", "ess tail", "R-hat", "REML", "se"]
         rows: dict[str, list[list[str]]] = {kind: [] for kind in _TITLES}
-        for i, kind in enumerate(self["kind"].values):
-            rows[str(kind)].append(self._row(i))
+        columns = {str(name): values.to_numpy() for name, values in self.data_vars.items()}
+        for i, (name, kind) in enumerate(zip(self["parameter"].values, self["kind"].values, strict=True)):
+            rows[str(kind)].append(_row(str(name), {column: float(values[i]) for column, values in columns.items()}))
         table = sections(header, [(title, rows[kind]) for kind, title in _TITLES.items()])
         notes = [f"Held fixed: {self.attrs['fixed']}"] if self.attrs["fixed"] else []
         notes += [self.attrs["importance"]] if self.attrs["importance"] else []
         return "\n\n".join([self.attrs["heading"], table, *notes])
 
-    def _row(self, i: int) -> list[str]:
-        value = {str(name): float(v[i]) for name, v in self.data_vars.items()}
-        sd = value["sd"]
-        counts = ["" if np.isnan(value[n]) else f"{value[n]:.0f}" for n in ("ess_bulk", "ess_tail")]
-        return [
-            f"  {self['parameter'].values[i]}",
-            *(beside(value[name], sd) for name in ("mean", "sd", "lower", "upper")),
-            "" if np.isnan(value["mcse_mean"]) else f"{value['mcse_mean']:.2g}",
-            *counts,
-            "" if np.isnan(value["r_hat"]) else f"{value['r_hat']:.3f}",
-            *(beside(value[name], sd) for name in ("reml", "reml_se")),
-        ]
+
+def _row(parameter: str, value: dict[str, float]) -> list[str]:
+    sd = value["sd"]
+    counts = ["" if np.isnan(value[n]) else f"{value[n]:.0f}" for n in ("ess_bulk", "ess_tail")]
+    return [
+        f"  {parameter}",
+        *(beside(value[name], sd) for name in ("mean", "sd", "lower", "upper")),
+        "" if np.isnan(value["mcse_mean"]) else f"{value['mcse_mean']:.2g}",
+        *counts,
+        "" if np.isnan(value["r_hat"]) else f"{value['r_hat']:.3f}",
+        *(beside(value[name], sd) for name in ("reml", "reml_se")),
+    ]
 
 
 def summary(tree: xr.DataTree, ci_prob: float = 0.95) -> Summary:
