@@ -68,20 +68,52 @@ def test_diagnostics_leave_what_arviz_looks_for_importable() -> None:
     assert run_python(dedent(code)).split() in (["jax", "numpyro"], ["no_such_name"] * 2)
 
 
-def test_deferred_modules_are_imported_when_something_is_asked_of_them() -> None:
+def test_a_deferred_module_is_imported_when_something_is_asked_of_it() -> None:
     code = """
         import sys
         from hierreg.deferred import deferred
-        with deferred("colorsys", "sys"):
+        with deferred("colorsys"):
             import colorsys as stand_in
-            assert sys.modules["sys"] is sys
         assert "colorsys" not in sys.modules
         print(stand_in.rgb_to_hsv(0.0, 0.0, 1.0)[2])
         import colorsys
         assert colorsys is not stand_in
         assert colorsys.rgb_to_hsv is stand_in.rgb_to_hsv
+        with deferred("colorsys"):
+            assert sys.modules["colorsys"] is colorsys
     """
     assert run_python(dedent(code)) == "1.0\n"
+
+
+def test_a_deferred_module_is_imported_inside_the_block_too() -> None:
+    code = """
+        import sys
+        from hierreg.deferred import Deferred, deferred
+        with deferred("email"):
+            import email.message
+            from email import charset
+            assert not isinstance(sys.modules["email"], Deferred)
+        assert email.charset is charset
+    """
+    run_python(dedent(code))
+
+
+def test_nobody_sees_jax_while_arviz_is_imported() -> None:
+    code = """
+        import builtins, sys
+        import lazy_loader
+        from hierreg.deferred import array_stats
+        before, seen, asked = lazy_loader.load, [], builtins.__import__
+        def watched(name, *args, **options):
+            seen.append("jax" in sys.modules)
+            return asked(name, *args, **options)
+        builtins.__import__ = watched
+        array_stats()
+        builtins.__import__ = asked
+        assert len(seen) > 100 and not any(seen)
+        assert lazy_loader.load is before
+    """
+    run_python(dedent(code))
 
 
 def test_dir_lists_every_public_name_before_it_is_loaded() -> None:

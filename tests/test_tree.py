@@ -138,6 +138,19 @@ def test_copies_of_theta_that_was_not_read_have_its_values(copied) -> None:
     np.testing.assert_array_equal(copied(theta).transpose("chain", "draw", ...), expected)
 
 
+def test_theta_can_be_stacked_before_it_is_read() -> None:
+    theta, expected = unread_theta()
+    stacked = theta.isel(g=[3, 1]).stack(sample=("chain", "draw")).transpose("sample", ...)
+    np.testing.assert_array_equal(stacked.to_numpy(), expected[:, :, [3, 1]].reshape(-1, 2, 2))
+
+
+def test_what_is_written_into_beta_and_b_before_theta_is_read_is_part_of_it() -> None:
+    posterior = model("independent").sample(draws=20, chains=3, group_effects="draws", **QUIET)["posterior"]
+    posterior["b_g"].values[:] = 0.0
+    posterior["beta"].values[..., :2] = 2.0
+    np.testing.assert_array_equal(posterior["theta_g"], np.full(posterior["b_g"].shape, 2.0))
+
+
 def test_theta_keeps_the_values_that_are_written_into_it() -> None:
     theta, expected = unread_theta()
     theta[{"g": 2}] = 7.0

@@ -38,7 +38,8 @@ class SplitBlocks:
     separate : Tiles
         Groups that stand alone, one per block.
     distinct : Tiles
-        Fewer blocks with the same likelihood as `separate` (see `distinct.merge_equal`).
+        Fewer blocks with the same likelihood as `separate` (see `distinct.merge_equal`); the same ones where `theta` is
+        evaluated.
     linked : Tiles
         Groups linked by correlated errors.
     theta : ThetaStrips or None
@@ -100,7 +101,12 @@ def split_into_blocks(gram: Gram) -> SplitBlocks:
     distinct = merge_equal(blocks, width=width) or separate
     is_worth_it = width == STRIP and len(distinct.levels) > _LARGEST_SHARE_MERGED * len(separate.levels)
     theta = theta_strips(blocks, gram.n) if is_worth_it else None
-    return SplitBlocks(separate=separate, distinct=distinct, linked=tiles_of(linked), theta=theta)
+    return SplitBlocks(
+        separate=separate,
+        distinct=distinct if theta is None else separate,
+        linked=tiles_of(linked),
+        theta=theta,
+    )
 
 
 def _suits_strips(blocks: Blocks) -> bool:

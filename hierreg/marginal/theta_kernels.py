@@ -1,7 +1,7 @@
 """Groups whose coefficients are theta_j = K beta + b_j, a strip of them at a time (numba).
 
-Where all population coefficients vary between groups, as in y ~ x + (x | g), Z'X = Z'Z K in every group with one
-matrix K. Then A = Z'Z and b = Z'y are all that counts of a group: it has the likelihood of one estimate A^-1 b of
+Where all population coefficients vary between groups, as in y ~ x + (x | g), X = Z K in every group with one matrix K.
+Then A = Z'Z and b = Z'y are all that counts of a group: it has the likelihood of one estimate A^-1 b of
 theta_j ~ N(K beta, Sigma) (Lindley and Smith 1972, section 3.2). In the notation of `kernels`, with Sigma =
 Lambda Lambda' and T = (I + A Sigma)^-1::
 
@@ -13,6 +13,7 @@ Lambda Lambda' and T = (I + A Sigma)^-1::
 Matrices of order two need no factors. With D = |A|, which may be zero, and adj(A) A = D I::
 
     |M| = 1 + tr(A Sigma) + D |Sigma|       W = (A + D adj(Sigma)) / |M|    t = (b + adj(Sigma) adj(A) b) / |M|
+    b' Sigma t = (|Lambda' b|^2 + |Sigma| b' adj(A) b) / |M|
 
 One term per strip: A and b are omega times fixed ones, so Lambda is multiplied by sqrt(omega) instead, and what comes
 out by the powers of omega that are missing. Loops are written as in `strip_kernels`.
@@ -66,14 +67,14 @@ def _absorb_one(Lambda, strip, det, sums, width):
 def _absorb_two(Lambda, strip, det, sums, width):
     """Write |M| and add A - W, b - t and b' Sigma t to sums (6 rows), of two coefficients.
 
-    With v = Lambda' b and u = adj(Lambda) adj(A) b: |M| t = b + adj(Lambda)' u and |M| Lambda' t = v + |Lambda| u.
+    With v = Lambda' b and u = adj(Lambda) adj(A) b, |M| t = b + adj(Lambda)' u.
     """
     l00, l01, l10, l11 = Lambda[0, 0], Lambda[0, 1], Lambda[1, 0], Lambda[1, 1]
     s00, s10, s11, size = l00 * l00 + l01 * l01, l10 * l00 + l11 * l01, l10 * l10 + l11 * l11, l00 * l11 - l01 * l10
     for lane in range(width):
         a00, a10, a11, D = strip[lane], strip[STRIP + lane], strip[2 * STRIP + lane], strip[3 * STRIP + lane]
         b0, b1 = strip[4 * STRIP + lane], strip[5 * STRIP + lane]
-        c0, c1 = strip[6 * STRIP + lane], strip[7 * STRIP + lane]
+        c0, c1, form = strip[6 * STRIP + lane], strip[7 * STRIP + lane], strip[8 * STRIP + lane]
         e = _excess((l00, l01, l10, l11), a00, a10, a11, D)
         m = 1.0 + e
         r = 1.0 / m
@@ -85,7 +86,7 @@ def _absorb_two(Lambda, strip, det, sums, width):
         sums[2 * STRIP + lane] += (a11 * e - D * s00) * r
         sums[3 * STRIP + lane] += (b0 * e - (l11 * u0 - l10 * u1)) * r
         sums[4 * STRIP + lane] += (b1 * e - (l00 * u1 - l01 * u0)) * r
-        sums[5 * STRIP + lane] += (v0 * (v0 + size * u0) + v1 * (v1 + size * u1)) * r
+        sums[5 * STRIP + lane] += (v0 * v0 + v1 * v1 + size * size * form) * r
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

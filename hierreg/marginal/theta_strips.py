@@ -25,13 +25,15 @@ _ROUNDING = 2.0**-45
 class ThetaStrips:
     """Groups with Z'X = Z'Z K, STRIP of them at a time, all groups of a strip with one term.
 
+    X = Z K in every group has that, and so has any X that cannot be told from it by these products.
+
     Attributes
     ----------
     term : int array (n_strips,)
         Whose omega the products of a strip are multiplied by.
-    products : array (n_strips, 2, STRIP) for q = 1, (n_strips, 8, STRIP) for q = 2
-        Of each group, with A = Z'Z and b = Z'y: a, b; or a00, a10, a11, |A|, b0, b1 and adj(A) b. Zero where there is
-        no group.
+    products : array (n_strips, 2, STRIP) for q = 1, (n_strips, 9, STRIP) for q = 2
+        Of each group, with A = Z'Z and b = Z'y: a, b; or a00, a10, a11, |A|, b0, b1, adj(A) b (2) and b' adj(A) b. Zero
+        where there is no group.
     K : array (q, p)
     """
 
@@ -91,4 +93,10 @@ def _rows(A: Array, b: Array) -> list[Array]:
     a00, a10, a11, b0, b1 = A[:, 0, 0], A[:, 1, 0], A[:, 1, 1], b[:, 0], b[:, 1]
     # A group of one row has no determinant but rounding, which may be negative.
     det = np.maximum(a00 * a11 - a10 * a10, 0.0)
-    return [a00, a10, a11, det, b0, b1, a11 * b0 - a10 * b1, a00 * b1 - a10 * b0]
+    c0, c1 = a11 * b0 - a10 * b1, a00 * b1 - a10 * b0
+    # b' adj(A) b by elimination: of what rounding leaves of adj(A) b in a group of one row, the square counts. The
+    # likelihood multiplies it by |Sigma|, and b'c would have it multiplied by |b|.
+    pivot = np.maximum(a00, a11)
+    form = np.where(a00 >= a11, c1 * c1 + det * b0 * b0, c0 * c0 + det * b1 * b1)
+    form = np.divide(form, pivot, out=np.zeros_like(pivot), where=pivot > 0)
+    return [a00, a10, a11, det, b0, b1, c0, c1, form]
