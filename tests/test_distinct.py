@@ -287,7 +287,7 @@ def test_posteriors_are_the_same():
 
 def table_of_slopes():
     rng = np.random.default_rng(7)
-    index, x = np.repeat(np.arange(40), 6), np.tile(np.arange(6.0), 40)
-    b = rng.normal(size=(40, 2)) * [1.0, 0.4]
-    y = 2.0 + 0.5 * x + b[index, 0] + b[index, 1] * x + rng.normal(size=240)
+    index, x = np.repeat(np.arange(400), 6), np.tile(np.arange(6.0), 400)
+    b = rng.normal(size=(400, 2)) * [1.0, 0.4]
+    y = 2.0 + 0.5 * x + b[index, 0] + b[index, 1] * x + rng.normal(size=2400)
     return pd.DataFrame({"y": y, "x": x, "g": np.char.add("g", index.astype(str))})
