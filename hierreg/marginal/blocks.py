@@ -56,7 +56,7 @@ class SplitBlocks:
     def arrays(self) -> tuple[tuple[Any, ...] | None, ...]:
         """The arrays that the kernels read: two kinds of strips, tiles of groups alone, tiles of linked groups.
 
-        What is missing is None, and no code is compiled for it: all but one of the strips, or all strips.
+        There is one kind of strips, or there are tiles. What is missing is None, and no code is compiled for it.
         """
         if self.theta is not None:
             return self.theta.arrays, None, None, None

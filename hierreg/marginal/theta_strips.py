@@ -82,7 +82,7 @@ def _population_in_groups(blocks: Blocks, n_rows: int) -> Array | None:
     A, B = blocks.ZtZ, blocks.ZtW[:, :, :-1]
     whole = A.sum(axis=0)
     K = np.linalg.lstsq(whole, B.sum(axis=0), rcond=None)[0]
-    root = np.sqrt(np.diagonal(A, axis1=1, axis2=2) + np.diagonal(whole) / n_rows)
+    root = np.sqrt(np.abs(np.diagonal(A, axis1=1, axis2=2)) + np.abs(np.diagonal(whole)) / n_rows)
     size = root[:, :, None] * (root @ np.abs(K))[:, None, :]
     return K if np.all(np.abs(B - A @ K) <= _ROUNDING * size) else None
 
