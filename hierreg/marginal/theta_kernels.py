@@ -50,6 +50,15 @@ def _excess(Lambda, a00, a10, a11, D):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _scale(root, Lambda, out):
+    """Write root times Lambda."""
+    # A loop: numba compiles the words of an error about shapes with an assignment to a slice, for two seconds.
+    for i in range(len(Lambda)):
+        for j in range(len(Lambda)):
+            out[i, j] = root * Lambda[i, j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _absorb_one(Lambda, strip, det, sums, width):
     """Write |M| and add A - W, b - t and b' Sigma t to sums (3 rows), of one coefficient."""
     s = Lambda[0, 0] * Lambda[0, 0]
@@ -134,13 +143,13 @@ def absorb_theta(omega, Lambda, theta, total):
     term, products, K = theta
     n_rows, width, q, flat = products.shape[1], products.shape[2], len(K), products.reshape(-1)
     det, product, sums = np.empty(STRIP), np.ones(STRIP), np.zeros((q * (q + 1) // 2 + q + 1) * STRIP)
-    log_det, last, scaled = 0.0, np.int64(-1), Lambda.copy()
+    log_det, last, scaled = 0.0, np.int64(-1), np.empty((q, q))
     for t in range(len(term)):
         if term[t] != last:
             if last >= 0:
                 _add_to_total(omega[last], K, sums, width, total[last])
             last = term[t]
-            scaled[:] = sqrt(omega[last]) * Lambda
+            _scale(sqrt(omega[last]), Lambda, scaled)
         strip = flat[t * n_rows * STRIP : (t + 1) * n_rows * STRIP]
         if q == 1:
             _absorb_one(scaled, strip, det, sums, width)
@@ -220,13 +229,13 @@ def gradient_of_theta(omega, Lambda, theta, P_inv, beta, g_factor):
             for d in range(p):
                 for j in range(q):
                     Q[i, j] += K[i, c] * P_inv[c, d] * K[j, d]
-    last, scaled = np.int64(-1), Lambda.copy()
+    last, scaled = np.int64(-1), np.empty((q, q))
     for t in range(len(term)):
         if term[t] != last:
             if last >= 0:
                 _add_to_factor(omega[last], Lambda, sums, width, g_factor[last])
             last = term[t]
-            scaled[:] = sqrt(omega[last]) * Lambda
+            _scale(sqrt(omega[last]), Lambda, scaled)
         strip = flat[t * n_rows * STRIP : (t + 1) * n_rows * STRIP]
         if q == 1:
             _differentiate_one(scaled, strip, omega[last], Q, mean, sums, width)
