@@ -92,6 +92,13 @@ def matrix_at(table, i, dtype):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def stack_at(table, i):
+    """Return the three-dimensional array of float64 of row i."""
+    a = table[i]
+    return carray(pointer_to(a[0]), (a[1], a[2], a[3]), np.float64)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def vector_of(address, n):
     """Return the n numbers at an address."""
     return carray(pointer_to(address), (n,), np.float64)

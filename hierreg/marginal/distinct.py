@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]
 
-_ROUNDING = 2.0**-45
+ROUNDING = 2.0**-45
 # Smaller classes hold as many vectors as groups, or nearly.
 _SMALLEST_CLASS = 4
 # Beyond so many entries of b_j the decomposition costs more than it saves.
@@ -107,11 +107,11 @@ def _equal_entries(term: Index, ZtZ: Array) -> Index:
             if int(label.max(initial=-1)) + 1 == len(label):
                 return label
             if i == j:
-                values, gap = diagonal[:, i], _ROUNDING * size[:, i]
+                values, gap = diagonal[:, i], ROUNDING * size[:, i]
             else:
                 scale = root[:, i] * root[:, j]
                 values = np.divide(ZtZ[:, i, j], scale, out=np.zeros(len(scale)), where=scale > 0)
-                gap = np.full(len(scale), _ROUNDING)
+                gap = np.full(len(scale), ROUNDING)
             label = _refine(label, values, gap)
     return label
 
@@ -141,7 +141,7 @@ def _without_chains(blocks: Blocks, start: Index, kind: Index) -> Index:
     m = model.shape[1]
     root = np.sqrt(np.abs(model[:, range(m), range(m)]))
     distance = np.abs(blocks.ZtZ - model)
-    away = np.any(distance > 4.0 * _ROUNDING * root[:, :, None] * root[:, None, :], axis=(1, 2))
+    away = np.any(distance > 4.0 * ROUNDING * root[:, :, None] * root[:, None, :], axis=(1, 2))
     far = np.unique(blocks.block[away])
     kind[far] = len(size) + np.arange(len(far))
     return kind

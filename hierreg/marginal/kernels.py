@@ -26,15 +26,15 @@ from __future__ import annotations
 from math import log
 
 import numpy as np
-from numba import carray, njit
+from numba import njit
 
 from hierreg.marginal.address_kernels import (
     GRADIENT,
     MOMENTS,
     Row,
     matrix_at,
-    pointer_to,
     square_of,
+    stack_at,
     vector_at,
     vector_of,
 )
@@ -361,8 +361,7 @@ def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted
     float
         -inf where a matrix is not positive definite.
     """
-    w = table[0]
-    WtW = carray(pointer_to(w[0]), (w[1], w[2], w[3]), np.float64)
+    WtW = stack_at(table, Row(0))
     patterns, counts = matrix_at(table, Row(1), np.bool_), vector_at(table, Row(2), np.float64)
     W0 = matrix_at(table, Row(3), np.float64)
     constant, integrate, q = vector_at(table, Row(4), np.float64)[0], table[5, 0] == 1, table[6, 0]

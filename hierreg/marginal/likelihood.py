@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 LOG_2PI = float(np.log(2.0 * np.pi))
+# The compiled likelihood of each kind of blocks (see `SplitBlocks.arrays`); both kinds of tiles have one.
+_ENTRIES = ("theta_entry", "strip_entry", "tile_entry", "tile_entry")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,15 +199,9 @@ class MarginalLikelihood:
                 int(self.integrate),
                 len(self.z_map_inverse),
             ]
-            theta, strips, *_ = kinds
-            if theta is not None:
-                term, *products = theta
-                rows += [*integers(term), *floats(*products)]
-            for blocks in kinds[1:]:
-                if blocks is not None:
-                    indptr, term, *products = blocks
-                    rows += [*integers(indptr, term), *floats(*products)]
-            entry = "theta_entry" if theta is not None else "tile_entry" if strips is None else "strip_entry"
+            for array in (array for blocks in kinds if blocks is not None for array in blocks):
+                rows += integers(array) if array.dtype == np.intp else floats(array)
+            entry = next(name for name, blocks in zip(_ENTRIES, kinds, strict=True) if blocks is not None)
             self._mine.native = NativeLikelihood(entry, rows, q=len(self.z_map_inverse), D=terms.n_labels)
         native: NativeLikelihood = self._mine.native
         return native

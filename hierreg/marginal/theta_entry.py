@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import carray, cfunc
+from numba import cfunc
 
-from hierreg.marginal.address_kernels import LIKELIHOOD, Row, matrix_at, pointer_to, rows_at, vector_at, vector_of
+from hierreg.marginal.address_kernels import LIKELIHOOD, Row, matrix_at, rows_at, stack_at, vector_at, vector_of
 from hierreg.marginal.kernels import FIRST_BLOCKS, log_likelihood_of
 
 
@@ -13,10 +13,9 @@ from hierreg.marginal.kernels import FIRST_BLOCKS, log_likelihood_of
 def log_likelihood(table, Lambda, S, first, second, value, wanted):
     """Write the log likelihood and what else is wanted; see `kernels.log_likelihood_of`."""
     rows = rows_at(table, Row(FIRST_BLOCKS + 3))
-    a = rows[FIRST_BLOCKS + 1]
     theta = (
         vector_at(rows, Row(FIRST_BLOCKS), np.int64),
-        carray(pointer_to(a[0]), (a[1], a[2], a[3]), np.float64),
+        stack_at(rows, Row(FIRST_BLOCKS + 1)),
         matrix_at(rows, Row(FIRST_BLOCKS + 2), np.float64),
     )
     kinds = (theta, None, None, None)

@@ -32,7 +32,7 @@ import numpy as np
 from numba import njit
 
 from hierreg.marginal.lanes import STRIP
-from hierreg.marginal.strip_kernels import log_of_product, multiply
+from hierreg.marginal.strip_kernels import log_of_product, multiply, scaled
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -50,18 +50,9 @@ def _excess(Lambda, a00, a10, a11, D):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _scale(root, Lambda, out):
-    """Write root times Lambda."""
-    # A loop: numba compiles the words of an error about shapes with an assignment to a slice, for two seconds.
-    for i in range(len(Lambda)):
-        for j in range(len(Lambda)):
-            out[i, j] = root * Lambda[i, j]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _absorb_one(Lambda, strip, det, sums, width):
+def _absorb_one(root, Lambda, strip, det, sums, width):
     """Write |M| and add A - W, b - t and b' Sigma t to sums (3 rows), of one coefficient."""
-    s = Lambda[0, 0] * Lambda[0, 0]
+    s = (root * Lambda[0, 0]) ** 2
     for lane in range(width):
         a, b = strip[lane], strip[STRIP + lane]
         m = 1.0 + a * s
@@ -73,12 +64,12 @@ def _absorb_one(Lambda, strip, det, sums, width):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _absorb_two(Lambda, strip, det, sums, width):
+def _absorb_two(root, Lambda, strip, det, sums, width):
     """Write |M| and add A - W, b - t and b' Sigma t to sums (6 rows), of two coefficients.
 
     With v = Lambda' b and u = adj(Lambda) adj(A) b, |M| t = b + adj(Lambda)' u.
     """
-    l00, l01, l10, l11 = Lambda[0, 0], Lambda[0, 1], Lambda[1, 0], Lambda[1, 1]
+    l00, l01, l10, l11 = scaled(root, Lambda)
     s00, s10, s11, size = l00 * l00 + l01 * l01, l10 * l00 + l11 * l01, l10 * l10 + l11 * l11, l00 * l11 - l01 * l10
     for lane in range(width):
         a00, a10, a11, D = strip[lane], strip[STRIP + lane], strip[2 * STRIP + lane], strip[3 * STRIP + lane]
@@ -143,18 +134,18 @@ def absorb_theta(omega, Lambda, theta, total):
     term, products, K = theta
     n_rows, width, q, flat = products.shape[1], products.shape[2], len(K), products.reshape(-1)
     det, product, sums = np.empty(STRIP), np.ones(STRIP), np.zeros((q * (q + 1) // 2 + q + 1) * STRIP)
-    log_det, last, scaled = 0.0, np.int64(-1), np.empty((q, q))
+    log_det, last, root = 0.0, np.int64(-1), 1.0
     for t in range(len(term)):
         if term[t] != last:
             if last >= 0:
                 _add_to_total(omega[last], K, sums, width, total[last])
             last = term[t]
-            _scale(sqrt(omega[last]), Lambda, scaled)
+            root = sqrt(omega[last])
         strip = flat[t * n_rows * STRIP : (t + 1) * n_rows * STRIP]
         if q == 1:
-            _absorb_one(scaled, strip, det, sums, width)
+            _absorb_one(root, Lambda, strip, det, sums, width)
         else:
-            _absorb_two(scaled, strip, det, sums, width)
+            _absorb_two(root, Lambda, strip, det, sums, width)
         if not multiply(product, det):
             # Few logarithms are taken because each costs as much as a group.
             log_det += log_of_product(product)
@@ -165,9 +156,9 @@ def absorb_theta(omega, Lambda, theta, total):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _differentiate_one(Lambda, strip, omega, Q, mean, sums, width):
+def _differentiate_one(root, Lambda, strip, omega, Q, mean, sums, width):
     """Add omega (h h' + W Q W) - W to sums, of one coefficient."""
-    s, q, m = Lambda[0, 0] * Lambda[0, 0], omega * Q[0, 0], mean[0]
+    s, q, m = (root * Lambda[0, 0]) ** 2, omega * Q[0, 0], mean[0]
     for lane in range(width):
         a, b = strip[lane], strip[STRIP + lane]
         r = 1.0 / (1.0 + a * s)
@@ -177,9 +168,9 @@ def _differentiate_one(Lambda, strip, omega, Q, mean, sums, width):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _differentiate_two(Lambda, strip, omega, Q, mean, sums, width):
+def _differentiate_two(root, Lambda, strip, omega, Q, mean, sums, width):
     """Add omega (h h' + W Q W) - W to sums (3 rows), of two coefficients."""
-    l00, l01, l10, l11 = Lambda[0, 0], Lambda[0, 1], Lambda[1, 0], Lambda[1, 1]
+    l00, l01, l10, l11 = scaled(root, Lambda)
     s00, s10, s11 = l00 * l00 + l01 * l01, l10 * l00 + l11 * l01, l10 * l10 + l11 * l11
     q00, q10, q11, m0, m1 = omega * Q[0, 0], omega * Q[1, 0], omega * Q[1, 1], mean[0], mean[1]
     for lane in range(width):
@@ -229,17 +220,17 @@ def gradient_of_theta(omega, Lambda, theta, P_inv, beta, g_factor):
             for d in range(p):
                 for j in range(q):
                     Q[i, j] += K[i, c] * P_inv[c, d] * K[j, d]
-    last, scaled = np.int64(-1), np.empty((q, q))
+    last, root = np.int64(-1), 1.0
     for t in range(len(term)):
         if term[t] != last:
             if last >= 0:
                 _add_to_factor(omega[last], Lambda, sums, width, g_factor[last])
             last = term[t]
-            _scale(sqrt(omega[last]), Lambda, scaled)
+            root = sqrt(omega[last])
         strip = flat[t * n_rows * STRIP : (t + 1) * n_rows * STRIP]
         if q == 1:
-            _differentiate_one(scaled, strip, omega[last], Q, mean, sums, width)
+            _differentiate_one(root, Lambda, strip, omega[last], Q, mean, sums, width)
         else:
-            _differentiate_two(scaled, strip, omega[last], Q, mean, sums, width)
+            _differentiate_two(root, Lambda, strip, omega[last], Q, mean, sums, width)
     if last >= 0:
         _add_to_factor(omega[last], Lambda, sums, width, g_factor[last])

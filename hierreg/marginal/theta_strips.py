@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierreg.marginal.distinct import ROUNDING
 from hierreg.marginal.lanes import STRIP
 
 if TYPE_CHECKING:
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]
-
-# What sums of 10^4 to 10^5 products differ by when rows are read in another order (see `distinct`).
-_ROUNDING = 2.0**-45
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,14 +75,15 @@ def theta_strips(blocks: Blocks, n_rows: int) -> ThetaStrips | None:
 def _population_in_groups(blocks: Blocks, n_rows: int) -> Array | None:
     """Return K (q, p) with Z'X = Z'Z K in every group, up to rounding; None where there is no such matrix.
 
-    Rounding is relative to the root mean square of a column where a group's own values are smaller: they were centred.
+    Rounding is that of sums in another order (see `distinct`), relative to the root mean square of a column where a
+    group's own values are smaller: they were centred.
     """
     A, B = blocks.ZtZ, blocks.ZtW[:, :, :-1]
     whole = A.sum(axis=0)
     K = np.linalg.lstsq(whole, B.sum(axis=0), rcond=None)[0]
     root = np.sqrt(np.abs(np.diagonal(A, axis1=1, axis2=2)) + np.abs(np.diagonal(whole)) / n_rows)
     size = root[:, :, None] * (root @ np.abs(K))[:, None, :]
-    return K if np.all(np.abs(B - A @ K) <= _ROUNDING * size) else None
+    return K if np.all(np.abs(B - A @ K) <= ROUNDING * size) else None
 
 
 def _rows(A: Array, b: Array) -> list[Array]:

@@ -45,6 +45,11 @@ class Fresh:
     seconds: list[float] = field(default_factory=list)
     parts: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def label(self) -> str:
+        """Engine and variant."""
+        return f"{self.engine} {self.variant}".strip()
+
 
 def take_turns(
     case: Case, scratch: Path, variants: Sequence[tuple[str, str]], *, repeats: int, timeout: float
@@ -92,15 +97,19 @@ def _run(one: Fresh, case: Case, csv: Path, scratch: Path, timeout: float) -> fl
     return seconds
 
 
+def faster_bambi(results: Sequence[Fresh]) -> float | None:
+    """Return the median seconds of bambi's faster sampler; None where bambi was not run."""
+    return min((median(one.seconds) for one in results if one.engine == "bambi"), default=None)
+
+
 def table_of(results: Sequence[Fresh]) -> str:
     """Return seconds of each, and the ratio of their medians to that of bambi's faster sampler."""
-    best = min((median(one.seconds) for one in results if one.engine == "bambi"), default=None)
+    best = faster_bambi(results)
     rows = []
     for one in results:
         parts = ", ".join(f"{name} {number(seconds)}" for name, seconds in one.parts.items())
         ratio = "-" if best is None else f"{median(one.seconds) / best:.3f}"
-        name = f"{one.engine} {one.variant}".strip()
-        rows.append([name, number(min(one.seconds)), number(median(one.seconds)), ratio, parts])
+        rows.append([one.label, number(min(one.seconds)), number(median(one.seconds)), ratio, parts])
     return text_table(["fresh process", "min s", "median s", "of bambi's faster", "parts of the last, s"], rows)
 
 
@@ -119,7 +128,7 @@ def main() -> None:
             version("bambi")
             variants = VARIANTS
         except PackageNotFoundError:
-            variants = VARIANTS[:3]
+            variants = tuple(one for one in VARIANTS if one[0] == "hierreg")
         try:
             results = take_turns(CASES["a"], Path(folder), variants, repeats=options.repeats, timeout=options.timeout)
         except EngineError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
+from tests.benchmarks.fresh import faster_bambi
 from tests.benchmarks.table import Target
 
 if TYPE_CHECKING:
@@ -62,10 +63,10 @@ def _against_bambi(both: Sequence[Measured], bambi: Sequence[Measured], bound: f
 
 def fresh_targets(results: Sequence[Fresh]) -> list[Target]:
     """Return the ratios of fresh processes of hierreg to bambi's faster sampler, medians of processes in turn."""
-    best = min((median(one.seconds) for one in results if one.engine == "bambi"), default=None)
+    best = faster_bambi(results)
     return [
         Target(
-            what=f"fresh process: {one.engine} {one.variant}".strip() + " / bambi's faster one",
+            what=f"fresh process: {one.label} / bambi's faster one",
             value=_ratio(median(one.seconds), best),
             bound=1.0 / 3.0,
             at_least=False,
