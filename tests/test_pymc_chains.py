@@ -26,8 +26,8 @@ def trace_of(problem, u: np.ndarray, rng: np.random.Generator) -> xr.DataTree:
     variables = {
         "beta": rng.normal(size=(*SHAPE, p)),
         "b_g": rng.normal(size=(*SHAPE, J, q)),
-        "sd_g": cov.sd.reshape(*SHAPE, q),
-        "corr_g_partial": v[:, :, : q * (q - 1) // 2],
+        "sd_g_at_means": np.exp(u[:, :, :q]),  # the default priors are those of the coefficients at the means
+        "corr_g_at_means_partial": v[:, :, : q * (q - 1) // 2],
     }
     if labels.n_error_sd:
         D = len(parameters.error_labels)

@@ -15,7 +15,8 @@ from hierreg.design import Design, FactorDesign
 from hierreg.error_structure import ErrorLayout, Independent
 from hierreg.exceptions import ModelError
 from hierreg.gram import collect
-from hierreg.marginal.likelihood import fixed_beta, marginal_likelihood, population_prior
+from hierreg.marginal.likelihood import marginal_likelihood
+from hierreg.marginal.population import fixed_beta, population_prior
 from hierreg.marginal.target import Target
 from hierreg.pymc_model import build_pymc_model
 from tests.oracles import dense

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.covariance import covariances, partial_correlations
+from hierreg.linalg import sd_and_corr
 from hierreg.optimise import hessian
 
 if TYPE_CHECKING:
@@ -83,11 +84,19 @@ def natural_values(parameters: VarianceParameters, u: Array) -> Array:
     return np.concatenate(values)
 
 
+def _in_frame(parameters: VarianceParameters, sd: Array, corr: Array) -> tuple[Array, Array]:
+    """Return sds and correlations in the frame of the priors."""
+    if np.array_equal(parameters.from_raw, np.eye(len(sd))):
+        return sd, corr
+    cov = np.where(np.isfinite(corr), corr, 0.0) * sd[:, None] * sd
+    return sd_and_corr(parameters.from_raw @ cov @ parameters.from_raw.T)
+
+
 def unconstrained(
     parameters: VarianceParameters, groups: tuple[Array, Array], errors: tuple[Array, Array]
 ) -> tuple[Array, NDArray[np.bool_]]:
     """Return u (n_free,) at sds and correlations of groups and errors, and which elements are on the boundary."""
-    (sd, corr), (error_sd, error_corr) = groups, errors
+    (sd, corr), (error_sd, error_corr) = _in_frame(parameters, *groups), errors
     sds = np.concatenate([sd, error_sd])[parameters.sd_is_free]
     is_zero = ~(sds > 0)
     u, held = [np.where(is_zero, _LOG_ZERO, np.log(np.where(is_zero, 1.0, sds)))], [is_zero]
