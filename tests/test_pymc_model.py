@@ -361,7 +361,7 @@ def test_marginal_density_equals_the_target_where_priors_are_those_of_coefficien
     (sds,) = pymc_model.replace_rvs_by_values([pymc_model["sd_Subject"]])
     evaluate, sds_at = compiled(pymc_model, [pymc_model.logp(), pymc_model.dlogp()]), compiled(pymc_model, [sds])
     for seed in range(3):
-        u = [*np.random.default_rng(seed).normal(0, 0.5, 4), 3.0, 1.5, 3.0, 0.0]
+        u = np.random.default_rng(seed).normal(0, 0.5, 4) + np.array([3.0, 1.5, 3.0, 0.0])
         by_name = {"sd_Subject_at_means": u[:2], "corr_Subject_at_means_partial": 2 * u[3:], "error_sd": u[2]}
         point = {pymc_model.rvs_to_values[rv].name: np.asarray(by_name[rv.name]) for rv in pymc_model.free_RVs}
         value, gradient = evaluate(point)
