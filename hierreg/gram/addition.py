@@ -42,6 +42,7 @@ def add(a: Gram, b: Gram) -> Gram:
     _check_same("grouping factors", [f.name for f in a.factors], [f.name for f in b.factors])
     for mine, theirs in zip(a.factors, b.factors, strict=True):
         _check_same(f"columns of {mine.name!r}", mine.coef_names, theirs.coef_names)
+        _check_labels(mine, theirs)
     if a.frame is None or b.frame is None or a.response is None or b.response is None:
         raise ModelError(_DERIVED)
     terms, term_of_a, term_of_b = a.terms.unite(b.terms)
@@ -102,6 +103,22 @@ def _check_same(what: str, a: object, b: object) -> None:
         raise ModelError(
             f"Gram + Gram: {what} differ: {a!r} and {b!r}; only statistics of the same formula can be added."
         )
+
+
+def _check_labels(a: GroupProducts, b: GroupProducts) -> None:
+    mine, theirs = _words_of(a.levels), _words_of(b.levels)
+    if mine and theirs and mine != theirs:
+        raise ModelError(
+            f"Gram + Gram: the groups of {a.name!r} are {mine} in the first and {theirs} in the second; 3 and '3' "
+            "would be two groups. Convert the column to one type and collect the statistics anew."
+        )
+
+
+def _words_of(levels: NDArray[np.generic]) -> str:
+    if levels.dtype != object:
+        return "text" if levels.dtype.kind == "U" else "numbers"
+    kinds = {isinstance(level, str) for level in levels.tolist()}
+    return "" if len(kinds) != 1 else "text" if True in kinds else "numbers"
 
 
 def _moved(gram: Gram, M: Array, z: list[tuple[Frame, Array]]) -> Gram:

@@ -253,11 +253,16 @@ class Gram:
 
         Only the columns that formula and errors name are read, `batch_rows` rows at a time; see `Gram.from_batches` for
         what has to be known of all rows first. Rows of one unit of correlated errors must stand next to each other.
+        The type of a column is settled over all files before rows are used, so that the answer is that of the table in
+        memory; text says it in no other way than by its rows, so that it is read once more for that.
 
         Parameters
         ----------
         files : path, pattern or list of paths
-            A file, a folder, ``"rows/*.parquet"``, or a list. Parquet, CSV or Arrow (Feather).
+            A file, a folder, ``"rows/*.parquet"``, or a list. Parquet (.parquet, .parq, .pq), Arrow (.arrow,
+            .feather) or text with commas (.csv) or tabs (.tsv), which may be compressed (.gz, .bz2, .zst, .lz4).
+            Every file of a folder is read, or an error names it; hidden files (a dot in front) and the markers of
+            other programs (_SUCCESS, _metadata, _common_metadata) are left out, as is customary.
         formula : str
         errors : error structure, optional
             Not `hr.known_cov`.
@@ -274,7 +279,8 @@ class Gram:
         Raises
         ------
         FormulaError, DataError, ModelError
-            As for `Gram.from_batches`; also if files are missing or lack columns, or a checkpoint is of another scan.
+            As for `Gram.from_batches`; also if files are missing, cannot be read, lack columns or have columns of
+            types that do not go together (numbers and text), or a checkpoint is of another scan.
         """
         from hierreg.gram.scan import scan
 

@@ -12,8 +12,7 @@ from hierreg.design.table import as_table
 from hierreg.exceptions import DataError, ModelError
 from hierreg.formula import parse_formula
 from hierreg.gram.batches import checked_errors, checked_levels
-from hierreg.gram.part import Part, part_of, unite_parts, whole
-from hierreg.gram.scan import columns_of
+from hierreg.gram.part import Part, columns_of, part_of, unite_parts, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from hierreg.model.estimation import limit
 from hierreg.sampling.problem import check_has_rows
 from hierreg.tree import build
 from hierreg.tree.prior_attributes import prior_attributes
+from hierreg.warning import warn
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -103,7 +103,7 @@ def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
     own = problem.own_rows() if problem.labels.factors else None
     reml = limit(problem, own)
     if reml.estimate.singular:
-        warnings.warn(
+        warn(
             f"the REML estimate is on the boundary: {'; '.join(reml.estimate.boundary)}. The posterior averages over "
             "what the data leave open; the plug-in limit beside it does not. If the boundary is not believable, "
             "simplify the group terms, or give the standard deviation a prior that says what you know.",
@@ -230,7 +230,7 @@ def _summaries_only(problem: Problem, request: SampleRequest) -> bool:
     if request.group_effects == "auto":
         gib = _effects_size(problem, request) / 2**30
         n_groups = sum(len(factor.levels) for factor in problem.labels.factors)
-        warnings.warn(
+        warn(
             f"draws of the coefficients of {n_groups} groups would take {gib:.1f} GiB; only "
             "their means, standard deviations and quantiles are kept, in the group `effects`. Pass "
             "group_effects='draws' to keep all, or 'summary' to choose this.",
