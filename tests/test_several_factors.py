@@ -481,7 +481,7 @@ NEW |= {"site": ["north", "south", "south", "north"]}
 
 def test_each_factor_is_known_or_new_at_an_estimate():
     est, problem = estimate(CROSSED), model(CROSSED).problem
-    report = hr.predict(model(CROSSED), NEW, est, covariance=True)
+    report = hr.predict(model(CROSSED), NEW, est, level="new group", covariance=True)
     Sigma = est.solution.Sigma
     mean, cov, _ = dense.coefficients(problem.design, problem.layout, Sigma, est.solution.error_cov)
     x, w = np.array(NEW["x"]), np.array(NEW["w"])
@@ -504,7 +504,7 @@ def test_each_factor_is_known_or_new_at_an_estimate():
 
 def test_each_factor_is_known_or_new_in_draws():
     posterior = tree(CROSSED)["posterior"]
-    report = hr.predict(model(CROSSED), NEW, tree(CROSSED), draws=True)
+    report = hr.predict(model(CROSSED), NEW, tree(CROSSED), level="new group", draws=True)
     s, d = posterior["theta_s"].sel(s="s1"), posterior["b_d"].sel(d="d0", d_coef="Intercept")
     np.testing.assert_allclose(report["draws"][..., 0], s.sel(s_coef=["Intercept", "x"]).sum("s_coef") + d, rtol=1e-9)
     fresh = report["draws"][..., 1] - s.sel(s_coef=["Intercept", "x", "w"]).sum("s_coef")
@@ -516,7 +516,7 @@ def test_each_factor_is_known_or_new_in_draws():
 def test_a_cask_of_a_known_batch_may_be_new():
     est = estimate(NESTED)
     new = {"batch": ["A", "A", "new"], "cask": ["a", "z", "a"]}
-    report = hr.predict(model(NESTED), new, est, observation=False)
+    report = hr.predict(model(NESTED), new, est, level="new group", observation=False)
     assert list(report["group_batch:cask"].values) == ["A:a", "A:z", "new:a"]
     b, intercept = {name: est.b[name].to_numpy()[0, 0] for name in FACTORS[NESTED]}, float(est.beta[0])
     expected = intercept + np.array([b["batch"] + b["batch:cask"], b["batch"], 0.0])
@@ -537,7 +537,7 @@ def test_errors_of_other_data_sets_of_a_unit_are_used_beside_all_factors(rng):
     new = data[is_new]
     subject = hr.Model("y ~ x + (x | s) + (1 | d)", old, errors=hr.correlated("set", unit="unit"))
     cov, error_cov = {"s": [[0.8, 0.2], [0.2, 0.5]], "d": [[1.3]]}, np.array([[1.0, 0.6], [0.6, 2.0]])
-    report = hr.predict(subject, new, subject.solve(cov, error_cov), covariance=True)
+    report = hr.predict(subject, new, subject.solve(cov, error_cov), level="new group", covariance=True)
 
     rows = pd.concat([old, new])
     X = np.column_stack([np.ones(len(rows)), rows["x"]])
