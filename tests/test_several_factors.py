@@ -356,21 +356,26 @@ def test_summary_has_the_parameters_of_every_factor():
 
 
 def test_intraclass_correlations_share_one_total_variance():
+    """At the means of the columns of all factors, those of each site's rows."""
     report = hr.correlations(tree(CROSSED))
-    posterior, limit = tree(CROSSED)["posterior"], tree(CROSSED)["mixed_model_limit"]
+    posterior, limit = tree(CROSSED)["posterior"].to_dataset(), tree(CROSSED)["mixed_model_limit"].to_dataset()
     found = report.isel(correlation=report["kind"].values == "intraclass")
     assert list(found["correlation"].values) == [
-        f"{factor}[Intercept], site[{site}]" for factor in ("s", "d") for site in ("north", "south")
+        f"{factor}[at the means], site[{site}]" for factor in ("s", "d") for site in ("north", "south")
     ]
-    for where in ("posterior", "limit"):
-        group = posterior if where == "posterior" else limit
-        variances = {f: group[f"sd_{f}"].sel({f"{f}_coef": "Intercept"}) ** 2 for f in ("s", "d")}
-        for factor in ("s", "d"):
-            for site in ("north", "south"):
-                share = variances[factor] / (sum(variances.values()) + group["error_sd"].sel(site=site) ** 2)
-                mine = found.sel(correlation=f"{factor}[Intercept], site[{site}]")
-                expected = share.mean() if where == "posterior" else share
-                np.testing.assert_allclose(mine["mean" if where == "posterior" else "reml"], expected, rtol=1e-10)
+    for site in ("north", "south"):
+        design = model(CROSSED).problem.design
+        means = {f.name: f.Z[(table()["site"] == site).to_numpy()].mean(axis=0) for f in design.factors}
+        for group, what in ((posterior, "mean"), (limit, "reml")):
+            variances = {}
+            for f, z in means.items():
+                sd = group[f"sd_{f}"].to_numpy()
+                corr = group[f"corr_{f}"].to_numpy() if f"corr_{f}" in group else np.eye(len(z))
+                variances[f] = np.einsum("i,...i,...ij,...j,j->...", z, sd, corr, sd, z)
+            total = sum(variances.values()) + group["error_sd"].sel(site=site).to_numpy() ** 2
+            for f in ("s", "d"):
+                mine = found.sel(correlation=f"{f}[at the means], site[{site}]")
+                np.testing.assert_allclose(mine[what], np.mean(variances[f] / total), rtol=1e-10)
 
 
 def test_correlations_name_the_factor_and_compare_few_groups():
@@ -604,5 +609,5 @@ def test_the_command_line_reports_every_factor(tmp_path, capsys):
 
 def test_constant_data_of_a_model_without_groups():
     problem = hr.Model("y ~ x", table()).problem
-    group = build.constant_group(problem.labels, problem.gram.terms, problem.gram.terms, [])
+    group = build.constant_group(problem.labels, problem.gram.terms, problem.gram.terms, [], [], {})
     assert not [name for name in group.data_vars if str(name).startswith("group_")]
