@@ -215,7 +215,7 @@ class ErrorLayout:
     V : float array (N, N) or None
         Known covariance (``known_cov`` only).
     unit_labels : tuple of str
-        Labels of the units, in the order that `unit` counts them (``correlated`` only).
+        Labels of the units, in the order that `unit` counts them (``correlated`` and ``exchangeable``).
     common_sd : bool
         Whether all strata have one standard deviation (``exchangeable`` only).
     """
@@ -403,6 +403,7 @@ def _bind_exchangeable(spec: Exchangeable, table: Any, n: int) -> ErrorLayout:
         has_corr=True,
         stratum=stratum,
         unit=unit,
+        unit_labels=units,
         common_sd=spec.common_sd,
     )
 

@@ -243,7 +243,8 @@ class Model:
             Keep every draw of the group coefficients, or means, standard deviations and quantiles only (group
             ``effects`` of the tree). "auto" keeps draws up to 1 GiB and says so when it does not.
         include : sequence of str
-            Extra groups: "prior", "prior_predictive", "posterior_predictive", "log_likelihood", "log_prior".
+            Extra groups: "prior", "prior_predictive", "posterior_predictive", "log_likelihood",
+            "log_likelihood_units", "log_prior".
 
         Returns
         -------

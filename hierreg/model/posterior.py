@@ -11,6 +11,7 @@ import numpy as np
 from hierreg.checks import check_choice, check_whole
 from hierreg.covariance import Covariances, covariances
 from hierreg.exceptions import BoundaryWarning, HierregWarning, ModelError
+from hierreg.gram.column_means import means_of_gram, means_of_rows
 from hierreg.marginal.chunks import available_cores
 from hierreg.marginal.likelihood import on_threads
 from hierreg.marginal.no_pooling import group_statistics
@@ -18,6 +19,7 @@ from hierreg.marginal.recovery import Recovered, recover
 from hierreg.marginal.target import Target
 from hierreg.marginal.threads import blas_threads_for
 from hierreg.model.estimation import limit
+from hierreg.model.reference import references
 from hierreg.sampling.problem import check_has_rows
 from hierreg.tree import build
 from hierreg.tree.prior_attributes import prior_attributes
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
+    from hierreg.gram import Gram
+    from hierreg.gram.column_means import ColumnMeans
     from hierreg.model.assemble import Problem
     from hierreg.sampling.nuts import Mode
 
@@ -131,12 +135,21 @@ def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
         problem.gram.terms,
         own.terms if own is not None else problem.gram.terms,
         [group_statistics(own, f) for f in range(len(own.factors))] if own is not None else [],
+        _column_means(problem, own),
+        references(problem.labels, problem.state),
     )
     groups["mixed_model_limit"] = build.limit_group(problem.labels, reml)
     tree = xr.DataTree.from_dict(groups)
     tree.attrs = _attributes(problem, request, seed) | draws.times
     tree.attrs["wall_time"] = time.perf_counter() - begin
     return _with_extra_groups(tree, problem, request, seed)
+
+
+def _column_means(problem: Problem, own: Gram | None) -> tuple[ColumnMeans, ...]:
+    """Return the means of the group columns, from the rows where they are there."""
+    if len(problem.design.y):
+        return means_of_rows(problem.design, problem.layout)
+    return () if own is None else means_of_gram(own)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

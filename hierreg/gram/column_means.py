@@ -1,0 +1,98 @@
+"""Means of the group columns, over all rows and by data set or stratum of the errors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hierreg.design import Design
+    from hierreg.error_structure import ErrorLayout
+    from hierreg.gram.basis import Gram
+    from hierreg.gram.frame import Frame
+    from hierreg.gram.terms import ErrorTerms
+
+    Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnMeans:
+    """Means of the q columns of one grouping factor.
+
+    Attributes
+    ----------
+    overall : array (q,)
+    by_label : array (D, q)
+        By data set or stratum of the errors; NaN where they are not known.
+    """
+
+    overall: Array
+    by_label: Array
+
+
+def means_of_rows(design: Design, layout: ErrorLayout) -> tuple[ColumnMeans, ...]:
+    """Return the means of the group columns of each factor, from the rows."""
+    labels = range(len(layout.labels))
+    return tuple(
+        ColumnMeans(
+            overall=_mean(factor.Z), by_label=np.array([_mean(factor.Z[layout.stratum == label]) for label in labels])
+        )
+        for factor in design.factors
+    )
+
+
+def _mean(Z: Array) -> Array:
+    # Of differences from a first row: an offset takes no digits from them.
+    return np.asarray(Z[0] + (Z - Z[0]).mean(axis=0)) if len(Z) else np.full(Z.shape[1], np.nan)
+
+
+def means_of_gram(own: Gram) -> tuple[ColumnMeans, ...]:
+    """Return the means of the group columns of each factor, from statistics in which no two groups are linked.
+
+    By label they follow from cross-products with a constant column, which is a group or a population column.
+    """
+    return tuple(_of_factor(own, f) for f in range(len(own.factors)))
+
+
+def _of_factor(own: Gram, f: int) -> ColumnMeans:
+    groups, labels = own.factors[f], _labels(own.terms)
+    D, q, K = int(labels.max()) + 1, groups.n_coef, own.terms.n_terms
+    if groups.frame is None:
+        return ColumnMeans(overall=np.full(q, np.nan), by_label=np.full((D, q), np.nan))
+    frame, p = groups.frame, len(own.coef_names)
+    sums, counts = np.zeros((K, q)), np.zeros(K)
+    if frame.constant is not None:
+        e = _constant(frame, q)
+        products = np.zeros((K, q, q))
+        np.add.at(products, groups.pair_term, groups.ZtZ)
+        sums, counts = products @ e, (products @ e) @ e
+    elif own.frame is not None and own.frame.constant is not None:
+        e = _constant(own.frame, p)
+        np.add.at(sums, groups.level_term, groups.ZtW[:, :, :p] @ e)
+        counts = (own.WtW[:, :p, :p] @ e) @ e
+    is_own = labels >= 0
+    total, n = np.zeros((D, q)), np.zeros(D)
+    np.add.at(total, labels[is_own], sums[is_own])
+    np.add.at(n, labels[is_own], counts[is_own])
+    known = n > 0
+    by_label = np.full((D, q), np.nan)
+    by_label[known] = frame.centre[:q] + np.linalg.solve(frame.basis[:q, :q].T, (total[known] / n[known, None]).T).T
+    return ColumnMeans(overall=frame.mean[:q], by_label=by_label)
+
+
+def _constant(frame: Frame, m: int) -> Array:
+    """Return e (m,) with 1 = A_internal e."""
+    unit = np.zeros(m)
+    unit[frame.constant] = 1.0 / frame.value
+    return np.asarray(np.linalg.solve(frame.basis[:m, :m], unit))
+
+
+def _labels(terms: ErrorTerms) -> NDArray[np.intp]:
+    """Return the data set or stratum whose rows each term has, each with itself; -1 for pairs of data sets."""
+    _, first, second = terms.table.T
+    label = first if terms.components is None else terms.components.stratum[first]
+    return np.where(first == second, label, -1)
