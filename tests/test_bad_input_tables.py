@@ -141,7 +141,7 @@ TABLES = {
         "y ~ 1 + (z | g)",
         GOOD | {"z": np.full(N, 3.0)},
         DataError,
-        ["'z'", "constant", "(1 + z | g)"],
+        ["'z'", "constant", "group columns of 'g'", "intercept"],
     ),
     "collinear": (
         "y ~ x + z + w",

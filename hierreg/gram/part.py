@@ -10,10 +10,12 @@ import numpy as np
 from hierreg.checks import listed
 from hierreg.design.batch import design_of_part
 from hierreg.design.levels import FactorLevels, unite_factors, united_levels
+from hierreg.design.rank import warn_of_dropped
 from hierreg.error_structure import By, Correlated, Exchangeable, bind_errors, check_enough
 from hierreg.exceptions import DataError, ModelError
 from hierreg.gram.addition import add
-from hierreg.gram.collect import check_rank, collect_part, own_rows_layout
+from hierreg.gram.collect import collect_part, own_rows_layout
+from hierreg.gram.dropping import determined_of, without_determined
 from hierreg.gram.ordering import with_labels, with_levels
 from hierreg.gram.origin import Origin
 
@@ -118,8 +120,10 @@ def _united(a: FactorLevels, b: FactorLevels) -> FactorLevels:
     return a if a is b else unite_factors(a, b)
 
 
-def whole(part: Part, learned: LearnedState, errors: ErrorSpec) -> Gram:
+def whole(part: Part, learned: LearnedState, errors: ErrorSpec, *, collinear: str = "refuse") -> Gram:
     """Return the Gram basis of all rows, checked and in the order that one table would have.
+
+    Columns that others determine are dropped where `collinear` is "drop", with a warning.
 
     Raises
     ------
@@ -133,11 +137,14 @@ def whole(part: Part, learned: LearnedState, errors: ErrorSpec) -> Gram:
                 f"the grouping factor {factor.name!r} has the single level {factor.levels[0]!r}; a variance between "
                 f"groups needs at least two. Leave the terms on {factor.name!r} out of the formula."
             )
-    check_rank(gram)
+    determined = determined_of(gram, drop=collinear == "drop")
+    warn_of_dropped(determined, stacklevel=5)
+    gram = without_determined(gram, determined)
     _check_errors(gram, errors)
     labels = tuple(str(level) for level in part.error_levels) or ("sigma",)
+    learned = replace(learned, factors=part.factors, determined=determined)
     gram = with_labels(with_levels(gram, [factor.levels for factor in part.factors]), labels)
-    return replace(gram, origin=Origin(learned=replace(learned, factors=part.factors), errors=errors))
+    return replace(gram, origin=Origin(learned=learned, errors=errors))
 
 
 def _check_errors(gram: Gram, errors: ErrorSpec) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.checks import listed, suggestion
+from hierreg.checks import check_choice, listed, suggestion
 from hierreg.design.build import columns_of_factors
 from hierreg.design.first_pass import learn, needs_of
 from hierreg.design.learned import LearnedState, expressions_of, restore
@@ -123,9 +123,11 @@ def scan(  # noqa: PLR0913  # the arguments of `Gram.scan`
     batch_rows: int,
     progress: bool,
     checkpoint: str | Path | None,
+    collinear: str = "refuse",
 ) -> Gram:
     """Return the Gram basis of the rows of files; see `Gram.scan`."""
     given = checked_levels(levels)
+    check_choice(collinear, ("refuse", "drop"), argument="collinear", error=ModelError)
     todo = prepare(files, formula, errors, batch_rows)
     saved = None if checkpoint is None else _resume(checkpoint, todo, given)
     with progress_of(_count_rows(todo), is_shown=progress) as shown:
@@ -138,7 +140,7 @@ def scan(  # noqa: PLR0913  # the arguments of `Gram.scan`
             shown.advance(len(table))
             if checkpoint is not None and i % _EVERY == 0:
                 _write(checkpoint, todo, given, _Saved(learned=learned, parts=tuple(total.parts)))
-    return total.finish(learned, todo.errors)
+    return total.finish(learned, todo.errors, collinear=collinear)
 
 
 def _learn(todo: Scan, given: Mapping[str, Any], shown: Any) -> LearnedState:

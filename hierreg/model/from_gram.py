@@ -53,7 +53,8 @@ def problem_of_gram(gram: Gram, priors: Priors | None) -> Problem:
 def _without_rows(state: DesignState) -> Design:
     matrices = {text: (fitted, np.empty((0, len(fitted.names)))) for text, fitted in state.expressions.items()}
     none = np.empty(0, dtype=np.intp)
-    return assemble_design(state.spec, state.response, np.empty(0), matrices, [(f, none) for f in state.factors])
+    factors = [(factor, none) for factor in state.factors]
+    return assemble_design(state.spec, state.response, np.empty(0), matrices, factors, state.determined)
 
 
 def _layout(gram: Gram) -> ErrorLayout:
