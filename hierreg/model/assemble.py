@@ -30,6 +30,7 @@ from hierreg.marginal.likelihood import (
     marginal_likelihood,
     population_prior,
 )
+from hierreg.model.exact_fit import check_response_varies
 from hierreg.priors import Priors, ResolvedPriors, measure_scales, resolve_priors
 from hierreg.tree.names import FactorLabels, Labels
 
@@ -185,6 +186,7 @@ def assemble(
     layout = bind_errors(errors or independent(), as_table(data), len(design.y))
     _check_factors(design)
     _check_replication(design, layout)
+    check_response_varies(design, layout, priors)
     resolved = resolve_priors(priors, measure_scales(design, layout))
     return of_parts(formula, design, state, layout, collect(design, layout), resolved)
 

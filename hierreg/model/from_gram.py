@@ -13,6 +13,7 @@ from hierreg.exceptions import ModelError, PriorError
 from hierreg.gram import Gram
 from hierreg.gram.ordering import with_levels
 from hierreg.model.assemble import Problem, not_replicated, of_parts, units_are_groups
+from hierreg.model.exact_fit import check_statistics_vary
 from hierreg.priors import Priors, resolve_priors
 from hierreg.priors.measure import scales_of_gram
 
@@ -46,6 +47,7 @@ def problem_of_gram(gram: Gram, priors: Priors | None) -> Problem:
     gram = with_levels(gram, [factor.levels for factor in state.factors])
     design, layout = _without_rows(state), _layout(gram)
     _check_replication(gram, layout)
+    check_statistics_vary(gram, design, layout, priors)
     resolved = resolve_priors(priors, scales_of_gram(gram, design, layout))
     return of_parts(state.spec.text, design, state, layout, gram, resolved)
 
