@@ -11,7 +11,7 @@ from hierreg.exceptions import ModelError
 from hierreg.gram.basis import CrossProducts, GroupProducts
 from hierreg.gram.frame import unite
 from hierreg.gram.labels import unite_levels
-from hierreg.gram.origin import unite_origins
+from hierreg.gram.origin import check_determined, unite_origins
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,6 +38,8 @@ def add(a: Gram, b: Gram) -> Gram:
     ModelError
         If the two come from different formulas or error structures.
     """
+    if a.origin is not None and b.origin is not None:
+        check_determined(a.origin.learned, b.origin.learned)
     _check_same("coef_names", a.coef_names, b.coef_names)
     _check_same("grouping factors", [f.name for f in a.factors], [f.name for f in b.factors])
     for mine, theirs in zip(a.factors, b.factors, strict=True):
@@ -49,8 +51,8 @@ def add(a: Gram, b: Gram) -> Gram:
     own = _own(a) + _own(b) if a.own is not None or b.own is not None else None
     frame, to_a, to_b = unite(a.frame, b.frame)
     z = [unite(_frame(f), _frame(g)) for f, g in zip(a.factors, b.factors, strict=True)]
-    a = _moved(a, to_a, [(both, M) for both, M, _ in z])
-    b = _moved(b, to_b, [(both, M) for both, _, M in z])
+    a = moved(a, to_a, [(both, M) for both, M, _ in z])
+    b = moved(b, to_b, [(both, M) for both, _, M in z])
     WtW = np.zeros((terms.n_terms, *a.WtW.shape[1:]))
     np.add.at(WtW, term_of_a, a.WtW)
     np.add.at(WtW, term_of_b, b.WtW)
@@ -121,7 +123,7 @@ def _words_of(levels: NDArray[np.generic]) -> str:
     return "" if len(kinds) != 1 else "text" if True in kinds else "numbers"
 
 
-def _moved(gram: Gram, M: Array, z: list[tuple[Frame, Array]]) -> Gram:
+def moved(gram: Gram, M: Array, z: list[tuple[Frame, Array]]) -> Gram:
     """Return the cross-products in other internal coordinates."""
     return replace(
         gram,

@@ -22,7 +22,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
-    from typing import Any
+    from typing import Any, Literal
 
     from numpy.typing import NDArray
 
@@ -200,6 +200,7 @@ class Gram:
         errors: ErrorSpec | None = None,
         *,
         levels: Mapping[str, Sequence[Any]] | None = None,
+        collinear: Literal["refuse", "drop"] = "refuse",
     ) -> Gram:
         """Return the statistics of a table that comes in parts, as if it were one.
 
@@ -219,6 +220,8 @@ class Gram:
             Not `hr.known_cov`. All rows of a unit must be in one batch.
         levels : dict column -> sequence, optional
             Levels of categorical predictors, in order, where they are known.
+        collinear : {"refuse", "drop"}
+            As for `Model`; judged when all rows have been seen.
 
         Raises
         ------
@@ -236,7 +239,7 @@ class Gram:
         """
         from hierreg.gram.batches import from_batches
 
-        return from_batches(batches, formula, errors, levels)
+        return from_batches(batches, formula, errors, levels, collinear)
 
     @staticmethod
     def scan(  # noqa: PLR0913  # the public signature: every argument has a default
@@ -248,6 +251,7 @@ class Gram:
         batch_rows: int = 1 << 20,
         progress: bool = True,
         checkpoint: str | Path | None = None,
+        collinear: Literal["refuse", "drop"] = "refuse",
     ) -> Gram:
         """Return the statistics of files that need not fit into memory.
 
@@ -275,6 +279,8 @@ class Gram:
             Ending in ``.npz``. What has been done is written there every sixteen batches, and a scan that finds the
             file goes on from it, with the same result. Formula, errors and files (names, sizes, times of change) must
             be the same. The file stays when the scan is complete, so that it can be deleted with the result in hand.
+        collinear : {"refuse", "drop"}
+            As for `Model`; judged when all rows have been seen.
 
         Raises
         ------
@@ -285,7 +291,14 @@ class Gram:
         from hierreg.gram.scan import scan
 
         return scan(
-            files, formula, errors, levels=levels, batch_rows=batch_rows, progress=progress, checkpoint=checkpoint
+            files,
+            formula,
+            errors,
+            levels=levels,
+            batch_rows=batch_rows,
+            progress=progress,
+            checkpoint=checkpoint,
+            collinear=collinear,
         )
 
     @staticmethod
@@ -296,6 +309,7 @@ class Gram:
         *,
         levels: Mapping[str, Sequence[Any]] | None = None,
         client: Any = None,
+        collinear: Literal["refuse", "drop"] = "refuse",
     ) -> Gram:
         """Return the statistics of a Dask dataframe, collected where its partitions are and added in a tree.
 
@@ -312,6 +326,8 @@ class Gram:
             Levels of categorical predictors, where they are known; see `Gram.from_batches`.
         client : distributed.Client, optional
             By default whatever Dask would use.
+        collinear : {"refuse", "drop"}
+            As for `Model`; judged when all rows have been seen.
 
         Raises
         ------
@@ -320,7 +336,7 @@ class Gram:
         """
         from hierreg.gram.dask import from_dask
 
-        return from_dask(ddf, formula, errors, levels, client)
+        return from_dask(ddf, formula, errors, levels, client, collinear)
 
     def save(self, path: str | Path) -> Path:
         """Write the statistics to one file, from which `Gram.load` reads them.

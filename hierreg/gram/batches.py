@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hierreg.checks import listed
+from hierreg.checks import check_choice, listed
 from hierreg.design.first_pass import learn, needs_of
 from hierreg.design.kinds import unite_kinds
 from hierreg.design.learned import restore
@@ -55,21 +55,26 @@ class Total:
             part = unite_parts(self.parts.pop(), part)
         self.parts.append(part)
 
-    def finish(self, learned: LearnedState, errors: ErrorSpec) -> Gram:
+    def finish(self, learned: LearnedState, errors: ErrorSpec, *, collinear: str) -> Gram:
         """Return the Gram basis of all rows."""
         if not self.parts:
             raise DataError("there are no rows in any of the batches; at least one is required.")
         part = self.parts[-1]
         for before in self.parts[-2::-1]:
             part = unite_parts(before, part)
-        return whole(part, learned, errors)
+        return whole(part, learned, errors, collinear=collinear)
 
 
 def from_batches(
-    batches: Batches, formula: str, errors: ErrorSpec | None = None, levels: Mapping[str, Sequence[Any]] | None = None
+    batches: Batches,
+    formula: str,
+    errors: ErrorSpec | None = None,
+    levels: Mapping[str, Sequence[Any]] | None = None,
+    collinear: str = "refuse",
 ) -> Gram:
     """Return the Gram basis of all rows of an iterable of tables; see `Gram.from_batches`."""
     errors = checked_errors(errors)
+    check_choice(collinear, ("refuse", "drop"), argument="collinear", error=ModelError)
     given = checked_levels(levels)
     passes = _Passes.of(batches)
     first = next(passes.tables(), None)
@@ -95,7 +100,7 @@ def from_batches(
             part = part_of(state, errors, table)
             kinds = unite_kinds(kinds, part.kinds)
             total.add(part)
-    return total.finish(learned, errors)
+    return total.finish(learned, errors, collinear=collinear)
 
 
 @dataclass(slots=True, kw_only=True)

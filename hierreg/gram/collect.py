@@ -9,7 +9,8 @@ import numpy as np
 
 from hierreg.exceptions import ModelError
 from hierreg.gram.basis import CrossProducts, Gram, GroupProducts
-from hierreg.gram.frame import check_independent, frame_of
+from hierreg.gram.dropping import check_rank
+from hierreg.gram.frame import frame_of
 from hierreg.gram.labels import labelled_moments
 from hierreg.gram.terms import ErrorTerms
 
@@ -95,8 +96,10 @@ def collect(design: Design, layout: ErrorLayout) -> Gram:
 
     Raises
     ------
+    DataError
+        If columns are collinear.
     ModelError
-        If columns are collinear, or errors link groups of several factors (`check_units_in_groups`).
+        If errors link groups of several factors (`check_units_in_groups`).
     """
     gram = collect_part(design, layout)
     check_rank(gram)
@@ -137,21 +140,6 @@ def own_rows_layout(design: Design, layout: ErrorLayout) -> ErrorLayout:
     assert layout.unit is not None
     unit = np.unique(layout.unit * len(design.factors[0].levels) + index, return_inverse=True)[1]
     return replace(layout, unit=unit.astype(np.intp))
-
-
-def check_rank(gram: Gram) -> None:
-    """Raise unless the columns of all rows are linearly independent.
-
-    Raises
-    ------
-    ModelError
-        If columns are collinear, on either side of the bar.
-    """
-    assert gram.frame is not None
-    check_independent(gram.frame, gram.coef_names, "population columns")
-    for factor in gram.factors:
-        assert factor.frame is not None
-        check_independent(factor.frame, factor.coef_names, f"group columns of {factor.name!r}")
 
 
 def check_units_in_groups(design: Design, layout: ErrorLayout) -> None:

@@ -13,11 +13,13 @@ from hierreg.design.build import columns_of_factors
 from hierreg.design.kinds import in_order_of, kinds_of, unite_kinds
 from hierreg.design.learned import RESPONSE, expressions_of
 from hierreg.design.levels import FactorLevels, unite_factors, united_levels, with_column_levels
+from hierreg.design.rank import warn_of_dropped
 from hierreg.error_structure import By, Correlated, Exchangeable, KnownSE, bind_errors, check_enough
 from hierreg.exceptions import DataError, ModelError
 from hierreg.formula import compile_expression
 from hierreg.gram.addition import add
-from hierreg.gram.collect import check_rank, collect_part, own_rows_layout
+from hierreg.gram.collect import collect_part, own_rows_layout
+from hierreg.gram.dropping import determined_of, without_determined
 from hierreg.gram.ordering import with_labels, with_levels
 from hierreg.gram.origin import Origin
 
@@ -165,8 +167,10 @@ def _united(a: FactorLevels, b: FactorLevels) -> FactorLevels:
     return a if a is b else unite_factors(a, b)
 
 
-def whole(part: Part, learned: LearnedState, errors: ErrorSpec) -> Gram:
+def whole(part: Part, learned: LearnedState, errors: ErrorSpec, *, collinear: str = "refuse") -> Gram:
     """Return the Gram basis of all rows, checked and in the order that one table would have.
+
+    Columns that others determine are dropped where `collinear` is "drop", with a warning.
 
     Raises
     ------
@@ -181,12 +185,15 @@ def whole(part: Part, learned: LearnedState, errors: ErrorSpec) -> Gram:
                 f"the grouping factor {factor.name!r} has the single level {factor.levels[0]!r}; a variance between "
                 f"groups needs at least two. Leave the terms on {factor.name!r} out of the formula."
             )
-    check_rank(gram)
+    determined = determined_of(gram, drop=collinear == "drop")
+    warn_of_dropped(determined, stacklevel=5)
+    gram = without_determined(gram, determined)
     _check_errors(gram, errors)
     error_levels = in_order_of(part.kinds.get(str(_error_column(errors))), part.error_levels)
     labels = tuple(str(level) for level in error_levels) or ("sigma",)
+    learned = replace(learned, factors=factors, determined=determined)
     gram = with_labels(with_levels(gram, [factor.levels for factor in factors]), labels)
-    return replace(gram, origin=Origin(learned=replace(learned, factors=factors), errors=errors))
+    return replace(gram, origin=Origin(learned=learned, errors=errors))
 
 
 def _in_order(factor: FactorLevels, kinds: Mapping[str, ColumnKind]) -> FactorLevels:

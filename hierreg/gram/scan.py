@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.checks import listed
+from hierreg.checks import check_choice, listed
 from hierreg.design.build import columns_of_factors
 from hierreg.design.first_pass import Seen, learn, needs_of
 from hierreg.design.learned import LearnedState, expressions_of, restore
@@ -149,9 +149,11 @@ def scan(  # noqa: PLR0913  # the arguments of `Gram.scan`
     batch_rows: int,
     progress: bool,
     checkpoint: str | Path | None,
+    collinear: str = "refuse",
 ) -> Gram:
     """Return the Gram basis of the rows of files; see `Gram.scan`."""
     given = checked_levels(levels)
+    check_choice(collinear, ("refuse", "drop"), argument="collinear", error=ModelError)
     todo = prepare(files, formula, errors, batch_rows)
     saved = None if checkpoint is None else resume(checkpoint, todo.key(), given)
     with progress_of(_count_rows(todo), is_shown=progress) as shown:
@@ -169,7 +171,7 @@ def scan(  # noqa: PLR0913  # the arguments of `Gram.scan`
             if checkpoint is not None and i % _EVERY == 0:
                 saved = Saved(learned=learned, parts=tuple(total.parts))
                 write(checkpoint, todo.key(), todo.errors, given, saved)
-    return total.finish(learned, todo.errors)
+    return total.finish(learned, todo.errors, collinear=collinear)
 
 
 def _learn(todo: Scan, types: Types, given: Mapping[str, Any], shown: Shown) -> LearnedState:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import combinations, permutations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from hierreg.checks import listed
 from hierreg.covariance import VarianceParameters, variance_parameters
 from hierreg.design import Design, DesignState, FactorDesign, as_table, build_design
 from hierreg.design.learned import learned_of
+from hierreg.design.rank import dropped_columns, warn_of_dropped
 from hierreg.error_structure import ErrorLayout, ErrorSpec, bind_errors, independent
 from hierreg.exceptions import ModelError, PriorError
 from hierreg.formula import parse_formula
@@ -22,6 +23,7 @@ from hierreg.gram.origin import Origin
 from hierreg.marginal.joint import JointWithFixed
 from hierreg.marginal.likelihood import Likelihood, blocks_of, marginal_likelihood
 from hierreg.marginal.population import FixedBeta, PopulationPrior, fixed_beta, population_prior
+from hierreg.model.exact_fit import check_response_varies
 from hierreg.priors import Priors, ResolvedPriors, measure_scales, resolve_priors
 from hierreg.tree.names import FactorLabels, Labels
 
@@ -76,6 +78,11 @@ class Problem:
     def n_rows(self) -> int:
         """Number of rows, kept or not."""
         return self.gram.n
+
+    @property
+    def dropped_columns(self) -> tuple[str, ...]:
+        """Columns that were left out because others determine them, "column" or "column | factor"."""
+        return dropped_columns(self.state.determined)
 
     def likelihood(self, method: str) -> Likelihood:
         """Return the marginal likelihood with beta treated as "reml", "ml" or "prior" asks."""
@@ -144,7 +151,14 @@ class Problem:
         )
 
 
-def assemble(formula: str, data: Any, errors: ErrorSpec | None, priors: Priors | None) -> Problem:
+def assemble(
+    formula: str,
+    data: Any,
+    errors: ErrorSpec | None,
+    priors: Priors | None,
+    *,
+    collinear: Literal["refuse", "drop"] = "refuse",
+) -> Problem:
     """Return the problem that a formula, a table, an error structure and priors define.
 
     Raises
@@ -160,11 +174,13 @@ def assemble(formula: str, data: Any, errors: ErrorSpec | None, priors: Priors |
     if priors is not None and not isinstance(priors, Priors):
         raise PriorError(f"priors={priors!r} is not a set of priors; use hr.Priors(beta=..., sd=..., ...).")
     spec = parse_formula(formula)
-    design, state = build_design(spec, data)
+    design, state = build_design(spec, data, collinear=collinear)
+    warn_of_dropped(state.determined, stacklevel=3)
     layout = bind_errors(errors or independent(), as_table(data), len(design.y))
     _check_factors(design)
     _check_replication(design, layout)
     gram = collect(design, layout)
+    check_response_varies(gram, design, layout, priors)
     return of_parts(formula, design, state, layout, gram, resolve_priors(priors, measure_scales(gram, design, layout)))
 
 

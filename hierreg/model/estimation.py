@@ -15,6 +15,7 @@ from hierreg.marginal.goodness_of_fit import chi_square
 from hierreg.marginal.likelihood import on_threads
 from hierreg.marginal.no_pooling import no_pooling
 from hierreg.marginal.threads import blas_threads_for
+from hierreg.model.exact_fit import check_exact_fit
 from hierreg.tree import point
 from hierreg.tree.build import Limit
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 def estimate(problem: Problem, method: str) -> Estimate:
     """Return the REML, ML or MAP estimate of a problem."""
+    check_exact_fit(problem)
     announce_compilation(problem.blocks)
     with blas_threads_for(problem.gram):
         return _estimate(problem, method)

@@ -43,6 +43,10 @@ class Model:
         `hr.independent` (default), `hr.by`, `hr.correlated`, `hr.exchangeable`, `hr.known_se` or `hr.known_cov`.
     priors : Priors, optional
         Whatever is left out has a default scaled to the data; see `Model.priors`.
+    collinear : {"refuse", "drop"}
+        What to do with columns that those before them determine (an empty cell of ``a * c``, say): "refuse" them, or
+        "drop" them, with a warning that names them, as lme4 does. `predict` then refuses rows in which they would not
+        be what the other columns make of them: nothing was observed of those.
 
     Raises
     ------
@@ -92,8 +96,16 @@ class Model:
         model._problem = problem_of_gram(gram, priors)  # noqa: SLF001  # another way to make the same object
         return model
 
-    def __init__(self, formula: str, data: Any, errors: ErrorSpec | None = None, priors: Priors | None = None) -> None:
-        self._problem = assemble(formula, data, errors, priors)
+    def __init__(
+        self,
+        formula: str,
+        data: Any,
+        errors: ErrorSpec | None = None,
+        priors: Priors | None = None,
+        *,
+        collinear: Literal["refuse", "drop"] = "refuse",
+    ) -> None:
+        self._problem = assemble(formula, data, errors, priors, collinear=collinear)
 
     @property
     def formula(self) -> str:
@@ -119,6 +131,7 @@ class Model:
         problem = self._problem
         lines = [f"hierreg.Model: {problem.formula}", f"  {problem.n_rows} rows"]
         lines += [f"  {len(factor.levels)} groups of {factor.name}" for factor in problem.labels.factors]
+        lines += [f"  dropped: {dropped}" for dropped in problem.dropped_columns]
         return "\n".join([*lines, f"  errors: {problem.layout.spec}"])
 
     def estimate(self, method: Method = "reml") -> Estimate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -284,9 +285,11 @@ def _cores(request: SampleRequest) -> int:
 def _attributes(problem: Problem, request: SampleRequest, seed: int) -> dict[str, Any]:
     from hierreg.sampling.problem import attributes
 
+    dropped = {"dropped_columns": json.dumps(problem.dropped_columns, ensure_ascii=False)}
     return (
         build.versions()
         | attributes(problem)
+        | (dropped if problem.dropped_columns else {})
         | {
             "seed": seed,
             "method": request.method,
