@@ -137,7 +137,7 @@ def test_intraclass_correlations_that_rounding_hides_are_left_out():
     report = hr.correlations(far)
     assert not rows(report, "intraclass").sizes["correlation"]
     assert "rounding hides the variance there. Centre" in str(report)
-    assert rows(hr.correlations(far, at={"x": 0}), "intraclass").sizes["correlation"] == 1
+    assert "rounding" not in str(hr.correlations(far, at={"x": 0}))
 
 
 @pytest.mark.parametrize(
