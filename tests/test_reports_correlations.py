@@ -146,6 +146,8 @@ def test_intraclass_correlations_that_rounding_hides_are_left_out():
         ("y ~ x + (x | g)", hr.by("set")),
         ("y ~ x + w + (0 + set | g)", hr.by("set")),
         ("y ~ x + (0 + x | g)", hr.correlated("set", unit="unit")),
+        ("y ~ 0 + set + (0 + set | g)", hr.by("set")),
+        ("y ~ 0 + set + (0 + x | g)", hr.by("set")),
         ("y ~ x + (x | set)", hr.correlated("set", unit="unit")),
         ("y ~ x + (x | g)", hr.exchangeable("unit", by="kind", common_sd=False)),
     ],
