@@ -396,6 +396,7 @@ def test_what_exchangeable_errors_cannot_be_is_said():
     many = {"x": [0.0] * 8, "kind": ["v"] * 8, "unit": ["new"] * 8}
     with pytest.raises(hr.exceptions.ModelError, match=r"units of 8 rows.*below -0\.143.* is -0\.15.*'unit' out"):
         hr.predict(model, many, at)
+    assert np.isfinite(hr.predict(model, many, at, observation=False)["sd"]).all()
     with pytest.raises(hr.exceptions.DataError, match="unit 0 in 'v', and it has others in 'u'"):
         hr.predict(model, {"x": [0.0], "kind": ["v"], "unit": [0]}, at)
     with pytest.raises(hr.exceptions.DataError, match=r"error variance is unknown.*'z'"):

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 
+_IS_CONSTANT = 1e-9
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnMeans:
     """Means of the q columns of one grouping factor.
@@ -53,7 +56,8 @@ def _mean(Z: Array) -> Array:
 def means_of_gram(own: Gram) -> tuple[ColumnMeans, ...]:
     """Return the means of the group columns of each factor, from statistics in which no two groups are linked.
 
-    By label they follow from cross-products with a constant column, which is a group or a population column.
+    By label they follow from cross-products with a constant, which some combination of the group columns or of the
+    population columns has to be.
     """
     return tuple(_of_factor(own, f) for f in range(len(own.factors)))
 
@@ -65,15 +69,15 @@ def _of_factor(own: Gram, f: int) -> ColumnMeans:
         return ColumnMeans(overall=np.full(q, np.nan), by_label=np.full((D, q), np.nan))
     frame, p = groups.frame, len(own.coef_names)
     sums, counts = np.zeros((K, q)), np.zeros(K)
-    if frame.constant is not None:
-        e = _constant(frame, q)
+    of_groups = _constant(frame, q)
+    of_population = _constant(own.frame, p) if own.frame is not None else None
+    if of_groups is not None:
         products = np.zeros((K, q, q))
         np.add.at(products, groups.pair_term, groups.ZtZ)
-        sums, counts = products @ e, (products @ e) @ e
-    elif own.frame is not None and own.frame.constant is not None:
-        e = _constant(own.frame, p)
-        np.add.at(sums, groups.level_term, groups.ZtW[:, :, :p] @ e)
-        counts = (own.WtW[:, :p, :p] @ e) @ e
+        sums, counts = products @ of_groups, (products @ of_groups) @ of_groups
+    elif of_population is not None:
+        np.add.at(sums, groups.level_term, groups.ZtW[:, :, :p] @ of_population)
+        counts = (own.WtW[:, :p, :p] @ of_population) @ of_population
     is_own = labels >= 0
     total, n = np.zeros((D, q)), np.zeros(D)
     np.add.at(total, labels[is_own], sums[is_own])
@@ -84,11 +88,18 @@ def _of_factor(own: Gram, f: int) -> ColumnMeans:
     return ColumnMeans(overall=frame.mean[:q], by_label=by_label)
 
 
-def _constant(frame: Frame, m: int) -> Array:
-    """Return e (m,) with 1 = A_internal e."""
-    unit = np.zeros(m)
-    unit[frame.constant] = 1.0 / frame.value
-    return np.asarray(np.linalg.solve(frame.basis[:m, :m], unit))
+def _constant(frame: Frame, m: int) -> Array | None:
+    """Return e (m,) with 1 = A_internal e, or None where no combination of the columns is constant."""
+    if frame.constant is not None:
+        unit = np.zeros(m)
+        unit[frame.constant] = 1.0 / frame.value
+        return np.asarray(np.linalg.solve(frame.basis[:m, :m], unit))
+    if not m:
+        return None
+    # The projection of 1 on the columns, which is 1 where it has its length: columns of all levels of a predictor.
+    total = frame.n * (frame.mean[:m] @ frame.basis[:m, :m])
+    e = np.linalg.solve(frame.products[:m, :m], total)
+    return np.asarray(e) if abs(e @ total / frame.n - 1.0) < _IS_CONSTANT else None
 
 
 def _labels(terms: ErrorTerms) -> NDArray[np.intp]:

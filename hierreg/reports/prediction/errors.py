@@ -287,9 +287,11 @@ def _exchangeable(
             continue
         old = old_of[seen[new[0]]] if seen[new[0]] >= 0 else np.empty(0, dtype=np.intp)
         _check_stratum(spec, names[u], np.unique(np.concatenate([stratum[new], layout.stratum[old]])), layout.labels)
-        news, olds = found.setdefault((int(stratum[new[0]]), len(new), len(old)), ([], []))
-        news.append(new)
-        olds.append(old)
+        # Of expected values only what observed rows say matters, and that of each row by itself.
+        for part in [new] if observation else list(new[:, None]) if len(old) else []:
+            news, olds = found.setdefault((int(stratum[part[0]]), len(part), len(old)), ([], []))
+            news.append(part)
+            olds.append(old)
     advice = (
         f"Predict fewer rows of a unit at a time, or leave the column {spec.unit!r} out of newdata: then every row is "
         "of a unit that was not observed."
