@@ -162,18 +162,37 @@ def factor_coordinates(likelihood: Likelihood, parameters: VarianceParameters) -
 
 
 def _basis(gram: Gram, error_cov: Array, parameters: VarianceParameters) -> Array:
-    """Return T (q, q), user scale, with T'Z'R^-1 Z T = n I over each group's own rows where a factor has one block."""
+    """Return T (q, q), user scale, with T'Z'R^-1 Z T = n I over each group's own rows, term by term.
+
+    The columns of each correlated term are orthogonalised in the order of the formula (T is upper triangular), so that
+    neither the zero nor the unit of a predictor changes what a factor in this basis means; uncorrelated columns, whose
+    zeros are those of the user's, are scaled only. T is the inverse of a triangular factor of the columns themselves:
+    from their cross-products an offset of 1e6 would take twelve digits.
+    """
     basis = np.eye(parameters.n_factor)
     if not len(basis):
         return basis
-    starts, precision = parameters.block_starts[:-1], column_precision(gram, error_cov)
-    for factor, mine in zip(gram.factors, parameters.factor_slices, strict=True):
-        blocks = np.flatnonzero((starts >= mine.start) & (starts < mine.stop))
-        if len(blocks) == 1 and (parameters.corr_is_free[blocks[0]] or factor.n_coef == 1):
-            values, vectors = np.linalg.eigh(precision[mine, mine])
-            # Columns that the groups' own rows hardly tell apart keep a bounded scale.
-            basis[mine, mine] = factor.z_map @ (vectors / np.sqrt(np.maximum(values, 1e-12 * values[-1])))
+    precision, columns = column_precision(gram, error_cov), np.linalg.inv(gram.z_map)
+    for mine in parameters.factor_slices:
+        values, vectors = np.linalg.eigh(precision[mine, mine])
+        # Columns that the groups' own rows hardly tell apart keep a bounded scale.
+        root = np.sqrt(np.maximum(values, 1e-12 * values[-1]))[:, None] * vectors.T
+        columns[mine, mine] = root @ columns[mine, mine]
+    for term in _terms(parameters):
+        R = np.linalg.qr(columns[:, term], mode="r")
+        R *= np.where(np.diagonal(R) < 0, -1.0, 1.0)[:, None]
+        basis[np.ix_(term, term)] = np.linalg.inv(R)
     return basis
+
+
+def _terms(parameters: VarianceParameters) -> list[NDArray[np.intp]]:
+    """Return the columns that are correlated with each other, for each bar term; uncorrelated columns one by one."""
+    terms = []
+    starts, sizes = parameters.block_starts[:-1].tolist(), parameters.block_sizes[:-1].tolist()
+    for start, size, free in zip(starts, sizes, parameters.corr_is_free[:-1], strict=True):
+        mine = np.arange(start, start + size)
+        terms += [mine] if free else list(mine[:, None])
+    return terms
 
 
 def _between_groups(gram: Gram, basis: Array, error_cov: Array) -> tuple[Array, Array]:
