@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _START_RANGE = (0.1, 10.0)
 # Variance of the errors at the start, in the same units.
 _START_ERRORS = (0.2, 2.0)
+# Sizes of group effects beside the errors, errors of one stratum beside their moments, at further starts.
+_SIZES_OF_GROUPS, _SMALL_ERRORS, _MOST_STRATA = (0.2, 5.0), 0.2, 6
 # Length of a row of the factor, beside the errors, below which it is not scaled up.
 _SMALLEST_ROW = 0.03
 # Smallest singular value of the factor, in the same units.
@@ -79,6 +81,35 @@ class FactorCoordinates:
         """Return where groups and errors matter alike (m + errors,)."""
         diagonal = np.where(self.rows == self.cols, 1.0, 0.0)
         return np.concatenate([diagonal, starting_point(self.likelihood.gram, self.errors)])
+
+    def further_starts(self) -> list[Array]:
+        """Return starts where groups differ much more, or less, than errors, and where one stratum has small errors."""
+        neutral, m = self.neutral_start(), len(self.rows)
+        n_sd = int(self.errors.sd_is_free.sum())
+        errors = [np.zeros(n_sd)]
+        if 1 < n_sd <= _MOST_STRATA:
+            errors += list(np.log(_SMALL_ERRORS) * np.eye(n_sd))
+        out = []
+        for size in _SIZES_OF_GROUPS if m else (1.0,):
+            for change in errors:
+                x = neutral.copy()
+                x[:m] *= size
+                x[m : m + n_sd] += change
+                out.append(x)
+        free = np.flatnonzero(self.errors.within_units.is_free)
+        if len(free) or self.errors.corr_is_free[-1]:
+            # Errors without correlation: what is common to a unit may be its group's.
+            x = neutral.copy()
+            x[m + n_sd :] = 0.0
+            out.append(x)
+        return out
+
+    def sizes(self, x: Array) -> Array:
+        """Return in which units (m + errors,) an uncertainty is one of a log sd or of a correlation."""
+        m = len(self.rows)
+        inner = np.zeros((len(self.basis),) * 2)
+        inner[self.rows, self.cols] = x[:m]
+        return np.concatenate([np.linalg.norm(inner, axis=1)[self.rows], np.ones(len(x) - m)])
 
     def is_nearly_singular(self, x: Array) -> bool:
         """Return whether the factor at x is near the boundary, where the criterion can have a second maximum."""

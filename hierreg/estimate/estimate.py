@@ -13,6 +13,7 @@ import numpy as np
 
 from hierreg.covariance import Covariances, covariances
 from hierreg.estimate.coordinates import FactorCoordinates, factor_coordinates
+from hierreg.estimate.search import search
 from hierreg.estimate.standard_errors import natural_covariance, unconstrained
 from hierreg.linalg import sd_and_corr
 from hierreg.marginal.target import Target
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 # An sd this small beside the errors, or a correlation this close to one, counts as the boundary.
 _SINGULAR = 1e-4
-_SAME_MAXIMUM = 1e-9
-_LARGEST_CHANGE_OF_SCALE = 30.0
 _SMALLEST_LOG_SD = 12.0
 
 
@@ -97,20 +96,8 @@ def maximise_likelihood(likelihood: Likelihood, parameters: VarianceParameters) 
     coordinates = factor_coordinates(likelihood, parameters)
     if coordinates is None:
         return _over_unconstrained(Target(parameters=parameters, likelihood=likelihood, prior_on=False))
-    start, curvature = coordinates.start()
-    optimum = maximise(coordinates, start, curvature=curvature, threads=likelihood.side_by_side)
-    if coordinates.is_nearly_singular(optimum.x):
-        other = maximise(coordinates, coordinates.neutral_start(), threads=likelihood.side_by_side)
-        n = optimum.n_evaluations + other.n_evaluations
-        better = other if other.value > optimum.value + _SAME_MAXIMUM or not optimum.converged else optimum
-        optimum = replace(better, n_evaluations=n)
-    rescaled, start, change = coordinates.rescaled_at(optimum.x)
-    if change > _LARGEST_CHANGE_OF_SCALE or not optimum.converged:
-        # Standard deviations far from what the errors suggested: once more, on their own scales.
-        again = maximise(rescaled, start, threads=likelihood.side_by_side)
-        again = replace(again, n_evaluations=optimum.n_evaluations + again.n_evaluations)
-        if again.value >= optimum.value or (again.converged and not optimum.converged):
-            coordinates, optimum = rescaled, again
+    found = search(coordinates)
+    coordinates, optimum = found.coordinates, found.optimum
     Lambda, errors = coordinates.unpack(optimum.x)
     Lambda, optimum = _snap_to_boundary(coordinates, Lambda, optimum)
     target = Target(parameters=parameters, likelihood=likelihood, prior_on=False)
