@@ -82,6 +82,16 @@ class FactorCoordinates:
         diagonal = np.where(self.rows == self.cols, 1.0, 0.0)
         return np.concatenate([diagonal, starting_point(self.likelihood.gram, self.errors)])
 
+    def curvature_at(self, x: Array) -> Array:
+        """Return about what minus the second derivatives (m + errors,) are between a start and the maximum."""
+        m = len(self.rows)
+        groups = np.repeat(
+            [factor.n_levels for factor in self.likelihood.gram.factors],
+            [factor.n_coef for factor in self.likelihood.gram.factors],
+        )[self.rows] if m else np.empty(0)
+        inner = np.maximum(self.sizes(x)[:m], 1.0)
+        return np.concatenate([2.0 * groups / inner**2, expected_curvature(self.likelihood.gram, self.errors)])
+
     def further_starts(self) -> list[Array]:
         """Return starts where groups differ much more, or less, than errors, and where one stratum has small errors."""
         neutral, m = self.neutral_start(), len(self.rows)

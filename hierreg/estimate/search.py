@@ -59,7 +59,9 @@ def search(coordinates: FactorCoordinates) -> Found:
     if len(start):
         starts = [coordinates.neutral_start()]
         while starts:
-            other = maximise(coordinates, starts.pop(0), threads=threads, known=found)
+            x = starts.pop(0)
+            curvature = coordinates.curvature_at(x)
+            other = maximise(coordinates, x, curvature=curvature, threads=threads, known=found)
             n += other.n_evaluations
             found.append(other)
             if len(found) == 2 and not _is_settled(coordinates, found):
