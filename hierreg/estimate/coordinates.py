@@ -140,12 +140,16 @@ class FactorCoordinates:
         change = float(np.max(np.abs(np.log(factor)), initial=0.0))
         return replace(self, scale=self.scale * factor), start, float(np.exp(change))
 
-    def unpack(self, x: Array) -> tuple[Array, Covariances]:
-        """Return Lambda (q, q), user scale, and the covariances of the errors (one, S = 1)."""
+    def inner(self, x: Array) -> Array:
+        """Return the factor of Sigma in the basis (q, q)."""
         m, q = len(self.rows), len(self.basis)
         inner = np.zeros((q, q))
         inner[self.rows, self.cols] = x[:m] * self.scale[self.rows]
-        return self.basis @ inner, covariances(self.errors, x[None, m:])
+        return inner
+
+    def unpack(self, x: Array) -> tuple[Array, Covariances]:
+        """Return Lambda (q, q), user scale, and the covariances of the errors (one, S = 1)."""
+        return self.basis @ self.inner(x), covariances(self.errors, x[None, len(self.rows) :])
 
     def __call__(self, x: Array) -> tuple[float, Array]:
         """Return the criterion at x and its gradient."""
@@ -153,9 +157,10 @@ class FactorCoordinates:
         value, g_Lambda, g_S = self.likelihood.value_and_gradient(Lambda, errors.error_cov[0])
         inner = self.basis.T @ g_Lambda
         g_factor = inner[self.rows, self.cols] * self.scale[self.rows]
-        return value, np.concatenate([g_factor, self._error_gradient(x[len(self.rows) :], errors, g_S)])
+        return value, np.concatenate([g_factor, self.error_gradient(x[len(self.rows) :], errors, g_S)])
 
-    def _error_gradient(self, u: Array, errors: Covariances, g_S: Array) -> Array:
+    def error_gradient(self, u: Array, errors: Covariances, g_S: Array) -> Array:
+        """Return the gradient with respect to u of the errors, from that with respect to their covariance."""
         from hierreg.marginal.target_kernels import component_gradient, corr_factor_block, corr_factor_gradient
 
         g = np.zeros(len(u))
@@ -191,7 +196,7 @@ def factor_coordinates(likelihood: Likelihood, parameters: VarianceParameters) -
     gram = likelihood.gram
     errors = _only_errors(parameters)
     error_cov = covariances(errors, starting_point(gram, errors)[None]).error_cov[0]
-    basis = _basis(gram, error_cov, parameters)
+    basis = basis_of(gram, error_cov, parameters)
     return FactorCoordinates(
         likelihood=likelihood,
         errors=errors,
@@ -202,7 +207,7 @@ def factor_coordinates(likelihood: Likelihood, parameters: VarianceParameters) -
     )
 
 
-def _basis(gram: Gram, error_cov: Array, parameters: VarianceParameters) -> Array:
+def basis_of(gram: Gram, error_cov: Array, parameters: VarianceParameters) -> Array:
     """Return T (q, q), user scale, with T'Z'R^-1 Z T = n I over each group's own rows, term by term.
 
     The columns of each correlated term are orthogonalised in the order of the formula (T is upper triangular), so that
@@ -219,14 +224,14 @@ def _basis(gram: Gram, error_cov: Array, parameters: VarianceParameters) -> Arra
         # Columns that the groups' own rows hardly tell apart keep a bounded scale.
         root = np.sqrt(np.maximum(values, 1e-12 * values[-1]))[:, None] * vectors.T
         columns[mine, mine] = root @ columns[mine, mine]
-    for term in _terms(parameters):
+    for term in terms_of(parameters):
         R = np.linalg.qr(columns[:, term], mode="r")
         R *= np.where(np.diagonal(R) < 0, -1.0, 1.0)[:, None]
         basis[np.ix_(term, term)] = np.linalg.inv(R)
     return basis
 
 
-def _terms(parameters: VarianceParameters) -> list[NDArray[np.intp]]:
+def terms_of(parameters: VarianceParameters) -> list[NDArray[np.intp]]:
     """Return the columns that are correlated with each other, for each bar term; uncorrelated columns one by one."""
     terms = []
     starts, sizes = parameters.block_starts[:-1].tolist(), parameters.block_sizes[:-1].tolist()
