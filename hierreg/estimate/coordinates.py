@@ -194,7 +194,7 @@ def factor_coordinates(likelihood: Likelihood, parameters: VarianceParameters) -
         rows.append(r + start)
         cols.append(c + start)
     gram = likelihood.gram
-    errors = _only_errors(parameters)
+    errors = only_errors(parameters)
     error_cov = covariances(errors, starting_point(gram, errors)[None]).error_cov[0]
     basis = basis_of(gram, error_cov, parameters)
     return FactorCoordinates(
@@ -274,7 +274,7 @@ def _coordinate_scales(gram: Gram, basis: Array, error_cov: Array) -> Array:
     return scales
 
 
-def _only_errors(parameters: VarianceParameters) -> VarianceParameters:
+def only_errors(parameters: VarianceParameters) -> VarianceParameters:
     q = parameters.n_factor
     return replace(
         parameters,
