@@ -14,8 +14,9 @@ import numpy as np
 from hierreg.covariance import Covariances, covariances
 from hierreg.estimate.boundary import SINGULAR, boundary, is_negligible, term_factors
 from hierreg.estimate.coordinates import FactorCoordinates, basis_of, factor_coordinates, terms_of
+from hierreg.estimate.identification import Flat, flat_directions
 from hierreg.estimate.mode import best_mode
-from hierreg.estimate.search import search
+from hierreg.estimate.search import least_information, search
 from hierreg.estimate.standard_errors import TermFactor, errors_on_boundary, factor_covariance, natural_covariance
 from hierreg.linalg import sd_and_corr
 from hierreg.marginal.target import Target
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 _SMALLEST_LOG_SD = 12.0
+# Information, in units of log sds, above which no direction is without any: as of a log sd with standard error 10.
+_SOME_INFORMATION = 0.01
 # log of an sd that is zero to any error
 _LOG_ZERO = -300.0
 
@@ -64,7 +67,9 @@ class VarianceEstimate:
     parameter_names : tuple of str
         Public names of the free standard deviations and correlations.
     parameter_cov : array (n_free, n_free)
-        Their covariance, from the curvature of the criterion; NaN for those on the boundary.
+        Their covariance, from the curvature of the criterion; NaN for those on the boundary, or not identified.
+    unidentified : tuple of str
+        Names of parameters that no data of this design tell apart.
     """
 
     Lambda: Array
@@ -82,6 +87,7 @@ class VarianceEstimate:
     newton_decrement: float
     parameter_names: tuple[str, ...]
     parameter_cov: Array
+    unidentified: tuple[str, ...] = ()
 
 
 def maximise_likelihood(likelihood: Likelihood, parameters: VarianceParameters) -> VarianceEstimate:
@@ -96,7 +102,8 @@ def maximise_likelihood(likelihood: Likelihood, parameters: VarianceParameters) 
     """
     coordinates = factor_coordinates(likelihood, parameters)
     if coordinates is None:
-        return _over_unconstrained(Target(parameters=parameters, likelihood=likelihood, prior_on=False))
+        estimate = _over_unconstrained(Target(parameters=parameters, likelihood=likelihood, prior_on=False))
+        return _with_flat(estimate, flat_directions(likelihood, parameters))
     found = search(coordinates)
     coordinates, optimum = found.coordinates, found.optimum
     inner, u = coordinates.inner(optimum.x), optimum.x[len(coordinates.rows) :]
@@ -109,12 +116,26 @@ def maximise_likelihood(likelihood: Likelihood, parameters: VarianceParameters) 
     terms = term_factors(np.linalg.solve(basis, Lambda) if len(basis) else basis, terms_of(parameters))
     problems = boundary(parameters, zero, terms, errors)
     perfect = _is_perfect_fit(likelihood, parameters, errors.error_sd[0])
-    return VarianceEstimate(
+    estimate = VarianceEstimate(
         **_covariances_of(Lambda, errors),
         **_how_it_ended(optimum, problems, perfect=perfect),
         parameter_names=parameters.free_names,
         parameter_cov=_none(parameters) if perfect else factor_covariance(coordinates, terms, errors, u),
     )
+    least = least_information(optimum.hessian, found.coordinates.sizes(optimum.x))
+    if not problems and optimum.converged and least > _SOME_INFORMATION:
+        return estimate
+    return _with_flat(estimate, flat_directions(likelihood, parameters))
+
+
+def _with_flat(estimate: VarianceEstimate, flat: Flat | None) -> VarianceEstimate:
+    """Return an estimate that says what the data do not determine."""
+    if flat is None:
+        return estimate
+    cov = estimate.parameter_cov.copy()
+    cov[flat.is_joined], cov[:, flat.is_joined] = np.nan, np.nan
+    message = f"{estimate.message}; {flat.text}"
+    return replace(estimate, parameter_cov=cov, message=message, unidentified=flat.names)
 
 
 def maximise_posterior(likelihood: Likelihood, parameters: VarianceParameters) -> VarianceEstimate:

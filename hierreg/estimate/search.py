@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 # Maxima nearer than this are one.
 SAME_MAXIMUM = 1e-6
 _LARGEST_CHANGE_OF_SCALE = 30.0
-# Standard error of a log sd above which a maximum is not so sharp that there can hardly be another.
-_LITTLE_INFORMATION = 0.3
+# Information, as of a log sd with standard error 0.4, below which a maximum is not so sharp that there can hardly be
+# another.
+_LITTLE_INFORMATION = 6.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +91,12 @@ def _is_settled(coordinates: FactorCoordinates, found: list[Optimum]) -> bool:
         return False
     if len(coordinates.errors.error_labels) > 1 or coordinates.is_nearly_singular(first.x):
         return False
-    values, vectors = np.linalg.eigh(-first.hessian)
-    if values[0] <= 0:
-        return False
-    variance = np.sum(vectors**2 / values, axis=1)
-    return bool(np.all(variance < _LITTLE_INFORMATION**2 * coordinates.sizes(first.x) ** 2))
+    return least_information(first.hessian, coordinates.sizes(first.x)) > _LITTLE_INFORMATION
+
+
+def least_information(hessian: Array, sizes: Array) -> float:
+    """Return the least curvature at a maximum in any direction, in units of log sds and correlations."""
+    if not len(hessian):
+        return np.inf
+    values = np.linalg.eigvalsh(-hessian * sizes[:, None] * sizes)
+    return float(values[0]) if np.isfinite(values[0]) else 0.0

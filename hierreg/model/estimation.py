@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hierreg.compound_symmetry import component_variances, diagonal
 from hierreg.estimate import maximise_likelihood, maximise_posterior
+from hierreg.exceptions import IdentificationWarning
 from hierreg.marginal.chunks import available_cores
 from hierreg.marginal.equations import solve_equations
 from hierreg.marginal.first_use import announce_compilation
@@ -30,6 +32,13 @@ if TYPE_CHECKING:
 
 def estimate(problem: Problem, method: str) -> Estimate:
     """Return the REML, ML or MAP estimate of a problem."""
+    found = _quiet_estimate(problem, method)
+    if found.unidentified:
+        warnings.warn(found.message, IdentificationWarning, stacklevel=3)
+    return found
+
+
+def _quiet_estimate(problem: Problem, method: str) -> Estimate:
     announce_compilation(problem.blocks)
     with blas_threads_for(problem.gram):
         return _estimate(problem, method)
@@ -51,7 +60,7 @@ def _estimate(problem: Problem, method: str) -> Estimate:
 
 def limit(problem: Problem, own: Gram | None) -> Limit:
     """Return the REML plug-in solution, and least squares on each group alone."""
-    reml = estimate(problem, "reml")
+    reml = _quiet_estimate(problem, "reml")
     if own is None:
         return Limit(estimate=reml, no_pooling=(), no_pooling_cov=())
     error_cov, beta, b = _error_covariance(reml, own.terms), reml.beta.to_numpy(), reml.solution.b

@@ -11,7 +11,7 @@ import numpy as np
 
 from hierreg.checks import check_choice, check_whole
 from hierreg.covariance import Covariances, covariances
-from hierreg.exceptions import BoundaryWarning, HierregWarning, ModelError
+from hierreg.exceptions import BoundaryWarning, HierregWarning, IdentificationWarning, ModelError
 from hierreg.marginal.chunks import available_cores
 from hierreg.marginal.likelihood import on_threads
 from hierreg.marginal.no_pooling import group_statistics
@@ -110,6 +110,13 @@ def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
             BoundaryWarning,
             stacklevel=3,
         )
+    if reml.estimate.unidentified:
+        warnings.warn(
+            f"{reml.estimate.message}. Their posterior is their prior's where the data do not join them: say with the "
+            "priors what you know of them, and do not read their intervals as evidence.",
+            IdentificationWarning,
+            stacklevel=3,
+        )
     with blas_threads_for(problem.gram):
         draws = (
             _marginal(problem, request, seed)
@@ -135,6 +142,7 @@ def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
     groups["mixed_model_limit"] = build.limit_group(problem.labels, reml)
     tree = xr.DataTree.from_dict(groups)
     tree.attrs = _attributes(problem, request, seed) | draws.times
+    tree.attrs["unidentified"] = ", ".join(reml.estimate.unidentified)
     tree.attrs["wall_time"] = time.perf_counter() - begin
     return _with_extra_groups(tree, problem, request, seed)
 
