@@ -127,7 +127,7 @@ def _linear(parameters: VarianceParameters, errors: VarianceParameters, S0: Arra
             moving += [_symmetric(D, d, e) for d in range(D) for e in range(d)]
         sd = np.sqrt(np.diagonal(S0))
         moving = [direction * sd[:, None] * sd for direction in moving]
-    return _Linear(groups=np.array(groups).reshape(-1, q, q), errors=np.array(moving).reshape(-1, D, D))
+    return _Linear(groups=np.array(groups).reshape(len(groups), q, q), errors=np.array(moving).reshape(len(moving), D, D))
 
 
 def _symmetric(n: int, i: int, j: int) -> Array:
