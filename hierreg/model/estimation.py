@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ from hierreg.marginal.goodness_of_fit import chi_square
 from hierreg.marginal.likelihood import on_threads
 from hierreg.marginal.no_pooling import no_pooling
 from hierreg.marginal.threads import blas_threads_for
+from hierreg.model.few_units import without_maximum
 from hierreg.tree import point
 from hierreg.tree.build import Limit
 
@@ -51,6 +53,9 @@ def _estimate(problem: Problem, method: str) -> Estimate:
     else:
         likelihood = on_threads(problem.likelihood(method), available_cores())
         variances = maximise_likelihood(likelihood, problem.parameters)
+        unbounded = without_maximum(problem)
+        if unbounded is not None:
+            variances = replace(variances, converged=False, message=f"not converged: {unbounded}")
     at = likelihood if method != "ml" else problem.likelihood("reml")
     solution = problem.with_fixed(solve_equations(at, variances.Lambda, variances.error_cov))
     # A prior of beta adds to the sum of squares what has no chi-square distribution.

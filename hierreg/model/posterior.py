@@ -19,6 +19,7 @@ from hierreg.marginal.recovery import Recovered, recover
 from hierreg.marginal.target import Target
 from hierreg.marginal.threads import blas_threads_for
 from hierreg.model.estimation import limit
+from hierreg.model.few_units import check_density_is_bounded
 from hierreg.sampling.problem import check_has_rows
 from hierreg.tree import build
 from hierreg.tree.prior_attributes import prior_attributes
@@ -98,6 +99,7 @@ def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
     if request.parametrization != "marginal":
         check_has_rows(problem, f"parametrization={request.parametrization!r}")
     _check_extra_groups(problem, request)
+    check_density_is_bounded(problem)
     begin = time.perf_counter()
     seed = int(np.random.SeedSequence().generate_state(1)[0]) if request.seed is None else int(request.seed)
     own = problem.own_rows() if problem.labels.factors else None
