@@ -159,8 +159,8 @@ def _rank(design: Design, rows: NDArray[np.intp], m: int, is_fixed: NDArray[np.b
 def _where(spike: Spike) -> str:
     sets = ", ".join(spike.labels)
     return (
-        f"{spike.n_units} units have the {len(spike.labels)} data sets {sets} in common, which leaves {spike.residuals} "
-        "residuals to tell their error correlations: combinations of the data sets can fit without any error"
+        f"{spike.n_units} units have the {len(spike.labels)} data sets {sets} in common, which is too few to tell all their "
+        "error correlations: after the coefficients, combinations of the data sets can fit without any error"
     )
 
 
