@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from hierreg.gram import collect
-from hierreg.marginal.likelihood import FixedBeta, PopulationPrior, marginal_likelihood
+from hierreg.marginal.likelihood import marginal_likelihood
+from hierreg.marginal.population import FixedBeta, PopulationPrior
 from tests.oracles import dense
 from tests.oracles.cases import KINDS, make_layout, random_case
 

@@ -326,10 +326,21 @@ def test_prior_draws_of_each_factor_have_its_covariance():
         np.testing.assert_allclose(z.std(axis=(0, 1, 2)), 1.0, atol=6 / np.sqrt(2 * n))
 
 
+def sds_of_priors(subject, priors, factor):
+    """Return the sds of b* = T b, which the priors are of, draw by draw."""
+    sds, T = subject["posterior"][f"sd_{factor}"].to_numpy(), priors.frames[factor].from_raw
+    corr = subject["posterior"][f"corr_{factor}"].to_numpy() if f"corr_{factor}" in subject["posterior"] else None
+    out = np.empty_like(sds)
+    for draw in np.ndindex(sds.shape[:2]):
+        R = np.eye(len(T)) if corr is None else corr[draw]
+        out[draw] = np.sqrt(np.diagonal(T @ np.diag(sds[draw]) @ R @ np.diag(sds[draw]) @ T.T))
+    return out
+
+
 def test_summed_log_priors_are_those_of_the_density():
     subject, priors = tree(CROSSED), model(CROSSED).priors
     for factor in ("s", "d"):
-        sds = subject["posterior"][f"sd_{factor}"].to_numpy()
+        sds = sds_of_priors(subject, priors, factor)
         for i, prior in enumerate(priors.sd[factor]):
             mine = subject["log_prior"][f"sd_{factor}"].to_numpy()[..., i]
             np.testing.assert_allclose(mine, prior.log_density(sds[..., i]), rtol=1e-10)

@@ -286,4 +286,7 @@ def only_errors(parameters: VarianceParameters) -> VarianceParameters:
         corr_is_free=parameters.corr_is_free[-1:],
         eta=parameters.eta[-1:],
         fixed_corr_factor=parameters.fixed_corr_factor[q:, q:],
+        to_raw=np.empty((0, 0)),
+        from_raw=np.empty((0, 0)),
+        internal=None,
     )

@@ -21,7 +21,7 @@ from hierreg.estimate.standard_errors import TermFactor, errors_on_boundary, fac
 from hierreg.linalg import sd_and_corr
 from hierreg.marginal.target import Target
 from hierreg.optimise import Optimum
-from hierreg.starting_values import frame_scales, starting_point
+from hierreg.starting_values import group_scales, starting_point
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -179,7 +179,7 @@ def _held(
     """Return u with negligible sds at zero, and which elements are on the boundary."""
     parameters = target.parameters
     q, is_free = parameters.n_factor, parameters.sd_is_free
-    scale = frame_scales(target.likelihood.gram, at.error_cov[0], parameters)
+    scale = group_scales(target.likelihood.gram, at.error_cov[0], parameters)
     sd = np.zeros(q)
     sd[is_free[:q]] = np.exp(u[: int(is_free[:q].sum())])
     zero = is_free[:q] & (sd < SINGULAR * scale)

@@ -111,7 +111,7 @@ def start_at(
     """
     error_sd, error_corr = errors
     q, n_sd = parameters.n_factor, int(parameters.sd_is_free.sum())
-    from_raw = getattr(parameters, "from_raw", np.eye(q))
+    from_raw = parameters.from_raw
     frame = from_raw @ cov @ from_raw.T
     sd = np.sqrt(np.maximum(np.diagonal(frame), 0.0))
     sds = np.concatenate([sd, error_sd if len(error_sd) else np.ones(1)])[parameters.sd_is_free]

@@ -20,15 +20,8 @@ from hierreg.gram.collect import own_rows_layout
 from hierreg.gram.frame import constant_column
 from hierreg.gram.origin import Origin
 from hierreg.marginal.joint import JointWithFixed
-from hierreg.marginal.likelihood import (
-    FixedBeta,
-    Likelihood,
-    PopulationPrior,
-    blocks_of,
-    fixed_beta,
-    marginal_likelihood,
-    population_prior,
-)
+from hierreg.marginal.likelihood import Likelihood, blocks_of, marginal_likelihood
+from hierreg.marginal.population import FixedBeta, PopulationPrior, fixed_beta, population_prior
 from hierreg.priors import Priors, ResolvedPriors, measure_scales, resolve_priors
 from hierreg.tree.names import FactorLabels, Labels
 
@@ -171,8 +164,8 @@ def assemble(formula: str, data: Any, errors: ErrorSpec | None, priors: Priors |
     layout = bind_errors(errors or independent(), as_table(data), len(design.y))
     _check_factors(design)
     _check_replication(design, layout)
-    resolved = resolve_priors(priors, measure_scales(design, layout))
-    return of_parts(formula, design, state, layout, collect(design, layout), resolved)
+    gram = collect(design, layout)
+    return of_parts(formula, design, state, layout, gram, resolve_priors(priors, measure_scales(gram, design, layout)))
 
 
 def of_parts(  # the parts of a problem

@@ -13,8 +13,7 @@ from hierreg.exceptions import ModelError, PriorError
 from hierreg.gram import Gram
 from hierreg.gram.ordering import with_levels
 from hierreg.model.assemble import Problem, not_replicated, of_parts, units_are_groups
-from hierreg.priors import Priors, resolve_priors
-from hierreg.priors.measure import scales_of_gram
+from hierreg.priors import Priors, measure_scales, resolve_priors
 
 if TYPE_CHECKING:
     from hierreg.design import Design, DesignState
@@ -46,7 +45,7 @@ def problem_of_gram(gram: Gram, priors: Priors | None) -> Problem:
     gram = with_levels(gram, [factor.levels for factor in state.factors])
     design, layout = _without_rows(state), _layout(gram)
     _check_replication(gram, layout)
-    resolved = resolve_priors(priors, scales_of_gram(gram, design, layout))
+    resolved = resolve_priors(priors, measure_scales(gram, design, layout))
     return of_parts(state.spec.text, design, state, layout, gram, resolved)
 
 

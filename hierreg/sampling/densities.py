@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.compound_symmetry import units_by_size
+from hierreg.linalg import sd_and_corr
 from hierreg.priors import LKJ, Fixed
 from hierreg.sampling.rows import chunks, row_means, row_sds, unit_patterns, unit_variances
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.error_structure import ErrorLayout
-    from hierreg.priors import ResolvedPriors
+    from hierreg.priors import GroupFrame, ResolvedPriors
     from hierreg.priors.requested import BetaChoice, CorrChoice, SdChoice
     from hierreg.sampling.problem import ProblemLike
     from hierreg.sampling.rows import Draws
@@ -146,9 +147,10 @@ def log_prior_variables(problem: ProblemLike, posterior: xr.Dataset) -> dict[str
     out = {"beta": _log_prior_of_beta(priors, posterior["beta"])}
     for labels, factor in zip(problem.labels.factors, problem.design.factors, strict=True):
         sd, corr = f"sd_{factor.name}", f"corr_{factor.name}"
-        out[sd] = _elementwise(priors.sd[factor.name], posterior[sd])
-        if labels.has_corr:
-            out[corr] = _log_prior_of_corr(priors.corr[factor.name], factor.term_sizes, posterior[corr])
+        sds, corrs = in_frame(priors.frames.get(factor.name), posterior[sd], posterior.get(corr))
+        out[sd] = _elementwise(priors.sd[factor.name], sds)
+        if corrs is not None and labels.has_corr:
+            out[corr] = _log_prior_of_corr(priors.corr[factor.name], factor.term_sizes, corrs)
     if problem.labels.n_error_sd:
         out["error_sd"] = _elementwise(priors.error_sd, posterior["error_sd"])
     if problem.labels.has_error_corr:
@@ -158,6 +160,18 @@ def log_prior_variables(problem: ProblemLike, posterior: xr.Dataset) -> dict[str
         else:
             out["error_corr"] = _log_prior_of_corr((priors.error_corr,), (n,), posterior["error_corr"])
     return out
+
+
+def in_frame(
+    frame: GroupFrame | None, sd: xr.DataArray, corr: xr.DataArray | None
+) -> tuple[xr.DataArray, xr.DataArray | None]:
+    """Return sds and correlations of the group coefficients that the priors are priors of."""
+    if frame is None or frame.is_plain or corr is None:
+        return sd, corr
+    s = sd.to_numpy()
+    cov = frame.from_raw @ (s[..., :, None] * corr.to_numpy() * s[..., None, :]) @ frame.from_raw.T
+    sds, corrs = sd_and_corr(cov)
+    return sd.copy(data=sds), corr.copy(data=np.where(np.isfinite(corrs), corrs, 0.0))
 
 
 def _log_prior_of_beta(priors: ResolvedPriors, beta: xr.DataArray) -> xr.DataArray:
