@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hierreg.compound_symmetry import component_variances, diagonal
 from hierreg.estimate import maximise_likelihood, maximise_posterior
+from hierreg.exceptions import IdentificationWarning
 from hierreg.marginal.chunks import available_cores
 from hierreg.marginal.equations import solve_equations
 from hierreg.marginal.first_use import announce_compilation
@@ -16,6 +19,7 @@ from hierreg.marginal.likelihood import on_threads
 from hierreg.marginal.no_pooling import no_pooling
 from hierreg.marginal.threads import blas_threads_for
 from hierreg.model.exact_fit import check_exact_fit
+from hierreg.model.few_units import without_maximum
 from hierreg.tree import point
 from hierreg.tree.build import Limit
 
@@ -32,6 +36,13 @@ if TYPE_CHECKING:
 def estimate(problem: Problem, method: str) -> Estimate:
     """Return the REML, ML or MAP estimate of a problem."""
     check_exact_fit(problem)
+    found = _quiet_estimate(problem, method)
+    if found.unidentified:
+        warnings.warn(found.message, IdentificationWarning, stacklevel=3)
+    return found
+
+
+def _quiet_estimate(problem: Problem, method: str) -> Estimate:
     announce_compilation(problem.blocks)
     with blas_threads_for(problem.gram):
         return _estimate(problem, method)
@@ -44,6 +55,9 @@ def _estimate(problem: Problem, method: str) -> Estimate:
     else:
         likelihood = on_threads(problem.likelihood(method), available_cores())
         variances = maximise_likelihood(likelihood, problem.parameters)
+        unbounded = without_maximum(problem)
+        if unbounded is not None:
+            variances = replace(variances, converged=False, message=f"not converged: {unbounded}")
     at = likelihood if method != "ml" else problem.likelihood("reml")
     solution = problem.with_fixed(solve_equations(at, variances.Lambda, variances.error_cov))
     # A prior of beta adds to the sum of squares what has no chi-square distribution.
@@ -53,7 +67,7 @@ def _estimate(problem: Problem, method: str) -> Estimate:
 
 def limit(problem: Problem, own: Gram | None) -> Limit:
     """Return the REML plug-in solution, and least squares on each group alone."""
-    reml = estimate(problem, "reml")
+    reml = _quiet_estimate(problem, "reml")
     if own is None:
         return Limit(estimate=reml, no_pooling=(), no_pooling_cov=())
     error_cov, beta, b = _error_covariance(reml, own.terms), reml.beta.to_numpy(), reml.solution.b

@@ -11,7 +11,7 @@ import numpy as np
 
 from hierreg.checks import check_choice, check_whole
 from hierreg.covariance import Covariances, covariances
-from hierreg.exceptions import BoundaryWarning, HierregWarning, ModelError
+from hierreg.exceptions import BoundaryWarning, HierregWarning, IdentificationWarning, ModelError
 from hierreg.gram.column_means import means_of_gram, means_of_rows
 from hierreg.marginal.chunks import available_cores
 from hierreg.marginal.likelihood import on_threads
@@ -20,6 +20,7 @@ from hierreg.marginal.recovery import Recovered, recover
 from hierreg.marginal.target import Target
 from hierreg.marginal.threads import blas_threads_for
 from hierreg.model.estimation import limit
+from hierreg.model.few_units import check_density_is_bounded
 from hierreg.model.reference import references
 from hierreg.sampling.problem import check_has_rows
 from hierreg.tree import build
@@ -103,6 +104,7 @@ def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
     if request.parametrization != "marginal":
         check_has_rows(problem, f"parametrization={request.parametrization!r}")
     _check_extra_groups(problem, request)
+    check_density_is_bounded(problem)
     begin = time.perf_counter()
     seed = int(np.random.SeedSequence().generate_state(1)[0]) if request.seed is None else int(request.seed)
     own = problem.own_rows() if problem.labels.factors else None
@@ -113,6 +115,13 @@ def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
             "what the data leave open; the plug-in limit beside it does not. If the boundary is not believable, "
             "simplify the group terms, or give the standard deviation a prior that says what you know.",
             BoundaryWarning,
+            stacklevel=3,
+        )
+    if reml.estimate.unidentified:
+        warnings.warn(
+            f"{reml.estimate.message}. Their posterior is their prior's where the data do not join them: say with the "
+            "priors what you know of them, and do not read their intervals as evidence.",
+            IdentificationWarning,
             stacklevel=3,
         )
     with blas_threads_for(problem.gram):
@@ -142,6 +151,7 @@ def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
     groups["mixed_model_limit"] = build.limit_group(problem.labels, reml)
     tree = xr.DataTree.from_dict(groups)
     tree.attrs = _attributes(problem, request, seed) | draws.times
+    tree.attrs["unidentified"] = ", ".join(reml.estimate.unidentified)
     tree.attrs["wall_time"] = time.perf_counter() - begin
     return _with_extra_groups(tree, problem, request, seed)
 
