@@ -15,6 +15,7 @@ import numpy as np
 
 from hierreg.checks import counted, first_rows, listed
 from hierreg.exceptions import DataError, HierregWarning
+from hierreg.warning import warn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -300,11 +301,9 @@ def warn_of_dropped(determined: Mapping[str, Determined], *, stacklevel: int) ->
     stacklevel : int
         As in `warnings.warn`, from the caller's place.
     """
-    import warnings
-
     for factor, own in determined.items():
         what = what_group_columns(factor) if factor else "population columns"
-        warnings.warn(
+        warn(
             f"collinear='drop': of the {what}, {listed(own.dropped_names)} "
             f"{'is' if len(own.dropped) == 1 else 'are'} left out, since {_shown(own)}. What the model says holds for "
             "rows in which this is so; predictions for others are refused.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from hierreg.model.exact_fit import check_exact_fit
 from hierreg.model.few_units import without_maximum
 from hierreg.tree import point
 from hierreg.tree.build import Limit
+from hierreg.warning import warn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 
 def estimate(problem: Problem, method: str) -> Estimate:
     """Return the REML, ML or MAP estimate of a problem."""
-    check_exact_fit(problem)
     found = _quiet_estimate(problem, method)
     if found.unidentified:
-        warnings.warn(found.message, IdentificationWarning, stacklevel=3)
+        warn(found.message, IdentificationWarning, stacklevel=3)
     return found
 
 
 def _quiet_estimate(problem: Problem, method: str) -> Estimate:
+    check_exact_fit(problem)
     announce_compilation(problem.blocks)
     with blas_threads_for(problem.gram):
         return _estimate(problem, method)

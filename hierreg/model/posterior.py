@@ -118,7 +118,7 @@ def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
             stacklevel=3,
         )
     if reml.estimate.unidentified:
-        warnings.warn(
+        warn(
             f"{reml.estimate.message}. Their posterior is their prior's where the data do not join them: say with the "
             "priors what you know of them, and do not read their intervals as evidence.",
             IdentificationWarning,
