@@ -463,7 +463,7 @@ def test_each_factor_has_a_level_of_its_own():
         ("int", ["2", "99"], "The labels of 'g' are whole numbers; '2' is text: is 2 meant?"),
         ("int", ["3.0"], "is 3 meant?"),
         ("int", ["c"], "The labels of 'g' are whole numbers; 'c' is text[.]"),
-        ("int", [77], "not seen.*77.*it has 0, 1, 2, 3"),
+        ("int", [77], "not seen .row 0: 77.; it has 0, 1, 2, 3"),
         ("text", [3], "The labels of 'g' are text; 3 is a whole number: is '3' meant?"),
         ("text", [2.5], "The labels of 'g' are text; 2.5 is a number[.]"),
         ("name", ["alpa"], "Did you mean 'alpha'?"),

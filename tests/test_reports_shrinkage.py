@@ -260,3 +260,16 @@ def test_a_report_says_at_which_level_of_a_predictor_of_groups_it_is(tmp_path):
 def test_the_zero_of_predictors_in_words(formula, expected):
     problem = hr.Model(formula, trees.table()).problem
     assert references(problem.labels, problem.state).get("g", {}) == expected
+
+
+@pytest.mark.parametrize("formula", ["diameter ~ 1 + (1 | plate) + (1 | sample)", "diameter ~ 1 + (1 | sample)"])
+def test_summaries_of_groups_about_a_fixed_intercept(formula):
+    """Theta of summaries is b and the constant that the population coefficient is held at."""
+    priors = hr.Priors(beta={"Intercept": hr.Fixed(23.0)})
+    model = hr.Model(formula, hr.load_dataset("penicillin"), priors=priors)
+    tree = trees.run(model, group_effects="summary")
+    effects = tree["effects"].to_dataset()
+    report = hr.shrinkage(tree, factor="sample")
+    np.testing.assert_allclose(report["mean"], effects["b_sample_mean"] + 23.0, rtol=1e-12)
+    np.testing.assert_allclose(report["sd"], effects["b_sample_sd"], rtol=1e-12)
+    np.testing.assert_allclose(report["lower"], effects["b_sample_quantiles"].sel(quantile=0.025) + 23.0, rtol=1e-12)

@@ -1,4 +1,7 @@
-"""Means of the group columns, over all rows and by data set or stratum of the errors."""
+"""Means of the group columns, over all rows and by data set or stratum of the errors.
+
+Rows with weights count with them; what is said of rows with a known covariance is not used.
+"""
 
 from __future__ import annotations
 
@@ -40,30 +43,29 @@ class ColumnMeans:
 def means_of_rows(design: Design, layout: ErrorLayout) -> tuple[ColumnMeans, ...]:
     """Return the means of the group columns of each factor, from the rows."""
     labels = range(len(layout.labels))
+    weight = np.ones(len(layout.stratum)) if layout.se is None else layout.se**-2.0
+    of_label = [layout.stratum == label for label in labels]
     return tuple(
         ColumnMeans(
-            overall=_mean(factor.Z), by_label=np.array([_mean(factor.Z[layout.stratum == label]) for label in labels])
+            overall=_mean(factor.Z, weight),
+            by_label=np.array([_mean(factor.Z[mine], weight[mine]) for mine in of_label]),
         )
         for factor in design.factors
     )
 
 
-def _mean(Z: Array) -> Array:
+def _mean(Z: Array, weight: Array) -> Array:
     # Of differences from a first row: an offset takes no digits from them.
-    return np.asarray(Z[0] + (Z - Z[0]).mean(axis=0)) if len(Z) else np.full(Z.shape[1], np.nan)
+    return np.asarray(Z[0] + weight @ (Z - Z[0]) / weight.sum()) if len(Z) else np.full(Z.shape[1], np.nan)
 
 
-def means_of_gram(own: Gram) -> tuple[ColumnMeans, ...]:
-    """Return the means of the group columns of each factor, from statistics in which no two groups are linked.
+def means_of_gram(own: Gram, factor: int) -> ColumnMeans:
+    """Return the means of the group columns of one factor, from statistics in which no two groups are linked.
 
     By label they follow from cross-products with a constant, which some combination of the group columns or of the
     population columns has to be.
     """
-    return tuple(_of_factor(own, f) for f in range(len(own.factors)))
-
-
-def _of_factor(own: Gram, f: int) -> ColumnMeans:
-    groups, labels = own.factors[f], _labels(own.terms)
+    groups, labels = own.factors[factor], _labels(own.terms)
     D, q, K = int(labels.max()) + 1, groups.n_coef, own.terms.n_terms
     if groups.frame is None:
         return ColumnMeans(overall=np.full(q, np.nan), by_label=np.full((D, q), np.nan))
@@ -84,8 +86,15 @@ def _of_factor(own: Gram, f: int) -> ColumnMeans:
     np.add.at(n, labels[is_own], counts[is_own])
     known = n > 0
     by_label = np.full((D, q), np.nan)
-    by_label[known] = frame.centre[:q] + np.linalg.solve(frame.basis[:q, :q].T, (total[known] / n[known, None]).T).T
-    return ColumnMeans(overall=frame.mean[:q], by_label=by_label)
+    by_label[known] = _outside(frame, total[known] / n[known, None])
+    overall = _outside(frame, total.sum(axis=0) / n.sum()) if n.sum() > 0 else frame.mean[:q]
+    return ColumnMeans(overall=overall, by_label=by_label)
+
+
+def _outside(frame: Frame, means: Array) -> Array:
+    """Return means (..., q) of internal columns as those of the user's."""
+    q = means.shape[-1]
+    return np.asarray(frame.centre[:q] + np.linalg.solve(frame.basis[:q, :q].T, means.T).T)
 
 
 def _constant(frame: Frame, m: int) -> Array | None:

@@ -133,12 +133,14 @@ class Problem:
         beta = np.tile(self.fixed.value, (len(recovered.beta), 1))
         beta[:, ~self.fixed.is_fixed] = recovered.beta
         thetas = recovered.theta_summary
-        if thetas is not None:
+        if thetas is not None and recovered.b_summary is not None:
             shifted = []
-            for factor, theta in zip(self.labels.factors, thetas, strict=True):
+            for factor, theta, b in zip(self.labels.factors, thetas, recovered.b_summary, strict=True):
                 values = [0.0 if c is None else self.fixed.value[c] for c in factor.theta_columns]
                 shift = np.array(values, dtype=float)
-                shifted.append(theta and replace(theta, mean=theta.mean + shift, quantiles=theta.quantiles + shift))
+                # Where all matching population coefficients are fixed, theta is b but for a constant.
+                own = theta or (b if factor.has_theta else None)
+                shifted.append(own and replace(own, mean=own.mean + shift, quantiles=own.quantiles + shift))
             thetas = tuple(shifted)
         return replace(recovered, beta=beta, theta_summary=thetas)
 

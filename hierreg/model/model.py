@@ -256,8 +256,9 @@ class Model:
             Keep every draw of the group coefficients, or means, standard deviations and quantiles only (group
             ``effects`` of the tree). "auto" keeps draws up to 1 GiB and says so when it does not.
         include : sequence of str
-            Extra groups: "prior", "prior_predictive", "posterior_predictive", "log_likelihood",
-            "log_likelihood_units", "log_prior".
+            Extra groups: "prior", "prior_predictive", "posterior_predictive", "log_likelihood" (by row, given the rows
+            whose errors are correlated with its own), "log_likelihood_units" (by unit), "log_prior"; see
+            `hierreg.log_likelihood`.
 
         Returns
         -------

@@ -160,7 +160,7 @@ def _column_means(problem: Problem, own: Gram | None) -> tuple[ColumnMeans, ...]
     """Return the means of the group columns, from the rows where they are there."""
     if len(problem.design.y):
         return means_of_rows(problem.design, problem.layout)
-    return () if own is None else means_of_gram(own)
+    return () if own is None else tuple(means_of_gram(own, f) for f in range(len(own.factors)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -105,7 +105,7 @@ def intraclass_correlations(fit: Fit, at: Mapping[str, float] | None) -> Intracl
                         reml=float(reml[d] / reml_total[d]),
                     )
                 )
-    return IntraclassCorrelations(found=tuple(found), notes=_notes(found, lost=lost, by_stratum=strata != [""]))
+    return IntraclassCorrelations(found=tuple(found), notes=_notes(fit, found, lost=lost))
 
 
 def _checked(at: Any, fit: Fit) -> dict[str, float]:
@@ -187,15 +187,16 @@ def _text(fit: Fit, z: Mapping[str, Array]) -> str:
     return ", ".join(f"{column} = {number(value)}" for column, value in named.items())
 
 
-def _notes(found: list[Intraclass], *, lost: bool, by_stratum: bool) -> tuple[str, ...]:
-    notes = []
-    at_means = [own for own in found if own.where == "at the means"]
-    if at_means:
-        first, whose = at_means[0], " of each stratum's rows" if by_stratum else ""
-        named = f" ({first.at})" if not by_stratum and first.at.count(",") < _MOST_NAMED else ""
+def _notes(fit: Fit, found: list[Intraclass], *, lost: bool) -> tuple[str, ...]:
+    notes, by_stratum = [], any(own.stratum for own in found)
+    if found and found[0].where == "at the means":
+        whose = " of each stratum's rows" if by_stratum else ""
+        named = f" ({found[0].at})" if not by_stratum and found[0].at.count(",") < _MOST_NAMED else ""
         notes.append(
             f"Intraclass correlations are at the means of the group columns{whose}{named}; for others, at={{...}}."
         )
+    if found and "weights=" in fit.attrs["errors"]:
+        notes.append("Intraclass correlations are those of rows of weight one.")
     if lost:
         notes.append(
             "Some intraclass correlations are left out: means of group columns are not known, or so far from zero that "

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Index = NDArray[np.intp]
 
 # Of a variance, below which it is zero.
-_ROUNDING = 1e-9
+_OF_VARIANCE = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +82,7 @@ class ExchangeableRows:
             If a + b rows cannot have a correlation as negative as that.
         """
         (a, b), (v, c) = (self.new.shape[1], self.old.shape[1]), error_cov[:, self.stratum].T[:, :, None, None]
-        impossible = v + (a + b - 1) * c < -_ROUNDING * v
+        impossible = v + (a + b - 1) * c < -_OF_VARIANCE * v
         if np.any(impossible):
             raise ModelError(
                 f"predict: newdata makes units of {a + b} rows ({b} observed, {a} new), among which no correlation of "

@@ -51,11 +51,14 @@ class Labels:
     ----------
     text : list of str
         Label of the group of each row.
+    label : list of labels
+        The same, as it stands in the column where there is one.
     unknown : tuple of tuples of labels
         For each column those that the model has not seen.
     """
 
     text: list[str]
+    label: list[Any]
     unknown: tuple[tuple[Any, ...], ...]
 
 
@@ -76,10 +79,11 @@ def labels_of(table: Any, factor: FactorLevels, factors: Sequence[str]) -> Label
                 "values of the population, with no group's deviation."
             )
         levels, index = column_levels(table, name, role="grouping factor", allow_fractions=True)
-        parts.append([str(levels[i]) for i in index])
+        parts.append([levels[i] for i in index])
         seen = set(known)
         unknown.append(tuple(label for label in levels if label not in seen))
-    return Labels(text=[":".join(label) for label in zip(*parts, strict=True)], unknown=tuple(unknown))
+    text = [":".join(map(str, label)) for label in zip(*parts, strict=True)]
+    return Labels(text=text, label=parts[0] if len(parts) == 1 else list(text), unknown=tuple(unknown))
 
 
 def check_labels(labels: Labels, factor: FactorLevels, index: Index, level: str, factors: Sequence[str]) -> None:
@@ -110,7 +114,7 @@ def check_labels(labels: Labels, factor: FactorLevels, index: Index, level: str,
     if not np.any(index < 0):
         return
     types = [sentence for column in columns if (sentence := _other_type(*column))]
-    new = list(dict.fromkeys(labels.text[row] for row in np.flatnonzero(index < 0)))
+    new = list(dict.fromkeys(labels.label[row] for row in np.flatnonzero(index < 0)))
     hint = f" {types[0]}" if types else suggestion(new[0], factor.levels)
     raise DataError(
         f"newdata has groups of {factor.name!r} that the model has not seen ({first_rows(index < 0)}: {listed(new)}); "
