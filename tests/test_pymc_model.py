@@ -15,6 +15,7 @@ from hierreg.design import Design, FactorDesign
 from hierreg.error_structure import ErrorLayout, Independent
 from hierreg.exceptions import ModelError
 from hierreg.gram import collect
+from hierreg.known_covariance import from_matrix
 from hierreg.marginal.likelihood import fixed_beta, marginal_likelihood, population_prior
 from hierreg.marginal.target import Target
 from hierreg.pymc_model import build_pymc_model
@@ -52,6 +53,8 @@ def make_layout(kind, n, **changes):
         "has_corr": False,
         "stratum": np.zeros(n, dtype=np.intp),
     }
+    if "V" in changes:
+        changes["V"] = from_matrix(changes["V"])
     return ErrorLayout(**(values | changes))
 
 

@@ -100,7 +100,7 @@ def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
     _check_extra_groups(problem, request)
     begin = time.perf_counter()
     seed = int(np.random.SeedSequence().generate_state(1)[0]) if request.seed is None else int(request.seed)
-    own = problem.own_rows() if problem.labels.factors else None
+    own = [problem.own_rows(f) for f in range(len(problem.labels.factors))]
     reml = limit(problem, own)
     if reml.estimate.singular:
         warnings.warn(
@@ -129,8 +129,8 @@ def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
     groups["constant_data"] = build.constant_group(
         problem.labels,
         problem.gram.terms,
-        own.terms if own is not None else problem.gram.terms,
-        [group_statistics(own, f) for f in range(len(own.factors))] if own is not None else [],
+        own[0].terms if own else problem.gram.terms,
+        [group_statistics(gram, f) for f, gram in enumerate(own)],
     )
     groups["mixed_model_limit"] = build.limit_group(problem.labels, reml)
     tree = xr.DataTree.from_dict(groups)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.error_structure import ErrorLayout
+    from hierreg.known_covariance import BlockCovariance
 
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]
@@ -219,9 +220,7 @@ def _check_units(
         )
 
 
-def _of_known_covariance(V: Array, m: int, cross_cov: Any, new_cov: Any, *, observation: bool) -> NewErrors:
-    from scipy.linalg import cho_factor, cho_solve
-
+def _of_known_covariance(V: BlockCovariance, m: int, cross_cov: Any, new_cov: Any, *, observation: bool) -> NewErrors:
     ones = np.ones(m)
     if new_cov is None and observation:
         raise ModelError(
@@ -234,9 +233,11 @@ def _of_known_covariance(V: Array, m: int, cross_cov: Any, new_cov: Any, *, obse
     if cross_cov is None:
         rest, gain = cov, None
     else:
-        K = _numbers(cross_cov, "cross_cov", (m, len(V)))
-        gain = cho_solve(cho_factor(V, lower=True), K.T).T
-        rest = None if cov is None else cov - gain @ K.T
+        K = _numbers(cross_cov, "cross_cov", (m, V.n))
+        gain = V.inverse().rows_times(K)
+        L = V.factor()
+        white = L.whitened_rows(K)
+        rest = None if cov is None else cov - white @ white.T
     if rest is not None and cov is not None:
         rest = 0.5 * (rest + rest.T)
         smallest = smallest_eigenvalue(rest)
