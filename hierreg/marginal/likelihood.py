@@ -18,6 +18,7 @@ from hierreg.marginal.addresses import NativeLikelihood, PerThread, flags, float
 from hierreg.marginal.blocks import SplitBlocks, split_into_blocks
 from hierreg.marginal.chunks import is_large, log_likelihood_in_chunks
 from hierreg.marginal.crossed import CrossedLikelihood, crossed_likelihood
+from hierreg.marginal.turning import turned_to_prior
 from hierreg.priors import Fixed, Normal
 
 if TYPE_CHECKING:
@@ -96,15 +97,19 @@ def hold_fixed(gram: Gram, fixed: FixedBeta) -> Gram:
     shift = np.where(fixed.is_fixed, fixed.value, gram.y_shift)
     M = np.zeros((p + 1, pf + 1))
     M[:p, :pf] = Q
-    M[:p, pf] = np.linalg.solve(gram.x_map, gram.y_shift - shift)
+    moved = np.linalg.solve(gram.x_map, gram.y_shift - shift)
+    # The other columns follow: about the old centre, a fixed slope of a far-off predictor leaves residuals as large.
+    follow = Q.T @ moved
+    M[:p, pf] = moved - Q @ follow
     M[p, pf] = 1.0
+    x_map = np.linalg.inv(R) if pf else np.empty((0, 0))
     return replace(
         gram,
         coef_names=tuple(gram.coef_names[i] for i in free),
         factors=tuple(replace(factor, ZtW=factor.ZtW @ M) for factor in gram.factors),
         WtW=M.T @ gram.WtW @ M,
-        x_map=np.linalg.inv(R) if pf else np.empty((0, 0)),
-        y_shift=shift[free],
+        x_map=x_map,
+        y_shift=shift[free] + x_map @ follow,
         frame=None,
     )
 
@@ -243,6 +248,9 @@ def marginal_likelihood(
         rows = replace(rows, mean=rows.mean - rows.basis @ fixed.value, basis=rows.basis[:, ~fixed.is_fixed])
         gram = hold_fixed(gram, fixed)
     p, r = len(gram.coef_names), len(rows.sd)
+    gap = (rows.mean - rows.basis @ gram.y_shift) / rows.sd
+    turned = turned_to_prior(gram, rows.basis @ gram.x_map / rows.sd[:, None], gap)
+    blocks, gram = (blocks if turned is gram else None), turned
     K = np.column_stack([rows.basis @ gram.x_map, rows.mean - rows.basis @ gram.y_shift]) / rows.sd[:, None]
     constant = -0.5 * (gram.n * LOG_2PI + gram.terms.log_det_known)
     if not profile:

@@ -11,7 +11,7 @@ from hierreg.checks import first_rows, listed
 from hierreg.design import column_levels
 from hierreg.error_structure import Correlated, KnownSE, standard_errors
 from hierreg.exceptions import DataError, ModelError
-from hierreg.linalg import smallest_eigenvalue
+from hierreg.linalg import smallest_eigenvalue, unit_diagonal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]
 
+_ROUNDING = 1e-8  # of correlations
 # Beside a known covariance.
 _KINDS = ("independent", "by", "correlated", "known_se")
 
@@ -228,8 +229,10 @@ def _of_known_covariance(V: BlockCovariance, m: int, cross_cov: Any, new_cov: An
             "for new observations. Give it, or pass observation=False for expected values alone."
         )
     cov = None if new_cov is None else _numbers(new_cov, "new_cov", (m, m))
-    if cov is not None and not np.allclose(cov, cov.T, rtol=1e-8, atol=1e-12 * np.abs(cov).max()):
-        raise ModelError("new_cov is not symmetric.")
+    if cov is not None:
+        new_sd, corr = unit_diagonal(cov)
+        if np.any(np.abs(corr - corr.T) > _ROUNDING):
+            raise ModelError("new_cov is not symmetric.")
     if cross_cov is None:
         rest, gain = cov, None
     else:
@@ -240,14 +243,18 @@ def _of_known_covariance(V: BlockCovariance, m: int, cross_cov: Any, new_cov: An
         rest = None if cov is None else cov - white @ white.T
     if rest is not None and cov is not None:
         rest = 0.5 * (rest + rest.T)
-        smallest = smallest_eigenvalue(rest)
-        if smallest < -1e-8 * float(np.abs(np.diagonal(cov)).max()):
+        smallest = smallest_eigenvalue(rest / _positive(new_sd)[:, None] / _positive(new_sd))
+        if smallest < -_ROUNDING:
             raise ModelError(
                 "new_cov and cross_cov do not fit V: the covariance of old and new errors together is not positive "
                 f"semidefinite (new_cov - cross_cov V^-1 cross_cov' has the eigenvalue {smallest:.3g}). Are all three "
                 "computed with one kernel, and rows in the same order?"
             )
     return NewErrors(units=(), scale=ones, gain=gain, cov=rest)
+
+
+def _positive(sd: Array) -> Array:
+    return np.where(sd > 0, sd, 1.0)
 
 
 def _numbers(value: Any, name: str, shape: tuple[int, int]) -> Array:
