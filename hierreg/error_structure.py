@@ -15,7 +15,7 @@ are independent along other directions than the rows: see `compound_symmetry`.
 from __future__ import annotations
 
 from abc import ABC
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -39,10 +39,12 @@ class ErrorSpec(ABC):
 @final
 @dataclass(frozen=True, slots=True)
 class Independent(ErrorSpec):
-    """Independent errors with one standard deviation."""
+    """Independent errors with one standard deviation, that of rows of weight one."""
+
+    weights: str | None = None
 
     def __str__(self) -> str:
-        return "independent()"
+        return "independent()" + _weights_shown(self.weights)
 
 
 @final
@@ -51,9 +53,10 @@ class By(ErrorSpec):
     """Independent errors, one standard deviation per level of a column."""
 
     column: str
+    weights: str | None = None
 
     def __str__(self) -> str:
-        return f"by({self.column!r})"
+        return f"by({self.column!r})" + _weights_shown(self.weights)
 
 
 @final
@@ -109,6 +112,52 @@ class KnownCov(ErrorSpec):
 
     def __str__(self) -> str:
         return f"known_cov(<{self.V.shape[0]} x {self.V.shape[1]} matrix>, scale={self.scale})"
+
+
+def _weights_shown(weights: str | None) -> str:
+    return "" if weights is None else f", weights={weights!r}"
+
+
+def weighted(errors: ErrorSpec | None, weights: str | None) -> ErrorSpec | None:
+    """Return an error structure whose variances are divided by a column of weights.
+
+    Parameters
+    ----------
+    errors : ErrorSpec or None
+        What is no error structure is returned as it is.
+    weights : str or None
+        None returns `errors` as they are.
+
+    Raises
+    ------
+    ModelError
+        If errors of that structure cannot have weights, or `weights` is no name of a column.
+    """
+    if weights is None:
+        return errors
+    if not isinstance(weights, str):
+        raise ModelError(
+            f"weights={weights!r} is not the name of a column. Put the weights into the data, and give the name of "
+            "their column: weights='n'."
+        )
+    match errors:
+        case None:
+            return Independent(weights)
+        case Independent() | By():
+            return replace(errors, weights=weights)
+        case KnownSE():
+            what = "the errors are known, and weights with them: give a column of standard errors se / sqrt(weight)"
+        case KnownCov():
+            what = "the errors are known, and weights with them: give the matrix V / sqrt(weight_i weight_j)"
+        case ErrorSpec():
+            what = (
+                "weights are those of independent errors (hr.independent, hr.by). What they would mean for the "
+                "correlation within a unit is not one thing; give the covariance that you mean, hr.known_cov(V, "
+                "scale=True), in blocks"
+            )
+        case _:
+            return errors
+    raise ModelError(f"weights={weights!r} with errors={errors}: {what}.")
 
 
 def independent() -> Independent:
@@ -242,7 +291,7 @@ class ErrorLayout:
     unit : int array (N,) or None
         Unit of each row (``correlated`` and ``exchangeable`` only).
     se : float array (N,) or None
-        Known standard errors (``known_se`` only).
+        Known standard errors (``known_se``), or error standard deviations relative to that of rows of weight one.
     V : BlockCovariance or None
         Known covariance (N, N), in the order of the rows (``known_cov`` only).
     unit_labels : tuple of str
@@ -290,7 +339,7 @@ def bind_errors(spec: ErrorSpec, table: Any, n: int, *, is_whole: bool = True) -
     zeros = np.zeros(n, dtype=np.intp)
     match spec:
         case Independent():
-            return _single(spec, "independent", zeros, n_sd=1)
+            return _single(spec, "independent", zeros, n_sd=1, se=relative_sds(table, spec.weights))
         case By():
             labels, stratum = _levels(table, spec.column, role="error stratum")
             return ErrorLayout(
@@ -301,6 +350,7 @@ def bind_errors(spec: ErrorSpec, table: Any, n: int, *, is_whole: bool = True) -
                 n_sd=len(labels),
                 has_corr=False,
                 stratum=stratum,
+                se=relative_sds(table, spec.weights),
             )
         case Correlated():
             layout = _bind_correlated(spec, table)
@@ -439,6 +489,32 @@ def _levels(table: Any, name: str, *, role: str) -> tuple[tuple[str, ...], NDArr
 
     levels, index = column_levels(table, name, role=role)
     return tuple(str(level) for level in levels), index
+
+
+def relative_sds(table: Any, weights: str | None) -> NDArray[np.float64] | None:
+    """Return error standard deviations (N,) relative to that of rows of weight one, weight^-1/2; None without weights.
+
+    Raises
+    ------
+    DataError
+        If weights are not positive numbers.
+    """
+    if weights is None:
+        return None
+    values = column(table, weights, role="weights")
+    if values.dtype.kind not in "iuf":
+        raise DataError(
+            f"data[{weights!r}], the weights, holds {values.dtype} values (first {values[0]!r}); numbers are required."
+        )
+    w = np.asarray(values, dtype=float)
+    bad = np.flatnonzero(~(w > 0))
+    if len(bad):
+        raise DataError(
+            f"data[{weights!r}], the weights, has {len(bad)} values that are not positive (first at rows "
+            f"{bad[:3].tolist()}: {w[bad[:3]].tolist()}); weights must be > 0. A row of weight zero says nothing of "
+            "the response: leave it out."
+        )
+    return np.asarray(1.0 / np.sqrt(w))
 
 
 def standard_errors(table: Any, name: str) -> NDArray[np.float64]:

@@ -200,6 +200,7 @@ class Gram:
         errors: ErrorSpec | None = None,
         *,
         levels: Mapping[str, Sequence[Any]] | None = None,
+        weights: str | None = None,
     ) -> Gram:
         """Return the statistics of a table that comes in parts, as if it were one.
 
@@ -219,6 +220,8 @@ class Gram:
             Not `hr.known_cov`. All rows of a unit must be in one batch.
         levels : dict column -> sequence, optional
             Levels of categorical predictors, in order, where they are known.
+        weights : str, optional
+            Column of weights; see `Model`.
 
         Raises
         ------
@@ -234,9 +237,10 @@ class Gram:
         >>> gram.n, gram.factors[0].n_levels
         (180, 18)
         """
+        from hierreg.error_structure import weighted
         from hierreg.gram.batches import from_batches
 
-        return from_batches(batches, formula, errors, levels)
+        return from_batches(batches, formula, weighted(errors, weights), levels)
 
     @staticmethod
     def scan(  # noqa: PLR0913  # the public signature: every argument has a default
@@ -248,6 +252,7 @@ class Gram:
         batch_rows: int = 1 << 20,
         progress: bool = True,
         checkpoint: str | Path | None = None,
+        weights: str | None = None,
     ) -> Gram:
         """Return the statistics of files that need not fit into memory.
 
@@ -270,14 +275,18 @@ class Gram:
             Ending in ``.npz``. What has been done is written there every sixteen batches, and a scan that finds the
             file goes on from it, with the same result. Formula, errors and files (names, sizes, times of change) must
             be the same. The file stays when the scan is complete, so that it can be deleted with the result in hand.
+        weights : str, optional
+            Column of weights; see `Model`.
 
         Raises
         ------
         FormulaError, DataError, ModelError
             As for `Gram.from_batches`; also if files are missing or lack columns, or a checkpoint is of another scan.
         """
+        from hierreg.error_structure import weighted
         from hierreg.gram.scan import scan
 
+        errors = weighted(errors, weights)
         return scan(
             files, formula, errors, levels=levels, batch_rows=batch_rows, progress=progress, checkpoint=checkpoint
         )
@@ -290,6 +299,7 @@ class Gram:
         *,
         levels: Mapping[str, Sequence[Any]] | None = None,
         client: Any = None,
+        weights: str | None = None,
     ) -> Gram:
         """Return the statistics of a Dask dataframe, collected where its partitions are and added in a tree.
 
@@ -306,15 +316,18 @@ class Gram:
             Levels of categorical predictors, where they are known; see `Gram.from_batches`.
         client : distributed.Client, optional
             By default whatever Dask would use.
+        weights : str, optional
+            Column of weights; see `Model`.
 
         Raises
         ------
         FormulaError, DataError, ModelError
             As for `Gram.from_batches`; also if Dask is not installed.
         """
+        from hierreg.error_structure import weighted
         from hierreg.gram.dask import from_dask
 
-        return from_dask(ddf, formula, errors, levels, client)
+        return from_dask(ddf, formula, weighted(errors, weights), levels, client)
 
     def save(self, path: str | Path) -> Path:
         """Write the statistics to one file, from which `Gram.load` reads them.

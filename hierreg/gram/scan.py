@@ -16,7 +16,7 @@ from hierreg.design.build import columns_of_factors
 from hierreg.design.first_pass import learn, needs_of
 from hierreg.design.learned import LearnedState, expressions_of, restore
 from hierreg.design.table import as_table
-from hierreg.error_structure import By, Correlated, Exchangeable, KnownSE
+from hierreg.error_structure import By, Correlated, Exchangeable, Independent, KnownSE
 from hierreg.exceptions import DataError, ModelError
 from hierreg.formula import compile_expression, parse_formula
 from hierreg.gram.batches import Total, checked_errors, checked_levels
@@ -209,8 +209,12 @@ def columns_of(spec: FormulaSpec, errors: ErrorSpec) -> dict[str, str]:
     for own in columns_of_factors(spec).values():
         columns |= {name: "grouping factor" for name in own if name not in columns}
     match errors:
-        case By() | KnownSE():
-            used: tuple[str | None, ...] = (errors.column,)
+        case Independent():
+            used: tuple[str | None, ...] = (errors.weights,)
+        case By():
+            used = (errors.column, errors.weights)
+        case KnownSE():
+            used = (errors.column,)
         case Correlated():
             used = (errors.dataset, errors.unit)
         case Exchangeable():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from hierreg.checks import check_choice
+from hierreg.error_structure import weighted
 from hierreg.exceptions import ModelError
 from hierreg.model.assemble import assemble
 from hierreg.model.covariances import error_covariance, group_factor, precision_of_beta
@@ -43,6 +44,9 @@ class Model:
         `hr.independent` (default), `hr.by`, `hr.correlated`, `hr.exchangeable`, `hr.known_se` or `hr.known_cov`.
     priors : Priors, optional
         Whatever is left out has a default scaled to the data; see `Model.priors`.
+    weights : str, optional
+        Column of weights w > 0, as in lme4: the error variance of a row is error_sd^2 / w, in each stratum of `hr.by`
+        its own. A row that is the mean of w observations has the weight w. ``error_sd`` is that of rows of weight one.
 
     Raises
     ------
@@ -92,8 +96,16 @@ class Model:
         model._problem = problem_of_gram(gram, priors)  # noqa: SLF001  # another way to make the same object
         return model
 
-    def __init__(self, formula: str, data: Any, errors: ErrorSpec | None = None, priors: Priors | None = None) -> None:
-        self._problem = assemble(formula, data, errors, priors)
+    def __init__(  # the public signature: every argument has a default
+        self,
+        formula: str,
+        data: Any,
+        errors: ErrorSpec | None = None,
+        priors: Priors | None = None,
+        *,
+        weights: str | None = None,
+    ) -> None:
+        self._problem = assemble(formula, data, weighted(errors, weights), priors)
 
     @property
     def formula(self) -> str:

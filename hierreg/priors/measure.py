@@ -50,7 +50,7 @@ def measure_scales(design: Design, layout: ErrorLayout) -> PriorScales:
         x_rms=np.sqrt(np.einsum("ij,ij->j", X, X) / len(X)),
         factors={factor.name: _factor_scales(factor, x_sd if factor.Z is X else None) for factor in design.factors},
         error_labels=labels,
-        y_sd_by_label=_sd_by_label(y, stratum, len(labels)),
+        y_sd_by_label=_sd_by_label(y, stratum, len(labels)) * _weight(layout),
         n_error_sd=layout.n_sd,
         has_error_corr=layout.has_corr,
         error_is_factor=layout.kind in {"known_se", "known_cov"},
@@ -96,7 +96,7 @@ def scales_of_gram(gram: Gram, design: Design, layout: ErrorLayout) -> PriorScal
             for factor, groups in zip(design.factors, gram.factors, strict=True)
         },
         error_labels=labels,
-        y_sd_by_label=np.where(within > 0, within, y_sd),
+        y_sd_by_label=np.where(within > 0, within, y_sd) * _weight_of_gram(gram),
         n_error_sd=layout.n_sd,
         has_error_corr=layout.has_corr,
         error_is_factor=layout.kind in {"known_se", "known_cov"},
@@ -133,6 +133,18 @@ def _sd_by_label(y: Array, stratum: NDArray[np.intp], n: int) -> Array:
     overall = float(y.std())
     within = np.array([y[stratum == d].std() if np.any(stratum == d) else 0.0 for d in range(n)])
     return np.where(within > 0, within, overall)
+
+
+def _weight(layout: ErrorLayout) -> float:
+    """Return the root of the geometric mean of the weights: the error sd is that of rows of weight one."""
+    if layout.se is None or layout.kind == "known_se":
+        return 1.0
+    return float(np.exp(-np.mean(np.log(layout.se))))
+
+
+def _weight_of_gram(gram: Gram) -> float:
+    weighted = gram.terms.kind in {"independent", "by"}
+    return float(np.exp(-0.5 * gram.terms.log_det_known / gram.n)) if weighted else 1.0
 
 
 def _rms(x: Array) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 
 from hierreg.checks import first_rows, listed
 from hierreg.design import column_levels
-from hierreg.error_structure import Correlated, KnownSE, standard_errors
+from hierreg.error_structure import By, Correlated, Independent, KnownSE, relative_sds, standard_errors
 from hierreg.exceptions import DataError, ModelError
 from hierreg.linalg import smallest_eigenvalue, unit_diagonal
 
@@ -63,7 +63,7 @@ class NewErrors:
     units : tuple of UnitRows
         Empty for a known covariance.
     scale : array (M,)
-        Known standard errors; ones elsewhere.
+        Known standard errors, or weight^-1/2; ones elsewhere.
     gain : array (M, N) or None
         Of a known covariance with cross-covariances.
     cov : array (M, M) or None
@@ -113,7 +113,9 @@ def new_errors(
     if not observation:
         return NewErrors(units=(), scale=ones)
     stratum = np.zeros(m, dtype=np.intp) if layout.dim is None else _strata(layout, table, observation=True)
-    return NewErrors(units=_alone(stratum), scale=ones)
+    weights = layout.spec.weights if isinstance(layout.spec, (Independent, By)) else None
+    relative = relative_sds(table, weights)
+    return NewErrors(units=_alone(stratum), scale=ones if relative is None else relative)
 
 
 def _check_without_rows(layout: ErrorLayout, table: Any, cross_cov: Any) -> None:
