@@ -101,8 +101,7 @@ def split(case, rng):
         in_a = np.where(layout.unit is None, (in_a | (index == 0)) & (index != index.max()), in_a)
     a, b = np.flatnonzero(in_a), np.flatnonzero(~in_a)
     if layout.V is not None:
-        same = in_a[:, None] == in_a
-        case = replace(case, layout=replace(layout, V=layout.V * same))
+        case = replace(case, layout=replace(layout, V=layout.V.within(in_a)))
     return case, only_observed(rows_of(case, a)), only_observed(rows_of(case, b))
 
 

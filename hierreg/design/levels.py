@@ -299,9 +299,11 @@ def _observed_text(column: Any) -> tuple[tuple[Level, ...], NDArray[np.intp]]:
 def _observed_numbers(labels: NDArray[Any], low: int, high: int) -> tuple[tuple[Level, ...], NDArray[np.intp]]:
     """Return the levels of whole numbers in a short range, and the level of each row, without hashing."""
     is_observed = np.zeros(high - low + 1, dtype=bool)
-    position = labels - low
+    # Of unsigned labels the differences are in range, of signed ones only in the widest type.
+    wide = labels.astype(np.int64) if labels.dtype.kind == "i" else labels
+    position = (wide - wide.dtype.type(low)).astype(np.intp)
     is_observed[position] = True
-    levels = tuple((np.flatnonzero(is_observed) + low).tolist())
+    levels = tuple(low + place for place in np.flatnonzero(is_observed).tolist())
     return levels, (np.cumsum(is_observed) - 1)[position].astype(np.intp, copy=False)
 
 

@@ -201,6 +201,7 @@ class Gram:
         *,
         levels: Mapping[str, Sequence[Any]] | None = None,
         collinear: Literal["refuse", "drop"] = "refuse",
+        weights: str | None = None,
     ) -> Gram:
         """Return the statistics of a table that comes in parts, as if it were one.
 
@@ -222,6 +223,8 @@ class Gram:
             Levels of categorical predictors, in order, where they are known.
         collinear : {"refuse", "drop"}
             As for `Model`; judged when all rows have been seen.
+        weights : str, optional
+            Column of weights; see `Model`.
 
         Raises
         ------
@@ -237,9 +240,10 @@ class Gram:
         >>> gram.n, gram.factors[0].n_levels
         (180, 18)
         """
+        from hierreg.error_structure import weighted
         from hierreg.gram.batches import from_batches
 
-        return from_batches(batches, formula, errors, levels, collinear)
+        return from_batches(batches, formula, weighted(errors, weights), levels, collinear)
 
     @staticmethod
     def scan(  # noqa: PLR0913  # the public signature: every argument has a default
@@ -252,6 +256,7 @@ class Gram:
         progress: bool = True,
         checkpoint: str | Path | None = None,
         collinear: Literal["refuse", "drop"] = "refuse",
+        weights: str | None = None,
     ) -> Gram:
         """Return the statistics of files that need not fit into memory.
 
@@ -281,6 +286,8 @@ class Gram:
             be the same. The file stays when the scan is complete, so that it can be deleted with the result in hand.
         collinear : {"refuse", "drop"}
             As for `Model`; judged when all rows have been seen.
+        weights : str, optional
+            Column of weights; see `Model`.
 
         Raises
         ------
@@ -288,8 +295,10 @@ class Gram:
             As for `Gram.from_batches`; also if files are missing, cannot be read, lack columns or have columns of
             types that do not go together (numbers and text), or a checkpoint is of another scan.
         """
+        from hierreg.error_structure import weighted
         from hierreg.gram.scan import scan
 
+        errors = weighted(errors, weights)
         return scan(
             files,
             formula,
@@ -302,7 +311,7 @@ class Gram:
         )
 
     @staticmethod
-    def from_dask(
+    def from_dask(  # noqa: PLR0913  # the public signature: every argument has a default
         ddf: Any,
         formula: str,
         errors: ErrorSpec | None = None,
@@ -310,6 +319,7 @@ class Gram:
         levels: Mapping[str, Sequence[Any]] | None = None,
         client: Any = None,
         collinear: Literal["refuse", "drop"] = "refuse",
+        weights: str | None = None,
     ) -> Gram:
         """Return the statistics of a Dask dataframe, collected where its partitions are and added in a tree.
 
@@ -328,15 +338,18 @@ class Gram:
             By default whatever Dask would use.
         collinear : {"refuse", "drop"}
             As for `Model`; judged when all rows have been seen.
+        weights : str, optional
+            Column of weights; see `Model`.
 
         Raises
         ------
         FormulaError, DataError, ModelError
             As for `Gram.from_batches`; also if Dask is not installed.
         """
+        from hierreg.error_structure import weighted
         from hierreg.gram.dask import from_dask
 
-        return from_dask(ddf, formula, errors, levels, client, collinear)
+        return from_dask(ddf, formula, weighted(errors, weights), levels, client, collinear)
 
     def save(self, path: str | Path) -> Path:
         """Write the statistics to one file, from which `Gram.load` reads them.

@@ -139,17 +139,18 @@ def errors_to_json(errors: ErrorSpec) -> dict[str, Any]:
 
     name = type(errors).__name__
     if isinstance(errors, KnownCov):
-        return {"kind": name, "n": len(errors.V), "scale": errors.scale}
+        return {"kind": name, "n": errors.V.n, "scale": errors.scale}
     return {"kind": name, **asdict(errors)}  # type: ignore[call-overload]
 
 
 def errors_from_json(described: Mapping[str, Any]) -> ErrorSpec:
     """Return what `errors_to_json` was given; a known covariance has no values."""
     from hierreg.error_structure import By, Correlated, Exchangeable, Independent, KnownCov, KnownSE
+    from hierreg.known_covariance import BlockCovariance, GivenCovariance
 
     kinds = {kind.__name__: kind for kind in (Independent, By, Correlated, Exchangeable, KnownSE)}
     arguments = {key: value for key, value in described.items() if key != "kind"}
     if described["kind"] == "KnownCov":
         n = int(arguments["n"])
-        return KnownCov(np.broadcast_to(np.float64(np.nan), (n, n)), bool(arguments["scale"]))
+        return KnownCov(GivenCovariance(V=BlockCovariance(n=n, batches=())), bool(arguments["scale"]))
     return kinds[described["kind"]](**arguments)

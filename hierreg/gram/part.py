@@ -14,7 +14,7 @@ from hierreg.design.kinds import in_order_of, kinds_of, unite_kinds
 from hierreg.design.learned import RESPONSE, expressions_of
 from hierreg.design.levels import FactorLevels, unite_factors, united_levels, with_column_levels
 from hierreg.design.rank import warn_of_dropped
-from hierreg.error_structure import By, Correlated, Exchangeable, KnownSE, bind_errors, check_enough
+from hierreg.error_structure import By, Correlated, Exchangeable, Independent, KnownSE, bind_errors, check_enough
 from hierreg.exceptions import DataError, ModelError
 from hierreg.formula import compile_expression
 from hierreg.gram.addition import add
@@ -107,13 +107,25 @@ def columns_of(spec: FormulaSpec, errors: ErrorSpec) -> dict[str, str]:
         columns |= dict.fromkeys(compile_expression(text).column_names, role)
     for own in columns_of_factors(spec).values():
         columns |= {name: "grouping factor" for name in own if name not in columns}
-    return columns | {name: "errors" for name in error_columns(errors) if name not in columns}
+    return columns | {name: "errors" for name in (*error_labels(errors), *error_numbers(errors)) if name not in columns}
 
 
-def error_columns(errors: ErrorSpec) -> tuple[str, ...]:
-    """Return the columns that an error structure needs."""
+def error_numbers(errors: ErrorSpec) -> tuple[str, ...]:
+    """Return the columns of numbers that an error structure needs: known standard errors, weights."""
     match errors:
-        case By() | KnownSE():
+        case KnownSE():
+            used: str | None = errors.column
+        case Independent() | By():
+            used = errors.weights
+        case _:
+            used = None
+    return () if used is None else (used,)
+
+
+def error_labels(errors: ErrorSpec) -> tuple[str, ...]:
+    """Return the columns of labels that an error structure needs: strata, data sets, units."""
+    match errors:
+        case By():
             used: tuple[str | None, ...] = (errors.column,)
         case Correlated():
             used = (errors.dataset, errors.unit)

@@ -13,13 +13,13 @@ from hierreg.design.build import columns_of_factors
 from hierreg.design.first_pass import Seen, learn, needs_of
 from hierreg.design.learned import LearnedState, expressions_of, restore
 from hierreg.design.table import as_table
-from hierreg.error_structure import Correlated, Exchangeable, KnownSE
+from hierreg.error_structure import Correlated, Exchangeable
 from hierreg.exceptions import DataError, ModelError
 from hierreg.formula import compile_expression, parse_formula
 from hierreg.gram.batches import Total, checked_errors, checked_levels
 from hierreg.gram.checkpoint import Saved, resume, write
 from hierreg.gram.origin import errors_to_json
-from hierreg.gram.part import columns_of, error_columns, part_of
+from hierreg.gram.part import columns_of, error_labels, error_numbers, part_of
 from hierreg.gram.progress import Shown, progress_of
 from hierreg.gram.source_types import Types, Use, settled_types
 from hierreg.gram.sources import Source, sources_of
@@ -219,7 +219,8 @@ def uses_of(spec: FormulaSpec, errors: ErrorSpec) -> dict[str, Use]:
     numbers = {column.name for one in expressions for column in one.columns if column.use != "level"}
     labels = {column.name for one in expressions for column in one.columns if column.use == "level"}
     labels |= {name for own in columns_of_factors(spec).values() for name in own}
-    (numbers if isinstance(errors, KnownSE) else labels).update(error_columns(errors))
+    numbers.update(error_numbers(errors))
+    labels.update(error_labels(errors))
     return {
         name: Use(role=role, is_label=name in labels, is_only_label=name not in numbers)
         for name, role in columns.items()

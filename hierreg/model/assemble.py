@@ -97,18 +97,19 @@ class Problem:
         )
         return marginal_likelihood(self.gram, prior=prior, fixed=self.fixed, blocks=self.blocks)
 
-    def own_rows(self) -> Gram:
-        """Return the cross-products in which each group sees its own rows alone."""
-        if not self.gram.has_links or self.gram.own is not None:
+    def own_rows(self, factor: int = 0) -> Gram:
+        """Return the cross-products in which each group of a factor sees its own rows alone."""
+        if not self.gram.factors[factor].has_links or self.gram.own is not None:
             return self.gram.own or self.gram
-        return collect(self.design, own_rows_layout(self.design, self.layout))
+        return collect(self.design, own_rows_layout(self.design, self.layout, factor))
 
     def complete_gram(self) -> Gram:
         """Return the cross-products with all that is needed to make a model of them."""
         if self.gram.origin is not None:
             return self.gram
         origin = Origin(learned=learned_of(self.state), errors=self.layout.spec)
-        return replace(self.gram, own=self.own_rows() if self.gram.has_links else None, origin=origin)
+        own = self.own_rows() if self.gram.has_links and len(self.gram.factors) == 1 else None
+        return replace(self.gram, own=own, origin=origin)
 
     def with_fixed(self, solution: Solution) -> Solution:
         """Return a solution that includes the fixed coefficients, without variance."""

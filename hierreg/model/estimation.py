@@ -24,6 +24,8 @@ from hierreg.tree.build import Limit
 from hierreg.warning import warn
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from hierreg.gram import ErrorTerms, Gram
@@ -65,14 +67,15 @@ def _estimate(problem: Problem, method: str) -> Estimate:
     return point.estimate(problem.labels, method, variances, solution, -2.0 * variances.log_density, fit)
 
 
-def limit(problem: Problem, own: Gram | None) -> Limit:
-    """Return the REML plug-in solution, and least squares on each group alone."""
+def limit(problem: Problem, own: Sequence[Gram]) -> Limit:
+    """Return the REML plug-in solution, and least squares on each group alone, from `Problem.own_rows` by factor."""
     reml = _quiet_estimate(problem, "reml")
-    if own is None:
+    if not own:
         return Limit(estimate=reml, no_pooling=(), no_pooling_cov=())
-    error_cov, beta, b = _error_covariance(reml, own.terms), reml.beta.to_numpy(), reml.solution.b
+    error_cov, beta, b = _error_covariance(reml, own[0].terms), reml.beta.to_numpy(), reml.solution.b
     alone = [
-        no_pooling(own, f, error_cov, beta, factor.theta_columns, b) for f, factor in enumerate(problem.labels.factors)
+        no_pooling(own[f], f, error_cov, beta, factor.theta_columns, b)
+        for f, factor in enumerate(problem.labels.factors)
     ]
     return Limit(
         estimate=reml,

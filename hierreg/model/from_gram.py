@@ -40,6 +40,11 @@ def problem_of_gram(gram: Gram, priors: Priors | None) -> Problem:
         )
     if priors is not None and not isinstance(priors, Priors):
         raise PriorError(f"priors={priors!r} is not a set of priors; use hr.Priors(beta=..., sd=..., ...).")
+    if gram.has_links and len(gram.factors) > 1:
+        raise ModelError(
+            f"errors={gram.origin.errors} link groups of several grouping factors, and statistics alone do not say "
+            "what each group sees by itself: use hr.Model(formula, table, errors) with the rows."
+        )
     if gram.has_links and gram.own is None:
         raise ModelError("gram does not say what each group sees alone; take it from Gram.from_batches or Model.gram.")
     state = restore(gram.origin.learned)

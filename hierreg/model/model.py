@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from hierreg.checks import check_choice
+from hierreg.error_structure import weighted
 from hierreg.exceptions import ModelError
 from hierreg.model.assemble import assemble
 from hierreg.model.covariances import error_covariance, group_factor, precision_of_beta
@@ -47,6 +48,9 @@ class Model:
         What to do with columns that those before them determine (an empty cell of ``a * c``, say): "refuse" them, or
         "drop" them, with a warning that names them, as lme4 does. `predict` then refuses rows in which they would not
         be what the other columns make of them: nothing was observed of those.
+    weights : str, optional
+        Column of weights w > 0, as in lme4: the error variance of a row is error_sd^2 / w, in each stratum of `hr.by`
+        its own. A row that is the mean of w observations has the weight w. ``error_sd`` is that of rows of weight one.
 
     Raises
     ------
@@ -96,7 +100,7 @@ class Model:
         model._problem = problem_of_gram(gram, priors)  # noqa: SLF001  # another way to make the same object
         return model
 
-    def __init__(
+    def __init__(  # the public signature: every argument has a default
         self,
         formula: str,
         data: Any,
@@ -104,8 +108,9 @@ class Model:
         priors: Priors | None = None,
         *,
         collinear: Literal["refuse", "drop"] = "refuse",
+        weights: str | None = None,
     ) -> None:
-        self._problem = assemble(formula, data, errors, priors, collinear=collinear)
+        self._problem = assemble(formula, data, weighted(errors, weights), priors, collinear=collinear)
 
     @property
     def formula(self) -> str:

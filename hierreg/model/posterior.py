@@ -28,6 +28,8 @@ from hierreg.tree.prior_attributes import prior_attributes
 from hierreg.warning import warn
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import xarray as xr
     from numpy.typing import NDArray
 
@@ -107,7 +109,7 @@ def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
     check_density_is_bounded(problem)
     begin = time.perf_counter()
     seed = int(np.random.SeedSequence().generate_state(1)[0]) if request.seed is None else int(request.seed)
-    own = problem.own_rows() if problem.labels.factors else None
+    own = [problem.own_rows(f) for f in range(len(problem.labels.factors))]
     reml = limit(problem, own)
     if reml.estimate.singular:
         warn(
@@ -143,8 +145,8 @@ def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
     groups["constant_data"] = build.constant_group(
         problem.labels,
         problem.gram.terms,
-        own.terms if own is not None else problem.gram.terms,
-        [group_statistics(own, f) for f in range(len(own.factors))] if own is not None else [],
+        own[0].terms if own else problem.gram.terms,
+        [group_statistics(gram, f) for f, gram in enumerate(own)],
         _column_means(problem, own),
         references(problem.labels, problem.state),
     )
@@ -156,11 +158,11 @@ def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
     return _with_extra_groups(tree, problem, request, seed)
 
 
-def _column_means(problem: Problem, own: Gram | None) -> tuple[ColumnMeans, ...]:
+def _column_means(problem: Problem, own: Sequence[Gram]) -> tuple[ColumnMeans, ...]:
     """Return the means of the group columns, from the rows where they are there."""
     if len(problem.design.y):
         return means_of_rows(problem.design, problem.layout)
-    return () if own is None else tuple(means_of_gram(own, f) for f in range(len(own.factors)))
+    return tuple(means_of_gram(gram, f) for f, gram in enumerate(own))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.error_structure import ErrorLayout
+    from hierreg.known_covariance import BlockCovariance
     from hierreg.priors import GroupFrame, ResolvedPriors
     from hierreg.priors.requested import BetaChoice, CorrChoice, SdChoice
     from hierreg.sampling.problem import ProblemLike
@@ -156,21 +157,20 @@ def _given_exchangeable_unit(layout: ErrorLayout) -> Density:
     return density
 
 
-def _given_other_rows(V: Array) -> Density:
+def _given_other_rows(V: BlockCovariance) -> Density:
     """Return the density of each row given all other rows; P = V^-1 / sigma^2."""
-    inverse = np.linalg.inv(V)
-    precision = np.diagonal(inverse)
+    inverse = V.inverse()
+    precision = inverse.diagonal()
 
     def density(draws: Draws, residual: Array) -> Array:
-        return _normal((residual @ inverse) / precision, draws.error_sd / np.sqrt(precision))
+        return _normal(inverse.rows_times(residual) / precision, draws.error_sd / np.sqrt(precision))
 
     return density
 
 
-def _known_covariance(V: Array) -> Density:
-    whiten = np.linalg.inv(np.linalg.cholesky(V)).T
-    log_det = float(np.log(np.diagonal(whiten)).sum())
-    return lambda draws, residual: _normal(residual @ whiten, draws.error_sd).sum(axis=1) + log_det
+def _known_covariance(V: BlockCovariance) -> Density:
+    L = V.factor()
+    return lambda draws, residual: _normal(L.whitened_rows(residual), draws.error_sd).sum(axis=1) - L.log_det()
 
 
 def log_prior_variables(problem: ProblemLike, posterior: xr.Dataset) -> dict[str, xr.DataArray]:

@@ -22,7 +22,7 @@ def parts_of(case, rng, n_parts):
     unit = np.arange(len(case.design.y)) if layout.unit is None else layout.unit
     part = rng.integers(0, n_parts, int(unit.max()) + 1)[unit]
     if layout.V is not None:
-        case = replace(case, layout=replace(layout, V=layout.V * (part[:, None] == part)))
+        case = replace(case, layout=replace(layout, V=layout.V.within(part)))
     rows = [np.flatnonzero(part == i) for i in range(n_parts)]
     return case, [only_observed(rows_of(case, one)) for one in rows if len(one)]
 

@@ -9,20 +9,30 @@ import numpy as np
 
 from hierreg.checks import first_rows, listed
 from hierreg.design import column_levels
-from hierreg.error_structure import Correlated, Exchangeable, KnownSE, standard_errors
+from hierreg.error_structure import (
+    By,
+    Correlated,
+    Exchangeable,
+    Independent,
+    KnownSE,
+    relative_sds,
+    standard_errors,
+)
 from hierreg.exceptions import DataError, ModelError
-from hierreg.linalg import smallest_eigenvalue
+from hierreg.linalg import smallest_eigenvalue, unit_diagonal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.error_structure import ErrorLayout
+    from hierreg.known_covariance import BlockCovariance
 
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]
 
 # Of a variance, below which it is zero.
 _OF_VARIANCE = 1e-9
+_ROUNDING = 1e-8  # of correlations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +114,7 @@ class NewErrors:
     units : tuple of UnitRows or ExchangeableRows
         Empty for a known covariance.
     scale : array (M,)
-        Known standard errors; ones elsewhere.
+        Known standard errors, or weight^-1/2; ones elsewhere.
     gain : array (M, N) or None
         Of a known covariance with cross-covariances.
     cov : array (M, M) or None
@@ -154,7 +164,9 @@ def new_errors(
     if not observation:
         return NewErrors(units=(), scale=ones)
     stratum = np.zeros(m, dtype=np.intp) if layout.dim is None else _strata(layout, table, observation=True)
-    return NewErrors(units=_alone(stratum), scale=ones)
+    weights = layout.spec.weights if isinstance(layout.spec, (Independent, By)) else None
+    relative = relative_sds(table, weights)
+    return NewErrors(units=_alone(stratum), scale=ones if relative is None else relative)
 
 
 def _check_without_rows(layout: ErrorLayout, table: Any, cross_cov: Any) -> None:
@@ -311,9 +323,7 @@ def _check_stratum(spec: Exchangeable, name: Any, strata: Index, labels: tuple[s
         )
 
 
-def _of_known_covariance(V: Array, m: int, cross_cov: Any, new_cov: Any, *, observation: bool) -> NewErrors:
-    from scipy.linalg import cho_factor, cho_solve
-
+def _of_known_covariance(V: BlockCovariance, m: int, cross_cov: Any, new_cov: Any, *, observation: bool) -> NewErrors:
     ones = np.ones(m)
     if new_cov is None and observation:
         raise ModelError(
@@ -321,24 +331,32 @@ def _of_known_covariance(V: Array, m: int, cross_cov: Any, new_cov: Any, *, obse
             "for new observations. Give it, or pass observation=False for expected values alone."
         )
     cov = None if new_cov is None else _numbers(new_cov, "new_cov", (m, m))
-    if cov is not None and not np.allclose(cov, cov.T, rtol=1e-8, atol=1e-12 * np.abs(cov).max()):
-        raise ModelError("new_cov is not symmetric.")
+    if cov is not None:
+        new_sd, corr = unit_diagonal(cov)
+        if np.any(np.abs(corr - corr.T) > _ROUNDING):
+            raise ModelError("new_cov is not symmetric.")
     if cross_cov is None:
         rest, gain = cov, None
     else:
-        K = _numbers(cross_cov, "cross_cov", (m, len(V)))
-        gain = cho_solve(cho_factor(V, lower=True), K.T).T
-        rest = None if cov is None else cov - gain @ K.T
+        K = _numbers(cross_cov, "cross_cov", (m, V.n))
+        gain = V.inverse().rows_times(K)
+        L = V.factor()
+        white = L.whitened_rows(K)
+        rest = None if cov is None else cov - white @ white.T
     if rest is not None and cov is not None:
         rest = 0.5 * (rest + rest.T)
-        smallest = smallest_eigenvalue(rest)
-        if smallest < -1e-8 * float(np.abs(np.diagonal(cov)).max()):
+        smallest = smallest_eigenvalue(rest / _positive(new_sd)[:, None] / _positive(new_sd))
+        if smallest < -_ROUNDING:
             raise ModelError(
                 "new_cov and cross_cov do not fit V: the covariance of old and new errors together is not positive "
                 f"semidefinite (new_cov - cross_cov V^-1 cross_cov' has the eigenvalue {smallest:.3g}). Are all three "
                 "computed with one kernel, and rows in the same order?"
             )
     return NewErrors(units=(), scale=ones, gain=gain, cov=rest)
+
+
+def _positive(sd: Array) -> Array:
+    return np.where(sd > 0, sd, 1.0)
 
 
 def _numbers(value: Any, name: str, shape: tuple[int, int]) -> Array:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierreg.linalg import semidefinite_factor
 from hierreg.sampling.rows import chunks
 
 if TYPE_CHECKING:
@@ -51,7 +52,9 @@ def draw_predictions(
     for new in rows.groups:
         if new.n_new:
             fresh = rng.standard_normal((S, new.n_new, new.Z.shape[1]))
-            _add_groups(mu, new.Z, new.new_group, np.einsum("sij,sgj->sgi", _factor(Sigma[new.factor]), fresh))
+            _add_groups(
+                mu, new.Z, new.new_group, np.einsum("sij,sgj->sgi", semidefinite_factor(Sigma[new.factor]), fresh)
+            )
     for which in chunks(S, len(design.y)):
         mu[which] += _from_residuals(design, rows, draws.part(which))
     if not observation:
@@ -95,11 +98,11 @@ def _errors(rows: NewRows, draws: Draws, z: Array) -> Array:
     """Return errors (S, M) of new observations from standard normal numbers."""
     errors = rows.errors
     if errors.cov is not None:
-        return np.asarray(draws.error_sd * (z @ _factor(errors.cov).T))
+        return np.asarray(draws.error_sd * (z @ semidefinite_factor(errors.cov).T))
     out = np.empty_like(z)
     cov = _error_covariances(draws)
     for unit in errors.units:
-        L = _factor(unit.conditional(cov)[1])
+        L = semidefinite_factor(unit.conditional(cov)[1])
         out[:, unit.new] = np.einsum("sij,snj->sni", L, z[:, unit.new]) * errors.scale[unit.new]
     return out
 
@@ -110,9 +113,3 @@ def _error_covariances(draws: Draws) -> Array:
         return draws.error_cov(np.arange(draws.error_sd.shape[1]))
     v = np.broadcast_to(draws.error_sd, draws.error_corr.shape) ** 2
     return np.stack([v, v * draws.error_corr], axis=2)
-
-
-def _factor(cov: Array) -> Array:
-    """Return factors F of positive semidefinite matrices (..., n, n), F F' = cov."""
-    values, vectors = np.linalg.eigh(cov)
-    return np.asarray(vectors * np.sqrt(np.clip(values, 0.0, None))[..., None, :])
