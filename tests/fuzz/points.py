@@ -11,8 +11,9 @@ import numpy as np
 class Point:
     """Lambda (q, q), error_cov (D, D) as the likelihood takes it, what `Model.solve` takes, and how many digits are lost.
 
-    `lost` is the factor by which rounding Lambda itself (one part in 2^53 of each entry) is enlarged: 1, or, where
-    Sigma is ordinary about the columns' means and the columns are far from zero, offset / sd of the columns.
+    `lost` is the factor by which rounding what is given (one part in 2^53 of each entry) is enlarged: 1; offset / sd of
+    the columns, where Sigma is ordinary about their means and they are far from zero; the condition number of the error
+    correlations or of the known covariance, scaled to a unit diagonal.
     """
 
     Lambda: np.ndarray
@@ -36,7 +37,14 @@ def random_point(model, rows, rng, *, centred):
             lost = max(lost, digits)
             start = here.stop
     error_cov, argument = _errors(model, rows, y_sd, rng)
+    lost = max(lost, condition_of_covariance(rows.V if rows.kind == "known_cov" else error_cov))
     return Point(Lambda=Lambda, error_cov=error_cov, error_argument=argument, lost=lost)
+
+
+def condition_of_covariance(S):
+    """Return the condition number of a covariance scaled to a unit diagonal."""
+    root = np.sqrt(np.diagonal(S))
+    return float(np.linalg.cond(S / root[:, None] / root[None, :]))
 
 
 def _term(columns, y_sd, rng, *, correlated, centred):
