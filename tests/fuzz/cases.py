@@ -234,6 +234,8 @@ class _Maker:
         kind = self.pick(["none", "one", "two", "crossed", "nested", "data set"], [18, 46, 6, 16, 9, 5])
         if kind == "data set" and "s" not in self.columns:
             kind = "one"
+        if kind in {"crossed", "nested"} and self.kind == "known_cov" and self.chance(0.95):
+            kind = "one"
         if kind == "none":
             return
         if kind == "data set":
@@ -242,7 +244,11 @@ class _Maker:
             return
         J = int(self.pick([2, 3, max(2, n // 4), max(2, n // 2), n], [10, 15, 40, 30, 5]))
         index = np.concatenate([np.arange(min(J, n)), rng.integers(0, J, max(0, n - J))])[:n]
-        if kind == "one" and self.chance(0.5):
+        whole_units = "u" in self.columns and (kind in {"crossed", "nested"} or self.chance(0.5)) and self.chance(0.9)
+        unit = pd.factorize(np.asarray(self.columns["u"]))[0] if whole_units else np.arange(n)
+        if whole_units:
+            index = index[unit] if J < n else unit // 2
+        elif kind == "one" and self.chance(0.5):
             index = np.sort(index)
         if len(np.unique(index)) == n:
             self.tags.add("a group a row")
@@ -258,8 +264,8 @@ class _Maker:
             self.bars = ["(1 | {g})", "(0 + {" + self.pick(self.numeric) + "} | {g})"]
         if kind in {"crossed", "nested"}:
             H = int(rng.integers(2, 6))
-            second = rng.integers(0, H, n)
-            if n >= H:
+            second = rng.integers(0, H, n)[unit]
+            if n >= H and not whole_units:
                 second[rng.permutation(n)[:H]] = np.arange(H)
             self.columns["h"] = self._labels(second, "h")
             self.name("h")

@@ -47,6 +47,23 @@ def condition_of_covariance(S):
     return float(np.linalg.cond(S / root[:, None] / root[None, :]))
 
 
+def contrast(rows, Lambda, error_cov):
+    """Return the largest sd that groups give a row over the smallest sd of any direction of the errors."""
+    signal = 0.0
+    for Z, own in zip(rows.Z, rows.factor_slices(), strict=True):
+        signal = max(signal, float(np.linalg.norm(Z @ Lambda[own, own], axis=1).max()))
+    if rows.kind == "known_cov":
+        smallest = np.linalg.eigvalsh(rows.V)[0] * error_cov[0, 0]
+    elif rows.kind == "known_se":
+        smallest = rows.se.min() ** 2 * error_cov[0, 0]
+    elif rows.kind == "correlated":
+        root = np.sqrt(np.diagonal(error_cov))
+        smallest = np.linalg.eigvalsh(error_cov / root[:, None] / root[None, :])[0] * root.min() ** 2
+    else:
+        smallest = np.diagonal(error_cov).min()
+    return signal / np.sqrt(smallest) if smallest > 0 else np.inf
+
+
 def _term(columns, y_sd, rng, *, correlated, centred):
     size = columns.shape[1]
     L = np.tril(rng.normal(size=(size, size))) * 0.5 + np.eye(size) if correlated else np.eye(size)
