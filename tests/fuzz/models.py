@@ -44,7 +44,7 @@ def random_priors(case, model):
     rng = np.random.default_rng([7, case.seed])
     labels, problem = model.problem.labels, model.problem
     y = np.asarray(case.table[case.response], dtype=float)
-    unit = float(y.std()) or 1.0
+    unit = float(y.std()) if y.std() > 1e-9 * np.abs(y).max() else 1.0
     given = {"given": 1.0, "partial": 0.5, "fixed": 0.5}[case.priors]
     may_fix = case.priors == "fixed"
 
