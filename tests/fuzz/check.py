@@ -158,7 +158,9 @@ def _check_densities(model, rows, dense, point, rng):
         value, g_Lambda, g_error = models.value_and_gradient(model, method, point.Lambda, point.error_cov)
         allowed = relative * (abs(want.value) + want.n)
         if not abs(value - want.value) <= allowed:
-            detail = f"{method}: {value!r}, oracle {want.value!r}, off by {value - want.value:.2e}, {allowed:.1e} allowed"
+            detail = (
+                f"{method}: {value!r}, oracle {want.value!r}, off by {value - want.value:.2e}, {allowed:.1e} allowed"
+            )
             raise Wrong(f"log density of {method} ({_of(rows, point.Lambda, point.error_cov)})", detail)
         ahead, behind = (
             dense.density(Lambda + sign * _step(direction), error_cov + sign * _step(error_direction), beta)
@@ -222,7 +224,9 @@ def _compare(what, found, want, allowed):
     gap = np.abs(np.asarray(found) - want)
     if not np.all(gap <= allowed):
         at = np.unravel_index(int(np.argmax(np.where(np.isnan(gap), np.inf, gap - allowed))), gap.shape)
-        raise Wrong(what, f"{np.asarray(found)[at]!r}, oracle {want[at]!r}, {np.broadcast_to(allowed, gap.shape)[at]:.1e}")
+        raise Wrong(
+            what, f"{np.asarray(found)[at]!r}, oracle {want[at]!r}, {np.broadcast_to(allowed, gap.shape)[at]:.1e}"
+        )
 
 
 # ---- the posterior
@@ -248,7 +252,10 @@ def _check_target(model, rows, dense, rng):
     total = want.value + prior
     allowed = relative_tolerance(rows, point.lost) * (abs(want.value) + abs(prior) + want.n)
     if not abs(value - total) <= allowed:
-        raise Wrong(f"posterior density ({_of(rows, point.Lambda, point.error_cov)})", f"{value!r}, oracle {total!r}, {allowed:.1e} allowed")
+        raise Wrong(
+            f"posterior density ({_of(rows, point.Lambda, point.error_cov)})",
+            f"{value!r}, oracle {total!r}, {allowed:.1e} allowed",
+        )
 
 
 # ---- estimates
@@ -273,7 +280,9 @@ def _check_estimates(model, rows, dense, rng):
         allowed = 2.0 * relative * (abs(criterion) + want.n)
         if not abs(found.criterion - criterion) <= allowed:
             of = _of(rows, point.Lambda, point.error_cov)
-            raise Wrong(f"criterion of {method} ({of})", f"{found.criterion!r}, oracle {criterion!r}, {allowed:.1e} allowed")
+            raise Wrong(
+                f"criterion of {method} ({of})", f"{found.criterion!r}, oracle {criterion!r}, {allowed:.1e} allowed"
+            )
     if found.converged:
         best, where = models.best_of_random_points(model, rows, method, rng)
         if best > -0.5 * found.criterion + 1e-3 * (1.0 + 1e-6 * abs(best)):
