@@ -41,7 +41,7 @@ class Verdict:
     detail: str = ""
 
 
-class Wrong(Exception):
+class WrongAnswerError(Exception):
     """An answer that is not the oracle's."""
 
     def __init__(self, kind, detail=""):
@@ -59,7 +59,7 @@ def verdict(seed):
             check(case)
         except hr.exceptions.HierregError as error:
             return _refused(case, error)
-        except Wrong as wrong:
+        except WrongAnswerError as wrong:
             return Verdict(seed=seed, outcome="failure", kind=wrong.kind, detail=f"{case.formula}: {wrong.detail}")
         except Exception as error:  # noqa: BLE001  # what is not hierreg's own is the failure that is looked for
             where = [frame for frame in traceback.extract_tb(error.__traceback__) if "hierreg/" in frame.filename]
@@ -95,7 +95,7 @@ def _shape(text):
 
 
 def check(case):
-    """Raise `Wrong`, or whatever hierreg raises, unless every answer on a case is the oracle's."""
+    """Raise `WrongAnswerError`, or whatever hierreg raises, unless every answer on a case is the oracle's."""
     model = models.make_model(case)
     if "duplicate column" in case.tags and "x1" in case.formula and "x0" in case.formula:
         _must_have_dropped(case, model)
@@ -115,7 +115,7 @@ def check(case):
 
 def _must_have_dropped(case, model):
     if {"x0", "x1"} <= set(model.problem.labels.coef):
-        raise Wrong("accepted a column twice", str(model.problem.labels.coef))
+        raise WrongAnswerError("accepted a column twice", str(model.problem.labels.coef))
 
 
 # ---- densities
@@ -154,14 +154,14 @@ def _check_densities(model, rows, dense, point, rng):
             continue
         want = dense.density(Lambda, error_cov, beta)
         if want is None:
-            raise Wrong("accepted columns that are exactly singular", method)
+            raise WrongAnswerError("accepted columns that are exactly singular", method)
         value, g_Lambda, g_error = models.value_and_gradient(model, method, point.Lambda, point.error_cov)
         allowed = relative * (abs(want.value) + want.n)
         if not abs(value - want.value) <= allowed:
             detail = (
                 f"{method}: {value!r}, oracle {want.value!r}, off by {value - want.value:.2e}, {allowed:.1e} allowed"
             )
-            raise Wrong(f"log density of {method} ({_of(rows, point.Lambda, point.error_cov)})", detail)
+            raise WrongAnswerError(f"log density of {method} ({_of(rows, point.Lambda, point.error_cov)})", detail)
         ahead, behind = (
             dense.density(Lambda + sign * _step(direction), error_cov + sign * _step(error_direction), beta)
             for sign in (1, -1)
@@ -171,7 +171,7 @@ def _check_densities(model, rows, dense, point, rng):
         allowed = 10.0 * relative * (want.n + number(want.quadratic) + np.abs(parts).sum())
         if not abs(parts.sum() - slope) <= allowed:
             detail = f"{method}: {parts.sum()!r}, oracle {slope!r}, {allowed:.1e} allowed"
-            raise Wrong(f"gradient ({_of(rows, point.Lambda, point.error_cov)})", detail)
+            raise WrongAnswerError(f"gradient ({_of(rows, point.Lambda, point.error_cov)})", detail)
 
 
 def _step(direction):
@@ -224,7 +224,7 @@ def _compare(what, found, want, allowed):
     gap = np.abs(np.asarray(found) - want)
     if not np.all(gap <= allowed):
         at = np.unravel_index(int(np.argmax(np.where(np.isnan(gap), np.inf, gap - allowed))), gap.shape)
-        raise Wrong(
+        raise WrongAnswerError(
             what, f"{np.asarray(found)[at]!r}, oracle {want[at]!r}, {np.broadcast_to(allowed, gap.shape)[at]:.1e}"
         )
 
@@ -244,7 +244,7 @@ def _check_target(model, rows, dense, rng):
     target = models.target_of(model, natural=True)
     value, gradient = target(u)
     if not (np.isfinite(value) and np.isfinite(gradient).all()):
-        raise Wrong("the posterior density is not finite at an ordinary point", f"{value} {gradient}")
+        raise WrongAnswerError("the posterior density is not finite at an ordinary point", f"{value} {gradient}")
     if beta is None or not given:
         return
     want = dense.density(exact(point.Lambda), exact(point.error_cov), beta)
@@ -252,7 +252,7 @@ def _check_target(model, rows, dense, rng):
     total = want.value + prior
     allowed = relative_tolerance(rows, point.lost) * (abs(want.value) + abs(prior) + want.n)
     if not abs(value - total) <= allowed:
-        raise Wrong(
+        raise WrongAnswerError(
             f"posterior density ({_of(rows, point.Lambda, point.error_cov)})",
             f"{value!r}, oracle {total!r}, {allowed:.1e} allowed",
         )
@@ -270,7 +270,7 @@ def _check_estimates(model, rows, dense, rng):
     if _is_degenerate(rows, point.error_cov):
         said = any("error" in words for words in found.boundary)
         if found.converged and not said:
-            raise Wrong(f"{method}: an error sd of zero, converged and not a word", f"{found.error_sd.values}")
+            raise WrongAnswerError(f"{method}: an error sd of zero, converged and not a word", f"{found.error_sd.values}")
         return
     lost = max((_offset(Z) for Z in rows.Z), default=1.0) ** 2
     lost = max(lost, condition_of_covariance(rows.V if rows.kind == "known_cov" else point.error_cov))
@@ -280,13 +280,13 @@ def _check_estimates(model, rows, dense, rng):
         allowed = 2.0 * relative * (abs(criterion) + want.n)
         if not abs(found.criterion - criterion) <= allowed:
             of = _of(rows, point.Lambda, point.error_cov)
-            raise Wrong(
+            raise WrongAnswerError(
                 f"criterion of {method} ({of})", f"{found.criterion!r}, oracle {criterion!r}, {allowed:.1e} allowed"
             )
     if found.converged:
         best, where = models.best_of_random_points(model, rows, method, rng)
         if best > -0.5 * found.criterion + 1e-3 * (1.0 + 1e-6 * abs(best)):
-            raise Wrong(f"{method}: a better point exists", f"{-2 * best!r} < {found.criterion!r}, at u = {where}")
+            raise WrongAnswerError(f"{method}: a better point exists", f"{-2 * best!r} < {found.criterion!r}, at u = {where}")
 
 
 def _is_degenerate(rows, error_cov):

@@ -9,7 +9,7 @@ import re
 
 import numpy as np
 
-from tests.fuzz.cases import quoted
+from tests.fuzz.draft import quoted
 from tests.fuzz.oracle import Rows
 
 

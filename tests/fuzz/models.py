@@ -33,10 +33,31 @@ def error_spec(case):
 
 def make_model(case):
     """Return the model of a case; priors that name parameters need the names, and so a first model."""
-    first = hr.Model(case.formula, case.table, errors=error_spec(case))
+    table = LIBRARIES[case.library](case.table)
+    first = hr.Model(case.formula, table, errors=error_spec(case))
     if case.priors == "default":
         return first
-    return hr.Model(case.formula, case.table, errors=error_spec(case), priors=random_priors(case, first))
+    return hr.Model(case.formula, table, errors=error_spec(case), priors=random_priors(case, first))
+
+
+def _polars(table):
+    import polars
+
+    return polars.from_pandas(table)
+
+
+def _pyarrow(table):
+    import pyarrow
+
+    return pyarrow.Table.from_pandas(table, preserve_index=False)
+
+
+LIBRARIES = {
+    "pandas": lambda table: table,
+    "polars": _polars,
+    "pyarrow": _pyarrow,
+    "dict": lambda table: {name: table[name].to_numpy() for name in table.columns},
+}
 
 
 def random_priors(case, model):
