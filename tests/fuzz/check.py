@@ -100,7 +100,9 @@ def check(case):
     if "duplicate column" in case.tags and "x1" in case.formula and "x0" in case.formula:
         _must_have_dropped(case, model)
     labels = model.problem.labels
-    rows = rows_of(case, labels.coef, [factor.coef for factor in labels.factors])
+    rows = rows_of(
+        case, labels.coef, [factor.coef for factor in labels.factors], list(model.problem.layout.labels)
+    )
     rng = np.random.default_rng([11, case.seed])
     dense = Dense(rows)
     for attempt in range(2):

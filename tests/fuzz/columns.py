@@ -32,19 +32,9 @@ def groups(case, columns):
     return index
 
 
-def sorted_codes(values):
-    """Return the place of each label among the sorted ones."""
-    distinct = sorted(set(values.tolist()))
-    return np.array([distinct.index(value) for value in values.tolist()])
-
-
-def stratum_codes(case, name):
-    """Return the data set of each row, in the order of a categorical's categories or sorted."""
-    column = case.table[name]
-    if column.dtype.name == "category":
-        seen = [level for level in column.cat.categories if (column == level).any()]
-        return np.array([seen.index(value) for value in column.tolist()])
-    return sorted_codes(np.asarray(column))
+def stratum_codes(case, name, order):
+    """Return the place of each row's data set or stratum among given labels."""
+    return np.array([order.index(str(value)) for value in labels(case, name).tolist()])
 
 
 class Columns:
@@ -95,18 +85,18 @@ def orthogonal(x):
     return one.astype(float), (two / size if size > 0 else two).astype(float)
 
 
-def rows_of(case, coef_names, factor_coef_names):
-    """Return the rows of a case, columns in the order of given names."""
+def rows_of(case, coef_names, factor_coef_names, strata):
+    """Return the rows of a case: columns, data sets or strata in the order of given names."""
     columns, n = Columns(case), len(case.table)
     kind, *arguments = case.errors
     stratum, unit, extra = np.zeros(n, dtype=int), np.arange(n), {}
     if kind == "by":
-        stratum = stratum_codes(case, arguments[0])
+        stratum = stratum_codes(case, arguments[0], strata)
     elif kind == "correlated":
-        stratum, unit = stratum_codes(case, arguments[0]), codes(labels(case, arguments[1]))
+        stratum, unit = stratum_codes(case, arguments[0], strata), codes(labels(case, arguments[1]))
     elif kind == "exchangeable":
         unit = codes(labels(case, arguments[0]))
-        stratum = stratum if arguments[1] is None else stratum_codes(case, arguments[1])
+        stratum = stratum if arguments[1] is None else stratum_codes(case, arguments[1], strata)
     elif kind == "known_se":
         extra = {"se": np.asarray(case.table[arguments[0]], dtype=float)}
     elif kind == "known_cov":
