@@ -23,7 +23,8 @@ def main():
         found = verdict(options.case)
         print(f"{found.outcome} {found.kind}\n{found.detail}")
         return int(found.outcome == "failure")
-    verdicts = run(range(options.seed, options.seed + options.cases), jobs=options.jobs)
+    seeds = range(options.seed, options.seed + options.cases)
+    verdicts = run(seeds, jobs=options.jobs, tell=lambda found: print(f"{found.seed}: {found.kind}", flush=True))
     print(report(verdicts))
     return int(any(found.outcome == "failure" for found in verdicts))
 

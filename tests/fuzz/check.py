@@ -2,10 +2,11 @@
 
 Tolerances, of a case with n rows where the oracle finds a log density d with quadratic form Q:
 
-- log density, relative to |d| + n: 1e-8, plus eps times what the *input of the likelihood* has lost before hierreg sees
-  it (`Point.lost`: Lambda and the errors are doubles in user units), plus 4 eps times the condition number of the scaled and centred
-  population columns. Hierreg's columns are orthogonalised rows, so that no square of it is allowed for. An offset of a
-  column or of the response is allowed nothing: it can be taken off exactly.
+- log density, relative to |d| + n: 1e-8, plus 8 eps times what the *input of the likelihood* has lost before hierreg
+  sees it (`Point.lost`: Lambda and the errors are doubles in user units), plus 4 eps times the condition number of the
+  scaled and centred population columns. Hierreg orthogonalises rows before it multiplies them, so that the square of
+  it is not allowed for. An offset of a column or of the response is allowed nothing: it can be taken off exactly; nor
+  is the ratio of group to error standard deviations.
 - a directional derivative, relative to n + Q + the sum of its absolute terms: ten times that.
 - coefficients: the same ten-fold, relative to their standard error and their size.
 """
@@ -100,9 +101,7 @@ def check(case):
     if "duplicate column" in case.tags and "x1" in case.formula and "x0" in case.formula:
         _must_have_dropped(case, model)
     labels = model.problem.labels
-    rows = rows_of(
-        case, labels.coef, [factor.coef for factor in labels.factors], list(model.problem.layout.labels)
-    )
+    rows = rows_of(case, labels.coef, [factor.coef for factor in labels.factors], list(model.problem.layout.labels))
     rng = np.random.default_rng([11, case.seed])
     dense = Dense(rows)
     for attempt in range(2):
@@ -150,6 +149,7 @@ def _check_densities(model, rows, dense, point, rng):
         error_direction = np.diag(rng.normal(size=len(point.error_cov)) * np.diagonal(point.error_cov))
     if not model.problem.labels.n_error_sd:
         error_direction = np.zeros_like(error_direction)
+    beside = [(Lambda + sign * _step(direction), error_cov + sign * _step(error_direction)) for sign in (1, -1)]
     for method in models.LIKELIHOODS:
         beta = models.beta_of(model, method)
         if beta is None:
@@ -164,10 +164,7 @@ def _check_densities(model, rows, dense, point, rng):
                 f"{method}: {value!r}, oracle {want.value!r}, off by {value - want.value:.2e}, {allowed:.1e} allowed"
             )
             raise WrongAnswerError(f"log density of {method} ({_of(rows, point.Lambda, point.error_cov)})", detail)
-        ahead, behind = (
-            dense.density(Lambda + sign * _step(direction), error_cov + sign * _step(error_direction), beta)
-            for sign in (1, -1)
-        )
+        ahead, behind = (dense.density(*place, beta) for place in beside)
         slope = ahead.minus(behind) / (2.0 * STEP)
         parts = np.concatenate([(g_Lambda * direction).ravel(), (g_error * error_direction).ravel()])
         allowed = 10.0 * relative * (want.n + number(want.quadratic) + np.abs(parts).sum())
@@ -272,7 +269,9 @@ def _check_estimates(model, rows, dense, rng):
     if _is_degenerate(rows, point.error_cov):
         said = any("error" in words for words in found.boundary)
         if found.converged and not said:
-            raise WrongAnswerError(f"{method}: an error sd of zero, converged and not a word", f"{found.error_sd.values}")
+            raise WrongAnswerError(
+                f"{method}: an error sd of zero, converged and not a word", f"{found.error_sd.values}"
+            )
         return
     lost = max((_offset(Z) for Z in rows.Z), default=1.0) ** 2
     lost = max(lost, condition_of_covariance(rows.V if rows.kind == "known_cov" else point.error_cov))
@@ -288,7 +287,9 @@ def _check_estimates(model, rows, dense, rng):
     if found.converged:
         best, where = models.best_of_random_points(model, rows, method, rng)
         if best > -0.5 * found.criterion + 1e-3 * (1.0 + 1e-6 * abs(best)):
-            raise WrongAnswerError(f"{method}: a better point exists", f"{-2 * best!r} < {found.criterion!r}, at u = {where}")
+            raise WrongAnswerError(
+                f"{method}: a better point exists", f"{-2 * best!r} < {found.criterion!r}, at u = {where}"
+            )
 
 
 def _is_degenerate(rows, error_cov):

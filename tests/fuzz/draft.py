@@ -61,8 +61,7 @@ class Draft:
     def labels(self, index, letter):
         """Return labels of a random type for integers."""
         index = np.asarray(index)
-        kinds = ["str", "int", "int8", "uint64", "negative", "float", "unicode", "categorical", "unused", "text", "bool"]
-        kind = self.pick(kinds, [28, 28, 4, 3, 5, 4, 8, 8, 5, 5, 2])
+        kind = self.pick(list(LABELS), [28, 28, 4, 3, 5, 4, 8, 5, 8, 5, 2])
         if (kind == "int8" and index.max(initial=0) > 120) or (kind == "bool" and index.max(initial=0) > 1):
             kind = "int"
         return LABELS[kind](index, [f"{letter}{i:02d}" for i in range(int(index.max(initial=0)) + 1)])

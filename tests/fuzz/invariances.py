@@ -1,9 +1,10 @@
 """Changes of a model's coding that must not change what it says: `python -m tests.fuzz.invariances` prints the table.
 
 Three numbers for each model and transformation, the largest differences of log densities over a few points after a
-constant (a unit's Jacobian) is taken off: the restricted and the profiled likelihood at the transformed covariances, and
-the posterior under default priors at the transformed unconstrained vector. A change of columns Z' = Z T, T triangular in
-the order of the formula, makes Lambda' = T^-1 Lambda, and in the frame of orthogonalised columns sd*' = sd* / T_ii.
+constant (a unit's Jacobian) is taken off: the restricted and the profiled likelihood at the transformed covariances,
+and the posterior under default priors at the transformed unconstrained vector. A change of columns Z' = Z T, T
+triangular in the order of the formula, makes Lambda' = T^-1 Lambda, and in the frame of orthogonalised columns
+sd*' = sd* / T_ii.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ class Setting:
     """A model before or after a transformation.
 
     `formula` has {x} where the first predictor stands. `order` are the rows of the first setting in this one's order;
-    `unit` is what y was multiplied with, `error_unit` what a
-    factor on known errors must be (1 where they are in the unit of y); `strata` the places of the first setting's strata; `parts` the number of batches
-    that the statistics are collected from, none for one table.
+    `unit` is what y was multiplied with, `error_unit` what a factor on known errors must be (1 where they are in the
+    unit of y); `strata` the places of the first setting's strata; `parts` the number of batches that the statistics are
+    collected from, none for one table.
     """
 
     formula: str

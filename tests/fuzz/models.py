@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import dataclass
+from types import SimpleNamespace
 
+import numpy as np
 from scipy import special, stats
 
 import hierreg as hr
@@ -41,15 +43,15 @@ def make_model(case):
 
 
 def _polars(table):
-    import polars
+    import polars as pl
 
-    return polars.from_pandas(table)
+    return pl.from_pandas(table)
 
 
 def _pyarrow(table):
-    import pyarrow
+    import pyarrow as pa
 
-    return pyarrow.Table.from_pandas(table, preserve_index=False)
+    return pa.Table.from_pandas(table, preserve_index=False)
 
 
 LIBRARIES = {
@@ -63,61 +65,70 @@ LIBRARIES = {
 def random_priors(case, model):
     """Return priors of all families for the parameters of a model: all of them, some, or some of them fixed."""
     rng = np.random.default_rng([7, case.seed])
-    labels, problem = model.problem.labels, model.problem
     y = np.asarray(case.table[case.response], dtype=float)
     unit = float(y.std()) if y.std() > 1e-9 * np.abs(y).max() else 1.0
-    given = {"given": 1.0, "partial": 0.5, "fixed": 0.5}[case.priors]
-    may_fix = case.priors == "fixed"
+    choose = _Priors(
+        rng=rng, share={"given": 1.0, "partial": 0.5, "fixed": 0.5}[case.priors], may_fix=case.priors == "fixed"
+    )
+    labels, problem = model.problem.labels, model.problem
+    factors = list(zip(labels.factors, problem.design.factors, strict=True))
+    choices = {
+        "beta": choose.some(labels.coef, unit / _sizes(problem.design.X), choose.beta),
+        "sd": {f.name: choose.some(f.coef, unit / _sizes(design.Z), choose.sd) for f, design in factors},
+        "corr": {f.name: choose.lkj() for f in labels.factors if f.has_corr and choose.now()},
+    }
+    choices["sd"] = {name: own for name, own in choices["sd"].items() if own}
+    if labels.n_error_sd and choose.now():
+        choices["error_sd"] = choose.sd(1.0 if case.errors[0].startswith("known") else unit)
+    if labels.has_error_corr and choose.now():
+        choices["error_corr"] = choose.lkj()
+    return hr.Priors(**{name: choice for name, choice in choices.items() if choice})
 
-    def beta(name, size):
-        if may_fix and rng.random() < 0.3:
-            return hr.Fixed(float(np.round(rng.normal(), 3)) * unit / size)
-        if rng.random() < 0.25:
+
+def _sizes(columns):
+    size = np.sqrt((columns**2).mean(axis=0))
+    return np.where(size > 0, size, 1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Priors:
+    """Random priors: of a share of the parameters, some of them fixed where that may be."""
+
+    rng: np.random.Generator
+    share: float
+    may_fix: bool
+
+    def now(self):
+        return bool(self.rng.random() < self.share)
+
+    def some(self, names, scales, choose):
+        return {name: choose(float(scale)) for name, scale in zip(names, scales, strict=True) if self.now()}
+
+    def lkj(self):
+        return hr.LKJ(float(np.exp(self.rng.normal(0.4, 0.5))))
+
+    def beta(self, scale):
+        if self.may_fix and self.rng.random() < 0.3:
+            return hr.Fixed(float(np.round(self.rng.normal(), 3)) * scale)
+        if self.rng.random() < 0.25:
             return hr.Flat()
-        return hr.Normal(float(rng.normal() * unit / size), float(np.exp(rng.normal(0.5, 1)) * unit / size))
+        return hr.Normal(float(self.rng.normal() * scale), float(np.exp(self.rng.normal(0.5, 1)) * scale))
 
-    def sd(scale):
-        scale = float(scale * np.exp(rng.normal(0, 0.5)))
-        families = [
-            lambda: hr.HalfNormal(scale),
-            lambda: hr.HalfStudentT(float(rng.uniform(2, 8)), scale),
-            lambda: hr.HalfCauchy(scale),
-            lambda: hr.Exponential(1.0 / scale),
-            lambda: hr.Gamma(float(rng.uniform(1, 3)), 2.0 / scale),
-            lambda: hr.InverseGamma(float(rng.uniform(1, 4)), scale),
-            lambda: hr.LogNormal(float(np.log(scale)), float(rng.uniform(0.3, 1.5))),
-        ]
-        if may_fix and rng.random() < 0.3:
+    def sd(self, scale):
+        scale = float(scale * np.exp(self.rng.normal(0, 0.5)))
+        if self.may_fix and self.rng.random() < 0.3:
             return hr.Fixed(scale)
-        return families[int(rng.integers(len(families)))]()
-
-    columns = problem.design.X
-    size_of = dict(zip(labels.coef, np.sqrt((columns**2).mean(axis=0)), strict=True))
-    choices = {}
-    by_name = {name: beta(name, float(size_of[name]) or 1.0) for name in labels.coef if rng.random() < given}
-    if by_name:
-        choices["beta"] = by_name
-    sds = {}
-    for factor, design in zip(labels.factors, problem.design.factors, strict=True):
-        sizes = np.sqrt((design.Z**2).mean(axis=0))
-        own = {
-            name: sd(unit / (float(size) or 1.0))
-            for name, size in zip(factor.coef, sizes, strict=True)
-            if rng.random() < given
-        }
-        if own:
-            sds[factor.name] = own
-    if sds:
-        choices["sd"] = sds
-    with_corr = [factor.name for factor in labels.factors if factor.has_corr]
-    if with_corr and rng.random() < given:
-        choices["corr"] = {name: hr.LKJ(float(np.exp(rng.normal(0.5, 0.5)))) for name in with_corr}
-    if labels.n_error_sd and rng.random() < given:
-        scale = 1.0 if case.errors[0].startswith("known") else unit
-        choices["error_sd"] = sd(scale)
-    if labels.has_error_corr and rng.random() < given:
-        choices["error_corr"] = hr.LKJ(float(np.exp(rng.normal(0.3, 0.5))))
-    return hr.Priors(**choices)
+        shape = float(self.rng.uniform(1, 4))
+        families = (
+            hr.HalfNormal(scale),
+            hr.HalfStudentT(2 * shape, scale),
+            hr.HalfCauchy(scale),
+            hr.Exponential(1.0 / scale),
+            hr.Gamma(shape, 2.0 / scale),
+            hr.InverseGamma(shape, scale),
+            hr.LogNormal(float(np.log(scale)), shape / 3.0),
+        )
+        return families[int(self.rng.integers(len(families)))]
 
 
 def beta_of(model, method):
@@ -176,8 +187,6 @@ def random_unconstrained(model, rows, rng):
 
 def covariances_at(model, u):
     """Return Lambda, error_cov, sds and correlations at u."""
-    from types import SimpleNamespace
-
     at = covariances(model.problem.parameters, np.asarray(u, dtype=float)[None])
     return SimpleNamespace(
         Lambda=at.Lambda[0],
@@ -195,12 +204,12 @@ def log_prior(model, point):
     priors, total, start = model.priors, 0.0, 0
     for factor, design in zip(model.problem.labels.factors, model.problem.design.factors, strict=True):
         own = slice(start, start + len(factor.coef))
-        total += sum(_log_density(p, s) for p, s in zip(priors.sd[factor.name], point.sd[own], strict=True))
+        total += sum(DENSITIES[type(p)](p, s) for p, s in zip(priors.sd[factor.name], point.sd[own], strict=True))
         for size, prior in zip(design.term_sizes, priors.corr[factor.name], strict=True):
             if isinstance(prior, hr.LKJ):
                 total += _lkj(prior.eta, point.corr[start : start + size, start : start + size])
             start += size
-    total += sum(_log_density(p, s) for p, s in zip(priors.error_sd, point.error_sd, strict=False))
+    total += sum(DENSITIES[type(p)](p, s) for p, s in zip(priors.error_sd, point.error_sd, strict=False))
     if isinstance(priors.error_corr, tuple):
         rows = model.problem.parameters.within_units.lowest
         for prior, rho, lowest in zip(priors.error_corr, point.error_corr, rows, strict=True):
@@ -210,23 +219,16 @@ def log_prior(model, point):
     return total
 
 
-def _log_density(prior, x):
-    match prior:
-        case hr.HalfNormal():
-            return stats.halfnorm.logpdf(x, scale=prior.sigma)
-        case hr.HalfStudentT():
-            return np.log(2.0) + stats.t.logpdf(x, prior.nu, scale=prior.sigma)
-        case hr.HalfCauchy():
-            return stats.halfcauchy.logpdf(x, scale=prior.beta)
-        case hr.Exponential():
-            return stats.expon.logpdf(x, scale=1.0 / prior.lam)
-        case hr.Gamma():
-            return stats.gamma.logpdf(x, prior.alpha, scale=1.0 / prior.beta)
-        case hr.InverseGamma():
-            return stats.invgamma.logpdf(x, prior.alpha, scale=prior.beta)
-        case hr.LogNormal():
-            return stats.lognorm.logpdf(x, prior.sigma, scale=np.exp(prior.mu))
-    return 0.0  # Fixed
+DENSITIES = {
+    hr.HalfNormal: lambda p, x: stats.halfnorm.logpdf(x, scale=p.sigma),
+    hr.HalfStudentT: lambda p, x: np.log(2.0) + stats.t.logpdf(x, p.nu, scale=p.sigma),
+    hr.HalfCauchy: lambda p, x: stats.halfcauchy.logpdf(x, scale=p.beta),
+    hr.Exponential: lambda p, x: stats.expon.logpdf(x, scale=1.0 / p.lam),
+    hr.Gamma: lambda p, x: stats.gamma.logpdf(x, p.alpha, scale=1.0 / p.beta),
+    hr.InverseGamma: lambda p, x: stats.invgamma.logpdf(x, p.alpha, scale=p.beta),
+    hr.LogNormal: lambda p, x: stats.lognorm.logpdf(x, p.sigma, scale=np.exp(p.mu)),
+    hr.Fixed: lambda p, x: 0.0,
+}
 
 
 def _lkj(eta, corr):
@@ -244,8 +246,6 @@ def _lkj(eta, corr):
 
 def point_of_estimate(model, found):
     """Return Lambda and error_cov of an estimate, from what it reports."""
-    from types import SimpleNamespace
-
     labels = model.problem.labels
     q = sum(len(factor.coef) for factor in labels.factors)
     Lambda, start = np.zeros((q, q)), 0

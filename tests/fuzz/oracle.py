@@ -120,6 +120,7 @@ class Dense:
         self.y, self.X = exact(rows.y), exact(rows.X)
         self.Z = [exact(Z) for Z in rows.Z]
         self.same = [group[:, None] == group[None, :] for group in rows.group]
+        self._known = {}
         self.same_unit = rows.unit[:, None] == rows.unit[None, :]
         self.shares = _within_units(rows, self.same_unit) if rows.kind == "exchangeable" else []
 
@@ -133,7 +134,11 @@ class Dense:
 
     def density(self, Lambda, error_cov, beta):
         """Return the log density at exact matrices, or None where something is not positive definite."""
-        found = self._eliminated(Lambda, error_cov, beta)
+        # Restricted and profiled likelihood are made of the same pivots.
+        key = id(Lambda), id(error_cov), beta.prior
+        if key not in self._known:
+            self._known[key] = Lambda, error_cov, self._eliminated(Lambda, error_cov, beta)
+        found = self._known[key][2]
         if found is None:
             return None
         pivots, population, quadratic, flat, log_scales, _ = found

@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """Lambda (q, q), error_cov (D, D) as the likelihood takes it, what `Model.solve` takes, and how many digits are lost.
+    """Lambda (q, q), error_cov (D, D) as the likelihood takes it and as `Model.solve` does, and what rounding costs.
 
     `lost` is the factor by which rounding what is given (one part in 2^53 of each entry) is enlarged: 1; offset / sd of
     the columns, where Sigma is ordinary about their means and they are far from zero; the condition number of the error

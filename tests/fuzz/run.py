@@ -4,16 +4,29 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 
 from tests.fuzz.check import verdict
 
 
-def run(seeds, *, jobs=1):
-    """Return the verdicts on cases, in the order of their seeds."""
+def run(seeds, *, jobs=1, tell=None):
+    """Return the verdicts on cases, in the order of their seeds; `tell` is called with each failure as it is found."""
+    out = []
+    with _mapped(seeds, jobs) as verdicts:
+        for found in verdicts:
+            out.append(found)
+            if tell is not None and found.outcome == "failure":
+                tell(found)
+    return out
+
+
+@contextmanager
+def _mapped(seeds, jobs):
     if jobs == 1:
-        return [verdict(seed) for seed in seeds]
+        yield map(verdict, seeds)
+        return
     with ProcessPoolExecutor(max_workers=jobs) as pool:
-        return list(pool.map(verdict, seeds, chunksize=20))
+        yield pool.map(verdict, seeds, chunksize=20)
 
 
 def report(verdicts):
