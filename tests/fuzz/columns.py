@@ -34,7 +34,9 @@ def groups(case, columns):
 
 def stratum_codes(case, name, order):
     """Return the place of each row's data set or stratum among given labels."""
-    return np.array([order.index(str(value)) for value in labels(case, name).tolist()])
+    # Whole numbers are labels without their .0.
+    values = labels(case, name).tolist()
+    return np.array([order.index(str(int(value) if isinstance(value, float) else value)) for value in values])
 
 
 class Columns:
