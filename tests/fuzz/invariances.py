@@ -361,16 +361,21 @@ def _posterior_gap(mine, other, maps, u, setting):
 
 def scaled(model, u, factors):
     """Return u with standard deviations multiplied, whether u holds them or their logs."""
-    parameters = model.problem.parameters
     n = len(factors)
-    before = covariances(parameters, u[None])
+    volume = sum(np.log(factors))
     for shifted in (u[:n] + np.log(factors), u[:n] * factors):
         out = np.concatenate([shifted, u[n:]])
-        after = covariances(parameters, out[None])
-        mine, theirs = (np.concatenate([at.sd[0], at.error_sd[0]])[parameters.sd_is_free] for at in (before, after))
-        if np.allclose(theirs, mine * factors, rtol=1e-8, atol=0.0):
+        if np.isclose(log_volume(model, out) - log_volume(model, u), volume, rtol=1e-8, atol=1e-8):
             return out
     raise AssertionError("u holds neither standard deviations nor their logs")
+
+
+def log_volume(model, u):
+    """Return log|det| of Lambda, plus the logs of the free error sds."""
+    parameters = model.problem.parameters
+    at = covariances(parameters, u[None])
+    errors = np.log(at.error_sd[0][parameters.sd_is_free[parameters.n_factor :]])
+    return float(np.linalg.slogdet(at.Lambda[0])[1] + errors.sum())
 
 
 def pairs():
