@@ -221,7 +221,25 @@ def _value(array: np.ndarray[Any, Any], annotation: str) -> Any:
             raise TypeError(f"an array of {array.dtype} where {np.dtype(kind)} is required")
         return array
     item = json.loads(str(array))
-    return tuple(item["tuple"]) if isinstance(item, dict) else item
+    if isinstance(item, dict):
+        return tuple(_of_type(one, annotation, {"tuple[str, ...]": (str,)}) for one in item["tuple"])
+    return _of_type(item, annotation, _PLAIN)
+
+
+_PLAIN: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "str | None": (str, type(None)),
+    "int": (int,),
+    "int | None": (int, type(None)),
+    "float": (float, int),
+    "bool": (bool,),
+}
+
+
+def _of_type(item: Any, annotation: str, allowed: Mapping[str, tuple[type, ...]]) -> Any:
+    if type(item) not in allowed.get(annotation, ()):
+        raise TypeError(f"{item!r} where {annotation} is required")
+    return item
 
 
 def under(name: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
