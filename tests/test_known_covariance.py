@@ -348,3 +348,59 @@ def test_statistics_alone_of_linked_effects_are_refused(table, blocks):
     gram = hr.Model("y ~ x + (1 | study/effect)", table, errors=hr.known_cov(blocks)).gram
     with pytest.raises(ModelError, match="link groups of several grouping factors"):
         hr.Model.from_gram(gram)
+
+
+# ---- errors of very different size
+
+
+@pytest.mark.parametrize("ratio", [1e-2, 1e-4, 1e-6])
+@pytest.mark.parametrize("kind", ["known_se", "known_cov", "weights"])
+def test_one_precise_row_does_not_drown_the_others(kind, ratio, rng):
+    """Against generalised least squares in 50 digits, in standard errors."""
+    mpmath = pytest.importorskip("mpmath")
+    x, se = rng.normal(size=30) + 3, np.where(np.arange(30) == 3, ratio, 1.0)
+    table = {"y": 1 + x + rng.normal(size=30), "x": x, "se": se, "w": se**-2.0}
+    errors = {"known_se": hr.known_se("se"), "known_cov": hr.known_cov(np.diag(se**2)), "weights": None}[kind]
+    model = hr.Model("y ~ x", table, errors=errors, weights="w" if kind == "weights" else None)
+    at = model.solve(None, 1.0 if kind == "weights" else None)
+    with mpmath.workdps(50):
+        X, W = mpmath.matrix(np.column_stack([np.ones(30), x]).tolist()), mpmath.diag([mpmath.mpf(s) ** -2 for s in se])
+        cov = (X.T * W * X) ** -1
+        beta = cov * (X.T * W * mpmath.matrix(table["y"].tolist()))
+        off = [float((beta[i] - mpmath.mpf(float(at.beta[i]))) / mpmath.sqrt(cov[i, i])) for i in range(2)]
+        ratios = [float(mpmath.sqrt(cov[i, i]) / mpmath.mpf(float(at.beta_se[i]))) for i in range(2)]
+    np.testing.assert_allclose(off, 0, atol=5e-4)
+    np.testing.assert_allclose(ratios, 1, atol=5e-4)
+
+
+@pytest.mark.parametrize("ratio", [1e-8, 1e-10])
+def test_where_digits_are_lost_it_is_said(ratio, rng):
+    x, se = rng.normal(size=30), np.where(np.arange(30) == 3, ratio, 1.0)
+    table = {"y": 1 + x + rng.normal(size=30), "x": x, "se": se}
+    for errors in (hr.known_se("se"), hr.known_cov(np.diag(se**2))):
+        with pytest.raises(ModelError, match=r"lost to rounding.*'y ~ 0 \+ d \+ d:x'"):
+            hr.Model("y ~ x", table, errors=errors)
+    group = np.where(np.arange(30) < 15, "a", "b")
+    table |= {
+        "d": group,
+        "se": np.where(group == "a", ratio, 1.0),
+        "y": np.where(group == "a", ratio, 1.0) * table["y"],
+    }
+    est = hr.Model("y ~ 0 + d + d:x", table, errors=hr.known_se("se")).estimate()
+    for d, scale in (("a", ratio), ("b", 1.0)):
+        mine = group == d
+        fit = np.linalg.lstsq(np.column_stack([np.ones(15), x[mine]]), table["y"][mine] / scale, rcond=None)[0]
+        np.testing.assert_allclose(est.beta.sel(coef=[f"d[{d}]", f"d[{d}]:x"]) / scale, fit, rtol=1e-9)
+
+
+def test_covariances_with_new_rows_are_in_their_order(table, blocks, rng):
+    """Labelled cross_cov and new_cov would be taken by position, so they are refused unless they have no labels."""
+    model = hr.Model("y ~ x", table, errors=hr.known_cov(labelled(table, blocks)))
+    new = pd.DataFrame({"x": [0.1, 0.2]}, index=["n0", "n1"])
+    cross, cov = 0.01 * rng.normal(size=(2, N)), np.eye(2)
+    expected = hr.predict(model, new, at=model.estimate(), cross_cov=cross, new_cov=cov)
+    default = hr.predict(model, new, at=model.estimate(), cross_cov=pd.DataFrame(cross), new_cov=pd.DataFrame(cov))
+    np.testing.assert_array_equal(default["mean"], expected["mean"])
+    named = pd.DataFrame(cross, index=new.index, columns=table.index)
+    with pytest.raises(ModelError, match=r"cross_cov is labelled.*order of the tables.*to_numpy"):
+        hr.predict(model, new, at=model.estimate(), cross_cov=named, new_cov=cov)

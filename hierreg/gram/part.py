@@ -18,7 +18,7 @@ from hierreg.error_structure import By, Correlated, Exchangeable, Independent, K
 from hierreg.exceptions import DataError, ModelError
 from hierreg.formula import compile_expression
 from hierreg.gram.addition import add
-from hierreg.gram.collect import collect_part, own_rows_layout
+from hierreg.gram.collect import check_known_errors, collect_part, own_rows_layout
 from hierreg.gram.dropping import determined_of, without_determined
 from hierreg.gram.ordering import with_labels, with_levels
 from hierreg.gram.origin import Origin
@@ -200,6 +200,7 @@ def whole(part: Part, learned: LearnedState, errors: ErrorSpec, *, collinear: st
     determined = determined_of(gram, drop=collinear == "drop")
     warn_of_dropped(determined, stacklevel=5)
     gram = without_determined(gram, determined)
+    check_known_errors(gram)
     _check_errors(gram, errors)
     error_levels = in_order_of(part.kinds.get(str(_error_column(errors))), part.error_levels)
     labels = tuple(str(level) for level in error_levels) or ("sigma",)

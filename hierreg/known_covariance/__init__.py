@@ -1,7 +1,7 @@
 """A covariance matrix of all rows that the user knows: how it is given, kept in blocks, and factored."""
 
 from hierreg.known_covariance.given import GivenCovariance, in_order_of_rows, read_covariance
-from hierreg.known_covariance.labelled import in_order, values_and_labels
+from hierreg.known_covariance.labelled import has_labels, in_order, values_and_labels
 from hierreg.known_covariance.value import BlockCovariance, BlocksOfSize, from_entries, from_matrix, solve_lower
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "GivenCovariance",
     "from_entries",
     "from_matrix",
+    "has_labels",
     "in_order",
     "in_order_of_rows",
     "read_covariance",

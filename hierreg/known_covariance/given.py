@@ -295,5 +295,6 @@ def _check_definite(corr: Array, rows: Index, n: int) -> None:
         raise ModelError(
             f"{_ARGUMENT}: V is not positive definite (smallest eigenvalue {smallest[bad[0]]:.3g} "
             f"of its correlations{block}). A covariance estimated from fewer samples than rows is singular: use more "
-            "samples, or shrink it before passing it: hr.covariance_from_samples(samples, shrinkage='ledoit-wolf')."
+            "samples, or shrink it before passing it: hr.covariance_from_samples(samples, shrinkage='ledoit-wolf'), "
+            "with pairs= where two data sets are compared."
         )

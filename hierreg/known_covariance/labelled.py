@@ -59,6 +59,11 @@ def values_and_labels(value: Any, name: str) -> tuple[Any, pd.Index | None]:
     return values, labels
 
 
+def has_labels(value: Any) -> bool:
+    """Return whether a table has labels along an axis, other than 0, 1, 2, ..."""
+    return any(axis is not None for axis in _axes(value) or ())
+
+
 def in_order(value: Any, names: tuple[str, ...], name: str) -> Any:
     """Return a vector or square table in the order of ``names`` where it has labels, else as it is.
 

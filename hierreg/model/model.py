@@ -174,7 +174,8 @@ class Model:
         Parameters
         ----------
         cov : dict of array_like (q, q)
-            Covariance of the group coefficients, by grouping factor; positive semidefinite.
+            Covariance of the group coefficients, by grouping factor; positive semidefinite. Here and below, tables with
+            labels (pandas, xarray, `Estimate.cov`) are matched by label, anything else by position.
         error_cov : array_like
             Error covariance: a variance for one data set; (D,) variances or (D, D) for strata or data sets, in
             the order of the levels; ``{"sd": sd, "corr": rho}`` for exchangeable errors, each a number or one per

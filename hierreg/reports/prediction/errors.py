@@ -19,6 +19,7 @@ from hierreg.error_structure import (
     standard_errors,
 )
 from hierreg.exceptions import DataError, ModelError
+from hierreg.known_covariance import has_labels
 from hierreg.linalg import smallest_eigenvalue, unit_diagonal
 
 if TYPE_CHECKING:
@@ -360,6 +361,11 @@ def _positive(sd: Array) -> Array:
 
 
 def _numbers(value: Any, name: str, shape: tuple[int, int]) -> Array:
+    if has_labels(value):
+        raise ModelError(
+            f"{name} is labelled, but new and observed rows are matched by position: put it into the order of the "
+            "tables and give its values alone, to_numpy()."
+        )
     try:
         matrix = np.asarray(value, dtype=float)
     except (TypeError, ValueError):
