@@ -30,9 +30,9 @@ def sd_and_corr(cov: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[
 
 
 def semidefinite_factor(cov: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return a square factor F of a positive semidefinite matrix, F F' = cov, exact at rank deficiency."""
+    """Return square factors F (..., q, q) of positive semidefinite matrices, F F' = cov, exact at rank deficiency."""
     values, vectors = np.linalg.eigh(cov)
-    return vectors * np.sqrt(np.clip(values, 0.0, None))
+    return np.asarray(vectors * np.sqrt(np.clip(values, 0.0, None))[..., None, :])
 
 
 def lower_factor(A: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -213,7 +213,10 @@ def test_draws_and_moments_are_those_of_narrow_tiles(q, n_targets, rng):
     for strip, (members,) in enumerate(tiles.levels):
         levels = members[members >= 0]
         z, mine = np.moveaxis(normals[:, levels], 1, 2).reshape(S, -1), np.zeros((n_targets, 3, q, STRIP))
-        strip_draws((omega, Lambda, user), tiles.arrays, strip, population, z, levels, draws, mine)
+        for some in (slice(0, 2), slice(2, S)):
+            covariances, others = (omega[some], Lambda[some], user[some]), tuple(a[some] for a in population[:3])
+            of_some = (*others, population[3])
+            strip_draws(covariances, tiles.arrays, strip, of_some, z[some], levels, draws[some], (some.start, mine))
         moments[:, :, levels] = np.moveaxis(mine[:, :, :, : len(levels)], 3, 2)
     np.testing.assert_allclose(draws[:, level], np.moveaxis(expected[:, t, :, lane], 0, 1), rtol=1e-10, atol=1e-11)
     np.testing.assert_allclose(moments, expected_sums, rtol=1e-10, atol=1e-11)

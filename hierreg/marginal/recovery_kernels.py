@@ -104,7 +104,8 @@ def block_draws(covariances, blocks, first, population, draws, sums):
         Holds independent standard normals; replaced by b = F (L^-1 Lambda'(B_y - B_X beta) + normals), with
         F = Lambda L'^-1.
     sums : array (T, 3, n, m, LANES)
-        Sums over draws are added, per target: conditional mean, conditional variance, squared conditional mean.
+        Zeros; overwritten, per target: the mean over draws of the conditional mean, the sum of conditional variances,
+        and the sum of squared deviations of the conditional means from theirs (Welford 1962, Technometrics 4, 419-420).
     """
     omega, Lambda, Lambda_user = covariances
     beta, beta_hat, beta_cov, targets = population
@@ -148,7 +149,9 @@ def block_draws(covariances, blocks, first, population, draws, sums):
                         for d in range(p):
                             for lane in range(LANES):
                                 var[lane] += r[c, lane] * beta_cov[s, c, d] * r[d, lane]
+                    share = 1.0 / (s + 1)
                     for lane in range(LANES):
-                        sums[g, 0, t, i, lane] += hat[lane]
+                        deviation = hat[lane] - sums[g, 0, t, i, lane]
+                        sums[g, 0, t, i, lane] += share * deviation
                         sums[g, 1, t, i, lane] += var[lane]
-                        sums[g, 2, t, i, lane] += hat[lane] * hat[lane]
+                        sums[g, 2, t, i, lane] += deviation * (hat[lane] - sums[g, 0, t, i, lane])

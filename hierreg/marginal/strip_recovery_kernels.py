@@ -87,7 +87,7 @@ def strip_moments(covariance, blocks, v, beta_cov, moments):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def strip_draws(covariances, blocks, t, population, normals, levels, draws, sums):
+def strip_draws(covariances, blocks, t, population, normals, levels, draws, moments):
     """Write a draw of b given each draw of beta for the groups of one tile, user scale.
 
     Parameters
@@ -106,11 +106,12 @@ def strip_draws(covariances, blocks, t, population, normals, levels, draws, sums
         Where each of them writes.
     draws : array (S, J, q)
         Written at the levels.
-    sums : array (T, 3, m, STRIP)
-        Sums over draws are added, per target: conditional mean, conditional variance, squared conditional mean.
+    moments : tuple of int and array (T, 3, m, STRIP)
+        Draws before these, and what `recovery_kernels.block_draws` writes per target; goes on from those draws.
     """
     omega, Lambda, Lambda_user = covariances
     beta, targets = population[0], population[3]
+    before, sums = moments
     indptr, term, ZtZ, ZtW, _ = blocks
     all_A, all_B = ZtZ.reshape(-1), ZtW.reshape(-1)
     m, width, n = ZtW.shape[2], ZtW.shape[3], len(levels)
@@ -132,7 +133,7 @@ def strip_draws(covariances, blocks, t, population, normals, levels, draws, sums
             for i in range(m):
                 draws[s, levels[lane], i] = e[i * STRIP + lane]
         if len(targets) > 0:
-            _add_moments(root, Lambda[s], Lambda_user[s], B, M, population, s, sums)
+            _add_moments(root, Lambda[s], Lambda_user[s], B, M, population, s, 1.0 / (before + s + 1), sums)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -162,8 +163,8 @@ def _add_noise(M, x, z, m, width):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _add_moments(root, Lambda, Lambda_user, B, M, population, s, sums):
-    """Add conditional mean, conditional variance and squared mean of each target at draw s."""
+def _add_moments(root, Lambda, Lambda_user, B, M, population, s, share, sums):
+    """Take draw s, a share of those so far, into the mean, the variance and the squared deviations of each target."""
     _, beta_hat, beta_cov, targets = population
     p, m, width = beta_hat.shape[1], sums.shape[2], sums.shape[3]
     column = m * STRIP
@@ -191,6 +192,7 @@ def _add_moments(root, Lambda, Lambda_user, B, M, population, s, sums):
                     for lane in range(width):
                         var[lane] += r[c, lane] * f * r[d, lane]
             for lane in range(width):
-                sums[g, 0, i, lane] += hat[lane]
+                deviation = hat[lane] - sums[g, 0, i, lane]
+                sums[g, 0, i, lane] += share * deviation
                 sums[g, 1, i, lane] += var[lane]
-                sums[g, 2, i, lane] += hat[lane] * hat[lane]
+                sums[g, 2, i, lane] += deviation * (hat[lane] - sums[g, 0, i, lane])
