@@ -50,19 +50,21 @@ def add(a: Gram, b: Gram) -> Gram:
     z = [unite(_frame(f), _frame(g)) for f, g in zip(a.factors, b.factors, strict=True)]
     a = _moved(a, to_a, [(both, M) for both, M, _ in z])
     b = _moved(b, to_b, [(both, M) for both, _, M in z])
-    WtW = np.zeros((terms.n_terms, *a.WtW.shape[1:]))
-    np.add.at(WtW, term_of_a, a.WtW)
-    np.add.at(WtW, term_of_b, b.WtW)
+    WtW, remainder = np.zeros((2, terms.n_terms, *a.WtW.shape[1:]))
+    for one, place in ((a, term_of_a), (b, term_of_b)):
+        np.add.at(WtW, place, one.WtW)
+        np.add.at(remainder, place, one.remainder)
     levels_of = [unite_levels(f.levels, g.levels) for f, g in zip(a.factors, b.factors, strict=True)]
+    factors = tuple(
+        _add_groups(f, g, levels, (term_of_a, term_of_b), remainder)
+        for f, g, levels in zip(a.factors, b.factors, levels_of, strict=True)
+    )
     p = len(a.coef_names)
     assert a.response is not None
     assert b.response is not None
     return replace(
         a,
-        factors=tuple(
-            _add_groups(f, g, levels, (term_of_a, term_of_b))
-            for f, g, levels in zip(a.factors, b.factors, levels_of, strict=True)
-        ),
+        factors=factors,
         crossed=tuple(
             _add_crossed(f, g, (levels_of[f.first], levels_of[f.second]), (term_of_a, term_of_b))
             for f, g in zip(a.crossed, b.crossed, strict=True)
@@ -70,6 +72,7 @@ def add(a: Gram, b: Gram) -> Gram:
         terms=terms,
         n=a.n + b.n,
         WtW=WtW,
+        remainder=remainder,
         x_map=frame.map[:p, :p],
         y_shift=-frame.map[:p, p],
         frame=frame,
@@ -109,8 +112,16 @@ def _moved(gram: Gram, M: Array, z: list[tuple[Frame, Array]]) -> Gram:
     return replace(
         gram,
         WtW=M.T @ gram.WtW @ M,
+        remainder=M.T @ gram.remainder @ M,
         factors=tuple(
-            replace(f, frame=frame, z_map=frame.map, ZtZ=_between(Mz, f.ZtZ, Mz), ZtW=_between(Mz, f.ZtW, M))
+            replace(
+                f,
+                frame=frame,
+                z_map=frame.map,
+                ZtZ=_between(Mz, f.ZtZ, Mz),
+                ZtW=_between(Mz, f.ZtW, M),
+                triangle=np.concatenate([f.triangle[:, :, : len(Mz)] @ Mz, f.triangle[:, :, len(Mz) :] @ M], axis=2),
+            )
             for f, (frame, Mz) in zip(gram.factors, z, strict=True)
         ),
         crossed=tuple(replace(c, ZtZ=_between(z[c.first][1], c.ZtZ, z[c.second][1])) for c in gram.crossed),
@@ -122,7 +133,9 @@ def _add_groups(
     g: GroupProducts,
     united: tuple[NDArray[np.generic], Index, Index],
     term_of: tuple[Index, Index],
+    remainder: Array,
 ) -> GroupProducts:
+    """Return the sums; what the united groups do not fit is added to the remainder (K, p + 1, p + 1)."""
     levels, J = united[0], max(len(united[0]), 1)
     both = tuple(zip((f, g), term_of, united[1:], strict=True))
     pair_keys = []
@@ -142,7 +155,36 @@ def _add_groups(
         level_term=entries // J,
         level_index=entries % J,
         ZtW=ZtW,
+        triangle=_add_triangles(f, g, np.searchsorted(entries, np.concatenate(level_keys)), entries // J, remainder),
     )
+
+
+def _add_triangles(f: GroupProducts, g: GroupProducts, place: Index, term: Index, remainder: Array) -> Array:
+    """Return the triangles of the rows of both, and add to the remainder what they leave.
+
+    Parameters
+    ----------
+    f, g : GroupProducts
+        In the same coordinates; what moving left of triangles need not be triangular.
+    place : int array (n,)
+        Entry of each triangle of f, then of g.
+    term : int array (F,)
+        Of each entry.
+    remainder : array (K, p + 1, p + 1)
+        Added to.
+    """
+    from hierreg.gram import kernels
+
+    q, width = f.triangle.shape[1:]
+    if len(f.triangle) + len(g.triangle) < len(place):
+        # Of correlated errors there are none.
+        return np.zeros((0, q, width))
+    rows = np.concatenate([f.triangle, g.triangle]).reshape(-1, width)
+    place = np.repeat(place, q)
+    out = np.zeros((len(term), q, width))
+    W = np.ascontiguousarray(rows[:, q:])
+    kernels.accumulate_triangles(np.ascontiguousarray(rows[:, :q]), W, place, term[place], out, remainder)
+    return out
 
 
 def _turned(g: GroupProducts, level_of: Index) -> Array:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hierreg.compound_symmetry import Components
 
 FORMAT = "hierreg.Gram"
-VERSION = 1
+VERSION = 2
 
 
 def save(gram: Gram, path: str | Path) -> Path:

@@ -23,7 +23,7 @@ from hierreg.priors import Fixed, Normal
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hierreg.gram import Gram
+    from hierreg.gram import Gram, GroupProducts
     from hierreg.priors import ResolvedPriors
 
     Array = NDArray[np.float64]
@@ -101,12 +101,20 @@ def hold_fixed(gram: Gram, fixed: FixedBeta) -> Gram:
     return replace(
         gram,
         coef_names=tuple(gram.coef_names[i] for i in free),
-        factors=tuple(replace(factor, ZtW=factor.ZtW @ M) for factor in gram.factors),
+        factors=tuple(_mapped(factor, M) for factor in gram.factors),
         WtW=M.T @ gram.WtW @ M,
+        remainder=M.T @ gram.remainder @ M,
         x_map=np.linalg.inv(R) if pf else np.empty((0, 0)),
         y_shift=shift[free],
         frame=None,
     )
+
+
+def _mapped(factor: GroupProducts, M: Array) -> GroupProducts:
+    """Return the products with W M in place of W."""
+    q = factor.n_coef
+    triangle = np.concatenate([factor.triangle[:, :, :q], factor.triangle[:, :, q:] @ M], axis=2)
+    return replace(factor, ZtW=factor.ZtW @ M, triangle=triangle)
 
 
 def blocks_of(gram: Gram, fixed: FixedBeta) -> SplitBlocks | None:
@@ -182,7 +190,7 @@ class MarginalLikelihood:
     def evaluate(self, internal: Array, S: Array, g_Lambda: Array, g_S: Array) -> float:
         """Return the log likelihood at internal Lambda (q, q) and S (D, D), and write its gradient where finite."""
         if self.is_large:
-            gram = (self.gram.WtW, self.blocks.arrays)
+            gram = (self.blocks.base, self.blocks.arrays)
             errors = (self.gram.terms.patterns, self.gram.terms.counts)
             arguments = (gram, errors, self.W0, self.constant, self.integrate)
             return log_likelihood_in_chunks(internal, S, arguments, g_Lambda, g_S, self.threads)
@@ -193,14 +201,15 @@ class MarginalLikelihood:
         if not hasattr(self._mine, "native"):
             terms, kinds = self.gram.terms, self.blocks.arrays
             rows: list[Any] = [
-                *floats(self.gram.WtW),
+                *floats(self.blocks.base),
                 *flags(terms.patterns),
                 *floats(terms.counts, self.W0, self.constant),
                 int(self.integrate),
                 len(self.z_map_inverse),
             ]
             for array in (array for blocks in kinds if blocks is not None for array in blocks):
-                rows += integers(array) if array.dtype == np.intp else floats(array)
+                row = flags if array.dtype == np.bool_ else integers if array.dtype == np.intp else floats
+                rows += row(array)
             entry = next(name for name, blocks in zip(_ENTRIES, kinds, strict=True) if blocks is not None)
             self._mine.native = NativeLikelihood(entry, rows, q=len(self.z_map_inverse), D=terms.n_labels)
         native: NativeLikelihood = self._mine.native
