@@ -213,7 +213,10 @@ def test_draws_and_moments_are_those_of_narrow_tiles(q, n_targets, rng):
     for strip, (members,) in enumerate(tiles.levels):
         levels = members[members >= 0]
         z, mine = np.moveaxis(normals[:, levels], 1, 2).reshape(S, -1), np.zeros((n_targets, 3, q, STRIP))
-        strip_draws((omega, Lambda, user), tiles.arrays, strip, population, z, levels, draws, mine)
+        for some in (slice(0, 2), slice(2, S)):
+            covariances, others = (omega[some], Lambda[some], user[some]), tuple(a[some] for a in population[:3])
+            of_some = (*others, population[3])
+            strip_draws(covariances, tiles.arrays, strip, of_some, z[some], levels, draws[some], (some.start, mine))
         moments[:, :, levels] = np.moveaxis(mine[:, :, :, : len(levels)], 3, 2)
     np.testing.assert_allclose(draws[:, level], np.moveaxis(expected[:, t, :, lane], 0, 1), rtol=1e-10, atol=1e-11)
     np.testing.assert_allclose(moments, expected_sums, rtol=1e-10, atol=1e-11)
@@ -243,15 +246,16 @@ def sum_of_logs(Lambda, blocks):
 def test_products_of_determinants_do_not_overflow(scale, rng):
     root = rng.normal(size=(20, STRIP, 2, 5))
     ZtZ = np.ascontiguousarray(np.moveaxis(root @ root.swapaxes(2, 3), 1, 3))
-    blocks = np.arange(21), np.zeros(20, dtype=np.intp), ZtZ, np.zeros((20, 1, 2, STRIP)), np.zeros((0, STRIP))
+    terms, no_weights, is_triangle = np.zeros(20, dtype=np.intp), np.zeros((0, STRIP)), np.zeros(20, dtype=bool)
+    blocks = np.arange(21), terms, ZtZ, np.zeros((20, 1, 2, STRIP)), no_weights, is_triangle
     expected = np.linalg.slogdet(np.eye(2) + scale**2 * np.moveaxis(ZtZ, 3, 1))[1].sum()
     assert sum_of_logs(scale * np.eye(2), blocks) == pytest.approx(expected, rel=1e-10)
 
 
 @pytest.mark.parametrize("A", [[[1.0, 3.0], [3.0, 1.0]], [[-3.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, -3.0]]], ids=str)
 def test_matrices_that_are_not_positive_definite_give_nan(A, rng):
-    indptr, term, ZtZ, ZtW, weight = strips_of(random_case(rng, "independent", n=320, J=150)).arrays
-    ZtZ = ZtZ.copy()
+    indptr, term, C, ZtW, weight, _ = strips_of(random_case(rng, "independent", n=320, J=150)).arrays
+    ZtZ, is_triangle = np.einsum("ekil,ekjl->eijl", C, C), np.zeros(len(term), dtype=bool)
     # Two of them: the product of two negative determinants is positive.
     ZtZ[1, :, :, 5] = ZtZ[0, :, :, 5] = A
-    assert np.isnan(sum_of_logs(np.eye(2), (indptr, term, ZtZ, ZtW, weight)))
+    assert np.isnan(sum_of_logs(np.eye(2), (indptr, term, ZtZ, ZtW, weight, is_triangle)))

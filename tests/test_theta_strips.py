@@ -7,7 +7,7 @@ import pytest
 
 import hierreg as hr
 from hierreg.gram import collect
-from hierreg.marginal.blocks import _separate
+from hierreg.marginal.blocks import _separate, factored
 from hierreg.marginal.lanes import LANES, STRIP
 from hierreg.marginal.likelihood import marginal_likelihood
 from hierreg.marginal.population import FixedBeta
@@ -168,7 +168,8 @@ def test_balanced_groups_are_merged_instead(rng):
 
 def theta_of(case):
     groups = collect(case.design, case.layout).factors[0]
-    return theta_strips(_separate(groups, np.arange(groups.n_levels)), len(case.design.y))
+    blocks = _separate(groups, np.arange(groups.n_levels))
+    return theta_strips(factored(groups, blocks, np.ones(groups.n_levels, dtype=bool)), len(case.design.y))
 
 
 def sum_of_logs(Lambda, theta):

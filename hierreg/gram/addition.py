@@ -53,19 +53,21 @@ def add(a: Gram, b: Gram) -> Gram:
     z = [unite(_frame(f), _frame(g)) for f, g in zip(a.factors, b.factors, strict=True)]
     a = moved(a, to_a, [(both, M) for both, M, _ in z])
     b = moved(b, to_b, [(both, M) for both, _, M in z])
-    WtW = np.zeros((terms.n_terms, *a.WtW.shape[1:]))
-    np.add.at(WtW, term_of_a, a.WtW)
-    np.add.at(WtW, term_of_b, b.WtW)
+    WtW, remainder = np.zeros((2, terms.n_terms, *a.WtW.shape[1:]))
+    for one, place in ((a, term_of_a), (b, term_of_b)):
+        np.add.at(WtW, place, one.WtW)
+        np.add.at(remainder, place, one.remainder)
     levels_of = [unite_levels(f.levels, g.levels) for f, g in zip(a.factors, b.factors, strict=True)]
+    factors = tuple(
+        _add_groups(f, g, levels, (term_of_a, term_of_b), remainder)
+        for f, g, levels in zip(a.factors, b.factors, levels_of, strict=True)
+    )
     p = len(a.coef_names)
     assert a.response is not None
     assert b.response is not None
     return replace(
         a,
-        factors=tuple(
-            _add_groups(f, g, levels, (term_of_a, term_of_b))
-            for f, g, levels in zip(a.factors, b.factors, levels_of, strict=True)
-        ),
+        factors=factors,
         crossed=tuple(
             _add_crossed(f, g, (levels_of[f.first], levels_of[f.second]), (term_of_a, term_of_b))
             for f, g in zip(a.crossed, b.crossed, strict=True)
@@ -73,6 +75,7 @@ def add(a: Gram, b: Gram) -> Gram:
         terms=terms,
         n=a.n + b.n,
         WtW=WtW,
+        remainder=remainder,
         x_map=frame.map[:p, :p],
         y_shift=-frame.map[:p, p],
         frame=frame,
@@ -128,8 +131,16 @@ def moved(gram: Gram, M: Array, z: list[tuple[Frame, Array]]) -> Gram:
     return replace(
         gram,
         WtW=M.T @ gram.WtW @ M,
+        remainder=M.T @ gram.remainder @ M,
         factors=tuple(
-            replace(f, frame=frame, z_map=frame.map, ZtZ=_between(Mz, f.ZtZ, Mz), ZtW=_between(Mz, f.ZtW, M))
+            replace(
+                f,
+                frame=frame,
+                z_map=frame.map,
+                ZtZ=_between(Mz, f.ZtZ, Mz),
+                ZtW=_between(Mz, f.ZtW, M),
+                triangle=np.concatenate([f.triangle[:, :, : len(Mz)] @ Mz, f.triangle[:, :, len(Mz) :] @ M], axis=2),
+            )
             for f, (frame, Mz) in zip(gram.factors, z, strict=True)
         ),
         crossed=tuple(replace(c, ZtZ=_between(z[c.first][1], c.ZtZ, z[c.second][1])) for c in gram.crossed),
@@ -141,7 +152,9 @@ def _add_groups(
     g: GroupProducts,
     united: tuple[NDArray[np.generic], Index, Index],
     term_of: tuple[Index, Index],
+    remainder: Array,
 ) -> GroupProducts:
+    """Return the sums; what the united groups do not fit is added to the remainder (K, p + 1, p + 1)."""
     levels, J = united[0], max(len(united[0]), 1)
     both = tuple(zip((f, g), term_of, united[1:], strict=True))
     pair_keys = []
@@ -161,7 +174,53 @@ def _add_groups(
         level_term=entries // J,
         level_index=entries % J,
         ZtW=ZtW,
+        triangle=_add_triangles(f, g, np.searchsorted(entries, np.concatenate(level_keys)), entries // J, remainder),
     )
+
+
+def _add_triangles(f: GroupProducts, g: GroupProducts, place: Index, term: Index, remainder: Array) -> Array:
+    """Return the triangles of the rows of both, and add to the remainder what they leave.
+
+    Parameters
+    ----------
+    f, g : GroupProducts
+        In the same coordinates; what moving left of triangles need not be triangular.
+    place : int array (n,)
+        Entry of each triangle of f, then of g.
+    term : int array (F,)
+        Of each entry.
+    remainder : array (K, p + 1, p + 1)
+        Added to.
+    """
+    if len(f.triangle) + len(g.triangle) < len(place):
+        # Of correlated errors there are none.
+        return np.zeros((0, f.n_coef, f.triangle.shape[2]))
+    return triangles(np.concatenate([f.triangle, g.triangle]), f.n_coef, place, term, remainder)
+
+
+def triangles(blocks: Array, q: int, place: Index, term: Index, remainder: Array) -> Array:
+    """Return triangles (F, q, width) of the rows in blocks (n, m, width), and add what they leave to the remainder.
+
+    Parameters
+    ----------
+    blocks : array (n, m, width)
+        Rows [Z W] of each block.
+    q : int
+        Columns of Z.
+    place : int array (n,)
+        Entry of each block.
+    term : int array (F,)
+        Of each entry.
+    remainder : array (K, width - q, width - q)
+    """
+    from hierreg.gram import kernels
+
+    m, width = blocks.shape[1:]
+    rows, place = blocks.reshape(-1, width), np.repeat(place, m)
+    out = np.zeros((len(term), q, width))
+    W = np.ascontiguousarray(rows[:, q:])
+    kernels.accumulate_triangles(np.ascontiguousarray(rows[:, :q]), W, place, term[place], out, remainder)
+    return out
 
 
 def _turned(g: GroupProducts, level_of: Index) -> Array:

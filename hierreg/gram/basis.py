@@ -10,6 +10,11 @@ before they are multiplied, the least-squares fit is taken off y, and the maps t
     X_internal = X x_map        beta = y_shift + x_map beta_internal
     Z_internal = Z z_map        b    = z_map b_internal
     y_internal = y - X y_shift
+
+Rows that a group can fit by itself have a likelihood that products cannot tell: W'V^-1 W is small then beside
+W'R^-1 W. With one grouping factor and independent errors the rows [Z W] of each group and term are kept as a triangle
+too, made by rotations, and of what is left of them the products: the sums of squares around each group's own
+least-squares fit.
 """
 
 from __future__ import annotations
@@ -57,6 +62,9 @@ class GroupProducts:
         Term and level of each entry of ``ZtW``.
     ZtW : array (F, q, p + 1)
         Z'K[k][X y], internal scale.
+    triangle : array (F, q, q + p + 1)
+        [C D] of each of those entries, C upper triangular: C'C = Z'K[k]Z and C'D = Z'K[k][X y]. No entries (0, q,
+        q + p + 1) where there are several factors, or errors are correlated.
     frame : Frame or None
         The internal coordinates, exactly, with location and scale of the columns.
     """
@@ -72,6 +80,7 @@ class GroupProducts:
     level_term: NDArray[np.intp]
     level_index: NDArray[np.intp]
     ZtW: Array
+    triangle: Array
     frame: Frame | None = None
 
     @property
@@ -130,6 +139,8 @@ class Gram:
         Number of rows.
     WtW : array (K, p + 1, p + 1)
         [X y]'K[k][X y], internal scale.
+    remainder : array (K, p + 1, p + 1)
+        The same less D'D of the triangles of the groups: sums of squares of what no group fits.
     x_map : array (p, p)
     y_shift : array (p,)
         The maps of the module's docstring.
@@ -150,6 +161,7 @@ class Gram:
     terms: ErrorTerms
     n: int
     WtW: Array
+    remainder: Array
     x_map: Array
     y_shift: Array
     frame: Frame | None = None

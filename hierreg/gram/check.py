@@ -35,6 +35,7 @@ def _check(gram: Gram) -> None:
     if frame is None or response is None:
         raise ValueError("there are no internal coordinates")
     _shape("WtW", gram.WtW, (K, p + 1, p + 1))
+    _shape("remainder", gram.remainder, (K, p + 1, p + 1))
     _shape("x_map", gram.x_map, (p, p))
     _shape("y_shift", gram.y_shift, (p,))
     D, M = len(terms.labels), len(terms.patterns)
@@ -76,6 +77,7 @@ def _factor(factor: GroupProducts, p: int, K: int) -> None:
     _shape("levels", factor.levels, (J,))
     _shape("ZtZ", factor.ZtZ, (E, q, q))
     _shape("ZtW", factor.ZtW, (F, q, p + 1))
+    _shape("triangle", factor.triangle, (F if len(factor.triangle) else 0, q, q + p + 1))
     _shape("z_map", factor.z_map, (q, q))
     _frame(factor.frame, q, q)
     for index, n, bound in (

@@ -48,9 +48,15 @@ class _Columns:
         return len(self.factor.levels)
 
     def products(
-        self, pairs: tuple[Index, Index, Index], ZtZ: Array, entries: tuple[Index, Index], ZtW: Array
+        self,
+        pairs: tuple[Index, Index, Index],
+        ZtZ: Array,
+        entries: tuple[Index, Index],
+        ZtW: Array,
+        triangle: Array | None = None,
     ) -> GroupProducts:
         """Return the cross-products by term and pair of groups, and by term and group."""
+        q, p1 = ZtW.shape[1:]
         return GroupProducts(
             name=self.factor.name,
             coef_names=self.factor.coef_names,
@@ -64,14 +70,16 @@ class _Columns:
             level_term=entries[0],
             level_index=entries[1],
             ZtW=ZtW,
+            triangle=np.zeros((0, q, q + p1)) if triangle is None else triangle,
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Products:
-    """What was collected; the shapes are those of `Gram`."""
+    """What was collected; the shapes are those of `Gram`. Without triangles the remainder is all of WtW."""
 
     WtW: Array
+    remainder: Array
     factors: tuple[GroupProducts, ...] = ()
     crossed: tuple[CrossProducts, ...] = ()
 
@@ -132,6 +140,7 @@ def collect_part(design: Design, layout: ErrorLayout) -> Gram:
         terms=terms,
         n=len(W),
         WtW=products.WtW,
+        remainder=products.remainder,
         x_map=frame.map[:p, :p],
         y_shift=-frame.map[:p, p],
         frame=frame,
@@ -244,13 +253,41 @@ def _pair_rows_of_units(layout: ErrorLayout) -> tuple[ErrorTerms, _RowPairs]:
 def _accumulate(W: Array, columns: list[_Columns], K: int, pairs: _RowPairs) -> _Products:
     from hierreg.gram import kernels
 
+    if len(columns) == 1 and pairs.second is pairs.first:
+        return _triangles(W, columns[0], K, pairs)
     WtW = np.zeros((K, W.shape[1], W.shape[1]))
     kernels.accumulate_products(W, pairs.first, pairs.second, pairs.term, WtW)
     return _Products(
         WtW=WtW,
+        remainder=WtW,
         factors=tuple(_group_products(W, one, K, pairs) for one in columns),
         crossed=tuple(_cross_products(columns, (i, j), K, pairs) for j in range(len(columns)) for i in range(j)),
     )
+
+
+def _triangles(W: Array, columns: _Columns, K: int, rows: _RowPairs) -> _Products:
+    """Return the products of independent rows of one grouping factor, through triangles of each group's own rows."""
+    from hierreg.gram import kernels
+
+    J, q, p1 = columns.n_levels, columns.Z.shape[1], W.shape[1]
+    keys, place = _compact(rows.term * J + columns.index, K * J)
+    triangle, remainder = np.zeros((len(keys), q, q + p1)), np.zeros((K, p1, p1))
+    kernels.accumulate_triangles(columns.Z, W, place, rows.term, triangle, remainder)
+    term, level = keys // J, keys % J
+    C, D = triangle[:, :, :q], triangle[:, :, q:]
+    turned = np.swapaxes(C, 1, 2)
+    factor = columns.products((term, level, level), turned @ C, (term, level), turned @ D, triangle)
+    return _Products(WtW=remainder + fitted(triangle, term, K), remainder=remainder, factors=(factor,))
+
+
+def fitted(triangle: Array, term: Index, K: int) -> Array:
+    """Return D'D (K, p + 1, p + 1) summed over triangles [C D] (F, q, q + p + 1) of each term (F,)."""
+    D = triangle[:, :, triangle.shape[1] :]
+    out = np.zeros((K, D.shape[2], D.shape[2]))
+    for k in range(K):
+        rows = D[term == k].reshape(-1, D.shape[2])
+        out[k] = rows.T @ rows
+    return out
 
 
 def _group_products(W: Array, columns: _Columns, K: int, pairs: _RowPairs) -> GroupProducts:
@@ -314,14 +351,14 @@ def _exchangeable(layout: ErrorLayout, W: Array, columns: list[_Columns]) -> tup
         return terms, _accumulate(rows.arrays[0], turned, K, _RowPairs(first=every, second=every, term=rows.term))
     unit_mean, deviation, WtW = exchangeable.population_products(layout, units, W, K)
     if not columns:
-        return terms, _Products(WtW=WtW)
+        return terms, _Products(WtW=WtW, remainder=WtW)
     (one,) = columns
     J = one.n_levels
     (pairs, ZtZ), (entries, ZtW) = exchangeable.component_products(
         layout, units, (unit_mean, deviation), one.Z, one.index, J
     )
     products = one.products(_pair_of_key(pairs, J, J), ZtZ, (entries // J, entries % J), ZtW)
-    return terms, _Products(WtW=WtW, factors=(products,))
+    return terms, _Products(WtW=WtW, remainder=WtW, factors=(products,))
 
 
 def _known_covariance(layout: ErrorLayout, W: Array, columns: list[_Columns]) -> tuple[ErrorTerms, _Products]:
@@ -340,4 +377,5 @@ def _known_covariance(layout: ErrorLayout, W: Array, columns: list[_Columns]) ->
         term, row, col = _pair_of_key(keys, J[i], J[j])
         crossed.append(CrossProducts(first=i, second=j, term=term, row=row, col=col, ZtZ=ZtZ))
     terms = _terms(layout, np.ones((1, 1), dtype=bool), np.array([len(W)]), found.log_det)
-    return terms, _Products(WtW=found.WtW[None], factors=tuple(factors), crossed=tuple(crossed))
+    WtW = found.WtW[None]
+    return terms, _Products(WtW=WtW, remainder=WtW, factors=tuple(factors), crossed=tuple(crossed))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from hierreg.design.rank import Determined, check_or_drop, check_some_left, what_group_columns
-from hierreg.gram.addition import moved
+from hierreg.gram.addition import moved, triangles
 from hierreg.gram.frame import measured_frame, without_columns
 
 if TYPE_CHECKING:
@@ -60,11 +62,18 @@ def without_determined(gram: Gram, determined: Mapping[str, Determined]) -> Gram
     frame, M = without_columns(gram.frame, _kept(determined.get(""), len(gram.coef_names)))
     z = [without_columns(_frame(f), _kept(determined.get(f.name), f.n_coef)) for f in gram.factors]
     out = moved(gram, M, z)
-    p = frame.n_predictors
+    p, remainder = frame.n_predictors, out.remainder.copy()
+    factors = []
+    for f in out.factors:
+        names = _names(f.coef_names, determined.get(f.name))
+        every = np.arange(len(f.triangle))
+        triangle = triangles(f.triangle, len(names), every, f.level_term[: len(every)], remainder)
+        factors.append(replace(f, coef_names=names, triangle=triangle))
     return replace(
         out,
         coef_names=_names(gram.coef_names, determined.get("")),
-        factors=tuple(replace(f, coef_names=_names(f.coef_names, determined.get(f.name))) for f in out.factors),
+        factors=tuple(factors),
+        remainder=remainder,
         x_map=frame.map[:p, :p],
         y_shift=-frame.map[:p, p],
         frame=frame,

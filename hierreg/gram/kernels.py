@@ -58,6 +58,37 @@ def accumulate_level_products(Z, W, first, second, place_first, place_second, ou
 
 
 @njit(cache=True, nogil=True)
+def accumulate_triangles(Z, W, place, term, triangle, remainder):
+    """Rotate each row [z w] into the triangle of its entry; add squares of what is left of w to its term's remainder.
+
+    Givens rotations: with T the triangle of an entry, T'T grows by the products of the row, less those of what is left.
+    The rows are never squared, so that a triangle keeps all the digits that they have.
+    """
+    q, p = Z.shape[1], W.shape[1]
+    row = np.empty(q + p)
+    for i in range(len(place)):
+        T, R = triangle[place[i]], remainder[term[i]]
+        for j in range(q):
+            row[j] = Z[i, j]
+        for j in range(p):
+            row[q + j] = W[i, j]
+        for k in range(q):
+            a, b = T[k, k], row[k]
+            length = np.sqrt(a * a + b * b)
+            if b == 0.0 or length == 0.0:
+                continue
+            c, s = a / length, b / length
+            T[k, k] = length
+            for j in range(k + 1, q + p):
+                x, y = T[k, j], row[j]
+                T[k, j] = c * x + s * y
+                row[j] = c * y - s * x
+        for a in range(p):
+            for b in range(p):
+                R[a, b] += row[q + a] * row[q + b]
+
+
+@njit(cache=True, nogil=True)
 def accumulate_cross_products(Z, V, first, second, place, out):
     """Add z[r]v[s]' (and z[s]v[r]' where r != s) of every pair of rows to the entry of their term and groups."""
     q, m = Z.shape[1], V.shape[1]

@@ -66,6 +66,7 @@ def _reordered(factor: GroupProducts, levels: NDArray[np.generic], place: Index)
         level_term=factor.level_term[entries],
         level_index=level[entries],
         ZtW=factor.ZtW[entries],
+        triangle=factor.triangle[entries] if len(factor.triangle) else factor.triangle,
     )
 
 
@@ -77,8 +78,8 @@ def with_labels(gram: Gram, labels: tuple[str, ...]) -> Gram:
     response = gram.response and gram.response.reordered(labels)
     if terms.labels == gram.terms.labels and np.array_equal(place, np.arange(len(place))):
         return replace(gram, response=response)
-    WtW = np.empty_like(gram.WtW)
-    WtW[place] = gram.WtW
+    WtW, remainder = np.empty_like(gram.WtW), np.empty_like(gram.WtW)
+    WtW[place], remainder[place] = gram.WtW, gram.remainder
     factors = []
     for f in gram.factors:
         pair_term, level_term = place[f.pair_term], place[f.level_term]
@@ -94,6 +95,7 @@ def with_labels(gram: Gram, labels: tuple[str, ...]) -> Gram:
                 level_term=level_term[entries],
                 level_index=f.level_index[entries],
                 ZtW=f.ZtW[entries],
+                triangle=f.triangle[entries] if len(f.triangle) else f.triangle,
             )
         )
     crossed = []
@@ -102,7 +104,15 @@ def with_labels(gram: Gram, labels: tuple[str, ...]) -> Gram:
         crossed.append(
             replace(one, term=place[one.term][order], row=one.row[order], col=one.col[order], ZtZ=one.ZtZ[order])
         )
-    return replace(gram, terms=terms, WtW=WtW, factors=tuple(factors), crossed=tuple(crossed), response=response)
+    return replace(
+        gram,
+        terms=terms,
+        WtW=WtW,
+        remainder=remainder,
+        factors=tuple(factors),
+        crossed=tuple(crossed),
+        response=response,
+    )
 
 
 def _empty(terms: ErrorTerms, labels: tuple[str, ...]) -> ErrorTerms:

@@ -112,7 +112,7 @@ def square_of(address, n):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def blocks_at(table, i):
-    """Return the five arrays of `tiles.Tiles.arrays` from row i on."""
+    """Return the six arrays of `tiles.Tiles.arrays` from row i on."""
     a, b = table[i + 2], table[i + 3]
     return (
         vector_at(table, i, np.int64),
@@ -120,4 +120,5 @@ def blocks_at(table, i):
         carray(pointer_to(a[0]), (a[1], a[2], a[3], a[4]), np.float64),
         carray(pointer_to(b[0]), (b[1], b[2], b[3], b[4]), np.float64),
         matrix_at(table, i + 4, np.float64),
+        vector_at(table, i + 5, np.bool_),
     )

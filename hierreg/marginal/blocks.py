@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hierreg.exceptions import ModelError
 from hierreg.gram import GroupProducts
+from hierreg.gram.collect import fitted
 from hierreg.marginal.distinct import merge_equal
 from hierreg.marginal.lanes import LANES, STRIP
 from hierreg.marginal.theta_strips import ThetaStrips, theta_strips
-from hierreg.marginal.tiles import Blocks, Tiles, terms_per_tile, tiles_of
+from hierreg.marginal.tiles import Blocks, Tiles, join, terms_per_tile, tiles_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,11 +46,14 @@ class SplitBlocks:
     theta : ThetaStrips or None
         The groups of `separate` once more, where all population coefficients vary between groups and merging does not
         leave a few strips: what the likelihood is evaluated from then.
+    base : array (K, p + 1, p + 1)
+        W'K[k]W to which factored blocks add, and from which the others subtract.
     """
 
     separate: Tiles
     distinct: Tiles
     linked: Tiles
+    base: Array
     theta: ThetaStrips | None = None
 
     @property
@@ -97,16 +101,49 @@ def split_into_blocks(gram: Gram) -> SplitBlocks:
         linked = _linked(groups, gram.terms.n_terms, component, sizes)
     blocks = _separate(groups, alone)
     width = STRIP if not np.any(links) and _suits_strips(blocks) else LANES
-    separate = tiles_of(blocks, width=width)
-    distinct = merge_equal(blocks, width=width) or separate
+    one_term = np.bincount(blocks.block, minlength=len(alone)) == 1
+    own, rest = factored(groups, blocks, one_term), blocks.where(~one_term | (len(groups.triangle) == 0))
+    parts = [part for part in (own, rest) if part is not None and len(part.levels)] or [blocks]
+    separate = _joined([tiles_of(part, width=width) for part in parts])
+    merged = [merge_equal(part, width=width) for part in parts]
+    distinct = separate
+    if any(one is not None for one in merged):
+        distinct = _joined([one or tiles_of(part, width=width) for one, part in zip(merged, parts, strict=True)])
     is_worth_it = width == STRIP and len(distinct.levels) > _LARGEST_SHARE_MERGED * len(separate.levels)
-    theta = theta_strips(blocks, gram.n) if is_worth_it else None
+    # Groups without rows are in the rest.
+    is_worth_it &= own is not None and not len(rest.block)
+    theta = theta_strips(own, gram.n) if own is not None and is_worth_it else None
+    base = gram.remainder
+    if len(groups.triangle):
+        several = np.ones(J, dtype=bool)
+        several[alone[one_term]] = False
+        several = several[groups.level_index]
+        base = base + fitted(groups.triangle[several], groups.level_term[several], len(base))
     return SplitBlocks(
         separate=separate,
         distinct=distinct if theta is None else separate,
         linked=tiles_of(linked),
         theta=theta,
+        base=base,
     )
+
+
+def _joined(parts: list[Tiles]) -> Tiles:
+    return parts[0] if len(parts) == 1 else join(*parts)
+
+
+def factored(groups: GroupProducts, blocks: Blocks, which: NDArray[np.bool_]) -> Blocks | None:
+    """Return those of the blocks of one group each which are in ``which`` (n_blocks,), and have one term, by triangles.
+
+    None where there are no triangles, or no such blocks.
+    """
+    if not len(groups.triangle) or not np.any(which):
+        return None
+    kept = blocks.where(which)
+    entry = np.full(groups.n_levels, -1, dtype=np.intp)
+    entry[groups.level_index] = np.arange(len(groups.level_index))
+    triangle, q = groups.triangle[entry[kept.levels[kept.block, 0]]], groups.n_coef
+    return replace(kept, ZtZ=triangle[:, :, :q], ZtW=triangle[:, :, q:], factored=True)
 
 
 def _suits_strips(blocks: Blocks) -> bool:
@@ -133,6 +170,7 @@ def _no_groups(gram: Gram) -> GroupProducts:
         level_term=none,
         level_index=none,
         ZtW=np.empty((0, 0, width)),
+        triangle=np.empty((0, 0, width)),
     )
 
 

@@ -79,9 +79,10 @@ def _pieces(kinds: tuple[tuple[Array, ...] | None, ...]) -> Iterator[_Piece]:
 
 def _chunks_of(blocks: tuple[Array, ...]) -> Iterator[tuple[Array, ...]]:
     """Yield views of CHUNK tiles of the arrays of `tiles.Tiles.arrays`."""
-    indptr, term, ZtZ, ZtW, weight = blocks
+    indptr, term, ZtZ, ZtW, weight, factored = blocks
     for first in range(0, len(indptr) - 1, CHUNK):
-        yield indptr[first : first + CHUNK + 1], term, ZtZ, ZtW, weight[first : first + CHUNK]
+        some = slice(first, first + CHUNK)
+        yield indptr[first : first + CHUNK + 1], term, ZtZ, ZtW, weight[some], factored[some]
 
 
 def _theta_piece(theta: tuple[Array, ...]) -> _Piece:
@@ -120,8 +121,8 @@ def log_likelihood_in_chunks(
     """
     from hierreg.marginal import kernels
 
-    (WtW, kinds), (patterns, counts), W0, constant, integrate = arguments
-    (K, p1, _), q = WtW.shape, len(Lambda)
+    (base, kinds), (patterns, counts), W0, constant, integrate = arguments
+    (K, p1, _), q = base.shape, len(Lambda)
     omega, C, G = np.empty(K), np.empty((p1, p1)), np.empty((p1, p1))
     P, P_inv, beta = np.empty((p1 - 1, p1 - 1)), np.empty((p1 - 1, p1 - 1)), np.empty(p1 - 1)
     pieces = list(_pieces(kinds))
@@ -141,7 +142,7 @@ def log_likelihood_in_chunks(
         share = pool.map if threads > 1 else map
         log_dets, totals = zip(*share(absorb, pieces), strict=True)
         total = sum(totals, np.zeros((K + 1, p1, p1, LANES)))
-        kernels.reduce_population(omega, WtW, W0, total, C)
+        kernels.reduce_population(omega, base, W0, total, C)
         log_det_P, quadratic = kernels.solve_population(C, P, beta)
         value = constant - 0.5 * (log_det_R + sum(log_dets) + quadratic + (log_det_P if integrate else 0.0))
         if not np.isfinite(value):
@@ -150,7 +151,7 @@ def log_likelihood_in_chunks(
         g_factors, g_omegas = zip(*share(differentiate, pieces), strict=True)
     g_omega = sum(g_omegas, np.zeros(K))
     kernels.collect_gradient(
-        omega, Lambda, WtW, total, sum(g_factors, np.zeros((K + 1, q, q, LANES))), G, g_Lambda, g_omega
+        omega, Lambda, base, total, sum(g_factors, np.zeros((K + 1, q, q, LANES))), G, g_Lambda, g_omega
     )
     kernels.error_precision_gradient(S, patterns, counts, g_omega, g_S)
     return float(value)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
+from hierreg.linalg import semidefinite_factor
 from hierreg.marginal.equations import Solution
 from hierreg.marginal.joint import JointCovariance
 
@@ -89,14 +90,15 @@ def solve_crossed(likelihood: CrossedLikelihood, Lambda: Array, error_cov: Array
         at.workspace, at.Lambda, plan.nodes, plan.dense, at.coefficients, np.zeros(plan.n_node_columns), values[0]
     )
     beta, b = split_coefficients(likelihood, values)
-    tail, moments = _moments(at, plan.n_tail - 1)
+    tail, moments = _moments(at, plan.n_tail - 1, Lambda)
     T = plan.n_tail_b
+    root = gram.x_map @ np.linalg.cholesky(tail[T:-1, T:-1])
     return Solution(
         beta=beta[0],
-        beta_cov=gram.x_map @ tail[T:-1, T:-1] @ gram.x_map.T,
+        beta_cov=root @ root.T,
         b=tuple(values[0] for values in b),
         b_cov=tuple(cov for cov, _ in moments),
-        b_cond_cov=tuple(cov for cov, _ in _moments(at, T)[1]),
+        b_cond_cov=tuple(cov for cov, _ in _moments(at, T, Lambda)[1]),
         beta_b_cov=tuple(gram.x_map @ cross for _, cross in moments),
         joint=CrossedJoint(eliminated=at),
         Sigma=Lambda @ Lambda.T,
@@ -104,28 +106,33 @@ def solve_crossed(likelihood: CrossedLikelihood, Lambda: Array, error_cov: Array
     )
 
 
-def _moments(at: Eliminated, n: int) -> tuple[Array, list[tuple[Array, Array]]]:
+def _moments(at: Eliminated, n: int, Lambda: Array) -> tuple[Array, list[tuple[Array, Array]]]:
     """Return the covariance of the tail, and of each factor Var(b_j) (J, q, q) and Cov(beta internal, b_j) (J, p, q).
 
-    The leading n columns of the tail are unknown: all, or those of groups alone, beta known.
+    The leading n columns of the tail are unknown: all, or those of groups alone, beta known. Variances are
+    (Lambda F)(Lambda F)' with the user's Lambda (q, q): no difference, and zero where a row of Lambda is.
     """
     from hierreg.marginal.crossed_recovery_kernels import covariances_of_coefficients
 
     plan, gram = at.likelihood.plan, at.likelihood.gram
     G, tail = np.empty(plan.tail_at), np.empty((plan.n_tail, plan.n_tail))
-    covariances_of_coefficients(at.workspace, at.tail, at.Lambda, plan.nodes, plan.dense, n, G, tail)
+    in_levels = int(np.sum(plan.node_q**2))
+    standard = np.empty(in_levels + int(np.sum(plan.tail_q**2)))
+    covariances_of_coefficients(at.workspace, at.tail, at.Lambda, plan.nodes, plan.dense, n, G, tail, standard)
     p, T = len(gram.coef_names), plan.n_tail_b
-    out = []
-    for f, factor in enumerate(gram.factors):
+    out, next_in_tail = [], in_levels
+    for f, (factor, mine) in enumerate(zip(gram.factors, gram.factor_slices, strict=True)):
         J, q, z_map = factor.n_levels, factor.n_coef, factor.z_map
         if f in plan.staged:
-            own = G[plan.diagonal_places(f, np.arange(J), q)]
+            own = standard[plan.diagonal_places(f, np.arange(J), q)]
             cross = G[plan.panel_rows(f, np.arange(J), q)[1] - p - 1 + np.arange(p)]
         else:
             column = plan.first_column[f] - plan.n_node_columns + np.arange(J * q).reshape(J, q)
-            own = tail[column[:, :, None], column[:, None, :]]
+            own = standard[next_in_tail : next_in_tail + J * q * q].reshape(J, q, q)
+            next_in_tail += J * q * q
             cross = tail[column, T : T + p]
-        out.append((z_map @ own @ z_map.T, np.swapaxes(z_map @ cross, 1, 2)))
+        root = Lambda[mine, mine] @ semidefinite_factor(own)
+        out.append((root @ np.swapaxes(root, 1, 2), np.swapaxes(z_map @ cross, 1, 2)))
     return tail, out
 
 

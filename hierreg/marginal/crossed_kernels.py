@@ -272,8 +272,11 @@ def turn_tail(G, Lambda, dense):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def selected_inverse(S, Lambda, nodes, tail, G, g_Lambda):
-    """Write G on the places of S, from that of the tail (D, D), and add the staged levels' part of g_Lambda."""
+def selected_inverse(S, Lambda, nodes, tail, G, g_Lambda, standard):
+    """Write G on the places of S, from that of the tail (D, D), and add the staged levels' part of g_Lambda.
+
+    ``standard``, where it is not empty, gets the diagonal blocks as L'^-1 (I + R) L^-1, before Lambda.
+    """
     start, n_columns, diag_at, panel_at, column_at, column, up_at, up_node, up_map_at, up_map, n_before = nodes
     w_max, q_max = width_of_panels(nodes)
     U, V, level = np.empty((q_max, w_max)), np.empty((q_max, w_max)), room_for_level(q_max)
@@ -307,6 +310,20 @@ def selected_inverse(S, Lambda, nodes, tail, G, g_Lambda):
                 for d in range(done, w):
                     V[k, d] += f * row[column[first + d] - n_before]
         _write_level(S, G, level, (U, V), small, (q, w, start[n]), diag_at[n], panel_at[n], g_Lambda)
+        if len(standard) > 0:
+            _write_standard(level[2], small[0], q, standard[diag_at[n] : diag_at[n] + q * q])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _write_standard(L_inverse, R, q, out):
+    """Write L'^-1 (I + R) L^-1 (q q), I in R already."""
+    for i in range(q):
+        for j in range(q):
+            x = 0.0
+            for k in range(i, q):
+                for h in range(j, q):
+                    x += L_inverse[k, i] * 0.5 * (R[k, h] + R[h, k]) * L_inverse[h, j]
+            out[i * q + j] = x
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -429,7 +446,7 @@ def log_likelihood_of(Lambda, S_error, gram, errors, W0, constant, treat, g_Lamb
         G = np.empty(dense[0])
         gradient_of_tail(S, Lambda, C, dense, g_Lambda)
         turn_tail(C, Lambda, dense)
-        selected_inverse(S, Lambda, nodes, C, G, g_Lambda)
+        selected_inverse(S, Lambda, nodes, C, G, g_Lambda, np.empty(0))
         g_omega = gradient_of_terms(sources, G, C, dense[0], K)
         error_precision_gradient(S_error, patterns, counts, g_omega, g_S)
     return value

@@ -101,7 +101,10 @@ def _population(likelihood: CrossedLikelihood, covariances: Covariances, seed: i
 
 
 class _Moments:
-    """Running sums of conditional means and variances of b and theta, by factor."""
+    """Running means of conditional means of b and theta, sums of squared deviations from them, and of variances.
+
+    Not sums of squares (Welford 1962, Technometrics 4, 419-420): theta may be far from zero beside its deviations.
+    """
 
     def __init__(self, likelihood: CrossedLikelihood, theta_columns: Sequence[Sequence[int | None]]) -> None:
         p = len(likelihood.gram.coef_names)
@@ -120,7 +123,10 @@ class _Moments:
                 (0, solution.b[f], cov),
                 (1, solution.b[f] + E @ solution.beta, theta_cov),
             ):
-                sums[target] += mean, np.diagonal(variance, axis1=1, axis2=2), mean * mean
+                deviation = mean - sums[target, 0]
+                sums[target, 0] += deviation / self.n
+                sums[target, 1] += np.diagonal(variance, axis1=1, axis2=2)
+                sums[target, 2] += deviation * (mean - sums[target, 0])
 
     def of_b(self, b: tuple[Array, ...], probs: Sequence[float]) -> tuple[EffectSummary, ...]:
         return tuple(self._summary(f, 0, draws, probs) for f, draws in enumerate(b))
@@ -128,16 +134,14 @@ class _Moments:
     def of_theta(self, beta: Array, b: tuple[Array, ...], probs: Sequence[float]) -> tuple[EffectSummary | None, ...]:
         if not self.matches:
             return (None,) * len(b)
-        return tuple(
-            self._summary(f, 1, b[f] + (beta @ E.T)[:, None, :], probs) if E.any() else None
-            for f, E in enumerate(self.matches)
-        )
+        # Without a matching coefficient that is free, theta is b until fixed ones are added.
+        return tuple(self._summary(f, 1, b[f] + (beta @ E.T)[:, None, :], probs) for f, E in enumerate(self.matches))
 
     def _summary(self, f: int, target: int, draws: Array, probs: Sequence[float]) -> EffectSummary:
-        mean, variance, square = self.sums[f][target] / self.n
+        mean, variance, square = self.sums[f][target]
         return EffectSummary(
             mean=mean,
-            sd=np.sqrt(variance + np.maximum(square - mean * mean, 0.0)),
+            sd=np.sqrt((variance + square) / self.n),
             quantiles=np.quantile(draws, probs, axis=0),
         )
 

@@ -111,15 +111,23 @@ def draw_coefficients(Lambda, S_error, gram, errors, W0, normals, draws):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def covariances_of_coefficients(S, C, Lambda, nodes, dense, n, G, tail):
+def covariances_of_coefficients(S, C, Lambda, nodes, dense, n, G, tail, standard):
     """Write the covariance of the coefficients on the places of S to G, and that of the tail (D, D).
 
     ``n`` is the number of leading columns of the tail that are unknown: T where beta is known, D - 1 where it is not.
+    ``standard`` gets the covariance of each level before Lambda, (q, q) one after the other, those of the tail last.
     """
     tail[:] = C
     invert_leading(tail, n)
+    at = len(standard)
+    for t in range(len(dense[1]) - 1, -1, -1):
+        first, q = dense[1][t], dense[2][t]
+        at -= q * q
+        for i in range(q):
+            for j in range(q):
+                standard[at + i * q + j] = tail[first + i, first + j]
     turn_tail(tail, Lambda, dense)
-    selected_inverse(S, Lambda, nodes, tail, G, np.zeros(Lambda.shape))
+    selected_inverse(S, Lambda, nodes, tail, G, np.zeros(Lambda.shape), standard)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

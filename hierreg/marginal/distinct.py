@@ -6,6 +6,8 @@ Z'K[k]Z enters the likelihood and its gradient only through n times log|M|, its 
 value decomposition of the matrix whose rows are the b_j, are as few as that matrix has rank, however many groups
 there are. One of them carries the weight n, the others the weight zero.
 
+Blocks of one term with triangles [C D] are merged by the same C, with b_j the entries of D.
+
 *The same* means up to the rounding of sums that were added in another order. A coefficient of rounding, eps = 2^-53,
 grows with the root of the number of rows; entries count as equal within 2^-45 = 256 eps of
 ``sqrt(|ZtZ[i, i] ZtZ[j, j]|)``, what sums over 10^4 to 10^5 rows of one group differ by. To take one for the other is
@@ -79,7 +81,7 @@ def equal_blocks(blocks: Blocks, count: Index) -> Index:
     count : int array (n_blocks,)
         Entries of each block.
     """
-    label = _equal_entries(blocks.term, blocks.ZtZ)
+    label = (_equal_factors if blocks.factored else _equal_entries)(blocks.term, blocks.ZtZ)
     start = np.cumsum(count) - count
     kind = np.zeros(len(count), dtype=np.intp)
     if count.max(initial=0) <= 1:
@@ -116,6 +118,21 @@ def _equal_entries(term: Index, ZtZ: Array) -> Index:
     return label
 
 
+def _equal_factors(term: Index, C: Array) -> Index:
+    """Return a number (E,) that is the same for entries of one term with equal C (E, m, m), to rounding of columns."""
+    label: Index = np.unique(term, return_inverse=True)[1]
+    m = C.shape[1] if len(label) else 0
+    length: Array = np.linalg.norm(C, axis=1)
+    for j in range(m):
+        label = _refine(label, length[:, j], ROUNDING * length[:, j])
+        for i in range(j + 1):
+            if int(label.max(initial=-1)) + 1 == len(label):
+                return label
+            values = np.divide(C[:, i, j], length[:, j], out=np.zeros(len(C)), where=length[:, j] > 0)
+            label = _refine(label, values, np.full(len(C), ROUNDING))
+    return label
+
+
 def _refine(label: Index, values: Array, gap: Array) -> Index:
     """Return labels that also tell values (E,) apart which are more than ``gap`` (E,) from the next smaller one."""
     order = np.argsort(values)
@@ -139,9 +156,12 @@ def _without_chains(blocks: Blocks, start: Index, kind: Index) -> Index:
     place = np.arange(len(blocks.block)) - start[blocks.block]
     model = blocks.ZtZ[start[first[kind[blocks.block]]] + place]
     m = model.shape[1]
-    root = np.sqrt(np.abs(model[:, range(m), range(m)]))
-    distance = np.abs(blocks.ZtZ - model)
-    away = np.any(distance > 4.0 * ROUNDING * root[:, :, None] * root[:, None, :], axis=(1, 2))
+    if blocks.factored:
+        unit: Array = np.linalg.norm(model, axis=1)[:, None, :]
+    else:
+        root = np.sqrt(np.abs(model[:, range(m), range(m)]))
+        unit = root[:, :, None] * root[:, None, :]
+    away = np.any(np.abs(blocks.ZtZ - model) > 4.0 * ROUNDING * unit, axis=(1, 2))
     far = np.unique(blocks.block[away])
     kind[far] = len(size) + np.arange(len(far))
     return kind
@@ -167,6 +187,7 @@ def _merge(blocks: Blocks, kind: Index, count: Index, which: NDArray[np.bool_]) 
         term=blocks.term[entries[first]][of].reshape(-1),
         ZtZ=ZtZ[of].reshape(-1, q, q),
         ZtW=rows.reshape(-1, q, p1),
+        factored=blocks.factored,
     )
     return merged, weight
 
@@ -232,5 +253,6 @@ def _concatenate(parts: list[tuple[Blocks, Array]]) -> tuple[Blocks, Array]:
         term=np.concatenate([part.term for part in blocks]),
         ZtZ=np.concatenate([part.ZtZ for part in blocks]),
         ZtW=np.concatenate([part.ZtW for part in blocks]),
+        factored=blocks[0].factored,
     )
     return merged, np.concatenate([weight for _, weight in parts])

@@ -139,7 +139,7 @@ def solve_equations(likelihood: Likelihood, Lambda: Array, error_cov: Array) -> 
     has_groups = bool(gram.factors)
     return Solution(
         beta=gram.y_shift + gram.x_map @ hat[0],
-        beta_cov=gram.x_map @ P_inv[0] @ gram.x_map.T,
+        beta_cov=joint.beta_factor @ joint.beta_factor.T,
         b=(b,) if has_groups else (),
         b_cov=(b_cov,) if has_groups else (),
         b_cond_cov=(cond,) if has_groups else (),

@@ -13,6 +13,15 @@ G = v v' + [[P^-1, 0], [0, 0]] (without P^-1 where beta is profiled out) and H =
     d log p / d omega[k] = -1/2 ( sum over blocks <N, ZtZ[k]> - 2 <Q, ZtW[k]>  + <G, WtW[k]> )
         Q = Lambda U G,     N = Lambda M^-1 Lambda' + Q (Lambda U)'
 
+What an error variance near zero makes of this is a difference of large numbers. Blocks of one term have a *triangle*
+[C D] (`Gram`), C'C = ZtZ and D the rotated rows of W. With omega in them, and R'R what the triangles leave of W::
+
+    N = I + C Lambda Lambda' C'     |N| = |M|     H = C'N^-1 D = Z'V^-1 W
+    W'V^-1 W = sum_k omega[k] RtR[k] + sum over blocks D'N^-1 D
+    d log p / d Lambda = sum over blocks (H G H' - C'N^-1 C) Lambda
+
+where nothing is subtracted, and a group that fits all its rows has no R.
+
 A block holds one group, or several groups linked by correlated errors; Lambda repeats along its diagonal.
 LANES blocks are evaluated together as one *tile* (see `lane_kernels`), stored with only the terms k that occur in it;
 where all groups stand alone and have one or two coefficients, STRIP of them (see `strip_kernels`, and `theta_kernels`
@@ -42,10 +51,13 @@ from hierreg.marginal.dense_kernels import cholesky_in_place, inverse_from_chole
 from hierreg.marginal.lane_kernels import (
     add_times_transposed,
     cholesky_of_one_plus,
+    factor_one_plus,
     repeated_over_transposed,
     repeated_times,
+    root_terms,
     solve_lower,
     solve_lower_transposed,
+    solve_unit,
     sum_terms,
     times_matrix,
     times_repeated,
@@ -55,6 +67,9 @@ from hierreg.marginal.lane_kernels import (
 from hierreg.marginal.lanes import LANES
 from hierreg.marginal.strip_kernels import absorb_strips, gradient_of_strips, only_term, room_for_strips
 from hierreg.marginal.theta_kernels import absorb_theta, gradient_of_theta
+
+# Twice the log density, as a difference of numbers of this size, is known to one.
+NO_DIGITS = 2.0**52
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -119,7 +134,7 @@ def _gather(S, pattern, place, out):
 @njit(cache=True, nogil=True, error_model="numpy")
 def factor_tile(omega, Lambda, blocks, t, A, B, LA, L, pivot, U, work):
     """Write A, B, LA = Lambda' A, the Cholesky factor L of M = I + Lambda' A Lambda, and U = L^-1 Lambda' B."""
-    indptr, term, ZtZ, ZtW, _ = blocks
+    indptr, term, ZtZ, ZtW, _, _ = blocks
     sum_terms(omega, indptr[t], indptr[t + 1], term, ZtZ, ZtW, A, B)
     repeated_times(Lambda, True, A, LA)
     times_repeated(LA, Lambda, False, work)
@@ -145,37 +160,72 @@ def n_tiles_of(blocks):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def absorb_blocks(omega, Lambda, blocks, factors, total):
-    """Add U'U = (Lambda' B)' M^-1 Lambda' B of every block to total; return the sum of log|M|, NaN on failure.
+    """Add what every block adds to W'R^-1 W to total; return the sum of log|M|, NaN on failure.
 
-    ``total`` (K + 1, p + 1, p + 1, LANES) is by the only term of a tile, its last place for tiles of several.
+    That is D'N^-1 D of triangles, -U'U = -(Lambda' B)' M^-1 Lambda' B of others. ``total`` (K + 1, p + 1, p + 1, LANES)
+    is by the only term of a tile, its last place for tiles of several.
     ``factors`` has room for every tile, or for one where they are not needed again.
     """
     if blocks is None:
         return 0.0
-    weight, (Ls, pivots, Us) = blocks[4], factors
+    weight, factored, (Ls, pivots, Us) = blocks[4], blocks[5], factors
     n, m, p1 = Us.shape[0], Us.shape[1], Us.shape[2]
     A, B = np.empty((m, m, LANES)), np.empty((m, p1, LANES))
     LA, work = np.empty((m, m, LANES)), np.empty((m, m, LANES))
+    d, column, share = np.empty((m, LANES)), np.empty((m, LANES)), np.empty((2, LANES))
     log_det, det = 0.0, 1.0
     for t in range(len(blocks[0]) - 1):
         s, k = t % n, only_term(blocks[0], blocks[1], t, np.int64(len(omega)))
         L, U = Ls[s], Us[s]
+        if factored[t]:
+            indptr, term, ZtZ, ZtW, _, _ = blocks
+            root_terms(omega, indptr[t], indptr[t + 1], term, ZtZ, A)
+            root_terms(omega, indptr[t], indptr[t + 1], term, ZtW, U)
+            times_repeated(A, Lambda, False, LA)
+            factor_one_plus(LA, False, L, d, pivots[s], column, share)
+            solve_unit(L, U)
+            if t < len(weight):
+                log_det += _weighted_logs(d, weight[t])
+            for i in range(m if t >= len(weight) else 0):
+                for lane in range(LANES):
+                    det *= d[i, lane]
+                    if not det < 1e150:
+                        log_det += log(det)
+                        det = 1.0
+            for i in range(p1):
+                for j in range(i + 1):
+                    for r in range(m):
+                        for lane in range(LANES):
+                            total[k, i, j, lane] += U[r, i, lane] * pivots[s, r, lane] * U[r, j, lane]
+            continue
         factor_tile(omega, Lambda, blocks, t, A, B, LA, L, pivots[s], U, work)
         if t < len(weight):
             log_det += weighted_log_det(L, weight[t])
         for i in range(m if t >= len(weight) else 0):
             # Pivots are at least one; few logarithms are taken because each costs as much as a small block.
             for lane in range(LANES):
-                det *= L[i, i, lane]
+                det *= L[i, i, lane] * L[i, i, lane]
                 if not det < 1e150:
-                    log_det += 2.0 * log(det)
+                    log_det += log(det)
                     det = 1.0
         for i in range(p1):
             for j in range(i + 1):
                 for r in range(m):
                     for lane in range(LANES):
-                        total[k, i, j, lane] += U[r, i, lane] * U[r, j, lane]
-    return log_det + 2.0 * log(det)
+                        total[k, i, j, lane] -= U[r, i, lane] * U[r, j, lane]
+    return log_det + log(det)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _weighted_logs(d, weight):
+    """Return the sum over lanes of weight times log|diag(d)|."""
+    total = 0.0
+    for lane in range(LANES):
+        # Most weights are zero, and a logarithm costs as much as a small block.
+        if weight[lane] != 0.0:
+            for i in range(d.shape[0]):
+                total += weight[lane] * log(d[i, lane])
+    return total
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -186,13 +236,20 @@ def gradient_of_blocks(omega, Lambda, blocks, factors, G, g_factor, g_omega):
     """
     if blocks is None:
         return
-    indptr, term, ZtZ, ZtW, weight = blocks
+    indptr, term, ZtZ, ZtW, weight, factored = blocks
     Ls, pivots, Us = factors
     m, p1, q, K = Us.shape[1], Us.shape[2], Lambda.shape[0], len(omega)
     A, B, E = np.empty((m, m, LANES)), np.empty((m, p1, LANES)), np.empty((m, m, LANES))
     U, H, HG = np.empty((m, p1, LANES)), np.empty((m, p1, LANES)), np.empty((m, p1, LANES))
+    of_triangles, is_any = np.zeros((K + 1, q, q, LANES)), False
     for t in range(len(indptr) - 1):
         k, L, pivot = only_term(indptr, term, t, K), Ls[t], pivots[t]
+        if factored[t]:
+            is_any = True
+            root_terms(omega, indptr[t], indptr[t + 1], term, ZtZ, A)
+            solve_unit(L, A)
+            _gradient_of_triangles(A, pivot, Us[t], G, H, HG, E, of_triangles[k], weight[t : t + 1])
+            continue
         sum_terms(omega, indptr[t], indptr[t + 1], term, ZtZ, ZtW, A, B)
         # E = L^-1 Lambda' A, so that A Lambda U = E'(L' U) and (A Lambda M^-1)' = L'^-1 E.
         repeated_times(Lambda, True, A, E)
@@ -223,12 +280,51 @@ def gradient_of_blocks(omega, Lambda, blocks, factors, G, g_factor, g_omega):
                         g_factor[k, i % q, j % q, lane] += HG[i, c, lane] * U[j, c, lane]
         if k == K:
             _gradient_of_terms(Lambda, blocks, t, L, pivot, U, G, g_omega)
+    for k in range(K if is_any else 0):
+        for i in range(q):
+            for j in range(q):
+                for r in range(q):
+                    f = Lambda[r, j]
+                    for lane in range(LANES):
+                        g_factor[k, i, j, lane] += f * of_triangles[k, i, r, lane]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _gradient_of_triangles(C, pivot, D, G, H, HG, T, g, weight):
+    """Add H G H' - C'N^-1 C, from L^-1 C and L^-1 D, to g (q, q); H, HG and T are room.
+
+    ``weight`` (1, LANES) says how often the latter counts, and is empty for once.
+    """
+    m, p1 = D.shape[0], D.shape[1]
+    for i in range(m):
+        for j in range(p1):
+            for lane in range(LANES):
+                H[i, j, lane] = 0.0
+            for r in range(m):
+                for lane in range(LANES):
+                    H[i, j, lane] += C[r, i, lane] * pivot[r, lane] * D[r, j, lane]
+        for j in range(m):
+            for lane in range(LANES):
+                T[i, j, lane] = 0.0
+            for r in range(m):
+                for lane in range(LANES):
+                    T[i, j, lane] += C[r, i, lane] * pivot[r, lane] * C[r, j, lane]
+    if len(weight) > 0:
+        weigh(T, weight[0])
+    times_matrix(H, G, HG)
+    for i in range(m):
+        for j in range(m):
+            for lane in range(LANES):
+                g[i, j, lane] -= T[i, j, lane]
+            for c in range(p1):
+                for lane in range(LANES):
+                    g[i, j, lane] += HG[i, c, lane] * H[j, c, lane]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _gradient_of_terms(Lambda, blocks, t, L, pivot, U, G, g_omega):
     """Add d log p / d omega of one tile: -1/2 (<N, ZtZ[k]> - 2 <Q, ZtW[k]>) for each of its terms."""
-    indptr, term, ZtZ, ZtW, weight = blocks
+    indptr, term, ZtZ, ZtW, weight, _ = blocks
     m, p1 = U.shape[0], U.shape[1]
     F, N = np.empty((m, m, LANES)), np.zeros((m, m, LANES))
     LU, Q, sums = np.empty((m, p1, LANES)), np.empty((m, p1, LANES)), np.empty(LANES)
@@ -254,13 +350,13 @@ def _gradient_of_terms(Lambda, blocks, t, L, pivot, U, G, g_omega):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def collect_gradient(omega, Lambda, WtW, total, g_factor, G, g_Lambda, g_omega):
+def collect_gradient(omega, Lambda, base, total, g_factor, G, g_Lambda, g_omega):
     """Add up g_Lambda over terms and lanes, and complete g_omega.
 
-    In a block with one term A and B are omega times fixed matrices, so M depends on sqrt(omega) Lambda alone:
-    d log p / d omega = (<G, U'U> + <Lambda, d log p / d Lambda>) / (2 omega).
+    In a block with one term A and B are omega times fixed matrices, so M depends on sqrt(omega) Lambda alone: with S
+    what it adds to W'R^-1 W, d log p / d omega = (<Lambda, d log p / d Lambda> - <G, S>) / (2 omega).
     """
-    K, p1, q = WtW.shape[0], WtW.shape[1], Lambda.shape[0]
+    K, p1, q = base.shape[0], base.shape[1], Lambda.shape[0]
     for k in range(K + 1):
         along_Lambda, of_total = 0.0, 0.0
         for i in range(q):
@@ -274,27 +370,39 @@ def collect_gradient(omega, Lambda, WtW, total, g_factor, G, g_Lambda, g_omega):
             break
         for i in range(p1):
             for j in range(p1):
-                g_omega[k] -= 0.5 * G[i, j] * WtW[k, i, j]
+                g_omega[k] -= 0.5 * G[i, j] * base[k, i, j]
                 for lane in range(LANES):
                     of_total += G[i, j] * total[k, max(i, j), min(i, j), lane]
         if along_Lambda != 0.0 or of_total != 0.0:
-            g_omega[k] += 0.5 * (of_total + along_Lambda) / omega[k]
+            g_omega[k] += 0.5 * (along_Lambda - of_total) / omega[k]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def reduce_population(omega, WtW, W0, total, C):
-    """Write C = W'R^-1 W + W0 - total (both triangles), with the total of `absorb_blocks`."""
+def reduce_population(omega, base, W0, total, C):
+    """Write C = W'V^-1 W + W0 (both triangles), with the base of `SplitBlocks` and the total of `absorb_blocks`.
+
+    The last element is NaN where what blocks without triangles subtract is so large that its rounding is of order one:
+    the density has no digits there, and would be noise.
+    """
     p1 = C.shape[0]
+    subtracted = 0.0
+    for k in range(len(total)):
+        own = 0.0
+        for lane in range(LANES):
+            own += total[k, p1 - 1, p1 - 1, lane]
+        subtracted -= min(own, 0.0)
     for i in range(p1):
         for j in range(i + 1):
             t = W0[i, j]
             for k in range(len(omega)):
-                t += omega[k] * WtW[k, i, j]
+                t += omega[k] * base[k, i, j]
             for k in range(len(total)):
                 for lane in range(LANES):
-                    t -= total[k, i, j, lane]
+                    t += total[k, i, j, lane]
             C[i, j] = t
             C[j, i] = t
+    if subtracted > NO_DIGITS:
+        C[p1 - 1, p1 - 1] = np.nan
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -344,7 +452,7 @@ def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted
     Parameters
     ----------
     table : int array (n_rows, WIDTH)
-        Rows of WtW (K, p + 1, p + 1), patterns (M, D), counts (M,), W0 (p + 1, p + 1), what does not depend on the
+        Rows of base (K, p + 1, p + 1), patterns (M, D), counts (M,), W0 (p + 1, p + 1), what does not depend on the
         arguments (1,), whether beta is integrated (profiled out otherwise) and q.
     kinds : tuple
         Arrays of strips of `theta_strips`, of other strips, of tiles of groups that stand alone and of tiles of linked
@@ -361,11 +469,11 @@ def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted
     float
         -inf where a matrix is not positive definite.
     """
-    WtW = stack_at(table, Row(0))
+    base = stack_at(table, Row(0))
     patterns, counts = matrix_at(table, Row(1), np.bool_), vector_at(table, Row(2), np.float64)
     W0 = matrix_at(table, Row(3), np.float64)
     constant, integrate, q = vector_at(table, Row(4), np.float64)[0], table[5, 0] == 1, table[6, 0]
-    D, K, p = patterns.shape[1], WtW.shape[0], WtW.shape[1] - 1
+    D, K, p = patterns.shape[1], base.shape[0], base.shape[1] - 1
     Lambda, S = square_of(Lambda_at, q), square_of(S_at, D)
     theta, strips, one, many = kinds
     omega, total = np.empty(K), np.zeros((K + 1, p + 1, p + 1, LANES))
@@ -378,7 +486,7 @@ def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted
     log_det += absorb_strips(omega, Lambda, strips, of_strips, total)
     log_det += absorb_blocks(omega, Lambda, one, of_one, total)
     log_det += absorb_blocks(omega, Lambda, many, of_many, total)
-    reduce_population(omega, WtW, W0, total, C)
+    reduce_population(omega, base, W0, total, C)
     log_det_P, quadratic = solve_population(C, P, beta)
     value = constant - 0.5 * (log_det + quadratic + (log_det_P if integrate else 0.0))
     if not np.isfinite(value):
@@ -398,6 +506,6 @@ def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted
         gradient_of_strips(omega, Lambda, strips, of_strips, G, g_factor, g_omega)
         gradient_of_blocks(omega, Lambda, one, of_one, G, g_factor, g_omega)
         gradient_of_blocks(omega, Lambda, many, of_many, G, g_factor, g_omega)
-        collect_gradient(omega, Lambda, WtW, total, g_factor, G, g_Lambda, g_omega)
+        collect_gradient(omega, Lambda, base, total, g_factor, G, g_Lambda, g_omega)
         error_precision_gradient(S, patterns, counts, g_omega, g_S)
     return value

@@ -187,3 +187,67 @@ def weighted_log_det(L, weight):
             for i in range(L.shape[0]):
                 total += 2.0 * weight[lane] * log(L[i, i, lane])
     return total
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def factor_one_plus(X, by_rows, L, d, inverse, p, share):
+    """Write the factors of I + X X' = L diag(d) L' (m, m), or of I + X'X by rows, and the inverses of d.
+
+    One column of X after the other is added to the factors, by sums of positive numbers alone: a small pivot beside a
+    large one keeps its digits, which it has not in the sum of products. L is lower triangular with ones; ``p`` (m,) and
+    ``share`` (2,) are room.
+
+    References
+    ----------
+    Gill, Golub, Murray and Saunders (1974). Methods for modifying matrix factorizations. Mathematics of Computation
+    28, 505-535, method C1.
+    """
+    m = X.shape[0]
+    for i in range(m):
+        for j in range(m):
+            for lane in range(LANES):
+                L[i, j, lane] = 1.0 if i == j else 0.0
+        for lane in range(LANES):
+            d[i, lane] = 1.0
+    for k in range(m):
+        for i in range(m):
+            for lane in range(LANES):
+                p[i, lane] = X[k, i, lane] if by_rows else X[i, k, lane]
+        for lane in range(LANES):
+            share[0, lane] = 1.0
+        for j in range(m):
+            for lane in range(LANES):
+                step = share[0, lane] * p[j, lane]
+                new = d[j, lane] + step * p[j, lane]
+                r = 1.0 / new
+                share[0, lane] *= d[j, lane] * r
+                share[1, lane] = step * r
+                inverse[j, lane] = r
+                d[j, lane] = new
+            for i in range(j + 1, m):
+                for lane in range(LANES):
+                    p[i, lane] -= p[j, lane] * L[i, j, lane]
+                    L[i, j, lane] += share[1, lane] * p[i, lane]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def solve_unit(L, B):
+    """Replace B (m, c) by L^-1 B, for L with ones on its diagonal."""
+    m, c = B.shape[0], B.shape[1]
+    for i in range(m):
+        for j in range(c):
+            for k in range(i):
+                for lane in range(LANES):
+                    B[i, j, lane] -= L[i, k, lane] * B[k, j, lane]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def root_terms(omega, start, stop, term, source, out):
+    """Write sum root(omega) source (m, c) over the entries start..stop."""
+    out[:] = 0.0
+    for e in range(start, stop):
+        w = sqrt(omega[term[e]])
+        for i in range(out.shape[0]):
+            for j in range(out.shape[1]):
+                for lane in range(LANES):
+                    out[i, j, lane] += w * source[e, i, j, lane]

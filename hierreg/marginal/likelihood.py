@@ -105,7 +105,7 @@ class MarginalLikelihood:
     def evaluate(self, internal: Array, S: Array, g_Lambda: Array, g_S: Array) -> float:
         """Return the log likelihood at internal Lambda (q, q) and S (D, D), and write its gradient where finite."""
         if self.is_large:
-            gram = (self.gram.WtW, self.blocks.arrays)
+            gram = (self.blocks.base, self.blocks.arrays)
             errors = (self.gram.terms.patterns, self.gram.terms.counts)
             arguments = (gram, errors, self.W0, self.constant, self.integrate)
             return log_likelihood_in_chunks(internal, S, arguments, g_Lambda, g_S, self.threads)
@@ -116,14 +116,15 @@ class MarginalLikelihood:
         if not hasattr(self._mine, "native"):
             terms, kinds = self.gram.terms, self.blocks.arrays
             rows: list[Any] = [
-                *floats(self.gram.WtW),
+                *floats(self.blocks.base),
                 *flags(terms.patterns),
                 *floats(terms.counts, self.W0, self.constant),
                 int(self.integrate),
                 len(self.z_map_inverse),
             ]
             for array in (array for blocks in kinds if blocks is not None for array in blocks):
-                rows += integers(array) if array.dtype == np.intp else floats(array)
+                row = flags if array.dtype == np.bool_ else integers if array.dtype == np.intp else floats
+                rows += row(array)
             entry = next(name for name, blocks in zip(_ENTRIES, kinds, strict=True) if blocks is not None)
             self._mine.native = NativeLikelihood(entry, rows, q=len(self.z_map_inverse), D=terms.n_labels)
         native: NativeLikelihood = self._mine.native

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierreg.linalg import semidefinite_factor
 from hierreg.marginal.kernels import error_precision
 
 if TYPE_CHECKING:
@@ -38,10 +39,19 @@ class GroupStatistics:
 
 
 def group_statistics(own: Gram, factor: int) -> GroupStatistics:
-    """Return the cross-products of each group of one factor, from a Gram basis in which no two groups are linked."""
+    """Return the cross-products of each group of one factor, from a Gram basis in which no two groups are linked.
+
+    Squares are carried to the user's scale as squares: of a column that is zero in a group nothing is left but the
+    square of rounding, which is not negative.
+    """
     groups = own.factors[factor]
     back = np.linalg.inv(groups.z_map)
-    return GroupStatistics(level=groups.pair_row, term=groups.pair_term, ZtZ=back.T @ groups.ZtZ @ back)
+    ZtZ = back.T @ groups.ZtZ @ back
+    term = own.terms.table[groups.pair_term]
+    squares = term[:, 1] == term[:, 2]
+    roots = back.T @ semidefinite_factor(groups.ZtZ[squares])
+    ZtZ[squares] = roots @ np.swapaxes(roots, 1, 2)
+    return GroupStatistics(level=groups.pair_row, term=groups.pair_term, ZtZ=ZtZ)
 
 
 def error_terms(own: Gram, error_cov: Array) -> Array:
@@ -99,9 +109,10 @@ def no_pooling(
     values, vectors = np.linalg.eigh(A)
     estimable = values[:, 0] > _RANK_TOLERANCE * values[:, -1]
     safe = np.where(estimable[:, None], values, 1.0)
+    root = groups.z_map @ (vectors / np.sqrt(safe)[:, None, :])
     inverse = (vectors / safe[:, None, :]) @ np.swapaxes(vectors, 1, 2)
     theta = (inverse @ rhs[:, :, None])[:, :, 0] @ groups.z_map.T
-    cov = groups.z_map @ inverse @ groups.z_map.T
+    cov = root @ np.swapaxes(root, 1, 2)
     theta[~estimable], cov[~estimable] = np.nan, np.nan
     return theta, cov
 

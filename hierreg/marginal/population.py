@@ -19,7 +19,7 @@ from hierreg.priors.measure import columns_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hierreg.gram import Gram
+    from hierreg.gram import Gram, GroupProducts
     from hierreg.priors import ResolvedPriors
 
     Array = NDArray[np.float64]
@@ -158,12 +158,19 @@ def _mapped(gram: Gram, M: Array, kept: NDArray[np.intp], x_map: Array, y_shift:
     return replace(
         gram,
         coef_names=tuple(gram.coef_names[i] for i in kept),
-        factors=tuple(replace(factor, ZtW=factor.ZtW @ M) for factor in gram.factors),
+        factors=tuple(_mapped_groups(factor, M) for factor in gram.factors),
         WtW=M.T @ gram.WtW @ M,
+        remainder=M.T @ gram.remainder @ M,
         x_map=x_map,
         y_shift=y_shift,
         frame=None,
     )
+
+
+def _mapped_groups(factor: GroupProducts, M: Array) -> GroupProducts:
+    q = factor.n_coef
+    triangle = np.concatenate([factor.triangle[:, :, :q], factor.triangle[:, :, q:] @ M], axis=2)
+    return replace(factor, ZtW=factor.ZtW @ M, triangle=triangle)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -155,10 +155,10 @@ class _Effects:
         self.quantiles = np.empty((n_targets, len(probs or ()), J, q))
 
     def summary(self, target: int, shift: Array | float) -> EffectSummary:
-        mean, variance, square = self.sums[target] / self.S
+        mean, variance, square = self.sums[target]
         return EffectSummary(
             mean=mean + shift,
-            sd=np.sqrt(variance + np.maximum(square - mean * mean, 0.0)),
+            sd=np.sqrt((variance + square) / self.S),
             quantiles=self.quantiles[target] + shift,
         )
 
@@ -194,7 +194,7 @@ class _Job:
             z = rng.standard_normal(out=normals[: some.stop - first])
             covariances = tuple(array[some] for array in self.covariances)
             population = beta[some], beta_hat[some], beta_cov[some], targets
-            strip_draws(covariances, tiles.arrays, t, population, z, places, draws[some], sums)
+            strip_draws(covariances, tiles.arrays, t, population, z, places, draws[some], (first, sums))
         if out.draws is None:
             out.sums[:, :, levels] = np.moveaxis(sums[:, :, :, :n], 3, 2)
             self._quantiles(draws, levels, out)

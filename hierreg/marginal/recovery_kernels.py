@@ -10,6 +10,8 @@ beta is in internal coordinates; b is carried to the user's by the rows of Lambd
 
 from __future__ import annotations
 
+from math import sqrt
+
 import numpy as np
 from numba import njit
 
@@ -17,9 +19,14 @@ from hierreg.marginal.address_kernels import MOMENTS, call_likelihood
 from hierreg.marginal.kernels import error_precision, factor_tile
 from hierreg.marginal.lane_kernels import (
     add_times_transposed,
+    factor_one_plus,
     repeated_over_transposed,
+    repeated_times,
+    root_terms,
+    solve_unit,
     times,
     times_matrix,
+    times_repeated,
 )
 from hierreg.marginal.lanes import LANES
 
@@ -44,6 +51,46 @@ def population_moments(Lambda, S, errors, likelihood, omega, beta, beta_cov):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _factor_block(omega, Lambda, blocks, t, A, B, X, L, pivot, U, work):
+    """Do what `kernels.factor_tile` does; of triangles by H = C'N^-1 D, with M^-1 Lambda' B = Lambda' H."""
+    indptr, term, ZtZ, ZtW, _, factored = blocks
+    if not factored[t]:
+        factor_tile(omega, Lambda, blocks, t, A, B, X, L, pivot, U, work)
+        return
+    m, p1 = B.shape[0], B.shape[1]
+    d, column, share, H = np.empty((m, LANES)), np.empty((m, LANES)), np.empty((2, LANES)), np.empty(B.shape)
+    root_terms(omega, indptr[t], indptr[t + 1], term, ZtZ, A)
+    root_terms(omega, indptr[t], indptr[t + 1], term, ZtW, B)
+    times_repeated(A, Lambda, False, X)
+    factor_one_plus(X, False, L, d, pivot, column, share)
+    solve_unit(L, B)
+    solve_unit(L, A)
+    for i in range(m):
+        for j in range(p1):
+            for lane in range(LANES):
+                H[i, j, lane] = 0.0
+            for r in range(m):
+                for lane in range(LANES):
+                    H[i, j, lane] += A[r, i, lane] * pivot[r, lane] * B[r, j, lane]
+    repeated_times(Lambda, True, H, B)
+    factor_one_plus(X, True, L, d, pivot, column, share)
+    for j in range(m):
+        for lane in range(LANES):
+            d[j, lane] = sqrt(d[j, lane])
+            pivot[j, lane] = 1.0 / d[j, lane]
+        for i in range(j, m):
+            for lane in range(LANES):
+                L[i, j, lane] *= d[j, lane]
+    for i in range(m):
+        for j in range(p1):
+            for lane in range(LANES):
+                U[i, j, lane] = 0.0
+            for r in range(i, m):
+                for lane in range(LANES):
+                    U[i, j, lane] += L[r, i, lane] * B[r, j, lane]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def block_moments(covariance, blocks, v, beta_cov, moments):
     """Write the moments of b, user scale, of every block at one value of the variance parameters.
 
@@ -52,7 +99,7 @@ def block_moments(covariance, blocks, v, beta_cov, moments):
     covariance : tuple
         omega (K,), Lambda (q, q) internal and Lambda_user (q, q).
     blocks : tuple
-        indptr, term, ZtZ, ZtW.
+        See `tiles.Tiles.arrays`.
     v : array (p + 1, 1)
         (-beta_hat, 1), internal scale.
     beta_cov : array (p, p)
@@ -67,7 +114,7 @@ def block_moments(covariance, blocks, v, beta_cov, moments):
     A, B, AL, L = np.empty(square), np.empty(wide), np.empty(square), np.empty(square)
     pivot, U, F = np.empty((m, LANES)), np.empty(wide), np.empty(square)
     for t in range(len(mean)):
-        factor_tile(omega, Lambda, blocks, t, A, B, AL, L, pivot, U, F)
+        _factor_block(omega, Lambda, blocks, t, A, B, AL, L, pivot, U, F)
         repeated_over_transposed(Lambda_user, L, pivot, F)
         times(F, U, B)
         times_matrix(B, v, mean[t])
@@ -96,7 +143,7 @@ def block_draws(covariances, blocks, first, population, draws, sums):
     covariances : tuple
         omega (S, K), Lambda (S, q, q) internal and Lambda_user (S, q, q).
     blocks : tuple
-        indptr, term, ZtZ, ZtW.
+        See `tiles.Tiles.arrays`.
     population : tuple
         beta (S, p) draws, beta_hat (S, p) conditional means, beta_cov (S, p, p), all internal, and
         ``targets`` (T, q, p): target t is b plus targets[t] @ beta (zero for b itself, rows of x_map for theta).
@@ -104,7 +151,8 @@ def block_draws(covariances, blocks, first, population, draws, sums):
         Holds independent standard normals; replaced by b = F (L^-1 Lambda'(B_y - B_X beta) + normals), with
         F = Lambda L'^-1.
     sums : array (T, 3, n, m, LANES)
-        Sums over draws are added, per target: conditional mean, conditional variance, squared conditional mean.
+        Zeros; overwritten, per target: the mean over draws of the conditional mean, the sum of conditional variances,
+        and the sum of squared deviations of the conditional means from theirs (Welford 1962, Technometrics 4, 419-420).
     """
     omega, Lambda, Lambda_user = covariances
     beta, beta_hat, beta_cov, targets = population
@@ -117,7 +165,7 @@ def block_draws(covariances, blocks, first, population, draws, sums):
     hat, var = np.empty(LANES), np.empty(LANES)
     for t in range(draws.shape[1]):
         for s in range(len(omega)):
-            factor_tile(omega[s], Lambda[s], blocks, first + t, A, B, AL, L, pivot, U, F)
+            _factor_block(omega[s], Lambda[s], blocks, first + t, A, B, AL, L, pivot, U, F)
             repeated_over_transposed(Lambda_user[s], L, pivot, F)
             for i in range(m):
                 for lane in range(LANES):
@@ -148,7 +196,9 @@ def block_draws(covariances, blocks, first, population, draws, sums):
                         for d in range(p):
                             for lane in range(LANES):
                                 var[lane] += r[c, lane] * beta_cov[s, c, d] * r[d, lane]
+                    share = 1.0 / (s + 1)
                     for lane in range(LANES):
-                        sums[g, 0, t, i, lane] += hat[lane]
+                        deviation = hat[lane] - sums[g, 0, t, i, lane]
+                        sums[g, 0, t, i, lane] += share * deviation
                         sums[g, 1, t, i, lane] += var[lane]
-                        sums[g, 2, t, i, lane] += hat[lane] * hat[lane]
+                        sums[g, 2, t, i, lane] += deviation * (hat[lane] - sums[g, 0, t, i, lane])

@@ -8,6 +8,13 @@ lower triangular with one entry f below its diagonal, and V = Lambda' B of a gro
     X = M^-1 V          total += V' X           log|M| = log|D|
     H = B - A Lambda X  d log p / d Lambda += H G X' - A Lambda M^-1
 
+*Factored* tiles hold triangles [C D] of their groups, C'C = A and C'D = B, and need no difference. With X = C Lambda
+and N = I + X X' = T E T', E diagonal and f the entry of T:
+
+    total += D'N^-1 D      H = C'N^-1 D     d log p / d Lambda += (H G H' - C'N^-1 C) Lambda      |N| = |M|
+
+where |N| = 1 + tr(X X') + |X|^2.
+
 In a tile with one term A and B are omega times fixed matrices: Lambda is multiplied by sqrt(omega) then, and what
 comes out by the powers of omega that are missing, so that the matrices are read where they are.
 
@@ -118,6 +125,81 @@ def factor_strip(root, Lambda, A, M, width):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def factor_rows(root, Lambda, C, N, width):
+    """Write 1/E, f and |E| of N = I + root^2 C Lambda Lambda' C'."""
+    if len(Lambda) == 1:
+        f = root * Lambda[0, 0]
+        for lane in range(width):
+            d = 1.0 + (C[lane] * f) ** 2
+            N[INVERSE_0 + lane] = 1.0 / d
+            N[_DET + lane] = d
+        return
+    l00, l01, l10, l11 = scaled(root, Lambda)
+    size = l00 * l11 - l01 * l10
+    for lane in range(width):
+        c00, c01, c11 = C[lane], C[STRIP + lane], C[3 * STRIP + lane]
+        x00, x01, x10, x11 = c00 * l00 + c01 * l10, c00 * l01 + c01 * l11, c11 * l10, c11 * l11
+        whole = c00 * c11 * size
+        n0 = 1.0 + (x00 * x00 + x01 * x01)
+        det = n0 + (x10 * x10 + x11 * x11) + whole * whole
+        r0 = 1.0 / n0
+        N[INVERSE_0 + lane] = r0
+        N[FACTOR + lane] = (x10 * x00 + x11 * x01) * r0
+        N[INVERSE_1 + lane] = n0 / det
+        N[_DET + lane] = det
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def solve_row_column(d, N, x, width):
+    """Write T^-1 D and E^-1 T^-1 D of one column (or column of C), the latter after the former."""
+    if len(d) == STRIP:
+        for lane in range(width):
+            x[lane] = d[lane]
+            x[STRIP + lane] = d[lane] * N[INVERSE_0 + lane]
+        return
+    for lane in range(width):
+        y0 = d[lane]
+        y1 = d[STRIP + lane] - N[FACTOR + lane] * y0
+        x[lane] = y0
+        x[STRIP + lane] = y1
+        x[2 * STRIP + lane] = y0 * N[INVERSE_0 + lane]
+        x[3 * STRIP + lane] = y1 * N[INVERSE_1 + lane]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def times_triangle(C, N, z, h, width):
+    """Write (T^-1 C)' z to h, for z = E^-1 T^-1 D of one column: C'N^-1 D."""
+    if len(C) == STRIP:
+        for lane in range(width):
+            h[lane] = C[lane] * z[lane]
+        return
+    for lane in range(width):
+        f, z1 = N[FACTOR + lane], z[STRIP + lane]
+        rest = z[lane] - f * z1
+        h[lane] = C[lane] * rest
+        h[STRIP + lane] = C[STRIP + lane] * rest + C[3 * STRIP + lane] * z1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _subtract_weights(C, N, weight, g, width):
+    """Subtract C'N^-1 C times the weight from g (q q rows)."""
+    if len(C) == STRIP:
+        for lane in range(width):
+            g[lane] -= weight[lane] * C[lane] * C[lane] * N[INVERSE_0 + lane]
+        return
+    for lane in range(width):
+        c00, c01, f = C[lane], C[STRIP + lane], N[FACTOR + lane]
+        r0, r1 = N[INVERSE_0 + lane] * weight[lane], N[INVERSE_1 + lane] * weight[lane]
+        # T^-1 C; a sum of squares.
+        y10, y11 = -f * c00, C[3 * STRIP + lane] - f * c01
+        off = c00 * c01 * r0 + y10 * y11 * r1
+        g[lane] -= c00 * c00 * r0 + y10 * y10 * r1
+        g[STRIP + lane] -= off
+        g[2 * STRIP + lane] -= off
+        g[3 * STRIP + lane] -= c01 * c01 * r0 + y11 * y11 * r1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def solve_column(root, Lambda, b, M, x, width):
     """Write X and V = root Lambda' B of one column, V after X."""
     if len(Lambda) == 1:
@@ -197,24 +279,30 @@ def log_of_product(values):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def absorb_strips(omega, Lambda, blocks, room, total):
-    """Add V' M^-1 V of every group to total; return the sum of log|M|, NaN on failure (see `absorb_blocks`)."""
+    """Add what every group adds to W'R^-1 W, -V' M^-1 V; return the sum of log|M|, NaN on failure.
+
+    See `kernels.absorb_blocks`.
+    """
     if blocks is None:
         return 0.0
-    indptr, term, ZtZ, ZtW, weight = blocks
+    indptr, term, ZtZ, ZtW, weight, factored = blocks
     p1, m, width, K = ZtW.shape[1], ZtW.shape[2], ZtW.shape[3], np.int64(len(omega))
     all_A, all_B = ZtZ.reshape(-1), ZtW.reshape(-1)
     room_A, room_B, M, XV, _, product, zeros = _rows(room, p1, m)
     XV_rows, sums = XV.reshape(2 * p1, m * STRIP), zeros[: p1 * p1 * STRIP].reshape(p1, p1, STRIP)
-    log_det, last, scale, root = 0.0, np.int64(-1), 1.0, 1.0
+    log_det, last, scale, root, is_sum = 0.0, np.int64(-1), 1.0, 1.0, False
     for t in range(len(indptr) - 1):
         k = only_term(indptr, term, t, K)
-        if k != last:
+        if k != last or factored[t] != is_sum:
             if last >= 0:
-                _add_sums(scale, sums, width, total[last])
-            last, scale = k, omega[k] if k < K else 1.0
+                _add_sums(scale if is_sum else -scale, sums, width, total[last])
+            last, scale, is_sum = k, omega[k] if k < K else 1.0, factored[t]
             root = sqrt(scale)
         A, B = products(omega, indptr, term, all_A, all_B, t, room_A, room_B)
-        factor_strip(root, Lambda, A, M, width)
+        if is_sum:
+            factor_rows(root, Lambda, A, M, width)
+        else:
+            factor_strip(root, Lambda, A, M, width)
         if t < len(weight):
             log_det += _weighted_logs(M[_DET : _DET + width], weight[t])
         elif not multiply(product, M[_DET : _DET + width]):
@@ -222,11 +310,14 @@ def absorb_strips(omega, Lambda, blocks, room, total):
             log_det += log_of_product(product)
             product[:] = 1.0
         for c in range(p1):
-            x = XV[2 * c * m * STRIP : 2 * (c + 1) * m * STRIP]
-            solve_column(root, Lambda, B[c * m * STRIP : (c + 1) * m * STRIP], M, x, width)
+            x, b = XV[2 * c * m * STRIP : 2 * (c + 1) * m * STRIP], B[c * m * STRIP : (c + 1) * m * STRIP]
+            if is_sum:
+                solve_row_column(b, M, x, width)
+            else:
+                solve_column(root, Lambda, b, M, x, width)
             _add_products(XV_rows, c, m, sums, width)
     if last >= 0:
-        _add_sums(scale, sums, width, total[last])
+        _add_sums(scale if is_sum else -scale, sums, width, total[last])
     return log_det + log_of_product(product)
 
 
@@ -299,27 +390,56 @@ def _add_outer(y, x, m, sums, width):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _add_gradient(scale, root, is_sum, Lambda, sums, width, g):
+    """Add the sums (m, m, STRIP) of strips of one term to g (m, m, LANES), factored ones times Lambda; clear them."""
+    m = len(Lambda)
+    if not is_sum:
+        _add_sums(root, sums, width, g)
+        return
+    for i in range(m):
+        for j in range(m):
+            for first in range(0, width, LANES):
+                for k in range(m):
+                    f = scale * Lambda[k, j]
+                    for lane in range(LANES):
+                        g[i, j, lane] += f * sums[i, k, first + lane]
+    sums[:] = 0.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def gradient_of_strips(omega, Lambda, blocks, room, G, g_factor, g_omega):
     """Add what `gradient_of_blocks` does; M is factored once more rather than kept."""
     if blocks is None:
         return
-    indptr, term, ZtZ, ZtW, weight = blocks
+    indptr, term, ZtZ, ZtW, weight, factored = blocks
     p1, m, width, K = ZtW.shape[1], ZtW.shape[2], ZtW.shape[3], np.int64(len(omega))
     all_A, all_B = ZtZ.reshape(-1), ZtW.reshape(-1)
     room_A, room_B, M, XH, y, once, zeros = _rows(room, p1, m)
     column, flat = m * STRIP, zeros[: m * m * STRIP]
     XH_rows, sums = XH.reshape(2 * p1, column), flat.reshape(m, m, STRIP)
-    last, scale, root = np.int64(-1), 1.0, 1.0
+    last, scale, root, is_sum = np.int64(-1), 1.0, 1.0, False
     for t in range(len(indptr) - 1):
         k = only_term(indptr, term, t, K)
-        if k != last:
+        if k != last or factored[t] != is_sum:
             if last >= 0:
-                _add_sums(root, sums, width, g_factor[last])
-            last, scale = k, omega[k] if k < K else 1.0
+                _add_gradient(scale, root, is_sum, Lambda, sums, width, g_factor[last])
+            last, scale, is_sum = k, omega[k] if k < K else 1.0, factored[t]
             root = sqrt(scale)
         A, B = products(omega, indptr, term, all_A, all_B, t, room_A, room_B)
-        factor_strip(root, Lambda, A, M, width)
         times = weight[t] if t < len(weight) else once
+        if is_sum:
+            factor_rows(root, Lambda, A, M, width)
+            _subtract_weights(A, M, times, flat, width)
+            for c in range(p1):
+                x = XH[2 * c * column : 2 * (c + 1) * column]
+                solve_row_column(B[c * column : (c + 1) * column], M, x, width)
+                # H of the column in the place of what comes before E^-1.
+                times_triangle(A, M, x[column:], x[:column], width)
+            for c in range(p1):
+                _times_column(XH_rows, 0, scale, G[c], y)
+                _add_outer(y, XH_rows[2 * c], m, flat, width)
+            continue
+        factor_strip(root, Lambda, A, M, width)
         _add_log_det_gradient(root, Lambda, A, M, times, flat, width)
         for c in range(p1):
             b, x = B[c * column : (c + 1) * column], XH[2 * c * column : 2 * (c + 1) * column]
@@ -331,7 +451,7 @@ def gradient_of_strips(omega, Lambda, blocks, room, G, g_factor, g_omega):
         if k == K:
             _gradient_of_terms(Lambda, blocks, t, M, XH_rows, G, times, g_omega)
     if last >= 0:
-        _add_sums(root, sums, width, g_factor[last])
+        _add_gradient(scale, root, is_sum, Lambda, sums, width, g_factor[last])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -340,7 +460,7 @@ def _gradient_of_terms(Lambda, blocks, t, M, XH, G, weight, g_omega):
 
     -1/2 (<weight N + Q X' Lambda', ZtZ[k]> - 2 <Q, ZtW[k]>) for each of its terms.
     """
-    indptr, term, ZtZ, ZtW, _ = blocks
+    indptr, term, ZtZ, ZtW, _, _ = blocks
     p1, m, width = ZtW.shape[1], ZtW.shape[2], ZtW.shape[3]
     y, LX, Q, N = np.empty(m * STRIP), np.empty(m * STRIP), np.empty((p1, m * STRIP)), np.empty((m, m, STRIP))
     flat = N.reshape(-1)

@@ -16,11 +16,15 @@ from hierreg.marginal.strip_kernels import (
     FACTOR,
     INVERSE_0,
     INVERSE_1,
+    factor_rows,
     factor_strip,
     only_term,
     products,
+    scaled,
     solve_column,
+    solve_row_column,
     times_factor,
+    times_triangle,
     weighted_inverse,
 )
 
@@ -40,6 +44,50 @@ def _root(omega, indptr, term, t):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _factor(root, Lambda, is_triangle, A, M, N, width):
+    """Write the factors of M, and those of N of triangles, whose A is C."""
+    if not is_triangle:
+        factor_strip(root, Lambda, A, M, width)
+        return
+    factor_rows(root, Lambda, A, N, width)
+    if len(Lambda) == 1:
+        for lane in range(width):
+            M[INVERSE_0 + lane] = N[INVERSE_0 + lane]
+        return
+    l00, l01, l10, l11 = scaled(root, Lambda)
+    size = l00 * l11 - l01 * l10
+    for lane in range(width):
+        c00, c01, c11 = A[lane], A[STRIP + lane], A[3 * STRIP + lane]
+        x00, x01, x10, x11 = c00 * l00 + c01 * l10, c00 * l01 + c01 * l11, c11 * l10, c11 * l11
+        whole = c00 * c11 * size
+        m0 = 1.0 + (x00 * x00 + x10 * x10)
+        M[INVERSE_0 + lane] = 1.0 / m0
+        M[FACTOR + lane] = (x00 * x01 + x10 * x11) / m0
+        M[INVERSE_1 + lane] = m0 / (m0 + (x01 * x01 + x11 * x11) + whole * whole)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _solve(root, Lambda, is_triangle, A, b, M, N, x, width):
+    """Write M^-1 root Lambda' B of one column, or root Lambda' C'N^-1 D; the second half of x is room."""
+    if not is_triangle:
+        solve_column(root, Lambda, b, M, x, width)
+        return
+    column = len(b)
+    solve_row_column(b, N, x, width)
+    times_triangle(A, N, x[column:], x[:column], width)
+    if len(Lambda) == 1:
+        f = root * Lambda[0, 0]
+        for lane in range(width):
+            x[lane] *= f
+        return
+    l00, l01, l10, l11 = scaled(root, Lambda)
+    for lane in range(width):
+        h0, h1 = x[lane], x[STRIP + lane]
+        x[lane] = l00 * h0 + l10 * h1
+        x[STRIP + lane] = l01 * h0 + l11 * h1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def strip_moments(covariance, blocks, v, beta_cov, moments):
     """Write the moments of b of every group at one value of the variance parameters.
 
@@ -51,20 +99,20 @@ def strip_moments(covariance, blocks, v, beta_cov, moments):
     """
     omega, Lambda, Lambda_user = covariance
     mean, cov, cond_cov, cross = moments
-    indptr, term, ZtZ, ZtW, _ = blocks
+    indptr, term, ZtZ, ZtW, _, factored = blocks
     all_A, all_B = ZtZ.reshape(-1), ZtW.reshape(-1)
     p1, m, width = ZtW.shape[1], ZtW.shape[2], ZtW.shape[3]
     p, column, (room_A, room_B) = p1 - 1, m * STRIP, room_for_products(blocks)
     M, N, x, T = np.empty(4 * STRIP), np.empty(m * column), np.empty(2 * column), np.empty((p1, column))
-    once = np.ones(STRIP)
+    once, of_rows = np.ones(STRIP), np.empty(4 * STRIP)
     for t in range(len(mean)):
         root = _root(omega, indptr, term, t)
         A, B = products(omega, indptr, term, all_A, all_B, t, room_A, room_B)
-        factor_strip(root, Lambda, A, M, width)
+        _factor(root, Lambda, factored[t], A, M, of_rows, width)
         weighted_inverse(Lambda_user, M, once, N, width)
         for c in range(p1):
             # Lambda M^-1 Lambda' B of each column, user scale.
-            solve_column(root, Lambda, B[c * column : (c + 1) * column], M, x, width)
+            _solve(root, Lambda, factored[t], A, B[c * column : (c + 1) * column], M, of_rows, x, width)
             times_factor(Lambda_user, x, T[c], width)
         for i in range(m):
             for lane in range(width):
@@ -87,7 +135,7 @@ def strip_moments(covariance, blocks, v, beta_cov, moments):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def strip_draws(covariances, blocks, t, population, normals, levels, draws, sums):
+def strip_draws(covariances, blocks, t, population, normals, levels, draws, moments):
     """Write a draw of b given each draw of beta for the groups of one tile, user scale.
 
     Parameters
@@ -106,22 +154,24 @@ def strip_draws(covariances, blocks, t, population, normals, levels, draws, sums
         Where each of them writes.
     draws : array (S, J, q)
         Written at the levels.
-    sums : array (T, 3, m, STRIP)
-        Sums over draws are added, per target: conditional mean, conditional variance, squared conditional mean.
+    moments : tuple of int and array (T, 3, m, STRIP)
+        Draws before these, and what `recovery_kernels.block_draws` writes per target; goes on from those draws.
     """
     omega, Lambda, Lambda_user = covariances
     beta, targets = population[0], population[3]
-    indptr, term, ZtZ, ZtW, _ = blocks
+    before, sums = moments
+    indptr, term, ZtZ, ZtW, _, factored = blocks
     all_A, all_B = ZtZ.reshape(-1), ZtW.reshape(-1)
     m, width, n = ZtW.shape[2], ZtW.shape[3], len(levels)
     room_A, room_B = room_for_products(blocks)
     M, e, x, z = np.empty(4 * STRIP), np.empty(m * STRIP), np.empty(2 * m * STRIP), np.zeros(m * STRIP)
+    is_triangle, of_rows = factored[t], np.empty(4 * STRIP)
     for s in range(len(omega)):
         root = _root(omega[s], indptr, term, t)
         A, B = products(omega[s], indptr, term, all_A, all_B, t, room_A, room_B)
-        factor_strip(root, Lambda[s], A, M, width)
+        _factor(root, Lambda[s], is_triangle, A, M, of_rows, width)
         _residuals(B, root, beta[s], e)
-        solve_column(root, Lambda[s], e, M, x, width)
+        _solve(root, Lambda[s], is_triangle, A, e, M, of_rows, x, width)
         for i in range(m):
             source, row = normals[s, i * n : (i + 1) * n], z[i * STRIP : i * STRIP + n]
             for lane in range(n):
@@ -132,7 +182,9 @@ def strip_draws(covariances, blocks, t, population, normals, levels, draws, sums
             for i in range(m):
                 draws[s, levels[lane], i] = e[i * STRIP + lane]
         if len(targets) > 0:
-            _add_moments(root, Lambda[s], Lambda_user[s], B, M, population, s, sums)
+            covariance = root, Lambda[s], Lambda_user[s]
+            tile = is_triangle, A, B, M, of_rows
+            _add_moments(covariance, tile, population, s, 1.0 / (before + s + 1), sums)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -162,8 +214,10 @@ def _add_noise(M, x, z, m, width):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _add_moments(root, Lambda, Lambda_user, B, M, population, s, sums):
-    """Add conditional mean, conditional variance and squared mean of each target at draw s."""
+def _add_moments(covariance, tile, population, s, share, sums):
+    """Take draw s, a share of those so far, into the mean, the variance and the squared deviations of each target."""
+    root, Lambda, Lambda_user = covariance
+    is_triangle, A, B, M, of_rows = tile
     _, beta_hat, beta_cov, targets = population
     p, m, width = beta_hat.shape[1], sums.shape[2], sums.shape[3]
     column = m * STRIP
@@ -173,7 +227,7 @@ def _add_moments(root, Lambda, Lambda_user, B, M, population, s, sums):
     hat, var = np.empty(STRIP), np.empty(STRIP)
     weighted_inverse(Lambda_user, M, once, N, width)
     for c in range(p + 1):
-        solve_column(root, Lambda, B[c * column : (c + 1) * column], M, x, width)
+        _solve(root, Lambda, is_triangle, A, B[c * column : (c + 1) * column], M, of_rows, x, width)
         times_factor(Lambda_user, x, T[c], width)
     for g in range(len(targets)):
         for i in range(m):
@@ -191,6 +245,7 @@ def _add_moments(root, Lambda, Lambda_user, B, M, population, s, sums):
                     for lane in range(width):
                         var[lane] += r[c, lane] * f * r[d, lane]
             for lane in range(width):
-                sums[g, 0, i, lane] += hat[lane]
+                deviation = hat[lane] - sums[g, 0, i, lane]
+                sums[g, 0, i, lane] += share * deviation
                 sums[g, 1, i, lane] += var[lane]
-                sums[g, 2, i, lane] += hat[lane] * hat[lane]
+                sums[g, 2, i, lane] += deviation * (hat[lane] - sums[g, 0, i, lane])

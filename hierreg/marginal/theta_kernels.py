@@ -1,22 +1,23 @@
 """Groups whose coefficients are theta_j = K beta + b_j, a strip of them at a time (numba).
 
 Where all population coefficients vary between groups, as in y ~ x + (x | g), X = Z K in every group with one matrix K.
-Then A = Z'Z and b = Z'y are all that counts of a group: it has the likelihood of one estimate A^-1 b of
-theta_j ~ N(K beta, Sigma) (Lindley and Smith 1972, section 3.2). In the notation of `kernels`, with Sigma =
-Lambda Lambda' and T = (I + A Sigma)^-1::
+Then the triangle [C d] of Z and y, C'C = A = Z'Z and C'd = b = Z'y, is all that counts of a group: it has the
+likelihood of one estimate A^-1 b of theta_j ~ N(K beta, Sigma) (Lindley and Smith 1972, section 3.2). In the notation
+of `kernels`, with N = I + C Sigma C'::
 
-    W = T A = (A^-1 + Sigma)^-1             t = T b             |M| = |I + A Sigma|
-    V'M^-1 V = [K' (A - W) K    K' (b - t)]         H = [W K   t]         M^-1 Lambda' B = Lambda' H
-               [ .              b' Sigma t]
+    W = C'N^-1 C = (A^-1 + Sigma)^-1        t = C'N^-1 d        |M| = |N|
+    the group adds to W'V^-1 W:  [K'W K   K't       ]
+                                 [ .      d'N^-1 d  ]
     d log p / d Lambda = sum (h h' + W Q W - W) Lambda,     h = t - W K beta_hat,     Q = K P^-1 K'
 
-Matrices of order two need no factors. With D = |A|, which may be zero, and adj(A) A = D I::
+Matrices of order two need no factors. With X = C Lambda, D = |C|^2, which may be zero, u = adj(Lambda) adj(C) d, and
+adj(C) C = |C| I, everything is a sum of squares or products::
 
-    |M| = 1 + tr(A Sigma) + D |Sigma|       W = (A + D adj(Sigma)) / |M|    t = (b + adj(Sigma) adj(A) b) / |M|
-    b' Sigma t = (|Lambda' b|^2 + |Sigma| b' adj(A) b) / |M|
+    |N| = 1 + tr(X X') + |X|^2      W = (A + D adj(Sigma)) / |N|     t = (b + |C| adj(Lambda)' u) / |N|
+    d'N^-1 d = (d'd + u'u) / |N|
 
-One term per strip: A and b are omega times fixed ones, so Lambda is multiplied by sqrt(omega) instead, and what comes
-out by the powers of omega that are missing. Loops are written as in `strip_kernels`.
+One term per strip: C and d are the root of omega times fixed ones, so Lambda is multiplied by sqrt(omega) instead, and
+what comes out by the powers of omega that are missing. Loops are written as in `strip_kernels`.
 
 References
 ----------
@@ -26,7 +27,7 @@ Society B 34, 1-41.
 
 from __future__ import annotations
 
-from math import nan, sqrt
+from math import sqrt
 
 import numpy as np
 from numba import njit
@@ -36,57 +37,53 @@ from hierreg.marginal.strip_kernels import log_of_product, multiply, scaled
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _excess(Lambda, a00, a10, a11, D):
-    """Return |M| - 1, for the elements of Lambda (2, 2) and D = |A|.
+def _excess(Lambda, c00, c01, c11, det):
+    """Return |N| - 1, for the elements of Lambda (2, 2) and det = |C|.
 
-    Through tr(Lambda' A Lambda), not tr(A Sigma): where A and Lambda are both nearly singular little of it is left, of
-    which the sum over the elements of A and Sigma would have no digit right.
+    Squares of the elements of C Lambda, not of A and Sigma: where both are nearly singular little of them is left, of
+    which the sum over products would have no digit right.
     """
     l00, l01, l10, l11 = Lambda
-    size = l00 * l11 - l01 * l10
-    first = l00 * (l00 * a00 + l10 * a10) + l10 * (l00 * a10 + l10 * a11)
-    second = l01 * (l01 * a00 + l11 * a10) + l11 * (l01 * a10 + l11 * a11)
-    return first + second + D * (size * size)
+    x00, x01, x10, x11 = c00 * l00 + c01 * l10, c00 * l01 + c01 * l11, c11 * l10, c11 * l11
+    whole = det * (l00 * l11 - l01 * l10)
+    return x00 * x00 + x01 * x01 + (x10 * x10 + x11 * x11) + whole * whole
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _absorb_one(root, Lambda, strip, det, sums, width):
-    """Write |M| and add A - W, b - t and b' Sigma t to sums (3 rows), of one coefficient."""
+    """Write |N| and add W, t and d'N^-1 d to sums (3 rows), of one coefficient."""
     s = (root * Lambda[0, 0]) ** 2
     for lane in range(width):
-        a, b = strip[lane], strip[STRIP + lane]
-        m = 1.0 + a * s
+        c, d = strip[lane], strip[STRIP + lane]
+        m = 1.0 + c * c * s
         r = 1.0 / m
-        det[lane] = m if m > 0.0 else nan
-        sums[lane] += a * a * s * r
-        sums[STRIP + lane] += b * a * s * r
-        sums[2 * STRIP + lane] += b * b * s * r
+        det[lane] = m
+        sums[lane] += c * c * r
+        sums[STRIP + lane] += c * d * r
+        sums[2 * STRIP + lane] += d * d * r
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _absorb_two(root, Lambda, strip, det, sums, width):
-    """Write |M| and add A - W, b - t and b' Sigma t to sums (6 rows), of two coefficients.
-
-    With v = Lambda' b and u = adj(Lambda) adj(A) b, |M| t = b + adj(Lambda)' u.
-    """
+    """Write |N| and add W, t and d'N^-1 d to sums (6 rows), of two coefficients."""
     l00, l01, l10, l11 = scaled(root, Lambda)
-    s00, s10, s11, size = l00 * l00 + l01 * l01, l10 * l00 + l11 * l01, l10 * l10 + l11 * l11, l00 * l11 - l01 * l10
+    s00, s10, s11 = l00 * l00 + l01 * l01, l10 * l00 + l11 * l01, l10 * l10 + l11 * l11
     for lane in range(width):
-        a00, a10, a11, D = strip[lane], strip[STRIP + lane], strip[2 * STRIP + lane], strip[3 * STRIP + lane]
+        c00, c01, c11, a11 = strip[lane], strip[STRIP + lane], strip[2 * STRIP + lane], strip[3 * STRIP + lane]
         b0, b1 = strip[4 * STRIP + lane], strip[5 * STRIP + lane]
-        c0, c1, form = strip[6 * STRIP + lane], strip[7 * STRIP + lane], strip[8 * STRIP + lane]
-        e = _excess((l00, l01, l10, l11), a00, a10, a11, D)
-        m = 1.0 + e
+        e0, e1 = strip[6 * STRIP + lane], strip[7 * STRIP + lane]
+        whole = c00 * c11
+        D = whole * whole
+        m = 1.0 + _excess((l00, l01, l10, l11), c00, c01, c11, whole)
         r = 1.0 / m
-        v0, v1 = l00 * b0 + l10 * b1, l01 * b0 + l11 * b1
-        u0, u1 = l11 * c0 - l01 * c1, l00 * c1 - l10 * c0
-        det[lane] = m if m > 0.0 else nan
-        sums[lane] += (a00 * e - D * s11) * r
-        sums[STRIP + lane] += (a10 * e + D * s10) * r
-        sums[2 * STRIP + lane] += (a11 * e - D * s00) * r
-        sums[3 * STRIP + lane] += (b0 * e - (l11 * u0 - l10 * u1)) * r
-        sums[4 * STRIP + lane] += (b1 * e - (l00 * u1 - l01 * u0)) * r
-        sums[5 * STRIP + lane] += (v0 * v0 + v1 * v1 + size * size * form) * r
+        u0, u1 = l11 * e0 - l01 * e1, l00 * e1 - l10 * e0
+        det[lane] = m
+        sums[lane] += (c00 * c00 + D * s11) * r
+        sums[STRIP + lane] += (c00 * c01 - D * s10) * r
+        sums[2 * STRIP + lane] += (a11 + D * s00) * r
+        sums[3 * STRIP + lane] += (b0 + whole * (l11 * u0 - l10 * u1)) * r
+        sums[4 * STRIP + lane] += (b1 + whole * (l00 * u1 - l01 * u0)) * r
+        sums[5 * STRIP + lane] += (strip[8 * STRIP + lane] + (u0 * u0 + u1 * u1)) * r
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -113,7 +110,7 @@ def _symmetric(sums, q, width):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _add_to_total(omega, K, sums, width, total):
-    """Add V'M^-1 V, omega times the sums of one term, to ``total`` (p + 1, p + 1, LANES); clear the sums."""
+    """Add omega times the sums of one term, between K' and K, to ``total`` (p + 1, p + 1, LANES); clear the sums."""
     q, p = K.shape
     first, of_X = q * (q + 1) // 2, _symmetric(sums, q, width)
     for i in range(q):
@@ -160,10 +157,10 @@ def _differentiate_one(root, Lambda, strip, omega, Q, mean, sums, width):
     """Add omega (h h' + W Q W) - W to sums, of one coefficient."""
     s, q, m = (root * Lambda[0, 0]) ** 2, omega * Q[0, 0], mean[0]
     for lane in range(width):
-        a, b = strip[lane], strip[STRIP + lane]
-        r = 1.0 / (1.0 + a * s)
-        w = a * r
-        h = b * r - w * m
+        c, d = strip[lane], strip[STRIP + lane]
+        r = 1.0 / (1.0 + c * c * s)
+        w = c * c * r
+        h = c * d * r - w * m
         sums[lane] += omega * h * h + w * q * w - w
 
 
@@ -174,14 +171,16 @@ def _differentiate_two(root, Lambda, strip, omega, Q, mean, sums, width):
     s00, s10, s11 = l00 * l00 + l01 * l01, l10 * l00 + l11 * l01, l10 * l10 + l11 * l11
     q00, q10, q11, m0, m1 = omega * Q[0, 0], omega * Q[1, 0], omega * Q[1, 1], mean[0], mean[1]
     for lane in range(width):
-        a00, a10, a11, D = strip[lane], strip[STRIP + lane], strip[2 * STRIP + lane], strip[3 * STRIP + lane]
+        c00, c01, c11, a11 = strip[lane], strip[STRIP + lane], strip[2 * STRIP + lane], strip[3 * STRIP + lane]
         b0, b1 = strip[4 * STRIP + lane], strip[5 * STRIP + lane]
-        c0, c1 = strip[6 * STRIP + lane], strip[7 * STRIP + lane]
-        r = 1.0 / (1.0 + _excess((l00, l01, l10, l11), a00, a10, a11, D))
-        w00, w10, w11 = (a00 + D * s11) * r, (a10 - D * s10) * r, (a11 + D * s00) * r
-        u0, u1 = l11 * c0 - l01 * c1, l00 * c1 - l10 * c0
-        h0 = (b0 + l11 * u0 - l10 * u1) * r - (w00 * m0 + w10 * m1)
-        h1 = (b1 + l00 * u1 - l01 * u0) * r - (w10 * m0 + w11 * m1)
+        e0, e1 = strip[6 * STRIP + lane], strip[7 * STRIP + lane]
+        whole = c00 * c11
+        D = whole * whole
+        r = 1.0 / (1.0 + _excess((l00, l01, l10, l11), c00, c01, c11, whole))
+        w00, w10, w11 = (c00 * c00 + D * s11) * r, (c00 * c01 - D * s10) * r, (a11 + D * s00) * r
+        u0, u1 = l11 * e0 - l01 * e1, l00 * e1 - l10 * e0
+        h0 = (b0 + whole * (l11 * u0 - l10 * u1)) * r - (w00 * m0 + w10 * m1)
+        h1 = (b1 + whole * (l00 * u1 - l01 * u0)) * r - (w10 * m0 + w11 * m1)
         # Q W, then W Q W.
         y00, y01 = q00 * w00 + q10 * w10, q00 * w10 + q10 * w11
         y10, y11 = q10 * w00 + q11 * w10, q10 * w10 + q11 * w11

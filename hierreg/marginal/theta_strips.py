@@ -30,8 +30,8 @@ class ThetaStrips:
     term : int array (n_strips,)
         Whose omega the products of a strip are multiplied by.
     products : array (n_strips, 2, STRIP) for q = 1, (n_strips, 9, STRIP) for q = 2
-        Of each group, with A = Z'Z and b = Z'y: a, b; or a00, a10, a11, |A|, b0, b1, adj(A) b (2) and b' adj(A) b. Zero
-        where there is no group.
+        Of each group, with [C d] the triangle of Z and y: c, d; or c00, c01, c11, the last element of C'C, C'd (2),
+        adj(C) d (2) and d'd. Zero where there is no group.
     K : array (q, p)
     """
 
@@ -51,11 +51,11 @@ def theta_strips(blocks: Blocks, n_rows: int) -> ThetaStrips | None:
     Parameters
     ----------
     blocks : Blocks
-        One group of one or two coefficients each.
+        One group of one or two coefficients each, factored.
     n_rows : int
         Rows of all of them.
     """
-    if not len(blocks.block) or np.bincount(blocks.block).max() > 1:
+    if not len(blocks.block):
         return None
     K = _population_in_groups(blocks, n_rows)
     if K is None:
@@ -78,7 +78,8 @@ def _population_in_groups(blocks: Blocks, n_rows: int) -> Array | None:
     Rounding is that of sums in another order (see `distinct`), relative to the root mean square of a column where a
     group's own values are smaller: they were centred.
     """
-    A, B = blocks.ZtZ, blocks.ZtW[:, :, :-1]
+    turned = np.swapaxes(blocks.ZtZ, 1, 2)
+    A, B = turned @ blocks.ZtZ, turned @ blocks.ZtW[:, :, :-1]
     whole = A.sum(axis=0)
     K = np.linalg.lstsq(whole, B.sum(axis=0), rcond=None)[0]
     root = np.sqrt(np.abs(np.diagonal(A, axis1=1, axis2=2)) + np.abs(np.diagonal(whole)) / n_rows)
@@ -86,16 +87,9 @@ def _population_in_groups(blocks: Blocks, n_rows: int) -> Array | None:
     return K if np.all(np.abs(B - A @ K) <= ROUNDING * size) else None
 
 
-def _rows(A: Array, b: Array) -> list[Array]:
-    if A.shape[1] == 1:
-        return [A[:, 0, 0], b[:, 0]]
-    a00, a10, a11, b0, b1 = A[:, 0, 0], A[:, 1, 0], A[:, 1, 1], b[:, 0], b[:, 1]
-    # A group of one row has no determinant but rounding, which may be negative.
-    det = np.maximum(a00 * a11 - a10 * a10, 0.0)
-    c0, c1 = a11 * b0 - a10 * b1, a00 * b1 - a10 * b0
-    # b' adj(A) b by elimination: of what rounding leaves of adj(A) b in a group of one row, the square counts. The
-    # likelihood multiplies it by |Sigma|, and b'c would have it multiplied by |b|.
-    pivot = np.maximum(a00, a11)
-    form = np.where(a00 >= a11, c1 * c1 + det * b0 * b0, c0 * c0 + det * b1 * b1)
-    form = np.divide(form, pivot, out=np.zeros_like(pivot), where=pivot > 0)
-    return [a00, a10, a11, det, b0, b1, c0, c1, form]
+def _rows(C: Array, d: Array) -> list[Array]:
+    if C.shape[1] == 1:
+        return [C[:, 0, 0], d[:, 0]]
+    c00, c01, c11, d0, d1 = C[:, 0, 0], C[:, 0, 1], C[:, 1, 1], d[:, 0], d[:, 1]
+    of_Z = [c00, c01, c11, c01 * c01 + c11 * c11]
+    return [*of_Z, c00 * d0, c01 * d0 + c11 * d1, c11 * d0 - c01 * d1, c00 * d1, d0 * d0 + d1 * d1]

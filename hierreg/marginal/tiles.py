@@ -37,6 +37,8 @@ class Tiles:
     ZtW : array (n_entries, m, p + 1, LANES) or (n_entries, p + 1, m, STRIP)
     weight : array (n_weighted, width)
         How often log|M| of each block counts, in the first tiles; once in the others.
+    factored : bool array (n_tiles,)
+        Whether the tile has one term, and holds C and D of its blocks in place of ZtZ = C'C and ZtW = C'D.
     """
 
     levels: Index
@@ -45,11 +47,12 @@ class Tiles:
     ZtZ: Array
     ZtW: Array
     weight: Array
+    factored: NDArray[np.bool_]
 
     @property
-    def arrays(self) -> tuple[Index, Index, Array, Array, Array]:
+    def arrays(self) -> tuple[Index, Index, Array, Array, Array, NDArray[np.bool_]]:
         """The arrays in the order in which the kernels read them."""
-        return self.indptr, self.term, self.ZtZ, self.ZtW, self.weight
+        return self.indptr, self.term, self.ZtZ, self.ZtW, self.weight, self.factored
 
     @property
     def width(self) -> int:
@@ -61,7 +64,8 @@ class Tiles:
 class Blocks:
     """Blocks before they are put into tiles: levels (n_blocks, slots), and entries with their block and term.
 
-    Entries are in the order of their blocks, then of their terms.
+    Entries are in the order of their blocks, then of their terms. Of factored blocks, which have one term or none, they
+    are C and D in place of ZtZ = C'C and ZtW = C'D.
     """
 
     levels: Index
@@ -69,6 +73,7 @@ class Blocks:
     term: Index
     ZtZ: Array
     ZtW: Array
+    factored: bool = False
 
     def where(self, kept: NDArray[np.bool_]) -> Blocks:
         """Return the blocks that are kept (n_blocks,)."""
@@ -79,6 +84,7 @@ class Blocks:
             term=self.term[entries],
             ZtZ=self.ZtZ[entries],
             ZtW=self.ZtW[entries],
+            factored=self.factored,
         )
 
 
@@ -92,6 +98,8 @@ def terms_per_tile(blocks: Blocks, widths: Sequence[int]) -> list[float]:
 def tiles_of(blocks: Blocks, weight: Array | None = None, *, width: int = LANES) -> Tiles:
     """Return the blocks in tiles; blocks with the same terms share tiles, lanes to spare stay empty.
 
+    Factored blocks share them with no others.
+
     Parameters
     ----------
     blocks : Blocks
@@ -100,9 +108,8 @@ def tiles_of(blocks: Blocks, weight: Array | None = None, *, width: int = LANES)
     width : int
         LANES, or STRIP for blocks of one group with one or two coefficients.
     """
-    n = len(blocks.levels)
-    n_tiles = -(-n // width)
-    place = _places(blocks)
+    place = _places_by_term(blocks, width) if blocks.factored else _places(blocks)
+    n_tiles = -(-(int(place.max(initial=-1)) + 1) // width)
     levels = np.full((n_tiles * width, blocks.levels.shape[1]), -1, dtype=np.intp)
     levels[place] = blocks.levels
     tile, lane = place[blocks.block] // width, place[blocks.block] % width
@@ -123,18 +130,24 @@ def tiles_of(blocks: Blocks, weight: Array | None = None, *, width: int = LANES)
         ZtZ=ZtZ,
         ZtW=ZtW,
         weight=weights.reshape(-1, width),
+        factored=np.full(n_tiles, blocks.factored),
     )
 
 
 def join(first: Tiles, second: Tiles) -> Tiles:
-    """Return the tiles of both; those of the second must have no weights."""
+    """Return the tiles of both."""
+    weight = first.weight
+    if len(second.weight):
+        once = np.ones((len(first.levels) - len(weight), first.width))
+        weight = np.concatenate([weight, once, second.weight])
     return Tiles(
         levels=np.concatenate([first.levels, second.levels]),
         indptr=np.concatenate([first.indptr, first.indptr[-1] + second.indptr[1:]]),
         term=np.concatenate([first.term, second.term]),
         ZtZ=np.concatenate([first.ZtZ, second.ZtZ]),
         ZtW=np.concatenate([first.ZtW, second.ZtW]),
-        weight=first.weight,
+        weight=weight,
+        factored=np.concatenate([first.factored, second.factored]),
     )
 
 
@@ -146,4 +159,18 @@ def _places(blocks: Blocks) -> Index:
     np.maximum.at(last, blocks.block, blocks.term)
     place = np.empty(n, dtype=np.intp)
     place[np.lexsort((last, first))] = np.arange(n)
+    return place
+
+
+def _places_by_term(blocks: Blocks, width: int) -> Index:
+    """Return places of blocks of one term, or of none, with which each tile has one term."""
+    own = np.full(len(blocks.levels), -1, dtype=np.intp)
+    own[blocks.block] = blocks.term
+    kind = np.unique(own, return_inverse=True)[1]
+    counts = np.bincount(kind)
+    tiles = -(-counts // width)
+    order = np.argsort(kind, kind="stable")
+    within = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+    place = np.empty(len(order), dtype=np.intp)
+    place[order] = np.repeat(np.cumsum(tiles) - tiles, counts) * width + within
     return place

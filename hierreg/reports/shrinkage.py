@@ -64,7 +64,7 @@ class Shrinkage(Report):
         cells = [beside(value["no_pooling"], sd), beside(value["no_pooling_se"], sd)]
         cells += [beside(value[name], sd) for name in ("plug_in", "plug_in_sd", "mean", "sd", "lower", "upper")]
         weight = float(self["weight"][j, k, k])
-        cells += [f"{weight:.2f}", _fixed(value["sd_ratio"], 2), _fixed(value["gap_in_sd"], 2)]
+        cells += [_fixed(weight, 2), _fixed(value["sd_ratio"], 2), _fixed(value["gap_in_sd"], 2)]
         return [f"  {self[self.attrs['factor']].values[j]}", *cells, _fixed(value["gap_in_mcse"], 1)]
 
     def _population_row(self, k: int, n_columns: int) -> list[str]:

@@ -120,9 +120,10 @@ def error_precision_terms(patterns: NDArray[np.bool_], error_cov: Array) -> Arra
 def weight_matrix(Sigma: Array, V_inv: Array) -> Array:
     """Return (I + Sigma V_inv)^-1 Sigma V_inv for stacks of matrices (..., q, q).
 
-    Columns are scaled by the root of the diagonal of V_inv, so that units do not spoil the conditioning.
+    Columns are scaled by the root of the diagonal of V_inv, so that units do not spoil the conditioning. Where errors
+    are correlated V_inv is a sum with negative terms, whose diagonal may be the rounding of zero.
     """
-    t = np.sqrt(np.diagonal(V_inv, axis1=-2, axis2=-1))
+    t = np.sqrt(np.maximum(np.diagonal(V_inv, axis1=-2, axis2=-1), 0.0))
     t = np.where(t > 0, t, 1.0)
     SA = (t[..., :, None] * Sigma * t[..., None, :]) @ (V_inv / (t[..., :, None] * t[..., None, :]))
     S = np.linalg.solve(np.eye(Sigma.shape[-1]) + SA, SA)
@@ -174,8 +175,8 @@ def pooling_factor_of_summaries(mean: Array, sd: Array, Sigma: Array) -> Array:
     exact for balanced data with a flat prior of beta, and otherwise wrong by a term of order 1 / J.
     """
     J = len(mean)
-    of_mean = np.diagonal(Sigma.mean(axis=0)) / J + mean.mean(axis=0) ** 2
-    between = (np.sum(sd**2 + mean**2, axis=0) - J * of_mean) / (J - 1)
+    of_mean = np.diagonal(Sigma.mean(axis=0))
+    between = (np.sum(sd**2 + (mean - mean.mean(axis=0)) ** 2, axis=0) - of_mean) / (J - 1)
     return _factor(np.var(mean, axis=0, ddof=1), between)
 
 
