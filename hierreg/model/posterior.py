@@ -172,7 +172,7 @@ def _marginal(problem: Problem, request: SampleRequest, seed: int) -> _Draws:
 
 def _by_nuts(target: Target, request: SampleRequest, seed: int) -> tuple[Array, xr.Dataset]:
     """Return u (chains, draws, n_free) and the ``sample_stats`` group."""
-    from hierreg.sampling.nuts import TARGET_ACCEPT, Settings, sample_chains
+    from hierreg.sampling.nuts import Settings, sample_chains
     from hierreg.sampling.run import stats_group, warn_about
 
     settings = Settings(
@@ -182,7 +182,7 @@ def _by_nuts(target: Target, request: SampleRequest, seed: int) -> tuple[Array, 
         seed=seed,
         cores=_cores(request),
         progress=request.progress,
-        target_accept=TARGET_ACCEPT if request.target_accept is None else request.target_accept,
+        target_accept=request.target_accept,
     )
     chains = sample_chains(target, _mode(target, request), settings)
     stats = stats_group(chains.stats, (request.chains, request.draws))
