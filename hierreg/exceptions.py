@@ -11,6 +11,7 @@ __all__ = [
     "FormulaError",
     "HierregError",
     "HierregWarning",
+    "InterruptedWarning",
     "ModelError",
     "PriorError",
     "SamplingError",
@@ -51,3 +52,7 @@ class ConvergenceWarning(HierregWarning):
 
 class BoundaryWarning(HierregWarning):
     """A variance is estimated as zero, or a correlation as plus or minus one."""
+
+
+class InterruptedWarning(HierregWarning):
+    """A user interrupted the work; what was finished is returned."""

@@ -17,6 +17,7 @@ from hierreg.deferred import deferred
 from hierreg.exceptions import ModelError
 from hierreg.marginal.likelihood import MarginalLikelihood, on_threads
 from hierreg.optimise import maximise
+from hierreg.sampling.interrupted import kept
 from hierreg.sampling.signed import coordinates
 from hierreg.starting_values import expected_curvature, starting_point
 
@@ -95,11 +96,14 @@ class Chains:
         reached_max_treedepth.
     n_warmup_steps : int
         Gradients spent on warm-up, all chains.
+    interrupted : str
+        What is missing where a user interrupted; else empty. There may be fewer chains and draws then.
     """
 
     u: Array
     stats: dict[str, NDArray[Any]]
     n_warmup_steps: int
+    interrupted: str = ""
 
 
 def find_mode(target: Target) -> Mode:
@@ -140,6 +144,11 @@ def sample_chains(target: Target, mode: Mode, settings: Settings) -> Chains:
     mode : Mode
         Where the chains start and how they are scaled.
     settings : Settings
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Where a user interrupted before any draw was finished; later, what is finished is returned.
     """
     draws, chains = settings.draws, settings.chains
     n = len(mode.u)
@@ -162,11 +171,13 @@ def sample_chains(target: Target, mode: Mode, settings: Settings) -> Chains:
         return_raw_trace=True,
     )
     points, stats = trace.get_arrow_trace()
-    kept = slice(settings.tune, settings.tune + draws)
-    x = np.stack([_column(chain, "x").reshape(-1, n)[kept] for chain in points])
-    steps = np.stack([_column(chain, "n_steps") for chain in stats])
+    # nutpie takes an interrupt for the end of all chains, wherever they are.
+    whole = kept([max(0, chain.num_rows - settings.tune) for chain in points], chains=chains, draws=draws)
+    points, stats = [points[i] for i in whole.chains], [stats[i] for i in whole.chains]
+    here = slice(settings.tune, settings.tune + whole.draws)
+    x = np.stack([_column(chain, "x").reshape(-1, n)[here] for chain in points])
     kept_stats = {
-        name: np.stack([_column(chain, theirs)[kept] for chain in stats])
+        name: np.stack([_column(chain, theirs)[here] for chain in stats])
         for name, theirs in _STATS.items()
         if theirs in stats[0].column_names
     }
@@ -177,7 +188,8 @@ def sample_chains(target: Target, mode: Mode, settings: Settings) -> Chains:
     return Chains(
         u=u,
         stats=kept_stats,
-        n_warmup_steps=int(steps[:, : settings.tune].sum()),
+        n_warmup_steps=sum(int(_column(chain, "n_steps")[: settings.tune].sum()) for chain in stats),
+        interrupted=whole.message,
     )
 
 
