@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from hierreg.checks import listed
 from hierreg.exceptions import HierregWarning, ModelError
+from hierreg.warning import warn
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -140,7 +140,7 @@ def _ledoit_wolf(z: Array) -> float:
 def _warn(n: int, N: int, weight: float, corr: Array) -> None:
     if weight == 0.0 and n < _SAMPLES_PER_VALUE * N:
         factor = f"the factor {(n - 1) / (n - N - 2):.3g}" if n > N + 2 else "an unbounded factor"
-        warnings.warn(
+        warn(
             f"samples has {n} samples of {N} values, fewer than {_SAMPLES_PER_VALUE} per value: on average the inverse "
             f"of their covariance, and chi-square, is too large by {factor}, and errors come out too small. Draw more "
             "samples, use fewer values, or shrink: shrinkage='ledoit-wolf'.",
@@ -149,7 +149,7 @@ def _warn(n: int, N: int, weight: float, corr: Array) -> None:
         )
     condition = float(np.linalg.cond(corr))
     if condition > _WORST_CONDITION:
-        warnings.warn(
+        warn(
             f"the correlation matrix of the samples has the condition number {condition:.2g}: some combinations of "
             "values have next to no error, and a fit will trust them fully. Leave out values that repeat one another, "
             "or shrink: shrinkage='ledoit-wolf' or a small number.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from hierreg.exceptions import ConvergenceWarning, InterruptedWarning, ModelErro
 from hierreg.model.model import Model
 from hierreg.sampling.chains import joined_chains
 from hierreg.sampling.interrupted import warn_interrupted
+from hierreg.warning import kept_warnings, warn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -84,7 +84,7 @@ def map_fits(
     found = _run(models, what, jobs, client)
     for i, one in enumerate(found):
         for category, message in () if one is None else one[1]:
-            warnings.warn(f"models[{i}]: {message}", category, stacklevel=2)
+            warn(f"models[{i}]: {message}", category, stacklevel=2)
     missing = [str(i) for i, one in enumerate(found) if one is None]
     if missing:
         done = len(models) - len(missing)
@@ -151,7 +151,7 @@ def map_chains(
     found = [one for one in _run([model] * chains, "sample", jobs, client) if one is not None]
     for category, message in dict.fromkeys(pair for _, caught in found for pair in caught):
         if not issubclass(category, (ConvergenceWarning, InterruptedWarning)):  # of one chain; those of all follow
-            warnings.warn(message, category, stacklevel=2)
+            warn(message, category, stacklevel=2)
     return joined_chains([tree for tree, _ in found], seed=first, chains=chains, draws=arguments.get("draws", _DRAWS))
 
 
@@ -199,7 +199,6 @@ def _seeds(arguments: dict[str, Any], n: int) -> list[dict[str, Any]]:
 
 def _fit(model: Model, what: str | Callable[..., Any], arguments: dict[str, Any]) -> tuple[Any, list[Any]]:
     """Return one fit, and the warnings on the way."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with kept_warnings() as kept:
         result = what(model, **arguments) if callable(what) else getattr(model, what)(**arguments)
-    return result, [(warning.category, str(warning.message)) for warning in caught]
+    return result, kept

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hierreg.exceptions import InterruptedWarning
+from hierreg.warning import warn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,4 +85,4 @@ def finished_draws(draws: NDArray[Any]) -> list[int]:
 def warn_interrupted(message: str, *, stacklevel: int) -> None:
     """Warn where there is a message."""
     if message:
-        warnings.warn(message, InterruptedWarning, stacklevel=stacklevel + 1)
+        warn(message, InterruptedWarning, stacklevel=stacklevel + 1)
