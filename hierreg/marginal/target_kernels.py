@@ -11,6 +11,9 @@ from hierreg.marginal.prior_kernels import log_density_and_slope
 from hierreg.priors.families import FIXED
 
 LOG_2 = log(2.0)
+# Signed sds nearer to zero are taken for this many units: the density, which is even, differs by the square of it, and
+# the slope along the sd of errors is a quotient of two numbers that vanish at zero.
+NEAR_ZERO = 1e-4
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -139,9 +142,21 @@ def covariance_of_factor(sd, F, S):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def sd_of(u, unit):
+    """Return a standard deviation: exp(u), or unit sinh(u), signed, where a unit is given."""
+    if unit == 0.0:
+        return exp(u)
+    if abs(u) < NEAR_ZERO:
+        u = -NEAR_ZERO if u < 0.0 else NEAR_ZERO
+    return unit * sinh(u)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def slope_of_sd(u, unit, sd):
-    """Return the derivative of a standard deviation with respect to its u: log sd, or signed where a unit is given."""
-    return unit * cosh(u) if unit > 0.0 else sd
+    """Return the derivative of a standard deviation with respect to its u."""
+    if unit == 0.0:
+        return sd
+    return 0.0 if abs(u) < NEAR_ZERO else unit * cosh(u)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -158,7 +173,7 @@ def read_sds(u, sd_code, sd_parameters, sd_unit, prior_on, natural, sd, g_u):
             sd[c] = sd_parameters[c, 0]
             continue
         unit = sd_unit[c]
-        sd[c] = unit * sinh(u[place]) if unit > 0.0 else exp(u[place])
+        sd[c] = sd_of(u[place], unit)
         if prior_on:
             log_prior, slope = log_density_and_slope(sd_code[c], sd_parameters[c, 0], sd_parameters[c, 1], abs(sd[c]))
             value += log_prior
@@ -250,7 +265,9 @@ def add_gradient_of_covariances(u, variances, z_map_inverse, point, first_corr, 
         for c in range(Q - 1, q - 1, -1):
             if sd_code[c] != FIXED:
                 free -= 1
-                g_u[free] += g_log_sd[c - q] * (1.0 / tanh(u[free]) if sd_unit[c] > 0.0 else 1.0)
+                # sd itself may be beyond all numbers where its logarithm is not.
+                change = slope_of_sd(u[free], sd_unit[c], sd[c]) / sd[c] if sd_unit[c] > 0.0 else 1.0
+                g_u[free] += g_log_sd[c - q] * change
         g_S = np.zeros((Q - q, Q - q))
     _pull_back(u, variances, z_map_inverse, sd, F, sech, g_Lambda, g_S, first_corr, g_u)
 
