@@ -10,8 +10,9 @@ the covariance is diag(signed sd) L, a smooth function of w; Sigma is the same w
 its partial correlations change together, and so are all priors, so that the density is even and its 2^k branches are
 copies. A draw becomes log |sd| and partial correlations with their signs multiplied before anything else sees it.
 
-A column is signed where its density is finite at zero and not far below its highest. Where zero is practically
-excluded the logarithm is better: signs would part the posterior into modes, and the wall towards zero is steep.
+A column is signed where its density is finite at zero and not far below its highest. Where it is far below, signs
+part the posterior into modes, and the logarithm is better: there the unit is small, so that w is a logarithm but for a
+tail that no chain should be lost in. Where zero is practically excluded log sd stays.
 """
 
 from __future__ import annotations
@@ -38,9 +39,11 @@ if TYPE_CHECKING:
 _LEAST_SCALE = 0.15
 # "Zero", in log units below the mode.
 _NEAR_ZERO = 5.0
-# How far below the highest the log density of the sd may be at zero, the other parameters adapted to it. By trial: at
-# 2 the logarithm mixes slowly, at 6 signs cost more than they gain.
-_LARGEST_DROP = 4.0
+# How far below the highest the log density of the sd may be at zero, the other parameters adapted to it, for zero to
+# be in the bulk of the posterior, and for it to be visited at all.
+_BULK, _VISITED = 4.0, 9.0
+# Unit of those that are only visited, in sds at the mode.
+_SMALL = 0.125
 # Where the density has fallen by this from zero it begins to fall: 0.5 where a half-normal's does.
 _FALL = 0.75
 _HALVINGS = 6
@@ -58,13 +61,13 @@ class Coordinates:
     Attributes
     ----------
     unit : array (q + D,)
-        Of the signed ones; zero of the others.
+        Of the signed ones; zero of those that are logarithms.
     sd : int array (n_free_sd,)
         Column of each free sd, in the order of u.
     pairs : int array (n_pairs, 3)
         Place in u and the two columns of each partial correlation.
     extent : array (q + D,)
-        About the largest value of each signed sd at which it is as likely as zero.
+        About the largest value of each signed sd at which it is as likely as zero; zero of those that are far from it.
     """
 
     unit: Array
@@ -80,7 +83,7 @@ class Coordinates:
     @property
     def may_share(self) -> bool:
         """Whether several sds of light tails may be zero: each may be zero where another takes its part."""
-        return int(np.sum(self.unit > _HEAVY * self.extent)) > 1
+        return int(np.sum((self.extent > 0) & (self.unit > _HEAVY * self.extent))) > 1
 
     def to_log(self, w: Array) -> tuple[Array, Array]:
         """Return u (..., n_free), log sds and partial correlations, and what it adds to the log density (...).
@@ -104,21 +107,24 @@ class Coordinates:
     def approximation(self, mode: Mode) -> Mode:
         """Return centre and scale for chains in these coordinates, from those of log sds.
 
-        By symmetry a signed sd, and the correlations whose signs go with it, have mean zero and are uncorrelated with
-        all that keeps its sign.
+        By symmetry an sd that may be zero, and the correlations whose signs go with it, have mean zero and are
+        uncorrelated with all that keeps its sign.
         """
         n, signed = len(self.sd), self.is_signed
-        column_is_signed = self.unit > 0
+        unit, extent = self.unit[self.sd], self.extent[self.sd]
+        column_turns = self.extent > 0
         place, i, j = self.pairs.T
         turns = np.zeros(len(mode.u), dtype=bool)
-        turns[:n] = signed
-        turns[place] = column_is_signed[i] | column_is_signed[j]
+        turns[:n] = extent > 0
+        turns[place] = column_turns[i] | column_turns[j]
+        centre = mode.u.copy()
+        centre[:n][signed] = np.arcsinh(np.exp(mode.u[:n][signed]) / unit[signed])
         cov = mode.scale @ mode.scale.T
         own = np.minimum(np.diagonal(cov), 1.0)
-        own[:n][signed] = (self.extent[self.sd] / np.where(self.unit > 0, self.unit, 1.0)[self.sd])[signed] ** 2
+        own[:n][signed] = (extent[signed] / unit[signed]) ** 2
         cov[turns, :] = cov[:, turns] = 0.0
         cov[turns, turns] = own[turns]
-        return replace(mode, u=np.where(turns, 0.0, mode.u), scale=np.linalg.cholesky(cov))
+        return replace(mode, u=np.where(turns, 0.0, centre), scale=np.linalg.cholesky(cov))
 
 
 def coordinates(target: Target, mode: Mode) -> Coordinates | None:
@@ -136,8 +142,7 @@ def coordinates(target: Target, mode: Mode) -> Coordinates | None:
     spread = np.linalg.norm(mode.scale, axis=1)[: len(sd)]
     unit, extent = np.zeros((2, parameters.n_columns))
     for place in np.flatnonzero(_reaches_zero(parameters)[sd] & (spread > _LEAST_SCALE)):
-        extent[sd[place]], units = _extent(target, mode, int(place))
-        unit[sd[place]] = units * extent[sd[place]]
+        unit[sd[place]], extent[sd[place]] = _unit(target, mode, int(place))
     if not unit.any():
         return None
     return Coordinates(unit=unit, sd=sd, pairs=_pairs(parameters), extent=extent)
@@ -150,18 +155,16 @@ def _reaches_zero(parameters: VarianceParameters) -> Flags:
     return np.asarray(always | ((code == GAMMA) & (first == 1.0)))
 
 
-def _extent(target: Target, mode: Mode, place: int) -> tuple[float, float]:
-    """Return the sd up to which its density is about that at zero, and how many of them are a unit.
-
-    Zero where zero is practically excluded.
-    """
+def _unit(target: Target, mode: Mode, place: int) -> tuple[float, float]:
+    """Return the unit of an sd, and up to where its density is about that at zero, as `Coordinates` has them."""
     rest = np.arange(len(mode.u)) != place
     at_zero = mode.u.copy()
     at_zero[place] -= _NEAR_ZERO
     at_zero[rest] = _adapted(target, at_zero, rest, mode)
     density = target(at_zero)[0] - at_zero[place]
-    if not mode.log_density - mode.u[place] - density < _LARGEST_DROP:
-        return 0.0, 0.0
+    drop = mode.log_density - mode.u[place] - density
+    if not drop < _BULK:
+        return (_SMALL * float(np.exp(mode.u[place])) if drop < _VISITED else 0.0), 0.0
     u = at_zero
     for halvings in range(_HALVINGS + 1):
         u[place] = mode.u[place] - halvings * np.log(2.0)
@@ -170,7 +173,7 @@ def _extent(target: Target, mode: Mode, place: int) -> tuple[float, float]:
     extent = float(np.exp(u[place]))
     u[place] += np.log(_LIGHT)
     is_light = target(u)[0] - u[place] < density - _NOTHING
-    return extent, _LIGHT if is_light else _HEAVY
+    return extent * (_LIGHT if is_light else _HEAVY), extent
 
 
 def _adapted(target: Target, u: Array, rest: Flags, mode: Mode) -> Array:
