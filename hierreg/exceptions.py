@@ -12,6 +12,7 @@ __all__ = [
     "HierregError",
     "HierregWarning",
     "IdentificationWarning",
+    "InterruptedWarning",
     "ModelError",
     "PriorError",
     "SamplingError",
@@ -56,3 +57,7 @@ class BoundaryWarning(HierregWarning):
 
 class IdentificationWarning(HierregWarning):
     """Variance parameters that the data cannot tell apart, whatever the response: only a prior decides them."""
+
+
+class InterruptedWarning(HierregWarning):
+    """A user interrupted the work; what was finished is returned."""

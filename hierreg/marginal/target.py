@@ -40,12 +40,16 @@ class Target:
         Add the log prior of the variance parameters.
     natural : bool
         Density of sds and correlations themselves rather than of u: its maximum is the MAP estimate.
+    sd_unit : array (q + D,) or None
+        Where positive, u of that column is a signed standard deviation, sd = |unit sinh(u)|, and the partial
+        correlations of a column change their signs with its u (`sampling.signed`); else, and for None, log sd.
     """
 
     parameters: VarianceParameters
     likelihood: Likelihood
     prior_on: bool = True
     natural: bool = False
+    sd_unit: Array | None = None
     _mine: PerThread = field(init=False, default_factory=PerThread, repr=False, compare=False)
 
     def __call__(self, u: Array) -> tuple[float, Array]:
@@ -131,7 +135,7 @@ class Target:
         """
         n = self.parameters.n_free
         native = self.likelihood.native() if native is None else native
-        q, block_sizes, sd_code, sd_parameters, corr_is_free, eta, fixed_factor, within = self._variances
+        q, block_sizes, sd_code, sd_parameters, corr_is_free, eta, fixed_factor, within, sd_unit = self._variances
         stratum, size, rest, sd_of_stratum, lowest, is_free, own_eta, fixed = within
         return AddressTable(
             [
@@ -153,6 +157,7 @@ class Target:
                 int(self.natural),
                 n_points,
                 int(with_gradient),
+                *floats(sd_unit),
             ],
             keep=native,
         )
@@ -186,6 +191,7 @@ class Target:
             v.eta,
             v.fixed_corr_factor,
             v.within_units.arrays,
+            np.zeros(v.n_columns) if self.sd_unit is None else self.sd_unit,
         )
 
 

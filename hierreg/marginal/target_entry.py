@@ -12,7 +12,7 @@ from hierreg.marginal.address_kernels import VALUE, WIDTH, Row, call_likelihood,
 from hierreg.marginal.target_kernels import add_gradient_of_covariances, covariances_at, room_for_covariances
 
 # Rows of the table (see `target.Target.table`).
-N_ROWS = 24
+N_ROWS = 25
 
 LOG_DENSITIES = types.int64(
     types.uint64,
@@ -44,6 +44,7 @@ def _variances(table):
             vector_at(table, Row(13), np.float64),
             vector_at(table, Row(14), np.float64),
         ),
+        vector_at(table, Row(24), np.float64),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import cosh, exp, lgamma, log, tanh
+from math import cosh, exp, lgamma, log, sinh, tanh
 
 import numpy as np
 from numba import njit
@@ -11,6 +11,9 @@ from hierreg.marginal.prior_kernels import log_density_and_slope
 from hierreg.priors.families import FIXED
 
 LOG_2 = log(2.0)
+# Signed sds nearer to zero are taken for this many units: the density, which is even, differs by the square of it, and
+# the slope along the sd of errors is a quotient of two numbers that vanish at zero.
+NEAR_ZERO = 1e-4
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -139,22 +142,51 @@ def covariance_of_factor(sd, F, S):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def read_sds(u, sd_code, sd_parameters, prior_on, natural, sd, g_u):
-    """Write the standard deviations; return their log prior density, its gradient added, and the next place in u."""
+def sd_of(u, unit):
+    """Return a standard deviation: exp(u), or unit sinh(u), signed, where a unit is given."""
+    if unit == 0.0:
+        return exp(u)
+    if abs(u) < NEAR_ZERO:
+        u = -NEAR_ZERO if u < 0.0 else NEAR_ZERO
+    return unit * sinh(u)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def slope_of_sd(u, unit, sd):
+    """Return the derivative of a standard deviation with respect to its u."""
+    if unit == 0.0:
+        return sd
+    return 0.0 if abs(u) < NEAR_ZERO else unit * cosh(u)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def read_sds(u, sd_code, sd_parameters, sd_unit, prior_on, natural, sd, g_u):
+    """Write the standard deviations; return their log prior density, its gradient added, and the next place in u.
+
+    A column with a unit has sd = unit sinh(u), of either sign: |sd| is the standard deviation, and the density of u is
+    half that of |sd| times its Jacobian.
+    """
     # np.int64(0), here and below: what is called with the constant 0 is compiled for it once more.
     value, place = 0.0, np.int64(0)
     for c in range(len(sd)):
         if sd_code[c] == FIXED:
             sd[c] = sd_parameters[c, 0]
             continue
-        sd[c] = exp(u[place])
+        unit = sd_unit[c]
+        sd[c] = sd_of(u[place], unit)
         if prior_on:
-            log_prior, slope = log_density_and_slope(sd_code[c], sd_parameters[c, 0], sd_parameters[c, 1], sd[c])
+            log_prior, slope = log_density_and_slope(sd_code[c], sd_parameters[c, 0], sd_parameters[c, 1], abs(sd[c]))
             value += log_prior
-            g_u[place] += slope * sd[c]
+            g_u[place] += (-slope if sd[c] < 0.0 else slope) * slope_of_sd(u[place], unit, sd[c])
             if not natural:
-                value += u[place]
-                g_u[place] += 1.0
+                if unit > 0.0:
+                    a = abs(u[place])
+                    # log(unit cosh(u) / 2)
+                    value += log(unit) + a + np.log1p(exp(-2.0 * a)) - 2.0 * LOG_2
+                    g_u[place] += tanh(u[place])
+                else:
+                    value += u[place]
+                    g_u[place] += 1.0
         place += 1
     return value, place
 
@@ -167,23 +199,24 @@ def covariances_at(u, variances, z_map_inverse, prior_on, natural, point, g_u):
     ----------
     u : array (n_free,)
     variances : tuple
-        q, block_sizes, sd_code, sd_parameters, corr_is_free, eta, fixed_corr_factor, and the arrays of
-        ``within_units`` (see `covariance`).
+        q, block_sizes, sd_code, sd_parameters, corr_is_free, eta, fixed_corr_factor, the arrays of ``within_units``
+        (see `covariance`), and the units of signed sds (see `target.Target`).
     z_map_inverse : array (q, q)
     prior_on, natural : bool
         Add the log prior; as the density of sds and correlations themselves (for their mode), without the Jacobian
         of u.
     point : tuple of arrays (Q,), (n_free + 1,), (Q, Q), (q, q), (D, D)
-        sd, sech of the partial correlations, factors F of all correlations, Lambda and S; overwritten.
+        sd (signed where its coordinate is), sech of the partial correlations, factors F of all correlations, Lambda and
+        S; overwritten.
     g_u : array (n_free,)
     """
-    q, block_sizes, sd_code, sd_parameters, corr_is_free, eta, fixed_factor, within = variances
+    q, block_sizes, sd_code, sd_parameters, corr_is_free, eta, fixed_factor, within, sd_unit = variances
     sd, sech, F, Lambda, S = point
     # A loop: copying arrays costs two seconds of compilation, for the text of errors that cannot occur.
     for i in range(len(F)):
         for j in range(len(F)):
             F[i, j] = fixed_factor[i, j]
-    value, place = read_sds(u, sd_code, sd_parameters, prior_on, natural, sd, g_u)
+    value, place = read_sds(u, sd_code, sd_parameters, sd_unit, prior_on, natural, sd, g_u)
     first_corr, start = place, np.int64(0)
     for block in range(len(block_sizes)):
         if corr_is_free[block]:
@@ -218,7 +251,7 @@ def room_for_covariances(u, variances):
 @njit(cache=True, nogil=True, error_model="numpy")
 def add_gradient_of_covariances(u, variances, z_map_inverse, point, first_corr, g_Lambda, g_S, g_u):
     """Add the gradient with respect to Lambda (internal) and S to that of u."""
-    q, block_sizes, sd_code, _, corr_is_free, _, _, within = variances
+    q, block_sizes, sd_code, _, corr_is_free, _, _, within, sd_unit = variances
     sd, sech, F, _, S = point
     Q = len(sd_code)
     if len(within[0]) > 0:
@@ -232,14 +265,17 @@ def add_gradient_of_covariances(u, variances, z_map_inverse, point, first_corr, 
         for c in range(Q - 1, q - 1, -1):
             if sd_code[c] != FIXED:
                 free -= 1
-                g_u[free] += g_log_sd[c - q]
+                # sd itself may be beyond all numbers where its logarithm is not.
+                change = slope_of_sd(u[free], sd_unit[c], sd[c]) / sd[c] if sd_unit[c] > 0.0 else 1.0
+                g_u[free] += g_log_sd[c - q] * change
         g_S = np.zeros((Q - q, Q - q))
-    _pull_back(u, q, block_sizes, sd_code, corr_is_free, z_map_inverse, sd, F, sech, g_Lambda, g_S, first_corr, g_u)
+    _pull_back(u, variances, z_map_inverse, sd, F, sech, g_Lambda, g_S, first_corr, g_u)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _pull_back(u, q, block_sizes, sd_code, corr_is_free, z_map_inverse, sd, F, sech, g_Lambda, g_S, place, g_u):
+def _pull_back(u, variances, z_map_inverse, sd, F, sech, g_Lambda, g_S, place, g_u):
     """Add the gradient with respect to Lambda (internal scale) and S to g_u, through sds and correlations."""
+    q, block_sizes, sd_code, _, corr_is_free, _, _, _, sd_unit = variances
     Q = len(sd)
     g_F = np.zeros((Q, Q))
     for k in range(q):
@@ -261,7 +297,7 @@ def _pull_back(u, q, block_sizes, sd_code, corr_is_free, z_map_inverse, sd, F, s
             t += g_F[c, k] * F[c, k]
             g_F[c, k] *= sd[c]
         if sd_code[c] != FIXED:
-            g_u[free] += t * sd[c]
+            g_u[free] += t * slope_of_sd(u[free], sd_unit[c], sd[c])
             free += 1
     start = np.int64(0)
     for block in range(len(block_sizes)):

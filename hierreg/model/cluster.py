@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.checks import check_whole
-from hierreg.exceptions import ConvergenceWarning, ModelError
+from hierreg.exceptions import ConvergenceWarning, InterruptedWarning, ModelError
 from hierreg.model.model import Model
 from hierreg.sampling.chains import joined_chains
+from hierreg.sampling.interrupted import warn_interrupted
 from hierreg.warning import kept_warnings, warn
 
 if TYPE_CHECKING:
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
+# A result and its warnings.
+_Fit = tuple[Any, list[Any]] | None
+# Of `Model.sample`.
+_DRAWS = 1000
 _METHODS = ("sample", "estimate", "solve")
 
 
@@ -44,12 +49,20 @@ def map_fits(
     Returns
     -------
     list
-        What the method or function returns, for each model.
+        What the method or function returns, for each model; None for those that were not finished when a user
+        interrupted.
 
     Raises
     ------
     ModelError
         If an argument is malformed.
+    KeyboardInterrupt
+        Where a user interrupted before any fit was finished.
+
+    Warns
+    -----
+    InterruptedWarning
+        Where a user interrupted later: which fits are missing.
 
     Examples
     --------
@@ -69,10 +82,15 @@ def map_fits(
     if what == "sample":
         jobs = [{"cores": 1, "progress": False, **job} for job in jobs]
     found = _run(models, what, jobs, client)
-    for i, (_, caught) in enumerate(found):
-        for category, message in caught:
+    for i, one in enumerate(found):
+        for category, message in () if one is None else one[1]:
             warn(f"models[{i}]: {message}", category, stacklevel=2)
-    return [result for result, _ in found]
+    missing = [str(i) for i, one in enumerate(found) if one is None]
+    if missing:
+        done = len(models) - len(missing)
+        message = f"the fits were interrupted: {done} of {len(models)} are finished, models[{', '.join(missing)}] None"
+        warn_interrupted(message, stacklevel=2)
+    return [None if one is None else one[0] for one in found]
 
 
 def map_chains(
@@ -105,7 +123,7 @@ def map_chains(
 
     Warns
     -----
-    ConvergenceWarning, BoundaryWarning
+    ConvergenceWarning, BoundaryWarning, InterruptedWarning
         As `Model.sample` does, of all chains together.
 
     Examples
@@ -129,22 +147,45 @@ def map_chains(
     first = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
     seeds = np.random.SeedSequence(first).generate_state(chains)
     shared = {"cores": 1, "progress": False, "group_effects": "draws", **arguments, "chains": 1}
-    found = _run([model] * chains, "sample", [{**shared, "seed": int(one)} for one in seeds], client)
+    jobs = [{**shared, "seed": int(one)} for one in seeds]
+    found = [one for one in _run([model] * chains, "sample", jobs, client) if one is not None]
     for category, message in dict.fromkeys(pair for _, caught in found for pair in caught):
-        if not issubclass(category, ConvergenceWarning):  # of one chain; those of all follow
+        if not issubclass(category, (ConvergenceWarning, InterruptedWarning)):  # of one chain; those of all follow
             warn(message, category, stacklevel=2)
-    return joined_chains([tree for tree, _ in found], seed=first)
+    return joined_chains([tree for tree, _ in found], seed=first, chains=chains, draws=arguments.get("draws", _DRAWS))
 
 
-def _run(
-    models: list[Model], what: str | Callable[..., Any], jobs: list[dict[str, Any]], client: Any
-) -> list[tuple[Any, list[Any]]]:
-    """Return every fit with its warnings."""
+def _run(models: list[Model], what: str | Callable[..., Any], jobs: list[dict[str, Any]], client: Any) -> list[_Fit]:
+    """Return every fit with its warnings; None for those that were not finished when a user interrupted."""
     if client is None:
-        return [_fit(model, what, job) for model, job in zip(models, jobs, strict=True)]
+        return _one_by_one(models, what, jobs)
     futures = [client.submit(_fit, model, what, job, pure=False) for model, job in zip(models, jobs, strict=True)]
-    found: list[tuple[Any, list[Any]]] = client.gather(futures)
+    try:
+        found: list[_Fit] = client.gather(futures)
+    except KeyboardInterrupt:
+        is_done = [future.status == "finished" for future in futures]
+        if not any(is_done):
+            client.cancel(futures)
+            raise
+        client.cancel([future for future, done in zip(futures, is_done, strict=True) if not done])
+        found = [future.result() if done else None for future, done in zip(futures, is_done, strict=True)]
     return found
+
+
+def _one_by_one(models: list[Model], what: str | Callable[..., Any], jobs: list[dict[str, Any]]) -> list[_Fit]:
+    found: list[_Fit] = []
+    for model, job in zip(models, jobs, strict=True):
+        try:
+            result, caught = _fit(model, what, job)
+        except KeyboardInterrupt:
+            if not found:
+                raise
+            break
+        found.append((result, caught))
+        # The sampler returns what it has when it is interrupted: the user meant all fits.
+        if any(issubclass(category, InterruptedWarning) for category, _ in caught):
+            break
+    return found + [None] * (len(models) - len(found))
 
 
 def _seeds(arguments: dict[str, Any], n: int) -> list[dict[str, Any]]:

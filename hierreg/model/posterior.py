@@ -22,6 +22,7 @@ from hierreg.marginal.threads import blas_threads_for
 from hierreg.model.estimation import limit
 from hierreg.model.few_units import check_density_is_bounded
 from hierreg.model.reference import references
+from hierreg.sampling.interrupted import warn_interrupted
 from hierreg.sampling.problem import check_has_rows
 from hierreg.tree import build
 from hierreg.tree.prior_attributes import prior_attributes
@@ -155,6 +156,9 @@ def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
     tree.attrs = _attributes(problem, request, seed) | draws.times
     tree.attrs["unidentified"] = ", ".join(reml.estimate.unidentified)
     tree.attrs["wall_time"] = time.perf_counter() - begin
+    if "interrupted" in draws.stats.attrs:
+        tree.attrs["interrupted"] = draws.stats.attrs["interrupted"]
+        warn_interrupted(tree.attrs["interrupted"], stacklevel=3)
     return _with_extra_groups(tree, problem, request, seed)
 
 
@@ -176,7 +180,6 @@ class _Draws:
 def _marginal(problem: Problem, request: SampleRequest, seed: int) -> _Draws:
     likelihood = problem.likelihood("prior")
     target = Target(parameters=problem.parameters, likelihood=likelihood)
-    shape = (request.chains, request.draws)
     begin = time.perf_counter()
     if request.sampler == "pymc":
         from hierreg.sampling.pymc_chains import sample_marginal_model
@@ -184,7 +187,9 @@ def _marginal(problem: Problem, request: SampleRequest, seed: int) -> _Draws:
         cov, stats = sample_marginal_model(problem, request, seed, _cores(request))
     else:
         u, stats = (_by_importance if request.method == "psis" else _by_nuts)(target, request, seed)
-        cov = covariances(problem.parameters, u.reshape(shape[0] * shape[1], u.shape[2]))
+        cov = covariances(problem.parameters, u.reshape(u.shape[0] * u.shape[1], u.shape[2]))
+    # Fewer than requested where a user interrupted.
+    shape = (stats.sizes["chain"], stats.sizes["draw"])
     sampled = time.perf_counter()
     recovered = _recover(problem, request, likelihood, cov, seed)
     times = {"sampling_time": sampled - begin, "recovery_time": time.perf_counter() - sampled}
@@ -198,7 +203,7 @@ def _marginal(problem: Problem, request: SampleRequest, seed: int) -> _Draws:
 
 def _by_nuts(target: Target, request: SampleRequest, seed: int) -> tuple[Array, xr.Dataset]:
     """Return u (chains, draws, n_free) and the ``sample_stats`` group."""
-    from hierreg.sampling.nuts import TARGET_ACCEPT, Settings, sample_chains
+    from hierreg.sampling.nuts import Settings, sample_chains
     from hierreg.sampling.run import stats_group, warn_about
 
     settings = Settings(
@@ -208,11 +213,13 @@ def _by_nuts(target: Target, request: SampleRequest, seed: int) -> tuple[Array, 
         seed=seed,
         cores=_cores(request),
         progress=request.progress,
-        target_accept=TARGET_ACCEPT if request.target_accept is None else request.target_accept,
+        target_accept=request.target_accept,
     )
     chains = sample_chains(target, _mode(target, request), settings)
-    stats = stats_group(chains.stats, (request.chains, request.draws))
+    stats = stats_group(chains.stats, chains.u.shape[:2])
     stats.attrs["warmup_steps"] = chains.n_warmup_steps
+    if chains.interrupted:
+        stats.attrs["interrupted"] = chains.interrupted
     if chains.u.shape[2]:
         warn_about(target.parameters.free_names, chains.u, stats)
     return chains.u, stats

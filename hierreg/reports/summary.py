@@ -46,7 +46,7 @@ class Summary(Report):
             rows[str(kind)].append(_row(str(name), {column: float(values[i]) for column, values in columns.items()}))
         table = sections(header, [(title, rows[kind]) for kind, title in _TITLES.items()])
         notes = [f"Held fixed: {self.attrs['fixed']}"] if self.attrs["fixed"] else []
-        notes += [self.attrs["importance"]] if self.attrs["importance"] else []
+        notes += [self.attrs[name] for name in ("importance", "interrupted") if self.attrs[name]]
         return "\n\n".join([self.attrs["heading"], table, *notes])
 
 
@@ -80,7 +80,8 @@ def summary(tree: xr.DataTree, ci_prob: float = 0.95) -> Summary:
         of the mean), ``ess_bulk``, ``ess_tail``, ``r_hat``; ``reml`` (the restricted maximum likelihood
         value) and, for population coefficients, ``reml_se`` (its standard error). Correlations once, below
         the diagonal; what is held fixed only in the attribute ``fixed``. The attribute ``importance`` says what
-        draws by importance sampling are worth. Printing it gives a table.
+        draws by importance sampling are worth, ``interrupted`` what is missing where a user interrupted. Printing it
+        gives a table.
 
     Raises
     ------
@@ -112,6 +113,7 @@ def summary(tree: xr.DataTree, ci_prob: float = 0.95) -> Summary:
             "ci_prob": prob,
             "fixed": listed_plain(fixed),
             "importance": _importance_note(tree["sample_stats"].attrs) if "sample_stats" in tree.children else "",
+            "interrupted": tree.attrs.get("interrupted", ""),
         },
     )
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hierreg.sampling.interrupted import kept, warn_interrupted
 from hierreg.sampling.run import warn_about
 
 if TYPE_CHECKING:
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def joined_chains(trees: Sequence[xr.DataTree], *, seed: int) -> xr.DataTree:
+def joined_chains(
+    trees: Sequence[xr.DataTree], *, seed: int, chains: int | None = None, draws: int | None = None
+) -> xr.DataTree:
     """Return the trees of single chains of one model as one tree, and warn of draws that may not be representative.
 
     Parameters
@@ -24,22 +27,33 @@ def joined_chains(trees: Sequence[xr.DataTree], *, seed: int) -> xr.DataTree:
         From `Model.sample` with one chain each, group effects as draws. Groups without chains are the first one's.
     seed : int
         What is recorded as the seed of all.
+    chains, draws : int or None
+        What was asked for, where a user interrupted; what there is by default.
     """
     import xarray as xr
 
+    finished = [tree["posterior"].sizes["draw"] for tree in trees]
+    whole = kept(finished, chains=chains or len(trees), draws=draws or max(finished))
+    trees = [trees[i] for i in whole.chains]
     groups: dict[str, Any] = {}
     for name, node in trees[0].children.items():
         group = node.to_dataset()
         if "chain" in group.dims and name not in {"prior", "prior_predictive"}:
-            parts = [tree[name].to_dataset().assign_coords(chain=[i]) for i, tree in enumerate(trees)]
+            parts = [
+                tree[name].to_dataset().isel(draw=slice(whole.draws)).assign_coords(chain=[i])
+                for i, tree in enumerate(trees)
+            ]
             group = xr.concat(parts, dim="chain", combine_attrs="override", join="exact")
             group = group.transpose("chain", "draw", ...).assign_attrs(group.attrs)
         groups[name] = group
     stats = groups["sample_stats"]
     if "warmup_steps" in stats.attrs:
         stats.attrs["warmup_steps"] = sum(int(tree["sample_stats"].attrs["warmup_steps"]) for tree in trees)
+    if whole.message:
+        stats.attrs["interrupted"] = whole.message
     out = xr.DataTree.from_dict(groups)
-    out.attrs = trees[0].attrs | {"seed": seed}
+    out.attrs = trees[0].attrs | {"seed": seed} | ({"interrupted": whole.message} if whole.message else {})
+    warn_interrupted(whole.message, stacklevel=3)
     names, values = _scalars(groups["posterior"])
     if names:
         warn_about(names, values, stats)

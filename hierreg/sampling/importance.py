@@ -35,6 +35,8 @@ from hierreg.sampling.mixture import Mixture, fit_mixture, joined, student_t
 from hierreg.sampling.resampling import proposals_needed, resample, resampled_ess
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from hierreg.marginal.target import Target
@@ -88,6 +90,8 @@ class Draws:
         Independent draws that the S draws are worth, at most S.
     n_proposals : int
     n_rounds : int
+    interrupted : str
+        What is missing where a user interrupted; else empty.
     """
 
     u: Array
@@ -97,9 +101,10 @@ class Draws:
     resampled_ess: float
     n_proposals: int
     n_rounds: int
+    interrupted: str = ""
 
     @property
-    def attributes(self) -> dict[str, float | int]:
+    def attributes(self) -> dict[str, float | int | str]:
         """What a result records of the run."""
         return {
             "pareto_k": self.pareto_k,
@@ -108,7 +113,7 @@ class Draws:
             "n_proposals": self.n_proposals,
             "n_distinct": len(np.unique(self.stats["proposal"])),
             "n_rounds": self.n_rounds,
-        }
+        } | ({"interrupted": self.interrupted} if self.interrupted else {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,12 +167,20 @@ def sample_by_importance(target: Target, mode: Mode, settings: Settings) -> Draw
     ------
     SamplingError
         Where the weights have too heavy a tail (k above 0.7) however many proposals.
+    KeyboardInterrupt
+        Where a user interrupted before the proposals so far can represent the posterior; later, draws from those that
+        are finished are returned.
     """
     n, S = len(mode.u), settings.chains * settings.draws
     if n == 0:
         return _nothing_to_sample(target, settings)
     rng = np.random.default_rng([settings.seed, _STREAM])
-    pool, weights = propose(target, mode, S, rng, settings.cores)
+    pool, weights, is_whole = propose(target, mode, S, rng, settings.cores)
+    if not (is_whole or weights.k <= K_LIMIT):
+        raise KeyboardInterrupt(
+            f"interrupted after {len(pool.u)} proposals, which cannot represent the posterior yet (Pareto k "
+            f"{weights.k:.2f}): there is nothing to keep"
+        )
     if not weights.k <= K_LIMIT:
         raise SamplingError(
             f"importance sampling cannot represent this posterior: after {len(pool.u)} proposals the Pareto k of the "
@@ -188,6 +201,15 @@ def sample_by_importance(target: Target, mode: Mode, settings: Settings) -> Draw
         resampled_ess=resampled_ess(weights.value, S),
         n_proposals=len(pool.u),
         n_rounds=len(pool.sizes),
+        interrupted="" if is_whole else _interrupted(pool, weights, S),
+    )
+
+
+def _interrupted(pool: Pool, weights: Weights, S: int) -> str:
+    worth = resampled_ess(weights.value, S)
+    return (
+        f"importance sampling was interrupted: the {S} draws are from the {len(pool.u)} proposals that were finished, "
+        f"and worth {worth:.0f} independent ones."
     )
 
 
@@ -210,8 +232,23 @@ def _nothing_to_sample(target: Target, settings: Settings) -> Draws:
     )
 
 
-def propose(target: Target, mode: Mode, S: int, rng: np.random.Generator, cores: int) -> tuple[Pool, Weights]:
-    """Return proposals and their weights, enough for S draws where that is possible."""
+def propose(target: Target, mode: Mode, S: int, rng: np.random.Generator, cores: int) -> tuple[Pool, Weights, bool]:
+    """Return proposals, their weights, and whether they are all: enough for S draws where that is possible.
+
+    Where a user interrupts, those of the rounds that are finished.
+    """
+    rounds = _rounds(target, mode, S, rng, cores)
+    pool, weights = next(rounds)
+    try:
+        for more, their_weights in rounds:
+            pool, weights = more, their_weights
+    except KeyboardInterrupt:
+        return pool, weights, False
+    return pool, weights, True
+
+
+def _rounds(target: Target, mode: Mode, S: int, rng: np.random.Generator, cores: int) -> Iterator[tuple[Pool, Weights]]:
+    """Yield all proposals so far and their weights, after each round."""
     n = len(mode.u)
     scale = mode.scale @ mode.scale.T
     proposal = student_t(mode.u, scale, _DF_START)
@@ -220,6 +257,7 @@ def propose(target: Target, mode: Mode, S: int, rng: np.random.Generator, cores:
     for size in _PILOT_ROUNDS:
         pool = _extended(pool, proposal, size * unit, target, rng, cores)
         weights = _weights(pool)
+        yield pool, weights
         if weights.is_good:
             break
         proposal = _refit(pool, weights, scale, rng)
@@ -235,9 +273,9 @@ def propose(target: Target, mode: Mode, S: int, rng: np.random.Generator, cores:
             break
         pool = _extended(pool, proposal, size, target, rng, cores)
         weights = _weights(pool)
+        yield pool, weights
         if not weights.is_good:
             proposal = _refit(pool, weights, scale, rng)
-    return pool, weights
 
 
 def _extended(pool: Pool, proposal: Mixture, size: int, target: Target, rng: np.random.Generator, cores: int) -> Pool:

@@ -1,27 +1,31 @@
 """NUTS over the unconstrained variance parameters, from the mode, preconditioned by the Hessian there.
 
 The chain runs in x with u = mode + C x, where C C' is the inverse of the negative Hessian of the log density at
-its mode. nutpie calls the cached kernel (`native`); nothing is compiled per model.
+its mode; standard deviations that may be zero are signed (`signed`). nutpie calls the cached kernel (`native`);
+nothing is compiled per model.
 """
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hierreg.deferred import deferred
 from hierreg.exceptions import ModelError
-from hierreg.marginal.likelihood import MarginalLikelihood
+from hierreg.marginal.likelihood import MarginalLikelihood, on_threads
 from hierreg.optimise import maximise
+from hierreg.sampling.interrupted import kept
+from hierreg.sampling.signed import coordinates
 from hierreg.starting_values import expected_curvature, starting_point
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.marginal.target import Target
+    from hierreg.sampling.signed import Coordinates
 
     Array = NDArray[np.float64]
 
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
 _START_SCALE = 0.7
 # Stan's and PyMC's.
 TARGET_ACCEPT = 0.8
+# Where several sds may be zero: they lie on thin rings where data tell only the sum of their squares. By trial.
+TARGET_ACCEPT_SIGNED = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +51,9 @@ class Settings:
         Chains that run at once.
     progress : bool
         Show nutpie's progress bar.
-    target_accept : float
-        Acceptance probability that the step size is tuned to.
+    target_accept : float or None
+        Acceptance probability that the step size is tuned to; None for `TARGET_ACCEPT`, or `TARGET_ACCEPT_SIGNED`
+        where several standard deviations may be zero.
     """
 
     draws: int
@@ -55,7 +62,7 @@ class Settings:
     seed: int
     cores: int
     progress: bool
-    target_accept: float = TARGET_ACCEPT
+    target_accept: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,11 +96,14 @@ class Chains:
         reached_max_treedepth.
     n_warmup_steps : int
         Gradients spent on warm-up, all chains.
+    interrupted : str
+        What is missing where a user interrupted; else empty. There may be fewer chains and draws then.
     """
 
     u: Array
     stats: dict[str, NDArray[Any]]
     n_warmup_steps: int
+    interrupted: str = ""
 
 
 def find_mode(target: Target) -> Mode:
@@ -134,11 +144,19 @@ def sample_chains(target: Target, mode: Mode, settings: Settings) -> Chains:
     mode : Mode
         Where the chains start and how they are scaled.
     settings : Settings
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Where a user interrupted before any draw was finished; later, what is finished is returned.
     """
     draws, chains = settings.draws, settings.chains
     n = len(mode.u)
     if n == 0:
         return Chains(u=np.empty((chains, draws, 0)), stats=_constant_stats(chains, draws), n_warmup_steps=0)
+    signed = coordinates(replace(target, likelihood=on_threads(target.likelihood, settings.cores)), mode)
+    if signed is not None:
+        target, mode = replace(target, sd_unit=signed.unit), signed.approximation(mode)
     nutpie = _import_nutpie()
     trace = nutpie.sample(
         nutpie_model(target, mode),
@@ -149,22 +167,36 @@ def sample_chains(target: Target, mode: Mode, settings: Settings) -> Chains:
         seed=settings.seed,
         save_warmup=True,
         progress_bar=settings.progress,
-        target_accept=settings.target_accept,
+        target_accept=_target_accept(settings, signed),
         return_raw_trace=True,
     )
     points, stats = trace.get_arrow_trace()
-    kept = slice(settings.tune, settings.tune + draws)
-    x = np.stack([_column(chain, "x").reshape(-1, n)[kept] for chain in points])
-    steps = np.stack([_column(chain, "n_steps") for chain in stats])
+    # nutpie takes an interrupt for the end of all chains, wherever they are.
+    whole = kept([max(0, chain.num_rows - settings.tune) for chain in points], chains=chains, draws=draws)
+    points, stats = [points[i] for i in whole.chains], [stats[i] for i in whole.chains]
+    here = slice(settings.tune, settings.tune + whole.draws)
+    x = np.stack([_column(chain, "x").reshape(-1, n)[here] for chain in points])
+    kept_stats = {
+        name: np.stack([_column(chain, theirs)[here] for chain in stats])
+        for name, theirs in _STATS.items()
+        if theirs in stats[0].column_names
+    }
+    u = mode.u + x @ mode.scale.T
+    if signed is not None:
+        u, change = signed.to_log(u)
+        kept_stats["lp"] = kept_stats["lp"] + change
     return Chains(
-        u=mode.u + x @ mode.scale.T,
-        stats={
-            name: np.stack([_column(chain, theirs)[kept] for chain in stats])
-            for name, theirs in _STATS.items()
-            if theirs in stats[0].column_names
-        },
-        n_warmup_steps=int(steps[:, : settings.tune].sum()),
+        u=u,
+        stats=kept_stats,
+        n_warmup_steps=sum(int(_column(chain, "n_steps")[: settings.tune].sum()) for chain in stats),
+        interrupted=whole.message,
     )
+
+
+def _target_accept(settings: Settings, signed: Coordinates | None) -> float:
+    if settings.target_accept is not None:
+        return settings.target_accept
+    return TARGET_ACCEPT_SIGNED if signed is not None and signed.may_share else TARGET_ACCEPT
 
 
 def _import_nutpie() -> Any:

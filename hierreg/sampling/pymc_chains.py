@@ -14,6 +14,7 @@ from hierreg.covariance import Covariances, covariances
 from hierreg.deferred import array_stats
 from hierreg.marginal.recovery import Recovered
 from hierreg.pymc_model import build_pymc_model
+from hierreg.sampling.interrupted import Kept, finished_draws, kept
 from hierreg.sampling.nuts import TARGET_ACCEPT
 from hierreg.sampling.run import stats_group, warn_about
 from hierreg.tree import build
@@ -65,13 +66,14 @@ def sample_marginal_model(
     Dataset
         The ``sample_stats`` group.
     """
-    n, shape = problem.parameters.n_free, (request.chains, request.draws)
+    n = problem.parameters.n_free
     if n == 0:  # nothing to sample, which PyMC refuses to do
+        shape = (request.chains, request.draws)
         nothing = {"lp": np.zeros(shape), "diverging": np.zeros(shape, dtype=bool)}
         return covariances(problem.parameters, np.empty((shape[0] * shape[1], 0))), stats_group(nothing, shape)
-    trace = _sample(problem, request, seed, cores)
-    u = unconstrained(problem.parameters, trace["posterior"], shape)
-    stats = _stats(trace["sample_stats"], shape)
+    trace, whole = _finished(_sample(problem, request, seed, cores), request)
+    u = unconstrained(problem.parameters, trace["posterior"], whole.shape)
+    stats = _stats(trace["sample_stats"], whole)
     warn_about(problem.parameters.free_names, u, stats)
     return covariances(problem.parameters, u.reshape(-1, n)), stats
 
@@ -98,17 +100,17 @@ def sample_explicit_model(
     Dataset
         The ``sample_stats`` group.
     """
-    trace = _sample(problem, request, seed, cores)
-    shape = (request.chains, request.draws)
+    trace, whole = _finished(_sample(problem, request, seed, cores), request)
+    shape = whole.shape
     S = shape[0] * shape[1]
     u = unconstrained(problem.parameters, trace["posterior"], shape)
     beta = _array(trace["posterior"]["beta"])
     b = [_array(trace["posterior"][f"b_{factor}"]) for factor in problem.labels.factor_names]
-    stats = _stats(trace["sample_stats"], shape)
+    stats = _stats(trace["sample_stats"], whole)
     free = np.flatnonzero(~problem.fixed.is_fixed)
     names = [*problem.parameters.free_names, *(f"beta[{problem.labels.coef[i]}]" for i in free)]
     values = [u, beta[:, :, free]]
-    if request.draws >= 4:
+    if whole.draws >= 4:
         for factor, own in zip(problem.labels.factors, b, strict=True):
             worst_names, worst = _slowest(factor, own)
             names, values = names + worst_names, [*values, worst]
@@ -151,6 +153,17 @@ def unconstrained(
     # (1 + tanh(u)) / 2 is the logistic function of 2 u
     v = [np.clip(partial, 1e-300, 1.0 - 2.0**-53) for partial in of_corr]
     return np.concatenate([np.log(sd), *(0.5 * (np.log(x) - np.log1p(-x)) for x in v)], axis=2)
+
+
+def _finished(trace: Any, request: RequestLike) -> tuple[dict[str, xr.Dataset], Kept]:
+    """Return draws and their statistics, and which of those asked for they are.
+
+    nutpie and PyMC return what there is when a user interrupts; nutpie fills short chains up.
+    """
+    first = _array(next(iter(trace["posterior"].data_vars.values())))
+    whole = kept(finished_draws(first), chains=request.chains, draws=request.draws)
+    here = {"chain": list(whole.chains), "draw": slice(whole.draws)}
+    return {name: trace[name].to_dataset().isel(here) for name in ("posterior", "sample_stats")}, whole
 
 
 def _sample(problem: ProblemLike, request: RequestLike, seed: int, cores: int) -> Any:
@@ -208,11 +221,14 @@ def _slowest(factor: FactorLabels, b: Array) -> tuple[list[str], Array]:
     return names, b[:, :, level, np.arange(b.shape[3])]
 
 
-def _stats(stats: Any, shape: tuple[int, int]) -> xr.Dataset:
+def _stats(stats: Any, whole: Kept) -> xr.Dataset:
     found = {
         name: _array(stats[theirs]) for name, candidates in _STATS.items() for theirs in candidates if theirs in stats
     }
-    return stats_group(found, shape)
+    out = stats_group(found, whole.shape)
+    if whole.message:
+        out.attrs["interrupted"] = whole.message
+    return out
 
 
 def _array(values: xr.DataArray) -> NDArray[Any]:
