@@ -9,13 +9,14 @@ than the errors follow.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hierreg.covariance import covariances, partial_correlations
 from hierreg.optimise import Optimum, maximise
+from hierreg.priors import SdPrior
 from hierreg.starting_values import expected_curvature, starting_point
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ SAME_MODE = 1e-4
 # Change of log sds of groups at further starts.
 _FURTHER = (-2.0, 2.0)
 _FAR_DOWN = 3.0
+# Log sds beside those of moments: how far the likeliest under a prior is looked for, and from where it is a start.
+_SEARCHED, _FAR_FROM_PRIOR = 12.0, 2.5
 # An estimate as a start is moved off boundaries: log sd beside that of moments, and partial correlation.
 _MOST_CHANGE, _LARGEST_CORRELATION = 5.0, 0.95
 
@@ -82,6 +85,7 @@ def best_mode(
     n = search(moments)
     if parameters.n_free:
         n += sum(search(start) for start in (starts or [moments + groups]))
+        n += sum(search(start) for start in (_at_priors(parameters, moments) if target.prior_on else ()))
         sunk = np.any((found[0].x - moments)[groups > 0] < -_FAR_DOWN)
         if sunk or not all(one.converged for one in found) or np.ptp([one.value for one in found]) > SAME_MODE:
             n += sum(search(moments + change * groups) for change in _FURTHER)
@@ -92,6 +96,22 @@ def best_mode(
         if one.value < (others[-1].value if others else best.value) - SAME_MODE:
             others.append(one)
     return replace(best, n_evaluations=n), tuple(others)
+
+
+def _at_priors(parameters: VarianceParameters, moments: Array) -> list[Array]:
+    """Return where the sds are likeliest under their priors, if that is far from the moments: a prior may be a mode."""
+    steps = np.linspace(-_SEARCHED, _SEARCHED, 49)
+    start = moments.copy()
+    n_sd = int(parameters.sd_is_free.sum())
+    families = {family.code: family for family in SdPrior.__subclasses__()}
+    free = np.flatnonzero(parameters.sd_is_free)
+    for i, code, values in zip(range(n_sd), parameters.sd_code[free], parameters.sd_parameters[free], strict=True):
+        family = families[int(code)]
+        prior = family(*values[: len(fields(family))])
+        log_sd = moments[i] + steps
+        start[i] = log_sd[int(np.argmax(prior.log_density(np.exp(log_sd)) + log_sd))]
+    start[n_sd:] = 0.0
+    return [start] if np.any(np.abs(start - moments)[:n_sd] > _FAR_FROM_PRIOR) else []
 
 
 def start_at(
