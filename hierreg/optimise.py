@@ -52,7 +52,7 @@ class Optimum:
     n_evaluations: int
 
 
-def maximise(
+def maximise(  # noqa: PLR0913  # what is known of a function, and how well to do
     function: Objective,
     start: Array,
     *,
@@ -83,17 +83,7 @@ def maximise(
     """
     counter = _Counter(function)
     if len(start) == 0:
-        value, gradient = counter(start)
-        empty = np.empty((0, 0))
-        return Optimum(
-            x=start,
-            value=value,
-            gradient=gradient,
-            hessian=empty,
-            newton_decrement=0.0,
-            converged=True,
-            n_evaluations=1,
-        )
+        return _of_no_parameters(counter, start)
     stop = _StopsNearby([optimum for optimum in known if optimum.converged])
     x = _near_the_maximum(counter, start, curvature, stop)
     if stop.found is not None:
@@ -122,18 +112,39 @@ def maximise(
         H, at = hessian(counter, x, threads), x
     if with_hessian and not np.array_equal(at, x):
         H = hessian(counter, x, threads)
-    enough = 10 * max(tolerance, 1e-12 * abs(value))
-    if decrement >= enough:
-        # Where the value itself is rounded more coarsely, no search can see further.
-        enough = max(enough, min(10 * _rounding(counter, x, value, gradient), _LARGEST_ROUNDING))
+    converged = decrement < _small_enough(counter, x, value, gradient, decrement, tolerance)
     return Optimum(
         x=x,
         value=value,
         gradient=gradient,
         hessian=H,
         newton_decrement=decrement,
-        converged=bool(decrement < enough),
+        converged=bool(converged),
         n_evaluations=counter.n,
+    )
+
+
+def _small_enough(  # noqa: PLR0913, PLR0917  # a point and its value, and what is asked of it
+    function: Objective, x: Array, value: float, gradient: Array, decrement: float, tolerance: float
+) -> float:
+    """Return the Newton decrement at which a search has converged."""
+    enough = 10 * max(tolerance, 1e-12 * abs(value))
+    if decrement < enough:
+        return enough
+    # Where the value itself is rounded more coarsely, no search can see further.
+    return max(enough, min(10 * _rounding(function, x, value, gradient), _LARGEST_ROUNDING))
+
+
+def _of_no_parameters(function: Objective, x: Array) -> Optimum:
+    value, gradient = function(x)
+    return Optimum(
+        x=x,
+        value=value,
+        gradient=gradient,
+        hessian=np.empty((0, 0)),
+        newton_decrement=0.0,
+        converged=True,
+        n_evaluations=1,
     )
 
 

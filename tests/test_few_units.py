@@ -47,14 +47,15 @@ def test_the_likelihood_grows_as_half_the_residuals(units, sets):
     assert k == pytest.approx(units - 1, abs=1e-3)
     found = spike(model(units, sets))
     assert found.n_units == units
-    assert found.eta >= k / 2 - 1e-3 if units >= sets - 1 else found.eta > 0
+    # one combination asks for k / 2; several at once may ask for more
+    assert found.eta >= k / 2 - 1e-3
 
 
 def test_the_least_eta_bounds_the_density_of_u():
-    """Six units, six means: eta = 5 / 2. Below it the density grows along a path to singular correlations, above it falls.
+    """Six units, six means: eta = 5 / 2. Below it the density grows along a path to singular correlations, above falls.
 
-    The path is in u itself: the last data set becomes the regression of its residuals on the others', in which
-    `D - 1` sds and partial correlations of the others are what they are, so that no residual is left.
+    The path is in u: the last data set becomes the regression of its residuals on the others', and less and less is
+    left of it.
     """
     built = model(6, 6)
     assert spike(built).eta == pytest.approx(2.5)
@@ -72,15 +73,8 @@ def test_the_least_eta_bounds_the_density_of_u():
             L[:5, :5] = np.eye(5)
             L[5, :5], L[5, 5] = c, small
             sd = np.linalg.norm(L, axis=1)
-            corr = (L / sd[:, None]) @ (L / sd[:, None]).T
-            # the order of the last row decides how 1 - z^2 is shared; the last of them takes it all
             factor = L / sd[:, None]
-            z, rest = [], 1.0
-            for j in range(5):
-                after = np.sqrt(np.sum(factor[5, j + 1 :] ** 2))
-                z.append(np.arcsinh(factor[5, j] / after))
-                rest *= 1.0 / np.cosh(z[-1])
-            assert np.allclose(corr[:5, :5], np.eye(5))
+            z = [np.arcsinh(factor[5, j] / np.linalg.norm(factor[5, j + 1 :])) for j in range(5)]
             out.append(target(np.concatenate([np.log(sd), np.zeros(10), z]))[0])
         return np.diff(out)
 

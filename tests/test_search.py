@@ -18,8 +18,10 @@ from hierreg.starting_values import expected_curvature, starting_point
 
 # nlme 3.1-162: lme(y ~ 1, random = ~ 1 | g, weights = varIdent(form = ~ 1 | s), method = ...), -2 logLik
 TWO_MAXIMA = {
-    "y": [5.639, 3.879, 2.25, 12.392, 2.433, -5.807, -6.622, 1.774, 3.627, 24.638]
-    + [20.377, 5.979, -1.218, -42.857, 1.222, 30.253, 11.168, 28.77, 22.307, -68.126],
+    "y": [
+        *(5.639, 3.879, 2.25, 12.392, 2.433, -5.807, -6.622, 1.774, 3.627, 24.638),
+        *(20.377, 5.979, -1.218, -42.857, 1.222, 30.253, 11.168, 28.77, 22.307, -68.126),
+    ],
     "g": [0] * 8 + list(range(8, 20)),
     "s": list("10110211220122122002"),
 }
@@ -35,19 +37,21 @@ def test_a_maximum_inside_is_found_beside_one_at_zero_variance(method):
 
 
 def small_model(seed):
-    """Groups of one row or two, heavy tails, and errors of a kind that has several parameters."""
+    """Groups of one row, one of nine, and errors of three very different strata, or exchangeable in few units."""
     rng = np.random.default_rng(seed)
-    J = int(rng.integers(4, 12))
-    n = 2 * J + 8
-    g = rng.integers(0, J, n)
-    s, h = rng.integers(0, 3, n), rng.integers(0, 4, n)
-    errors, more = [(hr.by("s"), ""), (hr.exchangeable("u"), ""), (None, " + (1 | h)")][seed % 3]
-    y = rng.standard_t(2, size=J)[g] + np.exp(rng.normal(0, 1.5, 3))[s] * rng.normal(size=n) + rng.normal(size=4)[h]
-    table = pd.DataFrame({"y": y, "g": g, "s": s.astype(str), "h": h, "u": rng.integers(0, n // 3, n)})
-    return hr.Model("y ~ 1 + (1 | g)" + more, table, errors=errors)
+    J = int(rng.integers(6, 14))
+    n = J + 8
+    g, s = np.concatenate([np.arange(J), np.zeros(8, dtype=int)]), rng.integers(0, 3, n)
+    y = 3 * rng.standard_t(2, size=J)[g] + np.exp(rng.normal(0, 1.5, 3))[s] * rng.normal(size=n)
+    if seed % 2:
+        return hr.Model("y ~ 1 + (1 | g)", pd.DataFrame({"y": y, "g": g, "s": s.astype(str)}), errors=hr.by("s"))
+    unit = rng.integers(0, n // 3, n)
+    table = pd.DataFrame({"y": y + rng.normal(size=n // 3 + 1)[unit], "g": g, "unit": unit})
+    return hr.Model("y ~ 1 + (1 | g)", table, errors=hr.exchangeable("unit"))
 
 
-@pytest.mark.parametrize("seed", range(12))
+# Of these the searches from moments, and from groups that differ as errors do, miss the maximum of the odd ones.
+@pytest.mark.parametrize("seed", [1, 3, 11, 19, 52, 65, 67, 69, 117])
 def test_no_start_leads_higher(seed):
     model = small_model(seed)
     problem = model.problem
@@ -55,8 +59,9 @@ def test_no_start_leads_higher(seed):
         est = model.estimate(method)
         coordinates = factor_coordinates(problem.likelihood(method), problem.parameters)
         rng, (start, _) = np.random.default_rng(seed), coordinates.start()
-        others = [maximise(coordinates, start + 2.0 * rng.normal(size=len(start))) for _ in range(6)]
+        others = [maximise(coordinates, start + 2.0 * rng.normal(size=len(start))) for _ in range(10)]
         best = max(one.value for one in others if one.converged)
+        assert est.converged
         assert est.criterion < -2.0 * best + 1e-5
 
 

@@ -25,7 +25,7 @@ _START_RANGE = (0.1, 10.0)
 # Variance of the errors at the start, in the same units.
 _START_ERRORS = (0.2, 2.0)
 # Sizes of group effects beside the errors, errors of one stratum beside their moments, at further starts.
-_SIZES_OF_GROUPS, _SMALL_ERRORS, _MOST_STRATA = (0.2, 5.0), 0.2, 6
+_SIZES_OF_GROUPS, _SMALL_ERRORS, _MOST_STRATA = (0.2, 5.0), 0.05, 6
 # Length of a row of the factor, beside the errors, below which it is not scaled up.
 _SMALLEST_ROW = 0.03
 # Smallest singular value of the factor, in the same units.
@@ -85,10 +85,14 @@ class FactorCoordinates:
     def curvature_at(self, x: Array) -> Array:
         """Return about what minus the second derivatives (m + errors,) are between a start and the maximum."""
         m = len(self.rows)
-        groups = np.repeat(
-            [factor.n_levels for factor in self.likelihood.gram.factors],
-            [factor.n_coef for factor in self.likelihood.gram.factors],
-        )[self.rows] if m else np.empty(0)
+        groups = (
+            np.repeat(
+                [factor.n_levels for factor in self.likelihood.gram.factors],
+                [factor.n_coef for factor in self.likelihood.gram.factors],
+            )[self.rows]
+            if m
+            else np.empty(0)
+        )
         inner = np.maximum(self.sizes(x)[:m], 1.0)
         return np.concatenate([2.0 * groups / inner**2, expected_curvature(self.likelihood.gram, self.errors)])
 
@@ -275,6 +279,7 @@ def _coordinate_scales(gram: Gram, basis: Array, error_cov: Array) -> Array:
 
 
 def only_errors(parameters: VarianceParameters) -> VarianceParameters:
+    """Return the parameters of the errors alone."""
     q = parameters.n_factor
     return replace(
         parameters,

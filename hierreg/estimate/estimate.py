@@ -173,9 +173,7 @@ def _over_unconstrained(target: Target) -> VarianceEstimate:
     )
 
 
-def _held(
-    target: Target, u: Array, at: Covariances, terms: list[TermFactor]
-) -> tuple[Array, NDArray[np.bool_]]:
+def _held(target: Target, u: Array, at: Covariances, terms: list[TermFactor]) -> tuple[Array, NDArray[np.bool_]]:
     """Return u with negligible sds at zero, and which elements are on the boundary."""
     parameters = target.parameters
     q, is_free = parameters.n_factor, parameters.sd_is_free
@@ -212,7 +210,7 @@ def _snap_to_boundary(
     return at_zero, replace(optimum, value=max(value, optimum.value))
 
 
-def _covariances_of(Lambda: Array, errors: Covariances) -> dict[str, Array]:
+def _covariances_of(Lambda: Array, errors: Covariances) -> dict[str, Any]:
     cov = Lambda @ Lambda.T
     sd, corr = sd_and_corr(cov)
     return {

@@ -2,9 +2,9 @@
 
 A posterior density may have several modes (years as they stand under a prior made for centred ones; few groups), and
 what starts in the wrong one, chains or a proposal, does not notice: R-hat, divergences and Pareto k are those of that
-mode. The usual starts are moments and, where it is at hand, the REML estimate; a search ends early in the bowl of a
-mode that is known. Where the modes differ, or one is near a zero variance, searches from groups that differ more or less
-than the errors follow.
+mode. The usual starts are moments and, where it is at hand, the REML estimate; where a prior is far from both, its
+likeliest sds. A search ends early in the bowl of a mode that is known. Where the modes differ, or one is near a zero
+variance, searches from groups that differ more or less than the errors follow.
 """
 
 from __future__ import annotations
@@ -107,16 +107,14 @@ def _at_priors(parameters: VarianceParameters, moments: Array) -> list[Array]:
     free = np.flatnonzero(parameters.sd_is_free)
     for i, code, values in zip(range(n_sd), parameters.sd_code[free], parameters.sd_parameters[free], strict=True):
         family = families[int(code)]
-        prior = family(*values[: len(fields(family))])
+        prior = family(*values[: len(fields(family))])  # type: ignore[arg-type]  # every final class is a dataclass
         log_sd = moments[i] + steps
         start[i] = log_sd[int(np.argmax(prior.log_density(np.exp(log_sd)) + log_sd))]
     start[n_sd:] = 0.0
     return [start] if np.any(np.abs(start - moments)[:n_sd] > _FAR_FROM_PRIOR) else []
 
 
-def start_at(
-    parameters: VarianceParameters, moments: Array, cov: Array, errors: tuple[Array, Array | None]
-) -> Array:
+def start_at(parameters: VarianceParameters, moments: Array, cov: Array, errors: tuple[Array, Array | None]) -> Array:
     """Return u (n_free,) near an estimate, off the boundary.
 
     Parameters
@@ -164,7 +162,8 @@ def names_of_difference(parameters: VarianceParameters, first: Array, second: Ar
     """Return the parameters in which two points differ most, with the values of both, in words."""
     change = np.abs(first - second)
     chosen = np.flatnonzero(change >= 0.5 * change.max())[:3]
-    sds = [np.concatenate([at.sd[0], at.error_sd[0]]) for at in (covariances(parameters, u[None]) for u in (first, second))]
+    points = [covariances(parameters, u[None]) for u in (first, second)]
+    sds = [np.concatenate([at.sd[0], at.error_sd[0]]) for at in points]
     place = np.flatnonzero(parameters.sd_is_free)
     out = []
     for i in chosen:

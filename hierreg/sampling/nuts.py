@@ -132,9 +132,9 @@ def _warn_about_modes(target: Target, optimum: Optimum, others: Sequence[Optimum
         if share > _SMALLEST_SHARE:
             where = names_of_difference(target.parameters, optimum.x, other.x)
             warnings.warn(
-                f"the posterior has two modes, with log densities {optimum.value:.2f} and {other.value:.2f}; they differ "
-                f"in {where}. Chains start at the first. Compare method='nuts' with method='psis', and give priors that "
-                "say what you know of these parameters.",
+                f"the posterior has two modes, with log densities {optimum.value:.2f} and {other.value:.2f}; they "
+                f"differ in {where}. Chains start at the first. Compare method='nuts' with method='psis', and give "
+                "priors that say what you know of these parameters.",
                 ConvergenceWarning,
                 stacklevel=6,
             )

@@ -93,12 +93,13 @@ def _different_modes(names: tuple[str, ...], u: Array, stats: xr.Dataset) -> lis
         return []
     within = np.sqrt(np.mean(np.var(u, axis=1), axis=0))
     change = np.abs(u[apart].mean(axis=(0, 1)) - u[best].mean(axis=0)) / np.maximum(within, np.finfo(float).tiny)
-    return [
+    message = (
         f"chains {apart.tolist()} ended in another mode than chain {best}: their log density is about "
         f"{medians[apart].max():.1f}, that of chain {best} {medians[best]:.1f}, and they differ most in "
-        f"{names[int(np.argmax(change))]}. Draws of all chains together represent neither. Use the chains of the higher "
-        "mode only where the difference is large, compare method='psis', or give priors that rule one of them out."
-    ]
+        f"{names[int(np.argmax(change))]}. Draws of all chains together represent neither. Use the chains of the "
+        "higher mode only where the difference is large, compare method='psis', or give priors that rule one mode out."
+    )
+    return [message]
 
 
 def _divergences(stats: xr.Dataset) -> list[str]:
