@@ -124,7 +124,7 @@ def maximise(  # noqa: PLR0913  # what is known of a function, and how well to d
     )
 
 
-def _small_enough(  # noqa: PLR0913, PLR0917  # a point and its value, and what is asked of it
+def _small_enough(  # a point and its value, and what is asked of it
     function: Objective, x: Array, value: float, gradient: Array, decrement: float, tolerance: float
 ) -> float:
     """Return the Newton decrement at which a search has converged."""
