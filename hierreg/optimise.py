@@ -21,6 +21,8 @@ _IMPOSSIBLE = 1e100
 # A log density that is rounded more coarsely than this does not say where its maximum is.
 _LARGEST_ROUNDING = 1e-4
 _MAX_NEWTON = 20
+# Iterations where a maximum is known.
+_MAX_AGAIN, _MAX_NEWTON_AGAIN = 60, 4
 # How far below a maximum, in the units of a log density, and how nearly quadratic, a point has to be to belong to it.
 _NEAR, _ALIKE = 1.0, 0.2
 
@@ -79,7 +81,8 @@ def maximise(  # noqa: PLR0913  # what is known of a function, and how well to d
     with_hessian : bool
         Whether the Hessian is wanted at the maximum itself; otherwise it is that of a point nearby.
     known : sequence of Optimum
-        Maxima found from other starts: a search that comes into the bowl of one ends there, with that maximum.
+        Maxima found from other starts: a search that comes into the bowl of one ends there, with that maximum, and none
+        takes long.
     """
     counter = _Counter(function)
     if len(start) == 0:
@@ -91,7 +94,7 @@ def maximise(  # noqa: PLR0913  # what is known of a function, and how well to d
     value, gradient = counter(x)
     decrement = np.inf
     H, at = hessian(counter, x, threads), x
-    for _ in range(_MAX_NEWTON):
+    for _ in range(_MAX_NEWTON_AGAIN if known else _MAX_NEWTON):
         step = _ascent_step(H, gradient)
         decrement = 0.5 * float(gradient @ step)
         if decrement < tolerance:
@@ -155,7 +158,7 @@ def _near_the_maximum(counter: _Counter, start: Array, curvature: Array | None, 
     # Near the rounding of a large value a line search finds nothing better, slowly: Newton steps do the rest.
     scale = abs(counter.negative(start)[0])
     near = 1e-8 * scale if scale < _IMPOSSIBLE else 0.0
-    options: dict[str, Any] = {"gtol": max(1e-5, near), "maxiter": 500}
+    options: dict[str, Any] = {"gtol": max(1e-5, near), "maxiter": _MAX_AGAIN if stop.known else 500}
     if curvature is not None:
         options["hess_inv0"] = np.diag(1.0 / curvature)
     stop.least_gain = near

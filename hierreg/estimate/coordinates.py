@@ -103,7 +103,7 @@ class FactorCoordinates:
         neutral, m = self.neutral_start(), len(self.rows)
         n_sd = int(self.errors.sd_is_free.sum())
         errors = [np.zeros(n_sd)]
-        if 1 < n_sd <= _MOST_STRATA:
+        if 1 < n_sd <= _MOST_STRATA and not self.errors.corr_is_free[-1]:
             errors += list(np.log(_SMALL_ERRORS) * np.eye(n_sd))
         out = []
         for size in _SIZES_OF_GROUPS if m else (1.0,):

@@ -65,7 +65,7 @@ def best_mode(
     moments, curvature = starting_point(gram, parameters), expected_curvature(gram, parameters)
     found: list[Optimum] = []
 
-    def search(start: Array) -> int:
+    def search(start: Array, *, again: bool = True) -> int:
         if found and not np.isfinite(function(start)[0]):
             return 1
         one = maximise(
@@ -75,7 +75,7 @@ def best_mode(
             tolerance=tolerance,
             threads=threads,
             with_hessian=with_hessian,
-            known=found,
+            known=found if again else (),
         )
         found.append(one)
         return one.n_evaluations
@@ -89,6 +89,9 @@ def best_mode(
         sunk = np.any((found[0].x - moments)[groups > 0] < -_FAR_DOWN)
         if sunk or not all(one.converged for one in found) or np.ptp([one.value for one in found]) > SAME_MODE:
             n += sum(search(moments + change * groups) for change in _FURTHER)
+        promising = max(found, key=lambda one: one.value)
+        if not promising.converged and len(found) > 1:
+            n += search(promising.x, again=False)
     best = max(found, key=lambda one: (one.converged, one.value))
     lower = sorted((one for one in found if one.converged), key=lambda one: -one.value)
     others: list[Optimum] = []
