@@ -15,17 +15,19 @@ are independent along other directions than the rows: see `compound_symmetry`.
 from __future__ import annotations
 
 from abc import ABC
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
 from hierreg.design import column
 from hierreg.exceptions import DataError, ModelError
-from hierreg.linalg import smallest_eigenvalue
+from hierreg.known_covariance import GivenCovariance, in_order_of_rows, read_covariance
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
+
+    from hierreg.known_covariance import BlockCovariance
 
 
 class ErrorSpec(ABC):
@@ -37,10 +39,12 @@ class ErrorSpec(ABC):
 @final
 @dataclass(frozen=True, slots=True)
 class Independent(ErrorSpec):
-    """Independent errors with one standard deviation."""
+    """Independent errors with one standard deviation, that of rows of weight one."""
+
+    weights: str | None = None
 
     def __str__(self) -> str:
-        return "independent()"
+        return "independent()" + _weights_shown(self.weights)
 
 
 @final
@@ -49,9 +53,10 @@ class By(ErrorSpec):
     """Independent errors, one standard deviation per level of a column."""
 
     column: str
+    weights: str | None = None
 
     def __str__(self) -> str:
-        return f"by({self.column!r})"
+        return f"by({self.column!r})" + _weights_shown(self.weights)
 
 
 @final
@@ -97,11 +102,62 @@ class KnownSE(ErrorSpec):
 class KnownCov(ErrorSpec):
     """Errors with a known covariance matrix of all rows, optionally times one unknown factor."""
 
-    V: NDArray[np.float64]
+    given: GivenCovariance
     scale: bool = False
+
+    @property
+    def V(self) -> BlockCovariance:  # the symbol
+        """The matrix, in the order in which it was given."""
+        return self.given.V
 
     def __str__(self) -> str:
         return f"known_cov(<{self.V.shape[0]} x {self.V.shape[1]} matrix>, scale={self.scale})"
+
+
+def _weights_shown(weights: str | None) -> str:
+    return "" if weights is None else f", weights={weights!r}"
+
+
+def weighted(errors: ErrorSpec | None, weights: str | None) -> ErrorSpec | None:
+    """Return an error structure whose variances are divided by a column of weights.
+
+    Parameters
+    ----------
+    errors : ErrorSpec or None
+        What is no error structure is returned as it is.
+    weights : str or None
+        None returns `errors` as they are.
+
+    Raises
+    ------
+    ModelError
+        If errors of that structure cannot have weights, or `weights` is no name of a column.
+    """
+    if weights is None:
+        return errors
+    if not isinstance(weights, str):
+        raise ModelError(
+            f"weights={weights!r} is not the name of a column. Put the weights into the data, and give the name of "
+            "their column: weights='n'."
+        )
+    match errors:
+        case None:
+            return Independent(weights)
+        case Independent() | By():
+            return replace(errors, weights=weights)
+        case KnownSE():
+            what = "the errors are known, and weights with them: give a column of standard errors se / sqrt(weight)"
+        case KnownCov():
+            what = "the errors are known, and weights with them: give the matrix V / sqrt(weight_i weight_j)"
+        case ErrorSpec():
+            what = (
+                "weights are those of independent errors (hr.independent, hr.by). What they would mean for the "
+                "correlation within a unit is not one thing; give the covariance that you mean, hr.known_cov(V, "
+                "scale=True), in blocks"
+            )
+        case _:
+            return errors
+    raise ModelError(f"weights={weights!r} with errors={errors}: {what}.")
 
 
 def independent() -> Independent:
@@ -169,22 +225,46 @@ def known_se(column: str, *, scale: bool = False) -> KnownSE:
     return KnownSE(column, scale)
 
 
-def known_cov(V: ArrayLike, *, scale: bool = False) -> KnownCov:
+def known_cov(V: Any, *, scale: bool = False, labels: str | None = None) -> KnownCov:
     """Return errors with a known covariance matrix.
+
+    The matrix is kept and factored in blocks: sets of rows that it connects, whichever way it is given. Memory is that
+    of the blocks and work the sum of their sizes cubed, so that 20,000 rows in blocks of three are a moment; a matrix
+    without zeros is one block of all N rows, N^2 numbers and N^3 / 3 operations, once.
 
     Parameters
     ----------
-    V : array_like, shape (N, N)
-        Symmetric positive definite, in the order of the table's rows, squared units of the response.
+    V : array_like or table (N, N), sparse matrix (N, N), or list of blocks
+        Symmetric positive definite, squared units of the response. One of
+
+        - a matrix, in the order of the table's rows;
+        - a pandas or xarray table with labelled rows and columns: matched by label to the index of the data, which must
+          be pandas', or to the column that `labels` names. Labels that are not those of the data are an error, never
+          a match by position; give ``V.to_numpy()`` for that. The labels 0, 1, 2, ... that pandas gives a table without
+          labels are none;
+        - a ``scipy.sparse`` matrix or array, in the order of the rows;
+        - a list of square blocks (or an array (m, s, s)), rows in order: the rows of the first block, then those of the
+          second, and so on. Blocks that are labelled tables are matched by label.
     scale : bool
         Multiply the standard deviations by one unknown factor (estimated as ``error_sd``).
+    labels : str, optional
+        Column of the data that holds the labels of V's rows, for a labelled V and a table without index (polars,
+        pyarrow), or with another one.
 
     Raises
     ------
     ModelError
-        If V is not a finite, symmetric, positive definite matrix.
+        If V is not a finite, symmetric, positive definite matrix. Its correlations are checked, so that rows may have
+        different units.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import hierreg as hr
+    >>> print(hr.known_cov([np.eye(2), [[1.0, 0.5], [0.5, 2.0]]]))
+    known_cov(<4 x 4 matrix>, scale=False)
     """
-    return KnownCov(_checked_covariance(np.asarray(V, dtype=float)), scale)
+    return KnownCov(read_covariance(V, labels), scale)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,11 +291,11 @@ class ErrorLayout:
     unit : int array (N,) or None
         Unit of each row (``correlated`` and ``exchangeable`` only).
     se : float array (N,) or None
-        Known standard errors (``known_se`` only).
-    V : float array (N, N) or None
-        Known covariance (``known_cov`` only).
+        Known standard errors (``known_se``), or error standard deviations relative to that of rows of weight one.
+    V : BlockCovariance or None
+        Known covariance (N, N), in the order of the rows (``known_cov`` only).
     unit_labels : tuple of str
-        Labels of the units, in the order that `unit` counts them (``correlated`` only).
+        Labels of the units, in the order that `unit` counts them (``correlated`` and ``exchangeable``).
     common_sd : bool
         Whether all strata have one standard deviation (``exchangeable`` only).
     """
@@ -229,7 +309,7 @@ class ErrorLayout:
     stratum: NDArray[np.intp]
     unit: NDArray[np.intp] | None = None
     se: NDArray[np.float64] | None = None
-    V: NDArray[np.float64] | None = None
+    V: BlockCovariance | None = None
     unit_labels: tuple[str, ...] = ()
     common_sd: bool = False
 
@@ -259,7 +339,7 @@ def bind_errors(spec: ErrorSpec, table: Any, n: int, *, is_whole: bool = True) -
     zeros = np.zeros(n, dtype=np.intp)
     match spec:
         case Independent():
-            return _single(spec, "independent", zeros, n_sd=1)
+            return _single(spec, "independent", zeros, n_sd=1, se=relative_sds(table, spec.weights))
         case By():
             labels, stratum = _levels(table, spec.column, role="error stratum")
             return ErrorLayout(
@@ -270,6 +350,7 @@ def bind_errors(spec: ErrorSpec, table: Any, n: int, *, is_whole: bool = True) -
                 n_sd=len(labels),
                 has_corr=False,
                 stratum=stratum,
+                se=relative_sds(table, spec.weights),
             )
         case Correlated():
             layout = _bind_correlated(spec, table)
@@ -278,12 +359,8 @@ def bind_errors(spec: ErrorSpec, table: Any, n: int, *, is_whole: bool = True) -
         case KnownSE():
             return _single(spec, "known_se", zeros, n_sd=int(spec.scale), se=standard_errors(table, spec.column))
         case KnownCov():
-            if spec.V.shape != (n, n):
-                raise ModelError(
-                    f"known_cov(V): V has shape {spec.V.shape} but the table has {n} rows; "
-                    f"give the ({n}, {n}) covariance of the rows, in the table's order."
-                )
-            return _single(spec, "known_cov", zeros, n_sd=int(spec.scale), V=spec.V)
+            V = in_order_of_rows(spec.given, table, n)
+            return _single(spec, "known_cov", zeros, n_sd=int(spec.scale), V=V)
         case _:
             raise ModelError(
                 f"errors={spec!r} is not an error structure; use hr.independent(), hr.by(column), "
@@ -403,6 +480,7 @@ def _bind_exchangeable(spec: Exchangeable, table: Any, n: int) -> ErrorLayout:
         has_corr=True,
         stratum=stratum,
         unit=unit,
+        unit_labels=units,
         common_sd=spec.common_sd,
     )
 
@@ -412,6 +490,32 @@ def _levels(table: Any, name: str, *, role: str) -> tuple[tuple[str, ...], NDArr
 
     levels, index = column_levels(table, name, role=role)
     return tuple(str(level) for level in levels), index
+
+
+def relative_sds(table: Any, weights: str | None) -> NDArray[np.float64] | None:
+    """Return error standard deviations (N,) relative to that of rows of weight one, weight^-1/2; None without weights.
+
+    Raises
+    ------
+    DataError
+        If weights are not positive numbers.
+    """
+    if weights is None:
+        return None
+    values = column(table, weights, role="weights")
+    if values.dtype.kind not in "iuf":
+        raise DataError(
+            f"data[{weights!r}], the weights, holds {values.dtype} values (first {values[0]!r}); numbers are required."
+        )
+    w = np.asarray(values, dtype=float)
+    bad = np.flatnonzero(~(w > 0))
+    if len(bad):
+        raise DataError(
+            f"data[{weights!r}], the weights, has {len(bad)} values that are not positive (first at rows "
+            f"{bad[:3].tolist()}: {w[bad[:3]].tolist()}); weights must be > 0. A row of weight zero says nothing of "
+            "the response: leave it out."
+        )
+    return np.asarray(1.0 / np.sqrt(w))
 
 
 def standard_errors(table: Any, name: str) -> NDArray[np.float64]:
@@ -430,26 +534,3 @@ def standard_errors(table: Any, name: str) -> NDArray[np.float64]:
             f"(first at rows {bad[:3].tolist()}: {se[bad[:3]].tolist()}); standard errors must be > 0."
         )
     return se
-
-
-def _checked_covariance(V: NDArray[np.float64]) -> NDArray[np.float64]:
-    if V.ndim != 2 or V.shape[0] != V.shape[1] or V.size == 0:
-        raise ModelError(f"known_cov(V): V has shape {V.shape}; a square covariance matrix is required.")
-    if not np.all(np.isfinite(V)):
-        where = np.argwhere(~np.isfinite(V))[0].tolist()
-        raise ModelError(f"known_cov(V): V has values that are not finite (first at {where}).")
-    gap = np.abs(V - V.T)
-    if gap.max() > 1e-8 * np.abs(V).max():
-        where = [int(i) for i in np.unravel_index(int(gap.argmax()), gap.shape)]
-        raise ModelError(f"known_cov(V): V is not symmetric (largest difference {gap.max():.3g} at {where}).")
-    smallest = smallest_eigenvalue(V)
-    # A covariance estimated from too few samples has exact zeros here, up to rounding of its largest variance.
-    if smallest <= len(V) * np.finfo(float).eps * float(np.abs(np.diagonal(V)).max()):
-        raise ModelError(
-            f"known_cov(V): V is not positive definite (smallest eigenvalue {smallest:.3g}). A covariance estimated "
-            "from fewer samples than rows is singular: use more samples, or shrink it before passing it: "
-            "hr.covariance_from_samples(samples, shrinkage='ledoit-wolf')."
-        )
-    V = 0.5 * (V + V.T)
-    V.flags.writeable = False
-    return V

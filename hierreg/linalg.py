@@ -20,7 +20,8 @@ def sd_and_corr(cov: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[
 
     A column whose variance is zero has no correlation: NaN off the diagonal, one on it.
     """
-    sd = np.sqrt(np.diagonal(cov, axis1=-2, axis2=-1))
+    # A variance of zero may come out of products as its own rounding, on either side.
+    sd = np.sqrt(np.maximum(np.diagonal(cov, axis1=-2, axis2=-1), 0.0))
     with np.errstate(divide="ignore", invalid="ignore"):
         corr = cov / (sd[..., :, None] * sd[..., None, :])
     corr = np.clip(corr, -1.0, 1.0)
@@ -29,10 +30,22 @@ def sd_and_corr(cov: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[
     return sd, corr
 
 
+def unit_diagonal(cov: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return D (..., q) and C (..., q, q) with cov = diag(D) C diag(D) and ones on the diagonal of C.
+
+    A row whose variance is not positive has D = 0 and zeros in C. Everything that is judged or factored is C: rows may
+    have units of their own.
+    """
+    D = np.sqrt(np.clip(np.diagonal(cov, axis1=-2, axis2=-1), 0.0, None))
+    inverse = np.divide(1.0, D, out=np.zeros_like(D), where=D > 0)
+    return D, cov * inverse[..., :, None] * inverse[..., None, :]
+
+
 def semidefinite_factor(cov: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return a square factor F of a positive semidefinite matrix, F F' = cov, exact at rank deficiency."""
-    values, vectors = np.linalg.eigh(cov)
-    return vectors * np.sqrt(np.clip(values, 0.0, None))
+    """Return a square factor F of positive semidefinite matrices (..., q, q), F F' = cov, exact at rank deficiency."""
+    D, C = unit_diagonal(cov)
+    values, vectors = np.linalg.eigh(C)
+    return np.asarray(D[..., :, None] * vectors * np.sqrt(np.clip(values, 0.0, None))[..., None, :])
 
 
 def lower_factor(A: NDArray[np.float64]) -> NDArray[np.float64]:

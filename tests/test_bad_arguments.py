@@ -121,7 +121,7 @@ CASES = {
     "V not definite": (
         lambda: hr.known_cov(NOT_DEFINITE),
         ModelError,
-        ["not positive definite", "smallest eigenvalue -0.5"],
+        ["not positive definite", "variance of row 0 is -0.5"],
     ),
     "V from too few samples": (
         lambda: hr.known_cov(np.cov(np.random.default_rng(1).normal(size=(8, 5)))),

@@ -118,5 +118,3 @@ def test_errors_across_groups_are_refused_with_what_is_possible(rng):
     layout = replace(case.layout, kind="exchangeable", unit=unit, has_corr=True)
     with pytest.raises(ModelError, match="each unit must lie within one group of every factor"):
         collect(case.design, layout)
-    with pytest.raises(ModelError, match=r"a full covariance links all groups. Use hr.known_se"):
-        collect(case.design, replace(case.layout, kind="known_cov", V=np.eye(45)))

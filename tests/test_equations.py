@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import hierreg as hr
+from hierreg.exceptions import ModelError
 from hierreg.gram import collect
 from hierreg.marginal.equations import solve_equations
 from hierreg.marginal.likelihood import marginal_likelihood
@@ -170,3 +171,95 @@ def test_known_generalised_least_squares_of_paired_regressions():
     np.testing.assert_allclose(
         at.beta_cov.sel(coef=names, coef_col=names), answers["coef"]["vcov"], rtol=1e-9, atol=1e-15
     )
+
+
+# ---- units and offsets
+
+
+UNITS = np.array([1.0, 1e5, 1e-5])
+
+
+def test_the_answer_in_metres_is_that_in_kilometres(rng):
+    """Columns in other units: the same estimates and standard errors, in those units, up to rounding."""
+    n, J = 80, 12
+    x, g = rng.normal(size=(n, 2)), np.arange(n) % J
+    b = rng.normal(size=(J, 3)) @ np.array([[1.0, 0.3, 0.1], [0.0, 0.5, 0.2], [0.0, 0.0, 0.4]])
+    y = 1 + x @ [0.5, -0.2] + b[g, 0] + b[g, 1] * x[:, 0] + b[g, 2] * x[:, 1] + rng.normal(size=n)
+    S = np.array([[1.0, 0.3, 0.1], [0.3, 0.4, 0.05], [0.1, 0.05, 0.2]])
+    one, other = (
+        hr.Model("y ~ u + v + (u + v | g)", {"y": y, "u": x[:, 0] * unit[1], "v": x[:, 1] * unit[2], "g": g}).solve(
+            {"g": S / unit[:, None] / unit}, 1.3
+        )
+        for unit in (np.ones(3), UNITS)
+    )
+    np.testing.assert_allclose(other.beta * UNITS, one.beta, rtol=1e-9)
+    np.testing.assert_allclose(other.beta_se * UNITS, one.beta_se, rtol=1e-9)
+    np.testing.assert_allclose(other.b["g"] * UNITS, one.b["g"], rtol=1e-8, atol=1e-9)
+    np.testing.assert_allclose(other.b_cov["g"] * UNITS[:, None] * UNITS, one.b_cov["g"], rtol=1e-8, atol=1e-10)
+
+
+def test_data_sets_may_have_units_of_their_own(rng):
+    """Response of one data set in 1e-7 of its unit: its coefficients scale, the others stay."""
+    n = 30
+    table = {"u": np.repeat(np.arange(n), 2), "d": ["a", "b"] * n, "x": rng.standard_normal(2 * n)}
+    y, R, unit = rng.standard_normal(2 * n), np.array([[1.0, 0.6], [0.6, 2.0]]), np.array([1e-7, 1.0])
+    one, other = (
+        hr.Model("y ~ 0 + d + d:x", {**table, "y": y * np.tile(s, n)}, errors=hr.correlated("d", unit="u")).solve(
+            None, R * s[:, None] * s
+        )
+        for s in (np.ones(2), unit)
+    )
+    np.testing.assert_allclose(other.beta, one.beta * np.tile(unit, 2), rtol=1e-8)
+    np.testing.assert_allclose(other.beta_se, one.beta_se * np.tile(unit, 2), rtol=1e-8)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e3, 1e6, 1e9])
+def test_a_prior_of_the_raw_intercept_keeps_what_the_data_say(offset, rng):
+    """Against the augmented least squares problem, y = X beta and 0 = beta / sd, in 50 digits."""
+    mpmath = pytest.importorskip("mpmath")
+    table = {name: rng.standard_normal(20) for name in "yzxw"}
+    table["x"] += offset
+    kappa = [1.0, 0.0, 1.0, 0.0]
+    at = hr.Model("y ~ z + x + w", table).solve(None, 1.0, kappa)
+    with mpmath.workdps(50):
+        X = mpmath.matrix(np.column_stack([np.ones(20), table["z"], table["x"], table["w"]]).tolist())
+        cov = (X.T * X + mpmath.diag(kappa)) ** -1
+        beta = cov * (X.T * mpmath.matrix(table["y"].tolist()))
+        se = [mpmath.sqrt(cov[i, i]) for i in range(4)]
+        off = [float((beta[i] - mpmath.mpf(float(at.beta[i]))) / se[i]) for i in range(4)]
+    np.testing.assert_allclose(off, 0, atol=1e-6)
+    np.testing.assert_allclose(at.beta_se, [float(one) for one in se], rtol=1e-6)
+
+
+def test_covariances_are_matched_by_label(rng):
+    import pandas as pd
+
+    table = {"y": rng.normal(size=40), "x": rng.normal(size=40), "g": np.arange(40) % 8}
+    model = hr.Model("y ~ x + (x | g)", table, errors=hr.independent())
+    S = pd.DataFrame([[2.0, 0.3], [0.3, 0.5]], index=["Intercept", "x"], columns=["Intercept", "x"])
+    expected = model.solve({"g": S.to_numpy()}, 1.0)
+    for given in (S, S.loc[["x", "Intercept"], ["x", "Intercept"]], S.loc[["x", "Intercept"]]):
+        np.testing.assert_array_equal(model.solve({"g": given}, 1.0).beta, expected.beta)
+    kappa = pd.Series({"x": 2.0, "Intercept": 0.0})
+    np.testing.assert_array_equal(
+        model.solve({"g": S}, 1.0, kappa).beta, model.solve({"g": S.to_numpy()}, 1.0, [0.0, 2.0]).beta
+    )
+    est = model.estimate()
+    np.testing.assert_allclose(model.solve({"g": est.cov["g"]}, est.error_sd**2).beta, est.beta, rtol=1e-9)
+    with pytest.raises(ModelError, match=r"cov\['g'\] is labelled 'a', 'b'; the model has 'Intercept', 'x'"):
+        model.solve({"g": S.set_axis(["a", "b"], axis=0).set_axis(["a", "b"], axis=1)}, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("S", "words"),
+    [
+        ([[1.0, 1e-6], [1e-6, 1e-14]], r"positive semidefinite \(smallest eigenvalue -9 of its correlations"),
+        ([[1.0, 0.1], [0.1, 0.0]], "positive semidefinite"),
+        ([[1.0, 1e-9], [2e-9, 1e-16]], "not symmetric"),
+        ([[1.0, 0.0], [0.0, -1e-30]], "positive semidefinite"),
+    ],
+)
+def test_a_covariance_is_judged_by_its_correlations(S, words, rng):
+    table = {"y": rng.normal(size=40), "x": rng.normal(size=40), "g": np.arange(40) % 8}
+    with pytest.raises(ModelError, match=words):
+        hr.Model("y ~ x + (x | g)", table).solve({"g": S}, 1.0)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import hierreg as hr
 from hierreg.gram import collect
 from hierreg.marginal.likelihood import marginal_likelihood
 from hierreg.marginal.population import FixedBeta, PopulationPrior
@@ -192,3 +193,31 @@ def test_known_standard_errors_with_a_scale_are_weights(rng):
     )
     other = marginal_likelihood(collect(scaled, make_layout("independent", len(weight))))
     assert value - 0.5 * np.log(weight).sum() == pytest.approx(other.value_and_gradient(*case.point)[0], rel=1e-11)
+
+
+def test_priors_and_fixed_slopes_of_far_off_predictors_keep_their_digits(rng):
+    """Two points of log p(sd): their difference is that of the same model at predictors a hundred million nearer.
+
+    A shift of x by c is beta_0 + c beta_x in place of beta_0: the prior N(0, 1) of both, written for either.
+    """
+    n, J, c = 60, 8, 1e8
+    x, g = rng.normal(size=n), np.arange(n) % J
+    y = rng.normal(size=n) + rng.normal(size=J)[g]
+    shifted = np.array([[1.0, -c], [0.0, 1.0]])  # raw coefficients of x + c, from those of x
+    differences = []
+    for data, basis in ((x + c, np.eye(2)), (x, shifted)):
+        model = hr.Model("y ~ x + (1 | g)", {"y": y, "x": data, "g": g})
+        prior = PopulationPrior(basis=basis, mean=np.zeros(2), sd=np.ones(2))
+        likelihood = marginal_likelihood(model.gram, prior=prior)
+        at = [likelihood.value_and_gradient(np.array([[sd]]), np.array([[1.2]]))[0] for sd in (0.1, 1.0)]
+        differences.append(at[1] - at[0])
+    assert differences[0] == pytest.approx(differences[1], abs=1e-6)
+    differences = []
+    for data, response in ((x + c, y), (x, y - 2.0 * x)):
+        formula = "y ~ x + (1 | g)" if data is not x else "y ~ 1 + (1 | g)"
+        priors = hr.Priors(beta={"x": hr.Fixed(2.0)}) if data is not x else None
+        model = hr.Model(formula, {"y": response, "x": data, "g": g}, priors=priors)
+        likelihood = model.problem.likelihood("reml")
+        at = [likelihood.value_and_gradient(np.array([[sd]]), np.array([[1.2]]))[0] for sd in (0.1, 1.0)]
+        differences.append(at[1] - at[0])
+    assert differences[0] == pytest.approx(differences[1], abs=1e-6)

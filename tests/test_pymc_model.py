@@ -16,6 +16,7 @@ from hierreg.design import Design, FactorDesign
 from hierreg.error_structure import ErrorLayout, Independent
 from hierreg.exceptions import ModelError
 from hierreg.gram import collect
+from hierreg.known_covariance import from_matrix
 from hierreg.marginal.likelihood import marginal_likelihood
 from hierreg.marginal.population import fixed_beta, population_prior
 from hierreg.marginal.target import Target
@@ -54,6 +55,8 @@ def make_layout(kind, n, **changes):
         "has_corr": False,
         "stratum": np.zeros(n, dtype=np.intp),
     }
+    if "V" in changes:
+        changes["V"] = from_matrix(changes["V"])
     return ErrorLayout(**(values | changes))
 
 

@@ -100,6 +100,7 @@ def _add_errors(fit: argparse.ArgumentParser) -> None:
     )
     one.add_argument("--known-se", metavar="COLUMN", help="known standard errors")
     one.add_argument("--known-cov", type=Path, metavar="FILE", help="known covariance of the rows: CSV without header")
+    group.add_argument("--weights", metavar="COLUMN", help="divide error variances by a column of weights")
     group.add_argument("--scale", action="store_true", help="known errors are known up to one factor")
 
 

@@ -48,7 +48,13 @@ def fit(options: Namespace) -> None:
         # Before the work, not after it.
         check_path(options.output)
     table = read_table(options.data, options.as_category)
-    model = Model(options.formula, table, errors=error_structure(options), priors=parse_priors(options.prior))
+    model = Model(
+        options.formula,
+        table,
+        errors=error_structure(options),
+        priors=parse_priors(options.prior),
+        weights=options.weights,
+    )
     if options.method not in _POSTERIORS:
         print(model.estimate(options.method))
         return

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierreg.checks import listed
 from hierreg.exceptions import ModelError
 from hierreg.gram.basis import CrossProducts, Gram, GroupProducts
-from hierreg.gram.frame import check_independent, frame_of
+from hierreg.gram.dropping import check_rank
+from hierreg.gram.frame import frame_of
 from hierreg.gram.labels import labelled_moments
 from hierreg.gram.terms import ErrorTerms
+from hierreg.linalg import smallest_eigenvalue, unit_diagonal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,6 +25,10 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]
+
+
+# Smallest eigenvalue of the precision of columns of length one, below which few digits of it may be left.
+_LOST = 1e-14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,11 +102,14 @@ def collect(design: Design, layout: ErrorLayout) -> Gram:
 
     Raises
     ------
+    DataError
+        If columns are collinear.
     ModelError
-        If columns are collinear, or errors link groups of several factors (`check_units_in_groups`).
+        If errors link groups of several factors (`check_units_in_groups`).
     """
     gram = collect_part(design, layout)
     check_rank(gram)
+    check_known_errors(gram)
     return gram
 
 
@@ -129,29 +139,36 @@ def collect_part(design: Design, layout: ErrorLayout) -> Gram:
     )
 
 
-def own_rows_layout(design: Design, layout: ErrorLayout) -> ErrorLayout:
-    """Return the error structure in which the rows of different groups are independent."""
-    index = design.factors[0].index
+def own_rows_layout(design: Design, layout: ErrorLayout, factor: int = 0) -> ErrorLayout:
+    """Return the error structure in which the rows of different groups of one factor are independent."""
+    index = design.factors[factor].index
     if layout.V is not None:
-        return replace(layout, V=layout.V * (index[:, None] == index[None, :]))
+        return replace(layout, V=layout.V.within(index))
     assert layout.unit is not None
-    unit = np.unique(layout.unit * len(design.factors[0].levels) + index, return_inverse=True)[1]
+    unit = np.unique(layout.unit * len(design.factors[factor].levels) + index, return_inverse=True)[1]
     return replace(layout, unit=unit.astype(np.intp))
 
 
-def check_rank(gram: Gram) -> None:
-    """Raise unless the columns of all rows are linearly independent.
+def check_known_errors(gram: Gram) -> None:
+    """Raise where known errors, or weights, differ so much that the rows of large errors are lost to rounding.
 
     Raises
     ------
     ModelError
-        If columns are collinear, on either side of the bar.
+        If the precision of the population columns, of columns of length one, is singular to working precision.
     """
-    assert gram.frame is not None
-    check_independent(gram.frame, gram.coef_names, "population columns")
-    for factor in gram.factors:
-        assert factor.frame is not None
-        check_independent(factor.frame, factor.coef_names, f"group columns of {factor.name!r}")
+    p = len(gram.coef_names)
+    if gram.terms.log_det_known == 0.0 or not p:
+        return
+    precision = gram.WtW[:, :p, :p].sum(axis=0)
+    smallest = smallest_eigenvalue(unit_diagonal(precision)[1])
+    if smallest < _LOST:
+        raise ModelError(
+            "the known errors, or weights, differ so much from row to row that what the rows of large errors say of "
+            f"the coefficients {listed(gram.coef_names)} is lost to rounding (smallest eigenvalue {smallest:.2g} of "
+            "their precision). Give data sets of different units coefficients of their own, 'y ~ 0 + d + d:x', or no "
+            "row an error millions of times smaller than those of the others."
+        )
 
 
 def check_units_in_groups(design: Design, layout: ErrorLayout) -> None:
@@ -160,14 +177,9 @@ def check_units_in_groups(design: Design, layout: ErrorLayout) -> None:
     Raises
     ------
     ModelError
-        If a unit has rows in two groups of a factor, or a known covariance is given.
+        If a unit has rows in two groups of a factor.
     """
     names = ", ".join(repr(factor.name) for factor in design.factors)
-    if layout.V is not None:
-        raise ModelError(
-            f"errors={layout.spec} with several grouping factors ({names}) is not possible: a full covariance "
-            "links all groups. Use hr.known_se(column) for independent errors, or one grouping factor."
-        )
     if layout.unit is None:
         return
     for factor in design.factors:
@@ -313,29 +325,19 @@ def _exchangeable(layout: ErrorLayout, W: Array, columns: list[_Columns]) -> tup
 
 
 def _known_covariance(layout: ErrorLayout, W: Array, columns: list[_Columns]) -> tuple[ErrorTerms, _Products]:
-    """Multiply by V^-1 through its Cholesky factor: with L L' = V, Z'V^-1 Z = (L^-1 Z)'(L^-1 Z)."""
-    from scipy.linalg import cholesky, solve_triangular
+    from hierreg.gram.known import known_products
 
     assert layout.V is not None
-    L = cholesky(layout.V, lower=True)
-    log_det = 2.0 * float(np.sum(np.log(np.diagonal(L))))
-    n, p1 = W.shape
-    terms = _terms(layout, np.ones((1, 1), dtype=bool), np.array([n]), log_det)
-    white_W = solve_triangular(L, W, lower=True)
-    WtW = (white_W.T @ white_W)[None]
-    if not columns:
-        return terms, _Products(WtW=WtW)
-    (one,) = columns
-    J, q = one.n_levels, one.Z.shape[1]
-    spread = np.zeros((n, J, q))
-    spread[np.arange(n), one.index] = one.Z
-    white_Z = solve_triangular(L, spread.reshape(n, J * q), lower=True)
-    ZtZ = (white_Z.T @ white_Z).reshape(J, q, J, q).transpose(0, 2, 1, 3)
-    ZtW = (white_Z.T @ white_W).reshape(J, q, p1)
-    # A V that is block diagonal over groups has exact zeros here, and its groups stay separate.
-    linked = np.any(ZtZ != 0, axis=(2, 3)) | np.eye(J, dtype=bool)
-    row, col = np.nonzero(np.triu(linked))
-    none = np.zeros(len(row), dtype=np.intp)
-    every = (np.zeros(J, dtype=np.intp), np.arange(J))
-    products = one.products((none, row, col), np.ascontiguousarray(ZtZ[row, col]), every, ZtW)
-    return terms, _Products(WtW=WtW, factors=(products,))
+    J = [one.n_levels for one in columns]
+    found = known_products(layout.V, W, [one.Z for one in columns], [one.index for one in columns], J)
+    factors = []
+    for one, (pairs, ZtZ), (entries, ZtW) in zip(columns, found.pairs, found.entries, strict=True):
+        own = _pair_of_key(pairs, one.n_levels, one.n_levels)
+        factors.append(one.products(own, ZtZ, (np.zeros_like(entries), entries), ZtW))
+    crossed = []
+    places = ((i, j) for j in range(len(columns)) for i in range(j))
+    for (i, j), (keys, ZtZ) in zip(places, found.crossed, strict=True):
+        term, row, col = _pair_of_key(keys, J[i], J[j])
+        crossed.append(CrossProducts(first=i, second=j, term=term, row=row, col=col, ZtZ=ZtZ))
+    terms = _terms(layout, np.ones((1, 1), dtype=bool), np.array([len(W)]), found.log_det)
+    return terms, _Products(WtW=found.WtW[None], factors=tuple(factors), crossed=tuple(crossed))

@@ -1,10 +1,14 @@
 """The order in which the coefficients of several grouping factors are eliminated, and where everything is stored.
 
 The precision of all coefficients is a sparse matrix of small blocks, one row for each level of each factor. *Staged*
-factors are eliminated level by level, the one with most levels first: no two levels of a staged factor ever meet, not
-even by fill-in, so that its diagonal stays a diagonal of small blocks. That holds for the first factor and for every
-factor that an earlier one is nested in. What is left, the *tail*, is one dense matrix: the columns of the other
-factors, then those of X, then y.
+factors are eliminated level by level, the one with most levels first: no two levels of a staged factor are joined by
+fill-in, so that its diagonal stays a diagonal of small blocks. That holds for the first factor and for every factor
+that an earlier one is nested in. What is left, the *tail*, is one dense matrix: the columns of the other factors, then
+those of X, then y.
+
+Errors may link levels of one factor (a known covariance in blocks). Levels of a staged factor that are linked, directly
+or through others, are a *clique*: each meets all later ones of its clique, and all of a clique meet the same levels of
+other factors. A factor with a large clique is part of the tail.
 
 All numbers live in one array, the *workspace*: the diagonal block (q, q) of each staged level, its *panel* (q, w) of
 cross-products with the later levels that it meets and with X and y, then the tail (D, D), upper triangle.
@@ -28,13 +32,15 @@ from hierreg.exceptions import ModelError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hierreg.gram import Gram
+    from hierreg.gram import Gram, GroupProducts
 
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]
 
 # Columns of the tail: four dense matrices of this size take 3.2 GB.
 _LARGEST_TAIL = 10_000
+# Columns of a clique of a staged factor; its maps take the cube.
+_LARGEST_CLIQUE = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,8 +154,9 @@ def plan_elimination(gram: Gram) -> Plan:
     T = sum(J[f] * q[f] for f in tail)
     if T + p1 > _LARGEST_TAIL:
         names = ", ".join(f"{gram.factors[f].name!r} ({J[f]} levels, {q[f]} columns)" for f in tail)
+        how = f"are crossed with {gram.factors[staged[0]].name!r}" if staged else "are linked by the errors"
         raise ModelError(
-            f"the grouping factors {names} are crossed with {gram.factors[staged[0]].name!r}, and together their "
+            f"the grouping factors {names} {how}, and together their "
             f"{T} coefficients would be one dense matrix; up to {_LARGEST_TAIL} are possible. Any number of levels is "
             "possible for one factor and for factors that it is nested in: drop a factor, or merge its levels."
         )
@@ -196,8 +203,9 @@ def plan_elimination(gram: Gram) -> Plan:
 
 def _stages(gram: Gram) -> tuple[tuple[int, ...], tuple[int, ...], dict[tuple[int, int], Any]]:
     """Return staged factors, tail factors, and for each staged factor which levels of the later ones it meets."""
-    from scipy.sparse import coo_array
+    from scipy.sparse import coo_array, triu
 
+    cliques = [_cliques(factor) for factor in gram.factors]
     direct = {}
     for c in gram.crossed:
         shape = (gram.factors[c.first].n_levels, gram.factors[c.second].n_levels)
@@ -209,7 +217,9 @@ def _stages(gram: Gram) -> tuple[tuple[int, ...], tuple[int, ...], dict[tuple[in
     meets: dict[tuple[int, int], Any] = {}
     while left:
         f = left.pop(0)
-        if any(np.diff(meets[s, f].indptr).max(initial=0) > 1 for s in staged):
+        largest = int(np.diff(cliques[f].indptr).max(initial=1)) if cliques[f] is not None else 1
+        is_large = largest > 1 and largest * gram.factors[f].n_coef > _LARGEST_CLIQUE
+        if is_large or any(np.diff(meets[s, f].indptr).max(initial=0) > 1 for s in staged):
             tail.append(f)
             continue
         for g in (*left, *tail):
@@ -217,9 +227,26 @@ def _stages(gram: Gram) -> tuple[tuple[int, ...], tuple[int, ...], dict[tuple[in
             for s in staged:
                 # Eliminating a level of s joins all that it meets.
                 pattern = pattern + meets[s, f].T @ meets[s, g]
-            meets[f, g] = pattern.tocsr()
+            meets[f, g] = (pattern if cliques[f] is None else cliques[f] @ pattern).tocsr()
+        if cliques[f] is not None:
+            meets[f, f] = triu(cliques[f], k=1).tocsr()
         staged.append(f)
     return tuple(staged), tuple(sorted(tail)), meets
+
+
+def _cliques(factor: GroupProducts) -> Any:
+    """Return which levels of a factor are linked by errors, directly or through others (J, J); None where none are."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    if not factor.has_links:
+        return None
+    J = factor.n_levels
+    ones = np.ones(len(factor.pair_row), dtype=bool)
+    links = coo_array((ones, (factor.pair_row, factor.pair_col)), shape=(J, J))
+    number, of_level = connected_components(links, directed=False)
+    member = coo_array((np.ones(J, dtype=bool), (np.arange(J), of_level)), shape=(J, number)).tocsr()
+    return (member @ member.T).tocsr()
 
 
 def _nodes(

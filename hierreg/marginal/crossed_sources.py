@@ -47,6 +47,8 @@ def sources_of(gram: Gram, plan: Plan) -> Sources:
     parts = [_population(gram, plan)]
     for f, factor in enumerate(gram.factors):
         parts += _own(factor, f, plan) if f in plan.staged else _own_in_tail(factor, f, plan)
+        if factor.has_links:
+            parts.append(_linked(factor, f, plan))
     for crossed in gram.crossed:
         parts.append(_crossed(gram, crossed, plan))
     place, term, value, weight = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
@@ -73,9 +75,27 @@ def _population(gram: Gram, plan: Plan) -> _Part:
 def _own(factor: GroupProducts, f: int, plan: Plan) -> list[_Part]:
     """Return diagonal blocks and products with [X y] of a staged factor."""
     q, p1 = factor.ZtW.shape[1:]
-    diagonal = plan.diagonal_places(f, factor.pair_row, q)
+    alone = factor.pair_row == factor.pair_col
+    diagonal = plan.diagonal_places(f, factor.pair_row[alone], q)
     panel = plan.panel_rows(f, factor.level_index, q)[1] - p1 + np.arange(p1)
-    return [_part(diagonal, factor.pair_term, factor.ZtZ, 1.0), _part(panel, factor.level_term, factor.ZtW, 2.0)]
+    return [
+        _part(diagonal, factor.pair_term[alone], factor.ZtZ[alone], 1.0),
+        _part(panel, factor.level_term, factor.ZtW, 2.0),
+    ]
+
+
+def _linked(factor: GroupProducts, f: int, plan: Plan) -> _Part:
+    """Return the products of two levels of one factor, whose errors are correlated."""
+    two = factor.pair_row != factor.pair_col
+    row, col, grid = factor.pair_row[two], factor.pair_col[two], np.arange(factor.n_coef)
+    q, column = len(grid), plan.first_column[f] + col * len(grid)
+    if f in plan.staged:
+        at = places_in_panels(plan.column_at, plan.column, plan.first_node[f] + row, column)
+        place = plan.panel_rows(f, row, q)[0] + at[:, None, None] + grid
+    else:
+        r, c = plan.first_column[f] + row * q - plan.n_node_columns, column - plan.n_node_columns
+        place = plan.tail_at + (r[:, None, None] + grid[:, None]) * plan.n_tail + c[:, None, None] + grid
+    return _part(place, factor.pair_term[two], factor.ZtZ[two], 2.0)
 
 
 def _own_in_tail(factor: GroupProducts, f: int, plan: Plan) -> list[_Part]:
@@ -83,13 +103,14 @@ def _own_in_tail(factor: GroupProducts, f: int, plan: Plan) -> list[_Part]:
     D = plan.n_tail
     row, col = np.triu_indices(q)
     first = plan.first_column[f] - plan.n_node_columns
-    start = (first + factor.pair_row * q)[:, None]
+    alone = factor.pair_row == factor.pair_col
+    start = (first + factor.pair_row[alone] * q)[:, None]
     diagonal = plan.tail_at + (start + row) * D + start + col
     start = (first + factor.level_index * q)[:, None, None]
     beside = plan.tail_at + (start + np.arange(q)[:, None]) * D + plan.n_tail_b + np.arange(p1)
     weight = np.where(row == col, 1.0, 2.0)
     return [
-        _part(diagonal, factor.pair_term, factor.ZtZ[:, row, col], weight),
+        _part(diagonal, factor.pair_term[alone], factor.ZtZ[alone][:, row, col], weight),
         _part(beside, factor.level_term, factor.ZtW, 2.0),
     ]
 

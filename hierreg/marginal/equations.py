@@ -35,6 +35,12 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 
+_NO_DIGITS = (
+    "the mixed-model equations cannot be solved at these covariances: to working precision a matrix is not "
+    "positive definite. Check that no standard deviation is many orders of magnitude from the others."
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Solution:
     """Coefficients given the variances: a joint Gaussian, user scale.
@@ -119,7 +125,10 @@ def solve_equations(likelihood: Likelihood, Lambda: Array, error_cov: Array) -> 
     blocks = np.moveaxis(moments[2], 3, 1).reshape(n * tiles.width, m, m)
     members = np.moveaxis(tiles.levels, 2, 1).reshape(n * tiles.width, tiles.levels.shape[1])
     kept = np.any(members >= 0, axis=1)
-    L = np.linalg.cholesky(P_inv[0])
+    try:
+        L = np.linalg.cholesky(P_inv[0])
+    except np.linalg.LinAlgError:
+        raise ModelError(_NO_DIGITS) from None
     joint = BlockJoint(
         beta_factor=gram.x_map @ L,
         b_factor=np.swapaxes(np.linalg.solve(L, np.swapaxes(cross, 1, 2)), 1, 2),
@@ -175,10 +184,7 @@ def population_at(
         own = likelihood.native().addresses
         value = population_moments(internal[some], error_cov[some], errors, own, omega[some], hat[some], P_inv[some])
         if finished(value) == -np.inf:
-            raise ModelError(
-                "the mixed-model equations cannot be solved at these covariances: to working precision a matrix is not "
-                "positive definite. Check that no standard deviation is many orders of magnitude from the others."
-            )
+            raise ModelError(_NO_DIGITS)
 
     edges = np.linspace(0, S, min(threads, S) + 1).astype(int)
     with ThreadPoolExecutor(max_workers=threads) as pool:

@@ -10,7 +10,8 @@ import numpy as np
 from hierreg.checks import listed
 from hierreg.compound_symmetry import component_variances, diagonal, lowest_correlation
 from hierreg.exceptions import ModelError
-from hierreg.linalg import semidefinite_factor, smallest_eigenvalue
+from hierreg.known_covariance import in_order
+from hierreg.linalg import semidefinite_factor, smallest_eigenvalue, unit_diagonal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from hierreg.model.assemble import Problem
 
     Array = NDArray[np.float64]
+
+# Of correlations.
+_NOT_SYMMETRIC = 1e-8
+_ROUNDING = 1e-12
 
 _WITHIN_UNITS = (
     "a dictionary {'sd': sd, 'corr': rho}: standard deviation and correlation within units, each one number or, by "
@@ -45,7 +50,7 @@ def group_factor(problem: Problem, cov: Mapping[str, Any] | None) -> Array:
     out = np.zeros((problem.parameters.n_factor, problem.parameters.n_factor))
     for factor, mine in zip(problem.labels.factors, problem.parameters.factor_slices, strict=True):
         what = f"cov[{factor.name!r}]"
-        Sigma = _semidefinite(given[factor.name], len(factor.coef), what, f"columns {listed(factor.coef)}")
+        Sigma = _semidefinite(given[factor.name], factor.coef, what, "columns")
         out[mine, mine] = semidefinite_factor(Sigma)
     return out
 
@@ -68,10 +73,10 @@ def error_covariance(problem: Problem, error_cov: Any) -> Array:
         raise ModelError(f"error_cov is missing: errors={problem.layout.spec} need {what}.")
     if terms.components is not None:
         return _within_units(problem, terms.components, error_cov)
-    values = _numbers(error_cov, "error_cov")
+    values = _numbers(in_order(error_cov, terms.labels, "error_cov"), "error_cov")
     if values.ndim < 2:
         values = np.diag(np.atleast_1d(values))
-    matrix = _semidefinite(values, D, "error_cov", f"data sets {listed(terms.labels)}", definite=True)
+    matrix = _semidefinite(values, terms.labels, "error_cov", "data sets", definite=True)
     if not terms.has_corr and np.any(matrix != np.diag(np.diagonal(matrix))):
         raise ModelError(
             f"error_cov has covariances, but errors={problem.layout.spec} are independent: give a diagonal matrix "
@@ -87,7 +92,8 @@ def _within_units(problem: Problem, components: Components, given: Any) -> Array
         raise ModelError(f"error_cov={given!r}: errors={problem.layout.spec} need {_WITHIN_UNITS}.")
     values = {}
     for name, n in (("sd", components.n_sd), ("corr", len(strata))):
-        array = np.atleast_1d(_numbers(given[name], f"error_cov[{name!r}]"))
+        what = f"error_cov[{name!r}]"
+        array = np.atleast_1d(_numbers(in_order(given[name], strata, what), what))
         if array.shape not in {(1,), (n,)}:
             raise ModelError(
                 f"error_cov[{name!r}] has shape {array.shape}; one number"
@@ -110,7 +116,8 @@ def precision_of_beta(problem: Problem, precision: float | Sequence[float]) -> A
     """Return the prior precision (p,) of beta."""
     p = len(problem.labels.coef)
     try:
-        values = np.broadcast_to(np.asarray(precision, dtype=float), (p,))
+        given = in_order(precision, problem.labels.coef, "beta_precision")
+        values = np.broadcast_to(np.asarray(given, dtype=float), (p,))
     except ValueError:
         raise ModelError(
             f"beta_precision={precision!r}: give one number, or one per coefficient {listed(problem.labels.coef)}."
@@ -127,19 +134,27 @@ def _numbers(value: Any, name: str) -> Array:
         raise ModelError(f"{name}={value!r} is not a matrix of numbers.") from None
 
 
-def _semidefinite(value: Any, size: int, name: str, columns: str, *, definite: bool = False) -> Array:
-    matrix = _numbers(value, name)
+def _semidefinite(value: Any, names: tuple[str, ...], name: str, what: str, *, definite: bool = False) -> Array:
+    """Return a covariance in the order of ``names``, checked by its correlations: columns may have any units."""
+    size, matrix = len(names), _numbers(in_order(value, names, name), name)
     if matrix.ndim == 0 and size == 1:
         matrix = matrix.reshape(1, 1)
     if matrix.shape != (size, size):
-        raise ModelError(f"{name} has shape {matrix.shape}; ({size}, {size}) is required, for {columns}.")
+        raise ModelError(f"{name} has shape {matrix.shape}; ({size}, {size}) is required, for {what} {listed(names)}.")
     if not np.all(np.isfinite(matrix)):
         raise ModelError(f"{name} has values that are not finite: {matrix.tolist()}.")
-    if not np.allclose(matrix, matrix.T, rtol=1e-8, atol=1e-12 * np.abs(matrix).max(initial=0.0)):
+    sd, corr = unit_diagonal(matrix)
+    if np.any(np.abs(corr - corr.T) > _NOT_SYMMETRIC):
         raise ModelError(f"{name} is not symmetric: {matrix.tolist()}.")
-    smallest = smallest_eigenvalue(matrix)
-    bound = 1e-12 * float(np.abs(matrix).max(initial=0.0))
-    if smallest < -bound or (definite and smallest <= bound):
-        kind = "positive definite" if definite else "positive semidefinite"
+    kind = "positive definite" if definite else "positive semidefinite"
+    still = sd <= 0
+    # A column without variance has no covariances either.
+    if np.any(matrix[still] != 0) or np.any(matrix[:, still] != 0) or (definite and np.any(still)):
+        smallest = smallest_eigenvalue(0.5 * (matrix + matrix.T))
         raise ModelError(f"{name} is not {kind} (smallest eigenvalue {smallest:.3g}).")
-    return 0.5 * (matrix + matrix.T)
+    moving = ~still
+    if np.any(moving):
+        smallest = smallest_eigenvalue(0.5 * (corr + corr.T)[np.ix_(moving, moving)])
+        if smallest < -_ROUNDING or (definite and smallest <= _ROUNDING):
+            raise ModelError(f"{name} is not {kind} (smallest eigenvalue {smallest:.3g} of its correlations).")
+    return np.asarray(0.5 * (matrix + matrix.T))

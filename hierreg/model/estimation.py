@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,11 +17,15 @@ from hierreg.marginal.goodness_of_fit import chi_square
 from hierreg.marginal.likelihood import on_threads
 from hierreg.marginal.no_pooling import no_pooling
 from hierreg.marginal.threads import blas_threads_for
+from hierreg.model.exact_fit import check_exact_fit
 from hierreg.model.few_units import without_maximum
 from hierreg.tree import point
 from hierreg.tree.build import Limit
+from hierreg.warning import warn
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from hierreg.gram import ErrorTerms, Gram
@@ -36,11 +39,12 @@ def estimate(problem: Problem, method: str) -> Estimate:
     """Return the REML, ML or MAP estimate of a problem."""
     found = _quiet_estimate(problem, method)
     if found.unidentified:
-        warnings.warn(found.message, IdentificationWarning, stacklevel=3)
+        warn(found.message, IdentificationWarning, stacklevel=3)
     return found
 
 
 def _quiet_estimate(problem: Problem, method: str) -> Estimate:
+    check_exact_fit(problem)
     announce_compilation(problem.blocks)
     with blas_threads_for(problem.gram):
         return _estimate(problem, method)
@@ -63,14 +67,15 @@ def _estimate(problem: Problem, method: str) -> Estimate:
     return point.estimate(problem.labels, method, variances, solution, -2.0 * variances.log_density, fit)
 
 
-def limit(problem: Problem, own: Gram | None) -> Limit:
-    """Return the REML plug-in solution, and least squares on each group alone."""
+def limit(problem: Problem, own: Sequence[Gram]) -> Limit:
+    """Return the REML plug-in solution, and least squares on each group alone, from `Problem.own_rows` by factor."""
     reml = _quiet_estimate(problem, "reml")
-    if own is None:
+    if not own:
         return Limit(estimate=reml, no_pooling=(), no_pooling_cov=())
-    error_cov, beta, b = _error_covariance(reml, own.terms), reml.beta.to_numpy(), reml.solution.b
+    error_cov, beta, b = _error_covariance(reml, own[0].terms), reml.beta.to_numpy(), reml.solution.b
     alone = [
-        no_pooling(own, f, error_cov, beta, factor.theta_columns, b) for f, factor in enumerate(problem.labels.factors)
+        no_pooling(own[f], f, error_cov, beta, factor.theta_columns, b)
+        for f, factor in enumerate(problem.labels.factors)
     ]
     return Limit(
         estimate=reml,

@@ -35,13 +35,13 @@ common to some units, and the units that have them all.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hierreg.exceptions import ConvergenceWarning, PriorError
+from hierreg.warning import warn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -203,7 +203,7 @@ def check_density_is_bounded(problem: Problem) -> None:
             "hardly falls, where correlations become singular, so that no sampler can follow it; it has a bound for "
             f"eta of {spike.eta:g}, and falls fast enough for eta of {spike.eta + _LEAST:g} and more. Instead, {mend}"
         )
-    warnings.warn(
+    warn(
         f"few units for error_corr=LKJ({eta:g}): {_where(spike)}. Correlations are largely the prior's, and draws "
         f"may diverge where they become singular. If they do: {mend}",
         ConvergenceWarning,

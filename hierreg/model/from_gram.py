@@ -13,6 +13,7 @@ from hierreg.exceptions import ModelError, PriorError
 from hierreg.gram import Gram
 from hierreg.gram.ordering import with_levels
 from hierreg.model.assemble import Problem, not_replicated, of_parts, units_are_groups
+from hierreg.model.exact_fit import check_response_varies
 from hierreg.priors import Priors, measure_scales, resolve_priors
 
 if TYPE_CHECKING:
@@ -39,12 +40,18 @@ def problem_of_gram(gram: Gram, priors: Priors | None) -> Problem:
         )
     if priors is not None and not isinstance(priors, Priors):
         raise PriorError(f"priors={priors!r} is not a set of priors; use hr.Priors(beta=..., sd=..., ...).")
+    if gram.has_links and len(gram.factors) > 1:
+        raise ModelError(
+            f"errors={gram.origin.errors} link groups of several grouping factors, and statistics alone do not say "
+            "what each group sees by itself: use hr.Model(formula, table, errors) with the rows."
+        )
     if gram.has_links and gram.own is None:
         raise ModelError("gram does not say what each group sees alone; take it from Gram.from_batches or Model.gram.")
     state = restore(gram.origin.learned)
     gram = with_levels(gram, [factor.levels for factor in state.factors])
     design, layout = _without_rows(state), _layout(gram)
     _check_replication(gram, layout)
+    check_response_varies(gram, design, layout, priors)
     resolved = resolve_priors(priors, measure_scales(gram, design, layout))
     return of_parts(state.spec.text, design, state, layout, gram, resolved)
 
@@ -52,7 +59,8 @@ def problem_of_gram(gram: Gram, priors: Priors | None) -> Problem:
 def _without_rows(state: DesignState) -> Design:
     matrices = {text: (fitted, np.empty((0, len(fitted.names)))) for text, fitted in state.expressions.items()}
     none = np.empty(0, dtype=np.intp)
-    return assemble_design(state.spec, state.response, np.empty(0), matrices, [(f, none) for f in state.factors])
+    factors = [(factor, none) for factor in state.factors]
+    return assemble_design(state.spec, state.response, np.empty(0), matrices, factors, state.determined)
 
 
 def _layout(gram: Gram) -> ErrorLayout:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from hierreg.checks import check_choice
+from hierreg.error_structure import weighted
 from hierreg.exceptions import ModelError
 from hierreg.model.assemble import assemble
 from hierreg.model.covariances import error_covariance, group_factor, precision_of_beta
@@ -43,6 +44,13 @@ class Model:
         `hr.independent` (default), `hr.by`, `hr.correlated`, `hr.exchangeable`, `hr.known_se` or `hr.known_cov`.
     priors : Priors, optional
         Whatever is left out has a default scaled to the data; see `Model.priors`.
+    collinear : {"refuse", "drop"}
+        What to do with columns that those before them determine (an empty cell of ``a * c``, say): "refuse" them, or
+        "drop" them, with a warning that names them, as lme4 does. `predict` then refuses rows in which they would not
+        be what the other columns make of them: nothing was observed of those.
+    weights : str, optional
+        Column of weights w > 0, as in lme4: the error variance of a row is error_sd^2 / w, in each stratum of `hr.by`
+        its own. A row that is the mean of w observations has the weight w. ``error_sd`` is that of rows of weight one.
 
     Raises
     ------
@@ -92,8 +100,17 @@ class Model:
         model._problem = problem_of_gram(gram, priors)  # noqa: SLF001  # another way to make the same object
         return model
 
-    def __init__(self, formula: str, data: Any, errors: ErrorSpec | None = None, priors: Priors | None = None) -> None:
-        self._problem = assemble(formula, data, errors, priors)
+    def __init__(  # the public signature: every argument has a default
+        self,
+        formula: str,
+        data: Any,
+        errors: ErrorSpec | None = None,
+        priors: Priors | None = None,
+        *,
+        collinear: Literal["refuse", "drop"] = "refuse",
+        weights: str | None = None,
+    ) -> None:
+        self._problem = assemble(formula, data, weighted(errors, weights), priors, collinear=collinear)
 
     @property
     def formula(self) -> str:
@@ -119,6 +136,7 @@ class Model:
         problem = self._problem
         lines = [f"hierreg.Model: {problem.formula}", f"  {problem.n_rows} rows"]
         lines += [f"  {len(factor.levels)} groups of {factor.name}" for factor in problem.labels.factors]
+        lines += [f"  dropped: {dropped}" for dropped in problem.dropped_columns]
         return "\n".join([*lines, f"  errors: {problem.layout.spec}"])
 
     def estimate(self, method: Method = "reml") -> Estimate:
@@ -161,7 +179,8 @@ class Model:
         Parameters
         ----------
         cov : dict of array_like (q, q)
-            Covariance of the group coefficients, by grouping factor; positive semidefinite.
+            Covariance of the group coefficients, by grouping factor; positive semidefinite. Here and below, tables with
+            labels (pandas, xarray, `Estimate.cov`) are matched by label, anything else by position.
         error_cov : array_like
             Error covariance: a variance for one data set; (D,) variances or (D, D) for strata or data sets, in
             the order of the levels; ``{"sd": sd, "corr": rho}`` for exchangeable errors, each a number or one per
@@ -248,7 +267,9 @@ class Model:
             Keep every draw of the group coefficients, or means, standard deviations and quantiles only (group
             ``effects`` of the tree). "auto" keeps draws up to 1 GiB and says so when it does not.
         include : sequence of str
-            Extra groups: "prior", "prior_predictive", "posterior_predictive", "log_likelihood", "log_prior".
+            Extra groups: "prior", "prior_predictive", "posterior_predictive", "log_likelihood" (by row, given the rows
+            whose errors are correlated with its own), "log_likelihood_units" (by unit), "log_prior"; see
+            `hierreg.log_likelihood`.
 
         Returns
         -------

@@ -58,7 +58,7 @@ def measure_scales(gram: Gram, design: Design, layout: ErrorLayout) -> PriorScal
             for factor, groups in zip(design.factors, gram.factors, strict=True)
         },
         error_labels=labels,
-        y_sd_by_label=np.where(within > 0, within, y_sd),
+        y_sd_by_label=np.where(within > 0, within, y_sd) * _weight_of_gram(gram),
         n_error_sd=layout.n_sd,
         has_error_corr=layout.has_corr,
         error_corr_labels=corr_labels,
@@ -112,3 +112,9 @@ def _error_factor(gram: Gram) -> float:
         one[:p] = columns.constant_column(t)
         total -= float(one @ products @ y) ** 2 / float(one @ products @ one)
     return float(np.sqrt(max(total, 0.0) / gram.n))
+
+
+def _weight_of_gram(gram: Gram) -> float:
+    """Return the root of the geometric mean of the weights: the error sd is that of rows of weight one."""
+    weighted = gram.terms.kind in {"independent", "by"}
+    return float(np.exp(-0.5 * gram.terms.log_det_known / gram.n)) if weighted else 1.0

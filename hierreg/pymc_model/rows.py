@@ -38,7 +38,7 @@ def add_rows(design: Design, mu: Tensor, layout: ErrorLayout, error_factor: Tens
         _add_units(name, y, mu, layout, error_factor)
     elif layout.kind == "known_cov":
         assert layout.V is not None
-        chol = error_factor[0, 0] * np.linalg.cholesky(layout.V)
+        chol = error_factor[0, 0] * layout.V.factor().toarray()
         pm.MvNormal(name, mu, chol=chol, observed=y, dims="obs")
     else:
         sd = error_factor.diagonal()[layout.stratum]

@@ -7,7 +7,6 @@ its mode. nutpie calls the cached kernel (`native`); nothing is compiled per mod
 from __future__ import annotations
 
 import sys
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from hierreg.deferred import deferred
 from hierreg.estimate.mode import best_mode, names_of_difference
 from hierreg.exceptions import ConvergenceWarning, ModelError
 from hierreg.marginal.likelihood import MarginalLikelihood
+from hierreg.warning import warn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -131,7 +131,7 @@ def _warn_about_modes(target: Target, optimum: Optimum, others: Sequence[Optimum
     for other, share in zip(others, np.exp(np.array(mass[1:]) - mass[0]), strict=True):
         if share > _SMALLEST_SHARE:
             where = names_of_difference(target.parameters, optimum.x, other.x)
-            warnings.warn(
+            warn(
                 f"the posterior has two modes, with log densities {optimum.value:.2f} and {other.value:.2f}; they "
                 f"differ in {where}. Chains start at the first. Compare method='nuts' with method='psis', and give "
                 "priors that say what you know of these parameters.",

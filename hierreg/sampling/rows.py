@@ -161,8 +161,8 @@ def error_scaler(layout: ErrorLayout) -> Callable[[Draws, Array], Array]:
         sizes = units_by_size(layout)
         return lambda draws, z: _exchangeable_errors(sizes, draws, z)
     if layout.V is not None:
-        L = np.linalg.cholesky(layout.V)
-        return lambda draws, z: draws.error_sd * (z @ L.T)
+        L = layout.V.factor()
+        return lambda draws, z: draws.error_sd * L.rows_times(z)
     return lambda draws, z: row_sds(layout, draws) * z
 
 

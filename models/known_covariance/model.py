@@ -44,7 +44,7 @@ def bootstrap(draws: int = 2000) -> np.ndarray:
 
 def covariance() -> np.ndarray:
     """Return the covariance (25, 25) of all points, both diagonal blocks and what is between them."""
-    return hr.covariance_from_samples(bootstrap())
+    return hr.covariance_from_samples(bootstrap(), kind="bootstrap", n_independent=CONFIGURATIONS)
 
 
 def data() -> Any:
@@ -73,7 +73,10 @@ def without_cross_blocks() -> hr.Model:
 
 def by_hand() -> dict[str, Any]:
     """Return estimates, their covariance, chi-square and degrees of freedom from the matrices."""
-    table, V = data(), np.cov(bootstrap(), rowvar=False)
+    table, n, B, N = data(), CONFIGURATIONS, 2000, len(X_ALPHA) + len(X_BETA)
+    # Resampling n configurations gives (n - 1) / n of the covariance of a mean; few samples a too large inverse, twice.
+    factor = n / (n - 1) * (n - 1) / (n - N - 2) * (B - 1) / (B - N - 2)
+    V = np.cov(bootstrap(B), rowvar=False) * factor
     d = (table["dataset"] == "beta").to_numpy()[:, None]
     own = np.column_stack([np.ones(len(table)), table["x"]])
     X, y = np.hstack([own * ~d, own * d]), table["y"].to_numpy()

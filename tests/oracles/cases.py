@@ -6,6 +6,7 @@ import numpy as np
 
 from hierreg.design import Design, FactorDesign
 from hierreg.error_structure import ErrorLayout, Independent
+from hierreg.known_covariance import from_matrix
 
 KINDS = (
     "independent",
@@ -46,6 +47,8 @@ def make_layout(kind, n, **changes):
         "has_corr": False,
         "stratum": np.zeros(n, dtype=np.intp),
     }
+    if changes.get("V") is not None:
+        changes["V"] = from_matrix(np.asarray(changes["V"]))
     return ErrorLayout(spec=Independent(), kind=kind, **(values | changes))
 
 
@@ -163,7 +166,7 @@ def rows_of(case, rows):
         layout=replace(
             layout,
             stratum=layout.stratum[rows],
-            V=None if layout.V is None else layout.V[np.ix_(rows, rows)],
+            V=None if layout.V is None else from_matrix(np.asarray(layout.V)[np.ix_(rows, rows)]),
             **{name: None if value is None else value[rows] for name, value in optional.items()},
         ),
     )

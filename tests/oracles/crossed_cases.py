@@ -14,6 +14,8 @@ KINDS = (
     "known_se, scaled",
     "correlated within groups",
     "exchangeable within groups",
+    "known_cov in blocks",
+    "known_cov",
 )
 # Columns and levels of each factor; "in" nests a factor in the one before it.
 SHAPES = {
@@ -94,4 +96,11 @@ def _layout(rng, kind, n):
     if kind.startswith("exchangeable"):
         layout = exchangeable_layout(rng, n, ("sigma",))
         return layout, layout.unit
+    if kind.startswith("known_cov"):
+        A = rng.normal(size=(n, n + 5))
+        V = A @ A.T / n
+        if "blocks" in kind:
+            block = rng.integers(0, n // 3, n)
+            V *= block[:, None] == block
+        return make_layout("known_cov", n, V=V), rows
     return make_layout("independent", n), rows

@@ -11,10 +11,11 @@ def error_covariance(layout, error_cov):
     """R (N, N), entry by entry."""
     n = len(layout.stratum)
     R = np.zeros((n, n))
+    V = np.asarray(layout.V)
     for r in range(n):
         for s in range(n):
             if layout.kind == "known_cov":
-                R[r, s] = layout.V[r, s] * error_cov[0, 0]
+                R[r, s] = V[r, s] * error_cov[0, 0]
             elif layout.kind == "known_se":
                 R[r, s] = layout.se[r] ** 2 * error_cov[0, 0] if r == s else 0.0
             elif layout.kind == "exchangeable":
@@ -144,11 +145,11 @@ def gradient(design, layout, Lambda, error_cov, **beta):
             mine = factor.index == j
             g_Sigma[own, own] += factor.Z[mine].T @ G[np.ix_(mine, mine)] @ factor.Z[mine]
     g_error = np.zeros((D, D))
-    n = len(design.y)
+    n, V = len(design.y), np.asarray(layout.V)
     for r in range(n):
         for s in range(n):
             if layout.kind == "known_cov":
-                g_error[0, 0] += G[r, s] * layout.V[r, s]
+                g_error[0, 0] += G[r, s] * V[r, s]
             elif layout.kind == "known_se":
                 g_error[0, 0] += G[r, s] * layout.se[r] ** 2 * (r == s)
             elif layout.kind == "exchangeable":
@@ -177,7 +178,9 @@ def coefficients(design, layout, Sigma, error_cov, *, prior_precision=None, prio
     beta = beta_cov @ (prior_precision @ prior_mean + X.T @ V_inv @ y)
     gain = prior @ Z.T @ V_inv
     b = gain @ (y - X @ beta)
-    b_cond_cov = prior - gain @ Z @ prior
+    # A sum of what is left of b and of the errors' part (Joseph's form): prior - gain Z prior loses seven digits.
+    left = np.eye(len(prior)) - gain @ Z
+    b_cond_cov = left @ prior @ left.T + gain @ error_covariance(layout, error_cov) @ gain.T
     cross = -beta_cov @ X.T @ gain.T
     covariance = np.block([[beta_cov, cross], [cross.T, b_cond_cov + gain @ X @ beta_cov @ X.T @ gain.T]])
     return np.concatenate([beta, b]), covariance, b_cond_cov
