@@ -21,6 +21,8 @@ _IMPOSSIBLE = 1e100
 # A log density that is rounded more coarsely than this does not say where its maximum is.
 _LARGEST_ROUNDING = 1e-4
 _MAX_NEWTON = 20
+# Iterations where a maximum is known.
+_MAX_AGAIN, _MAX_NEWTON_AGAIN = 60, 4
 # How far below a maximum, in the units of a log density, and how nearly quadratic, a point has to be to belong to it.
 _NEAR, _ALIKE = 1.0, 0.2
 
@@ -52,7 +54,7 @@ class Optimum:
     n_evaluations: int
 
 
-def maximise(
+def maximise(  # noqa: PLR0913  # what is known of a function, and how well to do
     function: Objective,
     start: Array,
     *,
@@ -79,21 +81,12 @@ def maximise(
     with_hessian : bool
         Whether the Hessian is wanted at the maximum itself; otherwise it is that of a point nearby.
     known : sequence of Optimum
-        Maxima found from other starts: a search that comes into the bowl of one ends there, with that maximum.
+        Maxima found from other starts: a search that comes into the bowl of one ends there, with that maximum, and none
+        takes long.
     """
     counter = _Counter(function)
     if len(start) == 0:
-        value, gradient = counter(start)
-        empty = np.empty((0, 0))
-        return Optimum(
-            x=start,
-            value=value,
-            gradient=gradient,
-            hessian=empty,
-            newton_decrement=0.0,
-            converged=True,
-            n_evaluations=1,
-        )
+        return _of_no_parameters(counter, start)
     stop = _StopsNearby([optimum for optimum in known if optimum.converged])
     x = _near_the_maximum(counter, start, curvature, stop)
     if stop.found is not None:
@@ -101,7 +94,7 @@ def maximise(
     value, gradient = counter(x)
     decrement = np.inf
     H, at = hessian(counter, x, threads), x
-    for _ in range(_MAX_NEWTON):
+    for _ in range(_MAX_NEWTON_AGAIN if known else _MAX_NEWTON):
         step = _ascent_step(H, gradient)
         decrement = 0.5 * float(gradient @ step)
         if decrement < tolerance:
@@ -122,18 +115,39 @@ def maximise(
         H, at = hessian(counter, x, threads), x
     if with_hessian and not np.array_equal(at, x):
         H = hessian(counter, x, threads)
-    enough = 10 * max(tolerance, 1e-12 * abs(value))
-    if decrement >= enough:
-        # Where the value itself is rounded more coarsely, no search can see further.
-        enough = max(enough, min(10 * _rounding(counter, x, value, gradient), _LARGEST_ROUNDING))
+    converged = decrement < _small_enough(counter, x, value, gradient, decrement, tolerance)
     return Optimum(
         x=x,
         value=value,
         gradient=gradient,
         hessian=H,
         newton_decrement=decrement,
-        converged=bool(decrement < enough),
+        converged=bool(converged),
         n_evaluations=counter.n,
+    )
+
+
+def _small_enough(  # a point and its value, and what is asked of it
+    function: Objective, x: Array, value: float, gradient: Array, decrement: float, tolerance: float
+) -> float:
+    """Return the Newton decrement at which a search has converged."""
+    enough = 10 * max(tolerance, 1e-12 * abs(value))
+    if decrement < enough:
+        return enough
+    # Where the value itself is rounded more coarsely, no search can see further.
+    return max(enough, min(10 * _rounding(function, x, value, gradient), _LARGEST_ROUNDING))
+
+
+def _of_no_parameters(function: Objective, x: Array) -> Optimum:
+    value, gradient = function(x)
+    return Optimum(
+        x=x,
+        value=value,
+        gradient=gradient,
+        hessian=np.empty((0, 0)),
+        newton_decrement=0.0,
+        converged=True,
+        n_evaluations=1,
     )
 
 
@@ -144,7 +158,7 @@ def _near_the_maximum(counter: _Counter, start: Array, curvature: Array | None, 
     # Near the rounding of a large value a line search finds nothing better, slowly: Newton steps do the rest.
     scale = abs(counter.negative(start)[0])
     near = 1e-8 * scale if scale < _IMPOSSIBLE else 0.0
-    options: dict[str, Any] = {"gtol": max(1e-5, near), "maxiter": 500}
+    options: dict[str, Any] = {"gtol": max(1e-5, near), "maxiter": _MAX_AGAIN if stop.known else 500}
     if curvature is not None:
         options["hess_inv0"] = np.diag(1.0 / curvature)
     stop.least_gain = near

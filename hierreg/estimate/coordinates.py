@@ -25,7 +25,9 @@ _START_RANGE = (0.1, 10.0)
 # Variance of the errors at the start, in the same units.
 _START_ERRORS = (0.2, 2.0)
 # Sizes of group effects beside the errors, errors of one stratum beside their moments, at further starts.
-_SIZES_OF_GROUPS, _SMALL_ERRORS, _MOST_STRATA = (0.2, 5.0), 0.2, 6
+_SIZES_OF_GROUPS, _SMALL_ERRORS, _MOST_STRATA = (0.2, 5.0), 0.05, 6
+# Of log sds: their squares are no numbers beyond it.
+_OUT_OF_RANGE = 300.0
 # Length of a row of the factor, beside the errors, below which it is not scaled up.
 _SMALLEST_ROW = 0.03
 # Smallest singular value of the factor, in the same units.
@@ -101,7 +103,7 @@ class FactorCoordinates:
         neutral, m = self.neutral_start(), len(self.rows)
         n_sd = int(self.errors.sd_is_free.sum())
         errors = [np.zeros(n_sd)]
-        if 1 < n_sd <= _MOST_STRATA:
+        if 1 < n_sd <= _MOST_STRATA and not self.errors.corr_is_free[-1]:
             errors += list(np.log(_SMALL_ERRORS) * np.eye(n_sd))
         out = []
         for size in _SIZES_OF_GROUPS if m else (1.0,):
@@ -156,7 +158,9 @@ class FactorCoordinates:
         return self.basis @ self.inner(x), covariances(self.errors, x[None, len(self.rows) :])
 
     def __call__(self, x: Array) -> tuple[float, Array]:
-        """Return the criterion at x and its gradient."""
+        """Return the criterion at x and its gradient; -inf where errors are out of range."""
+        if np.any(np.abs(x[len(self.rows) :]) > _OUT_OF_RANGE):
+            return -np.inf, np.zeros(len(x))
         Lambda, errors = self.unpack(x)
         value, g_Lambda, g_S = self.likelihood.value_and_gradient(Lambda, errors.error_cov[0])
         inner = self.basis.T @ g_Lambda
@@ -279,6 +283,7 @@ def _coordinate_scales(gram: Gram, basis: Array, error_cov: Array) -> Array:
 
 
 def only_errors(parameters: VarianceParameters) -> VarianceParameters:
+    """Return the parameters of the errors alone."""
     q = parameters.n_factor
     return replace(
         parameters,

@@ -210,7 +210,7 @@ def _snap_to_boundary(
     return at_zero, replace(optimum, value=max(value, optimum.value))
 
 
-def _covariances_of(Lambda: Array, errors: Covariances) -> dict[str, Array]:
+def _covariances_of(Lambda: Array, errors: Covariances) -> dict[str, Any]:
     cov = Lambda @ Lambda.T
     sd, corr = sd_and_corr(cov)
     return {

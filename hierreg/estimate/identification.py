@@ -1,11 +1,12 @@
 """Variance parameters that no data of this design can tell apart.
 
-Every covariance here is linear in variances and covariances: V = sum_f Z_f (I x Sigma_f) Z_f' + R. Where a direction d of
-these leaves K'VK as it is, K'X = 0, the restricted likelihood is the same all along it, whatever the response: as many
-group effects as rows in each group, where the errors' variance moves into Sigma; a factor among the population columns
-and in the groups; two factors with the same groups. Then the gradient g at *every* point has g'd = 0. So gradients at a
-few points in general position, side by side, have d in their null space, and nothing else is in it: information that is
-only small, or a variance at zero, leaves their columns apart. No Hessian, no tolerance for curvature.
+Every covariance here is linear in variances and covariances: V = sum_f Z_f (I x Sigma_f) Z_f' + R. Where a direction d
+of these leaves K'VK as it is, K'X = 0, the restricted likelihood is the same all along it, whatever the response: as
+many group effects as rows in each group, where the errors' variance moves into Sigma; a factor among the population
+columns and in the groups; two factors with the same groups. Then the gradient g at *every* point has g'd = 0. So
+gradients at a few points in general position, side by side, have d in their null space, and nothing else is in it:
+information that is only small, or a variance at zero, leaves their columns apart. No Hessian, no tolerance for
+curvature.
 """
 
 from __future__ import annotations
@@ -122,13 +123,14 @@ def _linear(parameters: VarianceParameters, errors: VarianceParameters, S0: Arra
             moving += [within.covariance(ones, share) - uncorrelated for share in shares]
     elif parameters.n_error_sd:
         free = errors.sd_is_free
-        moving = [_symmetric(D, d, d) for d in np.flatnonzero(free)]
+        moving = [_symmetric(D, d, d) for d in np.flatnonzero(free).tolist()]
         if errors.corr_is_free[-1] and free.all():
             moving += [_symmetric(D, d, e) for d in range(D) for e in range(d)]
         sd = np.sqrt(np.diagonal(S0))
         moving = [direction * sd[:, None] * sd for direction in moving]
     return _Linear(
-        groups=np.array(groups).reshape(len(groups), q, q), errors=np.array(moving).reshape(len(moving), D, D)
+        groups=np.array(groups).reshape(len(groups), q, q),
+        errors=np.array(moving).reshape(len(moving), D, D),
     )
 
 

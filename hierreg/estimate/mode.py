@@ -2,20 +2,21 @@
 
 A posterior density may have several modes (years as they stand under a prior made for centred ones; few groups), and
 what starts in the wrong one, chains or a proposal, does not notice: R-hat, divergences and Pareto k are those of that
-mode. The usual starts are moments and, where it is at hand, the REML estimate; a search ends early in the bowl of a
-mode that is known. Where the modes differ, or one is near a zero variance, searches from groups that differ more or less
-than the errors follow.
+mode. The usual starts are moments and, where it is at hand, the REML estimate; where a prior is far from both, its
+likeliest sds. A search ends early in the bowl of a mode that is known. Where the modes differ, or one is near a zero
+variance, searches from groups that differ more or less than the errors follow.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hierreg.covariance import covariances, partial_correlations
 from hierreg.optimise import Optimum, maximise
+from hierreg.priors import SdPrior
 from hierreg.starting_values import expected_curvature, starting_point
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ SAME_MODE = 1e-4
 # Change of log sds of groups at further starts.
 _FURTHER = (-2.0, 2.0)
 _FAR_DOWN = 3.0
+# Log sds beside those of moments: how far the likeliest under a prior is looked for, and from where it is a start.
+_SEARCHED, _FAR_FROM_PRIOR = 12.0, 2.5
 # An estimate as a start is moved off boundaries: log sd beside that of moments, and partial correlation.
 _MOST_CHANGE, _LARGEST_CORRELATION = 5.0, 0.95
 
@@ -62,7 +65,7 @@ def best_mode(
     moments, curvature = starting_point(gram, parameters), expected_curvature(gram, parameters)
     found: list[Optimum] = []
 
-    def search(start: Array) -> int:
+    def search(start: Array, *, again: bool = True) -> int:
         if found and not np.isfinite(function(start)[0]):
             return 1
         one = maximise(
@@ -72,7 +75,7 @@ def best_mode(
             tolerance=tolerance,
             threads=threads,
             with_hessian=with_hessian,
-            known=found,
+            known=found if again else (),
         )
         found.append(one)
         return one.n_evaluations
@@ -82,9 +85,13 @@ def best_mode(
     n = search(moments)
     if parameters.n_free:
         n += sum(search(start) for start in (starts or [moments + groups]))
+        n += sum(search(start) for start in (_at_priors(parameters, moments) if target.prior_on else ()))
         sunk = np.any((found[0].x - moments)[groups > 0] < -_FAR_DOWN)
         if sunk or not all(one.converged for one in found) or np.ptp([one.value for one in found]) > SAME_MODE:
             n += sum(search(moments + change * groups) for change in _FURTHER)
+        promising = max(found, key=lambda one: one.value)
+        if not promising.converged and len(found) > 1:
+            n += search(promising.x, again=False)
     best = max(found, key=lambda one: (one.converged, one.value))
     lower = sorted((one for one in found if one.converged), key=lambda one: -one.value)
     others: list[Optimum] = []
@@ -92,6 +99,22 @@ def best_mode(
         if one.value < (others[-1].value if others else best.value) - SAME_MODE:
             others.append(one)
     return replace(best, n_evaluations=n), tuple(others)
+
+
+def _at_priors(parameters: VarianceParameters, moments: Array) -> list[Array]:
+    """Return where the sds are likeliest under their priors, if that is far from the moments: a prior may be a mode."""
+    steps = np.linspace(-_SEARCHED, _SEARCHED, 49)
+    start = moments.copy()
+    n_sd = int(parameters.sd_is_free.sum())
+    families = {family.code: family for family in SdPrior.__subclasses__()}
+    free = np.flatnonzero(parameters.sd_is_free)
+    for i, code, values in zip(range(n_sd), parameters.sd_code[free], parameters.sd_parameters[free], strict=True):
+        family = families[int(code)]
+        prior = family(*values[: len(fields(family))])  # type: ignore[arg-type]  # every final class is a dataclass
+        log_sd = moments[i] + steps
+        start[i] = log_sd[int(np.argmax(prior.log_density(np.exp(log_sd)) + log_sd))]
+    start[n_sd:] = 0.0
+    return [start] if np.any(np.abs(start - moments)[:n_sd] > _FAR_FROM_PRIOR) else []
 
 
 def start_at(parameters: VarianceParameters, moments: Array, cov: Array, errors: tuple[Array, Array | None]) -> Array:
@@ -142,9 +165,8 @@ def names_of_difference(parameters: VarianceParameters, first: Array, second: Ar
     """Return the parameters in which two points differ most, with the values of both, in words."""
     change = np.abs(first - second)
     chosen = np.flatnonzero(change >= 0.5 * change.max())[:3]
-    sds = [
-        np.concatenate([at.sd[0], at.error_sd[0]]) for at in (covariances(parameters, u[None]) for u in (first, second))
-    ]
+    points = [covariances(parameters, u[None]) for u in (first, second)]
+    sds = [np.concatenate([at.sd[0], at.error_sd[0]]) for at in points]
     place = np.flatnonzero(parameters.sd_is_free)
     out = []
     for i in chosen:

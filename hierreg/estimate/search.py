@@ -30,6 +30,10 @@ _LARGEST_CHANGE_OF_SCALE = 30.0
 # Information, as of a log sd with standard error 0.4, below which a maximum is not so sharp that there can hardly be
 # another.
 _LITTLE_INFORMATION = 6.0
+# With several strata of errors: 0.2.
+_LITTLE_INFORMATION_OF_STRATA = 25.0
+# 0.03: thousands of groups.
+_PLENTY = 1000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +61,7 @@ def search(coordinates: FactorCoordinates) -> Found:
     start, curvature = coordinates.start()
     found = [maximise(coordinates, start, curvature=curvature, threads=threads)]
     n = found[0].n_evaluations
-    if len(start):
+    if len(start) and not _is_sharp(coordinates, found[0]):
         starts = [coordinates.neutral_start()]
         while starts:
             x = starts.pop(0)
@@ -67,6 +71,10 @@ def search(coordinates: FactorCoordinates) -> Found:
             found.append(other)
             if len(found) == 2 and not _is_settled(coordinates, found):
                 starts = coordinates.further_starts()
+        promising = max(found, key=lambda one: one.value)
+        if not promising.converged:
+            found.append(maximise(coordinates, promising.x, threads=threads))
+            n += found[-1].n_evaluations
     best = max(found, key=lambda one: (one.converged, one.value))
     rescaled, start, change = coordinates.rescaled_at(best.x)
     if change > _LARGEST_CHANGE_OF_SCALE or not best.converged:
@@ -84,14 +92,20 @@ def search(coordinates: FactorCoordinates) -> Found:
     return Found(coordinates=coordinates, optimum=replace(best, n_evaluations=n), others=tuple(others))
 
 
+def _is_sharp(coordinates: FactorCoordinates, first: Optimum) -> bool:
+    """Return whether data are so many that one search is enough: every variance is known to a few hundredths."""
+    return first.converged and least_information(first.hessian, coordinates.sizes(first.x)) > _PLENTY
+
+
 def _is_settled(coordinates: FactorCoordinates, found: list[Optimum]) -> bool:
     """Return whether two searches that ended together are enough."""
     first, second = found
     if not (first.converged and second.converged) or abs(first.value - second.value) > SAME_MAXIMUM:
         return False
-    if len(coordinates.errors.error_labels) > 1 or coordinates.is_nearly_singular(first.x):
+    if coordinates.is_nearly_singular(first.x):
         return False
-    return least_information(first.hessian, coordinates.sizes(first.x)) > _LITTLE_INFORMATION
+    enough = _LITTLE_INFORMATION if len(coordinates.errors.error_labels) == 1 else _LITTLE_INFORMATION_OF_STRATA
+    return least_information(first.hessian, coordinates.sizes(first.x)) > enough
 
 
 def least_information(hessian: Array, sizes: Array) -> float:

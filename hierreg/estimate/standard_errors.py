@@ -41,7 +41,7 @@ _FLAT = 1e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TermFactor:
-    """Factor of the covariance of one term of correlated columns: columns (t,), and values (t, rank), internal basis."""
+    """Factor of the covariance of one term of correlated columns: columns (t,), values (t, rank) in the basis."""
 
     columns: NDArray[np.intp]
     values: Array
@@ -63,7 +63,7 @@ def factor_covariance(coordinates: FactorCoordinates, terms: list[TermFactor], e
     u : array
         Its part for the errors.
     """
-    q, n = len(coordinates.basis), len(u)
+    q = len(coordinates.basis)
     directions = [_directions(term) for term in terms]
     held = errors_on_boundary(coordinates.errors, errors)
     free = np.flatnonzero(~held)
@@ -109,7 +109,7 @@ def factor_covariance(coordinates: FactorCoordinates, terms: list[TermFactor], e
 
 def _directions(term: TermFactor) -> Array:
     """Return the changes (t rank, directions) of a factor that are no rotation, each row in units of its length."""
-    t, rank = term.values.shape
+    rank = term.values.shape[1]
     unit = np.repeat(np.maximum(np.linalg.norm(term.values, axis=1), _SMALLEST_ROW), rank)
     if rank < 2:
         return np.diag(unit)

@@ -1,35 +1,36 @@
 """Correlated errors of few units: where the likelihood of the error covariance has no bound.
 
-With S the covariance (D, D) of the errors of a unit, let m combinations V (D, m) of the data sets lose their variance, as
-lambda -> 0. The n units that have all data sets of the combinations give n m residuals V'(y_i - X_i beta - Z_i b). Of
-these r = rank[V'X_i, V'Z_i] are taken up by coefficients, which are integrated, and k = n m - r have to vanish of
-themselves, or the likelihood vanishes. V has m (D - m) degrees of freedom, so that for general data this is possible where
+With S the covariance (D, D) of the errors of a unit, let m combinations V (D, m) of the data sets lose their variance,
+as lambda -> 0. The n units that have all data sets of the combinations give n m residuals V'(y_i - X_i beta - Z_i b).
+Of these r = rank[V'X_i, V'Z_i] are taken up by coefficients, which are integrated, and k = n m - r have to vanish of
+themselves, or the likelihood vanishes. V has m (D - m) degrees of freedom, so that for general data this is possible
+where
 
     0 < k <= m (D - m)                                                                                           (1)
 
 and then the likelihood grows as lambda^(-k/2) along a path to a singular S: nm factors lambda^(-1/2), less r from the
-integral over coefficients. With one regression for each data set that is 0 < n - p < D: fewer residual degrees of freedom
-than data sets. REML and ML have no maximum there.
+integral over coefficients. With the same columns for each data set that is 0 < n - p < D: fewer residual degrees of
+freedom than data sets. REML and ML have no maximum there.
 
-*The posterior is proper all the same*, for every eta > 0. The volume in which the k residuals are of order lambda^(1/2) is
-of order lambda^(k/2), which makes up for the growth, and what remains is the prior near singular correlations,
-|Psi|^(eta - 1) dPsi, in which a shrinking (m, m) block of eigenvalues has volume lambda^(m (m + 1) / 2): a mass of order
-lambda^(m (eta - 1) + m (m + 1) / 2), which is integrable. Standard deviations keep their distance from zero and infinity
-meanwhile, so that tails of their priors do not enter. (As a check: for X = 0 and flat eta = 1 the integral over S is that of
-an inverse Wishart distribution restricted to bounded S, in which the block of S^-1 in the null space of the residuals
-converges as c^(-m (m + 1) / 2).) It is improper only where data sets depend on each other exactly in more units than
-general data can, the perfect fit.
+*The posterior is proper all the same*, for every eta > 0. The volume in which the k residuals are of order
+lambda^(1/2) is of order lambda^(k/2), which makes up for the growth, and what remains is the prior near singular
+correlations, |Psi|^(eta - 1) dPsi, in which a shrinking (m, m) block of eigenvalues has volume
+lambda^(m (m + 1) / 2): a mass of order lambda^(m (eta - 1) + m (m + 1) / 2), which is integrable. Standard deviations
+keep their distance from zero and infinity meanwhile, so that tails of their priors do not enter. (As a check: for X = 0
+and eta = 1 the integral over S is that of an inverse Wishart distribution restricted to bounded S, in which the block
+of S^-1 in the null space of the residuals converges as c^(-m (m + 1) / 2).) It is improper only where data sets depend
+on each other exactly in more units than general data can, the perfect fit.
 
-*Its density is not bounded*, though, and what has no mode cannot be searched for, preconditioned, or sampled in steps of
-one length. In u, rows of partial correlations z_ij = tanh(u_ij) have the density (1 - z_ij^2)^(eta + (D - 2 - j) / 2); a path
-to rank D - m moves one z of each of the last m rows of those data sets to one. So the density of u is bounded where, for all
-m of (1),
+*Its density is not bounded*, though, and what has no mode cannot be searched for, preconditioned, or sampled in steps
+of one length. In u, partial correlations z_ij = tanh(u_ij) have the density (1 - z_ij^2)^(eta + (D - 2 - j) / 2); a
+path to rank D - m moves one z of each of the last m rows of those data sets to one. So the density of u is bounded
+where, for all m of (1),
 
     sum over these rows of (eta + (D - 2 - j) / 2)  >=  k / 2                                                    (2)
 
-for complete data and m = 1: eta >= (n - r) / 2. At equality it neither grows nor falls along the path, whose width still
-shrinks as lambda^(1/2); half more is asked for. For missing data sets (1) and (2) hold for the data sets that are common to
-some units, and the units that have them all.
+for complete data and m = 1: eta >= (n - r) / 2. At equality it neither grows nor falls along the path, whose width
+still shrinks as lambda^(1/2); half more is asked for. For missing data sets (1) and (2) hold for the data sets that are
+common to some units, and the units that have them all.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from hierreg.model.assemble import Problem
 
     Array = NDArray[np.float64]
+    Places = NDArray[np.intp]
 
 # Sets of data sets that are looked at, and residuals whose rank is found.
 _MOST_SETS, _MOST_RESIDUALS = 500, 3000
@@ -106,7 +108,7 @@ def spike_of(design: Design, layout: ErrorLayout, is_fixed: NDArray[np.bool_]) -
     return max(spikes, key=lambda spike: spike.eta) if spikes else None
 
 
-def _common_sets(present: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
+def _common_sets(present: NDArray[np.bool_]) -> list[Places]:
     """Return the sets of two or more data sets that are all that some units have in common."""
     patterns = {tuple(p) for p in np.unique(present, axis=0).tolist()}
     found = set(patterns)
@@ -120,7 +122,7 @@ def _common_sets(present: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
 
 def _spike(
     design: Design,
-    rows: NDArray[np.intp],
+    rows: Places,
     members: NDArray[np.intp],
     labels: tuple[str, ...],
     is_fixed: NDArray[np.bool_],
@@ -143,7 +145,7 @@ def _spike(
     return best
 
 
-def _rank(design: Design, rows: NDArray[np.intp], m: int, is_fixed: NDArray[np.bool_]) -> int:
+def _rank(design: Design, rows: Places, m: int, is_fixed: NDArray[np.bool_]) -> int:
     """Return how many of the n m combined residuals coefficients take up, for combinations in general position."""
     n, a = rows.shape
     V = np.random.default_rng(0).normal(size=(a, m))
@@ -163,8 +165,8 @@ def _rank(design: Design, rows: NDArray[np.intp], m: int, is_fixed: NDArray[np.b
 def _where(spike: Spike) -> str:
     sets = ", ".join(spike.labels)
     return (
-        f"{spike.n_units} units have the {len(spike.labels)} data sets {sets} in common, which is too few to tell all their "
-        "error correlations: after the coefficients, combinations of the data sets can fit without any error"
+        f"{spike.n_units} units have the {len(spike.labels)} data sets {sets} in common, which is too few to tell all "
+        "their error correlations: after the coefficients, combinations of the data sets can fit without any error"
     )
 
 
@@ -174,8 +176,8 @@ def without_maximum(problem: Problem) -> str | None:
     if spike is None:
         return None
     return (
-        f"{_where(spike)}, so the criterion grows without bound and has no maximum. Use more units or fewer data sets, or "
-        f"sample with priors=hr.Priors(error_corr=hr.LKJ({_comfortable(spike):g}))."
+        f"{_where(spike)}, so the criterion grows without bound and has no maximum. Use more units or fewer data sets, "
+        f"or sample with priors=hr.Priors(error_corr=hr.LKJ({_comfortable(spike):g}))."
     )
 
 
@@ -197,13 +199,13 @@ def check_density_is_bounded(problem: Problem) -> None:
     )
     if eta < spike.eta + _LEAST - 1e-9:
         raise PriorError(
-            f"error_corr=LKJ({eta:g}) is too weak for so few units: {_where(spike)}. The posterior density grows, or hardly "
-            f"falls, where correlations become singular, so that no sampler can follow it; it has a bound for eta of "
-            f"{spike.eta:g}, and falls fast enough for eta of {spike.eta + _LEAST:g} and more. What to do: {mend}"
+            f"error_corr=LKJ({eta:g}) is too weak for so few units: {_where(spike)}. The posterior density grows, or "
+            "hardly falls, where correlations become singular, so that no sampler can follow it; it has a bound for "
+            f"eta of {spike.eta:g}, and falls fast enough for eta of {spike.eta + _LEAST:g} and more. Instead, {mend}"
         )
     warn(
-        f"few units for error_corr=LKJ({eta:g}): {_where(spike)}. Their correlations are largely the prior's, and draws may "
-        f"diverge where they become singular. If they do: {mend}",
+        f"few units for error_corr=LKJ({eta:g}): {_where(spike)}. Correlations are largely the prior's, and draws "
+        f"may diverge where they become singular. If they do: {mend}",
         ConvergenceWarning,
         stacklevel=4,
     )

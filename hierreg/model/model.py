@@ -154,6 +154,11 @@ class Model:
         Estimate
             Labelled arrays; `message` says how the search ended.
 
+        Warns
+        -----
+        IdentificationWarning
+            Where no data of this design tell variance parameters apart (`Estimate.unidentified`).
+
         References
         ----------
         Patterson and Thompson (1971), Biometrika 58; Laird and Ware (1982), Biometrics 38, sections 3 and 4.
@@ -275,6 +280,9 @@ class Model:
         ------
         SamplingError
             Where importance sampling cannot represent the posterior.
+        PriorError
+            Where correlated errors have so few units that the density has no bound under the prior of correlations; the
+            message names the prior that mends it.
 
         Warns
         -----
@@ -283,6 +291,9 @@ class Model:
             of many copies among the draws.
         BoundaryWarning
             Where the REML estimate has a variance of zero or a singular correlation.
+        IdentificationWarning
+            Where no data of this design tell variance parameters apart: their posterior is their prior's. The tree's
+            attribute ``unidentified`` names them.
 
         References
         ----------

@@ -24,6 +24,7 @@ from hierreg.model.few_units import check_density_is_bounded
 from hierreg.model.reference import references
 from hierreg.sampling.interrupted import warn_interrupted
 from hierreg.sampling.problem import check_has_rows
+from hierreg.starting_values import starting_point
 from hierreg.tree import build
 from hierreg.tree.prior_attributes import prior_attributes
 from hierreg.warning import warn
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from hierreg.gram.column_means import ColumnMeans
     from hierreg.model.assemble import Problem
     from hierreg.sampling.nuts import Mode
+    from hierreg.tree.point import Estimate
 
     Array = NDArray[np.float64]
 
@@ -129,7 +131,7 @@ def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
         )
     with blas_threads_for(problem.gram):
         draws = (
-            _marginal(problem, request, seed)
+            _marginal(problem, request, seed, reml.estimate)
             if request.parametrization == "marginal"
             else _explicit(problem, request, seed)
         )
@@ -177,7 +179,7 @@ class _Draws:
     times: dict[str, float]
 
 
-def _marginal(problem: Problem, request: SampleRequest, seed: int) -> _Draws:
+def _marginal(problem: Problem, request: SampleRequest, seed: int, reml: Estimate) -> _Draws:
     likelihood = problem.likelihood("prior")
     target = Target(parameters=problem.parameters, likelihood=likelihood)
     begin = time.perf_counter()
@@ -186,7 +188,8 @@ def _marginal(problem: Problem, request: SampleRequest, seed: int) -> _Draws:
 
         cov, stats = sample_marginal_model(problem, request, seed, _cores(request))
     else:
-        u, stats = (_by_importance if request.method == "psis" else _by_nuts)(target, request, seed)
+        mode = _mode(target, request, reml)
+        u, stats = (_by_importance if request.method == "psis" else _by_nuts)(target, mode, request, seed)
         cov = covariances(problem.parameters, u.reshape(u.shape[0] * u.shape[1], u.shape[2]))
     # Fewer than requested where a user interrupted.
     shape = (stats.sizes["chain"], stats.sizes["draw"])
@@ -201,7 +204,7 @@ def _marginal(problem: Problem, request: SampleRequest, seed: int) -> _Draws:
     )
 
 
-def _by_nuts(target: Target, request: SampleRequest, seed: int) -> tuple[Array, xr.Dataset]:
+def _by_nuts(target: Target, mode: Mode, request: SampleRequest, seed: int) -> tuple[Array, xr.Dataset]:
     """Return u (chains, draws, n_free) and the ``sample_stats`` group."""
     from hierreg.sampling.nuts import Settings, sample_chains
     from hierreg.sampling.run import stats_group, warn_about
@@ -215,7 +218,7 @@ def _by_nuts(target: Target, request: SampleRequest, seed: int) -> tuple[Array, 
         progress=request.progress,
         target_accept=request.target_accept,
     )
-    chains = sample_chains(target, _mode(target, request), settings)
+    chains = sample_chains(target, mode, settings)
     stats = stats_group(chains.stats, chains.u.shape[:2])
     stats.attrs["warmup_steps"] = chains.n_warmup_steps
     if chains.interrupted:
@@ -225,24 +228,32 @@ def _by_nuts(target: Target, request: SampleRequest, seed: int) -> tuple[Array, 
     return chains.u, stats
 
 
-def _by_importance(target: Target, request: SampleRequest, seed: int) -> tuple[Array, xr.Dataset]:
+def _by_importance(target: Target, mode: Mode, request: SampleRequest, seed: int) -> tuple[Array, xr.Dataset]:
     """Return u (chains, draws, n_free) and the ``sample_stats`` group."""
     from hierreg.sampling.importance import Settings, sample_by_importance
     from hierreg.sampling.run import stats_group, warn_about_copies
 
     settings = Settings(draws=request.draws, chains=request.chains, seed=seed, cores=_cores(request))
-    draws = sample_by_importance(target, _mode(target, request), settings)
+    draws = sample_by_importance(target, mode, settings)
     stats = stats_group(draws.stats, (request.chains, request.draws))
     stats.attrs |= draws.attributes
     warn_about_copies(stats)
     return draws.u, stats
 
 
-def _mode(target: Target, request: SampleRequest) -> Mode:
-    """Return the mode, found on all cores: no chain runs yet."""
+def _mode(target: Target, request: SampleRequest, reml: Estimate) -> Mode:
+    """Return the best mode, found on all cores: no chain runs yet."""
+    from hierreg.estimate.mode import start_at
     from hierreg.sampling.nuts import find_mode
 
-    return find_mode(replace(target, likelihood=on_threads(target.likelihood, _cores(request))))
+    parameters, q = target.parameters, target.parameters.n_factor
+    cov = np.zeros((q, q))
+    for factor, mine in zip(parameters.factors, parameters.factor_slices, strict=True):
+        cov[mine, mine] = reml.cov[factor].to_numpy()
+    error_corr = None if reml.error_corr is None else np.atleast_1d(reml.error_corr.to_numpy())
+    errors = np.atleast_1d(reml.error_sd.to_numpy()), error_corr
+    target = replace(target, likelihood=on_threads(target.likelihood, _cores(request)))
+    return find_mode(target, [start_at(parameters, starting_point(target.likelihood.gram, parameters), cov, errors)])
 
 
 def _recover(problem: Problem, request: SampleRequest, likelihood: Any, cov: Covariances, seed: int) -> Recovered:

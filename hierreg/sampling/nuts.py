@@ -14,23 +14,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.deferred import deferred
-from hierreg.exceptions import ModelError
+from hierreg.estimate.mode import best_mode, names_of_difference
+from hierreg.exceptions import ConvergenceWarning, ModelError
 from hierreg.marginal.likelihood import MarginalLikelihood, on_threads
-from hierreg.optimise import maximise
 from hierreg.sampling.interrupted import kept
 from hierreg.sampling.signed import coordinates
-from hierreg.starting_values import expected_curvature, starting_point
+from hierreg.warning import warn
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from hierreg.marginal.target import Target
+    from hierreg.optimise import Optimum
     from hierreg.sampling.signed import Coordinates
 
     Array = NDArray[np.float64]
 
 # Starts, in posterior sds: apart enough for R-hat to mean something, near enough for a short warm-up.
 _START_SCALE = 0.7
+# Of a second mode beside the first, above which it is said.
+_SMALLEST_SHARE = 0.01
 # Stan's and PyMC's.
 TARGET_ACCEPT = 0.8
 # Where several sds may be zero: they lie on thin rings where data tell only the sum of their squares. By trial.
@@ -106,24 +111,49 @@ class Chains:
     interrupted: str = ""
 
 
-def find_mode(target: Target) -> Mode:
-    """Return the mode of the log density of u and the scale of the posterior there."""
-    likelihood, parameters = target.likelihood, target.parameters
-    start, curvature = (f(likelihood.gram, parameters) for f in (starting_point, expected_curvature))
-    optimum = maximise(
-        target, start, curvature=curvature, tolerance=1e-8, threads=likelihood.side_by_side, with_hessian=True
-    )
+def find_mode(target: Target, starts: Sequence[Array] = ()) -> Mode:
+    """Return the mode of the log density of u, the best of several searches, and the scale of the posterior there.
+
+    Parameters
+    ----------
+    target : Target
+    starts : sequence of arrays (n,)
+        Where to start beside moments, such as the REML estimate (`estimate.mode.start_at`).
+    """
+    optimum, others = best_mode(target, starts=starts, tolerance=1e-8, with_hessian=True)
     if not np.isfinite(optimum.value):
         raise ModelError(
             "the posterior density is not finite at any starting value: check that the priors allow standard "
             f"deviations of the size of the data ({', '.join(target.parameters.free_names)})."
         )
+    _warn_about_modes(target, optimum, others)
     return Mode(
         u=optimum.x,
         scale=_scale(optimum.hessian),
         log_density=optimum.value,
         converged=optimum.converged,
     )
+
+
+def _warn_about_modes(target: Target, optimum: Optimum, others: Sequence[Optimum]) -> None:
+    """Warn of a second mode that has a share of the posterior worth mentioning, by Laplace's approximation."""
+    mass = [one.value - 0.5 * _log_det(one.hessian) for one in (optimum, *others)]
+    for other, share in zip(others, np.exp(np.array(mass[1:]) - mass[0]), strict=True):
+        if share > _SMALLEST_SHARE:
+            where = names_of_difference(target.parameters, optimum.x, other.x)
+            warn(
+                f"the posterior has two modes, with log densities {optimum.value:.2f} and {other.value:.2f}; they "
+                f"differ in {where}. Chains start at the first. Compare method='nuts' with method='psis', and give "
+                "priors that say what you know of these parameters.",
+                ConvergenceWarning,
+                stacklevel=6,
+            )
+            return
+
+
+def _log_det(hessian: Array) -> float:
+    values = np.linalg.eigvalsh(-hessian)
+    return float(np.sum(np.log(np.maximum(values, 1e-3))))
 
 
 def _scale(hessian: Array) -> Array:

@@ -22,6 +22,7 @@ _RHAT_LIMIT = 1.01
 _ESS_PER_CHAIN = 100
 _BFMI_LIMIT = 0.3
 _COPIES_LIMIT = 0.8
+_FEWEST_DRAWS = 20
 
 
 def stats_group(stats: Mapping[str, NDArray[Any]], shape: tuple[int, int]) -> xr.Dataset:
@@ -50,7 +51,7 @@ def warn_about(names: tuple[str, ...], u: Array, stats: xr.Dataset) -> list[str]
     stats : Dataset
         The ``sample_stats`` group.
     """
-    messages = [*_divergences(stats), *_slow_mixing(names, u), *_low_energy(stats)]
+    messages = [*_different_modes(names, u, stats), *_divergences(stats), *_slow_mixing(names, u), *_low_energy(stats)]
     for message in messages:
         warn(message, ConvergenceWarning, stacklevel=6)
     return messages
@@ -73,6 +74,32 @@ def warn_about_copies(stats: xr.Dataset) -> None:
             ConvergenceWarning,
             stacklevel=6,
         )
+
+
+def _different_modes(names: tuple[str, ...], u: Array, stats: xr.Dataset) -> list[str]:
+    """Say which chains stay where the density is much lower than where another one is: in another mode.
+
+    The log densities of two chains in one mode overlap. Chains apart are those whose upper tenth is below the lowest
+    tenth of the best chain's, and below it by more than a spread of the latter.
+    """
+    if "lp" not in stats or u.shape[0] < 2 or u.shape[1] < _FEWEST_DRAWS:
+        return []
+    lp = stats["lp"].to_numpy()
+    medians = np.median(lp, axis=1)
+    best = int(np.argmax(medians))
+    low, high = np.quantile(lp[best], [0.1, 0.9])
+    apart = np.flatnonzero(np.quantile(lp, 0.9, axis=1) < low - (high - low))
+    if not len(apart):
+        return []
+    within = np.sqrt(np.mean(np.var(u, axis=1), axis=0))
+    change = np.abs(u[apart].mean(axis=(0, 1)) - u[best].mean(axis=0)) / np.maximum(within, np.finfo(float).tiny)
+    message = (
+        f"chains {apart.tolist()} ended in another mode than chain {best}: their log density is about "
+        f"{medians[apart].max():.1f}, that of chain {best} {medians[best]:.1f}, and they differ most in "
+        f"{names[int(np.argmax(change))]}. Draws of all chains together represent neither. Use the chains of the "
+        "higher mode only where the difference is large, compare method='psis', or give priors that rule one mode out."
+    )
+    return [message]
 
 
 def _divergences(stats: xr.Dataset) -> list[str]:
