@@ -145,7 +145,7 @@ def log_prior_variables(problem: ProblemLike, posterior: xr.Dataset) -> dict[str
     priors = problem.priors
     out = {"beta": _log_prior_of_beta(priors, posterior["beta"])}
     for labels, factor in zip(problem.labels.factors, problem.design.factors, strict=True):
-        sd, corr = f"sd_{factor.name}", f"corr_{factor.name}"
+        sd, corr = f"sd_{labels.key}", f"corr_{labels.key}"
         out[sd] = _elementwise(priors.sd[factor.name], posterior[sd])
         if labels.has_corr:
             out[corr] = _log_prior_of_corr(priors.corr[factor.name], factor.term_sizes, posterior[corr])

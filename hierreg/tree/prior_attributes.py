@@ -49,9 +49,9 @@ def prior_attributes(
     texts = [row.prior for row in priors.rows if row.parameter.startswith("beta[")]
     out: dict[str, dict[str, Any]] = {"beta": {"prior": "; ".join(texts)}}
     for factor in labels.factors:
-        out[f"sd_{factor.name}"] = _sd_attributes(priors.sd[factor.name])
+        out[f"sd_{factor.key}"] = _sd_attributes(priors.sd[factor.name])
         if factor.has_corr:
-            out[f"corr_{factor.name}"] = _corr_attributes(priors.corr[factor.name], term_sizes[factor.name])
+            out[f"corr_{factor.key}"] = _corr_attributes(priors.corr[factor.name], term_sizes[factor.name])
     if labels.n_error_sd:
         out["error_sd"] = _sd_attributes(priors.error_sd)
     if isinstance(priors.error_corr, tuple):
