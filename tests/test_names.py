@@ -59,8 +59,8 @@ def run_everything(role, name, path):
     if role in {"unit", "exchangeable unit"}:
         new = new.drop(columns="U").assign(**{name: [998, 999]})
     results = [sampled(model), sampled(model, group_effects="summary"), sampled(hr.Model.from_gram(model.gram))]
-    for tree in results:
-        hr.save(tree, path)
+    for result in results:
+        hr.save(result, path)
         tree = hr.load(path)
         reports = [hr.summary(tree), hr.correlations(tree), hr.contrasts(tree, {"c": {"Intercept": 1.0}})]
         reports += [hr.shrinkage(tree, factor=factor) for factor in factors]
