@@ -141,3 +141,19 @@ def test_variables_keep_the_name_of_the_factor():
     tree = sampled(model)
     assert tree["posterior"]["b_beta"].dims == ("chain", "draw", "beta_", "beta__coef")
     assert tree["posterior"]["beta"].dims == ("chain", "draw", "coef")
+
+
+@pytest.mark.parametrize(
+    ("role", "name"),
+    [("factor", "beta"), ("factor", "chain"), ("factor", "a/b"), ("factor", "obs"), ("response", "G_coef")],
+)
+def test_names_that_pymc_cannot_have_are_refused_there(role, name):
+    model, _ = model_of(role, name)
+    with pytest.raises(hr.exceptions.ModelError, match=f"a PyMC model cannot have .*'{name}'.* [Rr]ename"):
+        model.to_pymc("noncentered")
+
+
+def test_usual_names_are_names_of_a_pymc_model():
+    for role in ("factor", "data set", "stratum"):
+        model, _ = model_of(role, ROLES[role][0])
+        assert ROLES[role][0] in model.to_pymc("marginal").coords
