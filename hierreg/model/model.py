@@ -149,6 +149,12 @@ class Model:
         Estimate
             Labelled arrays; `message` says how the search ended.
 
+        Raises
+        ------
+        DataError
+            If the response does not vary, or the columns (those of groups included) fit it exactly, so that an unknown
+            error variance would be zero.
+
         References
         ----------
         Patterson and Thompson (1971), Biometrika 58; Laird and Ware (1982), Biometrics 38, sections 3 and 4.
