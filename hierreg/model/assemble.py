@@ -25,7 +25,7 @@ from hierreg.marginal.likelihood import Likelihood, blocks_of, marginal_likeliho
 from hierreg.marginal.population import FixedBeta, PopulationPrior, fixed_beta, population_prior
 from hierreg.model.exact_fit import check_response_varies
 from hierreg.priors import Priors, ResolvedPriors, measure_scales, resolve_priors
-from hierreg.tree.names import FactorLabels, Labels
+from hierreg.tree.names import FactorLabels, Labels, result_dims, variable_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from hierreg.marginal.recovery import Recovered
 
     Array = NDArray[np.float64]
-
-_DIMS = ("chain", "draw", "coef", "coef_col", "quantile")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +210,8 @@ def of_parts(  # the parts of a problem
 
 def _labels(design: Design, gram: Gram, layout: ErrorLayout) -> Labels:
     place = {name: i for i, name in enumerate(design.coef_names)}
+    names = [factor.name for factor in design.factors]
+    dims = result_dims(list(dict.fromkeys([*names, *([layout.dim] if layout.dim is not None else [])])), names)
     factors = tuple(
         FactorLabels(
             name=groups.name,
@@ -222,6 +222,7 @@ def _labels(design: Design, gram: Gram, layout: ErrorLayout) -> Labels:
                 correlated and size > 1
                 for size, correlated in zip(factor.term_sizes, factor.term_correlated, strict=True)
             ),
+            own_dim=dims[factor.name],
         )
         for factor, groups in zip(design.factors, gram.factors, strict=True)
     )
@@ -229,7 +230,7 @@ def _labels(design: Design, gram: Gram, layout: ErrorLayout) -> Labels:
         response=design.response_name,
         coef=design.coef_names,
         factors=factors,
-        error_dim=layout.dim,
+        error_dim=None if layout.dim is None else dims[layout.dim],
         error_labels=layout.labels,
         n_error_sd=layout.n_sd,
         has_error_corr=layout.has_corr,
@@ -240,17 +241,13 @@ def _labels(design: Design, gram: Gram, layout: ErrorLayout) -> Labels:
 
 def _check_factors(design: Design) -> None:
     """Raise where grouping factors cannot be told apart, by their groups or by the names of their results."""
-    for factor in design.factors:
-        if factor.name in _DIMS:
-            raise ModelError(
-                f"the grouping factor {factor.name!r} has the name of a dimension of every result ({listed(_DIMS)}); "
-                "rename the column."
-            )
     for one, other in permutations(design.factors, 2):
-        if other.name in {f"{one.name}_coef", f"{one.name}_coef_col", f"cov_{one.name}", f"cond_cov_{one.name}"}:
+        if other.name in {f"cov_{one.name}", f"cond_cov_{one.name}"} or (
+            variable_name(one.name) == variable_name(other.name)
+        ):
             raise ModelError(
                 f"the grouping factors {one.name!r} and {other.name!r} would share names of results, such as "
-                f"'b_cov_{one.name}' or '{one.name}_coef'; rename the column {other.name!r}."
+                f"'b_cov_{variable_name(one.name)}'; rename the column {other.name!r}."
             )
     for one, other in combinations(design.factors, 2):
         shared = [name for name in one.coef_names if name in other.coef_names]

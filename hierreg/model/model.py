@@ -154,6 +154,12 @@ class Model:
         Estimate
             Labelled arrays; `message` says how the search ended.
 
+        Raises
+        ------
+        DataError
+            If the response does not vary, or the columns (those of groups included) fit it exactly, so that an unknown
+            error variance would be zero.
+
         Warns
         -----
         IdentificationWarning

@@ -66,9 +66,11 @@ def build_pymc_model(
     ------
     ModelError
         If the parametrization is unknown, or "centered" and the covariance of the group effects is fixed to a
-        singular matrix.
+        singular matrix, or a column has a name that PyMC models cannot have (`hierreg.pymc_model.names`).
     """
     check_choice(parametrization, PARAMETRIZATIONS, argument="parametrization", error=ModelError)
     from hierreg.pymc_model.build import build
+    from hierreg.pymc_model.names import check_names
 
+    check_names(design, layout)
     return build(design, layout, priors, likelihood, parametrization)

@@ -12,7 +12,7 @@ import pytensor.tensor as pt
 from hierreg.compound_symmetry import WITHIN, Components, components_of, lowest_correlation, units_by_size
 from hierreg.priors import LKJ
 from hierreg.pymc_model.parameters import add_vector
-from hierreg.tree.names import variable_name
+from hierreg.tree.names import response_variable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,7 +80,7 @@ def add_exchangeable_rows(design: Design, mu: Tensor, layout: ErrorLayout, error
     layout : ErrorLayout
     errors : ErrorTensors
     """
-    name, y = variable_name(design.response_name), design.y
+    name, y = response_variable(design.response_name), design.y
     groups = units_by_size(layout)
     for same in groups:
         t, n = same.stratum, same.size

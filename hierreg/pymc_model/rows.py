@@ -8,7 +8,7 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from hierreg.tree.names import variable_name
+from hierreg.tree.names import response_variable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,7 +33,7 @@ def add_rows(design: Design, mu: Tensor, layout: ErrorLayout, error_factor: Tens
     error_factor : tensor (D, D)
         Lower Cholesky factor of the error covariance of one unit.
     """
-    name, y = variable_name(design.response_name), design.y
+    name, y = response_variable(design.response_name), design.y
     if layout.kind == "correlated":
         _add_units(name, y, mu, layout, error_factor)
     elif layout.kind == "known_cov":

@@ -114,7 +114,7 @@ def _of_point(result: Coefficients, what: Any, prob: float) -> Contrasts:
     from scipy.special import ndtri
 
     groups = [
-        GroupNames(factor=factor, levels=b[factor].values.tolist(), coef=[str(c) for c in b[f"{factor}_coef"].values])
+        GroupNames(factor=factor, levels=b[b.dims[0]].values.tolist(), coef=[str(c) for c in b[b.dims[1]].values])
         for factor, b in result.b.items()
     ]
     names, functions = read_weights(what, Names(coef=[str(c) for c in result.beta["coef"].values], groups=groups))

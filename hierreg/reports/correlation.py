@@ -228,7 +228,7 @@ def _population(fit: Fit) -> list[_Row]:
 def _between_groups(factor: FactorFit) -> tuple[list[_Row], str]:
     """Return the correlations of one coefficient in two groups, and what to say where there are none."""
     groups, J = factor.groups, len(factor.groups)
-    if J > MOST_GROUPS and factor.name != factor.fit.error_dim:
+    if J > MOST_GROUPS and factor.dim != factor.fit.error_dim:
         return (
             [],
             f"Posterior correlations between groups are left out: {factor.name} has {J}, over {MOST_GROUPS}.",

@@ -12,7 +12,7 @@ import xarray as xr
 from hierreg.checks import listed, suggestion
 from hierreg.compound_symmetry import component_variances, diagonal
 from hierreg.exceptions import DataError, ModelError
-from hierreg.tree.names import factors_of
+from hierreg.tree.names import factors_of, variable_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -107,7 +107,12 @@ class FactorFit:
     @property
     def coef_dim(self) -> str:
         """Dimension of the group columns."""
-        return f"{self.name}_coef"
+        return str(self.fit.limit[f"sd_{self.name}"].dims[-1])
+
+    @property
+    def dim(self) -> str:
+        """Dimension of the groups."""
+        return str(self.fit.limit[f"b_{self.name}"].dims[0])
 
     @property
     def coefs(self) -> list[str]:
@@ -117,7 +122,7 @@ class FactorFit:
     @property
     def groups(self) -> NDArray[Any]:
         """Labels of the groups (J,)."""
-        return self.fit.limit[self.name].values
+        return self.fit.limit[self.dim].values
 
     @property
     def variable(self) -> str:
@@ -198,6 +203,7 @@ def need_factor(fit: Fit, what: str, factor: str | None) -> FactorFit:
             f"{what} shows one grouping factor at a time, and {fit.attrs['formula']!r} has {listed(fit.factors)}: name "
             f"one, as in factor={fit.factors[0]!r}."
         )
+    factor = factor if factor is None else variable_name(str(factor))
     if factor is not None and factor not in fit.factors:
         raise ModelError(
             f"factor={factor!r} is none of the grouping factors {listed(fit.factors)} of {fit.attrs['formula']!r}."

@@ -140,7 +140,7 @@ def shrinkage(tree: xr.DataTree, ci_prob: float = 0.95, *, factor: str | None = 
         groups["sd_ratio"] = groups["sd"] / groups["plug_in_sd"]
         groups["gap_in_sd"], groups["gap_in_mcse"] = gap / groups["sd"], gap / groups["mcse"]
     S = weights(of)
-    square = (of.name, of.coef_dim, f"{of.coef_dim}_col")
+    square = (of.dim, of.coef_dim, f"{of.coef_dim}_col")
     columns = {
         "population": of.population(fit.posterior["beta"].mean(("chain", "draw"))),
         "population_plug_in": of.population(fit.limit["beta"]),
@@ -151,11 +151,11 @@ def shrinkage(tree: xr.DataTree, ci_prob: float = 0.95, *, factor: str | None = 
     variables |= {name: (square[1:2], value) for name, value in columns.items()}
     return Shrinkage(
         variables,
-        coords={of.name: fit.limit[of.name], square[1]: of.coefs, square[2]: of.coefs},
+        coords={of.dim: fit.limit[of.dim], square[1]: of.coefs, square[2]: of.coefs},
         attrs={
             "heading": f"{fit.heading}; equal-tailed {percent(prob)} intervals",
             "ci_prob": prob,
-            "factor": of.name,
+            "factor": of.dim,
             "weight_draws": S.n_draws,
             "note": _note(of, S.n_draws),
             "theta_at": [of.reference.get(coef, "") for coef in of.coefs],

@@ -185,7 +185,7 @@ def log_prior_variables(problem: ProblemLike, posterior: xr.Dataset) -> dict[str
     priors = problem.priors
     out = {"beta": _log_prior_of_beta(priors, posterior["beta"])}
     for labels, factor in zip(problem.labels.factors, problem.design.factors, strict=True):
-        sd, corr = f"sd_{factor.name}", f"corr_{factor.name}"
+        sd, corr = f"sd_{labels.key}", f"corr_{labels.key}"
         sds, corrs = in_frame(priors.frames.get(factor.name), posterior[sd], posterior.get(corr))
         out[sd] = _elementwise(priors.sd[factor.name], sds)
         if corrs is not None and labels.has_corr:

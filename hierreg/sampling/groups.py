@@ -12,7 +12,7 @@ from hierreg.sampling.densities import log_densities, log_prior_variables
 from hierreg.sampling.prior_draws import check_priors, draw_prior
 from hierreg.sampling.problem import check_has_rows
 from hierreg.sampling.rows import check_size, draws_of, replicate
-from hierreg.tree.names import variable_name
+from hierreg.tree.names import response_variable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -173,7 +173,7 @@ def _response_group(problem: ProblemLike, draws: xr.Dataset, values: Array, dim:
     import xarray as xr
 
     shape = (draws.sizes["chain"], draws.sizes["draw"])
-    name = variable_name(problem.labels.response)
+    name = response_variable(problem.labels.response)
     dims = ("chain", "draw") if dim is None else ("chain", "draw", dim)
     coords = {d: draws.coords[d].to_numpy() for d in ("chain", "draw")} | ({} if dim is None else {dim: labels})
     return xr.Dataset({name: (dims, values.reshape(shape + values.shape[1:]))}, coords=coords)

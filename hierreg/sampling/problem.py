@@ -177,9 +177,9 @@ def check_match(tree: xr.DataTree, problem: ProblemLike, *, also: tuple[str, ...
                 f"model given is {mine[name]!r}. Give the model that the tree was sampled from."
             )
     for factor in problem.labels.factors:
-        if factor.name not in tree["posterior"].coords:
+        if factor.dim not in tree["posterior"].coords:
             continue
-        theirs = np.asarray(tree["posterior"].coords[factor.name].values).astype(str)
+        theirs = np.asarray(tree["posterior"].coords[factor.dim].values).astype(str)
         if not np.array_equal(theirs, np.asarray(factor.levels).astype(str)):
             raise ModelError(
                 f"tree and model have different groups of {factor.name!r}. "

@@ -81,13 +81,13 @@ def draws_of(group: xr.Dataset, problem: ProblemLike) -> Draws:
         return values.reshape((values.shape[0] * values.shape[1], *values.shape[2:]))
 
     b = {}
-    for factor in labels.factor_names:
-        if f"b_{factor}" not in group:
+    for factor in labels.factors:
+        if f"b_{factor.key}" not in group:
             raise ModelError(
-                f"the tree has no draws of the group coefficients b_{factor}, only summaries: sample "
+                f"the tree has no draws of the group coefficients b_{factor.key}, only summaries: sample "
                 "with group_effects='draws'."
             )
-        b[factor] = array(f"b_{factor}")
+        b[factor.name] = array(f"b_{factor.key}")
     beta = array("beta")
     S, D = len(beta), len(problem.layout.labels)
     if labels.is_exchangeable:

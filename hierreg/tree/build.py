@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.tree.names import FactorLabels, Labels, variable_name
+from hierreg.tree.names import FactorLabels, Labels, response_variable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,10 +67,10 @@ def posterior(labels: Labels, shape: tuple[int, int], cov: Covariances, recovere
 
     out = {"beta": array("beta", recovered.beta)}
     for factor, values in zip(labels.factors, recovered.b, strict=True) if recovered.b is not None else ():
-        out[f"b_{factor.name}"] = b = array("b", values, factor)
+        out[f"b_{factor.key}"] = b = array("b", values, factor)
         if factor.has_theta:
             theta = GroupCoefficients(out["beta"].to_numpy(), b.to_numpy(), factor.theta_columns)
-            out[f"theta_{factor.name}"] = b.copy(data=on_access(theta))
+            out[f"theta_{factor.key}"] = b.copy(data=on_access(theta))
     return sample_dataset(out | variance_variables(labels, cov, array), shape)
 
 
@@ -79,9 +79,9 @@ def variance_variables(labels: Labels, cov: Covariances, array: Any) -> dict[str
     out, start = {}, 0
     for factor in labels.factors:
         mine = slice(start, start + len(factor.coef))
-        out[f"sd_{factor.name}"] = array("sd", cov.sd[..., mine], factor)
+        out[f"sd_{factor.key}"] = array("sd", cov.sd[..., mine], factor)
         if factor.has_corr:
-            out[f"corr_{factor.name}"] = array("cov", cov.corr[..., mine, mine], factor)
+            out[f"corr_{factor.key}"] = array("cov", cov.corr[..., mine, mine], factor)
         start += len(factor.coef)
     if labels.n_error_sd:
         out["error_sd"] = array("error_sd", cov.error_sd)
@@ -115,9 +115,9 @@ def effect_summaries(labels: Labels, recovered: Recovered, probs: tuple[float, .
     assert recovered.b_summary is not None
     assert recovered.theta_summary is not None
     for factor, b, theta in zip(labels.factors, recovered.b_summary, recovered.theta_summary, strict=True):
-        put(f"b_{factor.name}", factor, b)
+        put(f"b_{factor.key}", factor, b)
         if theta is not None and factor.has_theta:
-            put(f"theta_{factor.name}", factor, theta)
+            put(f"theta_{factor.key}", factor, theta)
     return xr.Dataset(out).assign_coords(quantile=list(probs))
 
 
@@ -128,19 +128,19 @@ def limit_group(labels: Labels, limit: Limit) -> xr.Dataset:
     e = limit.estimate
     out: dict[str, Any] = {"beta": e.beta, "beta_cov": e.beta_cov, "criterion": e.criterion}
     for factor, alone, alone_cov in zip(labels.factors, limit.no_pooling, limit.no_pooling_cov, strict=True):
-        name = factor.name
+        name, key = factor.name, factor.key
         out |= {
-            f"sd_{name}": e.sd[name],
-            f"corr_{name}": e.corr[name],
-            f"cov_{name}": e.cov[name],
-            f"b_{name}": e.b[name],
-            f"b_cov_{name}": e.b_cov[name],
-            f"b_cond_cov_{name}": e.b_cond_cov[name],
-            f"no_pooling_{name}": labels.array("b", alone, factor=factor),
-            f"no_pooling_cov_{name}": labels.array("b_cov", alone_cov, factor=factor),
+            f"sd_{key}": e.sd[name],
+            f"corr_{key}": e.corr[name],
+            f"cov_{key}": e.cov[name],
+            f"b_{key}": e.b[name],
+            f"b_cov_{key}": e.b_cov[name],
+            f"b_cond_cov_{key}": e.b_cond_cov[name],
+            f"no_pooling_{key}": labels.array("b", alone, factor=factor),
+            f"no_pooling_cov_{key}": labels.array("b_cov", alone_cov, factor=factor),
         }
         if factor.has_theta:
-            out |= {f"theta_{name}": e.theta[name], f"theta_cov_{name}": e.theta_cov[name]}
+            out |= {f"theta_{key}": e.theta[name], f"theta_cov_{key}": e.theta_cov[name]}
     out["error_sd"] = e.error_sd
     if e.error_corr is not None:
         out["error_corr"] = e.error_corr
@@ -172,11 +172,11 @@ def constant_group(  # what reports need of rows that are gone
     """
     import xarray as xr
 
-    label_dim = "error_component" if terms.components else labels.error_dim or "error"
+    label_dim = "error_component" if terms.components else labels.error_dim or "error_label"
     group_dim = "group_error_component" if group_terms.components else label_dim
     out: dict[str, Any] = {
-        "error_patterns": (("pattern", label_dim), terms.patterns.astype(np.int8)),
-        "error_pattern_counts": (("pattern",), terms.counts),
+        "error_patterns": (("error_pattern", label_dim), terms.patterns.astype(np.int8)),
+        "error_pattern_counts": (("error_pattern",), terms.counts),
     }
     coords = {label_dim: labels.coords.get(label_dim, list(terms.labels))}
     if group_terms.components is not None:
@@ -186,19 +186,19 @@ def constant_group(  # what reports need of rows that are gone
             "group_component_size": ((group_dim,), group_terms.components.size),
         }
     if statistics:
-        out["group_patterns"] = (("group_pattern", group_dim), group_terms.patterns.astype(np.int8))
+        out["group_patterns"] = (("group_error_pattern", group_dim), group_terms.patterns.astype(np.int8))
     for factor, own in zip(labels.factors, statistics, strict=True):
-        coef, entry = factor.coef_dim, f"entry_{factor.name}"
+        coef, entry = factor.coef_dim, f"entry_{factor.key}"
         out |= {
-            f"group_index_{factor.name}": ((entry,), own.level),
-            f"group_term_{factor.name}": ((entry,), own.term),
-            f"group_ZtZ_{factor.name}": ((entry, coef, f"{coef}_col"), own.ZtZ),
+            f"group_index_{factor.key}": ((entry,), own.level),
+            f"group_term_{factor.key}": ((entry,), own.term),
+            f"group_ZtZ_{factor.key}": ((entry, coef, f"{coef}_col"), own.ZtZ),
         }
-        coords |= {d: labels.coords[d] for d in (factor.name, coef, f"{coef}_col")}
+        coords |= {d: labels.coords[d] for d in (factor.dim, coef, f"{coef}_col")}
     for factor, own_means in zip(labels.factors, means, strict=True):
-        out[f"column_means_{factor.name}"] = ((factor.coef_dim,), own_means.overall)
+        out[f"column_means_{factor.key}"] = ((factor.coef_dim,), own_means.overall)
         if labels.error_dim is not None:
-            out[f"column_means_by_error_{factor.name}"] = ((labels.error_dim, factor.coef_dim), own_means.by_label)
+            out[f"column_means_by_error_{factor.key}"] = ((labels.error_dim, factor.coef_dim), own_means.by_label)
             coords[labels.error_dim] = labels.coords[labels.error_dim]
     attrs = {"theta_at": json.dumps(references, ensure_ascii=False)}
     return xr.Dataset(out, coords=coords, attrs=attrs)
@@ -208,7 +208,7 @@ def observed_group(labels: Labels, y: Array) -> xr.Dataset:
     """Return the ``observed_data`` group: the response by row."""
     import xarray as xr
 
-    return xr.Dataset({variable_name(labels.response): (("obs",), y)}, coords={"obs": np.arange(len(y))})
+    return xr.Dataset({response_variable(labels.response): (("obs",), y)}, coords={"obs": np.arange(len(y))})
 
 
 def versions() -> dict[str, str]:

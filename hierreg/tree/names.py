@@ -1,6 +1,8 @@
 """Names, dimensions and coordinates of everything that is reported.
 
-Square matrices have two dimensions, the second ending in ``_col``.
+Square matrices have two dimensions, the second ending in ``_col``. A dimension is called like the column of the table
+that its labels come from, unless something else in a result has that name: then underscores are appended
+(`result_dims`). Files allow no slash: in names of variables and dimensions it becomes " per ".
 """
 
 from __future__ import annotations
@@ -13,10 +15,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import xarray as xr
     from numpy.typing import NDArray
+
+# Dimensions of draws, which belong to ArviZ.
+DRAWS = ("chain", "draw")
+# What else the groups of a tree that have groups or strata, and the reports made of them, call their own.
+_OWN = {
+    *("coef", "coef_col", "quantile", "beta", "beta_cov", "criterion", "error_sd", "error_corr", "error_cov"),
+    *("error_patterns", "error_pattern_counts", "error_pattern", "error_label", "error_component"),
+    *("group_patterns", "group_error_pattern", "group_error_component"),
+    *("group_component_stratum", "group_component_size"),
+    *("no_pooling", "no_pooling_se", "plug_in", "plug_in_sd", "mean", "sd", "lower", "upper", "mcse", "sd_ratio"),
+    *("gap_in_sd", "gap_in_mcse", "weight", "weight_sd", "population", "population_plug_in", "pooling_factor"),
+}
+_OF_FACTOR = (
+    *("b", "theta", "sd", "corr", "cov", "b_cov", "b_cond_cov", "theta_cov", "no_pooling", "no_pooling_cov"),
+    *("group_index", "group_term", "group_ZtZ", "entry"),
+)
+_OF_SUMMARY = ("mean", "sd", "quantiles")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +54,8 @@ class FactorLabels:
         Population column with the same label as each group column.
     has_corr : bool
         Whether group columns can be correlated.
+    own_dim : str
+        Dimension of the groups, where it is not called like the factor.
     """
 
     name: str
@@ -42,11 +63,22 @@ class FactorLabels:
     coef: tuple[str, ...]
     theta_columns: tuple[int | None, ...]
     has_corr: bool
+    own_dim: str = ""
+
+    @property
+    def key(self) -> str:
+        """The factor in names of variables."""
+        return variable_name(self.name)
+
+    @property
+    def dim(self) -> str:
+        """Dimension of the groups."""
+        return self.own_dim or self.key
 
     @property
     def coef_dim(self) -> str:
         """Dimension of the group columns."""
-        return f"{self.name}_coef"
+        return f"{self.dim}_coef"
 
     @property
     def has_theta(self) -> bool:
@@ -102,7 +134,7 @@ class Labels:
         """Coordinates of every dimension."""
         out: dict[str, Any] = {"coef": list(self.coef), "coef_col": list(self.coef)}
         for factor in self.factors:
-            out[factor.name] = factor.levels
+            out[factor.dim] = factor.levels
             out[factor.coef_dim] = list(factor.coef)
             out[f"{factor.coef_dim}_col"] = list(factor.coef)
         if self.error_dim is not None:
@@ -129,7 +161,7 @@ class Labels:
         factor : FactorLabels, optional
             Of what belongs to a grouping factor: "sd", "cov", "b", "b_cov" and "beta_b_cov".
         """
-        coef, group = (factor.coef_dim, factor.name) if factor is not None else ("", "")
+        coef, group = (factor.coef_dim, factor.dim) if factor is not None else ("", "")
         error = self.error_dim
         by_error = (error,) if error else ()
         square = (error, f"{error}_col") if error else ()
@@ -173,14 +205,65 @@ class Labels:
         return xr.DataArray(values, dims=dims, coords=coords)
 
 
-def variable_name(response: str) -> str:
-    """Return the name of the response as a variable of a file: netCDF allows no slash."""
-    return response.replace("/", " per ")
+def variable_name(name: str) -> str:
+    """Return a name of the user's as that of a variable of a file: netCDF allows no slash.
+
+    Examples
+    --------
+    >>> variable_name("km/h")
+    'km per h'
+    """
+    return name.replace("/", " per ")
+
+
+def response_variable(response: str) -> str:
+    """Return the name of the response as a variable of a tree, which is none of the dimensions beside it.
+
+    Examples
+    --------
+    >>> response_variable("y"), response_variable("obs")
+    ('y', 'obs_')
+    """
+    name = variable_name(response)
+    return f"{name}_" if name in {*DRAWS, "obs", "unit"} else name
+
+
+def result_dims(columns: Sequence[str], factors: Sequence[str]) -> dict[str, str]:
+    """Return the dimension of each column that labels results: its own name, or that with underscores.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Grouping factors, and the column of data sets or strata.
+    factors : sequence of str
+        The grouping factors among them.
+
+    Examples
+    --------
+    >>> result_dims(["school", "beta", "sd_school"], ["school", "beta"])
+    {'school': 'school', 'beta': 'beta_', 'sd_school': 'sd_school_'}
+    """
+    taken = {*DRAWS, *_OWN, *(name for factor in factors for name in variables_of(factor))}
+    out: dict[str, str] = {}
+    for column in columns:
+        dim = variable_name(column)
+        while taken & (own := {dim, f"{dim}_coef", f"{dim}_coef_col", f"{dim}_col"}):
+            dim += "_"
+        taken |= own
+        out[column] = dim
+    return out
+
+
+def variables_of(factor: str) -> tuple[str, ...]:
+    """Return what variables of results that belong to a grouping factor are called."""
+    key = variable_name(factor)
+    summaries = (f"{name}_{key}_{what}" for name in ("b", "theta") for what in _OF_SUMMARY)
+    return (*(f"{name}_{key}" for name in _OF_FACTOR), *summaries)
 
 
 def factors_attribute(labels: Labels) -> str:
     """Return the names of the grouping factors as one attribute of a file: a JSON list, whatever is in the names."""
-    return json.dumps(list(labels.factor_names), ensure_ascii=False)
+    return json.dumps([factor.key for factor in labels.factors], ensure_ascii=False)
 
 
 def factors_of(attrs: Mapping[Any, Any]) -> tuple[str, ...]:

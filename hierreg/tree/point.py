@@ -62,7 +62,7 @@ class Coefficients:
             _beta_table(self),
         ]
         for factor, b in self.b.items():
-            lines.append(f"\nGroup coefficients: {b.sizes[factor]} groups of {factor}; see .b[{factor!r}]")
+            lines.append(f"\nGroup coefficients: {b.sizes[b.dims[0]]} groups of {factor}; see .b[{factor!r}]")
         return "\n".join(lines)
 
 

@@ -53,12 +53,12 @@ def prior_attributes(
     texts = [row.prior for row in priors.rows if row.parameter.startswith("beta[")]
     out: dict[str, dict[str, Any]] = {"beta": {"prior": "; ".join(texts)}}
     for factor in labels.factors:
-        out[f"sd_{factor.name}"] = _sd_attributes(priors.sd[factor.name])
+        out[f"sd_{factor.key}"] = _sd_attributes(priors.sd[factor.name])
         if factor.has_corr:
-            out[f"corr_{factor.name}"] = _corr_attributes(priors.corr[factor.name], term_sizes[factor.name])
+            out[f"corr_{factor.key}"] = _corr_attributes(priors.corr[factor.name], term_sizes[factor.name])
             frame = priors.frames.get(factor.name)
             if frame is not None and not frame.is_plain:
-                for name in (f"sd_{factor.name}", f"corr_{factor.name}"):
+                for name in (f"sd_{factor.key}", f"corr_{factor.key}"):
                     out[name]["prior_frame"] = frame.to_raw.ravel().tolist()
     if labels.n_error_sd:
         out["error_sd"] = _sd_attributes(priors.error_sd)

@@ -190,7 +190,7 @@ def _check_same(at: Coefficients, problem: PredictedProblem) -> None:
     same = same and list(at.b) == list(labels.factor_names)
     for factor in labels.factors if same else ():
         b = at.b[factor.name]
-        same = same and np.array_equal(b[factor.name].values, factor.levels)
+        same = same and np.array_equal(b[factor.dim].values, factor.levels)
         same = same and [str(c) for c in b[factor.coef_dim].values] == list(factor.coef)
     within = problem.parameters.within_units
     if not same or len(at.solution.error_cov) != (len(within.component_size) or len(problem.layout.labels)):
