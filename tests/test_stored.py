@@ -265,6 +265,10 @@ def test_files_without_checksums_are_read(tree, stored, tmp_path):
         (DAMAGE["dropped"], "'posterior' lacks 'sd_g'"),
         (DAMAGE["transposed"], "'posterior/b_g' has the dimensions"),
         (DAMAGE["of another type"], None),
+        (DAMAGE["lost group"], None),
+        (DAMAGE["renamed"], "'posterior' lacks 'beta'"),
+        (with_variable("posterior/theta_g", lambda d, v: d.drop_vars(v)), "'posterior' lacks 'theta_g'"),
+        (with_variable("posterior/g", lambda d, _: d.isel(g=slice(3))), "they are of different models"),
         (with_variable("posterior/beta", lambda d, v: d.assign({v: d[v].astype(int)})), "'posterior/beta' holds int64"),
         (
             with_variable("posterior/beta", lambda d, v: d.assign({v: d[v] * np.nan})),

@@ -8,12 +8,14 @@ from hierreg.checks import listed
 from hierreg.tree.names import factors_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import xarray as xr
 
 _SAMPLE = ("chain", "draw")
 _ATTRIBUTES = ("formula", "errors", "factors")
 # Dimensions after chain and draw, by the beginning of a name; those of error_sd depend on the errors.
-_N_DIMS = {"b": 2, "theta": 2, "sd": 1, "corr": 2}
+_N_DIMS = {"beta": 1, "b": 2, "theta": 2, "sd": 1, "corr": 2}
 
 
 def check_tree(tree: xr.DataTree) -> None:
@@ -31,17 +33,27 @@ def check_tree(tree: xr.DataTree) -> None:
     if "posterior" not in tree.children:
         return
     posterior = tree["posterior"].to_dataset()
-    if "beta" in posterior:
-        _check_variable(posterior, "beta", 1)
-    for factor in factors:
-        if f"sd_{factor}" not in posterior:
-            raise ValueError(f"'posterior' lacks 'sd_{factor}'")
-        for kind, n_dims in _N_DIMS.items():
-            if f"{kind}_{factor}" in posterior:
-                _check_variable(posterior, f"{kind}_{factor}", n_dims)
-    for name in ("error_sd", "error_corr"):
-        if name in posterior:
-            _check_variable(posterior, name, None)
+    names = ["beta", *(f"{kind}_{factor}" for factor in factors for kind in _N_DIMS if kind != "beta")]
+    limit = tree["mixed_model_limit"].to_dataset() if "mixed_model_limit" in tree.children else None
+    needed = ["beta", *(f"sd_{factor}" for factor in factors)]
+    if limit is not None:
+        needed += [f"theta_{factor}" for factor in factors if f"theta_{factor}" in limit and f"b_{factor}" in posterior]
+    if lacking := [name for name in needed if name not in posterior]:
+        raise ValueError(f"'posterior' lacks {listed(lacking)}")
+    for name in [name for name in (*names, "error_sd", "error_corr") if name in posterior]:
+        kind = name if name == "beta" else name.partition("_")[0]
+        _check_variable(posterior, name, _N_DIMS.get(kind))
+    if limit is not None:
+        _check_shapes(posterior, limit, names)
+
+
+def _check_shapes(posterior: xr.Dataset, limit: xr.Dataset, names: Iterable[str]) -> None:
+    for name in names:
+        if name in limit and name in posterior and limit[name].shape != posterior[name].shape[2:]:
+            raise ValueError(
+                f"'posterior/{name}' has the shape {posterior[name].shape} and 'mixed_model_limit/{name}' "
+                f"{limit[name].shape}: they are of different models"
+            )
 
 
 def _check_variable(posterior: xr.Dataset, name: str, n_dims: int | None) -> None:
@@ -50,5 +62,5 @@ def _check_variable(posterior: xr.Dataset, name: str, n_dims: int | None) -> Non
         raise ValueError(f"'posterior/{name}' has the dimensions {variable.dims}, not chain, draw and {n_dims} more")
     if variable.dtype.kind != "f":
         raise ValueError(f"'posterior/{name}' holds {variable.dtype}, not numbers with decimals")
-    if variable.isnull().any():
+    if name == "beta" and variable.isnull().any():
         raise ValueError(f"'posterior/{name}' has missing values")
