@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hierreg.datasets import load_dataset
     from hierreg.design import stack
     from hierreg.error_structure import by, correlated, exchangeable, independent, known_cov, known_se
+    from hierreg.exceptions import HierregError
     from hierreg.gram import Gram
     from hierreg.model import Model, map_chains, map_fits
     from hierreg.priors import (
@@ -52,6 +53,7 @@ __all__ = [
     "HalfCauchy",
     "HalfNormal",
     "HalfStudentT",
+    "HierregError",
     "InverseGamma",
     "LogNormal",
     "Model",
@@ -89,6 +91,7 @@ _NAMES_BY_MODULE = {
     "hierreg.datasets": ("load_dataset",),
     "hierreg.design": ("stack",),
     "hierreg.error_structure": ("by", "correlated", "exchangeable", "independent", "known_cov", "known_se"),
+    "hierreg.exceptions": ("HierregError",),
     "hierreg.gram": ("Gram",),
     "hierreg.model": ("Model", "map_chains", "map_fits"),
     "hierreg.priors": (

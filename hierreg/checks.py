@@ -48,6 +48,26 @@ def suggestion(name: object, valid: Iterable[object]) -> str:
     return f" Did you mean {by_text[nearest[0]]!r}?" if nearest else ""
 
 
+def separator_hint(names: Iterable[object]) -> str:
+    """Return a sentence where the only column of a table is a header that was not taken apart, or nothing.
+
+    Examples
+    --------
+    >>> separator_hint(["y;x"])[:50]
+    " That is a header whose columns are separated by '"
+    >>> separator_hint(["y", "x"])
+    ''
+    """
+    only, *others = [str(name) for name in names] or [""]
+    found = [separator for separator in (";", "\t", "|") if separator in only]
+    if others or not found:
+        return ""
+    return (
+        f" That is a header whose columns are separated by {found[0]!r}, not by a comma: read the file with "
+        f"pandas.read_csv(path, sep={found[0]!r}), and decimal=',' if its numbers have commas, and use the table."
+    )
+
+
 def check_choice(value: object, valid: Iterable[object], *, argument: str, error: type[Exception]) -> None:
     """Raise `error` unless `value` is one of the valid values of an argument.
 

@@ -209,6 +209,20 @@ class WithinUnits:
         """Return the diagonal covariance (..., C, C) of the components, from sds (..., 1 or T) and rho (..., T)."""
         return diagonal(component_variances(self.component_stratum, self.component_size, error_sd, rho))
 
+    def of_rows(self, error_cov: Array) -> Array:
+        """Return variance v and covariance rho v of two rows of a unit, by stratum: (..., T, 2).
+
+        Of the diagonal covariances (..., C, C) of the components: rho v = (c - a) / n with the largest n.
+        """
+        variance = np.diagonal(error_cov, axis1=-2, axis2=-1)
+        out = np.empty((*variance.shape[:-1], len(self.strata), 2))
+        for t in range(len(self.strata)):
+            size = np.where(self.component_stratum == t, self.component_size, -1)
+            within = variance[..., int(np.flatnonzero(size == WITHIN)[0])]
+            covariance = (variance[..., int(size.argmax())] - within) / size.max()
+            out[..., t, 0], out[..., t, 1] = within + covariance, covariance
+        return out
+
     def unconstrained(self, rho: Array) -> Array:
         """Return u of the free correlations among rho (T,), kept off the ends of their intervals."""
         w = ((rho - self.lowest) / (1.0 - self.lowest))[self.is_free]

@@ -22,7 +22,7 @@ import numpy as np
 
 from hierreg.compound_symmetry import WITHIN, WithinUnits, lowest_correlation, no_units
 from hierreg.linalg import lower_factor
-from hierreg.priors import LKJ, Fixed, SdPrior
+from hierreg.priors import LKJ, Fixed, GroupFrame, SdPrior
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,6 +66,12 @@ class VarianceParameters:
         Lower factors of the correlations that are constants, block by block.
     within_units : WithinUnits
         The correlations of exchangeable errors; empty for others.
+    to_raw : array (q, q)
+        Lambda = to_raw @ diag(sd) F, for sds and correlations in the frame of their priors (`priors.group_frames`).
+    from_raw : array (q, q)
+        Its inverse.
+    internal : array (q, q) or None
+        Lambda in internal coordinates of the columns = internal @ diag(sd) F; None where it is ``z_map^-1 @ to_raw``.
     """
 
     factors: tuple[str, ...]
@@ -79,6 +85,13 @@ class VarianceParameters:
     eta: Array
     fixed_corr_factor: Array
     within_units: WithinUnits = field(default_factory=no_units)
+    to_raw: Array
+    from_raw: Array
+    internal: Array | None = None
+
+    def to_internal(self, z_map_inverse: Array) -> Array:
+        """Return the map (q, q) from diag(sd) F to Lambda in internal coordinates."""
+        return z_map_inverse @ self.to_raw if self.internal is None else self.internal
 
     @property
     def n_factor(self) -> int:
@@ -187,7 +200,24 @@ def variance_parameters(
         eta=np.array([c.eta if isinstance(c, LKJ) else 1.0 for c in corrs]),
         fixed_corr_factor=_fixed_factors(corrs, sizes),
         within_units=within_units,
+        to_raw=_on_diagonal([_frame(priors, name, coefs).to_raw for name, coefs, _ in factors]),
+        from_raw=_on_diagonal([_frame(priors, name, coefs).from_raw for name, coefs, _ in factors]),
+        internal=_on_diagonal([priors.frames[name].internal for name, _, _ in factors]) if priors.frames else None,
     )
+
+
+def _frame(priors: ResolvedPriors, name: str, coefs: tuple[str, ...]) -> GroupFrame:
+    same = np.eye(len(coefs))
+    return priors.frames.get(name) or GroupFrame(to_raw=same, from_raw=same, internal=same)
+
+
+def _on_diagonal(blocks: Sequence[Array]) -> Array:
+    out = np.zeros((sum(map(len, blocks)),) * 2)
+    start = 0
+    for block in blocks:
+        out[start : start + len(block), start : start + len(block)] = block
+        start += len(block)
+    return out
 
 
 def _within_units(components: Components, priors: tuple[LKJ | Fixed, ...]) -> WithinUnits:
@@ -271,18 +301,39 @@ def covariances(parameters: VarianceParameters, u: Array) -> Covariances:
     corr = L @ np.swapaxes(L, 1, 2)
     corr[:, np.arange(Q), np.arange(Q)] = 1.0
     factor = sd[:, :, None] * L
+    group_sd, group_corr, Lambda = of_raw_coefficients(parameters.to_raw, sd[:, :q], corr[:, :q, :q], factor[:, :q, :q])
     error_corr, error_cov = corr[:, q:, q:], factor[:, q:, q:] @ np.swapaxes(factor[:, q:, q:], 1, 2)
     if parameters.within_units.strata:
         error_corr = parameters.within_units.correlations(u[:, place:])
         error_cov = parameters.within_units.covariance(sd[:, q:], error_corr)
     return Covariances(
-        sd=sd[:, :q],
-        corr=corr[:, :q, :q],
-        Lambda=factor[:, :q, :q],
+        sd=group_sd,
+        corr=group_corr,
+        Lambda=Lambda,
         error_sd=sd[:, q:],
         error_corr=error_corr,
         error_cov=error_cov,
     )
+
+
+def of_raw_coefficients(to_raw: Array, sd: Array, corr: Array, Lambda: Array) -> tuple[Array, Array, Array]:
+    """Return sds (S, q), correlations (S, q, q) and Lambda (S, q, q) of coefficients from those in the frame of priors.
+
+    Correlations are exact at zero sds in the frame where a coefficient is one of the frame; a coefficient without
+    variance has none with others.
+    """
+    if np.array_equal(to_raw, np.eye(len(to_raw))):
+        return sd, corr, Lambda
+    Lambda = to_raw @ Lambda
+    plain = np.flatnonzero(np.count_nonzero(to_raw, axis=1) == 1)
+    length = np.sqrt(np.sum(Lambda**2, axis=2))
+    row = Lambda / np.where(length > 0, length, 1.0)[:, :, None]
+    out = row @ np.swapaxes(row, 1, 2)
+    diagonal = np.arange(len(to_raw))
+    out[:, diagonal, diagonal] = 1.0
+    length[:, plain] = sd[:, plain]
+    out[:, plain[:, None], plain] = corr[:, plain[:, None], plain]
+    return length, out, Lambda
 
 
 def corr_factor(u: Array, size: int) -> Array:

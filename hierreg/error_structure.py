@@ -295,7 +295,7 @@ class ErrorLayout:
     V : BlockCovariance or None
         Known covariance (N, N), in the order of the rows (``known_cov`` only).
     unit_labels : tuple of str
-        Labels of the units, in the order that `unit` counts them (``correlated`` only).
+        Labels of the units, in the order that `unit` counts them (``correlated`` and ``exchangeable``).
     common_sd : bool
         Whether all strata have one standard deviation (``exchangeable`` only).
     """
@@ -480,6 +480,7 @@ def _bind_exchangeable(spec: Exchangeable, table: Any, n: int) -> ErrorLayout:
         has_corr=True,
         stratum=stratum,
         unit=unit,
+        unit_labels=units,
         common_sd=spec.common_sd,
     )
 

@@ -11,6 +11,7 @@ __all__ = [
     "FormulaError",
     "HierregError",
     "HierregWarning",
+    "IdentificationWarning",
     "ModelError",
     "PriorError",
     "SamplingError",
@@ -51,3 +52,7 @@ class ConvergenceWarning(HierregWarning):
 
 class BoundaryWarning(HierregWarning):
     """A variance is estimated as zero, or a correlation as plus or minus one."""
+
+
+class IdentificationWarning(HierregWarning):
+    """Variance parameters that the data cannot tell apart, whatever the response: only a prior decides them."""

@@ -20,7 +20,8 @@ def sd_and_corr(cov: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[
 
     A column whose variance is zero has no correlation: NaN off the diagonal, one on it.
     """
-    sd = np.sqrt(np.diagonal(cov, axis1=-2, axis2=-1))
+    # A variance of zero may come out of products as its own rounding, on either side.
+    sd = np.sqrt(np.maximum(np.diagonal(cov, axis1=-2, axis2=-1), 0.0))
     with np.errstate(divide="ignore", invalid="ignore"):
         corr = cov / (sd[..., :, None] * sd[..., None, :])
     corr = np.clip(corr, -1.0, 1.0)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -21,6 +21,8 @@ _IMPOSSIBLE = 1e100
 # A log density that is rounded more coarsely than this does not say where its maximum is.
 _LARGEST_ROUNDING = 1e-4
 _MAX_NEWTON = 20
+# How far below a maximum, in the units of a log density, and how nearly quadratic, a point has to be to belong to it.
+_NEAR, _ALIKE = 1.0, 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,7 @@ def maximise(
     tolerance: float = 1e-10,
     threads: int = 1,
     with_hessian: bool = False,
+    known: Sequence[Optimum] = (),
 ) -> Optimum:
     """Return the maximum of a smooth function.
 
@@ -75,6 +78,8 @@ def maximise(
         Evaluations side by side for a Hessian, which changes no result; for functions that release the interpreter.
     with_hessian : bool
         Whether the Hessian is wanted at the maximum itself; otherwise it is that of a point nearby.
+    known : sequence of Optimum
+        Maxima found from other starts: a search that comes into the bowl of one ends there, with that maximum.
     """
     counter = _Counter(function)
     if len(start) == 0:
@@ -89,7 +94,10 @@ def maximise(
             converged=True,
             n_evaluations=1,
         )
-    x = _near_the_maximum(counter, start, curvature)
+    stop = _StopsNearby([optimum for optimum in known if optimum.converged])
+    x = _near_the_maximum(counter, start, curvature, stop)
+    if stop.found is not None:
+        return replace(stop.found, n_evaluations=counter.n)
     value, gradient = counter(x)
     decrement = np.inf
     H, at = hessian(counter, x, threads), x
@@ -129,7 +137,7 @@ def maximise(
     )
 
 
-def _near_the_maximum(counter: _Counter, start: Array, curvature: Array | None) -> Array:
+def _near_the_maximum(counter: _Counter, start: Array, curvature: Array | None, stop: _StopsNearby) -> Array:
     """Return where line searches end."""
     from scipy.optimize import minimize
 
@@ -139,7 +147,7 @@ def _near_the_maximum(counter: _Counter, start: Array, curvature: Array | None) 
     options: dict[str, Any] = {"gtol": max(1e-5, near), "maxiter": 500}
     if curvature is not None:
         options["hess_inv0"] = np.diag(1.0 / curvature)
-    stop = _StopsNearby(near)
+    stop.least_gain = near
     result = minimize(counter.negative, start, jac=True, method="BFGS", options=options, callback=stop)
     return np.asarray(result.x, dtype=float)
 
@@ -207,16 +215,32 @@ def _rounding(function: Objective, x: Array, value: float, gradient: Array) -> f
 
 
 class _StopsNearby:
-    """Ends a search by line searches at an iteration that gains almost nothing: Newton steps are shorter from there."""
+    """Ends a search by line searches near a maximum.
 
-    def __init__(self, least_gain: float) -> None:
-        self.least_gain, self.value = least_gain, np.inf
+    That is at an iteration that gains almost nothing: Newton steps are shorter from there. Or in the bowl of a maximum
+    that is known: where the value is what its gradient and Hessian say, and little below it.
+    """
+
+    def __init__(self, known: Sequence[Optimum]) -> None:
+        self.known, self.least_gain, self.value = known, 0.0, np.inf
+        self.found: Optimum | None = None
 
     def __call__(self, intermediate_result: Any) -> None:
         gain = self.value - intermediate_result.fun
         self.value = float(intermediate_result.fun)
-        if gain < self.least_gain:
+        self.found = next((one for one in self.known if _is_in_bowl(one, intermediate_result.x, -self.value)), None)
+        if gain < self.least_gain or self.found is not None:
             raise StopIteration
+
+
+def _is_in_bowl(optimum: Optimum, x: Array, value: float) -> bool:
+    """Return whether a value is that of the quadratic about a maximum, near enough to lead to no other."""
+    below = optimum.value - value
+    if not -1e-9 * max(1.0, abs(value)) <= below < _NEAR:
+        return False
+    step = x - optimum.x
+    expected = -0.5 * float(step @ optimum.hessian @ step)
+    return abs(below - expected) < _ALIKE * max(expected, 0.0) + 1e-9 * max(1.0, abs(value))
 
 
 class _Counter:

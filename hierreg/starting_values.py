@@ -35,7 +35,7 @@ def starting_point(gram: Gram, parameters: VarianceParameters) -> Array:
         error_cov = units.covariance(error_sd, error_corr)
     else:
         error_cov = np.eye(1) if parameters.n_error_sd == 0 else error_sd[:, None] * error_corr * error_sd
-    group_sd = group_scales(gram, error_cov)[: parameters.n_factor]
+    group_sd = group_scales(gram, error_cov, parameters) if parameters.n_factor else np.empty(0)
     sds = np.concatenate([group_sd, error_sd])[parameters.sd_is_free] * np.sqrt(0.5)
     u = [np.log(sds)]
     for block, (start, size) in enumerate(zip(parameters.block_starts, parameters.block_sizes, strict=True)):
@@ -107,18 +107,21 @@ def _moments_within_units(gram: Gram, units: WithinUnits) -> tuple[Array, Array]
     return np.sqrt(variance), rho
 
 
-def group_scales(gram: Gram, error_cov: Array) -> Array:
-    """Return the sd (q,) of each group column, user scale, at which it moves the response as errors do.
+def group_scales(gram: Gram, error_cov: Array, parameters: VarianceParameters | None = None) -> Array:
+    """Return the sd (q,) of each group column at which it moves the response as errors do.
 
     Parameters
     ----------
     gram : Gram
     error_cov : array (D, D)
         Error covariance of one unit. Rows count by their precision, so data sets may be on different scales.
+    parameters : VarianceParameters or None
+        Give the sds of coefficients in the frame of their priors, rather than those of the columns as they stand.
     """
     if not gram.factors:
         return np.empty(0)
     back = np.linalg.inv(gram.z_map)
+    back = back if parameters is None else parameters.to_internal(back)
     precision = np.diagonal(back.T @ column_precision(gram, error_cov) @ back)
     return 1.0 / np.sqrt(np.maximum(precision, np.finfo(float).tiny))
 

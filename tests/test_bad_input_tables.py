@@ -141,7 +141,7 @@ TABLES = {
         "y ~ 1 + (z | g)",
         GOOD | {"z": np.full(N, 3.0)},
         DataError,
-        ["'z'", "constant", "(1 + z | g)"],
+        ["'z'", "constant", "group columns of 'g'", "intercept"],
     ),
     "collinear": (
         "y ~ x + z + w",
@@ -194,6 +194,14 @@ TABLES = {
     "unknown column in a call": ("y ~ log(w)", GOOD, DataError, ["no column 'w'"]),
     "a name of formulaic's": ("y ~ np", GOOD, DataError, ["no column 'np'"]),
     # types
+    "truth values as response": ("b ~ x", GOOD | {"b": GOOD["x"] > 2}, DataError, ["data['b']", "astype(float)"]),
+    "a function of truth values as response": ("I(2 * b) ~ x", GOOD | {"b": GOOD["x"] > 2}, DataError, ["truth"]),
+    "truth values among objects as response": (
+        "b ~ x",
+        GOOD | {"b": (GOOD["x"] > 2).astype(object)},
+        DataError,
+        ["truth values"],
+    ),
     "text as response": ("f ~ x", GOOD, DataError, ["data['f'] (response)", "text or categories", "numeric"]),
     "categories as response": (
         "f ~ x",
@@ -344,8 +352,15 @@ def test_bad_new_data(data, response, words):
 
 def test_new_data_outside_of_a_spline():
     _, state = build_design(parse_formula("y ~ bs(x, df=4)"), GOOD)
-    with pytest.raises(FormulaError, match=r"`1 \+ bs\(x, df=4\)` cannot be evaluated.*extrapolation"):
+    words = r"^`bs\(x, df=4\)`, which the model knows from 0\.5 to 7: .* beyond .* lower_bound.* extrapolation='extend'"
+    with pytest.raises(FormulaError, match=words):
         state.apply({"x": [100.0]}, response=False)
+
+
+@pytest.mark.parametrize("remedy", ["lower_bound=0, upper_bound=200", "extrapolation='extend'", "extrapolation='clip'"])
+def test_the_remedies_for_new_data_outside_of_a_spline_help(remedy):
+    _, state = build_design(parse_formula(f"y ~ bs(x, df=4, {remedy})"), GOOD)
+    assert np.isfinite(state.apply({"x": [0.0, 100.0]}, response=False).X).all()
 
 
 def test_bad_choices():

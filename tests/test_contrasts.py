@@ -12,7 +12,8 @@ from hierreg.gram import collect
 from hierreg.marginal import joint
 from hierreg.marginal.equations import solve_equations
 from hierreg.marginal.joint import GroupWeights, LinearFunctions
-from hierreg.marginal.likelihood import FixedBeta, marginal_likelihood
+from hierreg.marginal.likelihood import marginal_likelihood
+from hierreg.marginal.population import FixedBeta
 from tests import report_trees as trees
 from tests.oracles import dense
 from tests.oracles.cases import KINDS, random_case

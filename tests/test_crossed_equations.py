@@ -9,7 +9,8 @@ from hierreg.marginal import joint
 from hierreg.marginal.crossed_recovery import recover_crossed
 from hierreg.marginal.equations import solve_equations
 from hierreg.marginal.joint import GroupWeights, LinearFunctions
-from hierreg.marginal.likelihood import PopulationPrior, marginal_likelihood
+from hierreg.marginal.likelihood import marginal_likelihood
+from hierreg.marginal.population import PopulationPrior
 from tests.oracles import dense
 from tests.oracles.crossed_cases import KINDS, SHAPES, random_crossed_case
 

@@ -9,7 +9,8 @@ import hierreg as hr
 from hierreg.exceptions import ModelError
 from hierreg.gram import collect
 from hierreg.marginal.equations import solve_equations
-from hierreg.marginal.likelihood import FixedBeta, PopulationPrior, marginal_likelihood
+from hierreg.marginal.likelihood import marginal_likelihood
+from hierreg.marginal.population import FixedBeta, PopulationPrior
 from tests.oracles import dense
 from tests.oracles.cases import KINDS, random_case
 

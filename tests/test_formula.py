@@ -1,7 +1,11 @@
 """Formulas: what they mean, what is refused, and that nothing in them is ever executed."""
 
 import ast
+import contextlib
 import re
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -123,6 +127,9 @@ MALFORMED = [
     ("y ~ 2 * x", ["number 2", "I(2 * x)"]),
     ("y ~ x:1", ["number 1"]),
     ("y ~ (0 + x)", ["number 0", "outside of brackets"]),
+    ("y ~ 1 + (x)", ["`(x)`", "no bar", "(x | group)"]),
+    ("y ~ x + (x * z + w)", ["`(x * z + w)`", "(x * z + w | group)", "x * z + w without brackets"]),
+    ("y ~ x - ((x))", ["no bar"]),
     ("y ~ x**2", ["I(x ** 2)"]),
     ("y ~ (x + z)^a", ["positive whole number"]),
     ("y ~ y + x", ["'y'", "response"]),
@@ -304,3 +311,38 @@ def test_names_are_not_normalised():
     micro, mu = "\N{MICRO SIGN}", "\N{GREEK SMALL LETTER MU}"
     assert micro != mu
     assert compile_expression(f"1 + {micro} + log({micro}) + log({mu})").column_names == (micro, mu)
+
+
+NOISY = [
+    r"C(c, Treatment('a\d'))",
+    "I(x + 1or 2)",
+    "I(1.5if x else 2)",
+    "I(0x1for x)",
+    r"log('\8' + x)",
+    "log(x, '''3or''')",
+]
+
+
+@pytest.mark.parametrize("call", NOISY)
+def test_python_never_warns_of_a_formula(call):
+    """Its warnings could only be silenced for all threads of the process at once."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with contextlib.suppress(FormulaError):
+            parse_formula(f"y ~ {call}")
+    assert caught == []
+
+
+def test_text_in_a_formula_stands_for_itself():
+    expression = compile_expression(r"C(c, Treatment('a\d\n'))")
+    assert [text for _, text in expression.texts] == [r"a\d\n"]
+
+
+def test_formulas_in_threads_leave_the_filters_of_warnings_alone():
+    """Two threads that change and restore them in another order would leave those of one behind."""
+    formula = "y ~ log(x) + I(x**2) + sqrt(x) + (log(x) | g)"
+    before = warnings.filters[:]
+    with mock.patch.object(warnings.catch_warnings, "__enter__") as changed, ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: parse_formula(formula), range(20)))
+    assert warnings.filters == before
+    assert not changed.called

@@ -205,9 +205,9 @@ def test_a_unit_in_two_batches_is_an_error(errors, data):
     [
         ({}, "y ~ x", hr.known_cov(np.eye(120)), ModelError, "cannot come in batches"),
         ({}, "y ~ x", "by", ModelError, "not an error structure"),
-        ({"x2": lambda d: 2 * d["x"] + 1}, "y ~ x + x2", None, ModelError, "'x2' repeat"),
-        ({"x2": 0.1}, "y ~ x + x2", None, ModelError, "'x2' repeat"),
-        ({"x2": 0.0}, "y ~ x + (0 + x2 | g)", None, ModelError, "group columns of 'g', 'x2'"),
+        ({"x2": lambda d: 2 * d["x"] + 1}, "y ~ x + x2", None, DataError, "'x2' is a linear combination of 'x'"),
+        ({"x2": 0.1}, "y ~ x + x2", None, DataError, "'x2' is constant .0.1 in every row. beside the intercept"),
+        ({"x2": 0.0}, "y ~ x + (0 + x2 | g)", None, DataError, "group columns of 'g' are collinear: 'x2' is zero"),
         ({"g": "a"}, FORMULA, None, DataError, "single level 'a'"),
         ({"c": "u"}, FORMULA, None, DataError, "single level 'u'"),
         (

@@ -76,7 +76,7 @@ def test_draws_and_reports_are_those_of_the_rows(kind, data, tmp_path):
 def test_predictions_are_those_of_the_rows(formula, data, tmp_path):
     with_rows, without = both(data, "independent", tmp_path, formula)
     new = data.iloc[:5].assign(g=["g1", "g2", "none", "g3", "g1"])
-    first, second = (hr.predict(model, new, at=model.estimate()) for model in (with_rows, without))
+    first, second = (hr.predict(model, new, at=model.estimate(), level="new group") for model in (with_rows, without))
     close(second["mean"], first["mean"], 1e-4)
     close(second["sd_new"], first["sd_new"], 1e-4)
 

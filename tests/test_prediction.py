@@ -72,7 +72,7 @@ def dense_prediction(structure, formula="y ~ x + w + (x | g)"):
 @pytest.mark.parametrize("structure", ERROR_COV)
 def test_prediction_is_that_of_the_joint_normal_of_old_and_new_rows(structure, formula):
     model, at = solved(structure, formula)
-    report = hr.predict(model, trees.table().iloc[NEW], at, covariance=True, **matrices(structure))
+    report = hr.predict(model, trees.table().iloc[NEW], at, level="new group", covariance=True, **matrices(structure))
     mean, cov, error = dense_prediction(structure, formula)
     np.testing.assert_allclose(report["mean"], mean, rtol=1e-9)
     np.testing.assert_allclose(report["cov_new"], cov, rtol=1e-8, atol=1e-10)
@@ -109,8 +109,8 @@ def test_draws_agree_with_the_plug_in_where_the_variances_are_known(structure):
     model = with_fixed_variances(structure)
     tree = trees.run(model, draws=2000, chains=4)
     new, options = trees.table().iloc[NEW], matrices(structure)
-    drawn = hr.predict(model, new, tree, covariance=True, draws=True, **options)
-    exact = hr.predict(model, new, solved(structure)[1], covariance=True, **options)
+    drawn = hr.predict(model, new, tree, level="new group", covariance=True, draws=True, **options)
+    exact = hr.predict(model, new, solved(structure)[1], level="new group", covariance=True, **options)
     for suffix in ("", "_new"):
         sd = exact[f"sd{suffix}"].to_numpy()
         mean = drawn[f"draws{suffix}"].mean(("chain", "draw"))
@@ -169,7 +169,8 @@ def sleep():
 
 def test_an_observed_group_has_its_own_line_and_a_new_one_that_of_the_population(sleep):
     est = sleep.estimate()
-    report = hr.predict(sleep, {"Days": [3, 3, 7], "Subject": ["308", "x", "x"]}, est, covariance=True)
+    new = {"Days": [3, 3, 7], "Subject": ["308", "x", "x"]}
+    report = hr.predict(sleep, new, est, level="new group", covariance=True)
     line = hr.contrasts(est, {"at 3": {("308", "Intercept"): 1, ("308", "Days"): 3}})
     np.testing.assert_allclose(report["mean"][0], line["mean"][0], rtol=1e-12)
     np.testing.assert_allclose(report["sd"][0], line["sd"][0], rtol=1e-12)
@@ -179,7 +180,7 @@ def test_an_observed_group_has_its_own_line_and_a_new_one_that_of_the_population
     np.testing.assert_allclose(report["cov"][1:, 1:], cov, rtol=1e-12)
     np.testing.assert_allclose(report["cov_new"][1:, 1:] - cov, float(est.error_sd) ** 2 * np.eye(2), atol=1e-8)
     # Two new groups of one label share their coefficients; of two labels they do not.
-    apart = hr.predict(sleep, {"Days": [3, 7], "Subject": ["x", "z"]}, est, covariance=True)
+    apart = hr.predict(sleep, {"Days": [3, 7], "Subject": ["x", "z"]}, est, level="new group", covariance=True)
     np.testing.assert_allclose(apart["cov"][0, 1], (z @ est.beta_cov.to_numpy() @ z.T)[0, 1], rtol=1e-12)
     assert list(apart["group"].values) == ["x", "z"]
 
@@ -195,7 +196,7 @@ def test_a_few_observed_rows_of_a_new_group_go_into_the_data(sleep):
     Sigma = [[600.0, 10.0], [10.0, 35.0]]
     after = hr.predict(model, late, model.solve({"Subject": Sigma}, 650.0))
     without = hr.Model("Reaction ~ Days + (Days | Subject)", data[~is_late])
-    before = hr.predict(without, mine, without.solve({"Subject": Sigma}, 650.0), covariance=True)
+    before = hr.predict(without, mine, without.solve({"Subject": Sigma}, 650.0), level="new group", covariance=True)
     old, new = np.arange(3), np.arange(3, 10)
     cov = before["cov_new"].to_numpy()
     gain = cov[np.ix_(new, old)] @ np.linalg.inv(cov[np.ix_(old, old)])
@@ -231,13 +232,13 @@ def test_expected_values_need_no_columns_of_the_errors():
     new = trees.table().iloc[NEW]
     for structure, columns in {"by": ["set"], "known_se": ["se"], "correlated": ["set", "unit"]}.items():
         model, at = solved(structure)
-        report = hr.predict(model, new.drop(columns=columns), at, observation=False)
+        report = hr.predict(model, new.drop(columns=columns), at, level="new group", observation=False)
         assert set(report.data_vars) == {"mean", "sd", "lower", "upper"}
         assert "sd new" not in str(report)
         with pytest.raises(hr.exceptions.DataError, match=columns[0]):
-            hr.predict(model, new.drop(columns=columns), at)
+            hr.predict(model, new.drop(columns=columns), at, level="new group")
     model, at = solved("known_cov")
-    assert np.isfinite(hr.predict(model, new, at, observation=False)["sd"]).all()
+    assert np.isfinite(hr.predict(model, new, at, level="new group", observation=False)["sd"]).all()
 
 
 def test_every_draw_is_the_line_of_its_parameters():
@@ -260,7 +261,8 @@ def test_a_saved_tree_is_enough(tmp_path):
     tree, model = trees.tree("correlated"), trees.model("correlated")
     new = {"x": [1.5], "w": [0.0], "g": ["new"], "set": ["q"]}
     loaded = hr.load(hr.save(tree, tmp_path / "fit.nc"))
-    xr.testing.assert_identical(hr.predict(model, new, loaded), hr.predict(model, new, tree))
+    first, second = (hr.predict(model, new, at, level="new group") for at in (loaded, tree))
+    xr.testing.assert_identical(first, second)
 
 
 def test_a_combination_of_columns_that_is_new_is_a_new_group():
@@ -268,7 +270,8 @@ def test_a_combination_of_columns_that_is_new_is_a_new_group():
     table = pd.DataFrame({"a": list("uuvv") * 6, "b": list("stst") * 6, "y": rng.normal(size=24)})
     table = table[~((table["a"] == "v") & (table["b"] == "t"))]
     model = hr.Model("y ~ 1 + (1 | a:b)", table)
-    report = hr.predict(model, {"a": ["v", "u"], "b": ["t", "s"]}, model.solve({"a:b": [[2.0]]}, 1.0))
+    at = model.solve({"a:b": [[2.0]]}, 1.0)
+    report = hr.predict(model, {"a": ["v", "u"], "b": ["t", "s"]}, at, level="new group")
     assert list(report["group"].values) == ["v:t", "u:s"]
     assert float(report["sd"][0]) > np.sqrt(2.0) > float(report["sd"][1])
 
@@ -276,7 +279,7 @@ def test_a_combination_of_columns_that_is_new_is_a_new_group():
 def test_a_model_without_population_coefficients_predicts_from_its_groups():
     model = hr.Model("y ~ 0 + (1 | g)", trees.table())
     for at in (model.estimate(), trees.run(model)):
-        report = hr.predict(model, {"g": ["a", "new"]}, at)
+        report = hr.predict(model, {"g": ["a", "new"]}, at, level="new group")
         line = hr.contrasts(at, {"a": {("a", "Intercept"): 1}})
         np.testing.assert_allclose(report["mean"][0], line["mean"][0], rtol=1e-12)
         np.testing.assert_allclose(report["sd"][0], line["sd"][0], rtol=1e-12)
@@ -286,6 +289,241 @@ def test_a_model_without_population_coefficients_predicts_from_its_groups():
 def test_long_reports_are_cut_in_print(sleep):
     text = str(hr.predict(sleep, hr.load_dataset("sleepstudy"), sleep.estimate()))
     assert "20 of 180 rows shown" in text
+
+
+# ---- exchangeable errors
+
+VARIANCE, RHO = {"u": 1.3, "v": 0.7}, {"u": 0.6, "v": -0.15}
+# Of the 48 rows: rows of observed units of both strata, of units that were not, and whole new units.
+HELD_BACK = np.array([2, 3, 17, 30, 31, 33, 34, 40, 41, 42, 47])
+
+
+def families():
+    """Return 48 rows in units of one to five, in two strata; the first group has rows of many units."""
+    rng = np.random.default_rng(21)
+    sizes = np.array([3, 1, 4, 2, 5, 3, 2, 4, 5, 1, 3, 2, 4, 5, 4])
+    unit = np.repeat(np.arange(15), sizes)
+    frame = pd.DataFrame({"unit": unit, "kind": np.where(unit % 3 == 0, "u", "v")})
+    frame["x"], frame["g"] = rng.normal(2, 1, 48), rng.integers(0, 4, 48)
+    frame["y"] = rng.normal(0, 1, 48) + 0.4 * rng.normal(0, 1, 15)[unit] + frame["x"]
+    return frame
+
+
+def exchangeable_model(formula, keep, priors=None):
+    errors = hr.exchangeable("unit", by="kind", common_sd=False)
+    return hr.Model(formula, families().iloc[keep].reset_index(drop=True), errors=errors, priors=priors)
+
+
+def dense_families(formula):
+    """E[y*|y], Var[y*|y] and the part of it that is error, from one covariance of all rows."""
+    table, old = families(), np.setdiff1d(np.arange(48), HELD_BACK)
+    X = np.column_stack([np.ones(48), table["x"]])
+    v, rho = (table["kind"].map(values).to_numpy() for values in (VARIANCE, RHO))
+    unit = table["unit"].to_numpy()
+    R = np.where(unit[:, None] == unit, v * rho, 0.0)
+    R[np.arange(48), np.arange(48)] = v
+    g = table["g"].to_numpy()
+    V = R + ((g[:, None] == g) * (X @ SIGMA @ X.T) if "|" in formula else 0.0)
+    y, at = table["y"].to_numpy(), np.ix_(old, old)
+    V_inv, psi = np.linalg.inv(V[at]), V[np.ix_(HELD_BACK, old)]
+    beta_cov = np.linalg.inv(X[old].T @ V_inv @ X[old])
+    beta = beta_cov @ X[old].T @ V_inv @ y[old]
+    rest = X[HELD_BACK] - psi @ V_inv @ X[old]
+    mean = X[HELD_BACK] @ beta + psi @ V_inv @ (y[old] - X[old] @ beta)
+    cov = V[np.ix_(HELD_BACK, HELD_BACK)] - psi @ V_inv @ psi.T + rest @ beta_cov @ rest.T
+    K = R[np.ix_(HELD_BACK, old)]
+    return mean, cov, R[np.ix_(HELD_BACK, HELD_BACK)] - K @ np.linalg.solve(R[at], K.T)
+
+
+def solved_families(formula):
+    old = np.setdiff1d(np.arange(48), HELD_BACK)
+    model = exchangeable_model(formula, old)
+    error = {"sd": [np.sqrt(VARIANCE[k]) for k in "uv"], "corr": [RHO[k] for k in "uv"]}
+    return model, model.solve({"g": SIGMA} if "|" in formula else None, error)
+
+
+@pytest.mark.parametrize("formula", ["y ~ x", "y ~ x + (x | g)"])
+def test_exchangeable_errors_are_predicted_from_the_observed_rows_of_the_unit(formula):
+    """Positive and negative correlation, further rows of observed units and units that are new, one joint normal."""
+    model, at = solved_families(formula)
+    report = hr.predict(model, families().iloc[HELD_BACK], at, covariance=True)
+    mean, cov, error = dense_families(formula)
+    np.testing.assert_allclose(report["mean"], mean, rtol=1e-9)
+    np.testing.assert_allclose(report["cov_new"], cov, rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(report["cov"], cov - error, rtol=1e-8, atol=1e-10)
+    expected = hr.predict(model, families().iloc[HELD_BACK], at, observation=False)
+    xr.testing.assert_allclose(expected["sd"], report["sd"])
+
+
+def test_draws_of_exchangeable_errors_agree_with_the_plug_in_where_the_variances_are_known():
+    old = np.setdiff1d(np.arange(48), HELD_BACK)
+    priors = hr.Priors(
+        beta=hr.Flat(),
+        sd={"g": dict(zip(["Intercept", "x"], [hr.Fixed(v) for v in np.sqrt(np.diagonal(SIGMA))], strict=True))},
+        corr={"g": hr.Fixed(SIGMA / np.sqrt(np.outer(np.diagonal(SIGMA), np.diagonal(SIGMA))))},
+        error_sd={k: hr.Fixed(float(np.sqrt(VARIANCE[k]))) for k in "uv"},
+        error_corr={k: hr.Fixed(RHO[k]) for k in "uv"},
+    )
+    model = exchangeable_model("y ~ x + (x | g)", old, priors)
+    tree = trees.run(model, draws=2000, chains=4)
+    drawn = hr.predict(model, families().iloc[HELD_BACK], tree, covariance=True, draws=True)
+    mean, cov, error = dense_families("y ~ x + (x | g)")
+    for suffix, expected in (("", cov - error), ("_new", cov)):
+        sd = np.sqrt(np.diagonal(expected))
+        assert np.all(np.abs(drawn[f"draws{suffix}"].mean(("chain", "draw")) - mean) < 4.5 * sd / np.sqrt(8000))
+        gap = (drawn[f"cov{suffix}"] - expected) / np.outer(sd, sd)
+        assert np.abs(gap).max() < 4.5 * np.sqrt(2 / 8000)
+
+
+def test_estimates_of_exchangeable_errors_predict():
+    """Of an estimate, of one with a common sd, and without the column of units, where every row stands alone."""
+    table = families()
+    for errors in (hr.exchangeable("unit"), hr.exchangeable("unit", by="kind")):
+        model = hr.Model("y ~ x", table, errors=errors)
+        est = model.estimate()
+        report = hr.predict(model, {"x": [0.0, 1.0], "kind": ["u", "v"]}, at=est)
+        np.testing.assert_allclose(report["mean"], est.beta.to_numpy() @ [[1, 1], [0, 1]], rtol=1e-10)
+        np.testing.assert_allclose(report["sd_new"] ** 2 - report["sd"] ** 2, float(est.error_sd) ** 2, rtol=1e-8)
+        pair = {"x": [0.0, 1.0], "kind": ["u", "u"], "unit": ["new", "new"]}
+        both = hr.predict(model, pair, at=est, covariance=True)
+        rho = float(np.ravel(est.error_corr)[0])
+        error = (both["cov_new"] - both["cov"])[0, 1]
+        assert float(error) == pytest.approx(rho * float(est.error_sd) ** 2, rel=1e-8)
+
+
+def test_what_exchangeable_errors_cannot_be_is_said():
+    model, at = solved_families("y ~ x")
+    many = {"x": [0.0] * 8, "kind": ["v"] * 8, "unit": ["new"] * 8}
+    with pytest.raises(hr.exceptions.ModelError, match=r"units of 8 rows.*below -0\.143.* is -0\.15.*'unit' out"):
+        hr.predict(model, many, at)
+    assert np.isfinite(hr.predict(model, many, at, observation=False)["sd"]).all()
+    with pytest.raises(hr.exceptions.DataError, match="unit 0 in 'v', and it has others in 'u'"):
+        hr.predict(model, {"x": [0.0], "kind": ["v"], "unit": [0]}, at)
+    with pytest.raises(hr.exceptions.DataError, match=r"error variance is unknown.*'z'"):
+        hr.predict(model, {"x": [0.0], "kind": ["z"]}, at)
+    assert np.isfinite(hr.predict(model, {"x": [0.0], "kind": ["z"]}, at, observation=False)["sd"]).all()
+
+
+def test_exchangeable_errors_of_a_model_without_rows():
+    table = families()
+    gram = hr.Model("y ~ x + (x | g)", table, errors=hr.exchangeable("unit", by="kind")).gram
+    model = hr.Model.from_gram(gram)
+    est = model.estimate()
+    new = {"x": [0.5, 1.0], "g": [0, 9], "kind": ["u", "v"]}
+    with_rows = hr.Model("y ~ x + (x | g)", table, errors=hr.exchangeable("unit", by="kind"))
+    first, second = (hr.predict(m, new, est, level="new group") for m in (model, with_rows))
+    xr.testing.assert_allclose(first, second)
+    with pytest.raises(hr.exceptions.ModelError, match="column of units, 'unit'"):
+        hr.predict(model, new | {"unit": [1, 2]}, est, level="new group")
+
+
+# ---- the level of a prediction
+
+
+def test_the_population_needs_no_groups(sleep):
+    """x beta with its standard error, and a new observation with the error alone; of draws, draws of beta."""
+    est = sleep.estimate()
+    report = hr.predict(sleep, {"Days": [0, 3]}, est, level="population")
+    line = hr.contrasts(est, [[1, 0], [1, 3]])
+    np.testing.assert_allclose(report["mean"], line["mean"], rtol=1e-12)
+    np.testing.assert_allclose(report["sd"], line["sd"], rtol=1e-12)
+    np.testing.assert_allclose(report["sd_new"] ** 2, line["sd"] ** 2 + float(est.error_sd) ** 2, rtol=1e-10)
+    assert list(report["group"].values) == ["population"] * 2
+    model, tree = trees.model("independent"), trees.tree("independent")
+    drawn = hr.predict(model, {"x": [2.0], "w": [1.0]}, tree, level="population", draws=True)
+    expected = tree["posterior"]["beta"].to_numpy() @ [1.0, 2.0, 1.0]
+    np.testing.assert_allclose(drawn["draws"][..., 0], expected, rtol=1e-12)
+
+
+def test_the_population_needs_no_columns_of_the_groups_alone():
+    model = hr.Model("y ~ x + (w | g)", trees.table())
+    report = hr.predict(model, {"x": [1.0]}, model.estimate(), level="population", observation=False)
+    assert float(report["mean"][0]) == pytest.approx(float(model.estimate().beta.sum()), rel=1e-12)
+
+
+def test_each_factor_has_a_level_of_its_own():
+    model = hr.Model("diameter ~ 1 + (1 | plate) + (1 | sample)", hr.load_dataset("penicillin"))
+    est = model.estimate()
+    report = hr.predict(model, {"plate": ["new"], "sample": ["A"]}, est, level={"plate": "new group"})
+    both = hr.predict(model, {"sample": ["A"]}, est, level={"plate": "population"})
+    assert float(report["mean"][0]) == pytest.approx(float(both["mean"][0]), rel=1e-12)
+    added = float(report["sd"][0] ** 2 - both["sd"][0] ** 2)
+    assert added == pytest.approx(float(est.sd["plate"][0]) ** 2, rel=1e-9)
+    assert [both[f"group_{f}"].values[0] for f in ("plate", "sample")] == ["population", "A"]
+    with pytest.raises(hr.exceptions.DataError, match=r"groups of 'sample'.*level=\{'sample': 'new group'\}"):
+        hr.predict(model, {"plate": ["new"], "sample": ["?"]}, est, level={"plate": "new group"})
+    with pytest.raises(hr.exceptions.ModelError, match=r"level has the key 'plat'.*Did you mean 'plate'"):
+        hr.predict(model, {"sample": ["A"]}, est, level={"plat": "population"})
+
+
+@pytest.mark.parametrize(
+    ("known", "new", "words"),
+    [
+        ("int", ["3"], "The labels of 'g' are whole numbers; '3' is text: is 3 meant?.*level='new group'"),
+        ("int", ["2", "99"], "The labels of 'g' are whole numbers; '2' is text: is 2 meant?"),
+        ("int", ["3.0"], "is 3 meant?"),
+        ("int", ["c"], "The labels of 'g' are whole numbers; 'c' is text[.]"),
+        ("int", [77], "not seen .row 0: 77.; it has 0, 1, 2, 3"),
+        ("text", [3], "The labels of 'g' are text; 3 is a whole number: is '3' meant?"),
+        ("text", [2.5], "The labels of 'g' are text; 2.5 is a number[.]"),
+        ("name", ["alpa"], "Did you mean 'alpha'?"),
+    ],
+)
+def test_labels_that_were_not_observed_are_named(known, new, words):
+    table = families()
+    names = {"int": table["g"], "text": table["g"].astype(str), "name": table["g"].map(dict(enumerate(GREEK)))}
+    model = hr.Model("y ~ x + (1 | g)", table.assign(g=names[known]))
+    est = model.estimate()
+    rows = {"x": [0.0] * len(new), "g": new}
+    with pytest.raises(hr.exceptions.DataError, match=words):
+        hr.predict(model, rows, est)
+    if "meant" in words:
+        with pytest.raises(hr.exceptions.DataError, match=r"is .* meant.*A new group needs a label of its own"):
+            hr.predict(model, rows, est, level="new group")
+    else:
+        assert float(hr.predict(model, rows, est, level="new group")["sd"][0]) > float(est.sd["g"][0])
+
+
+GREEK = ("alpha", "beta", "gamma", "delta")
+
+
+def test_columns_of_several_are_looked_at_one_by_one():
+    """The factor a:b, with 1 written as text: the column is named; a new combination of known labels is new."""
+    rng = np.random.default_rng(2)
+    table = pd.DataFrame({"a": list("uuvv") * 6, "b": [1, 2, 1, 2] * 6, "y": rng.normal(size=24)})
+    table = table[~((table["a"] == "v") & (table["b"] == 2))]
+    model = hr.Model("y ~ 1 + (1 | a:b)", table)
+    with pytest.raises(hr.exceptions.DataError, match="labels of 'b' are whole numbers; '1' is text"):
+        hr.predict(model, {"a": ["u"], "b": ["1"]}, model.estimate())
+    with pytest.raises(hr.exceptions.DataError, match="row 0: 'v:2'"):
+        hr.predict(model, {"a": ["v"], "b": [2]}, model.estimate())
+
+
+def test_a_label_of_the_same_value_is_the_same_label():
+    """Whole numbers as floats, categories and NumPy types name the group that was observed."""
+    table = families()
+    model = hr.Model("y ~ x + (1 | g)", table)
+    est = model.estimate()
+    expected = hr.predict(model, {"x": [0.0], "g": [3]}, est)
+    for label in ([3.0], np.array([3], dtype=np.uint8), pd.Categorical([3])):
+        xr.testing.assert_identical(hr.predict(model, {"x": [0.0], "g": label}, est), expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"newdata": {"x": [1.0]}}, "no column 'g'.*level='population'"),
+        ({"newdata": {"x": [1.0], "G": [1]}}, "no column 'g'.*Did you mean 'G'"),
+        ({"newdata": {"x": [1.0]}, "level": "new group"}, "no column 'g'"),
+        ({"level": "individual"}, "level='individual' is not one of 'group', 'population', 'new group'"),
+        ({"level": {"g": "new"}}, r"level\['g'\]='new' is not one of"),
+        ({"level": ["group"]}, "level="),
+    ],
+)
+def test_a_level_or_column_that_is_not_there_is_said(arguments, words):
+    model = hr.Model("y ~ x + (1 | g)", families())
+    with pytest.raises((hr.exceptions.ModelError, hr.exceptions.DataError), match=words):
+        hr.predict(**({"model": model, "newdata": {"x": [1.0], "g": [1]}, "at": model.estimate()} | arguments))
 
 
 # ---- bad input

@@ -206,22 +206,34 @@ def test_priors_keep_their_own_copy_of_a_dictionary():
 # -- resolution ------------------------------------------------------------------------------------
 
 
+def columns_with(mean, sd):
+    """Return uncorrelated columns, the first of them constant where its sd is zero."""
+    mean, sd = np.array(mean, dtype=float), np.array(sd, dtype=float)
+    constant = 0 if sd[0] == 0 else None
+    centre = np.zeros(len(mean))
+    if constant is None:
+        root = np.linalg.cholesky(np.diag(sd**2) + np.outer(mean, mean)).T
+    else:
+        centre[1:] = mean[1:]
+        root = np.diag(np.where(sd == 0, mean, sd))
+    size = len(mean)
+    return hp.Columns(root=np.eye(size), inverse=root, centre=centre, constant=constant, value=mean[0], mean=mean)
+
+
 def make_scales(**changes):
     subject = hp.FactorScales(
         coef_names=("Intercept", "Days", "age"),
+        columns=columns_with([1, 4.5, 40], [0, 2, 4]),
         z_sd=np.array([1.0, 2.0, 4.0]),
         term_sizes=(2, 1),
         term_correlated=(True, True),
     )
     values = {
         "coef_names": ("Intercept", "Days"),
-        "intercept": 0,
+        "columns": columns_with([1, 4.5], [0, 2.5]),
         "y_mean": 300.0,
         "y_sd": 50.0,
         "y_rms": 304.0,
-        "x_mean": np.array([1.0, 4.5]),
-        "x_sd": np.array([0.0, 2.5]),
-        "x_rms": np.array([1.0, 5.0]),
         "factors": {"Subject": subject},
         "error_labels": ("a", "b"),
         "y_sd_by_label": np.array([40.0, np.nan]),
@@ -245,10 +257,7 @@ def test_defaults_are_scaled_to_the_data():
 def test_default_without_intercept_is_scaled_by_root_mean_squares():
     scales = make_scales(
         coef_names=("Days",),
-        intercept=None,
-        x_mean=np.array([4.5]),
-        x_sd=np.array([2.5]),
-        x_rms=np.array([5.0]),
+        columns=columns_with([3.0], [4.0]),
     )
     resolved = hp.resolve_priors(None, scales)
     assert resolved.beta == (hp.Normal(0, 2.5 * 304 / 5),)
@@ -261,10 +270,10 @@ def test_default_of_a_factor_on_known_errors():
         y_sd_by_label=np.array([50.0]),
         n_error_sd=1,
         has_error_corr=False,
-        error_is_factor=True,
+        error_factor=1.7,
     )
     resolved = hp.resolve_priors(hp.Priors(), scales)
-    assert resolved.error_sd == (hp.HalfStudentT(3, 1),)
+    assert resolved.error_sd == (hp.HalfStudentT(3, 1.7),)
     assert resolved.error_corr is None
 
 
@@ -280,7 +289,10 @@ def test_given_priors_replace_defaults_one_by_one():
     resolved = hp.resolve_priors(priors, make_scales())
     assert resolved.beta == (hp.Normal(0, 1), hp.Normal(0, 50))
     np.testing.assert_array_equal(resolved.beta_basis, np.eye(2))  # a given intercept prior is taken at x = 0
-    assert resolved.sd["Subject"] == (hp.HalfStudentT(3, 50), hp.Gamma(2, 0.1), hp.HalfStudentT(3, 12.5))
+    # given correlations are those of the columns as they stand: so are the sds, at a scale that follows from the means
+    assert resolved.sd["Subject"][0].sigma == pytest.approx(np.hypot(50, 4.5 * 25), rel=1e-12)
+    assert resolved.sd["Subject"][1:] == (hp.Gamma(2, 0.1), hp.HalfStudentT(3, 12.5))
+    assert resolved.frames["Subject"].is_plain
     assert resolved.corr["Subject"] == (corr, None)
     assert resolved.error_sd == (hp.HalfStudentT(3, 40), hp.Fixed(3))
     assert resolved.error_corr == hp.LKJ(4)
@@ -304,7 +316,9 @@ def test_one_prior_for_all():
 
 
 def test_resolved_priors_print_as_a_table():
-    lines = str(hp.resolve_priors(hp.Priors(sd=hp.HalfNormal(9)), make_scales())).splitlines()
+    resolved = hp.resolve_priors(hp.Priors(sd=hp.HalfNormal(9)), make_scales())
+    lines = str(resolved).split("\n\n")[0].splitlines()
+    assert len(lines) == 1 + len(resolved.rows)
     assert lines[0].split() == ["parameter", "prior", "origin"]
     assert lines[1].split(maxsplit=1)[1].startswith("Normal(300, 125) at the predictors' means")
     assert "sd_Subject[age]" in lines[5]
@@ -375,7 +389,6 @@ BAD_FOR_THE_MODEL = [
     (hp.Priors(sd=hp.HalfNormal(1)), {"factors": {}}, ["no group coefficients"]),
     (hp.Priors(corr=hp.LKJ(1)), {"factors": {}}, ["no group coefficients are correlated"]),
     (None, {"y_sd": 0.0}, ["beta['Intercept']", "the response", "which is 0", "hr.Priors"]),
-    (None, {"x_sd": np.zeros(2)}, ["beta['Days']", "its column"]),
 ]
 
 

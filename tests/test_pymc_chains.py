@@ -26,8 +26,8 @@ def trace_of(problem, u: np.ndarray, rng: np.random.Generator) -> xr.DataTree:
     variables = {
         "beta": rng.normal(size=(*SHAPE, p)),
         "b_g": rng.normal(size=(*SHAPE, J, q)),
-        "sd_g": cov.sd.reshape(*SHAPE, q),
-        "corr_g_partial": v[:, :, : q * (q - 1) // 2],
+        "sd_g_at_means": np.exp(u[:, :, :q]),  # the default priors are those of the coefficients at the means
+        "corr_g_at_means_partial": v[:, :, : q * (q - 1) // 2],
     }
     if labels.n_error_sd:
         D = len(parameters.error_labels)
@@ -74,7 +74,8 @@ def test_explicit_draws_become_the_same_tree(
     for name, coord in reference["posterior"].coords.items():
         assert tree["posterior"].coords[name].equals(coord)
     np.testing.assert_array_equal(tree["posterior"]["b_g"], trace["posterior"]["b_g"])
-    np.testing.assert_allclose(tree["posterior"]["sd_g"], trace["posterior"]["sd_g"], rtol=1e-12)
+    sd = covariances(problem.parameters, u.reshape(-1, u.shape[2])).sd.reshape(*SHAPE, -1)
+    np.testing.assert_allclose(tree["posterior"]["sd_g"], sd, rtol=1e-12)
     theta = tree["posterior"]["theta_g"].sel(g_coef="x")
     expected = trace["posterior"]["b_g"][..., 1] + trace["posterior"]["beta"][..., 1].to_numpy()[..., None]
     np.testing.assert_allclose(theta, expected, rtol=1e-12)
@@ -91,8 +92,8 @@ def test_draws_of_several_factors_come_back(rng: np.random.Generator, monkeypatc
     variables = {"beta": rng.normal(size=(*SHAPE, 2)), "error_sd": cov.error_sd[:, 0].reshape(SHAPE)}
     for f, (name, levels) in enumerate({"g": 5, "set": 3}.items()):
         variables[f"b_{name}"] = rng.normal(size=(*SHAPE, levels, 2))
-        variables[f"sd_{name}"] = cov.sd[:, 2 * f : 2 * f + 2].reshape(*SHAPE, 2)
-        variables[f"corr_{name}_partial"] = v[:, :, f : f + 1]
+        variables[f"sd_{name}_at_means"] = np.exp(u[:, :, 2 * f : 2 * f + 2])
+        variables[f"corr_{name}_at_means_partial"] = v[:, :, f : f + 1]
     posterior = xr.Dataset(
         {
             name: (("chain", "draw", *(f"{name}_{i}" for i in range(values.ndim - 2))), values)
@@ -107,11 +108,12 @@ def test_draws_of_several_factors_come_back(rng: np.random.Generator, monkeypatc
     arguments = {"draws": SHAPE[1], "chains": SHAPE[0], "seed": 1, "progress": False}
     tree = subject.sample(parametrization="noncentered", include=["log_likelihood"], **arguments)
     assert list(tree["posterior"].data_vars) == list(subject.sample(**arguments)["posterior"].data_vars)
-    for name in ("g", "set"):
+    for f, name in enumerate(("g", "set")):
         np.testing.assert_array_equal(tree["posterior"][f"b_{name}"], variables[f"b_{name}"])
-        np.testing.assert_allclose(tree["posterior"][f"sd_{name}"], variables[f"sd_{name}"], rtol=1e-12)
+        mine = slice(2 * f, 2 * f + 2)
+        np.testing.assert_allclose(tree["posterior"][f"sd_{name}"], cov.sd[:, mine].reshape(*SHAPE, 2), rtol=1e-12)
         corr = tree["posterior"][f"corr_{name}"].to_numpy()[..., 1, 0]
-        np.testing.assert_allclose(corr, 2 * variables[f"corr_{name}_partial"][..., 0] - 1, rtol=1e-10)
+        np.testing.assert_allclose(corr, cov.corr[:, 2 * f + 1, 2 * f].reshape(SHAPE), rtol=1e-10)
 
 
 def test_a_group_whose_chains_disagree_is_named(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+import hierreg as hr
 import hierreg.priors as hp
 from hierreg.covariance import covariances, variance_parameters
 from hierreg.design import Design, FactorDesign
@@ -16,7 +17,8 @@ from hierreg.error_structure import ErrorLayout, Independent
 from hierreg.exceptions import ModelError
 from hierreg.gram import collect
 from hierreg.known_covariance import from_matrix
-from hierreg.marginal.likelihood import fixed_beta, marginal_likelihood, population_prior
+from hierreg.marginal.likelihood import marginal_likelihood
+from hierreg.marginal.population import fixed_beta, population_prior
 from hierreg.marginal.target import Target
 from hierreg.pymc_model import build_pymc_model
 from tests.oracles import dense
@@ -352,6 +354,27 @@ def test_marginal_density_and_gradient_equal_the_target_of_the_sampler(case):
     order = [case.target.parameters.free_names.index(name) for name in names]
     step = np.where(np.arange(len(u)) < n_sd, 1.0, 2.0)
     np.testing.assert_allclose(gradient, (expected_gradient / step)[order], rtol=1e-8, atol=1e-8)
+
+
+def test_marginal_density_equals_the_target_where_priors_are_those_of_coefficients_at_the_means():
+    model = hr.Model("Reaction ~ Days + (Days | Subject)", hr.load_dataset("sleepstudy"))
+    problem = model.problem
+    target = Target(parameters=problem.parameters, likelihood=problem.likelihood("prior"))
+    pymc_model = model.to_pymc()
+    (sds,) = pymc_model.replace_rvs_by_values([pymc_model["sd_Subject"]])
+    evaluate, sds_at = compiled(pymc_model, [pymc_model.logp(), pymc_model.dlogp()]), compiled(pymc_model, [sds])
+    for seed in range(3):
+        u = np.random.default_rng(seed).normal(0, 0.5, 4) + np.array([3.0, 1.5, 3.0, 0.0])
+        by_name = {"sd_Subject_at_means": u[:2], "corr_Subject_at_means_partial": 2 * u[3:], "error_sd": u[2]}
+        point = {pymc_model.rvs_to_values[rv].name: np.asarray(by_name[rv.name]) for rv in pymc_model.free_RVs}
+        value, gradient = evaluate(point)
+        expected, expected_gradient = target(u)
+        assert value - float32_slip(problem.priors) + np.log(2) == pytest.approx(expected, rel=1e-10)
+        order = {"sd_Subject_at_means": [0, 1], "corr_Subject_at_means_partial": [3], "error_sd": [2]}
+        places = [i for rv in pymc_model.free_RVs for i in order[rv.name]]
+        step = np.array([1.0, 1.0, 1.0, 2.0])
+        np.testing.assert_allclose(gradient, (expected_gradient / step)[places], rtol=1e-8, atol=1e-8)
+        np.testing.assert_allclose(sds_at(point)[0], covariances(problem.parameters, u[None]).sd[0], rtol=1e-12)
 
 
 def free_names_of(case, name):

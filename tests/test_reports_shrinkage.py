@@ -5,6 +5,7 @@ import pytest
 import xarray as xr
 
 import hierreg as hr
+from hierreg.model.reference import references
 from hierreg.reports import weights as module
 from hierreg.reports.weights import distinct_groups, thinned, weight_matrix
 from tests import report_trees as trees
@@ -214,3 +215,61 @@ def test_at_most_twenty_groups_are_printed_and_the_rest_is_counted():
 def test_a_model_without_groups_is_refused():
     with pytest.raises(hr.exceptions.ModelError, match=r"shrinkage needs a grouping factor.*\(x \| g\)"):
         hr.shrinkage(trees.plain())
+
+
+def sectors():
+    """Return a run with a predictor of groups, its product with a group column, and another predictor."""
+    table = trees.table().assign(Sector=lambda rows: np.where(rows["g"].isin(["a", "b"]), "Catholic", "Public"))
+    return trees.run(hr.Model("y ~ x * Sector + w + (x | g)", table), draws=20)
+
+
+def test_a_report_says_at_which_level_of_a_predictor_of_groups_it_is(tmp_path):
+    tree = hr.load(hr.save(sectors(), tmp_path / "fit.nc"))
+    report = hr.shrinkage(tree)
+    assert report.attrs["theta_at"] == ["Sector = Catholic, w = 0", "Sector = Catholic"]
+    text = str(report)
+    assert "Intercept at Sector = Catholic, w = 0" in text
+    assert "x at Sector = Catholic " in text
+    assert "for expected values at its own: hr.predict" in text
+    # It is what is said: theta is the expected value at these values.
+    z = {"x": [0.0], "w": [0.0], "Sector": ["Catholic"], "g": ["e"]}
+    table = trees.table().assign(Sector=lambda rows: np.where(rows["g"].isin(["a", "b"]), "Catholic", "Public"))
+    model = hr.Model("y ~ x * Sector + w + (x | g)", table)
+    predicted = hr.predict(model, z, tree, observation=False)
+    assert float(predicted["mean"][0]) == pytest.approx(float(report["mean"].sel(g="e", g_coef="Intercept")), rel=1e-9)
+    for figure in (hr.plots.shrinkage(tree), hr.plots.caterpillar(tree)):
+        assert "at Sector = Catholic, w = 0" in figure.axes[0].get_xlabel()
+        assert "at Sector = Catholic" in figure.axes[1].get_xlabel()
+    assert "at Sector" in hr.plots.shrinkage(tree, kind="plane").axes[0].get_ylabel()
+
+
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        ("y ~ x + (x | g)", {}),
+        ("y ~ x + set + (x | g)", {"Intercept": "set = p"}),
+        ("y ~ x * C(set, contr.treatment('q')) + (x | g)", {"Intercept": "set = q", "x": "set = q"}),
+        ("y ~ x * C(set, contr.sum) + (1 | g)", {"Intercept": "x = 0, the mean of the levels of set"}),
+        ("y ~ x:set + (1 | g)", {"Intercept": "x = 0"}),
+        ("y ~ x + I(x**2) + (x | g)", {}),
+        ("y ~ log(se) + w:x + (1 | g)", {"Intercept": "log(se) = 0, w = 0, x = 0"}),
+        ("y ~ 0 + set + (1 | g)", {}),
+        ("y ~ x + w + (0 + x | g)", {}),
+    ],
+)
+def test_the_zero_of_predictors_in_words(formula, expected):
+    problem = hr.Model(formula, trees.table()).problem
+    assert references(problem.labels, problem.state).get("g", {}) == expected
+
+
+@pytest.mark.parametrize("formula", ["diameter ~ 1 + (1 | plate) + (1 | sample)", "diameter ~ 1 + (1 | sample)"])
+def test_summaries_of_groups_about_a_fixed_intercept(formula):
+    """Theta of summaries is b and the constant that the population coefficient is held at."""
+    priors = hr.Priors(beta={"Intercept": hr.Fixed(23.0)})
+    model = hr.Model(formula, hr.load_dataset("penicillin"), priors=priors)
+    tree = trees.run(model, group_effects="summary")
+    effects = tree["effects"].to_dataset()
+    report = hr.shrinkage(tree, factor="sample")
+    np.testing.assert_allclose(report["mean"], effects["b_sample_mean"] + 23.0, rtol=1e-12)
+    np.testing.assert_allclose(report["sd"], effects["b_sample_sd"], rtol=1e-12)
+    np.testing.assert_allclose(report["lower"], effects["b_sample_quantiles"].sel(quantile=0.025) + 23.0, rtol=1e-12)

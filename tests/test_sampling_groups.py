@@ -4,6 +4,7 @@ import arviz_plots as azp
 import arviz_stats as azs
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from scipy import linalg, stats
@@ -45,38 +46,59 @@ def test_independent_rows_have_their_own_normal_densities(structure: str, draw: 
     np.testing.assert_allclose(values.isel(draw), expected, rtol=1e-10)
 
 
-@pytest.mark.parametrize("structure", ["correlated", "exchangeable", "exchangeable_by"])
+UNITS = [s for s in STRUCTURES if s.startswith(("correlated", "exchangeable"))]
+
+
+@pytest.mark.parametrize("structure", UNITS)
 @pytest.mark.parametrize("draw", DRAWS)
 def test_units_have_the_joint_density_of_their_rows(structure: str, draw: dict) -> None:
     mu, R = response_parts(structure, draw)
     data = table()
-    values = sampled(structure)["log_likelihood"]["y"]
+    values = sampled(structure)["log_likelihood_units"]["y"]
     assert values.dims == ("chain", "draw", "unit")
+    assert values["unit"].values.tolist() == [str(u) for u in range(data["unit"].nunique())]
     for unit in range(data["unit"].nunique()):
         r = np.flatnonzero(data["unit"] == unit)
         expected = stats.multivariate_normal(mu[r], R[np.ix_(r, r)]).logpdf(data["y"][r])
         np.testing.assert_allclose(values.isel(draw | {"unit": unit}), expected, rtol=1e-10)
+    again = hr.log_likelihood(sampled(structure), model(structure), by="unit")
+    assert again["log_likelihood_units"].identical(sampled(structure)["log_likelihood_units"])
 
 
-@pytest.mark.parametrize("structure", ["known_cov", "known_cov_scaled"])
+@pytest.mark.parametrize("structure", [s for s in STRUCTURES if s in UNITS or s.startswith("known_cov")])
 @pytest.mark.parametrize("draw", DRAWS)
-def test_rows_with_a_known_covariance_have_densities_given_all_others(structure: str, draw: dict) -> None:
+def test_rows_with_correlated_errors_have_densities_given_all_others(structure: str, draw: dict) -> None:
+    """The joint density of all rows less that of the others: rows of other units cancel."""
     mu, R = response_parts(structure, draw)
     y = table()["y"].to_numpy()
     values = sampled(structure)["log_likelihood"]["y"].isel(draw)
+    assert values.dims == ("obs",)
     joint = stats.multivariate_normal(mu, R).logpdf(y)
     for r in range(len(y)):
         rest = np.delete(np.arange(len(y)), r)
         without = stats.multivariate_normal(mu[rest], R[np.ix_(rest, rest)]).logpdf(y[rest])
-        np.testing.assert_allclose(values.isel(obs=r), joint - without, rtol=1e-8)
+        np.testing.assert_allclose(values.isel(obs=r), joint - without, rtol=1e-8, atol=1e-10)
 
 
 @pytest.mark.parametrize("structure", STRUCTURES)
-def test_elements_add_up_to_the_joint_density_unless_given_all_others(structure: str) -> None:
-    elements = sampled(structure)["log_likelihood"].to_dataset()["y"]
-    joint = hr.log_likelihood(sampled(structure), model(structure), joint=True)["log_likelihood"]["y"]
-    gap = np.abs(elements.sum(elements.dims[2]) - joint).max()
-    assert gap > 0.01 if structure.startswith("known_cov") else gap < 1e-9
+def test_elements_add_up_to_the_joint_density_unless_given_others(structure: str) -> None:
+    tree = sampled(structure)
+    joint = hr.log_likelihood(tree, model(structure), joint=True)["log_likelihood"]["y"]
+    gap = np.abs(tree["log_likelihood"].to_dataset()["y"].sum("obs") - joint).max()
+    assert gap > 0.01 if structure in UNITS or structure.startswith("known_cov") else gap < 1e-9
+    if structure in UNITS:
+        assert np.abs(tree["log_likelihood_units"].to_dataset()["y"].sum("unit") - joint).max() < 1e-9
+
+
+def test_units_are_asked_for_only_where_there_are_some() -> None:
+    with pytest.raises(ModelError, match=r"by='unit'.*errors=by\('set'\) have none"):
+        hr.log_likelihood(sampled("by"), model("by"), by="unit")
+    with pytest.raises(ModelError, match=r"include='log_likelihood_units'.*have none"):
+        model("known_se").sample(include=["log_likelihood_units"])
+    with pytest.raises(ModelError, match="by='unit' and joint=True"):
+        hr.log_likelihood(sampled("correlated"), model("correlated"), by="unit", joint=True)
+    with pytest.raises(ModelError, match="by='units' is not one of"):
+        hr.log_likelihood(sampled("correlated"), model("correlated"), by="units")
 
 
 def test_a_diagonal_known_covariance_is_known_standard_errors() -> None:
@@ -412,10 +434,56 @@ def test_arviz_loo_is_what_fits_without_a_row_predict(sleepstudy: xr.DataTree) -
         assert abs(result.elpd_i[row] - np.log(density.mean())) < 4 * np.sqrt(2) * error + 0.02
 
 
+def pairs() -> tuple[hr.Model, xr.DataTree]:
+    """Return two lines with errors that are correlated 0.9 within 40 units, all variances known, and its posterior."""
+    rng = np.random.default_rng(0)
+    e = rng.multivariate_normal([0, 0], [[1, 0.9], [0.9, 1]], 40)
+    a = pd.DataFrame({"u": range(40), "x": rng.normal(size=40)})
+    both = hr.stack({"a": a.assign(y=a["x"] + e[:, 0]), "b": a.assign(y=0.5 * a["x"] + e[:, 1])}, unit="u")
+    priors = hr.Priors(beta=hr.Flat(), error_sd=hr.Fixed(1.0), error_corr=hr.Fixed([[1, 0.9], [0.9, 1]]))
+    subject = hr.Model("y ~ 0 + dataset + dataset:x", both, errors=hr.correlated("dataset", unit="u"), priors=priors)
+    include = ["posterior_predictive", "log_likelihood", "log_likelihood_units"]
+    return subject, subject.sample(draws=2000, seed=1, progress=False, include=include)
+
+
+def left_out(subject: hr.Model, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return log p of some rows given all others, and E[x beta] of these rows without them: dense least squares."""
+    X, y = subject.problem.design.X, subject.problem.design.y
+    unit = subject.problem.layout.unit
+    R = np.where(unit[:, None] == unit, 0.9, 0.0) + 0.1 * np.eye(len(y))
+    rest = np.setdiff1d(np.arange(len(y)), rows)
+    inverse = np.linalg.inv(R[np.ix_(rest, rest)])
+    cov = np.linalg.inv(X[rest].T @ inverse @ X[rest])
+    beta = cov @ X[rest].T @ inverse @ y[rest]
+    gain = R[np.ix_(rows, rest)] @ inverse
+    U = X[rows] - gain @ X[rest]
+    V = R[np.ix_(rows, rows)] - gain @ R[np.ix_(rest, rows)] + U @ cov @ U.T
+    mean = X[rows] @ beta + gain @ (y[rest] - X[rest] @ beta)
+    return stats.multivariate_normal(mean, V).logpdf(y[rows]), X[rows] @ beta
+
+
+def test_arviz_leaves_out_rows_and_units_of_correlated_errors() -> None:
+    """ArviZ's estimates, by rows and by units, against fits without each row and without each unit, in closed form."""
+    subject, tree = pairs()
+    y, unit = subject.problem.design.y, subject.problem.layout.unit
+    by_row = azs.loo(tree, pointwise=True)
+    assert by_row.elpd_i.dims == ("obs",)
+    exact = [left_out(subject, np.array([r])) for r in range(80)]
+    np.testing.assert_allclose(by_row.elpd_i, [elpd for elpd, _ in exact], atol=0.05)
+    rmse = np.sqrt(np.mean([(y[r] - mean[0]) ** 2 for r, (_, mean) in enumerate(exact)]))
+    assert azs.loo_metrics(tree, kind="rmse").mean == pytest.approx(rmse, abs=0.01)
+    alone = xr.DataTree.from_dict({"posterior": tree["posterior"], "log_likelihood": tree["log_likelihood_units"]})
+    by_unit = azs.loo(alone, pointwise=True)
+    exact = [left_out(subject, np.flatnonzero(unit == u)) for u in range(40)]
+    np.testing.assert_allclose(by_unit.elpd_i, [elpd for elpd, _ in exact], atol=0.1)
+    for function in (azs.loo_pit, azs.loo_expectations, azs.loo_score, azs.loo_influence):
+        function(tree)
+
+
 @pytest.mark.filterwarnings("ignore:Estimated shape parameter of Pareto distribution:UserWarning")
-@pytest.mark.parametrize(("structure", "n"), [("correlated", 20), ("exchangeable", 20), ("known_cov_scaled", 42)])
-def test_arviz_loo_leaves_out_units_or_rows(structure: str, n: int) -> None:
-    assert azs.loo(sampled(structure)).n_data_points == n
+@pytest.mark.parametrize("structure", ["correlated", "exchangeable", "known_cov_scaled"])
+def test_arviz_loo_leaves_out_rows(structure: str) -> None:
+    assert azs.loo(sampled(structure)).n_data_points == 42
 
 
 def test_arviz_power_scaling(sleepstudy: xr.DataTree) -> None:

@@ -326,10 +326,21 @@ def test_prior_draws_of_each_factor_have_its_covariance():
         np.testing.assert_allclose(z.std(axis=(0, 1, 2)), 1.0, atol=6 / np.sqrt(2 * n))
 
 
+def sds_of_priors(subject, priors, factor):
+    """Return the sds of b* = T b, which the priors are of, draw by draw."""
+    sds, T = subject["posterior"][f"sd_{factor}"].to_numpy(), priors.frames[factor].from_raw
+    corr = subject["posterior"][f"corr_{factor}"].to_numpy() if f"corr_{factor}" in subject["posterior"] else None
+    out = np.empty_like(sds)
+    for draw in np.ndindex(sds.shape[:2]):
+        R = np.eye(len(T)) if corr is None else corr[draw]
+        out[draw] = np.sqrt(np.diagonal(T @ np.diag(sds[draw]) @ R @ np.diag(sds[draw]) @ T.T))
+    return out
+
+
 def test_summed_log_priors_are_those_of_the_density():
     subject, priors = tree(CROSSED), model(CROSSED).priors
     for factor in ("s", "d"):
-        sds = subject["posterior"][f"sd_{factor}"].to_numpy()
+        sds = sds_of_priors(subject, priors, factor)
         for i, prior in enumerate(priors.sd[factor]):
             mine = subject["log_prior"][f"sd_{factor}"].to_numpy()[..., i]
             np.testing.assert_allclose(mine, prior.log_density(sds[..., i]), rtol=1e-10)
@@ -356,21 +367,26 @@ def test_summary_has_the_parameters_of_every_factor():
 
 
 def test_intraclass_correlations_share_one_total_variance():
+    """At the means of the columns of all factors, those of each site's rows."""
     report = hr.correlations(tree(CROSSED))
-    posterior, limit = tree(CROSSED)["posterior"], tree(CROSSED)["mixed_model_limit"]
+    posterior, limit = tree(CROSSED)["posterior"].to_dataset(), tree(CROSSED)["mixed_model_limit"].to_dataset()
     found = report.isel(correlation=report["kind"].values == "intraclass")
     assert list(found["correlation"].values) == [
-        f"{factor}[Intercept], site[{site}]" for factor in ("s", "d") for site in ("north", "south")
+        f"{factor}[at the means], site[{site}]" for factor in ("s", "d") for site in ("north", "south")
     ]
-    for where in ("posterior", "limit"):
-        group = posterior if where == "posterior" else limit
-        variances = {f: group[f"sd_{f}"].sel({f"{f}_coef": "Intercept"}) ** 2 for f in ("s", "d")}
-        for factor in ("s", "d"):
-            for site in ("north", "south"):
-                share = variances[factor] / (sum(variances.values()) + group["error_sd"].sel(site=site) ** 2)
-                mine = found.sel(correlation=f"{factor}[Intercept], site[{site}]")
-                expected = share.mean() if where == "posterior" else share
-                np.testing.assert_allclose(mine["mean" if where == "posterior" else "reml"], expected, rtol=1e-10)
+    for site in ("north", "south"):
+        design = model(CROSSED).problem.design
+        means = {f.name: f.Z[(table()["site"] == site).to_numpy()].mean(axis=0) for f in design.factors}
+        for group, what in ((posterior, "mean"), (limit, "reml")):
+            variances = {}
+            for f, z in means.items():
+                sd = group[f"sd_{f}"].to_numpy()
+                corr = group[f"corr_{f}"].to_numpy() if f"corr_{f}" in group else np.eye(len(z))
+                variances[f] = np.einsum("i,...i,...ij,...j,j->...", z, sd, corr, sd, z)
+            total = sum(variances.values()) + group["error_sd"].sel(site=site).to_numpy() ** 2
+            for f in ("s", "d"):
+                mine = found.sel(correlation=f"{f}[at the means], site[{site}]")
+                np.testing.assert_allclose(mine[what], np.mean(variances[f] / total), rtol=1e-10)
 
 
 def test_correlations_name_the_factor_and_compare_few_groups():
@@ -481,7 +497,7 @@ NEW |= {"site": ["north", "south", "south", "north"]}
 
 def test_each_factor_is_known_or_new_at_an_estimate():
     est, problem = estimate(CROSSED), model(CROSSED).problem
-    report = hr.predict(model(CROSSED), NEW, est, covariance=True)
+    report = hr.predict(model(CROSSED), NEW, est, level="new group", covariance=True)
     Sigma = est.solution.Sigma
     mean, cov, _ = dense.coefficients(problem.design, problem.layout, Sigma, est.solution.error_cov)
     x, w = np.array(NEW["x"]), np.array(NEW["w"])
@@ -504,7 +520,7 @@ def test_each_factor_is_known_or_new_at_an_estimate():
 
 def test_each_factor_is_known_or_new_in_draws():
     posterior = tree(CROSSED)["posterior"]
-    report = hr.predict(model(CROSSED), NEW, tree(CROSSED), draws=True)
+    report = hr.predict(model(CROSSED), NEW, tree(CROSSED), level="new group", draws=True)
     s, d = posterior["theta_s"].sel(s="s1"), posterior["b_d"].sel(d="d0", d_coef="Intercept")
     np.testing.assert_allclose(report["draws"][..., 0], s.sel(s_coef=["Intercept", "x"]).sum("s_coef") + d, rtol=1e-9)
     fresh = report["draws"][..., 1] - s.sel(s_coef=["Intercept", "x", "w"]).sum("s_coef")
@@ -516,7 +532,7 @@ def test_each_factor_is_known_or_new_in_draws():
 def test_a_cask_of_a_known_batch_may_be_new():
     est = estimate(NESTED)
     new = {"batch": ["A", "A", "new"], "cask": ["a", "z", "a"]}
-    report = hr.predict(model(NESTED), new, est, observation=False)
+    report = hr.predict(model(NESTED), new, est, level="new group", observation=False)
     assert list(report["group_batch:cask"].values) == ["A:a", "A:z", "new:a"]
     b, intercept = {name: est.b[name].to_numpy()[0, 0] for name in FACTORS[NESTED]}, float(est.beta[0])
     expected = intercept + np.array([b["batch"] + b["batch:cask"], b["batch"], 0.0])
@@ -537,7 +553,7 @@ def test_errors_of_other_data_sets_of_a_unit_are_used_beside_all_factors(rng):
     new = data[is_new]
     subject = hr.Model("y ~ x + (x | s) + (1 | d)", old, errors=hr.correlated("set", unit="unit"))
     cov, error_cov = {"s": [[0.8, 0.2], [0.2, 0.5]], "d": [[1.3]]}, np.array([[1.0, 0.6], [0.6, 2.0]])
-    report = hr.predict(subject, new, subject.solve(cov, error_cov), covariance=True)
+    report = hr.predict(subject, new, subject.solve(cov, error_cov), level="new group", covariance=True)
 
     rows = pd.concat([old, new])
     X = np.column_stack([np.ones(len(rows)), rows["x"]])
@@ -604,5 +620,5 @@ def test_the_command_line_reports_every_factor(tmp_path, capsys):
 
 def test_constant_data_of_a_model_without_groups():
     problem = hr.Model("y ~ x", table()).problem
-    group = build.constant_group(problem.labels, problem.gram.terms, problem.gram.terms, [])
+    group = build.constant_group(problem.labels, problem.gram.terms, problem.gram.terms, [], [], {})
     assert not [name for name in group.data_vars if str(name).startswith("group_")]

@@ -11,7 +11,8 @@ import hierreg.priors as hp
 from hierreg.covariance import covariances, partial_correlations, variance_parameters
 from hierreg.estimate import maximise_posterior
 from hierreg.gram import collect
-from hierreg.marginal.likelihood import marginal_likelihood, population_prior
+from hierreg.marginal.likelihood import marginal_likelihood
+from hierreg.marginal.population import population_prior
 from hierreg.marginal.target import Target
 from tests.oracles import dense
 from tests.oracles.cases import random_case

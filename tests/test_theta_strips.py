@@ -9,7 +9,8 @@ import hierreg as hr
 from hierreg.gram import collect
 from hierreg.marginal.blocks import _separate
 from hierreg.marginal.lanes import LANES, STRIP
-from hierreg.marginal.likelihood import FixedBeta, marginal_likelihood
+from hierreg.marginal.likelihood import marginal_likelihood
+from hierreg.marginal.population import FixedBeta
 from hierreg.marginal.theta_kernels import absorb_theta
 from hierreg.marginal.theta_strips import theta_strips
 from tests.oracles.cases import make_layout, random_case

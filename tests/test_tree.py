@@ -33,6 +33,7 @@ def test_groups_variables_and_dimensions(structure: str) -> None:
     assert list(tree.children) == [
         *("posterior", "sample_stats", "observed_data", "constant_data", "mixed_model_limit"),
         *("log_prior", "prior", "prior_predictive", "log_likelihood", "posterior_predictive"),
+        *(["log_likelihood_units"] if structure.startswith(("correlated", "exchangeable")) else []),
     ]
     error = ERROR_DIM.get(structure, ())
     expected = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -10,7 +10,14 @@ import numpy as np
 from hierreg.checks import check_choice, listed, read_only
 from hierreg.design.levels import FactorLevels, learn_factor, locate
 from hierreg.design.matrices import ColumnSource, FittedExpression, apply_expression, fit_expression
-from hierreg.design.rank import check_full_rank
+from hierreg.design.rank import (
+    Determined,
+    check_or_drop,
+    check_some_left,
+    measured_rows,
+    what_group_columns,
+    without_determined,
+)
 from hierreg.design.table import as_table
 from hierreg.design.values import Design, FactorDesign
 from hierreg.exceptions import FormulaError, ModelError
@@ -41,6 +48,8 @@ class DesignState:
     learned : mapping (column, use) -> levels
         Levels of the categorical predictors.
     factors : tuple of FactorLevels
+    determined : mapping str -> Determined
+        Columns that were dropped because others determine them, by grouping factor; "" for the population columns.
     """
 
     spec: FormulaSpec
@@ -48,6 +57,7 @@ class DesignState:
     expressions: Mapping[str, FittedExpression]
     learned: Learned
     factors: tuple[FactorLevels, ...]
+    determined: Mapping[str, Determined] = field(default_factory=dict)
 
     def apply(self, data: Any, *, response: bool, new_levels: Literal["error", "allow"] = "error") -> Design:
         """Return the design of a new table, with the levels and transforms of the one that was learned from.
@@ -70,11 +80,16 @@ class DesignState:
         table = as_table(data)
         y, matrices = evaluate(self, table, response=response)
         indices = [locate(factor, table, allow_new=new_levels == "allow") for factor in self.factors]
-        return assemble_design(self.spec, self.response, y, matrices, list(zip(self.factors, indices, strict=True)))
+        factors = list(zip(self.factors, indices, strict=True))
+        return assemble_design(self.spec, self.response, y, matrices, factors, self.determined)
 
 
 def build_design(
-    spec: FormulaSpec, data: Any, *, missing_response: Literal["error"] = "error"
+    spec: FormulaSpec,
+    data: Any,
+    *,
+    missing_response: Literal["error"] = "error",
+    collinear: Literal["refuse", "drop"] = "refuse",
 ) -> tuple[Design, DesignState]:
     """Return the arrays of a model for a table, and what was learned on the way.
 
@@ -86,6 +101,8 @@ def build_design(
         Anything narwhals reads eagerly, or a dictionary of columns. All rows are used.
     missing_response : str
         What to do where the response is missing: "error".
+    collinear : str
+        What to do with columns that those before them determine: "refuse", or "drop".
 
     Raises
     ------
@@ -105,6 +122,7 @@ def build_design(
     array([[1., 2.]])
     """
     check_choice(missing_response, ("error",), argument="missing_response", error=ModelError)
+    check_choice(collinear, ("refuse", "drop"), argument="collinear", error=ModelError)
     terms_by_factor = _terms_by_factor(spec)
     table = as_table(data)
     learned: Learned = {}
@@ -115,13 +133,17 @@ def build_design(
     matrices = {text: fit_expression(compile_expression(text), source) for text in texts}
     factors = [learn_factor(table, name, terms[0].columns) for name, terms in terms_by_factor.items()]
     design = assemble_design(spec, response, _single_column(y), matrices, factors)
-    _check_design(design, spec, matrices)
+    _check_design(design, spec)
+    determined = _determined(design, drop=collinear == "drop")
+    if determined:
+        design = assemble_design(spec, response, design.y, matrices, factors, determined)
     state = DesignState(
         spec=spec,
         response=response,
         expressions={text: fitted for text, (fitted, _) in matrices.items()},
         learned=learned,
         factors=tuple(factor for factor, _ in factors),
+        determined=determined,
     )
     return design, state
 
@@ -155,22 +177,34 @@ def _single_column(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     return read_only(matrix[:, 0])
 
 
-def assemble_design(
+def assemble_design(  # the parts of a design
     spec: FormulaSpec,
     response: FittedExpression,
     y: NDArray[np.float64],
     matrices: Matrices,
     factors: Sequence[tuple[FactorLevels, NDArray[np.intp]]],
+    determined: Mapping[str, Determined] | None = None,
 ) -> Design:
-    """Return the arrays of a model from response, matrices of expressions, and groups of rows."""
+    """Return the arrays of a model from response, matrices of expressions, and groups of rows.
+
+    Raises
+    ------
+    DataError
+        If columns were dropped from the model, and in these rows they are not what the others determine.
+    """
+    determined = determined or {}
     population, X = matrices[spec.population]
-    return Design(
+    dropped = determined.get("")
+    design = Design(
         response_name=response.names[0],
         y=y,
-        X=X,
-        coef_names=population.names,
+        X=read_only(without_determined(X, dropped, what="population columns")),
+        coef_names=_kept_names(population.names, dropped),
         factors=tuple(_factor_design(spec, factor, index, matrices) for factor, index in factors),
     )
+    if not determined:
+        return design
+    return replace(design, factors=tuple(_trimmed(factor, X, design.X, determined) for factor in design.factors))
 
 
 def _factor_design(
@@ -190,7 +224,55 @@ def _factor_design(
     )
 
 
-def _check_design(design: Design, spec: FormulaSpec, matrices: Matrices) -> None:
+def _kept_names(names: tuple[str, ...], dropped: Determined | None) -> tuple[str, ...]:
+    return names if dropped is None else tuple(names[j] for j in dropped.kept)
+
+
+def _trimmed(
+    factor: FactorDesign, X: NDArray[np.float64], kept_X: NDArray[np.float64], determined: Mapping[str, Determined]
+) -> FactorDesign:
+    """Return the columns of a factor that are not dropped; of X, if they are the same there, the array itself."""
+    own = determined.get(factor.name)
+    if own is None:
+        return factor
+    terms = np.repeat(np.arange(len(factor.term_sizes)), factor.term_sizes)[list(own.kept)]
+    sizes = np.bincount(terms, minlength=len(factor.term_sizes))
+    is_shared = factor.Z is X and "" in determined and determined[""].dropped == own.dropped
+    Z = kept_X if is_shared else without_determined(factor.Z, own, what=what_group_columns(factor.name))
+    return replace(
+        factor,
+        Z=read_only(Z),
+        coef_names=_kept_names(factor.coef_names, own),
+        term_sizes=tuple(int(size) for size in sizes if size),
+        term_correlated=tuple(one for one, size in zip(factor.term_correlated, sizes, strict=True) if size),
+    )
+
+
+def _determined(design: Design, *, drop: bool) -> dict[str, Determined]:
+    """Return the columns that those before them determine, by factor; "" for the population columns.
+
+    Raises
+    ------
+    DataError
+        If there are such columns and they must not be dropped, or a factor would have no column left.
+    """
+    n, out = len(design.y), {}
+    own = check_or_drop(measured_rows(design.X, design.coef_names), what="population columns", n=n, drop=drop)
+    if own is not None:
+        out[""] = own
+    for factor in design.factors:
+        if factor.Z is not design.X:
+            measured = measured_rows(factor.Z, factor.coef_names)
+            own = check_or_drop(measured, what=what_group_columns(factor.name), n=n, drop=drop)
+        else:
+            own = out.get("")
+        if own is not None:
+            check_some_left(own, factor.name)
+            out[factor.name] = own
+    return out
+
+
+def _check_design(design: Design, spec: FormulaSpec) -> None:
     if not design.coef_names and not design.factors:
         raise FormulaError(f"formula {spec.text!r} has no terms at all; give at least an intercept: 'y ~ 1'.")
     for factor in design.factors:
@@ -201,9 +283,3 @@ def _check_design(design: Design, spec: FormulaSpec, matrices: Matrices) -> None
                 f"{factor.name!r}. A bar term has an intercept unless it begins with `0 +`: write "
                 "(1 | g) + (0 + x | g) or (x || g) for uncorrelated effects, (x | g) for correlated ones."
             )
-    population, X = matrices[spec.population]
-    check_full_rank(X, population.names, what="population columns")
-    for term in spec.group_terms:
-        fitted, Z = matrices[term.expression]
-        if Z is not X:
-            check_full_rank(Z, fitted.names, what=f"group columns of ({term.expression} | {term.factor})")

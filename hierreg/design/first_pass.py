@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hierreg.design.kinds import ColumnKind, in_order_of, kinds_of, unite_kinds
 from hierreg.design.learned import RESPONSE, LearnedState, decoded, encoded, expressions_of
 from hierreg.design.levels import column_levels, united_levels
 from hierreg.design.matrices import ColumnSource, fit_expression
@@ -98,6 +99,8 @@ class Seen:
         Whose levels are looked for.
     learners : tuple of (argument, Learner)
         For each of the calls of `needs`.
+    kinds : dict column -> ColumnKind
+        What the columns whose levels are looked for hold.
     """
 
     spec: FormulaSpec
@@ -105,6 +108,7 @@ class Seen:
     levels: Levels
     wanted: tuple[tuple[str, str], ...]
     learners: tuple[tuple[str, Learner], ...]
+    kinds: dict[str, ColumnKind] = field(default_factory=dict)
 
     @classmethod
     def nothing(cls, spec: FormulaSpec, needs: Needs, given: Mapping[str, Any]) -> Seen:
@@ -123,6 +127,7 @@ class Seen:
 
     def see(self, table: nw.DataFrame[Any]) -> None:
         """Take in one table."""
+        self.kinds.update(unite_kinds(self.kinds, kinds_of(table, [name for name, _ in self.wanted])))
         for key in self.wanted:
             found, _ = column_levels(table, key[0], role="predictor", allow_fractions=True)
             self.levels[key] = united_levels(self.levels.get(key, found), found)
@@ -131,6 +136,7 @@ class Seen:
 
     def unite(self, other: Seen) -> None:
         """Take in what was seen of other rows."""
+        self.kinds.update(unite_kinds(self.kinds, other.kinds))
         for key in self.wanted:
             self.levels[key] = united_levels(self.levels[key], other.levels[key])
         for (_, mine), (_, theirs) in zip(self.learners, other.learners, strict=True):
@@ -153,7 +159,7 @@ class Seen:
         transforms: dict[str, dict[str, Any]] = {name: {} for name in expressions_of(self.spec)}
         for (name, _, call), (_, learner) in zip(self.needs.calls, self.learners, strict=True):
             transforms[name][call] = decoded(encoded(learner.state()))
-        levels = {key: self.levels[key] for key in self.needs.categorical}
+        levels = {key: in_order_of(self.kinds.get(key[0]), self.levels[key]) for key in self.needs.categorical}
         return LearnedState(formula=self.spec.text, levels=levels, transforms=transforms, factors=())
 
 

@@ -7,7 +7,7 @@ for each transform and the levels of categorical columns, and the rest follows f
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from hierreg.design.rank import Determined
     from hierreg.design.values import Level
     from hierreg.formula import ColumnUse, FormulaSpec
 
@@ -43,12 +44,15 @@ class LearnedState:
     transforms : mapping expression -> mapping
         For each expression (the response is "~") what its transforms learned, as formulaic keeps it.
     factors : tuple of FactorLevels
+    determined : mapping str -> Determined
+        Columns that were dropped; see `DesignState`.
     """
 
     formula: str
     levels: Mapping[tuple[str, str], tuple[Level, ...]]
     transforms: Mapping[str, Mapping[str, Any]]
     factors: tuple[FactorLevels, ...]
+    determined: Mapping[str, Determined] = field(default_factory=dict)
 
 
 def learned_of(state: DesignState) -> LearnedState:
@@ -60,6 +64,7 @@ def learned_of(state: DesignState) -> LearnedState:
         # plain numbers, as they come back from a file
         transforms={name: decoded(encoded(dict(one.model_spec.transform_state))) for name, one in fitted.items()},
         factors=state.factors,
+        determined=state.determined,
     )
 
 
@@ -84,7 +89,12 @@ def restore(learned: LearnedState) -> DesignState:
         fitted[name] = replace(made_up, model_spec=made_up.model_spec.update(transform_state=deepcopy(dict(known))))
     response = fitted.pop(RESPONSE)
     return DesignState(
-        spec=spec, response=response, expressions=fitted, learned=dict(learned.levels), factors=learned.factors
+        spec=spec,
+        response=response,
+        expressions=fitted,
+        learned=dict(learned.levels),
+        factors=learned.factors,
+        determined=learned.determined,
     )
 
 

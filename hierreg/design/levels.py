@@ -171,12 +171,22 @@ def unite_factors(a: FactorLevels, b: FactorLevels) -> FactorLevels:
     return factor_levels(a.name, a.columns, tuple(united), np.unique(np.concatenate(codes)).astype(np.intp))
 
 
+def with_column_levels(factor: FactorLevels, column_levels: Sequence[tuple[Level, ...]]) -> FactorLevels:
+    """Return the same factor with the levels of its columns in another order."""
+    if tuple(column_levels) == factor.column_levels:
+        return factor
+    codes = _recoded(factor, list(column_levels), [len(levels) for levels in column_levels])
+    return factor_levels(factor.name, factor.columns, tuple(column_levels), np.sort(codes))
+
+
 def united_levels(a: tuple[Level, ...], b: tuple[Level, ...]) -> tuple[Level, ...]:
     """Return the levels in either: sorted where both are, else those of `a` and then the others."""
     import pandas as pd
 
     if a == b:
         return a
+    if any(isinstance(level, float) for level in (*a[:1], *b[:1])):  # as the column would be in one table
+        a, b = (tuple(level if isinstance(level, str) else float(level) for level in levels) for levels in (a, b))
     both = pd.unique(np.concatenate([np.asarray(a, dtype=object), np.asarray(b, dtype=object)]))
     if _is_sorted(a) and _is_sorted(b) and len({isinstance(level, str) for level in both}) == 1:
         return tuple(sorted(both))
@@ -238,10 +248,31 @@ def _categories(series: nw.Series[Any]) -> tuple[Sequence[Any], NDArray[np.intp]
     if series.dtype == nw.Enum:
         categories = list(series.dtype.categories)  # type: ignore[attr-defined]
     elif series.dtype == nw.Categorical and series.implementation.is_pyarrow():
-        categories = native.unify_dictionaries().chunk(0).dictionary.to_pylist()
+        categories = _dictionary(native).to_pylist()
     else:
         return None
     return categories, pd.Categorical(series.to_numpy(), categories=categories).codes.astype(np.intp)
+
+
+def categories_of(series: nw.Series[Any]) -> tuple[Level, ...] | None:
+    """Return all categories of a column in their order, or None where a column has no order of its own."""
+    import narwhals as nw
+    import pandas as pd
+
+    native = series.to_native()
+    if isinstance(getattr(native, "dtype", None), pd.CategoricalDtype):
+        categories = list(native.cat.categories)
+    elif series.dtype == nw.Enum:
+        categories = list(series.dtype.categories)  # type: ignore[attr-defined]
+    elif series.dtype == nw.Categorical and series.implementation.is_pyarrow():
+        categories = _dictionary(native).to_pylist()
+    else:
+        return None
+    return tuple(_plain(category) for category in categories)
+
+
+def _dictionary(column: Any) -> Any:
+    return column.unify_dictionaries().chunk(0).dictionary
 
 
 def _observed(categories: Sequence[Any], codes: NDArray[np.intp]) -> tuple[tuple[Level, ...], NDArray[np.intp]]:

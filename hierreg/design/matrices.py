@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,7 +12,7 @@ import numpy as np
 from hierreg.checks import counted, first_rows, listed, read_only
 from hierreg.design.levels import column_levels, index_in
 from hierreg.design.table import complete_series, kind_of, numbers
-from hierreg.exceptions import DataError, FormulaError
+from hierreg.exceptions import DataError, FormulaError, HierregError
 from hierreg.formula.functions import numeric_functions
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from hierreg.formula.expression import ColumnUse, Expression
 
     Learned = dict[tuple[str, str], tuple[Level, ...]]
+
+_BEYOND_BOUNDS = "extend beyond upper and/or lower bounds"  # what formulaic says of a spline
+_WRAPPED = re.compile(r"Unable to evaluate factor `(?P<factor>.*)`\. \[\w+: (?P<reason>.*)\]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +91,12 @@ class ColumnSource:
     def _number(self, column: ColumnUse) -> NDArray[np.float64]:
         if self.role == "response":
             reason = "a response must be numeric"
+            if kind_of(complete_series(self.table, column.name, role=self.role)) == "bool":
+                raise DataError(
+                    f"data[{column.name!r}] (response) holds truth values, which have no Gaussian errors. If a linear "
+                    f"probability model is meant, convert the column to 0 and 1 first: "
+                    f"data[{column.name!r}].astype(float)."
+                )
         elif column.use == "number":
             reason = "a function in the formula needs numbers"
         else:
@@ -184,18 +194,47 @@ def _evaluate(expression: Expression, spec: Any, source: Source) -> tuple[Any, N
         with np.errstate(all="ignore"):
             return spec.get_model_matrix(frame, context=context)
 
-    result = _translating_errors(expression, materialise)
+    result = _translating_errors(expression, materialise, spec.transform_state)
     return result.model_spec, read_only(np.array(result, dtype=np.float64, order="C", copy=None))
 
 
-def _translating_errors(expression: Expression, call: Any) -> Any:
-    from formulaic.errors import FormulaicError
+def _translating_errors(expression: Expression, call: Any, transforms: Mapping[str, Any] | None = None) -> Any:
+    """Return what a call into formulaic returns, or raise a `FormulaError` in the user's names.
 
+    Parameters
+    ----------
+    expression : Expression
+    call : callable
+    transforms : mapping, optional
+        What the transforms of the expression have learned, as formulaic keeps it.
+    """
     try:
         return call()
-    except (FormulaicError, ValueError, TypeError, KeyError, IndexError, ArithmeticError) as error:
+    except HierregError:
+        raise
+    except Exception as error:  # whatever a third party raises for arguments that only it can judge
         reason = " ".join(expression.label(str(error)).split())
+        if _BEYOND_BOUNDS in reason:
+            raise FormulaError(_beyond_bounds(expression, transforms or {})) from error
+        wrapped = _WRAPPED.search(reason)
+        if wrapped:
+            reason = f"`{wrapped['factor']}`: {wrapped['reason']}"
         raise FormulaError(f"`{expression.text}` cannot be evaluated: {reason.rstrip('.')}.") from error
+
+
+def _beyond_bounds(expression: Expression, transforms: Mapping[str, Any]) -> str:
+    """Return the message of a spline that is asked for values outside of its bounds."""
+    splines = []
+    for call, state in transforms.items():
+        low, high = (state.get(name) for name in ("lower_bound", "upper_bound"))
+        if low is not None and high is not None:
+            splines.append(f"`{expression.label(call)}`, which the model knows from {low:g} to {high:g}")
+    return (
+        f"{', or '.join(splines) or f'`{expression.text}`'}: values lie beyond the bounds of the spline, where its "
+        "columns are not defined. Leave these rows out; or make the model with bounds that hold all values, "
+        "bs(x, ..., lower_bound=..., upper_bound=...), or say how to go on beyond them: extrapolation='extend' (the "
+        "outer polynomials go on) or extrapolation='clip' (the value at the bound)."
+    )
 
 
 def _check_finite(matrix: NDArray[np.float64], names: tuple[str, ...], expression: Expression) -> None:

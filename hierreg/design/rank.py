@@ -1,114 +1,380 @@
-"""Constant and collinear columns, found and named."""
+"""Columns that the columns before them determine: found, named, refused or dropped.
+
+One judgement for rows and for cross-products: both give R, upper triangular, with R'R the cross-products of the columns
+(centred where one of them is constant), and a column is determined where what it adds to those before it is less than
+1e-7 of its own size, or less than the rounding of its values. Cross-products, which square it, would have no correct
+digit of it; R's lm has the same tolerance.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.checks import listed
-from hierreg.exceptions import DataError
+from hierreg.checks import counted, first_rows, listed
+from hierreg.exceptions import DataError, HierregWarning
+from hierreg.warning import warn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-# Norm of what a column adds to the others, relative to its own. Below it, cross-products (which square it)
-# would have no correct digit; it is also the tolerance of R's lm.
+    Array = NDArray[np.float64]
+
 _TOLERANCE = 1e-7
+_TOLERANCE_OF_NEW_ROWS = 1e-6
+_ROUNDING = 8 * np.finfo(float).eps
+_NO_VARIATION = 4 * np.finfo(float).eps
 _ROWS_AT_ONCE = 1 << 14
-_INTERCEPT = "Intercept"
 
 
-def check_full_rank(X: NDArray[np.float64], names: Sequence[str], *, what: str) -> None:
-    """Raise a `DataError` unless the columns of a matrix are linearly independent.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What is measured of p columns.
 
-    Columns are compared after scaling, and after centring where there is an intercept: an offset of a million
-    is no collinearity.
+    Attributes
+    ----------
+    names : tuple of str
+    R : array (m, p)
+        R'R is proportional to the cross-products of the columns divided by `unit`, centred where there is a constant.
+    unit : array (p,)
+    mean : array (p,)
+        Of the columns themselves.
+    is_zero, is_constant : bool arrays (p,)
+        Whether a column is zero throughout, or has one other value, up to rounding.
+    constant : int or None
+        The first column that has one value other than zero.
+    """
+
+    names: tuple[str, ...]
+    R: Array
+    unit: Array
+    mean: Array
+    is_zero: NDArray[np.bool_]
+    is_constant: NDArray[np.bool_]
+    constant: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Determined:
+    """Columns of a matrix that those before them determine, ``A[:, dropped] = centre + (A[:, kept] - centre) weights``.
+
+    Attributes
+    ----------
+    names : tuple of str
+        All p columns.
+    kept, dropped : tuples of int
+        Places of the others, and of the determined ones.
+    weights : array (kept, dropped)
+    centre : array (p,)
+        What is taken off each column first; zero for all where no column is constant.
+    scale : array (p,)
+        Size of each column after that.
+    findings : tuple of str
+        For each dropped column, in words, what determines it.
+    """
+
+    names: tuple[str, ...]
+    kept: tuple[int, ...]
+    dropped: tuple[int, ...]
+    weights: Array
+    centre: Array
+    scale: Array
+    findings: tuple[str, ...]
+
+    @property
+    def dropped_names(self) -> tuple[str, ...]:
+        """Labels of the dropped columns."""
+        return tuple(self.names[j] for j in self.dropped)
+
+    def is_same(self, other: Determined) -> bool:
+        """Whether another table says the same of the same columns."""
+        if self.names != other.names or self.dropped != other.dropped:
+            return False
+        kept, dropped = list(self.kept), list(self.dropped)
+        gap = np.abs(self.weights - other.weights) * self.scale[kept, None]
+        # The dropped columns, by this table, where the others are at the other's centre.
+        step = other.centre[kept] - self.centre[kept]
+        apart = np.abs(self.centre[dropped] + step @ self.weights - other.centre[dropped])
+        size = np.abs(step) @ np.abs(self.weights) + self.scale[dropped]
+        rounding = _ROUNDING * (np.abs(self.centre[dropped]) + np.abs(self.centre[kept]) @ np.abs(self.weights))
+        return bool(
+            np.all(gap <= _TOLERANCE_OF_NEW_ROWS * self.scale[dropped])
+            and np.all(apart <= _TOLERANCE_OF_NEW_ROWS * size + rounding)
+        )
+
+
+def measured_rows(X: Array, names: Sequence[str]) -> Measured:
+    """Return what is measured of the columns of a matrix (N, p), a block of rows at a time."""
+    n, p = X.shape
+    low, high = X.min(axis=0), X.max(axis=0)
+    largest = np.maximum(np.abs(low), np.abs(high))
+    constants = np.flatnonzero((low == high) & (largest > 0))
+    constant = int(constants[0]) if len(constants) else None
+    mean = np.where(low == high, low, _means(X))
+    centre = mean if constant is not None else np.zeros(p)
+    unit = np.where(largest > 0, largest, 1.0)
+    R = np.empty((0, p))
+    for start in range(0, n, _ROWS_AT_ONCE):
+        R = np.linalg.qr(np.vstack([R, (X[start : start + _ROWS_AT_ONCE] - centre) / unit]), mode="r")
+    return Measured(
+        names=tuple(names),
+        R=R,
+        unit=unit / np.sqrt(n),
+        mean=mean,
+        is_zero=largest == 0,
+        is_constant=(largest > 0) & (high - low <= _NO_VARIATION * largest),
+        constant=constant,
+    )
+
+
+def _means(X: Array) -> Array:
+    """Return the means of columns, of which an offset takes no digits."""
+    n, first = len(X), X.mean(axis=0)
+    blocks = (X[start : start + _ROWS_AT_ONCE] - first for start in range(0, n, _ROWS_AT_ONCE))
+    return np.asarray(first + sum(block.sum(axis=0) for block in blocks) / n)
+
+
+def determined_columns(columns: Measured) -> Determined | None:
+    """Return the columns that those before them determine, or None where there are none."""
+    p, constant = len(columns.names), columns.constant
+    is_zero = columns.is_zero
+    is_constant = columns.is_constant & (np.arange(p) != constant) & (constant is not None)
+    size = np.linalg.norm(columns.R, axis=0)
+    size[size == 0] = 1.0
+    R = columns.R / size
+    candidates = [j for j in range(p) if j != constant and not is_zero[j] and not is_constant[j]]
+    rounding = 2 * np.finfo(float).eps * np.abs(columns.mean) / (size * columns.unit)
+    solved = _determined(R, candidates, np.maximum(_TOLERANCE, rounding))
+    dropped = tuple(j for j in range(p) if is_zero[j] or is_constant[j] or j in solved)
+    if not dropped:
+        return None
+    kept = tuple(j for j in range(p) if j not in dropped)
+    weights = np.zeros((len(kept), len(dropped)))
+    findings = []
+    for d, j in enumerate(dropped):
+        used = {}
+        for k, weight in solved.get(j, {}).items():
+            weights[kept.index(k), d] = own = weight * (size[j] * columns.unit[j]) / (size[k] * columns.unit[k])
+            if abs(weight) > _TOLERANCE_OF_NEW_ROWS:
+                used[k] = own
+        of_constant = _weight_of_constant(columns, j, used)
+        if constant is not None:
+            weights[kept.index(constant), d] = of_constant
+        findings.append(_finding(columns, j, list(used), is_zero=bool(is_zero[j]), has_constant=of_constant != 0))
+    return Determined(
+        names=columns.names,
+        kept=kept,
+        dropped=dropped,
+        weights=weights,
+        centre=columns.mean.copy() if constant is not None else np.zeros(p),
+        scale=np.where(is_constant | is_zero, 0.0, size * columns.unit),
+        findings=tuple(findings),
+    )
+
+
+def _determined(R: Array, candidates: Sequence[int], tolerance: Array) -> dict[int, dict[int, float]]:
+    """Return, for each column of length one that those before it determine, its weights of them."""
+    if not len(candidates):
+        return {}
+    pivots = np.abs(np.diagonal(np.linalg.qr(R[:, candidates], mode="r")))
+    if len(pivots) == len(candidates) and np.all(pivots > tolerance[candidates]):
+        return {}
+    independent: list[int] = []
+    out: dict[int, dict[int, float]] = {}
+    for j in candidates:
+        weights = np.linalg.lstsq(R[:, independent], R[:, j], rcond=None)[0]
+        if np.linalg.norm(R[:, j] - R[:, independent] @ weights) <= tolerance[j]:
+            out[j] = dict(zip(independent, weights.tolist(), strict=True))
+        else:
+            independent.append(j)
+    return out
+
+
+def _weight_of_constant(columns: Measured, j: int, used: Mapping[int, float]) -> float:
+    """Return what the constant column contributes to a column, beside the others by their weights."""
+    mean = columns.mean
+    parts = np.array([mean[j], *(-weight * mean[k] for k, weight in used.items())])
+    if columns.constant is None or abs(parts.sum()) <= _TOLERANCE_OF_NEW_ROWS * np.abs(parts).sum():
+        return 0.0
+    return float(parts.sum() / mean[columns.constant])
+
+
+def _finding(columns: Measured, j: int, used: Sequence[int], *, is_zero: bool, has_constant: bool) -> str:
+    """Return, in words, what determines a column: other columns, the constant among them."""
+    name, constant = columns.names[j], columns.constant
+    if is_zero:
+        return f"{name!r} is zero in every row"
+    beside = "" if constant is None else _shown_constant(columns.names[constant])
+    if not used:
+        return f"{name!r} is constant ({columns.mean[j]:g} in every row) beside {beside}"
+    together = f" and {beside}" if has_constant else ""
+    return f"{name!r} is a linear combination of {listed(columns.names[k] for k in used)}{together}"
+
+
+def _shown_constant(name: str) -> str:
+    return "the intercept" if name == "Intercept" else f"the constant {name!r}"
+
+
+def refusal(determined: Determined, what: str) -> DataError:
+    """Return the error of columns that others determine.
 
     Parameters
     ----------
-    X : array (N, p)
-    names : sequence of str, length p
+    determined : Determined
     what : str
         What the columns are, for the message: "population columns".
     """
-    n, p = X.shape
-    if p > n:
-        raise DataError(
-            f"there are {p} {what} ({listed(names)}) but only {n} rows; more rows or fewer terms are required."
-        )
-    if p == 0:
-        return
-    low, high = X.min(axis=0), X.max(axis=0)
-    has_intercept = _INTERCEPT in names
-    _check_constant(low, high, names, what, has_intercept=has_intercept)
-    kept = [i for i, name in enumerate(names) if name != _INTERCEPT]
-    R = _triangular_factor(X, kept, centre=has_intercept, largest=np.maximum(np.abs(low), np.abs(high)))
-    R = R / np.linalg.norm(R, axis=0)
-    if not _has_full_rank(R):
-        together = f"the {what} and the intercept" if has_intercept else f"the {what}"
-        raise DataError(_collinear(R, [names[i] for i in kept], together))
-
-
-def _check_constant(
-    low: NDArray[np.float64],
-    high: NDArray[np.float64],
-    names: Sequence[str],
-    what: str,
-    *,
-    has_intercept: bool,
-) -> None:
-    scale = np.maximum(np.abs(low), np.abs(high))
-    is_constant = high - low <= 4 * np.finfo(float).eps * scale
-    for i, name in enumerate(names):
-        if is_constant[i] and scale[i] == 0:
-            raise DataError(f"{name!r} ({what}) is zero in every row, so it has no effect; leave it out.")
-        if is_constant[i] and has_intercept and name != _INTERCEPT:
-            raise DataError(
-                f"{name!r} ({what}) is constant ({low[i]:g} in every row) beside the intercept, so the two "
-                "cannot be told apart; leave it out, or drop the intercept with `0 +`."
-            )
-
-
-def _triangular_factor(
-    X: NDArray[np.float64], kept: Sequence[int], *, centre: bool, largest: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return R (p, p) of the QR decomposition of the centred, scaled columns, a block of rows at a time."""
-    means = X.mean(axis=0)[kept] if centre else np.zeros(len(kept))
-    scale = largest[kept]
-    R = np.empty((0, len(kept)))
-    for start in range(0, len(X), _ROWS_AT_ONCE):
-        block = (X[start : start + _ROWS_AT_ONCE, kept] - means) / scale
-        R = np.linalg.qr(np.vstack([R, block]), mode="r")
-    return R
-
-
-def _has_full_rank(R: NDArray[np.float64]) -> bool:
-    from scipy.linalg import qr
-
-    if R.shape[1] == 0:
-        return True
-    pivots = np.abs(np.diagonal(qr(R, mode="r", pivoting=True)[0]))
-    return len(pivots) == R.shape[1] and bool(pivots.min() > _TOLERANCE)
-
-
-def _collinear(R: NDArray[np.float64], names: Sequence[str], what: str) -> str:
-    """Return the message: each column that the ones before it determine, with those it takes."""
-    independent: list[int] = []
-    findings = []
-    for i in range(len(names)):
-        others = R[:, independent]
-        weights = np.linalg.lstsq(others, R[:, i], rcond=None)[0]
-        if independent and np.linalg.norm(R[:, i] - others @ weights) <= _TOLERANCE * 10:
-            used = [names[k] for k, weight in zip(independent, weights, strict=True) if abs(weight) > 1e-6]
-            findings.append(f"{names[i]!r} is a linear combination of {listed(used)}")
-        else:
-            independent.append(i)
-    has_spline = any(name.startswith(("cs(", "cr(", "cc(")) for name in names)
+    has_spline = any(name.startswith(("cs(", "cr(", "cc(")) for name in determined.names)
     hint = " The splines cs, cr and cc contain the intercept unless constraints='center'." if has_spline else ""
-    return (
-        f"{what} are collinear: {'; '.join(findings) or listed(names)}. Their coefficients "
-        f"cannot be told apart: leave one column out for each.{hint}"
+    return DataError(
+        f"the {what} are collinear: {_shown(determined)}. What such a column adds cannot be told from the others: "
+        f"leave one column out for each, or pass collinear='drop', which drops these and names them.{hint}"
     )
+
+
+def _shown(determined: Determined) -> str:
+    most = 8
+    rest = len(determined.findings) - most
+    return "; ".join(determined.findings[:most]) + (f"; and {rest} more" if rest > 0 else "")
+
+
+def check_or_drop(columns: Measured, *, what: str, n: int, drop: bool) -> Determined | None:
+    """Return the columns to drop, or None where there are none.
+
+    Parameters
+    ----------
+    columns : Measured
+    what : str
+        What the columns are, for the message: "population columns".
+    n : int
+        Number of rows.
+    drop : bool
+        Whether determined columns are dropped; otherwise they are an error.
+
+    Raises
+    ------
+    DataError
+        If columns are determined by others and must not be dropped, or no column would be left.
+    """
+    p = len(columns.names)
+    if p > n and not drop:
+        raise DataError(
+            f"there are {p} {what} ({listed(columns.names)}) but only {n} rows; more rows or fewer terms are required."
+        )
+    determined = determined_columns(columns)
+    if determined is not None and not drop:
+        raise refusal(determined, what)
+    return determined
+
+
+def check_some_left(determined: Determined, factor: str) -> None:
+    """Raise where every column of a grouping factor is dropped."""
+    if not determined.kept:
+        raise DataError(
+            f"no column of the terms on {factor!r} varies: {_shown(determined)}. Leave these terms out of the formula."
+        )
+
+
+def what_group_columns(factor: str) -> str:
+    """Return what the columns of a grouping factor are called in messages."""
+    return f"group columns of {factor!r}"
+
+
+def dropped_columns(determined: Mapping[str, Determined]) -> tuple[str, ...]:
+    """Return the columns that were dropped: "column" of the population, "column | factor" of a factor."""
+    return tuple(
+        f"{name} | {factor}" if factor else name for factor, own in determined.items() for name in own.dropped_names
+    )
+
+
+def warn_of_dropped(determined: Mapping[str, Determined], *, stacklevel: int) -> None:
+    """Warn of columns that were dropped, if any were, and say why.
+
+    Parameters
+    ----------
+    determined : mapping str -> Determined
+        By grouping factor; "" for the population columns.
+    stacklevel : int
+        As in `warnings.warn`, from the caller's place.
+    """
+    for factor, own in determined.items():
+        what = what_group_columns(factor) if factor else "population columns"
+        warn(
+            f"collinear='drop': of the {what}, {listed(own.dropped_names)} "
+            f"{'is' if len(own.dropped) == 1 else 'are'} left out, since {_shown(own)}. What the model says holds for "
+            "rows in which this is so; predictions for others are refused.",
+            HierregWarning,
+            stacklevel=stacklevel + 1,
+        )
+
+
+def without_determined(matrix: Array, determined: Determined | None, *, what: str) -> Array:
+    """Return a matrix (N, p) without the columns that were dropped from the model.
+
+    Raises
+    ------
+    DataError
+        If a dropped column is not what the others made of it in the rows of the model, so that nothing is known of its
+        effect.
+    """
+    if determined is None:
+        return matrix
+    kept, dropped = list(determined.kept), list(determined.dropped)
+    centred = matrix - determined.centre
+    expected = centred[:, kept] @ determined.weights
+    size = np.abs(centred[:, dropped]) + np.abs(centred[:, kept]) @ np.abs(determined.weights)
+    size = _TOLERANCE_OF_NEW_ROWS * (size + determined.scale[dropped])
+    centre = np.abs(determined.centre)
+    size += _ROUNDING * (centre[dropped] + centre[kept] @ np.abs(determined.weights))
+    is_other = np.abs(centred[:, dropped] - expected) > size
+    if is_other.any():
+        worst = int(np.argmax(is_other.any(axis=0)))
+        rows = is_other.any(axis=1)
+        raise DataError(
+            f"data has {counted(int(rows.sum()), 'row')} (first at {first_rows(rows)}) that the model cannot predict: "
+            f"of the {what} of the model's table, {determined.findings[worst]}, so that it was dropped "
+            "(collinear='drop'), and here that is not so. What it adds was never observed; leave these rows out."
+        )
+    out: Array = np.ascontiguousarray(matrix[:, kept])
+    return out
+
+
+# ---- as JSON
+
+
+def determined_to_json(determined: Mapping[str, Determined]) -> list[dict[str, Any]]:
+    """Return dropped columns as values that JSON has."""
+    return [
+        {
+            "factor": factor,
+            "names": list(own.names),
+            "dropped": list(own.dropped),
+            "weights": own.weights.tolist(),
+            "centre": own.centre.tolist(),
+            "scale": own.scale.tolist(),
+            "findings": list(own.findings),
+        }
+        for factor, own in determined.items()
+    ]
+
+
+def determined_from_json(described: Sequence[Mapping[str, Any]]) -> dict[str, Determined]:
+    """Return what `determined_to_json` was given."""
+    out = {}
+    for one in described:
+        names, dropped = tuple(one["names"]), tuple(one["dropped"])
+        kept = tuple(j for j in range(len(names)) if j not in dropped)
+        out[str(one["factor"])] = Determined(
+            names=names,
+            kept=kept,
+            dropped=dropped,
+            weights=np.array(one["weights"], dtype=float).reshape(len(kept), len(dropped)),
+            centre=np.array(one["centre"], dtype=float),
+            scale=np.array(one["scale"], dtype=float),
+            findings=tuple(one["findings"]),
+        )
+    return out

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.checks import counted, first_rows, listed, suggestion
+from hierreg.checks import counted, first_rows, listed, separator_hint, suggestion
 from hierreg.exceptions import DataError
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def complete_series(table: nw.DataFrame[Any], name: str, *, role: str) -> nw.Ser
     if name not in table.columns:
         raise DataError(
             f"data has no column {name!r} ({role}).{suggestion(name, table.columns)} "
-            f"Its columns are {listed(table.columns)}."
+            f"Its columns are {listed(table.columns)}.{separator_hint(table.columns)}"
         )
     series = table[name]
     is_missing = _is_missing(series)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _START_RANGE = (0.1, 10.0)
 # Variance of the errors at the start, in the same units.
 _START_ERRORS = (0.2, 2.0)
+# Sizes of group effects beside the errors, errors of one stratum beside their moments, at further starts.
+_SIZES_OF_GROUPS, _SMALL_ERRORS, _MOST_STRATA = (0.2, 5.0), 0.2, 6
 # Length of a row of the factor, beside the errors, below which it is not scaled up.
 _SMALLEST_ROW = 0.03
 # Smallest singular value of the factor, in the same units.
@@ -80,6 +82,49 @@ class FactorCoordinates:
         diagonal = np.where(self.rows == self.cols, 1.0, 0.0)
         return np.concatenate([diagonal, starting_point(self.likelihood.gram, self.errors)])
 
+    def curvature_at(self, x: Array) -> Array:
+        """Return about what minus the second derivatives (m + errors,) are between a start and the maximum."""
+        m = len(self.rows)
+        groups = (
+            np.repeat(
+                [factor.n_levels for factor in self.likelihood.gram.factors],
+                [factor.n_coef for factor in self.likelihood.gram.factors],
+            )[self.rows]
+            if m
+            else np.empty(0)
+        )
+        inner = np.maximum(self.sizes(x)[:m], 1.0)
+        return np.concatenate([2.0 * groups / inner**2, expected_curvature(self.likelihood.gram, self.errors)])
+
+    def further_starts(self) -> list[Array]:
+        """Return starts where groups differ much more, or less, than errors, and where one stratum has small errors."""
+        neutral, m = self.neutral_start(), len(self.rows)
+        n_sd = int(self.errors.sd_is_free.sum())
+        errors = [np.zeros(n_sd)]
+        if 1 < n_sd <= _MOST_STRATA:
+            errors += list(np.log(_SMALL_ERRORS) * np.eye(n_sd))
+        out = []
+        for size in _SIZES_OF_GROUPS if m else (1.0,):
+            for change in errors:
+                x = neutral.copy()
+                x[:m] *= size
+                x[m : m + n_sd] += change
+                out.append(x)
+        free = np.flatnonzero(self.errors.within_units.is_free)
+        if len(free) or self.errors.corr_is_free[-1]:
+            # Errors without correlation: what is common to a unit may be its group's.
+            x = neutral.copy()
+            x[m + n_sd :] = 0.0
+            out.append(x)
+        return out
+
+    def sizes(self, x: Array) -> Array:
+        """Return in which units (m + errors,) an uncertainty is one of a log sd or of a correlation."""
+        m = len(self.rows)
+        inner = np.zeros((len(self.basis),) * 2)
+        inner[self.rows, self.cols] = x[:m]
+        return np.concatenate([np.linalg.norm(inner, axis=1)[self.rows], np.ones(len(x) - m)])
+
     def is_nearly_singular(self, x: Array) -> bool:
         """Return whether the factor at x is near the boundary, where the criterion can have a second maximum."""
         m, q = len(self.rows), len(self.basis)
@@ -99,12 +144,16 @@ class FactorCoordinates:
         change = float(np.max(np.abs(np.log(factor)), initial=0.0))
         return replace(self, scale=self.scale * factor), start, float(np.exp(change))
 
-    def unpack(self, x: Array) -> tuple[Array, Covariances]:
-        """Return Lambda (q, q), user scale, and the covariances of the errors (one, S = 1)."""
+    def inner(self, x: Array) -> Array:
+        """Return the factor of Sigma in the basis (q, q)."""
         m, q = len(self.rows), len(self.basis)
         inner = np.zeros((q, q))
         inner[self.rows, self.cols] = x[:m] * self.scale[self.rows]
-        return self.basis @ inner, covariances(self.errors, x[None, m:])
+        return inner
+
+    def unpack(self, x: Array) -> tuple[Array, Covariances]:
+        """Return Lambda (q, q), user scale, and the covariances of the errors (one, S = 1)."""
+        return self.basis @ self.inner(x), covariances(self.errors, x[None, len(self.rows) :])
 
     def __call__(self, x: Array) -> tuple[float, Array]:
         """Return the criterion at x and its gradient."""
@@ -112,9 +161,10 @@ class FactorCoordinates:
         value, g_Lambda, g_S = self.likelihood.value_and_gradient(Lambda, errors.error_cov[0])
         inner = self.basis.T @ g_Lambda
         g_factor = inner[self.rows, self.cols] * self.scale[self.rows]
-        return value, np.concatenate([g_factor, self._error_gradient(x[len(self.rows) :], errors, g_S)])
+        return value, np.concatenate([g_factor, self.error_gradient(x[len(self.rows) :], errors, g_S)])
 
-    def _error_gradient(self, u: Array, errors: Covariances, g_S: Array) -> Array:
+    def error_gradient(self, u: Array, errors: Covariances, g_S: Array) -> Array:
+        """Return the gradient with respect to u of the errors, from that with respect to their covariance."""
         from hierreg.marginal.target_kernels import component_gradient, corr_factor_block, corr_factor_gradient
 
         g = np.zeros(len(u))
@@ -148,9 +198,9 @@ def factor_coordinates(likelihood: Likelihood, parameters: VarianceParameters) -
         rows.append(r + start)
         cols.append(c + start)
     gram = likelihood.gram
-    errors = _only_errors(parameters)
+    errors = only_errors(parameters)
     error_cov = covariances(errors, starting_point(gram, errors)[None]).error_cov[0]
-    basis = _basis(gram, error_cov, parameters)
+    basis = basis_of(gram, error_cov, parameters)
     return FactorCoordinates(
         likelihood=likelihood,
         errors=errors,
@@ -161,19 +211,38 @@ def factor_coordinates(likelihood: Likelihood, parameters: VarianceParameters) -
     )
 
 
-def _basis(gram: Gram, error_cov: Array, parameters: VarianceParameters) -> Array:
-    """Return T (q, q), user scale, with T'Z'R^-1 Z T = n I over each group's own rows where a factor has one block."""
+def basis_of(gram: Gram, error_cov: Array, parameters: VarianceParameters) -> Array:
+    """Return T (q, q), user scale, with T'Z'R^-1 Z T = n I over each group's own rows, term by term.
+
+    The columns of each correlated term are orthogonalised in the order of the formula (T is upper triangular), so that
+    neither the zero nor the unit of a predictor changes what a factor in this basis means; uncorrelated columns, whose
+    zeros are those of the user's, are scaled only. T is the inverse of a triangular factor of the columns themselves:
+    from their cross-products an offset of 1e6 would take twelve digits.
+    """
     basis = np.eye(parameters.n_factor)
     if not len(basis):
         return basis
-    starts, precision = parameters.block_starts[:-1], column_precision(gram, error_cov)
-    for factor, mine in zip(gram.factors, parameters.factor_slices, strict=True):
-        blocks = np.flatnonzero((starts >= mine.start) & (starts < mine.stop))
-        if len(blocks) == 1 and (parameters.corr_is_free[blocks[0]] or factor.n_coef == 1):
-            values, vectors = np.linalg.eigh(precision[mine, mine])
-            # Columns that the groups' own rows hardly tell apart keep a bounded scale.
-            basis[mine, mine] = factor.z_map @ (vectors / np.sqrt(np.maximum(values, 1e-12 * values[-1])))
+    precision, columns = column_precision(gram, error_cov), np.linalg.inv(gram.z_map)
+    for mine in parameters.factor_slices:
+        values, vectors = np.linalg.eigh(precision[mine, mine])
+        # Columns that the groups' own rows hardly tell apart keep a bounded scale.
+        root = np.sqrt(np.maximum(values, 1e-12 * values[-1]))[:, None] * vectors.T
+        columns[mine, mine] = root @ columns[mine, mine]
+    for term in terms_of(parameters):
+        R = np.linalg.qr(columns[:, term], mode="r")
+        R *= np.where(np.diagonal(R) < 0, -1.0, 1.0)[:, None]
+        basis[np.ix_(term, term)] = np.linalg.inv(R)
     return basis
+
+
+def terms_of(parameters: VarianceParameters) -> list[NDArray[np.intp]]:
+    """Return the columns that are correlated with each other, for each bar term; uncorrelated columns one by one."""
+    terms = []
+    starts, sizes = parameters.block_starts[:-1].tolist(), parameters.block_sizes[:-1].tolist()
+    for start, size, free in zip(starts, sizes, parameters.corr_is_free[:-1], strict=True):
+        mine = np.arange(start, start + size)
+        terms += [mine] if free else list(mine[:, None])
+    return terms
 
 
 def _between_groups(gram: Gram, basis: Array, error_cov: Array) -> tuple[Array, Array]:
@@ -209,7 +278,7 @@ def _coordinate_scales(gram: Gram, basis: Array, error_cov: Array) -> Array:
     return scales
 
 
-def _only_errors(parameters: VarianceParameters) -> VarianceParameters:
+def only_errors(parameters: VarianceParameters) -> VarianceParameters:
     q = parameters.n_factor
     return replace(
         parameters,
@@ -221,4 +290,7 @@ def _only_errors(parameters: VarianceParameters) -> VarianceParameters:
         corr_is_free=parameters.corr_is_free[-1:],
         eta=parameters.eta[-1:],
         fixed_corr_factor=parameters.fixed_corr_factor[q:, q:],
+        to_raw=np.empty((0, 0)),
+        from_raw=np.empty((0, 0)),
+        internal=None,
     )

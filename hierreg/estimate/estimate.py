@@ -7,32 +7,35 @@ is smooth there even where a variance is zero, so a boundary estimate is an ordi
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hierreg.covariance import Covariances, covariances
-from hierreg.estimate.coordinates import FactorCoordinates, factor_coordinates
-from hierreg.estimate.standard_errors import natural_covariance, unconstrained
+from hierreg.estimate.boundary import SINGULAR, boundary, is_negligible, term_factors
+from hierreg.estimate.coordinates import FactorCoordinates, basis_of, factor_coordinates, terms_of
+from hierreg.estimate.identification import Flat, flat_directions
+from hierreg.estimate.mode import best_mode
+from hierreg.estimate.search import least_information, search
+from hierreg.estimate.standard_errors import TermFactor, errors_on_boundary, factor_covariance, natural_covariance
 from hierreg.linalg import sd_and_corr
 from hierreg.marginal.target import Target
-from hierreg.optimise import Optimum, maximise
-from hierreg.starting_values import expected_curvature, group_scales, starting_point
+from hierreg.optimise import Optimum
+from hierreg.starting_values import group_scales, starting_point
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hierreg.compound_symmetry import WithinUnits
     from hierreg.covariance import VarianceParameters
     from hierreg.marginal.likelihood import Likelihood
 
     Array = NDArray[np.float64]
 
-# An sd this small beside the errors, or a correlation this close to one, counts as the boundary.
-_SINGULAR = 1e-4
-_SAME_MAXIMUM = 1e-9
-_LARGEST_CHANGE_OF_SCALE = 30.0
 _SMALLEST_LOG_SD = 12.0
+# Information, in units of log sds, above which no direction is without any: as of a log sd with standard error 10.
+_SOME_INFORMATION = 0.01
+# log of an sd that is zero to any error
+_LOG_ZERO = -300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +67,9 @@ class VarianceEstimate:
     parameter_names : tuple of str
         Public names of the free standard deviations and correlations.
     parameter_cov : array (n_free, n_free)
-        Their covariance, from the curvature of the criterion; NaN for those on the boundary.
+        Their covariance, from the curvature of the criterion; NaN for those on the boundary, or not identified.
+    unidentified : tuple of str
+        Names of parameters that no data of this design tell apart.
     """
 
     Lambda: Array
@@ -82,6 +87,7 @@ class VarianceEstimate:
     newton_decrement: float
     parameter_names: tuple[str, ...]
     parameter_cov: Array
+    unidentified: tuple[str, ...] = ()
 
 
 def maximise_likelihood(likelihood: Likelihood, parameters: VarianceParameters) -> VarianceEstimate:
@@ -96,25 +102,40 @@ def maximise_likelihood(likelihood: Likelihood, parameters: VarianceParameters) 
     """
     coordinates = factor_coordinates(likelihood, parameters)
     if coordinates is None:
-        return _over_unconstrained(Target(parameters=parameters, likelihood=likelihood, prior_on=False))
-    start, curvature = coordinates.start()
-    optimum = maximise(coordinates, start, curvature=curvature, threads=likelihood.side_by_side)
-    if coordinates.is_nearly_singular(optimum.x):
-        other = maximise(coordinates, coordinates.neutral_start(), threads=likelihood.side_by_side)
-        n = optimum.n_evaluations + other.n_evaluations
-        better = other if other.value > optimum.value + _SAME_MAXIMUM or not optimum.converged else optimum
-        optimum = replace(better, n_evaluations=n)
-    rescaled, start, change = coordinates.rescaled_at(optimum.x)
-    if change > _LARGEST_CHANGE_OF_SCALE or not optimum.converged:
-        # Standard deviations far from what the errors suggested: once more, on their own scales.
-        again = maximise(rescaled, start, threads=likelihood.side_by_side)
-        again = replace(again, n_evaluations=optimum.n_evaluations + again.n_evaluations)
-        if again.value >= optimum.value or (again.converged and not optimum.converged):
-            coordinates, optimum = rescaled, again
-    Lambda, errors = coordinates.unpack(optimum.x)
-    Lambda, optimum = _snap_to_boundary(coordinates, Lambda, optimum)
-    target = Target(parameters=parameters, likelihood=likelihood, prior_on=False)
-    return _described(target, Lambda, errors, optimum)
+        estimate = _over_unconstrained(Target(parameters=parameters, likelihood=likelihood, prior_on=False))
+        return _with_flat(estimate, flat_directions(likelihood, parameters))
+    found = search(coordinates)
+    coordinates, optimum = found.coordinates, found.optimum
+    inner, u = coordinates.inner(optimum.x), optimum.x[len(coordinates.rows) :]
+    errors = covariances(coordinates.errors, u[None])
+    # The errors decide what is small: the basis at their estimate.
+    basis = basis_of(likelihood.gram, errors.error_cov[0], parameters)
+    Lambda, optimum = _snap_to_boundary(coordinates, basis, inner, optimum)
+    coordinates = replace(coordinates, basis=basis, scale=np.ones(len(basis)))
+    zero = is_negligible(Lambda, basis)
+    terms = term_factors(np.linalg.solve(basis, Lambda) if len(basis) else basis, terms_of(parameters))
+    problems = boundary(parameters, zero, terms, errors)
+    perfect = _is_perfect_fit(likelihood, parameters, errors.error_sd[0])
+    estimate = VarianceEstimate(
+        **_covariances_of(Lambda, errors),
+        **_how_it_ended(optimum, problems, perfect=perfect),
+        parameter_names=parameters.free_names,
+        parameter_cov=_none(parameters) if perfect else factor_covariance(coordinates, terms, errors, u),
+    )
+    least = least_information(optimum.hessian, found.coordinates.sizes(optimum.x))
+    if not problems and optimum.converged and least > _SOME_INFORMATION:
+        return estimate
+    return _with_flat(estimate, flat_directions(likelihood, parameters))
+
+
+def _with_flat(estimate: VarianceEstimate, flat: Flat | None) -> VarianceEstimate:
+    """Return an estimate that says what the data do not determine."""
+    if flat is None:
+        return estimate
+    cov = estimate.parameter_cov.copy()
+    cov[flat.is_joined], cov[:, flat.is_joined] = np.nan, np.nan
+    message = f"{estimate.message}; {flat.text}"
+    return replace(estimate, parameter_cov=cov, message=message, unidentified=flat.names)
 
 
 def maximise_posterior(likelihood: Likelihood, parameters: VarianceParameters) -> VarianceEstimate:
@@ -124,9 +145,8 @@ def maximise_posterior(likelihood: Likelihood, parameters: VarianceParameters) -
 
 def _over_unconstrained(target: Target) -> VarianceEstimate:
     """Maximise over u; log sds are kept above a floor where the maximum is at zero variance."""
-    parameters = target.parameters
-    start = starting_point(target.likelihood.gram, parameters)
-    floor = start - _SMALLEST_LOG_SD
+    parameters, likelihood = target.parameters, target.likelihood
+    floor = starting_point(likelihood.gram, parameters) - _SMALLEST_LOG_SD
     n_sd = int(parameters.sd_is_free.sum())
 
     def bounded(u: Array) -> tuple[float, Array]:
@@ -137,40 +157,74 @@ def _over_unconstrained(target: Target) -> VarianceEstimate:
         gap = np.where(low, u - floor, 0.0)
         return value - 0.5 * float(gap @ gap), np.where(low, -gap, gradient)
 
-    curvature = expected_curvature(target.likelihood.gram, parameters)
-    optimum = maximise(bounded, start, curvature=curvature, threads=target.likelihood.side_by_side)
+    optimum, _ = best_mode(target, objective=bounded)
     u = optimum.x.copy()
     u[:n_sd] = np.maximum(u[:n_sd], floor[:n_sd])
     at = covariances(parameters, u[None])
-    return _described(target, at.Lambda[0], at, optimum)
+    Lambda, basis = at.Lambda[0], basis_of(likelihood.gram, at.error_cov[0], parameters)
+    terms = term_factors(np.linalg.solve(basis, Lambda) if len(basis) else basis, terms_of(parameters))
+    problems = boundary(parameters, is_negligible(Lambda, basis), terms, at)
+    perfect = _is_perfect_fit(likelihood, parameters, at.error_sd[0])
+    return VarianceEstimate(
+        **_covariances_of(Lambda, at),
+        **_how_it_ended(optimum, problems, perfect=perfect),
+        parameter_names=parameters.free_names,
+        parameter_cov=_none(parameters) if perfect else natural_covariance(target, *_held(target, u, at, terms)),
+    )
 
 
-def _snap_to_boundary(coordinates: FactorCoordinates, Lambda: Array, optimum: Optimum) -> tuple[Array, Optimum]:
-    """Return Lambda with negligible rows at exactly zero, where that is no worse."""
-    at_zero = Lambda.copy()
-    error_cov = coordinates.unpack(optimum.x)[1].error_cov[0]
-    reach = np.sqrt(np.sum(Lambda**2, axis=1)) / group_scales(coordinates.likelihood.gram, error_cov)
-    at_zero[reach < _SINGULAR] = 0.0
+def _held(target: Target, u: Array, at: Covariances, terms: list[TermFactor]) -> tuple[Array, NDArray[np.bool_]]:
+    """Return u with negligible sds at zero, and which elements are on the boundary."""
+    parameters = target.parameters
+    q, is_free = parameters.n_factor, parameters.sd_is_free
+    scale = group_scales(target.likelihood.gram, at.error_cov[0], parameters)
+    sd = np.zeros(q)
+    sd[is_free[:q]] = np.exp(u[: int(is_free[:q].sum())])
+    zero = is_free[:q] & (sd < SINGULAR * scale)
+    free_zero = np.concatenate([zero[is_free[:q]], np.zeros(int(is_free[q:].sum()), dtype=bool)])
+    held = [free_zero]
+    full = {tuple(term.columns.tolist()): term.values.shape[1] == len(term.columns) for term in terms}
+    for start, size, free in zip(parameters.block_starts, parameters.block_sizes, parameters.corr_is_free, strict=True):
+        if free and start < q:
+            has_rank = full[tuple(range(start, start + size))]
+            held.append(np.full(size * (size - 1) // 2, not has_rank or bool(zero[start : start + size].any())))
+    n_error_sd = int(is_free[q:].sum())
+    held.append(errors_on_boundary(parameters, at)[n_error_sd:])
+    u = u.copy()
+    u[: len(free_zero)][free_zero] = _LOG_ZERO
+    return u, np.concatenate(held)
+
+
+def _snap_to_boundary(
+    coordinates: FactorCoordinates, basis: Array, inner: Array, optimum: Optimum
+) -> tuple[Array, Optimum]:
+    """Return Lambda (q, q) with negligible rows at exactly zero, where that is no worse."""
+    Lambda = coordinates.basis @ inner
+    at_zero = np.where(is_negligible(Lambda, basis)[:, None], 0.0, Lambda)
     if np.array_equal(at_zero, Lambda):
         return Lambda, optimum
+    error_cov = coordinates.unpack(optimum.x)[1].error_cov[0]
     value = coordinates.likelihood.value_and_gradient(at_zero, error_cov)[0]
     if value < optimum.value - 1e-9:
         return Lambda, optimum
     return at_zero, replace(optimum, value=max(value, optimum.value))
 
 
-def _described(
-    target: Target,
-    Lambda: Array,
-    errors: Covariances,
-    optimum: Optimum,
-) -> VarianceEstimate:
-    error_sd = errors.error_sd[0]
-    parameters, likelihood = target.parameters, target.likelihood
+def _covariances_of(Lambda: Array, errors: Covariances) -> dict[str, Array]:
     cov = Lambda @ Lambda.T
     sd, corr = sd_and_corr(cov)
-    problems = _boundary(parameters, likelihood, sd, corr, errors)
-    perfect = _is_perfect_fit(likelihood, parameters, error_sd)
+    return {
+        "Lambda": Lambda,
+        "cov": cov,
+        "sd": sd,
+        "corr": corr,
+        "error_sd": errors.error_sd[0],
+        "error_corr": errors.error_corr[0],
+        "error_cov": errors.error_cov[0],
+    }
+
+
+def _how_it_ended(optimum: Optimum, problems: list[str], *, perfect: bool) -> dict[str, Any]:
     if perfect:
         message = (
             "the fit is perfect to rounding, so the error variance cannot be estimated: the criterion has no "
@@ -186,35 +240,18 @@ def _described(
             "very different scales within a group; (c) groups that differ so much more than the errors that "
             "rounding hides the errors, or a nearly perfect fit."
         )
-    return VarianceEstimate(
-        Lambda=Lambda,
-        cov=cov,
-        sd=sd,
-        corr=corr,
-        error_sd=error_sd,
-        error_corr=errors.error_corr[0],
-        error_cov=errors.error_cov[0],
-        log_density=optimum.value,
-        converged=optimum.converged and not perfect,
-        boundary=tuple(problems),
-        message=message,
-        n_evaluations=optimum.n_evaluations,
-        newton_decrement=optimum.newton_decrement,
-        parameter_names=parameters.free_names,
-        parameter_cov=_parameter_covariance(target, (sd, corr), errors, perfect=perfect),
-    )
+    return {
+        "log_density": optimum.value,
+        "converged": optimum.converged and not perfect,
+        "boundary": tuple(problems),
+        "message": message,
+        "n_evaluations": optimum.n_evaluations,
+        "newton_decrement": optimum.newton_decrement,
+    }
 
 
-def _parameter_covariance(target: Target, groups: tuple[Array, Array], errors: Covariances, *, perfect: bool) -> Array:
-    """Return the covariance of the free sds and correlations; none where there is no maximum."""
-    parameters, (sd, corr) = target.parameters, groups
-    if perfect:
-        return np.full((parameters.n_free, parameters.n_free), np.nan)
-    reach = sd / group_scales(target.likelihood.gram, errors.error_cov[0])
-    sd = np.where(reach < _SINGULAR, 0.0, sd)
-    corr = np.where((sd[:, None] > 0) & (sd > 0), corr, np.nan)
-    u, held = unconstrained(parameters, (sd, corr), (errors.error_sd[0], errors.error_corr[0]))
-    return natural_covariance(target, u, held)
+def _none(parameters: VarianceParameters) -> Array:
+    return np.full((parameters.n_free, parameters.n_free), np.nan)
 
 
 def _is_perfect_fit(likelihood: Likelihood, parameters: VarianceParameters, error_sd: Array) -> bool:
@@ -224,49 +261,3 @@ def _is_perfect_fit(likelihood: Likelihood, parameters: VarianceParameters, erro
         return False
     size = float(np.linalg.norm(np.linalg.solve(gram.x_map, gram.y_shift)))
     return float(np.max(error_sd)) < 10.0 * float(np.finfo(float).eps) * size
-
-
-def _boundary(
-    parameters: VarianceParameters,
-    likelihood: Likelihood,
-    sd: Array,
-    corr: Array,
-    errors: Covariances,
-) -> list[str]:
-    """Say which free parameters are on the boundary of their space."""
-    q = parameters.n_factor
-    reach = sd / group_scales(likelihood.gram, errors.error_cov[0])
-    zero = reach < _SINGULAR
-    columns = parameters.group_columns
-    found = [
-        f"the variance of {columns[i][1]} between groups of {columns[i][0]} is zero: "
-        "the groups differ no more than their errors explain"
-        for i in np.flatnonzero(zero & parameters.sd_is_free[:q])
-    ]
-    starts, sizes = parameters.block_starts, parameters.block_sizes
-    labels = (*(name for _, name in columns), *parameters.error_labels)
-    for block in np.flatnonzero(parameters.corr_is_free):
-        a, b = starts[block], starts[block] + sizes[block]
-        part = corr[a:b, a:b] if a < q else errors.error_corr[0]
-        kept = np.flatnonzero(~zero[a:b]) if a < q else np.arange(b - a)
-        if len(kept) > 1 and np.linalg.eigvalsh(part[np.ix_(kept, kept)])[0] < _SINGULAR**2 * 100:
-            names = ", ".join(str(labels[a + i]) for i in kept)
-            what = f"group coefficients {names} of {columns[a][0]}" if a < q else f"errors of {names}"
-            found.append(f"the correlation matrix of the {what} is singular (a correlation of one in some direction)")
-    return found + _boundary_within_units(parameters.within_units, errors)
-
-
-def _boundary_within_units(units: WithinUnits, errors: Covariances) -> list[str]:
-    found = []
-    for label, free, rho, lowest in zip(
-        units.strata, units.is_free, errors.error_corr[0] if units.strata else (), units.lowest, strict=True
-    ):
-        where = f"of {label} " if len(units.strata) > 1 else ""
-        if free and 1.0 - rho < _SINGULAR**2:
-            found.append(f"the correlation of errors {where}within units is one: rows of a unit do not differ")
-        elif free and rho - lowest < _SINGULAR**2:
-            found.append(
-                f"the correlation of errors {where}within units is at its lower bound {lowest:.4g}: the largest units "
-                "have no variance between them"
-            )
-    return found

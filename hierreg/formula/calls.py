@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import keyword
 import re
-import warnings
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 from hierreg.checks import suggestion
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 _STRING_OR_NAME = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|[^\W\d]\w*")
 _PLACEHOLDER = "hidden_name_{}_of_formula"
+_PIECE = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|[^\W\d]\w*|(?P<number>\.?\d[\w.]*)")
+_NUMBER = re.compile(
+    r"(?:\d[\d_]*(?:\.[\d_]*)?|\.\d[\d_]*)(?:[eE]\d*)?[jJ]?|0[xX][\da-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+"
+)
+_PREFIXED_TEXT = re.compile(r"[^\W\d]\w*(?='[^']*'|\"[^\"]*\")")
 _ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow)
 
 
@@ -60,8 +65,7 @@ class _Call:
     def compiled(self) -> str:
         hidden = _STRING_OR_NAME.sub(self._hide_name, self.source)
         try:
-            with warnings.catch_warnings(action="ignore"):
-                node = ast.parse(hidden, mode="eval").body
+            node = ast.parse(_without_warnings(hidden), mode="eval").body
             text = ast.unparse(self._checked(node, outermost=True))
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             if isinstance(error, FormulaError):
@@ -162,6 +166,32 @@ class _Call:
                 return ast.List([self._literal(element) for element in node.elts], ast.Load())
             case _:
                 raise self._refusal(node, "an argument other than numbers, text, True and False,")
+
+
+def _without_warnings(text: str) -> str:
+    """Return a call that Python parses without a warning.
+
+    The filters of warnings belong to all threads of a process, so that they cannot be changed for a while here. Python
+    warns of escapes that it does not know and of words that follow a number at once. Text stands for itself, so that
+    every backslash is an ordinary character; the other is refused.
+
+    Raises
+    ------
+    FormulaError, SyntaxError
+        If text has a prefix, or a number is none.
+    """
+    pieces = list(_PIECE.finditer(text))
+    for piece, after in pairwise(pieces):
+        if after[0][0] in "'\"" and piece.end() == after.start():
+            if _PREFIXED_TEXT.match(text, piece.start()):
+                prefixed = f"{piece[0]}{after[0]}"
+                raise FormulaError(
+                    f"formatted text, or text with a prefix, `{prefixed}` is not allowed. {ALLOWED_TEXT}."
+                )
+            raise SyntaxError
+    if any(piece["number"] and not _NUMBER.fullmatch(piece["number"]) for piece in pieces):
+        raise SyntaxError
+    return text.replace("\\", "\\\\")
 
 
 def _name(identifier: str) -> ast.Name:

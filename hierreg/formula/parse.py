@@ -120,6 +120,8 @@ def _parse(text: str) -> FormulaSpec:
         population=_canonical(population),
         group_terms=tuple(group_terms),
     )
+    for _, term in population:
+        _check_brackets(term)
     _check_response_is_no_predictor(spec, response_columns)
     return spec
 
@@ -169,8 +171,23 @@ def _canonical(terms: Sequence[tuple[str, list[Token]]]) -> str:
     return compile_tokens([Token(Kind.NUMBER, "1" if has_intercept else "0"), *others]).text
 
 
+def _check_brackets(term: Sequence[Token]) -> None:
+    """Raise where brackets hold a whole summand, which mean nothing, or a bar that was forgotten."""
+    if term[0].is_operator("(") and 0 not in _depths(term)[:-1]:
+        shown = _shown(term)
+        inside = shown[1:-1]
+        raise FormulaError(
+            f"the brackets of `{shown}` have no bar and no meaning: for coefficients that vary over groups write "
+            f"({inside} | group), for population terms {inside} without brackets"
+        )
+
+
+def _shown(tokens: Sequence[Token]) -> str:
+    return " ".join(str(token) for token in tokens).replace("( ", "(").replace(" )", ")")
+
+
 def _bar_term(sign: str, tokens: Sequence[Token]) -> list[GroupTerm]:
-    shown = " ".join(str(token) for token in tokens).replace("( ", "(").replace(" )", ")")
+    shown = _shown(tokens)
     depths = _depths(tokens)
     bars = [i for i, token in enumerate(tokens) if token.is_operator("|", "||")]
     if any(depths[i] == 0 for i in bars):

@@ -11,7 +11,7 @@ from hierreg.exceptions import ModelError
 from hierreg.gram.basis import CrossProducts, GroupProducts
 from hierreg.gram.frame import unite
 from hierreg.gram.labels import unite_levels
-from hierreg.gram.origin import unite_origins
+from hierreg.gram.origin import check_determined, unite_origins
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,18 +38,21 @@ def add(a: Gram, b: Gram) -> Gram:
     ModelError
         If the two come from different formulas or error structures.
     """
+    if a.origin is not None and b.origin is not None:
+        check_determined(a.origin.learned, b.origin.learned)
     _check_same("coef_names", a.coef_names, b.coef_names)
     _check_same("grouping factors", [f.name for f in a.factors], [f.name for f in b.factors])
     for mine, theirs in zip(a.factors, b.factors, strict=True):
         _check_same(f"columns of {mine.name!r}", mine.coef_names, theirs.coef_names)
+        _check_labels(mine, theirs)
     if a.frame is None or b.frame is None or a.response is None or b.response is None:
         raise ModelError(_DERIVED)
     terms, term_of_a, term_of_b = a.terms.unite(b.terms)
     own = _own(a) + _own(b) if a.own is not None or b.own is not None else None
     frame, to_a, to_b = unite(a.frame, b.frame)
     z = [unite(_frame(f), _frame(g)) for f, g in zip(a.factors, b.factors, strict=True)]
-    a = _moved(a, to_a, [(both, M) for both, M, _ in z])
-    b = _moved(b, to_b, [(both, M) for both, _, M in z])
+    a = moved(a, to_a, [(both, M) for both, M, _ in z])
+    b = moved(b, to_b, [(both, M) for both, _, M in z])
     WtW = np.zeros((terms.n_terms, *a.WtW.shape[1:]))
     np.add.at(WtW, term_of_a, a.WtW)
     np.add.at(WtW, term_of_b, b.WtW)
@@ -104,7 +107,23 @@ def _check_same(what: str, a: object, b: object) -> None:
         )
 
 
-def _moved(gram: Gram, M: Array, z: list[tuple[Frame, Array]]) -> Gram:
+def _check_labels(a: GroupProducts, b: GroupProducts) -> None:
+    mine, theirs = _words_of(a.levels), _words_of(b.levels)
+    if mine and theirs and mine != theirs:
+        raise ModelError(
+            f"Gram + Gram: the groups of {a.name!r} are {mine} in the first and {theirs} in the second; 3 and '3' "
+            "would be two groups. Convert the column to one type and collect the statistics anew."
+        )
+
+
+def _words_of(levels: NDArray[np.generic]) -> str:
+    if levels.dtype != object:
+        return "text" if levels.dtype.kind == "U" else "numbers"
+    kinds = {isinstance(level, str) for level in levels.tolist()}
+    return "" if len(kinds) != 1 else "text" if True in kinds else "numbers"
+
+
+def moved(gram: Gram, M: Array, z: list[tuple[Frame, Array]]) -> Gram:
     """Return the cross-products in other internal coordinates."""
     return replace(
         gram,

@@ -22,7 +22,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
-    from typing import Any
+    from typing import Any, Literal
 
     from numpy.typing import NDArray
 
@@ -200,6 +200,7 @@ class Gram:
         errors: ErrorSpec | None = None,
         *,
         levels: Mapping[str, Sequence[Any]] | None = None,
+        collinear: Literal["refuse", "drop"] = "refuse",
         weights: str | None = None,
     ) -> Gram:
         """Return the statistics of a table that comes in parts, as if it were one.
@@ -220,6 +221,8 @@ class Gram:
             Not `hr.known_cov`. All rows of a unit must be in one batch.
         levels : dict column -> sequence, optional
             Levels of categorical predictors, in order, where they are known.
+        collinear : {"refuse", "drop"}
+            As for `Model`; judged when all rows have been seen.
         weights : str, optional
             Column of weights; see `Model`.
 
@@ -240,7 +243,7 @@ class Gram:
         from hierreg.error_structure import weighted
         from hierreg.gram.batches import from_batches
 
-        return from_batches(batches, formula, weighted(errors, weights), levels)
+        return from_batches(batches, formula, weighted(errors, weights), levels, collinear)
 
     @staticmethod
     def scan(  # noqa: PLR0913  # the public signature: every argument has a default
@@ -252,17 +255,23 @@ class Gram:
         batch_rows: int = 1 << 20,
         progress: bool = True,
         checkpoint: str | Path | None = None,
+        collinear: Literal["refuse", "drop"] = "refuse",
         weights: str | None = None,
     ) -> Gram:
         """Return the statistics of files that need not fit into memory.
 
         Only the columns that formula and errors name are read, `batch_rows` rows at a time; see `Gram.from_batches` for
         what has to be known of all rows first. Rows of one unit of correlated errors must stand next to each other.
+        The type of a column is settled over all files before rows are used, so that the answer is that of the table in
+        memory; text says it in no other way than by its rows, so that it is read once more for that.
 
         Parameters
         ----------
         files : path, pattern or list of paths
-            A file, a folder, ``"rows/*.parquet"``, or a list. Parquet, CSV or Arrow (Feather).
+            A file, a folder, ``"rows/*.parquet"``, or a list. Parquet (.parquet, .parq, .pq), Arrow (.arrow,
+            .feather) or text with commas (.csv) or tabs (.tsv), which may be compressed (.gz, .bz2, .zst, .lz4).
+            Every file of a folder is read, or an error names it; hidden files (a dot in front) and the markers of
+            other programs (_SUCCESS, _metadata, _common_metadata) are left out, as is customary.
         formula : str
         errors : error structure, optional
             Not `hr.known_cov`.
@@ -275,30 +284,41 @@ class Gram:
             Ending in ``.npz``. What has been done is written there every sixteen batches, and a scan that finds the
             file goes on from it, with the same result. Formula, errors and files (names, sizes, times of change) must
             be the same. The file stays when the scan is complete, so that it can be deleted with the result in hand.
+        collinear : {"refuse", "drop"}
+            As for `Model`; judged when all rows have been seen.
         weights : str, optional
             Column of weights; see `Model`.
 
         Raises
         ------
         FormulaError, DataError, ModelError
-            As for `Gram.from_batches`; also if files are missing or lack columns, or a checkpoint is of another scan.
+            As for `Gram.from_batches`; also if files are missing, cannot be read, lack columns or have columns of
+            types that do not go together (numbers and text), or a checkpoint is of another scan.
         """
         from hierreg.error_structure import weighted
         from hierreg.gram.scan import scan
 
         errors = weighted(errors, weights)
         return scan(
-            files, formula, errors, levels=levels, batch_rows=batch_rows, progress=progress, checkpoint=checkpoint
+            files,
+            formula,
+            errors,
+            levels=levels,
+            batch_rows=batch_rows,
+            progress=progress,
+            checkpoint=checkpoint,
+            collinear=collinear,
         )
 
     @staticmethod
-    def from_dask(
+    def from_dask(  # noqa: PLR0913  # the public signature: every argument has a default
         ddf: Any,
         formula: str,
         errors: ErrorSpec | None = None,
         *,
         levels: Mapping[str, Sequence[Any]] | None = None,
         client: Any = None,
+        collinear: Literal["refuse", "drop"] = "refuse",
         weights: str | None = None,
     ) -> Gram:
         """Return the statistics of a Dask dataframe, collected where its partitions are and added in a tree.
@@ -316,6 +336,8 @@ class Gram:
             Levels of categorical predictors, where they are known; see `Gram.from_batches`.
         client : distributed.Client, optional
             By default whatever Dask would use.
+        collinear : {"refuse", "drop"}
+            As for `Model`; judged when all rows have been seen.
         weights : str, optional
             Column of weights; see `Model`.
 
@@ -327,7 +349,7 @@ class Gram:
         from hierreg.error_structure import weighted
         from hierreg.gram.dask import from_dask
 
-        return from_dask(ddf, formula, weighted(errors, weights), levels, client)
+        return from_dask(ddf, formula, weighted(errors, weights), levels, client, collinear)
 
     def save(self, path: str | Path) -> Path:
         """Write the statistics to one file, from which `Gram.load` reads them.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hierreg.checks import listed
+from hierreg.checks import check_choice, listed
 from hierreg.design.first_pass import learn, needs_of
+from hierreg.design.kinds import unite_kinds
 from hierreg.design.learned import restore
 from hierreg.design.table import as_table
 from hierreg.error_structure import ErrorSpec, KnownCov, independent
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     import narwhals as nw
 
+    from hierreg.design.kinds import ColumnKind
     from hierreg.design.learned import LearnedState
     from hierreg.gram.basis import Gram
 
@@ -52,21 +55,26 @@ class Total:
             part = unite_parts(self.parts.pop(), part)
         self.parts.append(part)
 
-    def finish(self, learned: LearnedState, errors: ErrorSpec) -> Gram:
+    def finish(self, learned: LearnedState, errors: ErrorSpec, *, collinear: str) -> Gram:
         """Return the Gram basis of all rows."""
         if not self.parts:
             raise DataError("there are no rows in any of the batches; at least one is required.")
         part = self.parts[-1]
         for before in self.parts[-2::-1]:
             part = unite_parts(before, part)
-        return whole(part, learned, errors)
+        return whole(part, learned, errors, collinear=collinear)
 
 
 def from_batches(
-    batches: Batches, formula: str, errors: ErrorSpec | None = None, levels: Mapping[str, Sequence[Any]] | None = None
+    batches: Batches,
+    formula: str,
+    errors: ErrorSpec | None = None,
+    levels: Mapping[str, Sequence[Any]] | None = None,
+    collinear: str = "refuse",
 ) -> Gram:
     """Return the Gram basis of all rows of an iterable of tables; see `Gram.from_batches`."""
     errors = checked_errors(errors)
+    check_choice(collinear, ("refuse", "drop"), argument="collinear", error=ModelError)
     given = checked_levels(levels)
     passes = _Passes.of(batches)
     first = next(passes.tables(), None)
@@ -81,12 +89,50 @@ def from_batches(
             "used. Give a list, or a function that returns a new iterator (both are gone through twice), give levels= "
             "of categorical predictors, or transform the columns beforehand."
         )
-    learned = learn(spec, needs, passes.again(first) if unknown else (), given)
+    place = Place()
+    with place.named():
+        learned = learn(spec, needs, place.of_each(passes.again(first)) if unknown else (), given)
     state = restore(learned)
     total = Total()
-    for table in passes.again(first):
-        total.add(part_of(state, errors, table))
-    return total.finish(learned, errors)
+    kinds: Mapping[str, ColumnKind] = {}
+    with place.named():
+        for table in place.of_each(passes.again(first)):
+            part = part_of(state, errors, table)
+            kinds = unite_kinds(kinds, part.kinds)
+            total.add(part)
+    return total.finish(learned, errors, collinear=collinear)
+
+
+@dataclass(slots=True, kw_only=True)
+class Place:
+    """Which table is being read, for messages.
+
+    Attributes
+    ----------
+    current : str or None
+        In words.
+    """
+
+    current: str | None = None
+
+    def of_each(self, tables: Iterable[nw.DataFrame[Any]]) -> Iterator[nw.DataFrame[Any]]:
+        """Return the tables, of which the one that was returned last is the current one."""
+        begin = 0
+        for i, table in enumerate(tables):
+            self.current = f"batch {i} (rows from {begin} of all; rows below are counted from there)"
+            yield table
+            begin += len(table)
+        self.current = None
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Say in errors of the data where they are."""
+        try:
+            yield
+        except DataError as error:
+            if self.current is None:
+                raise
+            raise DataError(f"{self.current}: {error}") from error
 
 
 @dataclass(slots=True, kw_only=True)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.checks import listed
 from hierreg.exceptions import ModelError
 from hierreg.gram.basis import CrossProducts, Gram, GroupProducts
-from hierreg.gram.frame import check_independent, frame_of
+from hierreg.gram.dropping import check_rank
+from hierreg.gram.frame import frame_of
+from hierreg.gram.known import check_known_errors, known_products
 from hierreg.gram.labels import labelled_moments
 from hierreg.gram.terms import ErrorTerms
-from hierreg.linalg import smallest_eigenvalue, unit_diagonal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]
-
-
-# Smallest eigenvalue of the precision of columns of length one, below which few digits of it may be left.
-_LOST = 1e-14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,11 +97,14 @@ def collect(design: Design, layout: ErrorLayout) -> Gram:
 
     Raises
     ------
+    DataError
+        If columns are collinear.
     ModelError
-        If columns are collinear, or errors link groups of several factors (`check_units_in_groups`).
+        If errors link groups of several factors (`check_units_in_groups`).
     """
     gram = collect_part(design, layout)
     check_rank(gram)
+    check_known_errors(gram)
     return gram
 
 
@@ -143,44 +142,6 @@ def own_rows_layout(design: Design, layout: ErrorLayout, factor: int = 0) -> Err
     assert layout.unit is not None
     unit = np.unique(layout.unit * len(design.factors[factor].levels) + index, return_inverse=True)[1]
     return replace(layout, unit=unit.astype(np.intp))
-
-
-def check_rank(gram: Gram) -> None:
-    """Raise unless the columns of all rows are linearly independent.
-
-    Raises
-    ------
-    ModelError
-        If columns are collinear, on either side of the bar.
-    """
-    assert gram.frame is not None
-    check_independent(gram.frame, gram.coef_names, "population columns")
-    for factor in gram.factors:
-        assert factor.frame is not None
-        check_independent(factor.frame, factor.coef_names, f"group columns of {factor.name!r}")
-    check_known_errors(gram)
-
-
-def check_known_errors(gram: Gram) -> None:
-    """Raise where known errors, or weights, differ so much that the rows of large errors are lost to rounding.
-
-    Raises
-    ------
-    ModelError
-        If the precision of the population columns, of columns of length one, is singular to working precision.
-    """
-    p = len(gram.coef_names)
-    if gram.terms.log_det_known == 0.0 or not p:
-        return
-    precision = gram.WtW[:, :p, :p].sum(axis=0)
-    smallest = smallest_eigenvalue(unit_diagonal(precision)[1])
-    if smallest < _LOST:
-        raise ModelError(
-            "the known errors, or weights, differ so much from row to row that what the rows of large errors say of "
-            f"the coefficients {listed(gram.coef_names)} is lost to rounding (smallest eigenvalue {smallest:.2g} of "
-            "their precision). Give data sets of different units coefficients of their own, 'y ~ 0 + d + d:x', or no "
-            "row an error millions of times smaller than those of the others."
-        )
 
 
 def check_units_in_groups(design: Design, layout: ErrorLayout) -> None:
@@ -337,8 +298,6 @@ def _exchangeable(layout: ErrorLayout, W: Array, columns: list[_Columns]) -> tup
 
 
 def _known_covariance(layout: ErrorLayout, W: Array, columns: list[_Columns]) -> tuple[ErrorTerms, _Products]:
-    from hierreg.gram.known import known_products
-
     assert layout.V is not None
     J = [one.n_levels for one in columns]
     found = known_products(layout.V, W, [one.Z for one in columns], [one.index for one in columns], J)

@@ -5,15 +5,14 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from hierreg.checks import listed, suggestion
+from hierreg.checks import check_choice, listed, suggestion
 from hierreg.design.first_pass import Seen, needs_of
 from hierreg.design.learned import LearnedState, restore
 from hierreg.design.table import as_table
 from hierreg.exceptions import DataError, ModelError
 from hierreg.formula import parse_formula
 from hierreg.gram.batches import checked_errors, checked_levels
-from hierreg.gram.part import Part, part_of, unite_parts, whole
-from hierreg.gram.scan import columns_of
+from hierreg.gram.part import Part, columns_of, part_of, unite_parts, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,9 +27,11 @@ def from_dask(
     errors: ErrorSpec | None = None,
     levels: Mapping[str, Sequence[Any]] | None = None,
     client: Any = None,
+    collinear: str = "refuse",
 ) -> Gram:
     """Return the Gram basis of a Dask dataframe; see `Gram.from_dask`."""
     _check_dask(ddf)
+    check_choice(collinear, ("refuse", "drop"), argument="collinear", error=ModelError)
     spec, errors, given = parse_formula(formula), checked_errors(errors), checked_levels(levels)
     columns = columns_of(spec, errors)
     for column, role in columns.items():
@@ -46,7 +47,7 @@ def from_dask(
         seen = _reduced(ddf, _see, (seen,), _unite_seen, client)
     learned = seen.learned()
     part = _reduced(ddf, _collect, (learned, errors), _unite_parts, client)
-    return whole(part, learned, errors)
+    return whole(part, learned, errors, collinear=collinear)
 
 
 def _check_dask(ddf: Any) -> None:

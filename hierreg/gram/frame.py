@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.exceptions import ModelError
+from hierreg.design.rank import Measured
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -202,16 +202,18 @@ def _orthogonaliser(X: Array, centre: Array) -> Array:
     if len(used) and np.linalg.cond(G) < _ILL_CONDITIONED:
         R[np.ix_(used, used)] = np.linalg.cholesky(G).T
     elif len(used):
-        R[np.ix_(used, used)] = _triangle_of_rows((X - centre)[:, used] / scale[used] / np.sqrt(n))
+        rounding = 2 * np.finfo(float).eps * np.abs(centre[used]) / scale[used]
+        tolerance = np.maximum(_NOTHING_NEW_TO_ROWS, rounding)
+        R[np.ix_(used, used)] = _triangle_of_rows((X - centre)[:, used] / scale[used] / np.sqrt(n), tolerance)
     return np.asarray(np.linalg.inv(R) / scale[:, None])
 
 
-def _triangle_of_rows(A: Array) -> Array:
+def _triangle_of_rows(A: Array, tolerance: Array) -> Array:
     """Return R (m, m) of the QR decomposition; columns that others determine get length one and no products."""
     R = np.linalg.qr(A, mode="r")
     R = np.vstack([R, np.zeros((max(A.shape[1] - len(R), 0), A.shape[1]))])
     R *= np.where(np.diagonal(R) < 0, -1.0, 1.0)[:, None]
-    for j in np.flatnonzero(np.diagonal(R) < _NOTHING_NEW_TO_ROWS):
+    for j in np.flatnonzero(np.diagonal(R) < tolerance):
         R[j], R[:, j] = 0.0, 0.0
         R[j, j] = 1.0
     return np.asarray(R)
@@ -227,16 +229,17 @@ def _take_off_fit(W: Array, y: Array, centre: float) -> Array:
     # The second pass removes what rounding left of a large offset.
     for _ in range(2 if p else 0):
         G = _products(W, np.zeros(p + 1))
-        coef += np.linalg.lstsq(G[:p, :p], G[:p, p], rcond=None)[0]
+        # Columns are orthonormal, or repeat others up to the rounding of their values, which is not to be fitted.
+        coef += np.linalg.lstsq(G[:p, :p], G[:p, p], rcond=_NOTHING_NEW)[0]
         kernels.take_off(W, coef, centre, np.ascontiguousarray(y))
     return coef
 
 
-def triangle(G: Array, n_predictors: int) -> tuple[Array, list[int]]:
+def triangle(G: Array, n_predictors: int, *, keep_all: bool = False) -> tuple[Array, list[int]]:
     """Return R (m, m), upper triangular, with R'R = G but for the response and columns that others determine.
 
-    The latter, which are not among the columns returned, get their own length and no others. The response gets
-    length one, and keeps its products with the predictors.
+    The latter, which are not among the columns returned, get their own length and no others, unless `keep_all`. The
+    response gets length one, and keeps its products with the predictors.
     """
     m = len(G)
     R = np.zeros((m, m))
@@ -251,7 +254,7 @@ def triangle(G: Array, n_predictors: int) -> tuple[Array, list[int]]:
         if pivot > _NOTHING_NEW * G[j, j]:
             R[j, j] = np.sqrt(pivot)
             live.append(j)
-        else:
+        elif not keep_all:
             R[:, j] = 0.0
             R[j, j] = np.sqrt(G[j, j]) or 1.0
     return R, live
@@ -276,22 +279,63 @@ def _uncentred(frame: Frame) -> Frame:
     return replace(frame, constant=None, value=1.0, centre=np.zeros_like(frame.centre), basis=frame.map)
 
 
-def check_independent(frame: Frame, names: Sequence[str], what: str) -> None:
-    """Raise unless the predictors of a frame are linearly independent.
-
-    Raises
-    ------
-    ModelError
-        If the columns before it determine a column; the message names it.
-    """
+def measured_frame(frame: Frame, names: Sequence[str]) -> Measured:
+    """Return what is measured of the predictors of a frame, to be judged as those of rows are."""
     p = frame.n_predictors
-    R, live = triangle(frame.products[:p, :p] / frame.n, p)
+    R, live = triangle(frame.products[:p, :p] / frame.n, p, keep_all=True)
+    R[np.setdiff1d(np.arange(p), live)] = 0.0
     # In the units of the columns: what each adds to those before it, relative to its own size.
     R = R @ np.linalg.inv(frame.basis[:p, :p]) if p else R
-    new = np.diagonal(R) > _NOTHING_NEW_TO_ROWS * np.linalg.norm(R, axis=0)
-    repeated = [repr(names[j]) for j in range(p) if j not in live or not new[j]]
-    if repeated:
-        raise ModelError(
-            f"a design matrix is rank deficient: of the {what}, {', '.join(repeated)} repeat what the columns before "
-            "them say, or are zero in every row. Leave one column out for each."
-        )
+    mean, squares = frame.mean[:p], frame.squares[:p]
+    constant = frame.constant
+    if constant is None and frame.is_constant[:p].any():
+        # Parts had other constants, and were not centred: what is orthogonal to the constant is centred.
+        constant = int(np.flatnonzero(frame.is_constant[:p])[0])
+        direction = R[:, constant] / np.linalg.norm(R[:, constant])
+        R -= np.outer(direction, direction @ R)
+    return Measured(
+        names=tuple(names),
+        R=R,
+        unit=np.ones(p),
+        mean=mean,
+        is_zero=(mean == 0) & (squares == 0),
+        is_constant=(mean != 0) & (squares <= frame.n * (np.finfo(float).eps * mean) ** 2),
+        constant=constant,
+    )
+
+
+def without_columns(frame: Frame, kept: Sequence[int]) -> tuple[Frame, Array]:
+    """Return the frame of some of the predictors (and the response, if it has one), and the map (m, m') to it.
+
+    Parameters
+    ----------
+    frame : Frame
+    kept : sequence of int
+        Places of the predictors that stay; they are linearly independent.
+    """
+    p, m, k = frame.n_predictors, len(frame.basis), len(kept)
+    columns = [*kept, *range(p, m)]
+    # The columns that stay, in the coordinates of all: (A - 1 centre')[:, columns] = A_internal S.
+    S = np.linalg.inv(frame.basis)[:, columns]
+    Q, R = np.linalg.qr(S[:, :k])
+    T = np.linalg.inv(triangle(Q.T @ frame.products @ Q / frame.n, k)[0]) if k else np.zeros((0, 0))
+    M = np.hstack([Q @ T, S[:, k:]])
+    basis = np.eye(len(columns))
+    basis[:k, :k] = np.linalg.solve(R, T) if k else T
+    if m > p:
+        # the least-squares fit on what stays is taken off the response, as it was with all
+        coef = np.linalg.solve(M[:, :k].T @ frame.products @ M[:, :k], M[:, :k].T @ frame.products @ M[:, k])
+        M[:, k] -= M[:, :k] @ coef
+        basis[:k, k] = -(basis[:k, :k] @ coef)
+    constant = None if frame.constant is None else list(kept).index(frame.constant)
+    smaller = replace(
+        frame,
+        n_predictors=k,
+        constant=constant,
+        centre=frame.centre[columns],
+        basis=basis,
+        products=M.T @ frame.products @ M,
+        mean=frame.mean[columns],
+        squares=frame.squares[columns],
+    )
+    return smaller, M

@@ -61,6 +61,12 @@ def labelled_moments(y: Array, layout: ErrorLayout) -> LabelledMoments:
     # Sums of large offsets lose digits; the sum of what is left does not.
     mean += np.bincount(layout.stratum, weights=y - mean[layout.stratum], minlength=L) / np.maximum(n, 1)
     squares = np.bincount(layout.stratum, weights=(y - mean[layout.stratum]) ** 2, minlength=L)
+    # Values that do not vary: exact zeros, not the rounding of a mean.
+    lowest, highest = np.full(L, np.inf), np.full(L, -np.inf)
+    np.minimum.at(lowest, layout.stratum, y)
+    np.maximum.at(highest, layout.stratum, y)
+    same = lowest == highest
+    mean[same], squares[same] = lowest[same], 0.0
     return LabelledMoments(labels=layout.labels, n=n, mean=mean, squares=squares)
 
 

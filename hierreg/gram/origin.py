@@ -65,6 +65,24 @@ def unite_origins(a: Origin, b: Origin) -> Origin:
     return replace(a, learned=replace(mine, factors=factors))
 
 
+def check_determined(mine: LearnedState, theirs: LearnedState) -> None:
+    """Raise unless the same columns were dropped from both, for the same reason.
+
+    Raises
+    ------
+    ModelError
+        If what determines them differs.
+    """
+    for factor in {**mine.determined, **theirs.determined}:
+        one, other = mine.determined.get(factor), theirs.determined.get(factor)
+        if one is None or other is None or not one.is_same(other):
+            raise ModelError(
+                "Gram + Gram: collinear columns were dropped, and what determines them differs between the two tables "
+                f"({', '.join(f'{d.dropped_names!r}' if d is not None else 'none' for d in (one, other))} dropped), so "
+                "that they are not collinear in both together. Use hr.Gram.from_batches on both tables."
+            )
+
+
 def _shown(errors: ErrorSpec) -> str:
     from hierreg.error_structure import KnownCov
 
@@ -74,6 +92,7 @@ def _shown(errors: ErrorSpec) -> str:
 def origin_to_json(origin: Origin) -> Arrays:
     """Return an origin as arrays: one of JSON, and those of the levels of grouping factors."""
     from hierreg.design.learned import encoded
+    from hierreg.design.rank import determined_to_json
 
     learned = origin.learned
     head = {
@@ -82,6 +101,7 @@ def origin_to_json(origin: Origin) -> Arrays:
         "transforms": encoded(dict(learned.transforms)),
         "errors": errors_to_json(origin.errors),
         "factors": [{"name": factor.name, "columns": factor.columns} for factor in learned.factors],
+        "determined": determined_to_json(learned.determined),
     }
     out: Arrays = {"head": np.array(json.dumps(head))}
     for i, factor in enumerate(learned.factors):
@@ -95,6 +115,7 @@ def origin_from_json(arrays: Mapping[str, np.ndarray[Any, Any]]) -> Origin:
     """Return what `origin_to_json` was given."""
     from hierreg.design.learned import LearnedState, decoded
     from hierreg.design.levels import factor_levels
+    from hierreg.design.rank import determined_from_json
 
     head = json.loads(str(arrays["head"]))
     factors: list[FactorLevels] = []
@@ -107,6 +128,7 @@ def origin_from_json(arrays: Mapping[str, np.ndarray[Any, Any]]) -> Origin:
         levels={tuple(key): tuple(levels) for key, levels in head["levels"]},
         transforms=decoded(head["transforms"]),
         factors=tuple(factors),
+        determined=determined_from_json(head.get("determined", [])),
     )
     return Origin(learned=learned, errors=errors_from_json(head["errors"]))
 

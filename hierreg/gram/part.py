@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hierreg.checks import listed
 from hierreg.design.batch import design_of_part
-from hierreg.design.levels import FactorLevels, unite_factors, united_levels
-from hierreg.error_structure import By, Correlated, Exchangeable, bind_errors, check_enough
+from hierreg.design.build import columns_of_factors
+from hierreg.design.kinds import in_order_of, kinds_of, unite_kinds
+from hierreg.design.learned import RESPONSE, expressions_of
+from hierreg.design.levels import FactorLevels, unite_factors, united_levels, with_column_levels
+from hierreg.design.rank import warn_of_dropped
+from hierreg.error_structure import By, Correlated, Exchangeable, Independent, KnownSE, bind_errors, check_enough
 from hierreg.exceptions import DataError, ModelError
+from hierreg.formula import compile_expression
 from hierreg.gram.addition import add
-from hierreg.gram.collect import check_rank, collect_part, own_rows_layout
+from hierreg.gram.collect import collect_part, own_rows_layout
+from hierreg.gram.dropping import determined_of, without_determined
+from hierreg.gram.known import check_known_errors
 from hierreg.gram.ordering import with_labels, with_levels
 from hierreg.gram.origin import Origin
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import narwhals as nw
     from numpy.typing import NDArray
 
     from hierreg.design import DesignState
+    from hierreg.design.kinds import ColumnKind
     from hierreg.design.learned import LearnedState
     from hierreg.design.values import Level
     from hierreg.error_structure import ErrorSpec
+    from hierreg.formula import FormulaSpec
     from hierreg.gram.basis import Gram
 
 
@@ -42,12 +53,15 @@ class Part:
         Levels of the column of data sets or strata, in order; none for other errors.
     units : uint64 array, sorted
         Hashes of the units that the part has, where errors are correlated within units.
+    kinds : mapping column -> ColumnKind
+        What the columns that are used hold.
     """
 
     gram: Gram
     factors: tuple[FactorLevels, ...]
     error_levels: tuple[Level, ...]
     units: NDArray[np.uint64]
+    kinds: Mapping[str, ColumnKind] = field(default_factory=dict)
 
 
 def part_of(state: DesignState, errors: ErrorSpec, table: nw.DataFrame[Any]) -> Part:
@@ -64,17 +78,63 @@ def part_of(state: DesignState, errors: ErrorSpec, table: nw.DataFrame[Any]) -> 
     if gram.has_links:
         gram = replace(gram, own=collect_part(design, own_rows_layout(design, layout)))
     return Part(
-        gram=gram, factors=factors, error_levels=_error_levels(errors, table), units=_hashes_of_units(errors, table)
+        gram=gram,
+        factors=factors,
+        error_levels=_error_levels(errors, table),
+        units=_hashes_of_units(errors, table),
+        kinds=kinds_of(table, columns_of(state.spec, errors)),
     )
 
 
 def _error_levels(errors: ErrorSpec, table: nw.DataFrame[Any]) -> tuple[Level, ...]:
     from hierreg.design.levels import column_levels
 
-    name = errors.column if isinstance(errors, By) else errors.dataset if isinstance(errors, Correlated) else None
-    if isinstance(errors, Exchangeable):
-        name = errors.by
+    name = _error_column(errors)
     return column_levels(table, name, role="error stratum")[0] if name is not None else ()
+
+
+def _error_column(errors: ErrorSpec) -> str | None:
+    """Return the column of data sets or strata."""
+    if isinstance(errors, Exchangeable):
+        return errors.by
+    return errors.column if isinstance(errors, By) else errors.dataset if isinstance(errors, Correlated) else None
+
+
+def columns_of(spec: FormulaSpec, errors: ErrorSpec) -> dict[str, str]:
+    """Return the columns that a formula and its errors need, with their roles in words."""
+    columns: dict[str, str] = {}
+    for name, text in expressions_of(spec).items():
+        role = "response" if name == RESPONSE else "predictor"
+        columns |= dict.fromkeys(compile_expression(text).column_names, role)
+    for own in columns_of_factors(spec).values():
+        columns |= {name: "grouping factor" for name in own if name not in columns}
+    return columns | {name: "errors" for name in (*error_labels(errors), *error_numbers(errors)) if name not in columns}
+
+
+def error_numbers(errors: ErrorSpec) -> tuple[str, ...]:
+    """Return the columns of numbers that an error structure needs: known standard errors, weights."""
+    match errors:
+        case KnownSE():
+            used: str | None = errors.column
+        case Independent() | By():
+            used = errors.weights
+        case _:
+            used = None
+    return () if used is None else (used,)
+
+
+def error_labels(errors: ErrorSpec) -> tuple[str, ...]:
+    """Return the columns of labels that an error structure needs: strata, data sets, units."""
+    match errors:
+        case By():
+            used: tuple[str | None, ...] = (errors.column,)
+        case Correlated():
+            used = (errors.dataset, errors.unit)
+        case Exchangeable():
+            used = (errors.unit, errors.by)
+        case _:
+            used = ()
+    return tuple(name for name in used if name is not None)
 
 
 def _hashes_of_units(errors: ErrorSpec, table: nw.DataFrame[Any]) -> NDArray[np.uint64]:
@@ -95,8 +155,9 @@ def unite_parts(a: Part, b: Part) -> Part:
     Raises
     ------
     DataError
-        If a unit of correlated errors has rows in both.
+        If a unit of correlated errors has rows in both, or a column holds something else in each.
     """
+    kinds = unite_kinds(a.kinds, b.kinds)
     units = np.concatenate([a.units, b.units])
     units.sort(kind="stable")
     again = np.flatnonzero(units[1:] == units[:-1])
@@ -111,6 +172,7 @@ def unite_parts(a: Part, b: Part) -> Part:
         factors=tuple(_united(f, g) for f, g in zip(a.factors, b.factors, strict=True)),
         error_levels=united_levels(a.error_levels, b.error_levels),
         units=units,
+        kinds=kinds,
     )
 
 
@@ -118,8 +180,10 @@ def _united(a: FactorLevels, b: FactorLevels) -> FactorLevels:
     return a if a is b else unite_factors(a, b)
 
 
-def whole(part: Part, learned: LearnedState, errors: ErrorSpec) -> Gram:
+def whole(part: Part, learned: LearnedState, errors: ErrorSpec, *, collinear: str = "refuse") -> Gram:
     """Return the Gram basis of all rows, checked and in the order that one table would have.
+
+    Columns that others determine are dropped where `collinear` is "drop", with a warning.
 
     Raises
     ------
@@ -127,17 +191,28 @@ def whole(part: Part, learned: LearnedState, errors: ErrorSpec) -> Gram:
         If columns are collinear, a grouping factor has one level, or the errors cannot be told apart.
     """
     gram = part.gram
-    for factor in part.factors:
+    factors = tuple(_in_order(factor, part.kinds) for factor in part.factors)
+    for factor in factors:
         if len(factor.levels) == 1:
             raise DataError(
                 f"the grouping factor {factor.name!r} has the single level {factor.levels[0]!r}; a variance between "
                 f"groups needs at least two. Leave the terms on {factor.name!r} out of the formula."
             )
-    check_rank(gram)
+    determined = determined_of(gram, drop=collinear == "drop")
+    warn_of_dropped(determined, stacklevel=5)
+    gram = without_determined(gram, determined)
+    check_known_errors(gram)
     _check_errors(gram, errors)
-    labels = tuple(str(level) for level in part.error_levels) or ("sigma",)
-    gram = with_labels(with_levels(gram, [factor.levels for factor in part.factors]), labels)
-    return replace(gram, origin=Origin(learned=replace(learned, factors=part.factors), errors=errors))
+    error_levels = in_order_of(part.kinds.get(str(_error_column(errors))), part.error_levels)
+    labels = tuple(str(level) for level in error_levels) or ("sigma",)
+    learned = replace(learned, factors=factors, determined=determined)
+    gram = with_labels(with_levels(gram, [factor.levels for factor in factors]), labels)
+    return replace(gram, origin=Origin(learned=learned, errors=errors))
+
+
+def _in_order(factor: FactorLevels, kinds: Mapping[str, ColumnKind]) -> FactorLevels:
+    pairs = zip(factor.columns, factor.column_levels, strict=True)
+    return with_column_levels(factor, [in_order_of(kinds.get(column), levels) for column, levels in pairs])
 
 
 def _check_errors(gram: Gram, errors: ErrorSpec) -> None:

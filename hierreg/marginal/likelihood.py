@@ -18,100 +18,18 @@ from hierreg.marginal.addresses import NativeLikelihood, PerThread, flags, float
 from hierreg.marginal.blocks import SplitBlocks, split_into_blocks
 from hierreg.marginal.chunks import is_large, log_likelihood_in_chunks
 from hierreg.marginal.crossed import CrossedLikelihood, crossed_likelihood
-from hierreg.marginal.turning import turned_to_prior
-from hierreg.priors import Fixed, Normal
+from hierreg.marginal.population import FixedBeta, PopulationPrior, flat_beta, hold_fixed, population_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.gram import Gram
-    from hierreg.priors import ResolvedPriors
 
     Array = NDArray[np.float64]
 
 LOG_2PI = float(np.log(2.0 * np.pi))
 # The compiled likelihood of each kind of blocks (see `SplitBlocks.arrays`); both kinds of tiles have one.
 _ENTRIES = ("theta_entry", "strip_entry", "tile_entry", "tile_entry")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PopulationPrior:
-    """Normal prior of the population coefficients, as pseudo-observations.
-
-    Row i says ``basis[i] @ beta ~ N(mean[i], sd[i]^2)``; no rows is a flat prior.
-
-    Attributes
-    ----------
-    basis : array (r, p)
-    mean : array (r,)
-    sd : array (r,)
-    log_det_basis : float
-        log|det| of the whole (p, p) basis that the rows were taken from.
-    """
-
-    basis: Array
-    mean: Array
-    sd: Array
-    log_det_basis: float = 0.0
-
-
-def flat_beta(p: int) -> PopulationPrior:
-    """Return the flat prior of p coefficients."""
-    return PopulationPrior(basis=np.empty((0, p)), mean=np.empty(0), sd=np.empty(0))
-
-
-def population_prior(priors: ResolvedPriors) -> PopulationPrior:
-    """Return the normal part of a resolved prior of beta (flat and fixed rows have no density)."""
-    rows = [i for i, prior in enumerate(priors.beta) if isinstance(prior, Normal)]
-    normal = [prior for prior in priors.beta if isinstance(prior, Normal)]
-    return PopulationPrior(
-        basis=np.asarray(priors.beta_basis, dtype=float)[rows].reshape(len(rows), len(priors.beta)),
-        mean=np.array([prior.mu for prior in normal], dtype=float),
-        sd=np.array([prior.sigma for prior in normal], dtype=float),
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FixedBeta:
-    """Population coefficients held at known values: bool array (p,) and their values (p,), zero elsewhere."""
-
-    is_fixed: NDArray[np.bool_]
-    value: Array
-
-
-def fixed_beta(priors: ResolvedPriors) -> FixedBeta:
-    """Return which coefficients a prior holds fixed, and where."""
-    return FixedBeta(
-        is_fixed=np.array([isinstance(prior, Fixed) for prior in priors.beta], dtype=bool),
-        value=np.array([float(prior.array) if isinstance(prior, Fixed) else 0.0 for prior in priors.beta]),
-    )
-
-
-def hold_fixed(gram: Gram, fixed: FixedBeta) -> Gram:
-    """Return the Gram basis of y - X_fixed beta_fixed on the other columns: a linear map of [X y]."""
-    if not fixed.is_fixed.any():
-        return gram
-    free = np.flatnonzero(~fixed.is_fixed)
-    p, pf = len(fixed.is_fixed), len(free)
-    Q, R = np.linalg.qr(np.linalg.solve(gram.x_map, np.eye(p)[:, free]))
-    shift = np.where(fixed.is_fixed, fixed.value, gram.y_shift)
-    M = np.zeros((p + 1, pf + 1))
-    M[:p, :pf] = Q
-    moved = np.linalg.solve(gram.x_map, gram.y_shift - shift)
-    # The other columns follow: about the old centre, a fixed slope of a far-off predictor leaves residuals as large.
-    follow = Q.T @ moved
-    M[:p, pf] = moved - Q @ follow
-    M[p, pf] = 1.0
-    x_map = np.linalg.inv(R) if pf else np.empty((0, 0))
-    return replace(
-        gram,
-        coef_names=tuple(gram.coef_names[i] for i in free),
-        factors=tuple(replace(factor, ZtW=factor.ZtW @ M) for factor in gram.factors),
-        WtW=M.T @ gram.WtW @ M,
-        x_map=x_map,
-        y_shift=shift[free] + x_map @ follow,
-        frame=None,
-    )
 
 
 def blocks_of(gram: Gram, fixed: FixedBeta) -> SplitBlocks | None:
@@ -242,16 +160,10 @@ def marginal_likelihood(
     blocks : SplitBlocks or None
         Those of the same Gram basis and fixed coefficients (`blocks_of`), where they are at hand.
     """
-    p_all = len(gram.coef_names)
-    rows = prior if prior is not None and not profile else flat_beta(p_all)
-    if fixed is not None:
-        rows = replace(rows, mean=rows.mean - rows.basis @ fixed.value, basis=rows.basis[:, ~fixed.is_fixed])
-        gram = hold_fixed(gram, fixed)
+    rows = prior if prior is not None and not profile else flat_beta(len(gram.coef_names))
+    population = population_of(gram, rows, fixed)
+    gram, K = population.gram, population.rows
     p, r = len(gram.coef_names), len(rows.sd)
-    gap = (rows.mean - rows.basis @ gram.y_shift) / rows.sd
-    turned = turned_to_prior(gram, rows.basis @ gram.x_map / rows.sd[:, None], gap)
-    blocks, gram = (blocks if turned is gram else None), turned
-    K = np.column_stack([rows.basis @ gram.x_map, rows.mean - rows.basis @ gram.y_shift]) / rows.sd[:, None]
     constant = -0.5 * (gram.n * LOG_2PI + gram.terms.log_det_known)
     if not profile:
         constant += 0.5 * (p - r) * LOG_2PI - float(np.sum(np.log(rows.sd))) + rows.log_det_basis
@@ -260,7 +172,7 @@ def marginal_likelihood(
         return crossed_likelihood(gram, W0=K.T @ K, constant=constant, integrate=not profile)
     return MarginalLikelihood(
         gram=gram,
-        blocks=split_into_blocks(gram) if blocks is None else blocks,
+        blocks=split_into_blocks(gram) if blocks is None or population.is_moved else blocks,
         W0=K.T @ K,
         constant=constant,
         integrate=not profile,

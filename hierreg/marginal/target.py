@@ -146,7 +146,7 @@ class Target:
                 *floats(lowest),
                 *flags(is_free),
                 *floats(own_eta, fixed),
-                *floats(self.likelihood.z_map_inverse),
+                *floats(self.parameters.to_internal(self.likelihood.z_map_inverse)),
                 *native.addresses,
                 *floats(np.zeros(n) if centre is None else centre, np.eye(n) if scale is None else scale),
                 int(self.prior_on),
@@ -161,7 +161,7 @@ class Target:
         """Return what the kernel does, with the likelihood on several threads."""
         from hierreg.marginal import target_kernels as kernels
 
-        variances, z_map_inverse = self._variances, likelihood.z_map_inverse
+        variances, z_map_inverse = self._variances, self.parameters.to_internal(likelihood.z_map_inverse)
         gradient = np.zeros(len(u))
         point = kernels.room_for_covariances(u, variances)
         value, first = kernels.covariances_at(u, variances, z_map_inverse, self.prior_on, self.natural, point, gradient)

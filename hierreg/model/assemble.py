@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import combinations, permutations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from hierreg.checks import listed
 from hierreg.covariance import VarianceParameters, variance_parameters
 from hierreg.design import Design, DesignState, FactorDesign, as_table, build_design
 from hierreg.design.learned import learned_of
+from hierreg.design.rank import dropped_columns, warn_of_dropped
 from hierreg.error_structure import ErrorLayout, ErrorSpec, bind_errors, independent
 from hierreg.exceptions import ModelError, PriorError
 from hierreg.formula import parse_formula
@@ -20,15 +21,9 @@ from hierreg.gram.collect import own_rows_layout
 from hierreg.gram.frame import constant_column
 from hierreg.gram.origin import Origin
 from hierreg.marginal.joint import JointWithFixed
-from hierreg.marginal.likelihood import (
-    FixedBeta,
-    Likelihood,
-    PopulationPrior,
-    blocks_of,
-    fixed_beta,
-    marginal_likelihood,
-    population_prior,
-)
+from hierreg.marginal.likelihood import Likelihood, blocks_of, marginal_likelihood
+from hierreg.marginal.population import FixedBeta, PopulationPrior, fixed_beta, population_prior
+from hierreg.model.exact_fit import check_response_varies
 from hierreg.priors import Priors, ResolvedPriors, measure_scales, resolve_priors
 from hierreg.tree.names import FactorLabels, Labels
 
@@ -84,6 +79,11 @@ class Problem:
         """Number of rows, kept or not."""
         return self.gram.n
 
+    @property
+    def dropped_columns(self) -> tuple[str, ...]:
+        """Columns that were left out because others determine them, "column" or "column | factor"."""
+        return dropped_columns(self.state.determined)
+
     def likelihood(self, method: str) -> Likelihood:
         """Return the marginal likelihood with beta treated as "reml", "ml" or "prior" asks."""
         prior = population_prior(self.priors) if method == "prior" else None
@@ -134,12 +134,14 @@ class Problem:
         beta = np.tile(self.fixed.value, (len(recovered.beta), 1))
         beta[:, ~self.fixed.is_fixed] = recovered.beta
         thetas = recovered.theta_summary
-        if thetas is not None:
+        if thetas is not None and recovered.b_summary is not None:
             shifted = []
-            for factor, theta in zip(self.labels.factors, thetas, strict=True):
+            for factor, theta, b in zip(self.labels.factors, thetas, recovered.b_summary, strict=True):
                 values = [0.0 if c is None else self.fixed.value[c] for c in factor.theta_columns]
                 shift = np.array(values, dtype=float)
-                shifted.append(theta and replace(theta, mean=theta.mean + shift, quantiles=theta.quantiles + shift))
+                # Where all matching population coefficients are fixed, theta is b but for a constant.
+                own = theta or (b if factor.has_theta else None)
+                shifted.append(own and replace(own, mean=own.mean + shift, quantiles=own.quantiles + shift))
             thetas = tuple(shifted)
         return replace(recovered, beta=beta, theta_summary=thetas)
 
@@ -152,7 +154,14 @@ class Problem:
         )
 
 
-def assemble(formula: str, data: Any, errors: ErrorSpec | None, priors: Priors | None) -> Problem:
+def assemble(
+    formula: str,
+    data: Any,
+    errors: ErrorSpec | None,
+    priors: Priors | None,
+    *,
+    collinear: Literal["refuse", "drop"] = "refuse",
+) -> Problem:
     """Return the problem that a formula, a table, an error structure and priors define.
 
     Raises
@@ -168,12 +177,14 @@ def assemble(formula: str, data: Any, errors: ErrorSpec | None, priors: Priors |
     if priors is not None and not isinstance(priors, Priors):
         raise PriorError(f"priors={priors!r} is not a set of priors; use hr.Priors(beta=..., sd=..., ...).")
     spec = parse_formula(formula)
-    design, state = build_design(spec, data)
+    design, state = build_design(spec, data, collinear=collinear)
+    warn_of_dropped(state.determined, stacklevel=3)
     layout = bind_errors(errors or independent(), as_table(data), len(design.y))
     _check_factors(design)
     _check_replication(design, layout)
-    resolved = resolve_priors(priors, measure_scales(design, layout))
-    return of_parts(formula, design, state, layout, collect(design, layout), resolved)
+    gram = collect(design, layout)
+    check_response_varies(gram, design, layout, priors)
+    return of_parts(formula, design, state, layout, gram, resolve_priors(priors, measure_scales(gram, design, layout)))
 
 
 def of_parts(  # the parts of a problem

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from hierreg.checks import check_whole
 from hierreg.exceptions import ConvergenceWarning, ModelError
 from hierreg.model.model import Model
 from hierreg.sampling.chains import joined_chains
+from hierreg.warning import kept_warnings, warn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -71,7 +71,7 @@ def map_fits(
     found = _run(models, what, jobs, client)
     for i, (_, caught) in enumerate(found):
         for category, message in caught:
-            warnings.warn(f"models[{i}]: {message}", category, stacklevel=2)
+            warn(f"models[{i}]: {message}", category, stacklevel=2)
     return [result for result, _ in found]
 
 
@@ -132,7 +132,7 @@ def map_chains(
     found = _run([model] * chains, "sample", [{**shared, "seed": int(one)} for one in seeds], client)
     for category, message in dict.fromkeys(pair for _, caught in found for pair in caught):
         if not issubclass(category, ConvergenceWarning):  # of one chain; those of all follow
-            warnings.warn(message, category, stacklevel=2)
+            warn(message, category, stacklevel=2)
     return joined_chains([tree for tree, _ in found], seed=first)
 
 
@@ -158,7 +158,6 @@ def _seeds(arguments: dict[str, Any], n: int) -> list[dict[str, Any]]:
 
 def _fit(model: Model, what: str | Callable[..., Any], arguments: dict[str, Any]) -> tuple[Any, list[Any]]:
     """Return one fit, and the warnings on the way."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with kept_warnings() as kept:
         result = what(model, **arguments) if callable(what) else getattr(model, what)(**arguments)
-    return result, [(warning.category, str(warning.message)) for warning in caught]
+    return result, kept

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hierreg.compound_symmetry import component_variances, diagonal
 from hierreg.estimate import maximise_likelihood, maximise_posterior
+from hierreg.exceptions import IdentificationWarning
 from hierreg.marginal.chunks import available_cores
 from hierreg.marginal.equations import solve_equations
 from hierreg.marginal.first_use import announce_compilation
@@ -15,8 +17,11 @@ from hierreg.marginal.goodness_of_fit import chi_square
 from hierreg.marginal.likelihood import on_threads
 from hierreg.marginal.no_pooling import no_pooling
 from hierreg.marginal.threads import blas_threads_for
+from hierreg.model.exact_fit import check_exact_fit
+from hierreg.model.few_units import without_maximum
 from hierreg.tree import point
 from hierreg.tree.build import Limit
+from hierreg.warning import warn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +37,14 @@ if TYPE_CHECKING:
 
 def estimate(problem: Problem, method: str) -> Estimate:
     """Return the REML, ML or MAP estimate of a problem."""
+    found = _quiet_estimate(problem, method)
+    if found.unidentified:
+        warn(found.message, IdentificationWarning, stacklevel=3)
+    return found
+
+
+def _quiet_estimate(problem: Problem, method: str) -> Estimate:
+    check_exact_fit(problem)
     announce_compilation(problem.blocks)
     with blas_threads_for(problem.gram):
         return _estimate(problem, method)
@@ -44,6 +57,9 @@ def _estimate(problem: Problem, method: str) -> Estimate:
     else:
         likelihood = on_threads(problem.likelihood(method), available_cores())
         variances = maximise_likelihood(likelihood, problem.parameters)
+        unbounded = without_maximum(problem)
+        if unbounded is not None:
+            variances = replace(variances, converged=False, message=f"not converged: {unbounded}")
     at = likelihood if method != "ml" else problem.likelihood("reml")
     solution = problem.with_fixed(solve_equations(at, variances.Lambda, variances.error_cov))
     # A prior of beta adds to the sum of squares what has no chi-square distribution.
@@ -53,7 +69,7 @@ def _estimate(problem: Problem, method: str) -> Estimate:
 
 def limit(problem: Problem, own: Sequence[Gram]) -> Limit:
     """Return the REML plug-in solution, and least squares on each group alone, from `Problem.own_rows` by factor."""
-    reml = estimate(problem, "reml")
+    reml = _quiet_estimate(problem, "reml")
     if not own:
         return Limit(estimate=reml, no_pooling=(), no_pooling_cov=())
     error_cov, beta, b = _error_covariance(reml, own[0].terms), reml.beta.to_numpy(), reml.solution.b

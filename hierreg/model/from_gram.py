@@ -13,8 +13,8 @@ from hierreg.exceptions import ModelError, PriorError
 from hierreg.gram import Gram
 from hierreg.gram.ordering import with_levels
 from hierreg.model.assemble import Problem, not_replicated, of_parts, units_are_groups
-from hierreg.priors import Priors, resolve_priors
-from hierreg.priors.measure import scales_of_gram
+from hierreg.model.exact_fit import check_response_varies
+from hierreg.priors import Priors, measure_scales, resolve_priors
 
 if TYPE_CHECKING:
     from hierreg.design import Design, DesignState
@@ -51,14 +51,16 @@ def problem_of_gram(gram: Gram, priors: Priors | None) -> Problem:
     gram = with_levels(gram, [factor.levels for factor in state.factors])
     design, layout = _without_rows(state), _layout(gram)
     _check_replication(gram, layout)
-    resolved = resolve_priors(priors, scales_of_gram(gram, design, layout))
+    check_response_varies(gram, design, layout, priors)
+    resolved = resolve_priors(priors, measure_scales(gram, design, layout))
     return of_parts(state.spec.text, design, state, layout, gram, resolved)
 
 
 def _without_rows(state: DesignState) -> Design:
     matrices = {text: (fitted, np.empty((0, len(fitted.names)))) for text, fitted in state.expressions.items()}
     none = np.empty(0, dtype=np.intp)
-    return assemble_design(state.spec, state.response, np.empty(0), matrices, [(f, none) for f in state.factors])
+    factors = [(factor, none) for factor in state.factors]
+    return assemble_design(state.spec, state.response, np.empty(0), matrices, factors, state.determined)
 
 
 def _layout(gram: Gram) -> ErrorLayout:

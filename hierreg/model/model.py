@@ -44,6 +44,10 @@ class Model:
         `hr.independent` (default), `hr.by`, `hr.correlated`, `hr.exchangeable`, `hr.known_se` or `hr.known_cov`.
     priors : Priors, optional
         Whatever is left out has a default scaled to the data; see `Model.priors`.
+    collinear : {"refuse", "drop"}
+        What to do with columns that those before them determine (an empty cell of ``a * c``, say): "refuse" them, or
+        "drop" them, with a warning that names them, as lme4 does. `predict` then refuses rows in which they would not
+        be what the other columns make of them: nothing was observed of those.
     weights : str, optional
         Column of weights w > 0, as in lme4: the error variance of a row is error_sd^2 / w, in each stratum of `hr.by`
         its own. A row that is the mean of w observations has the weight w. ``error_sd`` is that of rows of weight one.
@@ -103,9 +107,10 @@ class Model:
         errors: ErrorSpec | None = None,
         priors: Priors | None = None,
         *,
+        collinear: Literal["refuse", "drop"] = "refuse",
         weights: str | None = None,
     ) -> None:
-        self._problem = assemble(formula, data, weighted(errors, weights), priors)
+        self._problem = assemble(formula, data, weighted(errors, weights), priors, collinear=collinear)
 
     @property
     def formula(self) -> str:
@@ -131,6 +136,7 @@ class Model:
         problem = self._problem
         lines = [f"hierreg.Model: {problem.formula}", f"  {problem.n_rows} rows"]
         lines += [f"  {len(factor.levels)} groups of {factor.name}" for factor in problem.labels.factors]
+        lines += [f"  dropped: {dropped}" for dropped in problem.dropped_columns]
         return "\n".join([*lines, f"  errors: {problem.layout.spec}"])
 
     def estimate(self, method: Method = "reml") -> Estimate:
@@ -256,7 +262,9 @@ class Model:
             Keep every draw of the group coefficients, or means, standard deviations and quantiles only (group
             ``effects`` of the tree). "auto" keeps draws up to 1 GiB and says so when it does not.
         include : sequence of str
-            Extra groups: "prior", "prior_predictive", "posterior_predictive", "log_likelihood", "log_prior".
+            Extra groups: "prior", "prior_predictive", "posterior_predictive", "log_likelihood" (by row, given the rows
+            whose errors are correlated with its own), "log_likelihood_units" (by unit), "log_prior"; see
+            `hierreg.log_likelihood`.
 
         Returns
         -------

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import time
-import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,8 @@ import numpy as np
 
 from hierreg.checks import check_choice, check_whole
 from hierreg.covariance import Covariances, covariances
-from hierreg.exceptions import BoundaryWarning, HierregWarning, ModelError
+from hierreg.exceptions import BoundaryWarning, HierregWarning, IdentificationWarning, ModelError
+from hierreg.gram.column_means import means_of_gram, means_of_rows
 from hierreg.marginal.chunks import available_cores
 from hierreg.marginal.likelihood import on_threads
 from hierreg.marginal.no_pooling import group_statistics
@@ -19,14 +20,21 @@ from hierreg.marginal.recovery import Recovered, recover
 from hierreg.marginal.target import Target
 from hierreg.marginal.threads import blas_threads_for
 from hierreg.model.estimation import limit
+from hierreg.model.few_units import check_density_is_bounded
+from hierreg.model.reference import references
 from hierreg.sampling.problem import check_has_rows
 from hierreg.tree import build
 from hierreg.tree.prior_attributes import prior_attributes
+from hierreg.warning import warn
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import xarray as xr
     from numpy.typing import NDArray
 
+    from hierreg.gram import Gram
+    from hierreg.gram.column_means import ColumnMeans
     from hierreg.model.assemble import Problem
     from hierreg.sampling.nuts import Mode
 
@@ -98,16 +106,24 @@ def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
     if request.parametrization != "marginal":
         check_has_rows(problem, f"parametrization={request.parametrization!r}")
     _check_extra_groups(problem, request)
+    check_density_is_bounded(problem)
     begin = time.perf_counter()
     seed = int(np.random.SeedSequence().generate_state(1)[0]) if request.seed is None else int(request.seed)
     own = [problem.own_rows(f) for f in range(len(problem.labels.factors))]
     reml = limit(problem, own)
     if reml.estimate.singular:
-        warnings.warn(
+        warn(
             f"the REML estimate is on the boundary: {'; '.join(reml.estimate.boundary)}. The posterior averages over "
             "what the data leave open; the plug-in limit beside it does not. If the boundary is not believable, "
             "simplify the group terms, or give the standard deviation a prior that says what you know.",
             BoundaryWarning,
+            stacklevel=3,
+        )
+    if reml.estimate.unidentified:
+        warn(
+            f"{reml.estimate.message}. Their posterior is their prior's where the data do not join them: say with the "
+            "priors what you know of them, and do not read their intervals as evidence.",
+            IdentificationWarning,
             stacklevel=3,
         )
     with blas_threads_for(problem.gram):
@@ -131,12 +147,22 @@ def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
         problem.gram.terms,
         own[0].terms if own else problem.gram.terms,
         [group_statistics(gram, f) for f, gram in enumerate(own)],
+        _column_means(problem, own),
+        references(problem.labels, problem.state),
     )
     groups["mixed_model_limit"] = build.limit_group(problem.labels, reml)
     tree = xr.DataTree.from_dict(groups)
     tree.attrs = _attributes(problem, request, seed) | draws.times
+    tree.attrs["unidentified"] = ", ".join(reml.estimate.unidentified)
     tree.attrs["wall_time"] = time.perf_counter() - begin
     return _with_extra_groups(tree, problem, request, seed)
+
+
+def _column_means(problem: Problem, own: Sequence[Gram]) -> tuple[ColumnMeans, ...]:
+    """Return the means of the group columns, from the rows where they are there."""
+    if len(problem.design.y):
+        return means_of_rows(problem.design, problem.layout)
+    return tuple(means_of_gram(gram, f) for f, gram in enumerate(own))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,7 +256,7 @@ def _summaries_only(problem: Problem, request: SampleRequest) -> bool:
     if request.group_effects == "auto":
         gib = _effects_size(problem, request) / 2**30
         n_groups = sum(len(factor.levels) for factor in problem.labels.factors)
-        warnings.warn(
+        warn(
             f"draws of the coefficients of {n_groups} groups would take {gib:.1f} GiB; only "
             "their means, standard deviations and quantiles are kept, in the group `effects`. Pass "
             "group_effects='draws' to keep all, or 'summary' to choose this.",
@@ -271,9 +297,11 @@ def _cores(request: SampleRequest) -> int:
 def _attributes(problem: Problem, request: SampleRequest, seed: int) -> dict[str, Any]:
     from hierreg.sampling.problem import attributes
 
+    dropped = {"dropped_columns": json.dumps(problem.dropped_columns, ensure_ascii=False)}
     return (
         build.versions()
         | attributes(problem)
+        | (dropped if problem.dropped_columns else {})
         | {
             "seed": seed,
             "method": request.method,

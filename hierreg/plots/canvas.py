@@ -32,6 +32,8 @@ ARROW = "#808080"
 
 # More names than this cannot be read on one axis.
 MOST_NAMES = 40
+# Letters in a line of an axis label.
+_WIDTH = 60
 
 
 def panels(
@@ -105,7 +107,8 @@ def coef_label(of: FactorFit, coef: str) -> str:
     response = str(of.fit.attrs["response"])
     is_theta = of.variable.startswith("theta_") and coef in of.fit.limit["coef"].values
     unit = f"in units of {response}" if coef == "Intercept" else f"change of {response} per unit"
-    what = f"{coef} ({unit})"
+    at = of.reference.get(coef)
+    what = f"{coef} ({unit})" + (f",\n{textwrap.shorten(f'at {at}', _WIDTH, placeholder=' ...')}" if at else "")
     return what if is_theta else f"{what},\ndeviation from the population"
 
 

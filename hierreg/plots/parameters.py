@@ -10,7 +10,7 @@ from hierreg.exceptions import ModelError
 from hierreg.plots.canvas import FAINT, PLUG_IN, POSTERIOR, PRIOR, density, panels, wrapped
 from hierreg.reports.reading import Fit, read
 from hierreg.reports.summary import Parameter, parameters
-from hierreg.tree.prior_attributes import correlation_prior, sd_prior
+from hierreg.tree.prior_attributes import correlation_prior, mixed_prior_draws, sd_prior
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _MOST_PANELS = 12
 _GRID = 400
+_PRIOR_DRAWS, _PRIOR_BINS = 100_000, 60
 
 
 def correlations(tree: xr.DataTree, *, ax: Axes | None = None, figsize: tuple[float, float] | None = None) -> Figure:
@@ -66,6 +67,8 @@ def correlations(tree: xr.DataTree, *, ax: Axes | None = None, figsize: tuple[fl
         if prior is not None:
             y = _prior_density(x, prior.shape, prior.lowest)
             axis.plot(x, y, "--", color=PRIOR, label=f"prior {prior.prior}")
+        else:
+            _mixed_prior(axis, fit, parameter, x)
         axis.axvline(0, color=FAINT, linewidth=0.8, zorder=0)
         axis.set_xlim(-1, 1)
         axis.set_title(f"P(> 0) = {np.mean(parameter.draws > 0):.2f}", fontsize="medium")
@@ -110,9 +113,31 @@ def variances(tree: xr.DataTree, *, ax: Axes | None = None, figsize: tuple[float
             y = np.exp(prior.log_density(x))
             axis.plot(x, np.where(np.isfinite(y), y, np.nan), "--", color=PRIOR, label="prior")
             axis.set_title(f"prior {prior}", fontsize="small")
+        else:
+            _mixed_prior(axis, fit, parameter, x)
         axis.set_xlim(start - 0.01 * (end - start), end)
     _legend(figure, axes[0], ax)
     return figure
+
+
+def _mixed_prior(axis: Axes, fit: Fit, parameter: Parameter, x: Array) -> None:
+    """Draw a prior that follows from those of other coefficients, from draws of them: a histogram's outline."""
+    if not parameter.variable.startswith(("sd_", "corr_")):
+        return
+    factor = parameter.variable.partition("_")[2]
+    drawn = (
+        mixed_prior_draws(fit.posterior[f"sd_{factor}"], fit.posterior[f"corr_{factor}"], _PRIOR_DRAWS, seed=0)
+        if f"corr_{factor}" in fit.posterior
+        else None
+    )
+    if drawn is None:
+        return
+    sd, corr = drawn
+    values = sd[:, parameter.index[0]] if parameter.kind == "sd" else corr[:, parameter.index[0], parameter.index[1]]
+    edges = np.linspace(x[0], x[-1], _PRIOR_BINS + 1)
+    counts = np.histogram(values, edges)[0]
+    middle = 0.5 * (edges[1:] + edges[:-1])
+    axis.plot(middle, counts / (len(values) * (edges[1] - edges[0])), "--", color=PRIOR, label="prior")
 
 
 def _reach(parameter: Parameter) -> tuple[float, float]:

@@ -10,12 +10,22 @@ from hierreg.checks import listed, suggestion
 from hierreg.exceptions import PriorError
 from hierreg.priors.correlation import LKJ, Fixed
 from hierreg.priors.families import FloatArray, HalfStudentT, Normal, SdPrior
+from hierreg.priors.frames import Sequential, sequential
+from hierreg.priors.group_frames import FrameOfGroups, frame_of_groups
 from hierreg.priors.requested import BetaChoice, CorrChoice, Priors, SdChoice
-from hierreg.priors.resolved import PriorRow, ResolvedPriors
+from hierreg.priors.resolved import GroupFrame, PriorRow, ResolvedPriors
 from hierreg.priors.scales import FactorScales, PriorScales
 
 _DEFAULT_NU = 3.0
 _DEFAULT_WIDTH = 2.5
+_AT_MEANS = " at the predictors' means"
+_IN_SEQUENCE = ", in sequence"
+_NOTES = {
+    _AT_MEANS: "At the predictors' means: the prior of the level there, not of the coefficient where predictors are "
+    "zero.",
+    _IN_SEQUENCE: "In sequence: the prior of the coefficient in a regression on this column and those above it, so "
+    "that fits and predictions have the same prior whatever the zero, unit or coding of the predictors.",
+}
 
 
 def resolve_priors(priors: Priors | None, scales: PriorScales) -> ResolvedPriors:
@@ -39,52 +49,62 @@ def resolve_priors(priors: Priors | None, scales: PriorScales) -> ResolvedPriors
     """
     priors = Priors() if priors is None else priors
     rows: list[PriorRow] = []
-    beta, basis = _resolve_beta(priors.beta, scales, rows)
-    sd, corr = _resolve_factors(priors, scales, rows)
+    beta, frame = _resolve_beta(priors.beta, scales, rows)
+    sd, corr, frames = _resolve_factors(priors, scales, rows)
+    words = [row.prior for row in rows]
     return ResolvedPriors(
         beta=beta,
-        beta_basis=basis,
+        beta_basis=_read_only(frame.T),
+        beta_inner=_read_only(frame.inner),
+        frames=frames,
         sd=sd,
         corr=corr,
         error_sd=_resolve_error_sd(priors.error_sd, scales, rows),
         error_corr=_resolve_error_corr(priors.error_corr, scales, rows),
         rows=tuple(rows),
+        notes=tuple(note for word, note in _NOTES.items() if any(word in text for text in words)),
     )
+
+
+def _read_only(array: FloatArray) -> FloatArray:
+    array.flags.writeable = False
+    return array
 
 
 def _resolve_beta(
     given: BetaChoice | Mapping[str, BetaChoice] | None, scales: PriorScales, rows: list[PriorRow]
-) -> tuple[tuple[BetaChoice, ...], FloatArray]:
-    by_name = _by_name(given, scales.coef_names, "beta", "coefficient")
-    basis = np.eye(len(scales.coef_names))
+) -> tuple[tuple[BetaChoice, ...], Sequential]:
+    names = scales.coef_names
+    by_name = _by_name(given, names, "beta", "coefficient")
+    frame = sequential(scales.columns, np.array([name in by_name for name in names], dtype=bool))
+    holds_level = scales.columns.ones() is not None
+    y_scale = scales.y_sd if holds_level else scales.y_rms
+    y_level = scales.y_mean if frame.has_level else 0.0
+    plain = frame.is_plain
     beta: list[BetaChoice] = []
-    for index, name in enumerate(scales.coef_names):
-        prior = by_name[name] if name in by_name else _default_beta(index, scales)
-        words = str(prior)
-        if name not in by_name and index == scales.intercept:
-            basis[index] = np.where(np.arange(len(basis)) == index, 1.0, scales.x_mean)
-            words += " at the predictors' means" if len(basis) > 1 else ""
-        beta.append(prior)
+    for index, name in enumerate(names):
+        if name in by_name:
+            beta.append(by_name[name])
+        else:
+            width = _DEFAULT_WIDTH * _usable_scale(y_scale, "the response", f"beta[{name!r}]")
+            beta.append(Normal(y_level * float(frame.level[index]) + 0.0, width / float(frame.scale[index])))
+        words = str(beta[index])
+        if name not in by_name:
+            words += _meaning(is_level=bool(frame.is_level[index]) and len(names) > 1, is_plain=bool(plain[index]))
         rows.append(PriorRow(parameter=f"beta[{name}]", prior=words, origin=_origin(name in by_name)))
-    basis.flags.writeable = False
-    return tuple(beta), basis
+    return tuple(beta), frame
 
 
-def _default_beta(index: int, scales: PriorScales) -> Normal:
-    name = f"beta[{scales.coef_names[index]!r}]"
-    if index == scales.intercept:
-        return Normal(scales.y_mean, _DEFAULT_WIDTH * _usable_scale(scales.y_sd, "the response", name))
-    if scales.intercept is None:
-        y_scale, x_scale = scales.y_rms, float(scales.x_rms[index])
-    else:
-        y_scale, x_scale = scales.y_sd, float(scales.x_sd[index])
-    ratio = _usable_scale(y_scale, "the response", name) / _usable_scale(x_scale, "its column", name)
-    return Normal(0.0, _DEFAULT_WIDTH * ratio)
+def _meaning(*, is_level: bool, is_plain: bool) -> str:
+    """Return what a default prior is a prior of, where that is not the coefficient as it stands."""
+    if is_level:
+        return _AT_MEANS
+    return "" if is_plain else _IN_SEQUENCE
 
 
 def _resolve_factors(
     priors: Priors, scales: PriorScales, rows: list[PriorRow]
-) -> tuple[dict[str, tuple[SdChoice, ...]], dict[str, tuple[CorrChoice | None, ...]]]:
+) -> tuple[dict[str, tuple[SdChoice, ...]], dict[str, tuple[CorrChoice | None, ...]], dict[str, GroupFrame]]:
     names = tuple(scales.factors)
     if priors.sd is not None and not names:
         raise PriorError(f"sd = {priors.sd!r} was given, but the model has no group coefficients: leave sd out")
@@ -95,44 +115,45 @@ def _resolve_factors(
     corr_by_factor = _by_name(priors.corr, names, "corr", "grouping factor")
     sd: dict[str, tuple[SdChoice, ...]] = {}
     corr: dict[str, tuple[CorrChoice | None, ...]] = {}
+    frames: dict[str, GroupFrame] = {}
     for name, factor in scales.factors.items():
-        sd[name] = _resolve_sd(sd_by_factor.get(name), name, factor, scales, rows)
-        corr[name] = _resolve_corr(
-            corr_by_factor.get(name), name, factor, rows, strict=isinstance(priors.corr, Mapping)
-        )
-    return sd, corr
+        entries = _corr_entries(corr_by_factor.get(name), name, factor, strict=isinstance(priors.corr, Mapping))
+        by_name = _by_name(sd_by_factor.get(name), factor.coef_names, f"sd[{name!r}]", "coefficient")
+        given = np.array([coef in by_name for coef in factor.coef_names], dtype=bool)
+        frame = frame_of_groups(factor, given, [entry is not None for entry in entries])
+        frames[name] = frame.group
+        sd[name] = _resolve_sd(by_name, name, factor, (scales.y_sd, frame), rows)
+        corr[name] = _resolve_corr(entries, name, factor, frame, rows)
+    return sd, corr, frames
 
 
 def _resolve_sd(
-    given: SdChoice | Mapping[str, SdChoice] | None,
+    by_name: Mapping[str, SdChoice],
     name: str,
     factor: FactorScales,
-    scales: PriorScales,
+    scale: tuple[float, FrameOfGroups],
     rows: list[PriorRow],
 ) -> tuple[SdChoice, ...]:
-    by_name = _by_name(given, factor.coef_names, f"sd[{name!r}]", "coefficient")
+    y_scale, frame = scale
     resolved: list[SdChoice] = []
-    for coef, z_sd in zip(factor.coef_names, factor.z_sd, strict=True):
-        prior = by_name.get(coef) or _default_sd(scales.y_sd, float(z_sd), f"sd[{name!r}][{coef!r}]")
+    for index, coef in enumerate(factor.coef_names):
+        prior = by_name.get(coef) or _default_sd(y_scale, float(frame.width[index]), f"sd[{name!r}][{coef!r}]")
         resolved.append(prior)
-        rows.append(PriorRow(parameter=f"sd_{name}[{coef}]", prior=str(prior), origin=_origin(coef in by_name)))
+        words = str(prior)
+        if coef not in by_name:
+            words += _meaning(is_level=bool(frame.is_level[index]), is_plain=bool(frame.is_plain[index]))
+        rows.append(PriorRow(parameter=f"sd_{name}[{coef}]", prior=words, origin=_origin(coef in by_name)))
     return tuple(resolved)
 
 
-def _default_sd(y_scale: float, z_scale: float, name: str) -> SdPrior:
-    return HalfStudentT(
-        _DEFAULT_NU, _usable_scale(y_scale, "the response", name) / _usable_scale(z_scale, "its column", name)
-    )
+def _default_sd(y_scale: float, width: float, name: str) -> SdPrior:
+    return HalfStudentT(_DEFAULT_NU, _usable_scale(y_scale, "the response", name) * width)
 
 
-def _resolve_corr(
-    given: CorrChoice | tuple[CorrChoice | None, ...] | None,
-    name: str,
-    factor: FactorScales,
-    rows: list[PriorRow],
-    *,
-    strict: bool,
+def _corr_entries(
+    given: CorrChoice | tuple[CorrChoice | None, ...] | None, name: str, factor: FactorScales, *, strict: bool
 ) -> tuple[CorrChoice | None, ...]:
+    """Return what was asked for of the correlations of each bar term; None where nothing was."""
     sizes = factor.corr_sizes
     if isinstance(given, tuple):
         _check_corr_tuple(given, name, sizes)
@@ -143,13 +164,32 @@ def _resolve_corr(
                 f"corr[{name!r}] = {given}: this factor has no correlated coefficients; leave the entry out"
             )
         entries = tuple(given if size is not None else None for size in sizes)
-    resolved: list[CorrChoice | None] = []
-    for term, (entry, size) in enumerate(zip(entries, sizes, strict=True)):
-        resolved.append(None if size is None else entry or LKJ(2.0))
+    for entry, size in zip(entries, sizes, strict=True):
         if size is not None:
             _check_corr_size(entry, size, f"corr[{name!r}]")
-            label = f"corr_{name}" if len(sizes) == 1 else f"corr_{name}[term {term + 1}]"
-            rows.append(PriorRow(parameter=label, prior=str(resolved[-1]), origin=_origin(entry is not None)))
+    return entries
+
+
+def _resolve_corr(
+    entries: Sequence[CorrChoice | None],
+    name: str,
+    factor: FactorScales,
+    frame: FrameOfGroups,
+    rows: list[PriorRow],
+) -> tuple[CorrChoice | None, ...]:
+    resolved: list[CorrChoice | None] = []
+    place = 0
+    for term, (entry, size) in enumerate(zip(entries, factor.corr_sizes, strict=True)):
+        resolved.append(None if size is None else entry or LKJ(2.0))
+        if size is not None:
+            label = f"corr_{name}" if len(entries) == 1 else f"corr_{name}[term {term + 1}]"
+            mine = slice(place, place + size)
+            words = str(resolved[-1])
+            if entry is None:
+                at_means = bool(frame.is_level[mine].any())
+                words += _meaning(is_level=at_means, is_plain=bool(frame.is_plain[mine].all()))
+            rows.append(PriorRow(parameter=label, prior=words, origin=_origin(entry is not None)))
+        place += factor.term_sizes[term]
     return tuple(resolved)
 
 
@@ -186,8 +226,9 @@ def _resolve_error_sd(
 
 
 def _default_error_sd(index: int, label: str, scales: PriorScales) -> SdPrior:
-    if scales.error_is_factor:
-        return HalfStudentT(_DEFAULT_NU, 1.0)
+    if scales.error_factor is not None:
+        what = "the response in units of the known errors"
+        return HalfStudentT(_DEFAULT_NU, _usable_scale(scales.error_factor, what, f"error_sd[{label!r}]"))
     within = float(scales.y_sd_by_label[index])
     # a stratum of one row, or of equal values, has no scale of its own
     return _default_sd(within if math.isfinite(within) and within > 0 else scales.y_sd, 1.0, f"error_sd[{label!r}]")

@@ -1,11 +1,41 @@
 """`ResolvedPriors`: one prior for every parameter of a model, printable as a table."""
 
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from hierreg.priors.correlation import LKJ, Fixed
 from hierreg.priors.families import FloatArray
 from hierreg.priors.requested import BetaChoice, CorrChoice, SdChoice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GroupFrame:
+    """The frame of the priors of one grouping factor: b = to_raw b*, where sds and correlations are those of b*.
+
+    Parameters
+    ----------
+    to_raw : array (q, q)
+        Block diagonal over bar terms, |det| = 1; Sigma = to_raw Sigma* to_raw'.
+    from_raw : array (q, q)
+        Its inverse.
+    internal : array (q, q)
+        b_internal = internal b*, for the internal coordinates of the factor's columns (`gram.frame`).
+    """
+
+    to_raw: FloatArray
+    from_raw: FloatArray
+    internal: FloatArray
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether sds and correlations are those of the coefficients themselves."""
+        return bool(np.array_equal(self.to_raw, np.eye(len(self.to_raw))))
+
+
+_WIDTH = 88
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,17 +56,24 @@ class ResolvedPriors:
     beta : tuple (p,)
         Priors of the rows of `beta_basis @ beta`, independent of each other.
     beta_basis : array (p, p)
-        Unit-determinant map from the coefficients to what the priors in `beta` describe: the identity,
-        except that the row of a default intercept is the intercept at the predictors' means.
+        Map, |det| = 1, from the coefficients to what the priors in `beta` describe: coefficients of columns made
+        orthogonal one after the other where priors are defaults, rows of the identity where they are given
+        (`priors.frames`).
     sd : dict of tuples (q,)
-        Per grouping factor, a prior per group coefficient.
+        Per grouping factor, a prior per group coefficient, in its frame.
     corr : dict of tuples (terms,)
-        Per grouping factor, a prior per bar term; None where the term has no correlations.
+        Per grouping factor, a prior per bar term, in its frame; None where the term has no correlations.
     error_sd : tuple (n_sd,)
     error_corr : LKJ, Fixed or None
         Of exchangeable errors a tuple of them, one for each stratum.
     rows : tuple of PriorRow
         The table that `str` prints.
+    beta_inner : array (p, p) or None
+        ``beta_basis`` in internal coordinates of the columns, where it is known more exactly than by multiplication.
+    frames : dict of GroupFrame
+        Per grouping factor; the coefficients themselves where it is missing.
+    notes : tuple of str
+        What the words of the table mean, printed below it.
     """
 
     beta: tuple[BetaChoice, ...]
@@ -46,8 +83,13 @@ class ResolvedPriors:
     error_sd: tuple[SdChoice, ...] = ()
     error_corr: LKJ | Fixed | tuple[CorrChoice, ...] | None = None
     rows: tuple[PriorRow, ...] = ()
+    beta_inner: FloatArray | None = None
+    frames: Mapping[str, GroupFrame] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines = [PriorRow(parameter="parameter", prior="prior", origin="origin"), *self.rows]
         first, second = (max(len(getattr(line, name)) for line in lines) for name in ("parameter", "prior"))
-        return "\n".join(f"{line.parameter:<{first}}  {line.prior:<{second}}  {line.origin}" for line in lines)
+        table = [f"{line.parameter:<{first}}  {line.prior:<{second}}  {line.origin}" for line in lines]
+        notes = [wrapped for note in self.notes for wrapped in ("", *textwrap.wrap(note, _WIDTH))]
+        return "\n".join([*table, *notes])

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hierreg.priors.families import FloatArray
+from hierreg.priors.frames import Columns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,8 +14,10 @@ class FactorScales:
     Parameters
     ----------
     coef_names : tuple of str (q,)
+    columns : Columns
+        The columns of Z.
     z_sd : array (q,)
-        Standard deviation of each column of Z; 1.0 for a constant column.
+        Standard deviation of each column of Z; 1.0 for a constant column. Scales of uncorrelated coefficients.
     term_sizes : tuple of int
         Columns of each bar term; sums to q.
     term_correlated : tuple of bool
@@ -22,6 +25,7 @@ class FactorScales:
     """
 
     coef_names: tuple[str, ...]
+    columns: Columns
     z_sd: FloatArray
     term_sizes: tuple[int, ...]
     term_correlated: tuple[bool, ...]
@@ -40,12 +44,10 @@ class PriorScales:
     Parameters
     ----------
     coef_names : tuple of str (p,)
-    intercept : int or None
-        Index of the intercept column of X.
+    columns : Columns
+        The columns of X.
     y_mean, y_sd, y_rms : float
         Mean, standard deviation and root mean square of the response.
-    x_mean, x_sd, x_rms : arrays (p,)
-        The same of the columns of X.
     factors : dict of FactorScales
         By name of the grouping factor.
     error_labels : tuple of str
@@ -60,18 +62,16 @@ class PriorScales:
         Strata of exchangeable errors, each with a correlation within units of its own; none for other errors.
     error_corr_lowest : tuple of float
         Lower bound of each.
-    error_is_factor : bool
-        Whether the error sd is a pure factor on known standard errors or a known covariance.
+    error_factor : float or None
+        Where the error sd is a factor on known standard errors or a known covariance: the root mean square of the
+        response about its mean in units of the known errors.
     """
 
     coef_names: tuple[str, ...]
-    intercept: int | None
+    columns: Columns
     y_mean: float
     y_sd: float
     y_rms: float
-    x_mean: FloatArray
-    x_sd: FloatArray
-    x_rms: FloatArray
     factors: Mapping[str, FactorScales] = field(default_factory=dict)
     error_labels: tuple[str, ...]
     y_sd_by_label: FloatArray
@@ -79,4 +79,4 @@ class PriorScales:
     has_error_corr: bool = False
     error_corr_labels: tuple[str, ...] = ()
     error_corr_lowest: tuple[float, ...] = ()
-    error_is_factor: bool = False
+    error_factor: float | None = None

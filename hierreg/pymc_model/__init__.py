@@ -38,7 +38,9 @@ def build_pymc_model(
     explicit ones also ``beta``, ``b_<factor>`` and, where the columns match, ``theta_<factor>``. Constants
     are deterministic variables of the same names. Correlations are sampled as partial correlations
     ``corr_<factor>_partial``, each mapped to (0, 1), where LKJ(eta) is a product of symmetric beta
-    distributions; their log-odds are unconstrained.
+    distributions; their log-odds are unconstrained. Where default priors are those of coefficients at the predictors'
+    means (see `hierreg.priors`), ``beta_at_means``, ``sd_<factor>_at_means`` and ``corr_<factor>_at_means`` are the
+    random variables, and the others follow from them.
 
     Parameters
     ----------

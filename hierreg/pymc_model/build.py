@@ -67,17 +67,26 @@ def _coords(design: Design, layout: ErrorLayout) -> dict[str, Any]:
 
 
 def _add_group_covariance(factor: FactorDesign, priors: ResolvedPriors) -> Tensor:
-    """Register sds and correlations of one factor and return the lower factor of Sigma, (q, q)."""
+    """Register sds and correlations of one factor and return a factor of Sigma, (q, q).
+
+    Where the priors are of other coefficients than those of the columns as they stand, their sds and correlations are
+    the random variables, named ``_at_means``.
+    """
     name, labels = factor.name, factor.coef_names
-    sd = add_vector(f"sd_{name}", priors.sd[name], labels=labels, dim=f"{name}_coef")
-    L = add_correlation(
-        f"corr_{name}",
-        priors.corr[name],
-        factor.term_sizes,
-        labels=labels,
-        dims=(f"{name}_coef", f"{name}_coef_col"),
-    )
-    return sd[:, None] * L
+    frame = priors.frames.get(name)
+    dims = (f"{name}_coef", f"{name}_coef_col")
+    ending = "" if frame is None or frame.is_plain else "_at_means"
+    sd = add_vector(f"sd_{name}{ending}", priors.sd[name], labels=labels, dim=dims[0])
+    L = add_correlation(f"corr_{name}{ending}", priors.corr[name], factor.term_sizes, labels=labels, dims=dims)
+    if frame is None or frame.is_plain:
+        return sd[:, None] * L
+    Lambda = pt.as_tensor(frame.to_raw) @ (sd[:, None] * L)
+    length = pt.sqrt((Lambda**2).sum(axis=1))
+    pm.Deterministic(f"sd_{name}", length, dims=dims[0])
+    rows = Lambda / length[:, None]
+    diagonal = np.arange(len(labels))
+    pm.Deterministic(f"corr_{name}", (rows @ rows.T)[diagonal, diagonal].set(1.0), dims=dims)
+    return Lambda
 
 
 def _add_error_covariance(layout: ErrorLayout, priors: ResolvedPriors) -> Tensor:
@@ -106,6 +115,8 @@ def _add_group_effects(factor: FactorDesign, Lambda: Tensor, priors: ResolvedPri
         z = pm.Normal(f"z_{name}", 0.0, 1.0, dims=dims)
         return pm.Deterministic(f"b_{name}", z @ Lambda.T, dims=dims)
     _check_regular(factor, priors)
+    if name in priors.frames and not priors.frames[name].is_plain:
+        Lambda = pt.linalg.cholesky(Lambda @ Lambda.T)
     return pm.MvNormal(f"b_{name}", np.zeros(len(factor.coef_names)), chol=Lambda, dims=dims)
 
 

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, ClassVar, final
 import numpy as np
 
 from hierreg.reports.draws import correlation, mcse_mean, moments
+from hierreg.reports.intraclass import Intraclass, intraclass_correlations
 from hierreg.reports.reading import FactorFit, Fit, check_prob, read
 from hierreg.reports.summary import Parameter, parameters
 from hierreg.reports.table import Report, percent, sections
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import xarray as xr
     from numpy.typing import NDArray
 
@@ -73,20 +76,24 @@ class _Row:
     where: str
     name: str
     values: dict[str, float]
+    at: str = ""
 
 
-def correlations(tree: xr.DataTree, ci_prob: float = 0.95) -> Correlations:
+def correlations(tree: xr.DataTree, ci_prob: float = 0.95, *, at: Mapping[str, float] | None = None) -> Correlations:
     """Return every correlation of the model and of its posterior.
 
     Five kinds: ``group`` (coefficients across the groups of a factor), ``error`` (errors across data sets, or of
-    exchangeable errors within units), ``intraclass`` (sd^2 / (sum of sd^2 over grouping factors + error_sd^2) of the
-    group intercepts, by stratum or data set: the share of the variance that is between the groups of a factor, where
-    all other group columns are zero; for nested factors that of each level alone, so that the correlation of two rows
-    of one inner group is the sum of both), ``population``
+    exchangeable errors within units), ``intraclass`` (the share of the variance that is between the groups of a factor,
+    z'Sigma z / (sum of z'Sigma z over grouping factors + error_sd^2); for nested factors that of each level alone, so
+    that the correlation of two rows of one inner group is the sum of both), ``population``
     (posterior correlation of two population coefficients) and ``between groups`` (posterior correlation of one
     coefficient in two groups, where there are at most eight groups or the groups are the data sets). The
     first three are parameters, with a posterior; the last two describe the posterior, so they are one
     number, with a Monte-Carlo error.
+
+    With a random slope the intraclass correlation depends on the predictors. It is reported at the means of the group
+    columns z; where errors have strata or data sets, at those of the stratum's own rows with its own error variance. So
+    it does not depend on where a predictor has its zero, nor on how a stratum is coded. `at` asks for other values.
 
     Parameters
     ----------
@@ -94,6 +101,8 @@ def correlations(tree: xr.DataTree, ci_prob: float = 0.95) -> Correlations:
         From `Model.sample` or `hierreg.load`.
     ci_prob : float
         Probability of the equal-tailed intervals.
+    at : dict group column -> number, optional
+        Where intraclass correlations are wanted, as in ``at={"Days": 5}``; columns left out are at their means.
 
     Returns
     -------
@@ -101,33 +110,38 @@ def correlations(tree: xr.DataTree, ci_prob: float = 0.95) -> Correlations:
         Over ``correlation``: ``mean`` (the correlation itself for the last two kinds), ``sd``, ``lower``,
         ``upper``, ``prob_positive`` (of the first two kinds), ``mcse`` (Monte-Carlo standard error of
         ``mean``) and ``reml`` (the value at the restricted maximum likelihood estimate; for ``population``
-        that of the standard errors); coordinates ``kind``, ``first``, ``second``, ``where``. NaN where a
-        column does not apply.
+        that of the standard errors); coordinates ``kind``, ``first``, ``second``, ``where``, and ``at``
+        (the group columns of an intraclass correlation). NaN where a column does not apply.
 
     Raises
     ------
     DataError
         If the tree is not from hierreg.
+    ModelError
+        If `at` names what is no group column, or leaves out one that depends on the same predictor.
 
     References
     ----------
-    Raudenbush and Bryk (2002), Hierarchical Linear Models, 2nd edition, chapter 2 (intraclass correlation).
+    Raudenbush and Bryk (2002), Hierarchical Linear Models, 2nd edition, chapter 2 (intraclass correlation); Goldstein,
+    Browne and Rasbash (2002), Understanding Statistics 1(4), 223-231 (with random slopes).
     """
     prob = check_prob(ci_prob)
     fit = read(tree)
-    pairs, notes = [], []
+    intraclass = intraclass_correlations(fit, at)
+    pairs, notes = [], list(intraclass.notes)
     for factor in fit.by_factor:
         own, note = _between_groups(factor)
         pairs += own
         notes += [note] if note else []
-    rows = _parameters(fit, prob) + _intraclass(fit, prob) + _population(fit) + pairs
+    rows = _parameters(fit, prob) + [_of_intraclass(own, prob) for own in intraclass.found]
+    rows += _population(fit) + pairs
     names = ("mean", "sd", "lower", "upper", "prob_positive", "mcse", "reml")
     return Correlations(
         {name: (("correlation",), np.array([row.values.get(name, np.nan) for row in rows])) for name in names},
         coords={"correlation": [row.name for row in rows]}
         | {
             what: (("correlation",), [getattr(row, what) for row in rows])
-            for what in ("kind", "first", "second", "where")
+            for what in ("kind", "first", "second", "where", "at")
         },
         attrs={
             "heading": f"{fit.heading}; equal-tailed {percent(prob)} intervals",
@@ -175,35 +189,16 @@ def _columns(variable: xr.DataArray, parameter: Parameter) -> tuple[str, str]:
     return first, second
 
 
-def _intraclass(fit: Fit, prob: float) -> list[_Row]:
-    """Return intraclass correlations; none where known errors differ from row to row."""
-    is_known = str(fit.attrs["errors"]).startswith("known")
-    places = {factor.name: factor.coefs.index("Intercept") for factor in fit.by_factor if "Intercept" in factor.coefs}
-    if not places or "error_sd" not in fit.posterior or is_known:
-        return []
-    variance = {name: fit.draws(f"sd_{name}")[..., place] ** 2 for name, place in places.items()}
-    reml = {name: float(fit.limit[f"sd_{name}"][place]) ** 2 for name, place in places.items()}
-    error = fit.draws("error_sd").reshape(*fit.n_draws, -1) ** 2
-    reml_error = np.atleast_1d(fit.limit["error_sd"].to_numpy()) ** 2
-    dims = fit.posterior["error_sd"].dims
-    strata = [str(v) for v in fit.posterior[fit.error_dim].values] if fit.error_dim in dims else [""]
-    rows = []
-    for name in places:
-        for d, stratum in enumerate(strata):
-            x = variance[name] / (sum(variance.values()) + error[..., d])
-            if np.ptp(x) == 0:
-                continue
-            rows.append(
-                _Row(
-                    kind="intraclass",
-                    first="Intercept",
-                    second="Intercept",
-                    where=stratum,
-                    name=f"{name}[Intercept]" + (f", {fit.error_dim}[{stratum}]" if stratum else ""),
-                    values=_summarised(x, prob, reml[name] / float(sum(reml.values()) + reml_error[d])),
-                )
-            )
-    return rows
+def _of_intraclass(own: Intraclass, prob: float) -> _Row:
+    return _Row(
+        kind="intraclass",
+        first=own.where,
+        second=own.where,
+        where=own.stratum,
+        name=own.name,
+        values=_summarised(own.draws, prob, own.reml),
+        at=own.at,
+    )
 
 
 def _population(fit: Fit) -> list[_Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -122,6 +123,12 @@ class FactorFit:
     def variable(self) -> str:
         """``theta_<factor>`` where a group column is also a population column, ``b_<factor>`` otherwise."""
         return f"theta_{self.name}" if f"theta_{self.name}" in self.fit.limit else f"b_{self.name}"
+
+    @property
+    def reference(self) -> dict[str, str]:
+        """For group columns, at which other predictors the coefficients of a group are, as in "Sector = Catholic"."""
+        found = json.loads(self.fit.constant.attrs.get("theta_at", "{}"))
+        return {str(column): str(text) for column, text in found.get(self.name, {}).items()}
 
     @property
     def draws(self) -> Array | None:

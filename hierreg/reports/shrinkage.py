@@ -47,7 +47,8 @@ class Shrinkage(Report):
         parts = []
         for k, coef in enumerate(self[f"{attrs['factor']}_coef"].values):
             rows = [self._row(j, k) for j in range(shown)] + [self._population_row(k, len(header))]
-            parts.append((str(coef), rows))
+            at = attrs["theta_at"][k]
+            parts.append((f"{coef} at {at}" if at else str(coef), rows))
         lines = [attrs["heading"], "", sections(header, parts), ""]
         if shown < J:
             lines.append(f"{shown} of {J} groups shown; .to_dataframe() has them all.")
@@ -84,7 +85,9 @@ def shrinkage(tree: xr.DataTree, ci_prob: float = 0.95, *, factor: str | None = 
     """Return, per group and coefficient, how the group alone, the plug-in limit and the posterior differ.
 
     Coefficients are those of the group, theta_j = beta + b_j, where a group column is also a population
-    column, and deviations b_j otherwise.
+    column, and deviations b_j otherwise. Population columns that are no group columns, such as predictors of groups,
+    are left out: the coefficients of every group are then those at their zero or reference level, and the tables and
+    figures say at which (attribute ``theta_at``). `hierreg.predict` gives expected values at a group's own predictors.
 
     With several grouping factors the others stay in the model: a group *alone* is then its own rows, less the REML
     plug-in predictions of the coefficients of all other factors; and its weight is that given their coefficients. Both
@@ -155,6 +158,7 @@ def shrinkage(tree: xr.DataTree, ci_prob: float = 0.95, *, factor: str | None = 
             "factor": of.name,
             "weight_draws": S.n_draws,
             "note": _note(of, S.n_draws),
+            "theta_at": [of.reference.get(coef, "") for coef in of.coefs],
         },
     )
 
@@ -214,6 +218,11 @@ def _note(of: FactorFit, n_draws: int) -> str:
         lines.append("Alone, plug-in predictions of the other grouping factors are taken off the rows.")
     if n_draws < chains * draws:
         lines.append(f"Weights are averages over {n_draws} of the {chains * draws} draws, evenly spaced.")
+    if of.reference:
+        lines.append(
+            "A group's coefficients leave out predictors that are no group columns, so they are at the values said;\n"
+            "for expected values at its own: hr.predict."
+        )
     if of.draws is None:
         lines.append("Only summaries of the groups were kept, so gaps in Monte-Carlo standard errors are unknown.")
     return "\n".join(lines)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hierreg.exceptions import HierregWarning
 from hierreg.sample_covariance.estimates import SAMPLES_PER_VALUE, correction
+from hierreg.warning import warn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,7 +22,7 @@ _DEGREES_OF_Z = 3  # the variance of Fisher's z is 1 / (n - 3)
 
 
 def _say(text: str) -> None:
-    warnings.warn(text, HierregWarning, stacklevel=4)
+    warn(text, HierregWarning, stacklevel=4)
 
 
 def warn_of_kind(kind: str | None, x: Array) -> None:

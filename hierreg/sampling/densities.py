@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from hierreg.compound_symmetry import units_by_size
+from hierreg.linalg import sd_and_corr
 from hierreg.priors import LKJ, Fixed
 from hierreg.sampling.rows import chunks, row_means, row_sds, unit_patterns, unit_variances
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from hierreg.error_structure import ErrorLayout
     from hierreg.known_covariance import BlockCovariance
-    from hierreg.priors import ResolvedPriors
+    from hierreg.priors import GroupFrame, ResolvedPriors
     from hierreg.priors.requested import BetaChoice, CorrChoice, SdChoice
     from hierreg.sampling.problem import ProblemLike
     from hierreg.sampling.rows import Draws
@@ -29,45 +30,51 @@ if TYPE_CHECKING:
 _LOG_2PI = float(np.log(2.0 * np.pi))
 
 
-def n_elements(layout: ErrorLayout) -> int:
-    """Return how many elements the log likelihood has: units where errors are correlated, else rows."""
-    return len(layout.stratum) if layout.unit is None else int(layout.unit.max()) + 1
+def n_units(layout: ErrorLayout) -> int:
+    """Return the number of units within which errors are correlated."""
+    assert layout.unit is not None
+    return int(layout.unit.max()) + 1
 
 
-def log_densities(problem: ProblemLike, draws: Draws, *, joint: bool) -> Array:
+def log_densities(problem: ProblemLike, draws: Draws, of: Literal["rows", "units", "all"]) -> Array:
     """Return the log likelihood at S draws.
 
     Parameters
     ----------
     problem : ProblemLike
     draws : Draws
-    joint : bool
-        All rows together, (S,), instead of element by element, (S, n_elements).
+    of : str
+        "rows": each row given the rows whose errors are correlated with its own, (S, N); "units": all rows of a unit
+        together, (S, units); "all": all rows together, (S,).
     """
     layout, y = problem.layout, problem.design.y
     S, N = len(draws.beta), len(y)
-    out = np.empty(S if joint else (S, n_elements(layout)))
-    density = _joint_density(layout) if joint else _element_density(layout)
+    density = {"rows": _row_density, "units": _unit_density, "all": _joint_density}[of](layout)
+    out = np.empty({"rows": (S, N), "units": (S, 0 if layout.unit is None else n_units(layout)), "all": (S,)}[of])
     for which in chunks(S, N):
         part = draws.part(which)
         out[which] = density(part, y - row_means(problem.design, part))
     return out
 
 
-def _element_density(layout: ErrorLayout) -> Density:
+def _row_density(layout: ErrorLayout) -> Density:
     if layout.kind == "correlated":
-        return _by_unit(layout)
+        return _given_unit(layout)
     if layout.kind == "exchangeable":
-        return _by_exchangeable_unit(layout)
+        return _given_exchangeable_unit(layout)
     if layout.V is not None:
         return _given_other_rows(layout.V)
     return lambda draws, residual: _normal(residual, row_sds(layout, draws))
 
 
+def _unit_density(layout: ErrorLayout) -> Density:
+    return _by_unit(layout) if layout.kind == "correlated" else _by_exchangeable_unit(layout)
+
+
 def _joint_density(layout: ErrorLayout) -> Density:
     if layout.V is not None:
         return _known_covariance(layout.V)
-    elements = _element_density(layout)
+    elements = _row_density(layout) if layout.unit is None else _unit_density(layout)
     return lambda draws, residual: elements(draws, residual).sum(axis=1)
 
 
@@ -77,10 +84,10 @@ def _normal(residual: Array, sd: Array) -> Array:
 
 def _by_unit(layout: ErrorLayout) -> Density:
     """Return the joint density of the rows of each unit."""
-    patterns, n_units = unit_patterns(layout), n_elements(layout)
+    patterns, n = unit_patterns(layout), n_units(layout)
 
     def density(draws: Draws, residual: Array) -> Array:
-        out = np.empty((len(residual), n_units))
+        out = np.empty((len(residual), n))
         for same in patterns:
             L = np.linalg.cholesky(draws.error_cov(same.present))
             z = np.linalg.solve(L, np.swapaxes(residual[:, same.rows], 1, 2))  # (draw, data set, unit)
@@ -93,10 +100,10 @@ def _by_unit(layout: ErrorLayout) -> Density:
 
 def _by_exchangeable_unit(layout: ErrorLayout) -> Density:
     """Return the joint density of the rows of each unit, from contrasts within it and its mean."""
-    units, n_units = units_by_size(layout), n_elements(layout)
+    units, count = units_by_size(layout), n_units(layout)
 
     def density(draws: Draws, residual: Array) -> Array:
-        out = np.zeros((len(residual), n_units))
+        out = np.zeros((len(residual), count))
         for same in units:
             a, c = (variance[:, None] for variance in unit_variances(same, draws))
             r, n = residual[:, same.rows], same.size  # (draw, unit, row)
@@ -108,17 +115,50 @@ def _by_exchangeable_unit(layout: ErrorLayout) -> Density:
     return density
 
 
+# The densities of rows given others. With P the precision of correlated errors and r = y - mu, y_i given the rest has
+# variance 1 / P_ii and lies (P r)_i / P_ii from its mean: Buerkner, P.-C., Gabry, J. and Vehtari, A. (2021). Efficient
+# leave-one-out cross-validation for Bayesian non-factorized normal and Student-t models. Computational Statistics 36,
+# 1243-1261.
+
+
+def _given_unit(layout: ErrorLayout) -> Density:
+    """Return the density of each row given the other rows of its unit."""
+    patterns = unit_patterns(layout)
+
+    def density(draws: Draws, residual: Array) -> Array:
+        out = np.empty_like(residual)
+        for same in patterns:
+            # Of correlations, not of covariances: data sets may be in any units.
+            P = np.linalg.inv(draws.error_corr[:, same.present[:, None], same.present])
+            precision = np.diagonal(P, axis1=1, axis2=2)[:, None, :]
+            sd = draws.error_sd[:, same.present][:, None, :]
+            Pr = np.einsum("sij,snj->sni", P, residual[:, same.rows] / sd)
+            out[:, same.rows] = _normal(sd * Pr / precision, sd / np.sqrt(precision))
+        return out
+
+    return density
+
+
+def _given_exchangeable_unit(layout: ErrorLayout) -> Density:
+    """Return the density of each row given the other rows of its unit: P = (I - J / n) / a + (J / n) / c."""
+    units = units_by_size(layout)
+
+    def density(draws: Draws, residual: Array) -> Array:
+        out = np.empty_like(residual)
+        for same in units:
+            a, c = (variance[:, None, None] for variance in unit_variances(same, draws))
+            r, n = residual[:, same.rows], same.size  # (draw, unit, row)
+            mean = r.mean(axis=2, keepdims=True)
+            # times a c, so that a unit of one row, which has no a, is no special case
+            precision, Pr = (c * (n - 1) + a) / n, c * (r - mean) + a * mean
+            out[:, same.rows] = _normal(Pr / precision, np.sqrt(a * c / precision))
+        return out
+
+    return density
+
+
 def _given_other_rows(V: BlockCovariance) -> Density:
-    """Return the density of each row given all other rows.
-
-    With P = V^-1 / sigma^2 and r = y - mu, y_i given the rest has variance 1 / P_ii and lies (P r)_i / P_ii
-    from its mean.
-
-    References
-    ----------
-    Buerkner, P.-C., Gabry, J. and Vehtari, A. (2021). Efficient leave-one-out cross-validation for Bayesian
-    non-factorized normal and Student-t models. Computational Statistics 36, 1243-1261.
-    """
+    """Return the density of each row given all other rows; P = V^-1 / sigma^2."""
     inverse = V.inverse()
     precision = inverse.diagonal()
 
@@ -146,9 +186,10 @@ def log_prior_variables(problem: ProblemLike, posterior: xr.Dataset) -> dict[str
     out = {"beta": _log_prior_of_beta(priors, posterior["beta"])}
     for labels, factor in zip(problem.labels.factors, problem.design.factors, strict=True):
         sd, corr = f"sd_{factor.name}", f"corr_{factor.name}"
-        out[sd] = _elementwise(priors.sd[factor.name], posterior[sd])
-        if labels.has_corr:
-            out[corr] = _log_prior_of_corr(priors.corr[factor.name], factor.term_sizes, posterior[corr])
+        sds, corrs = in_frame(priors.frames.get(factor.name), posterior[sd], posterior.get(corr))
+        out[sd] = _elementwise(priors.sd[factor.name], sds)
+        if corrs is not None and labels.has_corr:
+            out[corr] = _log_prior_of_corr(priors.corr[factor.name], factor.term_sizes, corrs)
     if problem.labels.n_error_sd:
         out["error_sd"] = _elementwise(priors.error_sd, posterior["error_sd"])
     if problem.labels.has_error_corr:
@@ -158,6 +199,18 @@ def log_prior_variables(problem: ProblemLike, posterior: xr.Dataset) -> dict[str
         else:
             out["error_corr"] = _log_prior_of_corr((priors.error_corr,), (n,), posterior["error_corr"])
     return out
+
+
+def in_frame(
+    frame: GroupFrame | None, sd: xr.DataArray, corr: xr.DataArray | None
+) -> tuple[xr.DataArray, xr.DataArray | None]:
+    """Return sds and correlations of the group coefficients that the priors are priors of."""
+    if frame is None or frame.is_plain or corr is None:
+        return sd, corr
+    s = sd.to_numpy()
+    cov = frame.from_raw @ (s[..., :, None] * corr.to_numpy() * s[..., None, :]) @ frame.from_raw.T
+    sds, corrs = sd_and_corr(cov)
+    return sd.copy(data=sds), corr.copy(data=np.where(np.isfinite(corrs), corrs, 0.0))
 
 
 def _log_prior_of_beta(priors: ResolvedPriors, beta: xr.DataArray) -> xr.DataArray:

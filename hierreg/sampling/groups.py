@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from hierreg.checks import check_choice, check_whole
 from hierreg.exceptions import ModelError
-from hierreg.sampling.densities import log_densities, log_prior_variables, n_elements
+from hierreg.sampling.densities import log_densities, log_prior_variables
 from hierreg.sampling.prior_draws import check_priors, draw_prior
 from hierreg.sampling.problem import check_has_rows
 from hierreg.sampling.rows import check_size, draws_of, replicate
@@ -24,7 +24,14 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-GROUPS = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood", "log_prior")
+GROUPS = (
+    "prior",
+    "prior_predictive",
+    "posterior_predictive",
+    "log_likelihood",
+    "log_likelihood_units",
+    "log_prior",
+)
 PRIOR_DRAWS = 500
 # Streams of random numbers, apart from those of the sampler: the same seed serves all.
 PRIOR_STREAM, PRIOR_PREDICTIVE_STREAM, POSTERIOR_PREDICTIVE_STREAM = 101, 102, 103
@@ -49,7 +56,9 @@ def check_groups(problem: ProblemLike, names: Sequence[str], n_draws: int, *, ha
             check_priors(problem, PRIOR_DRAWS)
         if name == "prior_predictive":
             check_rows(problem, PRIOR_DRAWS, name, "Use hr.prior_predictive(model, draws=...).")
-        if name in {"posterior_predictive", "log_likelihood"}:
+        if name == "log_likelihood_units":
+            _check_units(problem, f"include={name!r}")
+        if name in {"posterior_predictive", "log_likelihood", "log_likelihood_units"}:
             if problem.labels.factors and not has_effects:
                 raise ModelError(
                     f"include={name!r} needs draws of the group coefficients, but only summaries would be "
@@ -75,7 +84,9 @@ def add_group(tree: xr.DataTree, problem: ProblemLike, name: str, *, seed: int) 
     if name == "posterior_predictive":
         return with_group(tree, name, posterior_predictive_of(tree, problem, None, seed))
     if name == "log_likelihood":
-        return with_group(tree, name, log_likelihood_of(tree, problem, joint=False))
+        return with_group(tree, name, log_likelihood_of(tree, problem, "rows"))
+    if name == "log_likelihood_units":
+        return with_group(tree, name, log_likelihood_of(tree, problem, "units"))
     if name == "log_prior":
         return with_group(tree, name, log_prior_of(tree, problem))
     prior = draw_prior(problem, PRIOR_DRAWS, [seed, PRIOR_STREAM])
@@ -129,28 +140,33 @@ def replicates(problem: ProblemLike, draws: xr.Dataset, seed: list[int]) -> xr.D
     return _response_group(problem, draws, y, "obs", np.arange(y.shape[1])).assign_attrs(seed=seed[0])
 
 
-def log_likelihood_of(tree: xr.DataTree, problem: ProblemLike, *, joint: bool) -> xr.Dataset:
-    """Return the ``log_likelihood`` group; see `hierreg.sampling.on_request.log_likelihood`."""
+def log_likelihood_of(tree: xr.DataTree, problem: ProblemLike, of: Literal["rows", "units", "all"]) -> xr.Dataset:
+    """Return the ``log_likelihood`` or ``log_likelihood_units`` group.
+
+    See `hierreg.sampling.on_request.log_likelihood`, and `log_densities` for `of`.
+    """
     check_has_rows(problem, "log_likelihood")
-    posterior = tree["posterior"].to_dataset()
-    layout = problem.layout
-    n = n_elements(layout)
-    if not joint:
-        size = posterior.sizes["chain"] * posterior.sizes["draw"]
-        check_size(
-            size,
-            n,
-            "log_likelihood",
-            "Thin the tree, tree.isel(draw=slice(None, None, 10)), or use joint=True.",
+    posterior, layout = tree["posterior"].to_dataset(), problem.layout
+    if of == "units":
+        _check_units(problem, "by='unit'")
+    labels: Any = {"rows": range(len(problem.design.y)), "units": layout.unit_labels, "all": ()}[of]
+    advice = "Thin the tree, tree.isel(draw=slice(None, None, 10)), or use joint=True."
+    check_size(posterior.sizes["chain"] * posterior.sizes["draw"], max(1, len(labels)), "log_likelihood", advice)
+    values = log_densities(problem, draws_of(posterior, problem), of)
+    dim = {"rows": "obs", "units": "unit", "all": None}[of]
+    given = "all other rows" if layout.V is not None else "the other rows of its unit"
+    element = {"rows": "row", "units": "all rows of a unit", "all": "all rows"}[of]
+    if of == "rows" and (layout.V is not None or layout.unit is not None):
+        element = f"row given {given}"
+    return _response_group(problem, posterior, values, dim, list(labels)).assign_attrs(element=element)
+
+
+def _check_units(problem: ProblemLike, what: str) -> None:
+    if problem.layout.unit is None:
+        raise ModelError(
+            f"{what} asks for the densities of units, but errors={problem.layout.spec} have none: use "
+            "hr.correlated(dataset, unit=...) or hr.exchangeable(unit), or the densities of rows, 'log_likelihood'."
         )
-    values = log_densities(problem, draws_of(posterior, problem), joint=joint)
-    if joint:
-        return _response_group(problem, posterior, values, None, None).assign_attrs(element="all rows")
-    dim = "obs" if layout.unit is None else "unit"
-    element = "row" if layout.unit is None else "all rows of a unit"
-    if layout.V is not None:
-        element = "row given all other rows"
-    return _response_group(problem, posterior, values, dim, np.arange(n)).assign_attrs(element=element)
 
 
 def _response_group(problem: ProblemLike, draws: xr.Dataset, values: Array, dim: str | None, labels: Any) -> xr.Dataset:

@@ -5,11 +5,12 @@ Every function returns a new tree and leaves the one it was given as it was; the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from hierreg.checks import check_whole
+from hierreg.checks import check_choice, check_whole
+from hierreg.exceptions import ModelError
 from hierreg.sampling.groups import (
     PRIOR_DRAWS,
     PRIOR_PREDICTIVE_STREAM,
@@ -116,17 +117,29 @@ def posterior_predictive(
     return with_group(tree, "posterior_predictive", posterior_predictive_of(tree, problem, draws, seed))
 
 
-def log_likelihood(tree: xr.DataTree, model: ModelLike, *, joint: bool = False) -> xr.DataTree:
+def log_likelihood(
+    tree: xr.DataTree, model: ModelLike, *, by: Literal["row", "unit"] = "row", joint: bool = False
+) -> xr.DataTree:
     """Return the tree with the log likelihood of its draws, given all coefficients.
 
-    The elements are what `arviz_stats.loo` leaves out, one at a time, for a prediction in known groups:
+    The elements are rows, as in ``observed_data`` and ``posterior_predictive``, so that ArviZ can put them side by
+    side. They are what `arviz_stats.loo` leaves out, one at a time, for a prediction in known groups:
 
-    - independent errors, strata, known standard errors: rows, dimension ``obs``;
-    - correlated errors: units, dimension ``unit``: the joint density of all rows of the unit;
-    - known covariance: rows given all other rows, ``obs``: log p(y_r | y_-r, beta, b).
+    - independent errors, strata, known standard errors: log p(y_r | beta, b);
+    - errors correlated or exchangeable within units: given the other rows of the unit, log p(y_r | y_-r, beta, b);
+    - known covariance: given all other rows, log p(y_r | y_-r, beta, b).
 
-    Power scaling (`arviz_stats.psense`) asks for elements that add up to the log density of all rows. They
-    do, except for a known covariance; use ``joint=True`` there.
+    Where ArviZ sets them beside ``posterior_predictive`` (`loo_metrics`, `loo_pit`), what it predicts without row r is
+    x_r beta + z_r b: replicates have errors of their own, not those given the other rows.
+
+    With ``by="unit"`` the elements are units, each with the joint density of all its rows, in a group of its own,
+    ``log_likelihood_units``: to leave out whole units with ArviZ, give it a tree in which they stand alone, ::
+
+        units = xr.DataTree.from_dict({"posterior": tree["posterior"], "log_likelihood": tree["log_likelihood_units"]})
+        arviz_stats.loo(units)
+
+    Power scaling (`arviz_stats.psense`) asks for elements that add up to the log density of all rows. Rows do where
+    errors are independent; where they are not, use ``joint=True`` for it.
 
     Parameters
     ----------
@@ -134,19 +147,22 @@ def log_likelihood(tree: xr.DataTree, model: ModelLike, *, joint: bool = False) 
         From `Model.sample`.
     model : Model
         The model that it was sampled from.
+    by : str
+        "row" or "unit".
     joint : bool
         One value per draw, the log density of all rows, instead of elements.
 
     Returns
     -------
     DataTree
-        With the group ``log_likelihood`` (the response, chain, draw[, obs or unit]).
+        With the group ``log_likelihood`` (the response, chain, draw[, obs]), or ``log_likelihood_units`` (the
+        response, chain, draw, unit).
 
     Raises
     ------
     ModelError
-        If tree and model do not match, the tree has summaries of the group coefficients only, or the result
-        would take more than 4 GiB.
+        If tree and model do not match, the tree has summaries of the group coefficients only, there are no units, or
+        the result would take more than 4 GiB.
 
     References
     ----------
@@ -155,7 +171,12 @@ def log_likelihood(tree: xr.DataTree, model: ModelLike, *, joint: bool = False) 
     """
     problem = problem_of(model)
     check_match(tree, problem)
-    return with_group(tree, "log_likelihood", log_likelihood_of(tree, problem, joint=joint))
+    check_choice(by, ("row", "unit"), argument="by", error=ModelError)
+    if by == "unit":
+        if joint:
+            raise ModelError("by='unit' and joint=True: the elements are units, or all rows together; ask for one.")
+        return with_group(tree, "log_likelihood_units", log_likelihood_of(tree, problem, "units"))
+    return with_group(tree, "log_likelihood", log_likelihood_of(tree, problem, "all" if joint else "rows"))
 
 
 def log_prior(tree: xr.DataTree, model: ModelLike) -> xr.DataTree:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.covariance import Covariances
+from hierreg.covariance import Covariances, of_raw_coefficients
 from hierreg.exceptions import PriorError
 from hierreg.marginal.recovery import Recovered
 from hierreg.priors import LKJ, Fixed, Flat
@@ -100,10 +100,11 @@ def _draw_covariances(problem: ProblemLike, draws: int, rng: np.random.Generator
     for mine in problem.parameters.factor_slices:
         values, vectors = np.linalg.eigh(corr[:, mine, mine])  # not Cholesky: a fixed correlation may be singular
         root[:, mine, mine] = vectors * np.sqrt(np.clip(values, 0.0, None))[:, None, :]
+    sd, corr, Lambda = of_raw_coefficients(problem.parameters.to_raw, sd, corr, sd[:, :, None] * root)
     return Covariances(
         sd=sd,
         corr=corr,
-        Lambda=sd[:, :, None] * root,
+        Lambda=Lambda,
         error_sd=error_sd,
         error_corr=error_corr,
         error_cov=error_cov,

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from hierreg.covariance import VarianceParameters
     from hierreg.design import Design
     from hierreg.error_structure import ErrorLayout
-    from hierreg.marginal.likelihood import FixedBeta, Likelihood
+    from hierreg.marginal.likelihood import Likelihood
+    from hierreg.marginal.population import FixedBeta
     from hierreg.priors import ResolvedPriors
     from hierreg.tree.names import Labels
 

@@ -137,16 +137,19 @@ def unconstrained(
     shape : (int, int)
         Chains and draws.
     """
-    names = [*(f"sd_{factor}" for factor in parameters.factors), "error_sd"]
-    sds = [posterior[name] for name in names if name in posterior]
-    names = [*(f"corr_{factor}_partial" for factor in parameters.factors), "error_corr_partial"]
-    partials = [posterior[name] for name in names if name in posterior]
-    columns = [_columns(sd) for sd in sds]
+    sds: list[xr.DataArray | None] = []
+    partials: list[xr.DataArray | None] = []
+    for factor in parameters.factors:
+        # Of the coefficients that the priors are priors of, where those are others.
+        sds += [posterior.get(f"sd_{factor}_at_means", posterior.get(f"sd_{factor}"))]
+        partials += [posterior.get(f"corr_{factor}_at_means_partial", posterior.get(f"corr_{factor}_partial"))]
+    columns = [_columns(sd) for sd in (*sds, posterior.get("error_sd")) if sd is not None]
+    of_corr = [_columns(partial) for partial in (*partials, posterior.get("error_corr_partial")) if partial is not None]
     if not parameters.n_error_sd:  # the constant one that stands for known errors
         columns.append(np.ones((*shape, 1)))
     sd = np.concatenate(columns, axis=2)[:, :, parameters.sd_is_free]
     # (1 + tanh(u)) / 2 is the logistic function of 2 u
-    v = [np.clip(_columns(partial), 1e-300, 1.0 - 2.0**-53) for partial in partials]
+    v = [np.clip(partial, 1e-300, 1.0 - 2.0**-53) for partial in of_corr]
     return np.concatenate([np.log(sd), *(0.5 * (np.log(x) - np.log1p(-x)) for x in v)], axis=2)
 
 
@@ -160,7 +163,8 @@ def _sample(problem: ProblemLike, request: RequestLike, seed: int, cores: int) -
     )
     tune = _TUNE if request.tune is None else request.tune
     factors = problem.labels.factor_names
-    of_groups = [name for factor in factors for name in (f"b_{factor}", f"sd_{factor}", f"corr_{factor}_partial")]
+    kinds = ("b_{}", "sd_{}", "sd_{}_at_means", "corr_{}_partial", "corr_{}_at_means_partial")
+    of_groups = [kind.format(factor) for factor in factors for kind in kinds]
     wanted = ("beta", *of_groups, "error_sd", "error_corr_partial")
     names = [name for name in wanted if name in model.named_vars]
     target_accept = TARGET_ACCEPT if request.target_accept is None else request.target_accept

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hierreg.deferred import array_stats
 from hierreg.exceptions import ConvergenceWarning
+from hierreg.warning import warn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +52,7 @@ def warn_about(names: tuple[str, ...], u: Array, stats: xr.Dataset) -> list[str]
     """
     messages = [*_divergences(stats), *_slow_mixing(names, u), *_low_energy(stats)]
     for message in messages:
-        warnings.warn(message, ConvergenceWarning, stacklevel=6)
+        warn(message, ConvergenceWarning, stacklevel=6)
     return messages
 
 
@@ -66,7 +66,7 @@ def warn_about_copies(stats: xr.Dataset) -> None:
     """
     S, worth = stats["lp"].size, stats.attrs["resampled_ess"]
     if worth < _COPIES_LIMIT * S:
-        warnings.warn(
+        warn(
             f"the {S} draws are worth {worth:.0f} independent ones: {stats.attrs['n_proposals']} proposals with very "
             f"unequal weights gave {stats.attrs['n_distinct']} distinct draws. Effective sample sizes computed from "
             "the draws are too large. Use method='nuts', which suits this posterior better.",

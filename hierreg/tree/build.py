@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from hierreg.covariance import Covariances
     from hierreg.gram import ErrorTerms
+    from hierreg.gram.column_means import ColumnMeans
     from hierreg.marginal.no_pooling import GroupStatistics
     from hierreg.marginal.recovery import EffectSummary, Recovered
     from hierreg.tree.point import Estimate
@@ -153,13 +155,20 @@ def limit_group(labels: Labels, limit: Limit) -> xr.Dataset:
     return xr.Dataset(out, attrs=attrs)
 
 
-def constant_group(
-    labels: Labels, terms: ErrorTerms, group_terms: ErrorTerms, statistics: Sequence[GroupStatistics]
+def constant_group(  # what reports need of rows that are gone
+    labels: Labels,
+    terms: ErrorTerms,
+    group_terms: ErrorTerms,
+    statistics: Sequence[GroupStatistics],
+    means: Sequence[ColumnMeans],
+    references: Mapping[str, Mapping[str, str]],
 ) -> xr.Dataset:
-    """Return the ``constant_data`` group: error terms, and each group's cross-products in the user's scale.
+    """Return the ``constant_data`` group: error terms, and what each grouping factor's rows say.
 
-    The terms of the groups, each on its own, differ from those of the model where groups have correlated errors.
-    There is one element of `statistics` per grouping factor.
+    Cross-products of each group in the user's scale; means of the group columns, over all rows and by data set or
+    stratum of the errors; and, as the attribute ``theta_at``, the predictors that are zero in theta. The terms of the
+    groups, each on its own, differ from those of the model where groups have correlated errors. There is one element of
+    `statistics` and `means` per grouping factor.
     """
     import xarray as xr
 
@@ -186,7 +195,13 @@ def constant_group(
             f"group_ZtZ_{factor.name}": ((entry, coef, f"{coef}_col"), own.ZtZ),
         }
         coords |= {d: labels.coords[d] for d in (factor.name, coef, f"{coef}_col")}
-    return xr.Dataset(out, coords=coords)
+    for factor, own_means in zip(labels.factors, means, strict=True):
+        out[f"column_means_{factor.name}"] = ((factor.coef_dim,), own_means.overall)
+        if labels.error_dim is not None:
+            out[f"column_means_by_error_{factor.name}"] = ((labels.error_dim, factor.coef_dim), own_means.by_label)
+            coords[labels.error_dim] = labels.coords[labels.error_dim]
+    attrs = {"theta_at": json.dumps(references, ensure_ascii=False)}
+    return xr.Dataset(out, coords=coords, attrs=attrs)
 
 
 def observed_group(labels: Labels, y: Array) -> xr.Dataset:

@@ -102,7 +102,9 @@ class Estimate(Coefficients):
     variance_cov : DataArray (parameter, parameter_col)
         Covariance of the estimated standard deviations and correlations: the inverse curvature of minus the log
         (restricted) likelihood, or of minus the log posterior density for MAP, by the delta method. NaN for a
-        parameter on the boundary; that of the others then holds given it.
+        parameter on the boundary or not identified; that of the others then holds given it.
+    unidentified : tuple of str
+        Variance parameters that no data of this design tell apart, empty where there are none; `message` says why.
     """
 
     method: str
@@ -120,6 +122,7 @@ class Estimate(Coefficients):
     variance_cov: xr.DataArray
     chi_square: float | None = None
     degrees_of_freedom: int | None = None
+    unidentified: tuple[str, ...] = ()
 
     @property
     def p_value(self) -> float | None:
@@ -219,6 +222,7 @@ def estimate(
         chi_square=goodness_of_fit[0] if goodness_of_fit else None,
         degrees_of_freedom=goodness_of_fit[1] if goodness_of_fit else None,
         variance_cov=_variance_covariance(variances),
+        unidentified=variances.unidentified,
         **_coefficient_fields(labels, solution),
     )
 

@@ -7,6 +7,8 @@ Attributes of a netCDF variable are numbers, strings or flat lists of them:
   and two parameters.
 - ``prior_eta``, ``prior_block`` (correlations): per column the LKJ parameter, zero where nothing is
   estimated, and the number of the bar term; columns of different terms are uncorrelated.
+- ``prior_frame`` (of group coefficients): T, row by row, where the priors are those of the coefficients b* with
+  b = T b* (`priors.group_frames`).
 - ``prior_eta``, ``prior_lowest`` (correlations within units): per stratum the LKJ parameter, zero where nothing is
   estimated, and the lower bound.
 """
@@ -19,12 +21,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg import priors as families
+from hierreg.linalg import sd_and_corr
 from hierreg.priors import LKJ, SdPrior
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import xarray as xr
+    from numpy.typing import NDArray
 
     from hierreg.priors import Fixed, ResolvedPriors
     from hierreg.tree.names import Labels
@@ -52,6 +56,10 @@ def prior_attributes(
         out[f"sd_{factor.name}"] = _sd_attributes(priors.sd[factor.name])
         if factor.has_corr:
             out[f"corr_{factor.name}"] = _corr_attributes(priors.corr[factor.name], term_sizes[factor.name])
+            frame = priors.frames.get(factor.name)
+            if frame is not None and not frame.is_plain:
+                for name in (f"sd_{factor.name}", f"corr_{factor.name}"):
+                    out[name]["prior_frame"] = frame.to_raw.ravel().tolist()
     if labels.n_error_sd:
         out["error_sd"] = _sd_attributes(priors.error_sd)
     if isinstance(priors.error_corr, tuple):
@@ -83,14 +91,53 @@ def _corr_attributes(corrs: Sequence[LKJ | Fixed | None], sizes: Sequence[int]) 
 
 
 def sd_prior(variable: xr.DataArray, index: int) -> SdPrior | None:
-    """Return the prior of one standard deviation; None where it is fixed or unknown."""
+    """Return the prior of one standard deviation; None where it is fixed, unknown or follows from those of others."""
     names = np.atleast_1d(variable.attrs.get("prior_family", []))
-    if index >= len(names) or names[index] == "Fixed":
+    if index >= len(names) or names[index] == "Fixed" or _is_mixed(variable, index):
         return None
     name = str(names[index])
     parameters = np.atleast_1d(variable.attrs["prior_parameters"])[2 * index : 2 * index + 2]
     prior = getattr(families, name)(*(float(value) for value in parameters[: _N_PARAMETERS.get(name, 1)]))
     return prior if isinstance(prior, SdPrior) else None
+
+
+def _is_mixed(variable: xr.DataArray, *index: int) -> bool:
+    """Return whether a coefficient is a sum of several of those that the priors are priors of."""
+    T = _frame(variable)
+    return T is not None and any(np.count_nonzero(T[i]) > 1 for i in index)
+
+
+def _frame(variable: xr.DataArray) -> NDArray[np.float64] | None:
+    flat = np.atleast_1d(variable.attrs.get("prior_frame", []))
+    return flat.reshape(int(np.sqrt(len(flat))), -1) if len(flat) else None
+
+
+def mixed_prior_draws(
+    sd: xr.DataArray, corr: xr.DataArray, draws: int, seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Return draws of sds (draws, q) and correlations (draws, q, q) of one factor from their prior.
+
+    None where each has a prior of its own (`sd_prior`, `correlation_prior`).
+    """
+    T, rng = _frame(sd), np.random.default_rng(seed)
+    if T is None:
+        return None
+    q = len(T)
+    parameters = np.reshape(sd.attrs["prior_parameters"], (q, 2))
+    s = np.empty((draws, q))
+    for k, name in enumerate(np.atleast_1d(sd.attrs["prior_family"])):
+        if name == "Fixed":
+            s[:, k] = parameters[k, 0]
+        else:
+            family = getattr(families, str(name))
+            s[:, k] = family(*map(float, parameters[k, : _N_PARAMETERS.get(str(name), 1)])).draw(rng, draws)
+    R = np.tile(np.eye(q), (draws, 1, 1))
+    eta, block = np.atleast_1d(corr.attrs["prior_eta"]), np.atleast_1d(corr.attrs["prior_block"])
+    for term in np.unique(block):
+        mine = np.flatnonzero(block == term)
+        if eta[mine[0]] > 0:
+            R[:, mine[:, None], mine] = LKJ(float(eta[mine[0]])).draw(rng, draws, len(mine))
+    return sd_and_corr(T @ (s[:, :, None] * R * s[:, None, :]) @ T.T)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,9 +159,9 @@ class CorrelationPrior:
 
 
 def correlation_prior(variable: xr.DataArray, *index: int) -> CorrelationPrior | None:
-    """Return the prior of one correlation, at its row and column, or its stratum; None where it is fixed."""
+    """Return the prior of one correlation, at its row and column, or its stratum; None as for `sd_prior`."""
     eta = np.atleast_1d(variable.attrs.get("prior_eta", []))
-    if max(index) >= len(eta) or eta[index[0]] == 0:
+    if max(index) >= len(eta) or eta[index[0]] == 0 or _is_mixed(variable, *index):
         return None
     prior = LKJ(float(eta[index[0]]))
     if "prior_lowest" in variable.attrs:

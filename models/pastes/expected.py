@@ -66,7 +66,7 @@ def intraclass() -> list[float]:
 
 def predicted() -> xr.Dataset:
     """Return the predictions of `NEW` at REML."""
-    return hr.predict(build(), NEW, estimate("reml"))
+    return hr.predict(build(), NEW, estimate("reml"), level="new group")
 
 
 def draws(name: str) -> Any:

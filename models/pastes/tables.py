@@ -32,7 +32,7 @@ def likelihood_ratios() -> pd.DataFrame:
 
 def predictions() -> pd.DataFrame:
     """Return predictions at REML and from the posterior, with the sd of the expected strength."""
-    full = hr.predict(build(priors=PRIORS), NEW, posterior())
+    full = hr.predict(build(priors=PRIORS), NEW, posterior(), level="new group")
     columns = {
         "mean": predicted()["mean"],
         "sd": predicted()["sd"],

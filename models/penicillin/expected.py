@@ -56,7 +56,7 @@ def found_sds() -> list[float]:
 
 def found_predictions() -> xr.Dataset:
     """Return predictions for sample A and for a new sample, each on a new plate."""
-    return hr.predict(build(), {"plate": ["new", "new"], "sample": ["A", "new"]}, estimate("reml"))
+    return hr.predict(build(), {"plate": ["new", "new"], "sample": ["A", "new"]}, estimate("reml"), level="new group")
 
 
 def draws(name: str) -> xr.DataArray:

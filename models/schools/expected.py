@@ -56,7 +56,7 @@ def expectations() -> list[Expectation]:
 @cache
 def predicted() -> Any:
     """Return the predictions of a student in an observed school and in a new one, at REML."""
-    return hr.predict(build(), NEW, estimate("reml"))
+    return hr.predict(build(), NEW, estimate("reml"), level="new group")
 
 
 def of_predictions(reml: dict[str, Any]) -> list[Expectation]:

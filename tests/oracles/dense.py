@@ -178,7 +178,9 @@ def coefficients(design, layout, Sigma, error_cov, *, prior_precision=None, prio
     beta = beta_cov @ (prior_precision @ prior_mean + X.T @ V_inv @ y)
     gain = prior @ Z.T @ V_inv
     b = gain @ (y - X @ beta)
-    b_cond_cov = prior - gain @ Z @ prior
+    # A sum of what is left of b and of the errors' part (Joseph's form): prior - gain Z prior loses seven digits.
+    left = np.eye(len(prior)) - gain @ Z
+    b_cond_cov = left @ prior @ left.T + gain @ error_covariance(layout, error_cov) @ gain.T
     cross = -beta_cov @ X.T @ gain.T
     covariance = np.block([[beta_cov, cross], [cross.T, b_cond_cov + gain @ X @ beta_cov @ X.T @ gain.T]])
     return np.concatenate([beta, b]), covariance, b_cond_cov

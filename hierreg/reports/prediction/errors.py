@@ -9,7 +9,15 @@ import numpy as np
 
 from hierreg.checks import first_rows, listed
 from hierreg.design import column_levels
-from hierreg.error_structure import By, Correlated, Independent, KnownSE, relative_sds, standard_errors
+from hierreg.error_structure import (
+    By,
+    Correlated,
+    Exchangeable,
+    Independent,
+    KnownSE,
+    relative_sds,
+    standard_errors,
+)
 from hierreg.exceptions import DataError, ModelError
 from hierreg.known_covariance import has_labels
 from hierreg.linalg import smallest_eigenvalue, unit_diagonal
@@ -23,9 +31,9 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]
 
+# Of a variance, below which it is zero.
+_OF_VARIANCE = 1e-9
 _ROUNDING = 1e-8  # of correlations
-# Beside a known covariance.
-_KINDS = ("independent", "by", "correlated", "known_se")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +64,55 @@ class UnitRows:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeableRows:
+    """The n units of one stratum that have a new and b observed rows, with exchangeable errors.
+
+    Attributes
+    ----------
+    new, old : int arrays (n, a) and (n, b)
+        Rows of the new and of the observed table.
+    stratum : int
+    advice : str
+        What to do where so many rows cannot have the correlation.
+    """
+
+    new: Index
+    old: Index
+    stratum: int
+    advice: str
+
+    def conditional(self, error_cov: Array) -> tuple[Array, Array]:
+        """Return the gain H (S, a, b) and the covariance (S, a, a) given the errors of the observed rows.
+
+        Of the variance v and covariance c of two rows of a unit by stratum, (S, T, 2): with r = v - c,
+        H = c / (r + b c) and the covariance is r I + J c r / (r + b c).
+
+        Raises
+        ------
+        ModelError
+            If a + b rows cannot have a correlation as negative as that.
+        """
+        (a, b), (v, c) = (self.new.shape[1], self.old.shape[1]), error_cov[:, self.stratum].T[:, :, None, None]
+        impossible = v + (a + b - 1) * c < -_OF_VARIANCE * v
+        if np.any(impossible):
+            raise ModelError(
+                f"predict: newdata makes units of {a + b} rows ({b} observed, {a} new), among which no correlation of "
+                f"exchangeable errors is below {-1 / (a + b - 1):.3g}; here it is {float((c / v).min()):.3g}"
+                f"{f' in {impossible.mean():.0%} of the draws' if len(v) > 1 else ''}. {self.advice}"
+            )
+        rest = v - c
+        shared = c / (rest + b * c) if b else np.zeros_like(c)
+        cov = rest * np.eye(a) + (shared * rest if b else c)
+        return np.broadcast_to(shared, (len(v), a, b)), cov
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewErrors:
     """Distribution of the errors of M new rows given those of the N observed rows.
 
     Attributes
     ----------
-    units : tuple of UnitRows
+    units : tuple of UnitRows or ExchangeableRows
         Empty for a known covariance.
     scale : array (M,)
         Known standard errors, or weight^-1/2; ones elsewhere.
@@ -71,7 +122,7 @@ class NewErrors:
         Of a known covariance: what the observed errors leave, apart from the unknown factor.
     """
 
-    units: tuple[UnitRows, ...]
+    units: tuple[UnitRows, ...] | tuple[ExchangeableRows, ...]
     scale: Array
     gain: Array | None = None
     cov: Array | None = None
@@ -104,13 +155,13 @@ def new_errors(
         return _of_known_covariance(layout.V, m, cross_cov, new_cov, observation=observation)
     if cross_cov is not None or new_cov is not None:
         raise ModelError(f"cross_cov and new_cov belong to errors=hr.known_cov(V); the errors here are {layout.spec}.")
-    if layout.kind not in _KINDS:
-        raise ModelError(f"predict: new rows with errors={layout.spec} are not supported in this version.")
     ones = np.ones(m)
     if isinstance(layout.spec, KnownSE) and observation:
         return NewErrors(units=_alone(np.zeros(m, dtype=np.intp)), scale=standard_errors(table, layout.spec.column))
     if isinstance(layout.spec, Correlated):
         return NewErrors(units=_of_units(layout, layout.spec, table, observation=observation), scale=ones)
+    if isinstance(layout.spec, Exchangeable):
+        return NewErrors(units=_exchangeable(layout, layout.spec, table, observation=observation), scale=ones)
     if not observation:
         return NewErrors(units=(), scale=ones)
     stratum = np.zeros(m, dtype=np.intp) if layout.dim is None else _strata(layout, table, observation=True)
@@ -121,7 +172,7 @@ def new_errors(
 
 def _check_without_rows(layout: ErrorLayout, table: Any, cross_cov: Any) -> None:
     """Raise where errors of new rows would depend on those of rows that the model does not have."""
-    unit = layout.spec.unit if isinstance(layout.spec, Correlated) else None
+    unit = layout.spec.unit if isinstance(layout.spec, (Correlated, Exchangeable)) else None
     if unit in table.columns or cross_cov is not None:
         what = f"newdata has the column of units, {unit!r}" if cross_cov is None else "cross_cov was given"
         raise ModelError(
@@ -221,6 +272,55 @@ def _check_units(
         raise DataError(
             f"newdata has {int(there.sum())} rows that were observed: first the unit {names[unit[row]]!s} in "
             f"{labels[stratum[row]]!r}. Their response is known. {advice}"
+        )
+
+
+def _exchangeable(
+    layout: ErrorLayout, spec: Exchangeable, table: Any, *, observation: bool
+) -> tuple[ExchangeableRows, ...]:
+    """Return the units of new rows; rows of an observed unit are further ones of it."""
+    m, has_units = len(table), spec.unit in table.columns
+    if not has_units and not observation:
+        return ()
+    stratum = np.zeros(m, dtype=np.intp)
+    if layout.dim is not None:
+        stratum = _strata(layout, table, observation=observation)
+    rows = np.flatnonzero(stratum >= 0)
+    seen, labels = np.full(m, -1, dtype=np.intp), [str(row) for row in range(m)]
+    old_of: list[Index] = []
+    if has_units:
+        assert layout.unit is not None
+        seen, labels = _places(table, spec.unit, layout.unit_labels, role="unit of the errors")
+        order = np.argsort(layout.unit, kind="stable")
+        old_of = np.split(order, np.cumsum(np.bincount(layout.unit))[:-1])
+    names, unit = np.unique(np.array(labels)[rows], return_inverse=True)
+    found: dict[tuple[int, int, int], tuple[list[Index], list[Index]]] = {}
+    for u, new in enumerate(np.split(rows[np.argsort(unit, kind="stable")], np.cumsum(np.bincount(unit))[:-1])):
+        if not len(new):
+            continue
+        old = old_of[seen[new[0]]] if seen[new[0]] >= 0 else np.empty(0, dtype=np.intp)
+        _check_stratum(spec, names[u], np.unique(np.concatenate([stratum[new], layout.stratum[old]])), layout.labels)
+        # Of expected values only what observed rows say matters, and that of each row by itself.
+        for part in [new] if observation else list(new[:, None]) if len(old) else []:
+            news, olds = found.setdefault((int(stratum[part[0]]), len(part), len(old)), ([], []))
+            news.append(part)
+            olds.append(old)
+    advice = (
+        f"Predict fewer rows of a unit at a time, or leave the column {spec.unit!r} out of newdata: then every row is "
+        "of a unit that was not observed."
+    )
+    return tuple(
+        ExchangeableRows(new=np.stack(news), old=np.stack(olds), stratum=t, advice=advice)
+        for (t, _, _), (news, olds) in found.items()
+    )
+
+
+def _check_stratum(spec: Exchangeable, name: Any, strata: Index, labels: tuple[str, ...]) -> None:
+    if len(strata) > 1:
+        raise DataError(
+            f"newdata has rows of the unit {name!s} in {labels[strata[-1]]!r}, and it has others in "
+            f"{labels[strata[0]]!r}: all rows of a unit of errors={spec} are in one stratum. Give units of different "
+            "strata names of their own."
         )
 
 

@@ -42,7 +42,9 @@ class Predicted:
     error_cov: Array | None
 
 
-def predict_at(design: Design, rows: NewRows, solution: Solution, *, observation: bool, covariance: bool) -> Predicted:
+def predict_at(  # one value of everything that predictions depend on
+    design: Design, rows: NewRows, solution: Solution, error_cov: Array, *, observation: bool, covariance: bool
+) -> Predicted:
     """Return the best linear predictions and the variances of their errors.
 
     Parameters
@@ -51,12 +53,14 @@ def predict_at(design: Design, rows: NewRows, solution: Solution, *, observation
         Of the observed rows.
     rows : NewRows
     solution : Solution
+    error_cov : array (1, D, D), or (1, strata, 2) for exchangeable errors
+        As `UnitRows` and `ExchangeableRows` take it.
     observation : bool
         Whether the error of a new observation is wanted too.
     covariance : bool
         Whether covariances between the rows are.
     """
-    H = _gain(rows, solution, len(design.y))
+    H = _gain(rows, error_cov, len(design.y))
     functions = _functions(design, rows, H)
     variance = joint.variances(functions, solution)
     cov = joint.covariance(functions, solution) if covariance else None
@@ -69,7 +73,7 @@ def predict_at(design: Design, rows: NewRows, solution: Solution, *, observation
         if cov is not None:
             same = is_new[:, None] & (new.new_group[:, None] == new.new_group)
             cov = cov + np.where(same, spread @ new.Z.T, 0.0)
-    errors = _error_covariance(rows, solution) if observation else None
+    errors = _error_covariance(rows, error_cov) if observation else None
     return Predicted(
         mean=joint.means(functions, solution) + H @ design.y,
         variance=variance,
@@ -79,7 +83,7 @@ def predict_at(design: Design, rows: NewRows, solution: Solution, *, observation
     )
 
 
-def _gain(rows: NewRows, solution: Solution, n: int) -> Any:
+def _gain(rows: NewRows, error_cov: Array, n: int) -> Any:
     """Return H (M, N), sparse."""
     from scipy.sparse import coo_array, csr_array
 
@@ -88,7 +92,7 @@ def _gain(rows: NewRows, solution: Solution, n: int) -> Any:
         return csr_array(errors.gain)
     entries = []
     for unit in errors.units:
-        H = unit.conditional(solution.error_cov[None])[0]
+        H = unit.conditional(error_cov)[0]
         entries.append(np.broadcast_arrays(H, unit.new[:, :, None], unit.old[:, None, :]))
     if not entries:
         return csr_array(shape)
@@ -110,16 +114,16 @@ def _functions(design: Design, rows: NewRows, H: Any) -> LinearFunctions:
     return LinearFunctions(beta=rows.X - H @ design.X, groups=tuple(groups))
 
 
-def _error_covariance(rows: NewRows, solution: Solution) -> Any:
+def _error_covariance(rows: NewRows, error_cov: Array) -> Any:
     """Return the covariance (M, M), sparse, of the new errors given the observed ones."""
     from scipy.sparse import coo_array, csr_array
 
     errors, m = rows.errors, len(rows.X)
     if errors.cov is not None:
-        return csr_array(errors.cov * solution.error_cov[0, 0])
+        return csr_array(errors.cov * error_cov[0, 0, 0])
     parts = []
     for unit in errors.units:
-        cov = unit.conditional(solution.error_cov[None])[1]
+        cov = unit.conditional(error_cov)[1]
         cov = cov * errors.scale[unit.new][:, :, None] * errors.scale[unit.new][:, None, :]
         parts.append(np.broadcast_arrays(cov, unit.new[:, :, None], unit.new[:, None, :]))
     value, row, col = (np.concatenate([part[i].ravel() for part in parts]) for i in range(3))

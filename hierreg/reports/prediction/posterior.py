@@ -73,7 +73,7 @@ def _from_residuals(design: Design, rows: NewRows, draws: Draws) -> Array:
     """Return what the errors of observed rows say of the new errors, (S, M)."""
     S, errors = len(draws.beta), rows.errors
     out = np.zeros((S, len(rows.X)))
-    linked = [unit for unit in errors.units if len(unit.old_sets)]
+    linked = [unit for unit in errors.units if unit.old.shape[1]]
     if errors.gain is None and not linked:
         return out
     used = (
@@ -87,7 +87,7 @@ def _from_residuals(design: Design, rows: NewRows, draws: Draws) -> Array:
     residual = design.y[used] - mu
     if errors.gain is not None:
         return np.asarray(residual @ errors.gain.T)
-    cov = draws.error_cov(np.arange(draws.error_sd.shape[1]))
+    cov = _error_covariances(draws)
     for unit in linked:
         gain = unit.conditional(cov)[0]
         out[:, unit.new] = np.einsum("sab,snb->sna", gain, residual[:, np.searchsorted(used, unit.old)])
@@ -100,8 +100,16 @@ def _errors(rows: NewRows, draws: Draws, z: Array) -> Array:
     if errors.cov is not None:
         return np.asarray(draws.error_sd * (z @ semidefinite_factor(errors.cov).T))
     out = np.empty_like(z)
-    cov = draws.error_cov(np.arange(draws.error_sd.shape[1]))
+    cov = _error_covariances(draws)
     for unit in errors.units:
         L = semidefinite_factor(unit.conditional(cov)[1])
         out[:, unit.new] = np.einsum("sij,snj->sni", L, z[:, unit.new]) * errors.scale[unit.new]
     return out
+
+
+def _error_covariances(draws: Draws) -> Array:
+    """Return error covariances (S, D, D), or variance and covariance in units (S, strata, 2) of exchangeable errors."""
+    if draws.error_corr.ndim == 3:
+        return draws.error_cov(np.arange(draws.error_sd.shape[1]))
+    v = np.broadcast_to(draws.error_sd, draws.error_corr.shape) ** 2
+    return np.stack([v, v * draws.error_corr], axis=2)

@@ -9,6 +9,7 @@ import xarray as xr
 
 from hierreg.exceptions import ModelError
 from hierreg.reports.draws import moments
+from hierreg.reports.prediction.levels import levels_of
 from hierreg.reports.prediction.plug_in import predict_at
 from hierreg.reports.prediction.posterior import draw_predictions
 from hierreg.reports.prediction.rows import NewRows, PredictedProblem, new_rows
@@ -21,7 +22,7 @@ from hierreg.tree.point import Coefficients, Estimate
 from hierreg.tree.text import beside
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -66,6 +67,7 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
     newdata: Any,
     at: xr.DataTree | Coefficients,
     *,
+    level: str | Mapping[str, str] = "group",
     ci_prob: float = 0.95,
     observation: bool = True,
     cross_cov: Any = None,
@@ -76,14 +78,20 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
 ) -> Predictions:
     """Return predictions of new rows, from the posterior or at an estimate.
 
-    The *expected value* of a row is x beta + z b. A group that was not observed has b ~ N(0, Sigma), which is part of
-    the uncertainty of its expected value; rows of one new group share it. With several grouping factors, each group of
-    a row is known or new whatever the others are. To predict for a group of which a few rows
-    are known, put those rows in the data of the model.
+    The *expected value* of a row is x beta + z b. Which b, `level` says, for all grouping factors or for each:
 
-    Correlated errors: where a unit was observed in another data set, its residual there is used, and the expected
-    value is that given the observed rows. A unit that was not observed, or newdata without the unit column, has none;
-    so leave the column out to predict for the rows of the data themselves.
+    - "group": those of the row's own group, which was observed. A label that was not is an error.
+    - "new group": the same, but a label that was not observed is a new group. It has b ~ N(0, Sigma), which is part of
+      the uncertainty of its expected value; rows of one new group share it.
+    - "population": none, b = 0: the expected value is x beta, and a new observation adds its error. The columns of the
+      grouping factor are not needed.
+
+    To predict for a group of which a few rows are known, put those rows in the data of the model.
+
+    Correlated and exchangeable errors: where other rows of a unit were observed, their residuals are used, and the
+    expected value is that given the observed rows. A unit that was not observed, or newdata without the unit column,
+    has none; so leave the column out to predict for the rows of the data themselves. With exchangeable errors rows of
+    an observed unit are further rows of it, beside those of the data.
 
     Known covariance: with ``cross_cov`` the new errors are predicted from the residuals too. This is kriging, or
     Gaussian-process regression with the population part as its mean: with V = k(x, x') + noise, ``cross_cov`` =
@@ -97,6 +105,9 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
         (strata, data sets, standard errors).
     at : DataTree, Estimate or Coefficients
         From `Model.sample`, `Model.estimate` or `Model.solve` of the same model.
+    level : str or dict factor -> str
+        "group", "new group" or "population", of all grouping factors or of those named, as in
+        ``level={"plate": "new group"}``; those left out are at "group".
     ci_prob : float
         Probability of the intervals: equal-tailed for draws, normal for the others.
     observation : bool
@@ -114,7 +125,8 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
     Returns
     -------
     Dataset
-        Over ``row``, with the coordinate ``group`` (``group_<factor>`` where there are several grouping factors):
+        Over ``row``, with the coordinate ``group`` (``group_<factor>`` where there are several grouping factors;
+        "population" where that is meant):
         ``mean``, and ``sd``, ``lower``, ``upper`` of the expected value; ``sd_new``, ``lower_new``,
         ``upper_new`` of a new observation, whose mean is the same; on request ``cov``, ``cov_new`` (row, row_col) and
         ``draws``, ``draws_new`` (chain, draw, row). At an estimate or solution ``mean`` is the best linear (unbiased)
@@ -124,7 +136,7 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
     Raises
     ------
     DataError, ModelError
-        If columns, levels or matrices are missing or do not fit, or `at` belongs to another model.
+        If columns, labels or matrices are missing or do not fit, or `at` belongs to another model.
 
     References
     ----------
@@ -135,7 +147,8 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
     --------
     >>> import hierreg as hr
     >>> model = hr.Model("Reaction ~ Days + (Days | Subject)", hr.load_dataset("sleepstudy"))
-    >>> print(hr.predict(model, {"Days": [10, 10], "Subject": ["308", "new"]}, at=model.estimate()))
+    >>> rows = {"Days": [10, 10], "Subject": ["308", "new"]}
+    >>> print(hr.predict(model, rows, at=model.estimate(), level="new group"))
     REML estimate; normal 95 % intervals, the variances taken as known
     <BLANKLINE>
     row  Subject   mean    sd  2.5 %  97.5 %  sd new  2.5 %  97.5 %
@@ -148,7 +161,8 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
         _check_same(at, problem)
     else:
         _check_tree(at, problem)
-    rows = new_rows(problem, newdata, observation=observation, cross_cov=cross_cov, new_cov=new_cov)
+    each = levels_of(level, problem.labels.factor_names)
+    rows = new_rows(problem, newdata, each, observation=observation, cross_cov=cross_cov, new_cov=new_cov)
     attrs = {"ci_prob": prob, "factors": factors_attribute(problem.labels)}
     if isinstance(at, Coefficients):
         values = _at_point(problem, rows, at, prob, observation=observation, covariance=covariance)
@@ -178,7 +192,8 @@ def _check_same(at: Coefficients, problem: PredictedProblem) -> None:
         b = at.b[factor.name]
         same = same and np.array_equal(b[factor.name].values, factor.levels)
         same = same and [str(c) for c in b[factor.coef_dim].values] == list(factor.coef)
-    if not same or at.solution.error_cov.shape[0] != len(problem.layout.labels):
+    within = problem.parameters.within_units
+    if not same or len(at.solution.error_cov) != (len(within.component_size) or len(problem.layout.labels)):
         raise ModelError(
             "at has other coefficients, groups or data sets than the model: give the estimate or solution of the same "
             "model."
@@ -196,7 +211,10 @@ def _at_point(
 ) -> dict[str, Array]:
     from scipy.special import ndtri
 
-    predicted = predict_at(problem.design, rows, at.solution, observation=observation, covariance=covariance)
+    error_cov, within = at.solution.error_cov[None], problem.parameters.within_units
+    if len(within.strata):
+        error_cov = within.of_rows(error_cov)
+    predicted = predict_at(problem.design, rows, at.solution, error_cov, observation=observation, covariance=covariance)
     half = float(ndtri((1 + prob) / 2))
     out = {"mean": predicted.mean}
 

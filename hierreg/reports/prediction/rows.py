@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from hierreg.design import as_table, column_levels
+from hierreg.design import as_table
 from hierreg.reports.prediction.errors import NewErrors, new_errors
+from hierreg.reports.prediction.levels import check_labels, labels_of
 from hierreg.sampling.problem import ProblemLike
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from hierreg.design import Design, DesignState, FactorDesign
@@ -37,9 +40,9 @@ class NewGroups:
     factor : str
     Z : array (M, q)
     group : int array (M,)
-        Observed group of each row; -1 for a new one.
+        Observed group of each row; -1 for a new one, and where the population is meant.
     new_group : int array (M,)
-        Number of the new group of each row; -1 for an observed one.
+        Number of the new group of each row; -1 for an observed one, and where the population is meant.
     labels : list of str
         Label of the group of each row.
     """
@@ -73,24 +76,68 @@ class NewRows:
     errors: NewErrors
 
 
-def new_rows(
-    problem: PredictedProblem, newdata: Any, *, observation: bool, cross_cov: Any = None, new_cov: Any = None
+def new_rows(  # the arguments of `predict`
+    problem: PredictedProblem,
+    newdata: Any,
+    level: Mapping[str, str],
+    *,
+    observation: bool,
+    cross_cov: Any = None,
+    new_cov: Any = None,
 ) -> NewRows:
     """Return the arrays of a new table.
+
+    Parameters
+    ----------
+    problem : PredictedProblem
+    newdata : table
+    level : mapping factor -> str
+        "group", "population" or "new group"; see `predict`.
+    observation, cross_cov, new_cov
+        As `predict` takes them.
 
     Raises
     ------
     DataError, ModelError
         If a column is missing, or levels or matrices do not fit.
     """
-    table = as_table(newdata)
-    design: Design = problem.state.apply(newdata, response=False, new_levels="allow")
-    errors = new_errors(problem.layout, table, observation=observation, cross_cov=cross_cov, new_cov=new_cov)
-    groups = tuple(
-        _groups(factor, _labels(table, learned.columns))
-        for factor, learned in zip(design.factors, problem.state.factors, strict=True)
+    table, names = as_table(newdata), problem.labels.factor_names
+    labels = {
+        factor.name: labels_of(table, factor, names)
+        for factor in problem.state.factors
+        if level[factor.name] != "population"
+    }
+    design: Design = _without(problem.state, set(names) - set(labels)).apply(
+        newdata, response=False, new_levels="allow"
     )
-    return NewRows(X=design.X, groups=groups, errors=errors)
+    errors = new_errors(problem.layout, table, observation=observation, cross_cov=cross_cov, new_cov=new_cov)
+    found = {factor.name: factor for factor in design.factors}
+    groups = []
+    for learned, own in zip(problem.state.factors, problem.labels.factors, strict=True):
+        if learned.name not in found:
+            groups.append(_population(learned.name, len(table), len(own.coef)))
+            continue
+        of = labels[learned.name]
+        check_labels(of, learned, found[learned.name].index, level[learned.name], names)
+        groups.append(_groups(found[learned.name], of.text))
+    return NewRows(X=design.X, groups=tuple(groups), errors=errors)
+
+
+def _without(state: DesignState, factors: set[str]) -> DesignState:
+    """Return the design without some grouping factors, which then need no columns of a table."""
+    terms = [term.expression for term in state.spec.group_terms if term.factor not in factors]
+    needed = {state.spec.population, *terms}
+    return replace(
+        state,
+        expressions={text: fitted for text, fitted in state.expressions.items() if text in needed},
+        factors=tuple(factor for factor in state.factors if factor.name not in factors),
+    )
+
+
+def _population(factor: str, m: int, q: int) -> NewGroups:
+    """Return rows without groups of a factor."""
+    none = np.full(m, -1, dtype=np.intp)
+    return NewGroups(factor=factor, Z=np.zeros((m, q)), group=none, new_group=none, labels=["population"] * m)
 
 
 def _groups(factor: FactorDesign, labels: list[str]) -> NewGroups:
@@ -98,12 +145,3 @@ def _groups(factor: FactorDesign, labels: list[str]) -> NewGroups:
     new_group = np.full(len(labels), -1, dtype=np.intp)
     new_group[is_new] = np.unique(np.array(labels)[is_new], return_inverse=True)[1]
     return NewGroups(factor=factor.name, Z=factor.Z, group=factor.index, new_group=new_group, labels=labels)
-
-
-def _labels(table: Any, columns: tuple[str, ...]) -> list[str]:
-    """Return the label of the group of each row."""
-    parts = []
-    for name in columns:
-        levels, index = column_levels(table, name, role="grouping factor", allow_fractions=True)
-        parts.append([str(levels[i]) for i in index])
-    return [":".join(label) for label in zip(*parts, strict=True)]

@@ -1,0 +1,156 @@
+"""The search for a mode over the unconstrained variance parameters: from several starts, the best one kept.
+
+A posterior density may have several modes (years as they stand under a prior made for centred ones; few groups), and
+what starts in the wrong one, chains or a proposal, does not notice: R-hat, divergences and Pareto k are those of that
+mode. The usual starts are moments and, where it is at hand, the REML estimate; a search ends early in the bowl of a
+mode that is known. Where the modes differ, or one is near a zero variance, searches from groups that differ more or less
+than the errors follow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hierreg.covariance import covariances, partial_correlations
+from hierreg.optimise import Optimum, maximise
+from hierreg.starting_values import expected_curvature, starting_point
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from hierreg.covariance import VarianceParameters
+    from hierreg.marginal.target import Target
+
+    Array = NDArray[np.float64]
+    Objective = Callable[[Array], tuple[float, Array]]
+
+SAME_MODE = 1e-4
+# Change of log sds of groups at further starts.
+_FURTHER = (-2.0, 2.0)
+_FAR_DOWN = 3.0
+# An estimate as a start is moved off boundaries: log sd beside that of moments, and partial correlation.
+_MOST_CHANGE, _LARGEST_CORRELATION = 5.0, 0.95
+
+
+def best_mode(
+    target: Target,
+    *,
+    objective: Objective | None = None,
+    starts: Sequence[Array] = (),
+    tolerance: float = 1e-10,
+    with_hessian: bool = False,
+) -> tuple[Optimum, tuple[Optimum, ...]]:
+    """Return the best maximum that searches from several starts find, and the lower ones, best first.
+
+    Parameters
+    ----------
+    target : Target
+    objective : callable, optional
+        What is maximised; the target by default.
+    starts : sequence of arrays (n_free,)
+        Beside the moments'.
+    tolerance, with_hessian
+        As for `maximise`.
+    """
+    function, parameters = objective or target, target.parameters
+    gram, threads = target.likelihood.gram, target.likelihood.side_by_side
+    moments, curvature = starting_point(gram, parameters), expected_curvature(gram, parameters)
+    found: list[Optimum] = []
+
+    def search(start: Array) -> int:
+        if found and not np.isfinite(function(start)[0]):
+            return 1
+        one = maximise(
+            function,
+            start,
+            curvature=curvature,
+            tolerance=tolerance,
+            threads=threads,
+            with_hessian=with_hessian,
+            known=found,
+        )
+        found.append(one)
+        return one.n_evaluations
+
+    groups = np.zeros(parameters.n_free)
+    groups[: int(parameters.sd_is_free[: parameters.n_factor].sum())] = 1.0
+    n = search(moments)
+    if parameters.n_free:
+        n += sum(search(start) for start in (starts or [moments + groups]))
+        sunk = np.any((found[0].x - moments)[groups > 0] < -_FAR_DOWN)
+        if sunk or not all(one.converged for one in found) or np.ptp([one.value for one in found]) > SAME_MODE:
+            n += sum(search(moments + change * groups) for change in _FURTHER)
+    best = max(found, key=lambda one: (one.converged, one.value))
+    lower = sorted((one for one in found if one.converged), key=lambda one: -one.value)
+    others: list[Optimum] = []
+    for one in lower:
+        if one.value < (others[-1].value if others else best.value) - SAME_MODE:
+            others.append(one)
+    return replace(best, n_evaluations=n), tuple(others)
+
+
+def start_at(parameters: VarianceParameters, moments: Array, cov: Array, errors: tuple[Array, Array | None]) -> Array:
+    """Return u (n_free,) near an estimate, off the boundary.
+
+    Parameters
+    ----------
+    parameters : VarianceParameters
+    moments : array (n_free,)
+        Of which no log sd is further than a factor e^5.
+    cov : array (q, q)
+        Covariance of the coefficients of all groups, user scale.
+    errors : arrays (D,) and (D, D) or (T,)
+        Standard deviations and correlations of the errors.
+    """
+    error_sd, error_corr = errors
+    q, n_sd = parameters.n_factor, int(parameters.sd_is_free.sum())
+    from_raw = parameters.from_raw
+    frame = from_raw @ cov @ from_raw.T
+    sd = np.sqrt(np.maximum(np.diagonal(frame), 0.0))
+    sds = np.concatenate([sd, error_sd if len(error_sd) else np.ones(1)])[parameters.sd_is_free]
+    with np.errstate(divide="ignore"):
+        u = [np.clip(np.log(sds), moments[:n_sd] - _MOST_CHANGE, moments[:n_sd] + _MOST_CHANGE)]
+    for start, size, free in zip(parameters.block_starts, parameters.block_sizes, parameters.corr_is_free, strict=True):
+        if free and start < q:
+            mine = slice(start, start + size)
+            length = np.where(sd[mine] > 0, sd[mine], 1.0)
+            corr = frame[mine, mine] / length[:, None] / length
+            u.append(_partial(corr))
+        elif free and error_corr is not None:
+            u.append(_partial(error_corr))
+    within = parameters.within_units
+    if within.strata and error_corr is not None:
+        u.append(within.unconstrained(error_corr))
+    out = np.concatenate(u)
+    limit = np.arctanh(_LARGEST_CORRELATION)
+    out[n_sd:] = np.clip(np.nan_to_num(out[n_sd:]), -limit, limit)
+    return out if len(out) == len(moments) else moments
+
+
+def _partial(corr: Array) -> Array:
+    corr = _LARGEST_CORRELATION * np.clip(corr, -1.0, 1.0)
+    np.fill_diagonal(corr, 1.0)
+    return partial_correlations(corr)
+
+
+def names_of_difference(parameters: VarianceParameters, first: Array, second: Array) -> str:
+    """Return the parameters in which two points differ most, with the values of both, in words."""
+    change = np.abs(first - second)
+    chosen = np.flatnonzero(change >= 0.5 * change.max())[:3]
+    sds = [
+        np.concatenate([at.sd[0], at.error_sd[0]]) for at in (covariances(parameters, u[None]) for u in (first, second))
+    ]
+    place = np.flatnonzero(parameters.sd_is_free)
+    out = []
+    for i in chosen:
+        name = parameters.free_names[i]
+        if i < len(place):
+            out.append(f"{name} ({sds[0][place[i]]:.3g} and {sds[1][place[i]]:.3g})")
+        else:
+            out.append(name)
+    return ", ".join(out)

@@ -1,0 +1,102 @@
+"""The search for the REML or ML estimate: from several starts, because a criterion may have several maxima.
+
+Two starts are usual. The second search ends as soon as it comes into the bowl of the first one's maximum, which takes
+a few evaluations. Where that does not settle it (a factor near the boundary, maxima that differ, little information,
+errors of several strata, several grouping factors) more starts follow: groups that differ more or less than the errors,
+and each stratum of errors small by itself. A zero variance is not a place of no return: over a factor of Sigma the
+criterion is even there, its second derivative is the slope with respect to the variance, and `optimise.maximise` leaves
+a stationary point that curves upwards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hierreg.optimise import Optimum, maximise
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hierreg.estimate.coordinates import FactorCoordinates
+
+    Array = NDArray[np.float64]
+
+# Maxima nearer than this are one.
+SAME_MAXIMUM = 1e-6
+_LARGEST_CHANGE_OF_SCALE = 30.0
+# Information, as of a log sd with standard error 0.4, below which a maximum is not so sharp that there can hardly be
+# another.
+_LITTLE_INFORMATION = 6.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The best maximum of several searches.
+
+    Attributes
+    ----------
+    coordinates : FactorCoordinates
+        The space in which it was found.
+    optimum : Optimum
+        With the evaluations of all searches.
+    others : tuple of Optimum
+        Converged maxima that are lower, best first.
+    """
+
+    coordinates: FactorCoordinates
+    optimum: Optimum
+    others: tuple[Optimum, ...]
+
+
+def search(coordinates: FactorCoordinates) -> Found:
+    """Return the best maximum of the criterion."""
+    threads = coordinates.likelihood.side_by_side
+    start, curvature = coordinates.start()
+    found = [maximise(coordinates, start, curvature=curvature, threads=threads)]
+    n = found[0].n_evaluations
+    if len(start):
+        starts = [coordinates.neutral_start()]
+        while starts:
+            x = starts.pop(0)
+            curvature = coordinates.curvature_at(x)
+            other = maximise(coordinates, x, curvature=curvature, threads=threads, known=found)
+            n += other.n_evaluations
+            found.append(other)
+            if len(found) == 2 and not _is_settled(coordinates, found):
+                starts = coordinates.further_starts()
+    best = max(found, key=lambda one: (one.converged, one.value))
+    rescaled, start, change = coordinates.rescaled_at(best.x)
+    if change > _LARGEST_CHANGE_OF_SCALE or not best.converged:
+        # Standard deviations far from what the errors suggested: once more, on their own scales.
+        again = maximise(rescaled, start, threads=threads)
+        n += again.n_evaluations
+        if again.value >= best.value or (again.converged and not best.converged):
+            coordinates, best = rescaled, again
+    lower = sorted((one for one in found if one.converged), key=lambda one: -one.value)
+    others: list[Optimum] = []
+    for one in lower:
+        above = others[-1].value if others else best.value
+        if one.value < above - SAME_MAXIMUM:
+            others.append(one)
+    return Found(coordinates=coordinates, optimum=replace(best, n_evaluations=n), others=tuple(others))
+
+
+def _is_settled(coordinates: FactorCoordinates, found: list[Optimum]) -> bool:
+    """Return whether two searches that ended together are enough."""
+    first, second = found
+    if not (first.converged and second.converged) or abs(first.value - second.value) > SAME_MAXIMUM:
+        return False
+    if len(coordinates.errors.error_labels) > 1 or coordinates.is_nearly_singular(first.x):
+        return False
+    return least_information(first.hessian, coordinates.sizes(first.x)) > _LITTLE_INFORMATION
+
+
+def least_information(hessian: Array, sizes: Array) -> float:
+    """Return the least curvature at a maximum in any direction, in units of log sds and correlations."""
+    if not len(hessian):
+        return np.inf
+    values = np.linalg.eigvalsh(-hessian * sizes[:, None] * sizes)
+    return float(values[0]) if np.isfinite(values[0]) else 0.0

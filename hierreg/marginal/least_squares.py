@@ -1,0 +1,142 @@
+"""What least squares on all columns, those of groups included, leaves of the response: from cross-products alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from hierreg.gram import Gram
+    from hierreg.gram.basis import CrossProducts, GroupProducts
+
+    Array = NDArray[np.float64]
+    Mask = NDArray[np.bool_]
+    Index = NDArray[np.intp]
+
+_DIRECTION = 1e-12  # eigenvalue, relative to the largest of its group, of a direction in which the group has no rows
+_DIRECTION_OF_BORDER = 1e-10  # the same of the border, less what groups explain of it
+_MOST_BORDER = 2500
+_MOST_NUMBERS = 50_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeastSquares:
+    """A least-squares fit.
+
+    Attributes
+    ----------
+    before, after : float
+        Sum of squares of the response, less its fit to X in all rows, and what the fit leaves of it.
+    rank : int
+        Of the columns.
+    """
+
+    before: float
+    after: float
+    rank: int
+
+
+def least_squares(gram: Gram, terms: Mask, factors: tuple[int, ...]) -> LeastSquares | None:
+    """Return the least-squares fit of some terms' rows on X and groups; None where it is too large to be made.
+
+    The factor of most columns is eliminated group by group; the others and X are one dense border.
+    """
+    W = gram.WtW[terms].sum(axis=0)
+    used = [gram.factors[f] for f in factors]
+    sizes = [factor.n_levels * factor.n_coef for factor in used]
+    linked = any(np.any((f.pair_row != f.pair_col) & terms[f.pair_term]) for f in used)
+    main = int(np.argmax(sizes)) if sizes and not linked else None
+    others = [i for i in range(len(used)) if i != main]
+    start = np.cumsum([len(W) - 1, *(sizes[i] for i in others)])
+    B = int(start[-1]) + 1
+    block = used[main].n_coef * used[main].n_levels if main is not None else 0
+    if B > _MOST_BORDER or block * B > _MOST_NUMBERS:
+        return None
+    place = {i: int(at) for i, at in zip(others, start, strict=False)}
+    F = np.zeros((B, B))
+    to = np.append(np.arange(len(W) - 1), B - 1)
+    F[np.ix_(to, to)] = W
+    for i in others:
+        _put_factor(F, used[i], place[i], terms, to)
+    for crossed in gram.crossed:
+        a, b = (factors.index(f) if f in factors else None for f in (crossed.first, crossed.second))
+        if a in place and b in place:
+            _put_crossed(F, crossed, place[a], place[b], terms)
+    rank, S = 0, F
+    if main is not None:
+        D, E = _main_block(gram, factors, main, place, B, (terms, to))
+        values, vectors = np.linalg.eigh(D)
+        keep = values > _DIRECTION * np.maximum(values[:, -1:], np.finfo(float).tiny)
+        half = np.swapaxes(vectors, 1, 2) @ E / np.sqrt(np.where(keep, values, np.inf))[:, :, None]
+        half = half.reshape(-1, B)
+        rank, S = int(keep.sum()), F - half.T @ half
+    size = np.sqrt(np.maximum(np.diagonal(F)[:-1], np.finfo(float).tiny))
+    values, vectors = np.linalg.eigh(S[:-1, :-1] / size / size[:, None])
+    keep = values > _DIRECTION_OF_BORDER
+    along = (vectors.T @ (S[:-1, -1] / size))[keep]
+    after = float(S[-1, -1] - np.sum(along**2 / values[keep]))
+    return LeastSquares(before=float(F[-1, -1]), after=max(after, 0.0), rank=rank + int(keep.sum()))
+
+
+def _put_factor(F: Array, factor: GroupProducts, at: int, terms: Mask, to: Index) -> None:
+    """Add the products of a factor with itself and with [X y] to a dense matrix."""
+    q = factor.n_coef
+    inside = np.arange(q)
+    mine = terms[factor.pair_term]
+    rows = at + factor.pair_row[mine, None] * q + inside
+    cols = at + factor.pair_col[mine, None] * q + inside
+    np.add.at(F, (rows[:, :, None], cols[:, None, :]), factor.ZtZ[mine])
+    off = mine & (factor.pair_row != factor.pair_col)
+    rows = at + factor.pair_row[off, None] * q + inside
+    cols = at + factor.pair_col[off, None] * q + inside
+    np.add.at(F, (cols[:, :, None], rows[:, None, :]), np.swapaxes(factor.ZtZ[off], 1, 2))
+    mine = terms[factor.level_term]
+    rows = at + factor.level_index[mine, None] * q + inside
+    products = factor.ZtW[mine]
+    np.add.at(F, (rows[:, :, None], to[None, None, :]), products)
+    np.add.at(F, (to[None, :, None], rows[:, None, :]), np.swapaxes(products, 1, 2))
+
+
+def _put_crossed(F: Array, crossed: CrossProducts, a: int, b: int, terms: Mask) -> None:
+    """Add the products of two factors to a dense matrix."""
+    mine = terms[crossed.term]
+    ZtZ = crossed.ZtZ[mine]
+    rows = a + crossed.row[mine, None] * ZtZ.shape[1] + np.arange(ZtZ.shape[1])
+    cols = b + crossed.col[mine, None] * ZtZ.shape[2] + np.arange(ZtZ.shape[2])
+    np.add.at(F, (rows[:, :, None], cols[:, None, :]), ZtZ)
+    np.add.at(F, (cols[:, :, None], rows[:, None, :]), np.swapaxes(ZtZ, 1, 2))
+
+
+def _main_block(  # the parts of a matrix
+    gram: Gram, factors: tuple[int, ...], main: int, place: Mapping[int, int], B: int, rest: tuple[Mask, Index]
+) -> tuple[Array, Array]:
+    """Return the products of each group of a factor with itself (J, q, q), and with the border (J, q, B)."""
+    terms, to = rest
+    factor = gram.factors[factors[main]]
+    q = factor.n_coef
+    D, E = np.zeros((factor.n_levels, q, q)), np.zeros((factor.n_levels, q, B))
+    mine = terms[factor.pair_term]
+    np.add.at(D, factor.pair_row[mine], factor.ZtZ[mine])
+    mine = terms[factor.level_term]
+    np.add.at(
+        E,
+        (factor.level_index[mine][:, None, None], np.arange(q)[None, :, None], to[None, None, :]),
+        factor.ZtW[mine],
+    )
+    for crossed in gram.crossed:
+        a, b = (factors.index(f) if f in factors else None for f in (crossed.first, crossed.second))
+        if main not in (a, b) or a is None or b is None:
+            continue
+        mine = terms[crossed.term]
+        ZtZ, row, col, other = crossed.ZtZ[mine], crossed.row[mine], crossed.col[mine], b
+        if b == main:
+            ZtZ, row, col, other = np.swapaxes(ZtZ, 1, 2), col, row, a
+        cols = place[other] + col[:, None] * ZtZ.shape[2] + np.arange(ZtZ.shape[2])
+        np.add.at(E, (row[:, None, None], np.arange(q)[None, :, None], cols[:, None, :]), ZtZ)
+    return D, E

@@ -1,0 +1,217 @@
+"""The population coefficients of a likelihood: their normal prior as pseudo-observations, and those that are fixed.
+
+Both are statements about the coefficients of columns as they stand. A predictor that lies far from zero beside its
+spread makes them large in internal coordinates, where a fixed slope moves the whole response and a prior of the
+intercept is one of the slope. So the internal coordinates move with them: the response stays a residual, and the
+pseudo-observations stand on axes of their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hierreg.priors import Fixed, Normal
+from hierreg.priors.measure import columns_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hierreg.gram import Gram
+    from hierreg.priors import ResolvedPriors
+
+    Array = NDArray[np.float64]
+
+# Squared weight of a pseudo-observation, in units of the weight of all rows, from which its axis is one of its own.
+_OUTWEIGHS = 1e3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PopulationPrior:
+    """Normal prior of the population coefficients, as pseudo-observations.
+
+    Row i says ``basis[i] @ beta ~ N(mean[i], sd[i]^2)``; no rows is a flat prior.
+
+    Attributes
+    ----------
+    basis : array (r, p)
+    mean : array (r,)
+    sd : array (r,)
+    log_det_basis : float
+        log|det| of the whole (p, p) basis that the rows were taken from.
+    inner : array (r, p) or None
+        ``basis`` in internal coordinates, where it is known more exactly than by multiplication.
+    """
+
+    basis: Array
+    mean: Array
+    sd: Array
+    log_det_basis: float = 0.0
+    inner: Array | None = None
+
+
+def flat_beta(p: int) -> PopulationPrior:
+    """Return the flat prior of p coefficients."""
+    return PopulationPrior(basis=np.empty((0, p)), mean=np.empty(0), sd=np.empty(0))
+
+
+def population_prior(priors: ResolvedPriors) -> PopulationPrior:
+    """Return the normal part of a resolved prior of beta (flat and fixed rows have no density)."""
+    rows = [i for i, prior in enumerate(priors.beta) if isinstance(prior, Normal)]
+    normal = [prior for prior in priors.beta if isinstance(prior, Normal)]
+    return PopulationPrior(
+        basis=np.asarray(priors.beta_basis, dtype=float)[rows].reshape(len(rows), len(priors.beta)),
+        mean=np.array([prior.mu for prior in normal], dtype=float),
+        sd=np.array([prior.sigma for prior in normal], dtype=float),
+        inner=None if priors.beta_inner is None else priors.beta_inner[rows].reshape(len(rows), len(priors.beta)),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixedBeta:
+    """Population coefficients held at known values: bool array (p,) and their values (p,), zero elsewhere."""
+
+    is_fixed: NDArray[np.bool_]
+    value: Array
+
+
+def fixed_beta(priors: ResolvedPriors) -> FixedBeta:
+    """Return which coefficients a prior holds fixed, and where."""
+    return FixedBeta(
+        is_fixed=np.array([isinstance(prior, Fixed) for prior in priors.beta], dtype=bool),
+        value=np.array([float(prior.array) if isinstance(prior, Fixed) else 0.0 for prior in priors.beta]),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A Gram basis with some coefficients held fixed, and where its coordinates lie in the former ones.
+
+    Attributes
+    ----------
+    gram : Gram
+        Of y - X_fixed beta_fixed on the other columns.
+    axes : array (p, p_free)
+        The free columns in the former internal coordinates.
+    origin : array (p,)
+        Internal coordinates of beta where the new ones are zero.
+    """
+
+    gram: Gram
+    axes: Array
+    origin: Array
+
+
+def hold_fixed(gram: Gram, fixed: FixedBeta) -> Gram:
+    """Return the Gram basis of y - X_fixed beta_fixed on the other columns: a linear map of [X y]."""
+    return held(gram, fixed).gram
+
+
+def held(gram: Gram, fixed: FixedBeta | None) -> Held:
+    """Return the Gram basis with coefficients held fixed: y less X_fixed beta_fixed, less its fit on the others."""
+    p = len(gram.coef_names)
+    inverse, centre, constant, value = _coordinates(gram)
+    origin = inverse @ gram.y_shift + (
+        0.0 if constant is None else inverse[:, constant] * (centre @ gram.y_shift) / value
+    )
+    if gram.frame is not None:
+        # The same without its cancellation: the fit that was taken off, and the centre.
+        origin = -inverse @ gram.frame.basis[:p, p]
+        origin = origin + (0.0 if constant is None else inverse[:, constant] * gram.frame.centre[p] / value)
+    if fixed is None or not fixed.is_fixed.any():
+        return Held(gram=gram, axes=np.eye(p), origin=origin)
+    free, out = np.flatnonzero(~fixed.is_fixed), np.flatnonzero(fixed.is_fixed)
+    if constant is not None and fixed.is_fixed[constant]:
+        inverse = inverse + np.outer(inverse[:, constant], centre / value)
+        constant = None
+    Q, R = np.linalg.qr(inverse[:, free])
+    back = np.linalg.inv(R) if len(free) else np.empty((0, 0))
+    change = gram.y_shift[out] - fixed.value[out]
+    moved = inverse[:, out] @ change
+    rest = moved - Q @ (Q.T @ moved)
+    rest = rest - Q @ (Q.T @ rest)
+    fit, x_map = back @ (Q.T @ moved), back
+    shift = gram.y_shift[free] + fit
+    if constant is not None:
+        place = int(np.searchsorted(free, constant))
+        x_map = back.copy()
+        x_map[place] -= centre[free] @ back / value
+        shift[place] += (centre[out] @ change - centre[free] @ fit) / value
+    M = np.zeros((p + 1, len(free) + 1))
+    M[:p, : len(free)], M[:p, -1], M[p, -1] = Q, rest, 1.0
+    return Held(gram=_mapped(gram, M, free, x_map, shift), axes=Q, origin=origin - rest)
+
+
+def _coordinates(gram: Gram) -> tuple[Array, Array, int | None, float]:
+    """Return ``inverse``, ``centre``, ``constant`` and ``value`` of the columns of X (see `priors.frames.Columns`)."""
+    p = len(gram.coef_names)
+    if gram.frame is None:
+        return (np.linalg.inv(gram.x_map) if p else np.empty((0, 0))), np.zeros(p), None, 1.0
+    columns = columns_of(gram.frame.predictors)
+    return columns.inverse, columns.centre, columns.constant, columns.value
+
+
+def _mapped(gram: Gram, M: Array, kept: NDArray[np.intp], x_map: Array, y_shift: Array) -> Gram:
+    """Return the Gram basis of [X y] M."""
+    return replace(
+        gram,
+        coef_names=tuple(gram.coef_names[i] for i in kept),
+        factors=tuple(replace(factor, ZtW=factor.ZtW @ M) for factor in gram.factors),
+        WtW=M.T @ gram.WtW @ M,
+        x_map=x_map,
+        y_shift=y_shift,
+        frame=None,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Population:
+    """A Gram basis and the prior of its coefficients.
+
+    Attributes
+    ----------
+    gram : Gram
+    rows : array (r, p + 1)
+        The pseudo-observations [X y] of the prior, internal scale, divided by their sds.
+    is_moved : bool
+        Whether the Gram basis has other coordinates than `hold_fixed` gives it.
+    """
+
+    gram: Gram
+    rows: Array
+    is_moved: bool
+
+
+def population_of(gram: Gram, prior: PopulationPrior, fixed: FixedBeta | None) -> Population:
+    """Return what the likelihood needs of the population coefficients: fixed ones taken off, a prior as rows."""
+    here = held(gram, fixed)
+    rows = _rows(prior, gram, here)
+    p = len(here.gram.coef_names)
+    weight = _weight_of_rows(here.gram)
+    if not len(rows) or max(np.sum(rows[:, :p] ** 2), np.sum(rows[:, p] ** 2)) < _OUTWEIGHS * weight:
+        return Population(gram=here.gram, rows=rows, is_moved=False)
+    U, s, Vt = np.linalg.svd(rows[:, :p])
+    r = len(s)
+    target = U[:, :r].T @ rows[:, p]
+    # The origin is the mode of prior and least squares; what is left of the prior there cannot cancel.
+    origin = Vt[:r].T @ (s * target / (s * s + weight))
+    M = np.eye(p + 1)
+    M[:p, :p], M[:p, p] = Vt.T, -origin
+    turned = _mapped(here.gram, M, np.arange(p), here.gram.x_map @ Vt.T, here.gram.y_shift + here.gram.x_map @ origin)
+    own = np.zeros((len(rows), p + 1))
+    own[:r, :r] = np.diag(s)
+    own[:r, p] = weight / (s * s + weight) * target
+    return Population(gram=turned, rows=own, is_moved=True)
+
+
+def _rows(prior: PopulationPrior, gram: Gram, here: Held) -> Array:
+    inner = prior.basis @ gram.x_map if prior.inner is None else prior.inner
+    return np.column_stack([inner @ here.axes, prior.mean - inner @ here.origin]) / prior.sd[:, None]
+
+
+def _weight_of_rows(gram: Gram) -> float:
+    """Return the number of rows over the variance of residuals: about the precision of a coefficient."""
+    left = float(np.trace(gram.WtW[:, -1, -1, None, None].sum(axis=0))) / max(gram.n, 1)
+    return gram.n / left if left > 0 else 1.0
