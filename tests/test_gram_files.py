@@ -174,6 +174,12 @@ def dropped(name):
         (changed("terms/labels", lambda _: np.array("{")), "damaged"),
         (changed("n", lambda _: np.array("61")), "numbers of rows differ"),
         (changed("terms/counts", lambda a: -a), "negative"),
+        (changed("terms/n_sd", lambda _: np.array("null")), "None where int is required"),
+        (changed("terms/dim", lambda _: np.array("[1, 2]")), "where str . None is required"),
+        (changed("factor0/name", lambda _: np.array("1.5")), "1.5 where str is required"),
+        (changed("coef_names", lambda _: np.array('{"tuple": [1, 2]}')), "1 where tuple"),
+        (changed("origin/levels0.0", lambda a: np.array(["g0"] * len(a))), "levels of 'g' are not those"),
+        (changed("origin/head", lambda _: np.array("[]")), "damaged"),
     ],
 )
 def test_a_damaged_file_is_an_error(damage, words, rng, tmp_path):
@@ -182,6 +188,53 @@ def test_a_damaged_file_is_an_error(damage, words, rng, tmp_path):
     write_arrays(tmp_path / "a.npz", {"kind": "hierreg.Gram"}, arrays)
     with pytest.raises(DataError, match=words):
         Gram.load(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("factor0/ZtW", lambda a: a[::-1]),
+        ("factor0/level_index", lambda a: a[::-1]),
+        ("WtW", lambda a: a * (1 + 1e-15)),
+        ("factor0/levels", lambda a: a[::-1]),
+        ("terms/log_det_known", lambda _: np.array("1.0")),
+        ("n", lambda _: np.array("60.0")),
+        ("terms/counts", lambda a: a.astype(int)),
+    ],
+)
+def test_what_fits_and_is_not_what_was_saved_is_an_error(name, change, rng, tmp_path):
+    """Only the checksum sees it. Files of hierreg 0.1.0 have none and are read."""
+    path = hr.Model("y ~ x + (x | g)", table(rng)).gram.save(tmp_path / "a.npz")
+    with np.load(path) as file:
+        arrays = {key: file[key] for key in file.files}
+    np.savez(path, **arrays)
+    whole = Gram.load(path)
+    np.savez(path, **(arrays | {name: change(arrays[name])}))
+    with pytest.raises(DataError, match="is damaged"):
+        Gram.load(path)
+    swapped = {"factor0/pair_row": "factor0/pair_col", "factor0/pair_col": "factor0/pair_row"}
+    np.savez(path, **{swapped.get(key, key): array for key, array in arrays.items()}, extra=np.zeros(1))
+    with pytest.raises(DataError, match="is damaged"):
+        Gram.load(path)
+    head = json.loads(str(arrays["head"]))
+    del head["checksum"]
+    np.savez(path, **(arrays | {"head": np.array(json.dumps(head))}))
+    assert_identical(Gram.load(path), whole)
+
+
+def test_objects_are_never_unpickled(rng, tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return (tmp_path.joinpath("sprung").touch, ())
+
+    path = hr.Model("y ~ x", table(rng)).gram.save(tmp_path / "a.npz")
+    with np.load(path) as file:
+        arrays = {key: file[key] for key in file.files}
+    for name in ("WtW", "head", "extra"):
+        np.savez(path, **(arrays | {name: np.array([Trap()], dtype=object)}))
+        with pytest.raises(DataError, match="cannot be read"):
+            Gram.load(path)
+    assert not (tmp_path / "sprung").exists()
 
 
 def test_other_files_are_errors(rng, tmp_path):

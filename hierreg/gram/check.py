@@ -49,6 +49,8 @@ def _check(gram: Gram) -> None:
         raise ValueError("counts of units are negative, or log|V| is not finite")
     for factor in gram.factors:
         _factor(factor, p, K)
+    if gram.origin is not None:
+        _levels_of_origin(gram)
     places = [(j, i) for i in range(len(gram.factors)) for j in range(i)]
     if [(crossed.first, crossed.second) for crossed in gram.crossed] != places:
         raise ValueError("the pairs of grouping factors are not complete")
@@ -57,6 +59,16 @@ def _check(gram: Gram) -> None:
         _shape("crossed ZtZ", crossed.ZtZ, (len(crossed.term), a.n_coef, b.n_coef))
         for index, bound in ((crossed.term, K), (crossed.row, a.n_levels), (crossed.col, b.n_levels)):
             _index("crossed", index, len(crossed.term), bound)
+
+
+def _levels_of_origin(gram: Gram) -> None:
+    assert gram.origin is not None
+    learned = gram.origin.learned.factors
+    if [factor.name for factor in learned] != [factor.name for factor in gram.factors]:
+        raise ValueError("the grouping factors of the formula are others")
+    for known, factor in zip(learned, gram.factors, strict=True):
+        if len(set(known.levels)) < len(known.levels) or set(known.levels) != set(factor.levels.tolist()):
+            raise ValueError(f"the levels of {factor.name!r} are not those of its statistics")
 
 
 def _factor(factor: GroupProducts, p: int, K: int) -> None:

@@ -6,8 +6,6 @@ Statistics are smaller than rows but not anonymous: those of a group of one row 
 from __future__ import annotations
 
 import json
-import os
-import zipfile
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +19,7 @@ from hierreg.gram.frame import Frame
 from hierreg.gram.labels import LabelledMoments
 from hierreg.gram.origin import Origin, origin_from_json, origin_to_json
 from hierreg.gram.terms import ErrorTerms
+from hierreg.stored import digest, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
 FORMAT = "hierreg.Gram"
 VERSION = 1
+_CHECKSUM = "checksum"
 
 
 def save(gram: Gram, path: str | Path) -> Path:
@@ -56,16 +56,17 @@ def _checked_path(path: str | Path) -> Path:
 
 
 def write_arrays(path: Path, head: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
-    """Write arrays and a head to a file that appears when it is complete."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            np.savez(file, allow_pickle=False, head=np.array(json.dumps({"version": VERSION, **head})), **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    """Write arrays and a head to a file that appears when it is complete, with a checksum of them.
+
+    Raises
+    ------
+    DataError
+        If it cannot be written; a file that was there before is as it was.
+    """
+    full = {"version": VERSION, **head}
+    full[_CHECKSUM] = _checksum(full, arrays)
+    with replacing(path) as partial, partial.open("xb") as file:
+        np.savez(file, allow_pickle=False, head=np.array(json.dumps(full)), **arrays)
 
 
 def read_arrays(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
@@ -83,8 +84,9 @@ def read_arrays(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, np.nda
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         head = json.loads(str(arrays.pop("head")))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"path={str(path)!r} cannot be read: {error}. Was it written by hierreg?") from error
+    except Exception as error:  # whatever a damaged file leads to; nothing in it is run
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise DataError(f"path={str(path)!r} cannot be read ({reason}). Was it written by hierreg?") from error
     if not isinstance(head, dict) or head.get("kind") != kind:
         raise DataError(f"path={str(path)!r} is no file of kind {kind!r}.")
     if head.get("version") != VERSION:
@@ -92,7 +94,19 @@ def read_arrays(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, np.nda
             f"path={str(path)!r} has version {head.get('version')!r} of the format; this hierreg "
             f"reads version {VERSION}."
         )
+    expected = head.pop(_CHECKSUM, None)  # there is none in files of hierreg 0.1.0
+    if expected is not None and expected != _checksum(head, arrays):
+        raise DataError(
+            f"path={str(path)!r} is damaged: it is not as hierreg wrote it (its checksum differs). Write it anew, or "
+            "take a copy that is whole."
+        )
     return head, arrays
+
+
+def _checksum(head: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]]) -> str:
+    """Return the checksum of a head and of arrays, in whatever order they are stored."""
+    each = {name: digest(list(array.shape), [array]) for name, array in arrays.items()}
+    return digest([json.loads(json.dumps(head)), sorted(each.items())], ())
 
 
 # ---- a Gram basis as arrays
@@ -129,7 +143,7 @@ def unpack(arrays: Mapping[str, np.ndarray[Any, Any]], where: str) -> Gram:
     """
     try:
         gram = _unpacked(arrays)
-    except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
+    except Exception as error:  # whatever other arrays lead to
         raise DataError(f"path={where!r} is damaged: {error!r}. Write it anew.") from error
     check_gram(gram, where)
     return gram
@@ -207,7 +221,25 @@ def _value(array: np.ndarray[Any, Any], annotation: str) -> Any:
             raise TypeError(f"an array of {array.dtype} where {np.dtype(kind)} is required")
         return array
     item = json.loads(str(array))
-    return tuple(item["tuple"]) if isinstance(item, dict) else item
+    if isinstance(item, dict):
+        return tuple(_of_type(one, annotation, {"tuple[str, ...]": (str,)}) for one in item["tuple"])
+    return _of_type(item, annotation, _PLAIN)
+
+
+_PLAIN: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "str | None": (str, type(None)),
+    "int": (int,),
+    "int | None": (int, type(None)),
+    "float": (float, int),
+    "bool": (bool,),
+}
+
+
+def _of_type(item: Any, annotation: str, allowed: Mapping[str, tuple[type, ...]]) -> Any:
+    if type(item) not in allowed.get(annotation, ()):
+        raise TypeError(f"{item!r} where {annotation} is required")
+    return item
 
 
 def under(name: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:

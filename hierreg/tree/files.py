@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from hierreg.checks import listed
 from hierreg.exceptions import DataError
+from hierreg.tree.check import check_tree
+from hierreg.tree.checksums import CHECKSUMS, ORDER, check_checksums, checksums_of
+from hierreg.tree.writing import open_stored, write_netcdf, write_zarr
 
 if TYPE_CHECKING:
     import xarray as xr
 
 _ENDINGS = (".nc", ".netcdf", ".h5", ".zarr")
-_MARK, _ORDER = "hierreg_version", "order"
+_MARK = "hierreg_version"
 
 
 def save(tree: xr.DataTree, path: str | Path) -> Path:
     """Write a result to one file, enough for every report.
+
+    It is written beside, read back and compared, and takes its name when it is complete. The file has a checksum of
+    everything in it, which `load` compares.
 
     Parameters
     ----------
@@ -33,7 +40,8 @@ def save(tree: xr.DataTree, path: str | Path) -> Path:
     Raises
     ------
     DataError
-        If the ending is neither, the folder does not exist, or the tree is no result of hierreg.
+        If the ending is neither, the folder does not exist, the tree is no result of hierreg, or it cannot be written
+        (a full disk); a file that was there before is then as it was.
     """
     import xarray as xr
 
@@ -45,16 +53,21 @@ def save(tree: xr.DataTree, path: str | Path) -> Path:
         )
     if not path.parent.is_dir():
         raise DataError(f"path={str(path)!r}: the folder {str(path.parent)!r} does not exist; create it first.")
+    checked: xr.DataTree = tree.copy()
+    checked.attrs = {name: value for name, value in tree.attrs.items() if name != CHECKSUMS}
+    checked.attrs[CHECKSUMS] = json.dumps(checksums_of(checked), ensure_ascii=False)
     if path.suffix == ".zarr":
-        # one file of all metadata is no part of the zarr format, and other programs may not know it
-        _with_order(tree).to_zarr(path, mode="w", consolidated=False)
+        write_zarr(_with_order(checked), path)
     else:
-        tree.to_netcdf(path, engine="h5netcdf")
+        write_netcdf(checked, path)
     return path
 
 
 def load(path: str | Path) -> xr.DataTree:
     """Return a result written by `save`, in memory.
+
+    Checksums in the file are compared with what is in it. Files without them (hierreg 0.1.0, or a tree that was written
+    with ArviZ or xarray) are read too; of these only what reports need to be there is checked.
 
     Parameters
     ----------
@@ -63,23 +76,43 @@ def load(path: str | Path) -> xr.DataTree:
     Raises
     ------
     DataError
-        If there is no such file, or it was not written by hierreg.
+        If there is no such file, it was not written by hierreg, or is not whole.
     """
-    import xarray as xr
-
     path = check_path(path)
     if not path.exists():
-        raise DataError(f"path={str(path)!r}: no such file.")
+        raise DataError(f"path={str(path)!r}: no such file.{_left_behind(path)}")
     engine = "zarr" if path.suffix == ".zarr" else "h5netcdf"
-    options: dict[str, Any] = {"consolidated": False} if engine == "zarr" else {}
     try:
-        with xr.open_datatree(path, engine=engine, **options) as stored:
-            tree = stored.load()
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"path={str(path)!r} cannot be read as {engine}: {error}") from error
+        with open_stored(path, engine) as stored:
+            tree: xr.DataTree = stored.load()
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever a damaged file leads to
+        raise DataError(f"path={str(path)!r} cannot be read as {engine}: {_reason(error)}") from error
     if _MARK not in tree.attrs:
-        raise DataError(f"path={str(path)!r} was not written by hierreg.save: its attributes name no hierreg version.")
-    return _upgraded(_in_order(tree) if _ORDER in tree.attrs else tree)
+        raise DataError(
+            f"path={str(path)!r} was not written by hierreg.save, or only in part: its attributes name no version of "
+            "hierreg."
+        )
+    check_checksums(tree, str(path))
+    was_checked = tree.attrs.pop(CHECKSUMS, None) is not None
+    try:
+        tree = _upgraded(_in_order(tree) if ORDER in tree.attrs else tree)
+        if not was_checked:
+            check_tree(tree)
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise DataError(f"path={str(path)!r} is no whole result of hierreg: {_reason(error)}") from error
+    return tree
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _left_behind(path: Path) -> str:
+    """Return a sentence on what an interrupted `save` of a zarr store has left, or nothing."""
+    old = [str(one) for one in sorted(path.parent.glob(f".{path.name}.*.old"))] if path.parent.is_dir() else []
+    return f" A save was interrupted when the earlier result was {listed(old)}: rename it." if old else ""
 
 
 def _upgraded(tree: xr.DataTree) -> xr.DataTree:
@@ -102,7 +135,7 @@ def _with_order(tree: xr.DataTree) -> xr.DataTree:
     """
     order = {name: list(group.data_vars) for name, group in tree.children.items()}
     out: xr.DataTree = tree.copy()
-    out.attrs = tree.attrs | {_ORDER: json.dumps(order)}
+    out.attrs = tree.attrs | {ORDER: json.dumps(order)}
     return out
 
 
@@ -110,7 +143,7 @@ def _in_order(tree: xr.DataTree) -> xr.DataTree:
     import xarray as xr
 
     groups = {}
-    for name, variables in json.loads(tree.attrs.pop(_ORDER)).items():
+    for name, variables in json.loads(tree.attrs.pop(ORDER)).items():
         group = tree[name].to_dataset()
         ordered = {variable: group[variable].variable for variable in variables}
         groups[name] = xr.Dataset(ordered, coords=group.coords, attrs=group.attrs)

@@ -1,0 +1,305 @@
+"""The verdict on one case: answered and equal to the oracle, refused by an exception of hierreg, or a failure.
+
+Tolerances, of a case with n rows where the oracle finds a log density d with quadratic form Q:
+
+- log density, relative to |d| + n: 1e-8, plus 8 eps times what the *input of the likelihood* has lost before hierreg
+  sees it (`Point.lost`: Lambda and the errors are doubles in user units), plus 4 eps times the condition number of the
+  scaled and centred population columns. Hierreg orthogonalises rows before it multiplies them, so that the square of
+  it is not allowed for. An offset of a column or of the response is allowed nothing: it can be taken off exactly; nor
+  is the ratio of group to error standard deviations.
+- a directional derivative, relative to n + Q + the sum of its absolute terms: ten times that.
+- coefficients: the same ten-fold, relative to their standard error and their size.
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+import hierreg as hr
+from tests.fuzz import models
+from tests.fuzz.cases import NOT_ORDINARY, make
+from tests.fuzz.columns import rows_of
+from tests.fuzz.exact import exact, number, numbers, product
+from tests.fuzz.oracle import Dense
+from tests.fuzz.points import condition_of_covariance, contrast, random_point
+
+EPS = np.finfo(float).eps
+STEP = 2.0**-60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What came of a case: outcome "answered", "refused" or "failure"; its kind, and the particulars."""
+
+    seed: int
+    outcome: str
+    kind: str = ""
+    detail: str = ""
+
+
+class WrongAnswerError(Exception):
+    """An answer that is not the oracle's."""
+
+    def __init__(self, kind, detail=""):
+        super().__init__(f"{kind}: {detail}")
+        self.kind, self.detail = kind, detail
+
+
+def verdict(seed):
+    """Return the verdict on the case of a seed."""
+    case = make(seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", hr.exceptions.HierregWarning)
+        try:
+            check(case)
+        except hr.exceptions.HierregError as error:
+            return _refused(case, error)
+        except WrongAnswerError as wrong:
+            return Verdict(seed=seed, outcome="failure", kind=wrong.kind, detail=f"{case.formula}: {wrong.detail}")
+        except Exception as error:  # noqa: BLE001  # what is not hierreg's own is the failure that is looked for
+            where = [frame for frame in traceback.extract_tb(error.__traceback__) if "hierreg/" in frame.filename]
+            at = f" at {where[-1].filename.split('hierreg/')[-1]}:{where[-1].name}" if where else " in the fuzzer"
+            kind = f"foreign {type(error).__name__}{at}"
+            return Verdict(seed=seed, outcome="failure", kind=kind, detail=f"{case.formula}: {error}")
+    return Verdict(seed=seed, outcome="answered")
+
+
+# Reasons to refuse that small random tables give by themselves, beside those that a case is tagged with.
+BY_CHANCE = (
+    *("collinear", "but only .* rows", "is zero in every row", "is constant", "single level", "single group"),
+    *("a group of .* of its own", "are the same", "no unit of", "are the units of errors", "cannot be told"),
+    *("each unit must lie within one",),
+    *("rows in several strata", "has the single level", "groups", "would share names", "has the name of a dimension"),
+)
+
+
+def _refused(case, error):
+    text = str(error)
+    kind = f"{type(error).__name__}: {_shape(text)}"
+    ordinary = not case.tags & NOT_ORDINARY and not any(re.search(reason, text) for reason in BY_CHANCE)
+    if ordinary:
+        return Verdict(seed=case.seed, outcome="failure", kind=f"refused an ordinary case, {kind}", detail=text)
+    return Verdict(seed=case.seed, outcome="refused", kind=kind, detail=text)
+
+
+def _shape(text):
+    """Return a message without names and numbers."""
+    text = re.sub(r"'[^']*'|`[^`]*`|\"[^\"]*\"", "_", text)
+    text = re.sub(r"-?\d[\d.e+-]*", "#", text)
+    return " ".join(text.split()[:14])
+
+
+def check(case):
+    """Raise `WrongAnswerError`, or whatever hierreg raises, unless every answer on a case is the oracle's."""
+    model = models.make_model(case)
+    if "duplicate column" in case.tags and "x1" in case.formula and "x0" in case.formula:
+        _must_have_dropped(case, model)
+    labels = model.problem.labels
+    rows = rows_of(case, labels.coef, [factor.coef for factor in labels.factors], list(model.problem.layout.labels))
+    rng = np.random.default_rng([11, case.seed])
+    dense = Dense(rows)
+    for attempt in range(2):
+        point = random_point(model, rows, rng, centred=attempt == 1)
+        _check_densities(model, rows, dense, point, rng)
+        if attempt == 0:
+            _check_solution(model, rows, dense, point)
+    _check_target(model, rows, dense, rng)
+    if rng.random() < 0.6:
+        _check_estimates(model, rows, dense, rng)
+
+
+def _must_have_dropped(case, model):
+    if {"x0", "x1"} <= set(model.problem.labels.coef):
+        raise WrongAnswerError("accepted a column twice", str(model.problem.labels.coef))
+
+
+# ---- densities
+
+
+def relative_tolerance(rows, lost):
+    return 1e-8 + EPS * (4.0 * condition(rows.X) + 8.0 * lost)
+
+
+def condition(X):
+    """Return the condition number of columns, centred where there is a constant one, and scaled."""
+    if X.shape[1] < 2:
+        return 1.0
+    constant = np.ptp(X, axis=0) == 0
+    A = (X - X.mean(axis=0))[:, ~constant] if constant.any() else X
+    if not A.shape[1]:
+        return 1.0
+    values = np.linalg.svd(A / np.linalg.norm(A, axis=0), compute_uv=False)
+    return float(values[0] / values[-1]) if values[-1] > 0 else np.inf
+
+
+def _check_densities(model, rows, dense, point, rng):
+    relative = relative_tolerance(rows, point.lost)
+    Lambda, error_cov = exact(point.Lambda), exact(point.error_cov)
+    direction = rng.normal(size=point.Lambda.shape) * point.Lambda
+    if rows.kind == "correlated":
+        error_direction = 0.3 * rng.normal(size=point.error_cov.shape) * _geometric(point.error_cov)
+        error_direction = error_direction + error_direction.T
+    else:
+        error_direction = np.diag(rng.normal(size=len(point.error_cov)) * np.diagonal(point.error_cov))
+    if not model.problem.labels.n_error_sd:
+        error_direction = np.zeros_like(error_direction)
+    beside = [(Lambda + sign * _step(direction), error_cov + sign * _step(error_direction)) for sign in (1, -1)]
+    for method in models.LIKELIHOODS:
+        beta = models.beta_of(model, method)
+        if beta is None:
+            continue
+        want = dense.density(Lambda, error_cov, beta)
+        if want is None:
+            raise WrongAnswerError("accepted columns that are exactly singular", method)
+        value, g_Lambda, g_error = models.value_and_gradient(model, method, point.Lambda, point.error_cov)
+        allowed = relative * (abs(want.value) + want.n)
+        if not abs(value - want.value) <= allowed:
+            detail = (
+                f"{method}: {value!r}, oracle {want.value!r}, off by {value - want.value:.2e}, {allowed:.1e} allowed"
+            )
+            raise WrongAnswerError(f"log density of {method} ({_of(rows, point.Lambda, point.error_cov)})", detail)
+        ahead, behind = (dense.density(*place, beta) for place in beside)
+        slope = ahead.minus(behind) / (2.0 * STEP)
+        parts = np.concatenate([(g_Lambda * direction).ravel(), (g_error * error_direction).ravel()])
+        allowed = 10.0 * relative * (want.n + number(want.quadratic) + np.abs(parts).sum())
+        if not abs(parts.sum() - slope) <= allowed:
+            detail = f"{method}: {parts.sum()!r}, oracle {slope!r}, {allowed:.1e} allowed"
+            raise WrongAnswerError(f"gradient ({_of(rows, point.Lambda, point.error_cov)})", detail)
+
+
+def _step(direction):
+    return exact(direction) >> 60
+
+
+def _geometric(S):
+    root = np.sqrt(np.diagonal(S))
+    return 0.3 * root[:, None] * root[None, :]
+
+
+def _of(rows, Lambda, error_cov):
+    """Return in words which engine was asked, and whether groups differ by far more than the errors."""
+    engine = ("no factor", "one factor", "several factors")[min(2, len(rows.Z))]
+    return engine + (", errors far smaller than groups" if contrast(rows, Lambda, error_cov) > 1e3 else "")
+
+
+# ---- coefficients
+
+
+def _check_solution(model, rows, dense, point):
+    if model.problem.fixed.is_fixed.any():
+        return
+    relative = 10.0 * relative_tolerance(rows, point.lost)
+    Lambda = exact(point.Lambda)
+    Sigma = [product(Lambda[own, own], Lambda[own, own].T) for own in rows.factor_slices()]
+    of = _of(rows, point.Lambda, point.error_cov)
+    names = [factor.name for factor in model.problem.labels.factors]
+    cov = {name: numbers(own) for name, own in zip(names, Sigma, strict=True)}
+    found = model.solve(cov or None, point.error_argument)
+    beta, beta_cov, effects = dense.solution(Lambda, exact(point.error_cov))
+    se = np.sqrt(np.diagonal(beta_cov))
+    _compare(f"solve, beta ({of})", found.beta.values, beta, relative * (se + np.abs(beta)))
+    _compare(f"solve, standard errors ({of})", found.beta_se.values, se, relative * se)
+    for name, factor, group, b in zip(names, model.problem.labels.factors, rows.group, effects, strict=True):
+        first = {int(j): r for r, j in reversed(list(enumerate(group.tolist())))}
+        mine = found.b[name].values
+        order = _level_order(model, factor, group, first)
+        sd = np.sqrt(np.diagonal(cov[name]))
+        _compare(f"solve, b ({of})", mine[order], b, relative * (sd + np.abs(b).max(axis=0)))
+
+
+def _level_order(model, factor, group, first):
+    """Return which of hierreg's levels each group of the oracle is, by the row where it is first met."""
+    design = next(own for own in model.problem.design.factors if own.name == factor.name)
+    return np.array([design.index[first[j]] for j in range(int(group.max()) + 1)])
+
+
+def _compare(what, found, want, allowed):
+    gap = np.abs(np.asarray(found) - want)
+    if not np.all(gap <= allowed):
+        at = np.unravel_index(int(np.argmax(np.where(np.isnan(gap), np.inf, gap - allowed))), gap.shape)
+        raise WrongAnswerError(
+            what, f"{np.asarray(found)[at]!r}, oracle {want[at]!r}, {np.broadcast_to(allowed, gap.shape)[at]:.1e}"
+        )
+
+
+# ---- the posterior
+
+
+def _check_target(model, rows, dense, rng):
+    """Compare the density of sds and correlations, where every prior was given."""
+    beta = models.beta_of(model, "prior")
+    given = all(row.origin == "given" for row in model.priors.rows)
+    u = models.random_unconstrained(model, rows, rng)
+    point = models.covariances_at(model, u)
+    point.lost = condition_of_covariance(rows.V if rows.kind == "known_cov" else point.error_cov)
+    if point.lost > 1e8:
+        return
+    target = models.target_of(model, natural=True)
+    value, gradient = target(u)
+    if not (np.isfinite(value) and np.isfinite(gradient).all()):
+        raise WrongAnswerError("the posterior density is not finite at an ordinary point", f"{value} {gradient}")
+    if beta is None or not given:
+        return
+    want = dense.density(exact(point.Lambda), exact(point.error_cov), beta)
+    prior = models.log_prior(model, point)
+    total = want.value + prior
+    allowed = relative_tolerance(rows, point.lost) * (abs(want.value) + abs(prior) + want.n)
+    if not abs(value - total) <= allowed:
+        raise WrongAnswerError(
+            f"posterior density ({_of(rows, point.Lambda, point.error_cov)})",
+            f"{value!r}, oracle {total!r}, {allowed:.1e} allowed",
+        )
+
+
+# ---- estimates
+
+
+def _check_estimates(model, rows, dense, rng):
+    method = ["reml", "ml"][int(rng.integers(2))]
+    found = model.estimate(method)
+    point = models.point_of_estimate(model, found)
+    beta = models.beta_of(model, method)
+    want = dense.density(exact(point.Lambda), exact(point.error_cov), beta)
+    if _is_degenerate(rows, point.error_cov):
+        said = any("error" in words for words in found.boundary)
+        if found.converged and not said:
+            raise WrongAnswerError(
+                f"{method}: an error sd of zero, converged and not a word", f"{found.error_sd.values}"
+            )
+        return
+    lost = max((_offset(Z) for Z in rows.Z), default=1.0) ** 2
+    lost = max(lost, condition_of_covariance(rows.V if rows.kind == "known_cov" else point.error_cov))
+    relative = relative_tolerance(rows, lost)
+    if want is not None and relative < 1e-3 and found.converged:
+        criterion = -2.0 * want.value
+        allowed = 2.0 * relative * (abs(criterion) + want.n)
+        if not abs(found.criterion - criterion) <= allowed:
+            of = _of(rows, point.Lambda, point.error_cov)
+            raise WrongAnswerError(
+                f"criterion of {method} ({of})", f"{found.criterion!r}, oracle {criterion!r}, {allowed:.1e} allowed"
+            )
+    if found.converged:
+        best, where = models.best_of_random_points(model, rows, method, rng)
+        if best > -0.5 * found.criterion + 1e-3 * (1.0 + 1e-6 * abs(best)):
+            raise WrongAnswerError(
+                f"{method}: a better point exists", f"{-2 * best!r} < {found.criterion!r}, at u = {where}"
+            )
+
+
+def _is_degenerate(rows, error_cov):
+    """Return whether an error sd is nothing beside the response: the likelihood has no maximum."""
+    return not rows.kind.startswith("known") and bool(np.sqrt(np.diagonal(error_cov)).min() < 1e-6 * rows.y.std())
+
+
+def _offset(Z):
+    """Return the largest mean / sd of varying columns beside a constant one."""
+    sd = Z.std(axis=0)
+    if not np.any(sd == 0) or np.all(sd == 0):
+        return 1.0
+    return 1.0 + float(np.max(np.abs(Z.mean(axis=0)[sd > 0]) / sd[sd > 0]))
