@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.checks import listed
 from hierreg.exceptions import ModelError
 from hierreg.gram.basis import CrossProducts, Gram, GroupProducts
 from hierreg.gram.dropping import check_rank
 from hierreg.gram.frame import frame_of
+from hierreg.gram.known import check_known_errors, known_products
 from hierreg.gram.labels import labelled_moments
 from hierreg.gram.terms import ErrorTerms
-from hierreg.linalg import smallest_eigenvalue, unit_diagonal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,10 +24,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]
-
-
-# Smallest eigenvalue of the precision of columns of length one, below which few digits of it may be left.
-_LOST = 1e-14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,28 +151,6 @@ def own_rows_layout(design: Design, layout: ErrorLayout, factor: int = 0) -> Err
     assert layout.unit is not None
     unit = np.unique(layout.unit * len(design.factors[factor].levels) + index, return_inverse=True)[1]
     return replace(layout, unit=unit.astype(np.intp))
-
-
-def check_known_errors(gram: Gram) -> None:
-    """Raise where known errors, or weights, differ so much that the rows of large errors are lost to rounding.
-
-    Raises
-    ------
-    ModelError
-        If the precision of the population columns, of columns of length one, is singular to working precision.
-    """
-    p = len(gram.coef_names)
-    if gram.terms.log_det_known == 0.0 or not p:
-        return
-    precision = gram.WtW[:, :p, :p].sum(axis=0)
-    smallest = smallest_eigenvalue(unit_diagonal(precision)[1])
-    if smallest < _LOST:
-        raise ModelError(
-            "the known errors, or weights, differ so much from row to row that what the rows of large errors say of "
-            f"the coefficients {listed(gram.coef_names)} is lost to rounding (smallest eigenvalue {smallest:.2g} of "
-            "their precision). Give data sets of different units coefficients of their own, 'y ~ 0 + d + d:x', or no "
-            "row an error millions of times smaller than those of the others."
-        )
 
 
 def check_units_in_groups(design: Design, layout: ErrorLayout) -> None:
@@ -362,8 +335,6 @@ def _exchangeable(layout: ErrorLayout, W: Array, columns: list[_Columns]) -> tup
 
 
 def _known_covariance(layout: ErrorLayout, W: Array, columns: list[_Columns]) -> tuple[ErrorTerms, _Products]:
-    from hierreg.gram.known import known_products
-
     assert layout.V is not None
     J = [one.n_levels for one in columns]
     found = known_products(layout.V, W, [one.Z for one in columns], [one.index for one in columns], J)

@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierreg.checks import listed
+from hierreg.exceptions import ModelError
 from hierreg.known_covariance import BlocksOfSize, solve_lower
+from hierreg.linalg import smallest_eigenvalue, unit_diagonal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
+    from hierreg.gram.basis import Gram
     from hierreg.known_covariance import BlockCovariance
 
     Array = NDArray[np.float64]
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
 
 # Numbers in the arrays that are held at once.
 _CHUNK_VALUES = 2**24
+# Smallest eigenvalue of the precision of columns of length one, below which few digits of it may be left.
+_LOST = 1e-14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,3 +175,25 @@ def _summed(parts: list[Keyed]) -> Keyed:
     keys = keys[order]
     first = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
     return keys[first], np.add.reduceat(values[order], first, axis=0)
+
+
+def check_known_errors(gram: Gram) -> None:
+    """Raise where known errors, or weights, differ so much that the rows of large errors are lost to rounding.
+
+    Raises
+    ------
+    ModelError
+        If the precision of the population columns, of columns of length one, is singular to working precision.
+    """
+    p = len(gram.coef_names)
+    if gram.terms.kind not in {"independent", "by", "known_se", "known_cov"} or not p:
+        return
+    precision = gram.WtW[:, :p, :p].sum(axis=0)
+    smallest = smallest_eigenvalue(unit_diagonal(precision)[1])
+    if smallest < _LOST:
+        raise ModelError(
+            "the known errors, or weights, differ so much from row to row that what the rows of large errors say of "
+            f"the coefficients {listed(gram.coef_names)} is lost to rounding (smallest eigenvalue {smallest:.2g} of "
+            "their precision). Give data sets of different units coefficients of their own, 'y ~ 0 + d + d:x', or no "
+            "row an error millions of times smaller than those of the others."
+        )

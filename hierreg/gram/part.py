@@ -18,8 +18,9 @@ from hierreg.error_structure import By, Correlated, Exchangeable, Independent, K
 from hierreg.exceptions import DataError, ModelError
 from hierreg.formula import compile_expression
 from hierreg.gram.addition import add
-from hierreg.gram.collect import check_known_errors, collect_part, own_rows_layout
+from hierreg.gram.collect import collect_part, own_rows_layout
 from hierreg.gram.dropping import determined_of, without_determined
+from hierreg.gram.known import check_known_errors
 from hierreg.gram.ordering import with_labels, with_levels
 from hierreg.gram.origin import Origin
 
