@@ -25,8 +25,9 @@ def test_values_are_those_of_the_draws():
         row, flat = report.sel(parameter=name), np.sort(draws.values.ravel())
         assert float(row["mean"]) == pytest.approx(flat.sum() / len(flat), rel=1e-12)
         assert float(row["sd"]) == pytest.approx(np.sqrt(np.sum((flat - flat.mean()) ** 2) / (len(flat) - 1)))
-        assert np.mean(flat < float(row["lower"])) == pytest.approx(0.1, abs=1 / len(flat))
-        assert np.mean(flat > float(row["upper"])) == pytest.approx(0.1, abs=1 / len(flat))
+        # Within one draw, and one more where a chain stayed at the quantile.
+        assert np.mean(flat < float(row["lower"])) == pytest.approx(0.1, abs=2 / len(flat))
+        assert np.mean(flat > float(row["upper"])) == pytest.approx(0.1, abs=2 / len(flat))
         assert float(row["reml"]) == pytest.approx(float(reml), rel=1e-12)
     se = np.sqrt(float(limit["beta_cov"].sel(coef="x", coef_col="x")))
     assert float(report["reml_se"].sel(parameter="beta[x]")) == pytest.approx(se, rel=1e-12)
