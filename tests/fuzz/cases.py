@@ -93,16 +93,19 @@ def _by(draft, n):
 
 
 def _known_se(draft, n):
-    unit = 10.0 ** draft.rng.uniform(-6, 6) if draft.chance(0.2) else 1.0
-    return "known_se", draft.add("se", np.exp(draft.rng.normal(0, 0.7, n)) * unit), draft.chance(0.5)
+    return "known_se", draft.add("se", np.exp(draft.rng.normal(0, 0.7, n)) * _mismatch(draft)), draft.chance(0.5)
+
+
+def _mismatch(draft):
+    """Return by how much known errors are too large or too small beside the response."""
+    return 10.0 ** draft.rng.uniform(-3, 3) if draft.chance(0.2) else 1.0
 
 
 def _known_cov(draft, n):
     A = draft.rng.normal(size=(n, n + 3)) * np.exp(draft.rng.normal(0, 0.7, n))[:, None]
-    if draft.chance(0.2):
-        A *= 10.0 ** draft.rng.uniform(-8, 8)
+    A *= _mismatch(draft)
     if draft.chance(0.1):
-        A *= 10.0 ** draft.rng.uniform(-6, 6, n)[:, None]
+        A *= 10.0 ** draft.rng.uniform(-3, 3, n)[:, None]
     V = A @ A.T / n
     if draft.chance(0.15):
         V = np.diag(np.diagonal(V))
@@ -293,5 +296,16 @@ def _response(draft):
     if draft.chance(0.2):
         y = y + float(draft.pick([10.0, 1e3, 1e6, 1e9]))
     if draft.chance(0.2):
-        y = y * 10.0 ** float(draft.pick([-12, -6, 6, 12]))
+        unit = 10.0 ** float(draft.pick([-12, -6, 6, 12]))
+        y = y * unit
+        if not draft.chance(0.05):
+            _known_errors_in(draft, unit)
     draft.columns = {"y": y, **draft.columns}
+
+
+def _known_errors_in(draft, unit):
+    """Give known errors the unit of the response."""
+    if "se" in draft.columns:
+        draft.columns["se"] = draft.columns["se"] * unit
+    if draft.errors[0] == "known_cov":
+        draft.errors = ("known_cov", draft.errors[1] * unit**2, draft.errors[2])

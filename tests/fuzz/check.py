@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import hierreg as hr
-from tests.fuzz import models
+from tests.fuzz import models, relations
 from tests.fuzz.cases import NOT_ORDINARY, make
 from tests.fuzz.columns import rows_of
 from tests.fuzz.exact import exact, number, numbers, product
@@ -74,7 +74,7 @@ def verdict(seed):
 BY_CHANCE = (
     *("collinear", "but only .* rows", "is zero in every row", "is constant", "single level", "single group"),
     *("a group of .* of its own", "are the same", "no unit of", "are the units of errors", "cannot be told"),
-    *("each unit must lie within one",),
+    *("each unit must lie within one", "fitted exactly"),
     *("rows in several strata", "has the single level", "groups", "would share names", "has the name of a dimension"),
 )
 
@@ -110,8 +110,14 @@ def check(case):
         if attempt == 0:
             _check_solution(model, rows, dense, point)
     _check_target(model, rows, dense, rng)
+    if rng.random() < 0.3:
+        for name, (gap, allowed) in relations.gaps(case, model, rng).items():
+            if not gap <= allowed:
+                raise WrongAnswerError(f"{name} changes the answer", f"by {gap:.2e}, {allowed:.1e} allowed")
     if rng.random() < 0.6:
         _check_estimates(model, rows, dense, rng)
+    if rng.random() < 0.01:
+        _check_draws(model)
 
 
 def _must_have_dropped(case, model):
@@ -255,6 +261,14 @@ def _check_target(model, rows, dense, rng):
             f"posterior density ({_of(rows, point.Lambda, point.error_cov)})",
             f"{value!r}, oracle {total!r}, {allowed:.1e} allowed",
         )
+
+
+def _check_draws(model):
+    """A posterior by importance sampling is finite, or refused."""
+    tree = model.sample(draws=50, chains=2, seed=1, method="psis", progress=False)
+    for name, values in tree["posterior"].data_vars.items():
+        if not np.isfinite(values.values).all():
+            raise WrongAnswerError("draws that are not finite", name)
 
 
 # ---- estimates

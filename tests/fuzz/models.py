@@ -185,6 +185,12 @@ def random_unconstrained(model, rows, rng):
     return u
 
 
+def plain_rows(case, model):
+    """Return what `random_unconstrained` reads of the rows, without the oracle's."""
+    y = np.asarray(case.table[case.response], dtype=float)
+    return SimpleNamespace(y=y, kind=case.errors[0], Z=[factor.Z for factor in model.problem.design.factors])
+
+
 def covariances_at(model, u):
     """Return Lambda, error_cov, sds and correlations at u."""
     at = covariances(model.problem.parameters, np.asarray(u, dtype=float)[None])
