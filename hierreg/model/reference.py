@@ -30,7 +30,7 @@ def references(labels: Labels, state: DesignState) -> dict[str, dict[str, str]]:
     {'Subject': {'Intercept': 'sex = f', 'Days': 'sex = f'}}
     """
     levels = {name: [str(level) for level in known] for (name, _), known in state.learned.items()}
-    out = {factor.name: _of_factor(factor, labels.coef, levels) for factor in labels.factors}
+    out = {factor.key: _of_factor(factor, labels.coef, levels) for factor in labels.factors}
     return {name: found for name, found in out.items() if found}
 
 
