@@ -183,3 +183,26 @@ def test_strata_within_groups_have_digits_or_no_density(formula):
         )
     assert np.isfinite(seen[:3]).all()
     assert seen[-1] == -np.inf
+
+
+def test_several_factors_have_digits_or_no_density():
+    data = rows([2] * 20)
+    data["h"] = np.arange(len(data)) % 5
+    likelihood = marginal_likelihood(hr.Model("y ~ t + (t | g) + (1 | h)", data).problem.gram)
+    X, Z = columns("y ~ t + (t | g)", data)
+    values = []
+    for log_sd in (-5, -10, -20):
+        variance = np.exp(2.0 * log_sd)
+        values.append(likelihood.value_and_gradient(np.diag([1.0, 0.5, 0.7]), np.diag([variance]))[0])
+    with mp.workdps(DIGITS):
+        groups = data["g"].to_numpy()
+        H = np.eye(5)[data["h"]]
+        same = (groups[:, None] == groups) * (Z @ np.diag([1.0, 0.25]) @ Z.T) + 0.49 * H @ H.T
+        V = mp.matrix(same.tolist()) + mp.exp(-20) * mp.eye(len(data))
+        W = mp.matrix(np.column_stack([X, data["y"]]).tolist())
+        C = W.T * mp.inverse(V) * W
+        P, c = C[:2, :2], C[:2, 2]
+        quadratic = C[2, 2] - (c.T * mp.inverse(P) * c)[0]
+        rest = mp.log(mp.det(V)) + mp.log(mp.det(P)) + (len(data) - 2) * mp.log(2 * mp.pi)
+    assert values[1] == pytest.approx(float(-(rest + quadratic) / 2), abs=1e-4)
+    assert values[2] == -np.inf

@@ -34,7 +34,7 @@ import numpy as np
 from numba import njit
 
 from hierreg.marginal.dense_kernels import cholesky_in_place
-from hierreg.marginal.kernels import error_precision, error_precision_gradient
+from hierreg.marginal.kernels import NO_DIGITS, error_precision, error_precision_gradient
 from hierreg.marginal.tail_kernels import factor_leading, invert_leading, solve_leading
 
 
@@ -427,12 +427,16 @@ def log_likelihood_of(Lambda, S_error, gram, errors, W0, constant, treat, g_Lamb
     S, C = room
     log_det_R = error_precision(S_error, patterns, counts, omega)
     assemble(omega, sources, S)
+    of_rows = S[dense[0] + D * D - 1]
     log_det_M = eliminate_levels(S, Lambda, nodes, dense)
     tail_equations(S, Lambda, dense, W0, C)
     log_det_tail, log_det_P, quadratic = solve_tail(C, T, x)
     value = constant - 0.5 * (log_det_R + log_det_M + log_det_tail + quadratic)
     if integrate:
         value -= 0.5 * log_det_P
+    if of_rows - quadratic > NO_DIGITS:
+        # y'V^-1 y is a difference here, and its rounding of order one: noise, not a density.
+        value = np.nan
     if not np.isfinite(value):
         value = -np.inf
     elif with_gradient:
