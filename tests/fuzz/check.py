@@ -114,7 +114,8 @@ def check(case):
         for name, (gap, allowed) in relations.gaps(case, model, rng).items():
             if not gap <= allowed:
                 raise WrongAnswerError(f"{name} changes the answer", f"by {gap:.2e}, {allowed:.1e} allowed")
-    if rng.random() < 0.6:
+    # Dozens of correlated data sets have hundreds of parameters: right to be tried, but not in milliseconds.
+    if rng.random() < 0.6 and model.problem.parameters.n_free <= 40:
         _check_estimates(model, rows, dense, rng)
     if rng.random() < 0.01:
         _check_draws(model)
