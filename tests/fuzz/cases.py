@@ -55,7 +55,9 @@ def make(seed):
     table = pd.DataFrame({draft.names[key]: values for key, values in draft.columns.items()})
     if draft.chance(0.3):
         order = draft.rng.permutation(draft.n)
-        table = table.iloc[order].reset_index(drop=draft.chance(0.5)).drop(columns="index", errors="ignore")
+        table = table.iloc[order]
+        if draft.chance(0.5):
+            table = table.reset_index(drop=True)
         if draft.errors[0] == "known_cov":
             draft.errors = ("known_cov", draft.errors[1][np.ix_(order, order)], draft.errors[2])
     return Case(

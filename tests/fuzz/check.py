@@ -114,7 +114,8 @@ def check(case):
         for name, (gap, allowed) in relations.gaps(case, model, rng).items():
             if not gap <= allowed:
                 raise WrongAnswerError(f"{name} changes the answer", f"by {gap:.2e}, {allowed:.1e} allowed")
-    if rng.random() < 0.6:
+    # Dozens of correlated data sets have hundreds of parameters: right to be tried, but not in milliseconds.
+    if rng.random() < 0.6 and model.problem.parameters.n_free <= 40:
         _check_estimates(model, rows, dense, rng)
     if rng.random() < 0.01:
         _check_draws(model)
@@ -289,6 +290,8 @@ def _check_estimates(model, rows, dense, rng):
         return
     lost = max((_offset(Z) for Z in rows.Z), default=1.0) ** 2
     lost = max(lost, condition_of_covariance(rows.V if rows.kind == "known_cov" else point.error_cov))
+    if rows.kind == "exchangeable":  # its correlation may be near a bound, where a variance is a small difference
+        lost = max(lost, float(np.diagonal(point.error_cov).max() / np.diagonal(point.error_cov).min()))
     relative = relative_tolerance(rows, lost)
     if want is not None and relative < 1e-3 and found.converged:
         criterion = -2.0 * want.value

@@ -11,6 +11,7 @@ ODD_NAMES = (
     *("my col", "größe", "变量", "obs", "error", "pattern", "group_pattern", "sigma", "_x", "class", "lambda"),
     *("coef_", "theta", "b", "beta", "level", "unit", "Σ", "a b c", "Cost", "log_x", "b_g", "sd_g", "mu", "e1", "np"),
     *("factor", "dataset", "group", "effect", "quantile", "parameter", "residual", "weight", "value", "row", "x.1"),
+    *("chain", "draw", "quantile", "coef", "coef_col", "b_cov_g", "n", "y_hat", "index", "theta_g", "labels", "names"),
 )
 
 
