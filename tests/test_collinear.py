@@ -72,6 +72,8 @@ DROPPED = {
 }
 
 
+# With || and a predictor a billion away from zero, intercepts and slopes of groups are hardly told apart.
+@pytest.mark.filterwarnings("ignore::hierreg.exceptions.IdentificationWarning")
 @pytest.mark.parametrize("make", [from_rows, from_batches])
 @pytest.mark.parametrize("formula", DROPPED)
 def test_what_is_left_is_the_model_without_the_columns(make, formula, data):

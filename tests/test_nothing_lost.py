@@ -63,6 +63,7 @@ def test_sds_of_summaries_do_not_depend_on_an_offset(formula):
 
 
 @pytest.mark.filterwarnings("ignore::hierreg.exceptions.BoundaryWarning")
+@pytest.mark.filterwarnings("ignore:the posterior has two modes")  # the intercept is held far from the data
 def test_a_fixed_intercept_is_in_the_summaries_of_several_factors():
     model = hr.Model("y ~ 1 + (1 | a) + (1 | b)", crossed_table(), priors=hr.Priors(beta={"Intercept": hr.Fixed(23.0)}))
     tree = model.sample(draws=50, chains=2, seed=4, progress=False, method="psis", group_effects="summary")

@@ -37,7 +37,10 @@ def measure_scales(gram: Gram, design: Design, layout: ErrorLayout) -> PriorScal
     assert frame is not None
     assert response is not None
     p = frame.n_predictors
-    y_sd = float(frame.sd[p])
+    known = layout.kind in {"known_se", "known_cov"}
+    # Known errors are a scale of their own, where the response does not vary beside them.
+    of_errors = float(np.exp(0.5 * gram.terms.log_det_known / gram.n)) if known else 0.0
+    y_sd = float(frame.sd[p]) or of_errors
     within = np.sqrt(response.squares / np.maximum(response.n, 1))
     labels = layout.labels
     corr_labels: tuple[str, ...] = ()
@@ -52,7 +55,7 @@ def measure_scales(gram: Gram, design: Design, layout: ErrorLayout) -> PriorScal
         columns=columns_of(frame.predictors),
         y_mean=float(frame.mean[p]),
         y_sd=y_sd,
-        y_rms=float(frame.rms[p]),
+        y_rms=float(frame.rms[p]) or of_errors,
         factors={
             factor.name: _factor_scales(factor, groups.frame)
             for factor, groups in zip(design.factors, gram.factors, strict=True)
@@ -63,7 +66,7 @@ def measure_scales(gram: Gram, design: Design, layout: ErrorLayout) -> PriorScal
         has_error_corr=layout.has_corr,
         error_corr_labels=corr_labels,
         error_corr_lowest=corr_lowest,
-        error_factor=_error_factor(gram) if layout.kind in {"known_se", "known_cov"} and layout.n_sd else None,
+        error_factor=_error_factor(gram) if known and layout.n_sd else None,
     )
 
 

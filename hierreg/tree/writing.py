@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
+_TRIES, _PAUSE = 100, 0.02  # seconds
 _METADATA = 1 << 20  # bytes; what HDF5 writes at once and reads again is smaller
 
 
@@ -145,9 +147,18 @@ def write_zarr(tree: xr.DataTree, path: Path) -> None:
     except OSError as error:
         raise unwritten(path, error.strerror or str(error)) from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        _remove(partial)
         if path.exists():
             shutil.rmtree(old, ignore_errors=True)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder in which zarr's threads may be writing what they had begun when one of them failed."""
+    for _ in range(_TRIES):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(_PAUSE)
 
 
 def _check_replaceable(path: Path) -> None:
