@@ -193,4 +193,4 @@ def test_a_constant_response_with_known_errors_has_their_scale():
     table = pd.DataFrame({"y": np.full(8, 0.1), "se": np.tile([0.5, 2.0], 4), "g": np.repeat([0, 1, 2, 3], 2)})
     model = hr.Model("y ~ 1 + (1 | g)", table, errors=hr.known_se("se"))
     assert model.priors.sd["g"][0].sigma == pytest.approx(1.0)  # the geometric mean of 0.5 and 2
-    assert float(model.estimate().beta) == pytest.approx(0.1)
+    assert float(model.estimate().beta[0]) == pytest.approx(0.1)
