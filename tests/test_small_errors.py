@@ -39,6 +39,7 @@ CASES = {
     "variances of halves": ("y ~ t + (t | g)", [2] * 30, None, "half"),
     "variances of halves, three coefficients": ("y ~ t + (t + x | g)", [1, 2, 3] * 10, None, "half"),
     "rows to spare": ("y ~ t + x + (t | g)", [5] * 12, None, None),
+    "a column that does not vary first": ("y ~ x + t + (t | g)", [5] * 12, None, None),
 }
 # The one row that no group fits is fitted by the population columns: products of what is left of it are subtracted.
 ALMOST = {"intercepts"}
@@ -114,7 +115,16 @@ def test_value_and_gradient_as_errors_vanish(case):
             assert np.sum(np.diagonal(g_error) * variances) == pytest.approx(along_errors, abs=1e-8 * size)
 
 
-@pytest.mark.parametrize("case", ["groups of one row", "a column that does not vary", "three coefficients"])
+PREDICTED = (
+    "groups of one row",
+    "a column that does not vary",
+    "three coefficients",
+    "rows to spare",
+    "a column that does not vary first",
+)
+
+
+@pytest.mark.parametrize("case", PREDICTED)
 def test_predictions_as_errors_vanish(case):
     model, (X, Z, y, groups), _ = model_of(case)
     Lambda, p = point(Z.shape[1]), X.shape[1]
@@ -133,12 +143,37 @@ def test_predictions_as_errors_vanish(case):
                 Zj, Wj = mp.matrix(Z[own].tolist()), mp.matrix(np.column_stack([X, y])[own].tolist())
                 C += Wj.T * mp.inverse(Zj * Sigma * Zj.T + variance * mp.eye(len(own))) * Wj
             beta = mp.inverse(C[:p, :p]) * C[:p, p]
+            np.testing.assert_allclose(solution.beta, np.array(beta.tolist(), dtype=float)[:, 0], rtol=1e-9)
             for j, (Zj, Wj, V_inv) in enumerate(parts):
                 b = Sigma * Zj.T * V_inv * (Wj[:, p] - Wj[:, :p] * beta)
                 cov = Sigma - Sigma * Zj.T * V_inv * Zj * Sigma
                 np.testing.assert_allclose(solution.b[0][j], np.array(b.tolist(), dtype=float)[:, 0], atol=1e-8)
                 expected = np.array(cov.tolist(), dtype=float)
                 np.testing.assert_allclose(solution.b_cond_cov[0][j], expected, rtol=1e-7, atol=1e-9 * expected.max())
+
+
+@pytest.mark.parametrize("sd", [1e-2, 1e-4, 1e-6, 1e-7])
+def test_the_intercept_has_its_digits_beside_a_slope_within_groups(sd):
+    rng = np.random.default_rng(0)
+    g = np.arange(12) // 3
+    x = rng.normal(size=12)
+    y = x + rng.normal(size=12) + rng.normal(size=4)[g]
+    model = hr.Model("y ~ x + (1 | g)", pd.DataFrame({"y": y, "x": x, "g": g}))
+    solution = model.solve({"g": [[1.0]]}, sd**2)
+    slope = model.problem.likelihood("reml").value_and_gradient(np.array([[1.0]]), np.array([[sd**2]]))[1]
+    with mp.workdps(DIGITS):
+        X, Z = np.column_stack([np.ones(12), x]), np.ones((12, 1))
+        W, V = mp.matrix(np.column_stack([X, y]).tolist()), mp.matrix((g[:, None] == g).astype(float).tolist())
+        V_inv = mp.inverse(V + mp.mpf(sd**2) * mp.eye(12))
+        C = W.T * V_inv * W
+        beta = mp.inverse(C[:2, :2]) * C[:2, 2]
+        step = mp.mpf(10) ** -20
+        ahead, behind = (
+            restricted_log_likelihood(X, Z, y, g, mp.matrix([[1 + s]]), [mp.mpf(sd**2)] * 12) for s in (step, -step)
+        )
+        expected = float((ahead - behind) / (2 * step))
+    np.testing.assert_allclose(solution.beta.values, [float(beta[0]), float(beta[1])], rtol=1e-10)
+    assert slope.item() == pytest.approx(expected, rel=1e-10)
 
 
 def test_rows_of_a_group_in_two_tables():
