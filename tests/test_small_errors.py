@@ -241,3 +241,34 @@ def test_several_factors_have_digits_or_no_density():
         rest = mp.log(mp.det(V)) + mp.log(mp.det(P)) + (len(data) - 2) * mp.log(2 * mp.pi)
     assert values[1] == pytest.approx(float(-(rest + quadratic) / 2), abs=1e-4)
     assert values[2] == -np.inf
+
+
+def test_a_stratum_all_but_without_errors_has_digits_or_is_refused():
+    # The covariance of beta has eigenvalues of both variances, on no axis of its own.
+    rng = np.random.default_rng(8)
+    X = np.column_stack([np.ones(8), rng.standard_normal((8, 3))])
+    y = rng.standard_normal(8)
+    s = np.array([0, 0, 1, 1, 1, 1, 1, 1])
+    table = pd.DataFrame({"y": y, "a": X[:, 1], "b": X[:, 2], "c": X[:, 3], "s": s})
+    model = hr.Model("y ~ a + b + c", table, errors=hr.by("s"))
+    for variance in (1e-14, 1e-16, 1e-20, 1e-40):
+        with pytest.raises(hr.exceptions.ModelError, match="many orders of magnitude"):
+            model.solve(error_cov=np.array([variance, 1.0]))
+    variances = np.array([1e-6, 1.0])
+    solution = model.solve(error_cov=variances)
+    with mp.workdps(DIGITS):
+        A, R_inv = mp.matrix(X.tolist()), mp.diag([1 / mp.mpf(v) for v in variances[s]])
+        cov = mp.inverse(A.T * R_inv * A)
+        beta = cov * (A.T * R_inv * mp.matrix(y.tolist()))
+        se = [float(mp.sqrt(cov[i, i])) for i in range(4)]
+    np.testing.assert_allclose(solution.beta.values, np.array(beta.tolist(), dtype=float)[:, 0], rtol=1e-9)
+    np.testing.assert_allclose(solution.beta_se.values, se, rtol=1e-9)
+
+
+def test_several_factors_are_solved_or_refused_in_words():
+    data = rows([2] * 20)
+    data["h"] = np.arange(len(data)) % 5
+    model = hr.Model("y ~ t + (1 | g) + (1 | h)", data)
+    for variance in (1e-18, 1e-25, 1e-40):
+        with pytest.raises(hr.exceptions.ModelError, match="many orders of magnitude"):
+            model.solve({"g": [[1.0]], "h": [[0.5]]}, variance)
