@@ -39,6 +39,7 @@ CASES = {
     "variances of halves": ("y ~ t + (t | g)", [2] * 30, None, "half"),
     "variances of halves, three coefficients": ("y ~ t + (t + x | g)", [1, 2, 3] * 10, None, "half"),
     "rows to spare": ("y ~ t + x + (t | g)", [5] * 12, None, None),
+    "a column that does not vary first": ("y ~ x + t + (t | g)", [5] * 12, None, None),
 }
 # The one row that no group fits is fitted by the population columns: products of what is left of it are subtracted.
 ALMOST = {"intercepts"}
@@ -114,7 +115,16 @@ def test_value_and_gradient_as_errors_vanish(case):
             assert np.sum(np.diagonal(g_error) * variances) == pytest.approx(along_errors, abs=1e-8 * size)
 
 
-@pytest.mark.parametrize("case", ["groups of one row", "a column that does not vary", "three coefficients"])
+PREDICTED = (
+    "groups of one row",
+    "a column that does not vary",
+    "three coefficients",
+    "rows to spare",
+    "a column that does not vary first",
+)
+
+
+@pytest.mark.parametrize("case", PREDICTED)
 def test_predictions_as_errors_vanish(case):
     model, (X, Z, y, groups), _ = model_of(case)
     Lambda, p = point(Z.shape[1]), X.shape[1]
@@ -133,12 +143,37 @@ def test_predictions_as_errors_vanish(case):
                 Zj, Wj = mp.matrix(Z[own].tolist()), mp.matrix(np.column_stack([X, y])[own].tolist())
                 C += Wj.T * mp.inverse(Zj * Sigma * Zj.T + variance * mp.eye(len(own))) * Wj
             beta = mp.inverse(C[:p, :p]) * C[:p, p]
+            np.testing.assert_allclose(solution.beta, np.array(beta.tolist(), dtype=float)[:, 0], rtol=1e-9)
             for j, (Zj, Wj, V_inv) in enumerate(parts):
                 b = Sigma * Zj.T * V_inv * (Wj[:, p] - Wj[:, :p] * beta)
                 cov = Sigma - Sigma * Zj.T * V_inv * Zj * Sigma
                 np.testing.assert_allclose(solution.b[0][j], np.array(b.tolist(), dtype=float)[:, 0], atol=1e-8)
                 expected = np.array(cov.tolist(), dtype=float)
                 np.testing.assert_allclose(solution.b_cond_cov[0][j], expected, rtol=1e-7, atol=1e-9 * expected.max())
+
+
+@pytest.mark.parametrize("sd", [1e-2, 1e-4, 1e-6, 1e-7])
+def test_the_intercept_has_its_digits_beside_a_slope_within_groups(sd):
+    rng = np.random.default_rng(0)
+    g = np.arange(12) // 3
+    x = rng.normal(size=12)
+    y = x + rng.normal(size=12) + rng.normal(size=4)[g]
+    model = hr.Model("y ~ x + (1 | g)", pd.DataFrame({"y": y, "x": x, "g": g}))
+    solution = model.solve({"g": [[1.0]]}, sd**2)
+    slope = model.problem.likelihood("reml").value_and_gradient(np.array([[1.0]]), np.array([[sd**2]]))[1]
+    with mp.workdps(DIGITS):
+        X, Z = np.column_stack([np.ones(12), x]), np.ones((12, 1))
+        W, V = mp.matrix(np.column_stack([X, y]).tolist()), mp.matrix((g[:, None] == g).astype(float).tolist())
+        V_inv = mp.inverse(V + mp.mpf(sd**2) * mp.eye(12))
+        C = W.T * V_inv * W
+        beta = mp.inverse(C[:2, :2]) * C[:2, 2]
+        step = mp.mpf(10) ** -20
+        ahead, behind = (
+            restricted_log_likelihood(X, Z, y, g, mp.matrix([[1 + s]]), [mp.mpf(sd**2)] * 12) for s in (step, -step)
+        )
+        expected = float((ahead - behind) / (2 * step))
+    np.testing.assert_allclose(solution.beta.values, [float(beta[0]), float(beta[1])], rtol=1e-10)
+    assert slope.item() == pytest.approx(expected, rel=1e-10)
 
 
 def test_rows_of_a_group_in_two_tables():
@@ -206,3 +241,34 @@ def test_several_factors_have_digits_or_no_density():
         rest = mp.log(mp.det(V)) + mp.log(mp.det(P)) + (len(data) - 2) * mp.log(2 * mp.pi)
     assert values[1] == pytest.approx(float(-(rest + quadratic) / 2), abs=1e-4)
     assert values[2] == -np.inf
+
+
+def test_a_stratum_all_but_without_errors_has_digits_or_is_refused():
+    # The covariance of beta has eigenvalues of both variances, on no axis of its own.
+    rng = np.random.default_rng(8)
+    X = np.column_stack([np.ones(8), rng.standard_normal((8, 3))])
+    y = rng.standard_normal(8)
+    s = np.array([0, 0, 1, 1, 1, 1, 1, 1])
+    table = pd.DataFrame({"y": y, "a": X[:, 1], "b": X[:, 2], "c": X[:, 3], "s": s})
+    model = hr.Model("y ~ a + b + c", table, errors=hr.by("s"))
+    for variance in (1e-14, 1e-16, 1e-20, 1e-40):
+        with pytest.raises(hr.exceptions.ModelError, match="many orders of magnitude"):
+            model.solve(error_cov=np.array([variance, 1.0]))
+    variances = np.array([1e-6, 1.0])
+    solution = model.solve(error_cov=variances)
+    with mp.workdps(DIGITS):
+        A, R_inv = mp.matrix(X.tolist()), mp.diag([1 / mp.mpf(v) for v in variances[s]])
+        cov = mp.inverse(A.T * R_inv * A)
+        beta = cov * (A.T * R_inv * mp.matrix(y.tolist()))
+        se = [float(mp.sqrt(cov[i, i])) for i in range(4)]
+    np.testing.assert_allclose(solution.beta.values, np.array(beta.tolist(), dtype=float)[:, 0], rtol=1e-9)
+    np.testing.assert_allclose(solution.beta_se.values, se, rtol=1e-9)
+
+
+def test_several_factors_are_solved_or_refused_in_words():
+    data = rows([2] * 20)
+    data["h"] = np.arange(len(data)) % 5
+    model = hr.Model("y ~ t + (1 | g) + (1 | h)", data)
+    for variance in (1e-18, 1e-25, 1e-40):
+        with pytest.raises(hr.exceptions.ModelError, match="many orders of magnitude"):
+            model.solve({"g": [[1.0]], "h": [[0.5]]}, variance)

@@ -25,9 +25,9 @@ WIDTH = 5
 Row = np.int64
 
 # Likelihoods take the addresses of their table, of Lambda, S, two results and the value, and what is wanted beside the
-# value: nothing; the gradient with respect to Lambda and S; or (with one grouping factor) the conditional mean and
-# covariance of beta, internal scale. A C function that fails for want of memory returns as if nothing had happened; who
-# calls it writes NaN to the value before, which no likelihood does.
+# value: nothing; the gradient with respect to Lambda and S; or (with one grouping factor) the conditional mean of beta
+# and a factor of its covariance, internal scale. A C function that fails for want of memory returns as if nothing had
+# happened; who calls it writes NaN to the value before, which no likelihood does.
 LIKELIHOOD = types.int64(*[types.int64] * 7)
 
 

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
+from hierreg.exceptions import ModelError
 from hierreg.linalg import semidefinite_factor
-from hierreg.marginal.equations import Solution
+from hierreg.marginal.equations import NO_DIGITS, Solution
 from hierreg.marginal.joint import JointCovariance
 
 if TYPE_CHECKING:
@@ -56,14 +57,22 @@ class Eliminated:
 
 
 def eliminate(likelihood: CrossedLikelihood, Lambda: Array, error_cov: Array) -> Eliminated:
-    """Return the eliminated equations at Lambda (q, q), user scale, and an error covariance (D, D)."""
+    """Return the eliminated equations at Lambda (q, q), user scale, and an error covariance (D, D).
+
+    Raises
+    ------
+    ModelError
+        If a matrix is not positive definite, or rounding is all that the solution would have.
+    """
     from hierreg.marginal.crossed_recovery_kernels import eliminate_all
 
     gram, errors, W0 = likelihood.kernel_arguments()
     D = likelihood.plan.n_tail
     internal = np.ascontiguousarray(likelihood.z_map_inverse @ Lambda)
     workspace, tail, x = np.empty(likelihood.plan.tail_at + D * D), np.empty((D, D)), np.empty(D - 1)
-    eliminate_all(internal, np.ascontiguousarray(error_cov, dtype=float), gram, errors, W0, workspace, tail, x)
+    S = np.ascontiguousarray(error_cov, dtype=float)
+    if not np.isfinite(eliminate_all(internal, S, gram, errors, W0, workspace, tail, x)):
+        raise ModelError(NO_DIGITS)
     return Eliminated(likelihood=likelihood, Lambda=internal, workspace=workspace, tail=tail, coefficients=x)
 
 
@@ -81,6 +90,8 @@ def split_coefficients(likelihood: CrossedLikelihood, values: Array) -> tuple[Ar
 
 def solve_crossed(likelihood: CrossedLikelihood, Lambda: Array, error_cov: Array) -> Solution:
     """Return the solution of the mixed-model equations; see `equations.solve_equations`."""
+    from scipy.linalg import solve_triangular
+
     from hierreg.marginal.crossed_recovery_kernels import carry_back
 
     at = eliminate(likelihood, Lambda, error_cov)
@@ -90,15 +101,16 @@ def solve_crossed(likelihood: CrossedLikelihood, Lambda: Array, error_cov: Array
         at.workspace, at.Lambda, plan.nodes, plan.dense, at.coefficients, np.zeros(plan.n_node_columns), values[0]
     )
     beta, b = split_coefficients(likelihood, values)
-    tail, moments = _moments(at, plan.n_tail - 1, Lambda)
-    T = plan.n_tail_b
-    root = gram.x_map @ np.linalg.cholesky(tail[T:-1, T:-1])
+    moments = _moments(at, plan.n_tail - 1, Lambda)
+    T, p = plan.n_tail_b, len(gram.coef_names)
+    # The last columns of the factor are those of beta: their inverse is a factor of its covariance.
+    root = gram.x_map @ solve_triangular(np.tril(at.tail[T:-1, T:-1]), np.eye(p), lower=True, trans=1)
     return Solution(
         beta=beta[0],
         beta_cov=root @ root.T,
         b=tuple(values[0] for values in b),
         b_cov=tuple(cov for cov, _ in moments),
-        b_cond_cov=tuple(cov for cov, _ in _moments(at, T, Lambda)[1]),
+        b_cond_cov=tuple(cov for cov, _ in _moments(at, T, Lambda)),
         beta_b_cov=tuple(gram.x_map @ cross for _, cross in moments),
         joint=CrossedJoint(eliminated=at),
         Sigma=Lambda @ Lambda.T,
@@ -106,8 +118,8 @@ def solve_crossed(likelihood: CrossedLikelihood, Lambda: Array, error_cov: Array
     )
 
 
-def _moments(at: Eliminated, n: int, Lambda: Array) -> tuple[Array, list[tuple[Array, Array]]]:
-    """Return the covariance of the tail, and of each factor Var(b_j) (J, q, q) and Cov(beta internal, b_j) (J, p, q).
+def _moments(at: Eliminated, n: int, Lambda: Array) -> list[tuple[Array, Array]]:
+    """Return, of each factor, Var(b_j) (J, q, q) and Cov(beta internal, b_j) (J, p, q).
 
     The leading n columns of the tail are unknown: all, or those of groups alone, beta known. Variances are
     (Lambda F)(Lambda F)' with the user's Lambda (q, q): no difference, and zero where a row of Lambda is.
@@ -133,7 +145,7 @@ def _moments(at: Eliminated, n: int, Lambda: Array) -> tuple[Array, list[tuple[A
             cross = tail[column, T : T + p]
         root = Lambda[mine, mine] @ semidefinite_factor(own)
         out.append((root @ np.swapaxes(root, 1, 2), np.swapaxes(z_map @ cross, 1, 2)))
-    return tail, out
+    return out
 
 
 @final

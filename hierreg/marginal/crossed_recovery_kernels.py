@@ -22,21 +22,26 @@ from hierreg.marginal.crossed_kernels import (
     turn_tail,
     width_of_panels,
 )
-from hierreg.marginal.kernels import error_precision
+from hierreg.marginal.kernels import NO_DIGITS, error_precision
 from hierreg.marginal.tail_kernels import invert_leading, solve_leading
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def eliminate_all(Lambda, S_error, gram, errors, W0, S, C, x):
-    """Write the eliminated workspace S, the factored tail C (D, D) and its coefficients x (D - 1,)."""
+    """Write the eliminated workspace S, the factored tail C (D, D) and its coefficients x (D - 1,).
+
+    Returns the residual sum of squares, NaN where a matrix is not positive definite, or the sum has no digits.
+    """
     K, _, sources, nodes, dense = gram
     patterns, counts = errors
     omega = np.empty(K)
-    error_precision(S_error, patterns, counts, omega)
+    log_det = error_precision(S_error, patterns, counts, omega)
     assemble(omega, sources, S)
-    eliminate_levels(S, Lambda, nodes, dense)
+    of_rows = S[dense[0] + dense[5] * dense[5] - 1]
+    log_det += eliminate_levels(S, Lambda, nodes, dense)
     tail_equations(S, Lambda, dense, W0, C)
-    solve_tail(C, dense[4], x)
+    quadratic = solve_tail(C, dense[4], x)[2]
+    return quadratic if np.isfinite(log_det) and of_rows - quadratic <= NO_DIGITS else np.nan
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -51,6 +51,17 @@ def inverse_from_cholesky(L, n, out):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def factor_of_inverse(L, n, out):
+    """Write L'^-1 to out: out out' = (L L')^-1."""
+    for c in range(n):
+        for i in range(n - 1, -1, -1):
+            s = 1.0 if i == c else 0.0
+            for k in range(i + 1, n):
+                s -= L[k, i] * out[k, c]
+            out[i, c] = s / L[i, i]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def sandwich(A, T, n, work, out):
     """Write A T A to out, for symmetric A and T."""
     for i in range(n):

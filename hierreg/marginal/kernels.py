@@ -47,7 +47,13 @@ from hierreg.marginal.address_kernels import (
     vector_at,
     vector_of,
 )
-from hierreg.marginal.dense_kernels import cholesky_in_place, inverse_from_cholesky, sandwich, solve_vector
+from hierreg.marginal.dense_kernels import (
+    cholesky_in_place,
+    factor_of_inverse,
+    inverse_from_cholesky,
+    sandwich,
+    solve_vector,
+)
 from hierreg.marginal.lane_kernels import (
     add_times_transposed,
     cholesky_of_one_plus,
@@ -460,7 +466,8 @@ def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted
     Lambda_at, S_at : int
         Addresses of Lambda (q, q), internal scale, and S (D, D).
     first_at, second_at : int
-        Addresses of the gradients with respect to them; or of the conditional mean (p,) and covariance (p, p) of beta.
+        Addresses of the gradients with respect to them; or of the conditional mean (p,) of beta and a factor F (p, p)
+        of its covariance F F'.
     wanted : int
         VALUE, GRADIENT or MOMENTS. The gradient needs room for all tiles of blocks, the others for one.
 
@@ -495,7 +502,7 @@ def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted
         mean = vector_of(first_at, p)
         for i in range(p):
             mean[i] = beta[i]
-        inverse_from_cholesky(P, p, square_of(second_at, p))
+        factor_of_inverse(P, p, square_of(second_at, p))
     elif wanted == GRADIENT:
         g_Lambda, g_S = square_of(first_at, q), square_of(second_at, D)
         g_omega, g_factor = np.zeros(K), np.zeros((K + 1, q, q, LANES))

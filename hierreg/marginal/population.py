@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierreg.marginal.spanned import axes_first, in_groups, without_rounding
 from hierreg.priors import Fixed, Normal
 from hierreg.priors.measure import columns_of
 
@@ -121,7 +122,7 @@ def held(gram: Gram, fixed: FixedBeta | None) -> Held:
         origin = -inverse @ gram.frame.basis[:p, p]
         origin = origin + (0.0 if constant is None else inverse[:, constant] * gram.frame.centre[p] / value)
     if fixed is None or not fixed.is_fixed.any():
-        return Held(gram=gram, axes=np.eye(p), origin=origin)
+        return _with_groups_first(Held(gram=gram, axes=np.eye(p), origin=origin))
     free, out = np.flatnonzero(~fixed.is_fixed), np.flatnonzero(fixed.is_fixed)
     if constant is not None and fixed.is_fixed[constant]:
         inverse = inverse + np.outer(inverse[:, constant], centre / value)
@@ -141,7 +142,25 @@ def held(gram: Gram, fixed: FixedBeta | None) -> Held:
         shift[place] += (centre[out] @ change - centre[free] @ fit) / value
     M = np.zeros((p + 1, len(free) + 1))
     M[:p, : len(free)], M[:p, -1], M[p, -1] = Q, rest, 1.0
-    return Held(gram=_mapped(gram, M, free, x_map, shift), axes=Q, origin=origin - rest)
+    return _with_groups_first(Held(gram=_mapped(gram, M, free, x_map, shift), axes=Q, origin=origin - rest))
+
+
+def _with_groups_first(here: Held) -> Held:
+    """Return the same, first on axes that the groups fit by themselves, of which nothing is left within groups."""
+    gram = here.gram
+    p = len(gram.coef_names)
+    if not p or len(gram.factors) != 1 or not len(gram.factors[0].triangle):
+        return here
+    inverse, centre, constant, value = _coordinates(gram)
+    if constant is not None and gram.coef_names[constant] not in gram.factors[0].coef_names:
+        inverse = inverse + np.outer(inverse[:, constant], centre / value)
+    which = in_groups(gram, inverse)
+    axes = axes_first(inverse, which)
+    if not np.array_equal(axes, np.eye(p)):
+        M = np.eye(p + 1)
+        M[:p, :p] = axes
+        gram = _mapped(gram, M, np.arange(p), gram.x_map @ axes, gram.y_shift)
+    return Held(gram=without_rounding(gram, int(which.sum())), axes=here.axes @ axes, origin=here.origin)
 
 
 def _coordinates(gram: Gram) -> tuple[Array, Array, int | None, float]:

@@ -103,9 +103,9 @@ def recover(
     gram, Lambda = likelihood.gram, covariances.Lambda
     S, p = len(Lambda), len(gram.coef_names)
     J, q = gram.factors[0].n_levels if gram.factors else 0, gram.n_coef
-    omega, hat, P_inv = population_at(likelihood, Lambda, covariances.error_cov, max(1, threads))
+    omega, hat, F = population_at(likelihood, Lambda, covariances.error_cov, max(1, threads))
     rng = np.random.default_rng([seed, 0])
-    beta = hat + np.einsum("sij,sj->si", np.linalg.cholesky(P_inv), rng.standard_normal((S, p))) if p else hat
+    beta = hat + np.einsum("sij,sj->si", _lower(F), rng.standard_normal((S, p))) if p else hat
     matches = tuple(theta_columns[0]) if theta_columns else ()
     targets = np.zeros((0 if probs is None else 2, q, p))
     if probs is not None:
@@ -118,7 +118,7 @@ def recover(
             np.ascontiguousarray(likelihood.z_map_inverse @ Lambda),
             np.ascontiguousarray(Lambda),
         ),
-        population=(np.ascontiguousarray(beta), hat, P_inv, targets),
+        population=(np.ascontiguousarray(beta), hat, F @ np.swapaxes(F, 1, 2), targets),
         seed=seed,
         probs=probs,
     )
@@ -143,6 +143,13 @@ def recover(
         b_summary=(effects.summary(0, 0.0),),
         theta_summary=(effects.summary(1, shift) if matches else None,),
     )
+
+
+def _lower(F: Array) -> Array:
+    """Return L (S, p, p), lower triangular with a positive diagonal, L L' = F F', which is not formed."""
+    R: Array = np.linalg.qr(np.swapaxes(F, 1, 2), mode="r")
+    sign = np.where(np.diagonal(R, axis1=1, axis2=2) < 0, -1.0, 1.0)
+    return np.swapaxes(sign[:, :, None] * R, 1, 2)
 
 
 class _Effects:

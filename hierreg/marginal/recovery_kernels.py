@@ -32,8 +32,8 @@ from hierreg.marginal.lanes import LANES
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def population_moments(Lambda, S, errors, likelihood, omega, beta, beta_cov):
-    """Write omega, the conditional mean of beta (S, p) and covariance (S, p, p) at each of S covariances.
+def population_moments(Lambda, S, errors, likelihood, omega, beta, beta_factor):
+    """Write omega, the mean of beta (S, p) and a factor of its covariance (S, p, p) at each of S covariances.
 
     ``likelihood`` has the addresses of a compiled likelihood and its table. Returns the last value that it wrote: the
     first that is not finite, after which nothing is written.
@@ -44,7 +44,7 @@ def population_moments(Lambda, S, errors, likelihood, omega, beta, beta_cov):
     for s in range(len(Lambda)):
         error_precision(S[s], patterns, counts, omega[s])
         value[0] = np.nan
-        call_likelihood(function, table, Lambda[s], S[s], beta[s], beta_cov[s], value, wanted)
+        call_likelihood(function, table, Lambda[s], S[s], beta[s], beta_factor[s], value, wanted)
         if not np.isfinite(value[0]):
             break
     return value[0]
@@ -91,7 +91,7 @@ def _factor_block(omega, Lambda, blocks, t, A, B, X, L, pivot, U, work):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def block_moments(covariance, blocks, v, beta_cov, moments):
+def block_moments(covariance, blocks, v, beta_factor, moments):
     """Write the moments of b, user scale, of every block at one value of the variance parameters.
 
     Parameters
@@ -102,9 +102,10 @@ def block_moments(covariance, blocks, v, beta_cov, moments):
         See `tiles.Tiles.arrays`.
     v : array (p + 1, 1)
         (-beta_hat, 1), internal scale.
-    beta_cov : array (p, p)
+    beta_factor : array (p, p)
+        F, with covariance F F' of internal beta = F u.
     moments : tuple of arrays (n, m, 1, LANES), (n, m, m, LANES), (n, m, m, LANES), (n, m, p, LANES)
-        Overwritten: E b, Var b with beta integrated out, Var(b | beta), Cov(b, beta internal).
+        Overwritten: E b, Var b with beta integrated out, Var(b | beta), Cov(b, u).
     """
     omega, Lambda, Lambda_user = covariance
     mean, cov, cond_cov, cross = moments
@@ -120,14 +121,14 @@ def block_moments(covariance, blocks, v, beta_cov, moments):
         times_matrix(B, v, mean[t])
         cond_cov[t] = 0.0
         add_times_transposed(F, F, cond_cov[t])
-        times_matrix(B, beta_cov, cross[t])
+        times_matrix(B, beta_factor, cross[t])
         for i in range(m):
             for j in range(m):
                 for lane in range(LANES):
                     cov[t, i, j, lane] = cond_cov[t, i, j, lane]
                 for c in range(p):
                     for lane in range(LANES):
-                        cov[t, i, j, lane] += cross[t, i, c, lane] * B[j, c, lane]
+                        cov[t, i, j, lane] += cross[t, i, c, lane] * cross[t, j, c, lane]
         for i in range(m):
             for c in range(p):
                 for lane in range(LANES):

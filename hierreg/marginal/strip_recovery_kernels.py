@@ -88,14 +88,14 @@ def _solve(root, Lambda, is_triangle, A, b, M, N, x, width):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def strip_moments(covariance, blocks, v, beta_cov, moments):
+def strip_moments(covariance, blocks, v, beta_factor, moments):
     """Write the moments of b of every group at one value of the variance parameters.
 
     Parameters
     ----------
-    covariance, blocks, v, beta_cov : see `recovery_kernels.block_moments`
+    covariance, blocks, v, beta_factor : see `recovery_kernels.block_moments`
     moments : tuple of arrays (n, m, 1, STRIP), (n, m, m, STRIP), (n, m, m, STRIP), (n, m, p, STRIP)
-        Overwritten: E b, Var b with beta integrated out, Var(b | beta), Cov(b, beta internal).
+        Overwritten: E b, Var b with beta integrated out, Var(b | beta), Cov(b, u).
     """
     omega, Lambda, Lambda_user = covariance
     mean, cov, cond_cov, cross = moments
@@ -124,14 +124,14 @@ def strip_moments(covariance, blocks, v, beta_cov, moments):
                 for c in range(p):
                     cross[t, i, c, lane] = 0.0
                     for d in range(p):
-                        cross[t, i, c, lane] -= T[d, at] * beta_cov[d, c]
+                        cross[t, i, c, lane] -= T[d, at] * beta_factor[d, c]
         for i in range(m):
             for j in range(m):
                 for lane in range(width):
                     cond_cov[t, i, j, lane] = N[(i * m + j) * STRIP + lane]
                     cov[t, i, j, lane] = cond_cov[t, i, j, lane]
                     for c in range(p):
-                        cov[t, i, j, lane] -= cross[t, i, c, lane] * T[c, j * STRIP + lane]
+                        cov[t, i, j, lane] += cross[t, i, c, lane] * cross[t, j, c, lane]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
