@@ -63,6 +63,7 @@ def maximise(  # noqa: PLR0913  # what is known of a function, and how well to d
     threads: int = 1,
     with_hessian: bool = False,
     known: Sequence[Optimum] = (),
+    newton: bool = True,
 ) -> Optimum:
     """Return the maximum of a smooth function.
 
@@ -83,14 +84,16 @@ def maximise(  # noqa: PLR0913  # what is known of a function, and how well to d
     known : sequence of Optimum
         Maxima found from other starts: a search that comes into the bowl of one ends there, with that maximum, and none
         takes long.
+    newton : bool
+        Without Newton steps a search ends where line searches end, without a Hessian (NaN), as not converged.
     """
     counter = _Counter(function)
     if len(start) == 0:
         return _of_no_parameters(counter, start)
     stop = _StopsNearby([optimum for optimum in known if optimum.converged])
     x = _near_the_maximum(counter, start, curvature, stop)
-    if stop.found is not None:
-        return replace(stop.found, n_evaluations=counter.n)
+    if stop.found is not None or not newton:
+        return _without_newton(counter, x, stop.found)
     value, gradient = counter(x)
     decrement = np.inf
     H, at = hessian(counter, x, threads), x
@@ -148,6 +151,21 @@ def _of_no_parameters(function: Objective, x: Array) -> Optimum:
         newton_decrement=0.0,
         converged=True,
         n_evaluations=1,
+    )
+
+
+def _without_newton(counter: _Counter, x: Array, found: Optimum | None) -> Optimum:
+    if found is not None:
+        return replace(found, n_evaluations=counter.n)
+    value, gradient = counter(x)
+    return Optimum(
+        x=x,
+        value=value,
+        gradient=gradient,
+        hessian=np.full((len(x), len(x)), np.nan),
+        newton_decrement=np.inf,
+        converged=False,
+        n_evaluations=counter.n,
     )
 
 

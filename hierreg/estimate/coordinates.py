@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.covariance import Covariances, covariances
+from hierreg.estimate.screening import SPREAD, directions
 from hierreg.marginal.no_pooling import error_terms
 from hierreg.starting_values import column_precision, expected_curvature, starting_point
 
@@ -27,7 +28,7 @@ _START_ERRORS = (0.2, 2.0)
 # Sizes of group effects beside the errors, errors of one stratum beside their moments, at further starts.
 _SIZES_OF_GROUPS, _SMALL_ERRORS, _MOST_STRATA = (0.2, 5.0), 0.05, 6
 # Of log sds: their squares are no numbers beyond it.
-_OUT_OF_RANGE = 300.0
+OUT_OF_RANGE = 300.0
 # Length of a row of the factor, beside the errors, below which it is not scaled up.
 _SMALLEST_ROW = 0.03
 # Smallest singular value of the factor, in the same units.
@@ -120,6 +121,24 @@ class FactorCoordinates:
             out.append(x)
         return out
 
+    def spread_points(self, known: list[Array]) -> tuple[Array, Array, Array]:
+        """Return points (K, m + errors) that are spread about the neutral start, where they are, and where others are.
+
+        Places are in log sds beside it, clipped, without signs: the factor has the same criterion under both.
+        """
+        neutral, m = self.neutral_start(), len(self.rows)
+        z = directions(len(neutral))
+        is_diagonal = self.rows == self.cols
+        points = neutral + SPREAD * z
+        sd = np.zeros((len(z), len(self.basis)))
+        sd[:, self.rows[is_diagonal]] = np.exp(points[:, :m][:, is_diagonal] - 1.0)
+        points[:, :m] = np.where(is_diagonal, 1.0, z[:, :m]) * sd[:, self.rows]
+        everything = np.concatenate([points, np.array(known).reshape(len(known), len(neutral))])
+        places = everything - neutral
+        places[:, :m] = np.log(np.maximum(np.abs(everything[:, :m]), np.exp(-2.0 * SPREAD)))
+        places = np.clip(places, -2.0 * SPREAD, 2.0 * SPREAD)
+        return points, places[: len(z)], places[len(z) :]
+
     def sizes(self, x: Array) -> Array:
         """Return in which units (m + errors,) an uncertainty is one of a log sd or of a correlation."""
         m = len(self.rows)
@@ -159,7 +178,7 @@ class FactorCoordinates:
 
     def __call__(self, x: Array) -> tuple[float, Array]:
         """Return the criterion at x and its gradient; -inf where errors are out of range."""
-        if np.any(np.abs(x[len(self.rows) :]) > _OUT_OF_RANGE):
+        if np.any(np.abs(x[len(self.rows) :]) > OUT_OF_RANGE):
             return -np.inf, np.zeros(len(x))
         Lambda, errors = self.unpack(x)
         value, g_Lambda, g_S = self.likelihood.value_and_gradient(Lambda, errors.error_cov[0])

@@ -13,7 +13,7 @@ import numpy as np
 
 from hierreg.covariance import Covariances, covariances
 from hierreg.estimate.boundary import SINGULAR, boundary, is_negligible, term_factors
-from hierreg.estimate.coordinates import FactorCoordinates, basis_of, factor_coordinates, terms_of
+from hierreg.estimate.coordinates import OUT_OF_RANGE, FactorCoordinates, basis_of, factor_coordinates, terms_of
 from hierreg.estimate.identification import Flat, flat_directions
 from hierreg.estimate.mode import best_mode
 from hierreg.estimate.search import least_information, search
@@ -90,7 +90,9 @@ class VarianceEstimate:
     unidentified: tuple[str, ...] = ()
 
 
-def maximise_likelihood(likelihood: Likelihood, parameters: VarianceParameters) -> VarianceEstimate:
+def maximise_likelihood(
+    likelihood: Likelihood, parameters: VarianceParameters, *, has_maximum: bool = True
+) -> VarianceEstimate:
     """Return the REML estimate (beta integrated, flat prior) or the ML estimate (beta profiled).
 
     Parameters
@@ -99,12 +101,14 @@ def maximise_likelihood(likelihood: Likelihood, parameters: VarianceParameters) 
         Made with a flat prior of beta, or with ``profile=True``.
     parameters : VarianceParameters
         Their priors are ignored, except that `Fixed` values are kept.
+    has_maximum : bool
+        Where the criterion is known to have none, one search is made and there are no standard errors.
     """
     coordinates = factor_coordinates(likelihood, parameters)
     if coordinates is None:
         estimate = _over_unconstrained(Target(parameters=parameters, likelihood=likelihood, prior_on=False))
         return _with_flat(estimate, flat_directions(likelihood, parameters))
-    found = search(coordinates)
+    found = search(coordinates, has_maximum=has_maximum)
     coordinates, optimum = found.coordinates, found.optimum
     inner, u = coordinates.inner(optimum.x), optimum.x[len(coordinates.rows) :]
     errors = covariances(coordinates.errors, u[None])
@@ -120,8 +124,12 @@ def maximise_likelihood(likelihood: Likelihood, parameters: VarianceParameters) 
         **_covariances_of(Lambda, errors),
         **_how_it_ended(optimum, problems, perfect=perfect),
         parameter_names=parameters.free_names,
-        parameter_cov=_none(parameters) if perfect else factor_covariance(coordinates, terms, errors, u),
+        parameter_cov=_none(parameters)
+        if perfect or not has_maximum
+        else factor_covariance(coordinates, terms, errors, u),
     )
+    if not has_maximum:
+        return estimate
     least = least_information(optimum.hessian, found.coordinates.sizes(optimum.x))
     if not problems and optimum.converged and least > _SOME_INFORMATION:
         return estimate
@@ -150,6 +158,8 @@ def _over_unconstrained(target: Target) -> VarianceEstimate:
     n_sd = int(parameters.sd_is_free.sum())
 
     def bounded(u: Array) -> tuple[float, Array]:
+        if np.any(np.abs(u) > OUT_OF_RANGE):
+            return -np.inf, np.zeros(len(u))
         low = np.zeros(len(u), dtype=bool)
         low[:n_sd] = u[:n_sd] < floor[:n_sd]
         value, gradient = target(np.where(low, floor, u))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.covariance import covariances, partial_correlations
+from hierreg.estimate.screening import SPREAD, directions, is_small, screened
 from hierreg.optimise import Optimum, maximise
 from hierreg.priors import SdPrior
 from hierreg.starting_values import expected_curvature, starting_point
@@ -89,6 +90,12 @@ def best_mode(
         sunk = np.any((found[0].x - moments)[groups > 0] < -_FAR_DOWN)
         if sunk or not all(one.converged for one in found) or np.ptp([one.value for one in found]) > SAME_MODE:
             n += sum(search(moments + change * groups) for change in _FURTHER)
+        if not target.prior_on and is_small(gram.n, parameters.n_free):
+            z = directions(parameters.n_free)
+            points, taken = moments + SPREAD * z, np.array([one.x for one in found if one.converged])
+            n += len(points)
+            for start in screened(function, points, points, taken.reshape(-1, parameters.n_free)):
+                n += search(start)
         promising = max(found, key=lambda one: one.value)
         if not promising.converged and len(found) > 1:
             n += search(promising.x, again=False)

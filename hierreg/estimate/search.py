@@ -3,9 +3,10 @@
 Two starts are usual. The second search ends as soon as it comes into the bowl of the first one's maximum, which takes
 a few evaluations. Where that does not settle it (a factor near the boundary, maxima that differ, little information,
 errors of several strata, several grouping factors) more starts follow: groups that differ more or less than the errors,
-and each stratum of errors small by itself. A zero variance is not a place of no return: over a factor of Sigma the
-criterion is even there, its second derivative is the slope with respect to the variance, and `optimise.maximise` leaves
-a stationary point that curves upwards.
+and each stratum of errors small by itself. In small tables the best of a few dozen points that are spread over the
+space are starts as well. A zero variance is not a place of no return: over a factor of Sigma the criterion is even
+there, its second derivative is the slope with respect to the variance, and `optimise.maximise` leaves a stationary
+point that curves upwards.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierreg.estimate.screening import is_small, screened
 from hierreg.optimise import Optimum, maximise
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ _LITTLE_INFORMATION = 6.0
 _LITTLE_INFORMATION_OF_STRATA = 25.0
 # 0.03: thousands of groups.
 _PLENTY = 1000.0
+# Parameters beyond which one search has to do: a Hessian takes two gradients for each.
+_MANY = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,26 +59,18 @@ class Found:
     others: tuple[Optimum, ...]
 
 
-def search(coordinates: FactorCoordinates) -> Found:
-    """Return the best maximum of the criterion."""
+def search(coordinates: FactorCoordinates, *, has_maximum: bool = True) -> Found:
+    """Return the best maximum of the criterion; where it is known to have none, where one search ends."""
     threads = coordinates.likelihood.side_by_side
     start, curvature = coordinates.start()
-    found = [maximise(coordinates, start, curvature=curvature, threads=threads)]
-    n = found[0].n_evaluations
-    if len(start) and not _is_sharp(coordinates, found[0]):
-        starts = [coordinates.neutral_start()]
-        while starts:
-            x = starts.pop(0)
-            curvature = coordinates.curvature_at(x)
-            other = maximise(coordinates, x, curvature=curvature, threads=threads, known=found)
-            n += other.n_evaluations
-            found.append(other)
-            if len(found) == 2 and not _is_settled(coordinates, found):
-                starts = coordinates.further_starts()
-        promising = max(found, key=lambda one: one.value)
-        if not promising.converged:
-            found.append(maximise(coordinates, promising.x, threads=threads))
-            n += found[-1].n_evaluations
+    is_wide = len(start) > _MANY
+    first = maximise(coordinates, start, curvature=curvature, threads=threads, newton=has_maximum or not is_wide)
+    if not has_maximum:
+        return Found(coordinates=coordinates, optimum=first, others=())
+    found = [first]
+    n = first.n_evaluations
+    if len(start) and not is_wide and not _is_sharp(coordinates, first):
+        n += _search_again(coordinates, found)
     best = max(found, key=lambda one: (one.converged, one.value))
     rescaled, start, change = coordinates.rescaled_at(best.x)
     if change > _LARGEST_CHANGE_OF_SCALE or not best.converged:
@@ -90,6 +86,31 @@ def search(coordinates: FactorCoordinates) -> Found:
         if one.value < above - SAME_MAXIMUM:
             others.append(one)
     return Found(coordinates=coordinates, optimum=replace(best, n_evaluations=n), others=tuple(others))
+
+
+def _search_again(coordinates: FactorCoordinates, found: list[Optimum]) -> int:
+    """Add what further searches find, and return how many evaluations they took."""
+    threads = coordinates.likelihood.side_by_side
+    n = _search_from(coordinates, [coordinates.neutral_start()], found)
+    if not _is_settled(coordinates, found):
+        n += _search_from(coordinates, coordinates.further_starts(), found)
+    if is_small(coordinates.likelihood.gram.n, len(found[0].x)):
+        points, places, taken = coordinates.spread_points([one.x for one in found if one.converged])
+        n += len(points) + _search_from(coordinates, screened(coordinates, points, places, taken), found)
+    promising = max(found, key=lambda one: one.value)
+    if not promising.converged:
+        found.append(maximise(coordinates, promising.x, threads=threads))
+        n += found[-1].n_evaluations
+    return n
+
+
+def _search_from(coordinates: FactorCoordinates, starts: list[Array], found: list[Optimum]) -> int:
+    n = 0
+    for x in starts:
+        curvature, threads = coordinates.curvature_at(x), coordinates.likelihood.side_by_side
+        found.append(maximise(coordinates, x, curvature=curvature, threads=threads, known=found))
+        n += found[-1].n_evaluations
+    return n
 
 
 def _is_sharp(coordinates: FactorCoordinates, first: Optimum) -> bool:

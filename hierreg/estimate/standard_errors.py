@@ -227,7 +227,8 @@ def _delta(H: Array, D: Array) -> Array:
     values, vectors = np.linalg.eigh(-H)
     if values[0] < -_FLAT * max(1.0, values[-1]):
         return np.full((len(D), len(D)), np.nan)
-    flat = values < _FLAT * values[-1]
+    # No curvature at all is flat in every direction.
+    flat = (values < _FLAT * values[-1]) | (values <= 0.0)
     # A row of NaN is a parameter without a standard error, which must not reach the others.
     missing = np.isnan(D).any(axis=1)
     along = np.where(missing[:, None], 0.0, D) @ vectors

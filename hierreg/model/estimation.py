@@ -9,7 +9,7 @@ import numpy as np
 
 from hierreg.compound_symmetry import component_variances, diagonal
 from hierreg.estimate import maximise_likelihood, maximise_posterior
-from hierreg.exceptions import IdentificationWarning
+from hierreg.exceptions import IdentificationWarning, ModelError
 from hierreg.marginal.chunks import available_cores
 from hierreg.marginal.equations import solve_equations
 from hierreg.marginal.first_use import announce_compilation
@@ -19,6 +19,7 @@ from hierreg.marginal.no_pooling import no_pooling
 from hierreg.marginal.threads import blas_threads_for
 from hierreg.model.exact_fit import check_exact_fit
 from hierreg.model.few_units import without_maximum
+from hierreg.model.no_bound import without_bound
 from hierreg.tree import point
 from hierreg.tree.build import Limit
 from hierreg.warning import warn
@@ -51,17 +52,23 @@ def _quiet_estimate(problem: Problem, method: str) -> Estimate:
 
 
 def _estimate(problem: Problem, method: str) -> Estimate:
+    unbounded = None
     if method == "map":
         likelihood = on_threads(problem.likelihood("prior"), available_cores())
         variances = maximise_posterior(likelihood, problem.parameters)
     else:
         likelihood = on_threads(problem.likelihood(method), available_cores())
-        variances = maximise_likelihood(likelihood, problem.parameters)
-        unbounded = without_maximum(problem)
+        unbounded = without_maximum(problem) or (without_bound(problem) if method == "ml" else None)
+        variances = maximise_likelihood(likelihood, problem.parameters, has_maximum=unbounded is None)
         if unbounded is not None:
             variances = replace(variances, converged=False, message=f"not converged: {unbounded}")
     at = likelihood if method != "ml" else problem.likelihood("reml")
-    solution = problem.with_fixed(solve_equations(at, variances.Lambda, variances.error_cov))
+    try:
+        solution = problem.with_fixed(solve_equations(at, variances.Lambda, variances.error_cov))
+    except ModelError as error:
+        if unbounded is None:
+            raise
+        raise ModelError(f"there is no estimate: {unbounded}") from error
     # A prior of beta adds to the sum of squares what has no chi-square distribution.
     fit = chi_square(likelihood) if method != "map" else None
     return point.estimate(problem.labels, method, variances, solution, -2.0 * variances.log_density, fit)

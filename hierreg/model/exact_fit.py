@@ -44,7 +44,7 @@ _ROUNDING = 4 * np.finfo(float).eps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Part:
+class Part:
     """Rows (or contrasts of rows) whose errors have one variance, that may go to zero alone.
 
     Attributes
@@ -106,7 +106,7 @@ def check_exact_fit(problem: Problem) -> None:
             f"{n} rows and {p} population coefficients: every row is fitted exactly and nothing is left to estimate "
             f"variances from. More rows or fewer terms are required. {_IF_KNOWN}"
         )
-    parts = _parts(problem)
+    parts = parts_of(problem)
     if not parts:
         return
     _check_pairs(problem)
@@ -128,7 +128,7 @@ def check_exact_fit(problem: Problem) -> None:
             raise _error(problem, part, by_groups=by_groups)
 
 
-def _parts(problem: Problem) -> list[_Part]:
+def parts_of(problem: Problem) -> list[Part]:
     """Return the parts of the rows whose error variance is unknown."""
     terms, parameters = problem.gram.terms, problem.parameters
     if not terms.n_sd:
@@ -145,7 +145,7 @@ def _parts(problem: Problem) -> list[_Part]:
             if is_free[d] and n:
                 single = len(terms.labels) == 1
                 out.append(
-                    _Part(terms=own, n=n, label="" if single else label, stratum=None if single else d, has_rows=True)
+                    Part(terms=own, n=n, label="" if single else label, stratum=None if single else d, has_rows=True)
                 )
         return out
     components, within = terms.components, parameters.within_units
@@ -157,7 +157,7 @@ def _parts(problem: Problem) -> list[_Part]:
             n = float(counts[own].sum())
             if (within.is_free[s] or is_free[0 if components.common_sd else s]) and n:
                 shown = label if len(components.strata) > 1 else ""
-                out.append(_Part(terms=own, n=n, label=shown, stratum=s, has_rows=False))
+                out.append(Part(terms=own, n=n, label=shown, stratum=s, has_rows=False))
     return out
 
 
@@ -169,14 +169,14 @@ def _factors(problem: Problem) -> tuple[int, ...]:
     )
 
 
-def _is_exact(fit: LeastSquares | None, part: _Part, least: float) -> bool:
+def _is_exact(fit: LeastSquares | None, part: Part, least: float) -> bool:
     """Whether a fit leaves nothing though it could, as far as cross-products can tell."""
     if fit is None or part.n <= fit.rank:
         return False
     return fit.after <= max(_SUSPECT * fit.before, least)
 
 
-def _is_exact_in_rows(problem: Problem, part: _Part, factors: tuple[int, ...]) -> bool:
+def _is_exact_in_rows(problem: Problem, part: Part, factors: tuple[int, ...]) -> bool:
     """Whether the rows themselves are fitted exactly, which cross-products know to half their digits."""
     from scipy.sparse import csr_array, hstack
     from scipy.sparse.linalg import lsmr
@@ -240,7 +240,7 @@ def _constant(response: str, value: float) -> DataError:
     )
 
 
-def _error(problem: Problem, part: _Part, *, by_groups: bool) -> DataError:
+def _error(problem: Problem, part: Part, *, by_groups: bool) -> DataError:
     """Return the error, which says what fits exactly and what to do."""
     frame, labels = problem.gram.frame, problem.labels
     assert frame is not None

@@ -1,0 +1,61 @@
+"""Starts for searches over small tables, spread over the space and screened by one evaluation each.
+
+Few rows can have a maximum anywhere: groups that differ much more than errors in one place, errors of one data set
+that nearly vanish in another. Evaluations of small tables cost next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+    Objective = Callable[[Array], tuple[float, Array]]
+
+# Rows up to which, and parameters up to which, it is done.
+_MOST_ROWS, _MOST_PARAMETERS = 60, 12
+_POINTS, _POINTS_PER_PARAMETER = 24, 8
+# Log sds, and other parameters, from the centre (standard deviation).
+SPREAD = 1.5
+_CHOSEN, _APART = 8, 1.0
+
+
+def is_small(n_rows: float, n_free: int) -> bool:
+    """Return whether a table is so small that more starts cost little."""
+    return n_rows <= _MOST_ROWS and 0 < n_free <= _MOST_PARAMETERS
+
+
+def directions(n_free: int) -> Array:
+    """Return standard normal points (K, n_free), the same at each call."""
+    return np.random.default_rng(0).normal(size=(_POINTS + _POINTS_PER_PARAMETER * n_free, n_free))
+
+
+def screened(function: Objective, points: Array, places: Array, taken: Array) -> list[Array]:
+    """Return the best few points that are apart from each other and from maxima that are known.
+
+    Parameters
+    ----------
+    function : callable
+        x -> (value, gradient).
+    points : array (K, n)
+    places : array (K, m)
+        Where they are, in units in which one is a small distance.
+    taken : array (L, m)
+        Where maxima are known.
+    """
+    values = np.array([function(x)[0] for x in points])
+    out: list[Array] = []
+    used = list(taken)
+    for i in np.argsort(-values):
+        if len(out) == _CHOSEN or not np.isfinite(values[i]):
+            break
+        if all(float(np.linalg.norm(places[i] - other)) > _APART for other in used):
+            out.append(points[i])
+            used.append(places[i])
+    return out
