@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import hierreg as hr
 from hierreg.covariance import Covariances
 from hierreg.gram import collect
 from hierreg.marginal import joint
@@ -151,3 +152,29 @@ def test_summaries_are_those_of_the_conditional_distribution(rng):
         np.testing.assert_allclose(theta.mean[:, 0], solution.b[f][:, 0] + solution.beta[0], rtol=1e-9)
         variance = solution.b_cov[f][:, 0, 0] + 2 * solution.beta_b_cov[f][:, 0, 0] + solution.beta_cov[0, 0]
         np.testing.assert_allclose(theta.sd[:, 0], np.sqrt(variance), rtol=1e-9)
+
+
+def test_a_variance_of_zero_gives_zeros_however_columns_are_scaled(rng):
+    n = 60
+    table = {"y": rng.normal(size=n), "x": 50.0 + rng.normal(size=n), "g": np.arange(n) // 6, "h": np.arange(n) % 5}
+    for formula, zero in (("y ~ x + (x | g) + (1 | h)", 0), ("y ~ x + (1 | h) + (x | g)", 1)):
+        model = hr.Model(formula, table)
+        cov = np.diag(np.where(np.arange(2) == zero, 0.0, 0.3))
+        solution = model.solve({"g": cov, "h": [[0.5]]}, 1.0)
+        assert np.all(solution.b["g"].values[:, zero] == 0.0)
+        assert np.all(solution.b["g"].values[:, 1 - zero] != 0.0)
+        likelihood = model.problem.likelihood("reml")
+        Lambda = np.zeros((3, 3))
+        own = slice(0, 2) if formula.index("x |") < formula.index("1 |") else slice(1, 3)
+        Lambda[own, own] = np.sqrt(cov)
+        points = Covariances(
+            sd=np.sqrt(np.diagonal(Lambda @ Lambda.T))[None].repeat(4, axis=0),
+            corr=np.eye(3)[None].repeat(4, axis=0),
+            Lambda=Lambda[None].repeat(4, axis=0),
+            error_sd=np.ones((4, 1)),
+            error_corr=np.ones((4, 1, 1)),
+            error_cov=np.ones((4, 1, 1)),
+        )
+        drawn = recover_crossed(likelihood, points, seed=1, probs=None, theta_columns=(), threads=1)
+        assert np.all(drawn.b[own.start and 1][:, :, zero] == 0.0)
+        assert np.all(drawn.b[own.start and 1][:, :, 1 - zero] != 0.0)

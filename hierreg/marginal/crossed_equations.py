@@ -76,14 +76,22 @@ def eliminate(likelihood: CrossedLikelihood, Lambda: Array, error_cov: Array) ->
     return Eliminated(likelihood=likelihood, Lambda=internal, workspace=workspace, tail=tail, coefficients=x)
 
 
-def split_coefficients(likelihood: CrossedLikelihood, values: Array) -> tuple[Array, tuple[Array, ...]]:
-    """Return beta (S, p) and b, (S, J, q) per factor, user scale, from all columns (S, n_node_columns + D)."""
+def split_coefficients(likelihood: CrossedLikelihood, values: Array, Lambda: Array) -> tuple[Array, tuple[Array, ...]]:
+    """Return beta (S, p) and b, (S, J, q) per factor, user scale, from what `carry_back` writes.
+
+    Parameters
+    ----------
+    likelihood : CrossedLikelihood
+    values : array (S, n_node_columns + D)
+    Lambda : array (S, q, q)
+        User scale: b is zero wherever a row of it is.
+    """
     gram, plan = likelihood.gram, likelihood.plan
     S, first = len(values), plan.n_node_columns + plan.n_tail_b
     b = []
-    for at, factor in zip(plan.first_column, gram.factors, strict=True):
+    for at, factor, mine in zip(plan.first_column, gram.factors, gram.factor_slices, strict=True):
         own = values[:, at : at + factor.n_levels * factor.n_coef].reshape(S, factor.n_levels, factor.n_coef)
-        b.append(own @ factor.z_map.T)
+        b.append(own @ np.swapaxes(Lambda[:, mine, mine], 1, 2))
     beta = gram.y_shift + values[:, first : first + len(gram.coef_names)] @ gram.x_map.T
     return beta, tuple(b)
 
@@ -100,7 +108,7 @@ def solve_crossed(likelihood: CrossedLikelihood, Lambda: Array, error_cov: Array
     carry_back(
         at.workspace, at.Lambda, plan.nodes, plan.dense, at.coefficients, np.zeros(plan.n_node_columns), values[0]
     )
-    beta, b = split_coefficients(likelihood, values)
+    beta, b = split_coefficients(likelihood, values, Lambda[None])
     moments = _moments(at, plan.n_tail - 1, Lambda)
     T, p = plan.n_tail_b, len(gram.coef_names)
     # The last columns of the factor are those of beta: their inverse is a factor of its covariance.

@@ -45,15 +45,13 @@ def recover_crossed(
     """
     S = len(covariances.Lambda)
     if probs is None:
-        values = _draws(likelihood, covariances, np.arange(S), seed, threads)
-        beta, b = split_coefficients(likelihood, values)
+        beta, b = _draws(likelihood, covariances, np.arange(S), seed, threads)
         return Recovered(beta=beta, b=b, b_summary=None, theta_summary=None)
     width = likelihood.plan.n_node_columns + likelihood.plan.n_tail
     fewer = max(1, min(S, _SUMMARY_DRAWS, _SUMMARY_VALUES // width))
     kept = np.arange(fewer) * S // fewer
     beta = _population(likelihood, covariances, seed, threads)
-    values = _draws(likelihood, covariances, kept, seed, threads)
-    beta[kept], b = split_coefficients(likelihood, values)
+    beta[kept], b = _draws(likelihood, covariances, kept, seed, threads)
     collected = _Moments(likelihood, theta_columns)
     for s in kept:
         collected.add(solve_crossed(likelihood, covariances.Lambda[s], covariances.error_cov[s]))
@@ -67,8 +65,8 @@ def recover_crossed(
 
 def _draws(
     likelihood: CrossedLikelihood, covariances: Covariances, which: NDArray[np.intp], seed: int, threads: int
-) -> Array:
-    """Return draws (len(which), n_node_columns + D) of all coefficients, internal scale."""
+) -> tuple[Array, tuple[Array, ...]]:
+    """Return draws of beta (len(which), p) and of b, (len(which), J, q) per factor, user scale."""
     from hierreg.marginal.crossed_recovery_kernels import draw_coefficients
 
     plan = likelihood.plan
@@ -85,7 +83,7 @@ def _draws(
 
     with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
         list(pool.map(run, range(0, len(which), _CHUNK_DRAWS)))
-    return out
+    return split_coefficients(likelihood, out, covariances.Lambda[which])
 
 
 def _population(likelihood: CrossedLikelihood, covariances: Covariances, seed: int, threads: int) -> Array:
@@ -93,10 +91,7 @@ def _population(likelihood: CrossedLikelihood, covariances: Covariances, seed: i
     S = len(covariances.Lambda)
     width = likelihood.plan.n_node_columns + likelihood.plan.n_tail
     step = max(1, _SUMMARY_VALUES // width)
-    parts = [
-        split_coefficients(likelihood, _draws(likelihood, covariances, np.arange(a, min(a + step, S)), seed, threads))
-        for a in range(0, S, step)
-    ]
+    parts = [_draws(likelihood, covariances, np.arange(a, min(a + step, S)), seed, threads) for a in range(0, S, step)]
     return np.concatenate([beta for beta, _ in parts])
 
 

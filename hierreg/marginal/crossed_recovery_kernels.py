@@ -46,7 +46,7 @@ def eliminate_all(Lambda, S_error, gram, errors, W0, S, C, x):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def carry_back(S, Lambda, nodes, dense, x, z, values):
-    """Write all coefficients, internal scale, from those of the tail x (D - 1,) and z, added to each level.
+    """Write all coefficients from those of the tail x (D - 1,) and z, added to each level.
 
     Parameters
     ----------
@@ -55,20 +55,25 @@ def carry_back(S, Lambda, nodes, dense, x, z, values):
     z : array (n_node_columns,)
         Zeros for means, standard normals for draws.
     values : array (n_node_columns + D,)
-        Overwritten: columns of nodes, of the tail, of X, and -1 for y.
+        Overwritten: columns of nodes, of the tail, of X, and -1 for y. Those of groups standardised, b = Lambda times
+        them: so that a zero in Lambda is one in b, whatever the scale; those of X internal.
     """
+    b = np.empty(len(values))
     start, n_columns, diag_at, panel_at, column_at, column, _, _, _, _, n_before = nodes
     _, tail_start, tail_q, tail_lambda, T, D = dense
     for t in range(len(tail_start)):
-        s, q, b = tail_start[t], tail_q[t], tail_lambda[t]
+        s, q, first = tail_start[t], tail_q[t], tail_lambda[t]
         for i in range(q):
             value = 0.0
             for k in range(q):
-                value += Lambda[b + i, b + k] * x[s + k]
-            values[n_before + s + i] = value
-    for i in range(T, D - 1):
+                value += Lambda[first + i, first + k] * x[s + k]
+            b[n_before + s + i] = value
+    for i in range(D - 1):
         values[n_before + i] = x[i]
+        if i >= T:
+            b[n_before + i] = x[i]
     values[n_before + D - 1] = -1.0
+    b[n_before + D - 1] = -1.0
     w_max, q_max = width_of_panels(nodes)
     U, level, r = np.empty((q_max, w_max)), room_for_level(q_max), np.empty(q_max)
     at = n_before
@@ -77,17 +82,19 @@ def carry_back(S, Lambda, nodes, dense, x, z, values):
         w = column_at[n + 1] - first
         at -= q
         factor_of_level(S, diag_at[n], q, Lambda, start[n], level)
-        E = level[3]
+        L_inverse, E = level[2], level[3]
         times_panel(E, q, S, panel_at[n], w, U)
         for i in range(q):
             r[i] = z[at + i]
             for c in range(w):
-                r[i] -= U[i, c] * values[column[first + c]]
+                r[i] -= U[i, c] * b[column[first + c]]
         for i in range(q):
-            value = 0.0
+            value, standard = 0.0, 0.0
             for k in range(q):
                 value += E[k, i] * r[k]
-            values[at + i] = value
+            for k in range(i, q):
+                standard += L_inverse[k, i] * r[k]
+            b[at + i], values[at + i] = value, standard
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -101,7 +108,7 @@ def draw_coefficients(Lambda, S_error, gram, errors, W0, normals, draws):
     normals : array (S, n_node_columns + D - 1)
         Standard normals, those of the tail last.
     draws : array (S, n_node_columns + D)
-        Overwritten; internal scale.
+        Overwritten; see `carry_back`.
     """
     _, (work, C), _, nodes, dense = gram
     D, n_before = dense[5], nodes[10]
