@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 import hierreg as hr
+from hierreg.estimate.standard_errors import _delta
 
 SHIFTS = [(2000.0, 1.0), (1e6, 1.0), (1e6, 1e3), (-1e5, 1e-4)]
 
@@ -115,3 +116,13 @@ def test_map_standard_errors_do_not_depend_on_where_zero_is(sleep):
     ]
     names = ["sd_Subject[x]", "error_sd"]
     np.testing.assert_allclose(*(se.sel(parameter=names) for se in errors), rtol=1e-6)
+
+
+def test_no_curvature_at_all_gives_no_standard_error_and_no_warning():
+    assert np.isnan(_delta(np.zeros((2, 2)), np.eye(2))).all()
+
+
+def test_a_direction_without_curvature_leaves_the_others_theirs():
+    cov = _delta(np.diag([-4.0, 0.0]), np.eye(2))
+    assert cov[0, 0] == pytest.approx(0.25)
+    assert np.isnan(cov[1]).all()
