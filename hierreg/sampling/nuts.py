@@ -38,7 +38,7 @@ _START_SCALE = 0.7
 _SMALLEST_SHARE = 0.01
 # Stan's and PyMC's.
 TARGET_ACCEPT = 0.8
-# Where several sds may be zero: they lie on thin rings where data tell only the sum of their squares. By trial.
+# Where sds may be zero: several lie on thin rings where data tell only the sum of their squares. By trial.
 TARGET_ACCEPT_SIGNED = 0.9
 
 
@@ -58,7 +58,7 @@ class Settings:
         Show nutpie's progress bar.
     target_accept : float or None
         Acceptance probability that the step size is tuned to; None for `TARGET_ACCEPT`, or `TARGET_ACCEPT_SIGNED`
-        where several standard deviations may be zero.
+        where standard deviations may be zero.
     """
 
     draws: int
@@ -226,7 +226,7 @@ def sample_chains(target: Target, mode: Mode, settings: Settings) -> Chains:
 def _target_accept(settings: Settings, signed: Coordinates | None) -> float:
     if settings.target_accept is not None:
         return settings.target_accept
-    return TARGET_ACCEPT_SIGNED if signed is not None and signed.may_share else TARGET_ACCEPT
+    return TARGET_ACCEPT if signed is None else TARGET_ACCEPT_SIGNED
 
 
 def _import_nutpie() -> Any:

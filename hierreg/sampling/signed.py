@@ -80,11 +80,6 @@ class Coordinates:
         """Which of the free sds are signed, shape (n_free_sd,)."""
         return np.asarray(self.unit[self.sd] > 0)
 
-    @property
-    def may_share(self) -> bool:
-        """Whether several sds of light tails may be zero: each may be zero where another takes its part."""
-        return int(np.sum((self.extent > 0) & (self.unit > _HEAVY * self.extent))) > 1
-
     def to_log(self, w: Array) -> tuple[Array, Array]:
         """Return u (..., n_free), log sds and partial correlations, and what it adds to the log density (...).
 
