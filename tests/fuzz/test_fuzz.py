@@ -16,7 +16,7 @@ from tests.oracles import dense
 from tests.oracles.cases import KINDS, random_case
 
 CASES, AT_ONCE = 300, 20
-# What is not mended yet, by mechanism. Some are within a factor of two of what is allowed, and right on other processors.
+# What is not mended yet, by mechanism. Some are within a factor of two of what is allowed: right on other processors.
 # Errors far smaller than groups, where a group's rows have several error terms or its columns are not those of X:
 # W'V^-1 W is still a difference of large numbers there.
 SMALL_ERRORS = (3, 13, 20, 34, 58, 60, 89, 103, 141, 189, 206, 226, 228, 232, 265, 291)
