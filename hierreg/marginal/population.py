@@ -15,6 +15,7 @@ import numpy as np
 
 from hierreg.marginal.spanned import axes_first, in_groups, without_rounding
 from hierreg.priors import Fixed, Normal
+from hierreg.priors.frames import Columns
 from hierreg.priors.measure import columns_of
 
 if TYPE_CHECKING:
@@ -113,11 +114,11 @@ def hold_fixed(gram: Gram, fixed: FixedBeta) -> Gram:
 def held(gram: Gram, fixed: FixedBeta | None) -> Held:
     """Return the Gram basis with coefficients held fixed: y less X_fixed beta_fixed, less its fit on the others."""
     p = len(gram.coef_names)
-    inverse, centre, constant, value = _coordinates(gram)
-    origin = inverse @ gram.y_shift + (
-        0.0 if constant is None else inverse[:, constant] * (centre @ gram.y_shift) / value
-    )
-    if gram.frame is not None:
+    columns = _columns(gram)
+    inverse, centre, constant, value = columns.inverse, columns.centre, columns.constant, columns.value
+    if gram.frame is None:
+        origin = inverse @ gram.y_shift
+    else:
         # The same without its cancellation: the fit that was taken off, and the centre.
         origin = -inverse @ gram.frame.basis[:p, p]
         origin = origin + (0.0 if constant is None else inverse[:, constant] * gram.frame.centre[p] / value)
@@ -125,8 +126,7 @@ def held(gram: Gram, fixed: FixedBeta | None) -> Held:
         return _with_groups_first(Held(gram=gram, axes=np.eye(p), origin=origin))
     free, out = np.flatnonzero(~fixed.is_fixed), np.flatnonzero(fixed.is_fixed)
     if constant is not None and fixed.is_fixed[constant]:
-        inverse = inverse + np.outer(inverse[:, constant], centre / value)
-        constant = None
+        inverse, constant = columns.full_inverse(), None
     Q, R = np.linalg.qr(inverse[:, free])
     back = np.linalg.inv(R) if len(free) else np.empty((0, 0))
     change = gram.y_shift[out] - fixed.value[out]
@@ -151,9 +151,9 @@ def _with_groups_first(here: Held) -> Held:
     p = len(gram.coef_names)
     if not p or len(gram.factors) != 1 or not len(gram.factors[0].triangle):
         return here
-    inverse, centre, constant, value = _coordinates(gram)
-    if constant is not None and gram.coef_names[constant] not in gram.factors[0].coef_names:
-        inverse = inverse + np.outer(inverse[:, constant], centre / value)
+    columns = _columns(gram)
+    is_apart = columns.constant is not None and gram.coef_names[columns.constant] not in gram.factors[0].coef_names
+    inverse = columns.full_inverse() if is_apart else columns.inverse
     which = in_groups(gram, inverse)
     axes = axes_first(inverse, which)
     if not np.array_equal(axes, np.eye(p)):
@@ -163,13 +163,14 @@ def _with_groups_first(here: Held) -> Held:
     return Held(gram=without_rounding(gram, int(which.sum())), axes=here.axes @ axes, origin=here.origin)
 
 
-def _coordinates(gram: Gram) -> tuple[Array, Array, int | None, float]:
-    """Return ``inverse``, ``centre``, ``constant`` and ``value`` of the columns of X (see `priors.frames.Columns`)."""
+def _columns(gram: Gram) -> Columns:
+    """Return the columns of X; of a derived Gram basis their coordinates alone, without moments."""
+    if gram.frame is not None:
+        return columns_of(gram.frame.predictors)
     p = len(gram.coef_names)
-    if gram.frame is None:
-        return (np.linalg.inv(gram.x_map) if p else np.empty((0, 0))), np.zeros(p), None, 1.0
-    columns = columns_of(gram.frame.predictors)
-    return columns.inverse, columns.centre, columns.constant, columns.value
+    inverse = np.linalg.inv(gram.x_map) if p else np.empty((0, 0))
+    none = np.full(p, np.nan)
+    return Columns(root=np.diag(none), inverse=inverse, centre=np.zeros(p), constant=None, value=1.0, mean=none)
 
 
 def _mapped(gram: Gram, M: Array, kept: NDArray[np.intp], x_map: Array, y_shift: Array) -> Gram:
@@ -239,5 +240,5 @@ def _rows(prior: PopulationPrior, gram: Gram, here: Held) -> Array:
 
 def _weight_of_rows(gram: Gram) -> float:
     """Return the number of rows over the variance of residuals: about the precision of a coefficient."""
-    left = float(np.trace(gram.WtW[:, -1, -1, None, None].sum(axis=0))) / max(gram.n, 1)
+    left = float(gram.WtW[:, -1, -1].sum()) / max(gram.n, 1)
     return gram.n / left if left > 0 else 1.0
