@@ -191,35 +191,6 @@ def test_rows_of_a_group_in_two_tables():
         assert value == pytest.approx(float(expected), rel=1e-9)
 
 
-@pytest.mark.parametrize("formula", ["y ~ t + (t | g)", "y ~ t + x + (t + x | g)"])
-def test_strata_within_groups_have_digits_or_no_density(formula):
-    # Groups with rows of several variances: a difference still, not to be taken for a density where it is noise.
-    data = rows([2] * 30)
-    model = hr.Model(formula, data, errors=hr.by("position"))
-    likelihood = marginal_likelihood(model.problem.gram)
-    X, Z = columns(formula, data)
-    Lambda, seen = point(Z.shape[1]), []
-    for log_sd in (0, -5, -10, -14, -16, -18, -20):
-        variances = np.exp(2.0 * (log_sd + 0.5 * np.arange(2)))
-        with mp.workdps(DIGITS):
-            expected = restricted_log_likelihood(
-                X,
-                Z,
-                data["y"].to_numpy(),
-                data["g"].to_numpy(),
-                mp.matrix(Lambda.tolist()),
-                [mp.mpf(v) for v in variances[data["position"]]],
-            )
-        value = likelihood.value_and_gradient(Lambda, np.diag(variances))[0]
-        seen.append(value)
-        assert (
-            value == -np.inf
-            or abs(value - float(expected)) <= 1e-9 * abs(float(expected)) + 50 * EPS * len(data) / variances[0]
-        )
-    assert np.isfinite(seen[:3]).all()
-    assert seen[-1] == -np.inf
-
-
 def test_several_factors_have_digits_or_no_density():
     data = rows([2] * 20)
     data["h"] = np.arange(len(data)) % 5

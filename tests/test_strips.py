@@ -206,7 +206,7 @@ def test_draws_and_moments_are_those_of_narrow_tiles(q, n_targets, rng):
     t, level, lane = levels_of(narrow)
     expected[:, t, :, lane] = np.moveaxis(normals[:, level], 1, 0)
     sums = np.zeros((n_targets, 3, len(narrow.levels), q, LANES))
-    block_draws((omega, Lambda, user), narrow.arrays, 0, population, expected, sums)
+    block_draws((omega, Lambda, user), narrow.arrays, None, 0, population, expected, sums)
     expected_sums[:, :, level] = np.moveaxis(sums[:, :, t, :, lane], 0, 2)
 
     draws, moments = np.full((S, J, q), np.nan), np.zeros((n_targets, 3, J, q))
@@ -227,9 +227,13 @@ def test_moments_are_those_of_narrow_tiles(q, rng):
     case = strata_of_groups(rng, q=q)
     omega, Lambda, user = rng.uniform(0.5, 2.0, 3), rng.normal(size=(q, q)), rng.normal(size=(q, q))
     root, v, found = rng.normal(size=(3, 3)), rng.normal(size=(4, 1)), []
-    for tiles, kernel in ((strips_of(case), strip_moments), (narrow_tiles_of(case), block_moments)):
+    for tiles in (strips_of(case), narrow_tiles_of(case)):
         moments = [np.empty((len(tiles.levels), q, n, tiles.width)) for n in (1, q, q, 3)]
-        kernel((omega, Lambda, user), tiles.arrays, v, root @ root.T, tuple(moments))
+        covariance = omega, Lambda, user
+        if tiles.width == LANES:
+            block_moments(covariance, tiles.arrays, None, v, root @ root.T, tuple(moments))
+        else:
+            strip_moments(covariance, tiles.arrays, v, root @ root.T, tuple(moments))
         t, level, lane = levels_of(tiles)
         order = np.argsort(level)
         found.append([m[t, :, :, lane][order] for m in moments])

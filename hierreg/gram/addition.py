@@ -12,6 +12,7 @@ from hierreg.gram.basis import CrossProducts, GroupProducts
 from hierreg.gram.frame import unite
 from hierreg.gram.labels import unite_levels
 from hierreg.gram.origin import check_determined, unite_origins
+from hierreg.gram.triangles import classes_of, rotated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,7 +60,7 @@ def add(a: Gram, b: Gram) -> Gram:
         np.add.at(remainder, place, one.remainder)
     levels_of = [unite_levels(f.levels, g.levels) for f, g in zip(a.factors, b.factors, strict=True)]
     factors = tuple(
-        _add_groups(f, g, levels, (term_of_a, term_of_b), remainder)
+        _add_groups(f, g, levels, (term_of_a, term_of_b, terms.table), (WtW, remainder))
         for f, g, levels in zip(a.factors, b.factors, levels_of, strict=True)
     )
     p = len(a.coef_names)
@@ -151,12 +152,15 @@ def _add_groups(
     f: GroupProducts,
     g: GroupProducts,
     united: tuple[NDArray[np.generic], Index, Index],
-    term_of: tuple[Index, Index],
-    remainder: Array,
+    terms: tuple[Index, Index, Index],
+    sums: tuple[Array, Array],
 ) -> GroupProducts:
-    """Return the sums; what the united groups do not fit is added to the remainder (K, p + 1, p + 1)."""
+    """Return the sums; what the united groups do not fit is added to the remainder (K, p + 1, p + 1), beside WtW.
+
+    ``terms`` are the places of those of each, and the table of all.
+    """
     levels, J = united[0], max(len(united[0]), 1)
-    both = tuple(zip((f, g), term_of, united[1:], strict=True))
+    both = tuple(zip((f, g), terms[:2], united[1:], strict=True))
     pair_keys = []
     for one, term, level in both:
         r, c = level[one.pair_row], level[one.pair_col]
@@ -164,7 +168,7 @@ def _add_groups(
     pairs, ZtZ = _sum_by_key(np.concatenate(pair_keys), np.concatenate([f.ZtZ, _turned(g, united[2])]))
     level_keys = [term[one.level_term] * J + level[one.level_index] for one, term, level in both]
     entries, ZtW = _sum_by_key(np.concatenate(level_keys), np.concatenate([f.ZtW, g.ZtW]))
-    return replace(
+    out = replace(
         f,
         levels=levels,
         pair_term=pairs // (J * J),
@@ -174,53 +178,43 @@ def _add_groups(
         level_term=entries // J,
         level_index=entries % J,
         ZtW=ZtW,
-        triangle=_add_triangles(f, g, np.searchsorted(entries, np.concatenate(level_keys)), entries // J, remainder),
+        triangle=np.zeros((0, *f.triangle.shape[1:])),
     )
+    place = np.searchsorted(entries, np.concatenate(level_keys))
+    return _add_triangles(out, (f, g), place, terms[2], sums)
 
 
-def _add_triangles(f: GroupProducts, g: GroupProducts, place: Index, term: Index, remainder: Array) -> Array:
-    """Return the triangles of the rows of both, and add to the remainder what they leave.
+def _add_triangles(
+    united: GroupProducts,
+    parts: tuple[GroupProducts, GroupProducts],
+    place: Index,
+    table: Index,
+    sums: tuple[Array, Array],
+) -> GroupProducts:
+    """Return the groups with the triangles of the rows of both parts, and add to the remainder what they leave.
 
     Parameters
     ----------
-    f, g : GroupProducts
+    united : GroupProducts
+        Without triangles.
+    parts : tuple of GroupProducts
         In the same coordinates; what moving left of triangles need not be triangular.
     place : int array (n,)
-        Entry of each triangle of f, then of g.
-    term : int array (F,)
-        Of each entry.
-    remainder : array (K, p + 1, p + 1)
-        Added to.
+        Entry of each entry of the first part, then of the second.
+    table : int array (K, 3)
+        See `ErrorTerms.table`.
+    sums : tuple of arrays (K, p + 1, p + 1)
+        WtW, and the remainder, which is all of it where groups of both do not go together.
     """
-    if len(f.triangle) + len(g.triangle) < len(place):
-        # Of correlated errors there are none.
-        return np.zeros((0, f.n_coef, f.triangle.shape[2]))
-    return triangles(np.concatenate([f.triangle, g.triangle]), f.n_coef, place, term, remainder)
-
-
-def triangles(blocks: Array, q: int, place: Index, term: Index, remainder: Array) -> Array:
-    """Return triangles (F, q, width) of the rows in blocks (n, m, width), and add what they leave to the remainder.
-
-    Parameters
-    ----------
-    blocks : array (n, m, width)
-        Rows [Z W] of each block.
-    q : int
-        Columns of Z.
-    place : int array (n,)
-        Entry of each block.
-    term : int array (F,)
-        Of each entry.
-    remainder : array (K, width - q, width - q)
-    """
-    from hierreg.gram import kernels
-
-    m, width = blocks.shape[1:]
-    rows, place = blocks.reshape(-1, width), np.repeat(place, m)
-    out = np.zeros((len(term), q, width))
-    W = np.ascontiguousarray(rows[:, q:])
-    kernels.accumulate_triangles(np.ascontiguousarray(rows[:, :q]), W, place, term[place], out, remainder)
-    return out
+    has_triangles = all(len(one.triangle) == len(one.level_term) for one in parts)
+    classes = classes_of(united, table) if has_triangles else None
+    if classes is None:
+        sums[1][:] = sums[0]
+        return united
+    height = max(one.triangle.shape[1] for one in parts)
+    fill = [((0, 0), (0, height - one.triangle.shape[1]), (0, 0)) for one in parts]
+    rows = np.concatenate([np.pad(one.triangle, own) for one, own in zip(parts, fill, strict=True)])
+    return replace(united, triangle=rotated(united, classes, table, (place, rows), sums[1]))
 
 
 def _turned(g: GroupProducts, level_of: Index) -> Array:

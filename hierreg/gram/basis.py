@@ -12,9 +12,9 @@ before they are multiplied, the least-squares fit is taken off y, and the maps t
     y_internal = y - X y_shift
 
 Rows that a group can fit by itself have a likelihood that products cannot tell: W'V^-1 W is small then beside
-W'R^-1 W. With one grouping factor and independent errors the rows [Z W] of each group and term are kept as a triangle
-too, made by rotations, and of what is left of them the products: the sums of squares around each group's own
-least-squares fit.
+W'R^-1 W. With one grouping factor the rows [Z W] of each group and term are kept as a triangle too, made by rotations
+(`gram.triangles`), and of what is left of them the products: the sums of squares around each group's own least-squares
+fit.
 """
 
 from __future__ import annotations
@@ -62,9 +62,10 @@ class GroupProducts:
         Term and level of each entry of ``ZtW``.
     ZtW : array (F, q, p + 1)
         Z'K[k][X y], internal scale.
-    triangle : array (F, q, q + p + 1)
-        [C D] of each of those entries, C upper triangular: C'C = Z'K[k]Z and C'D = Z'K[k][X y]. No entries (0, q,
-        q + p + 1) where there are several factors, or errors are correlated.
+    triangle : array (F, h, q + p + 1)
+        [C D] of each of those entries: C'C = Z'K[k]Z and C'D = Z'K[k][X y]; h is q times the most rows of a unit. Of
+        correlated errors see `gram.triangles`. No entries (0, h, q + p + 1) where there are several factors, or errors
+        link groups that do not go together.
     frame : Frame or None
         The internal coordinates, exactly, with location and scale of the columns.
     """

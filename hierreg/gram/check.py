@@ -77,7 +77,8 @@ def _factor(factor: GroupProducts, p: int, K: int) -> None:
     _shape("levels", factor.levels, (J,))
     _shape("ZtZ", factor.ZtZ, (E, q, q))
     _shape("ZtW", factor.ZtW, (F, q, p + 1))
-    _shape("triangle", factor.triangle, (F if len(factor.triangle) else 0, q, q + p + 1))
+    height = factor.triangle.shape[1] if factor.triangle.ndim == 3 else q
+    _shape("triangle", factor.triangle, (F if len(factor.triangle) else 0, height, q + p + 1))
     _shape("z_map", factor.z_map, (q, q))
     _frame(factor.frame, q, q)
     for index, n, bound in (

@@ -11,9 +11,10 @@ from hierreg.exceptions import ModelError
 from hierreg.gram.basis import CrossProducts, Gram, GroupProducts
 from hierreg.gram.dropping import check_rank
 from hierreg.gram.frame import frame_of
-from hierreg.gram.known import check_known_errors, known_products
+from hierreg.gram.known import check_known_errors, known_products, rows_are_within, whitened_rows
 from hierreg.gram.labels import labelled_moments
 from hierreg.gram.terms import ErrorTerms
+from hierreg.gram.triangles import classes_of, rotated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from hierreg.design import Design, FactorDesign
     from hierreg.error_structure import ErrorLayout
     from hierreg.gram.frame import Frame
+    from hierreg.known_covariance import BlockCovariance
 
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]
@@ -183,7 +185,7 @@ def _products(layout: ErrorLayout, W: Array, columns: list[_Columns]) -> tuple[E
         return _exchangeable(layout, W, columns)
     if layout.kind == "correlated":
         terms, pairs = _pair_rows_of_units(layout)
-        return terms, _accumulate(W, columns, terms.n_terms, pairs)
+        return terms, _with_wide_triangles(W, columns, terms, pairs)
     log_det = 0.0
     if layout.se is not None:
         weight = 1.0 / layout.se[:, None]
@@ -238,6 +240,25 @@ def _accumulate(W: Array, columns: list[_Columns], K: int, pairs: _RowPairs) -> 
     )
 
 
+def _with_wide_triangles(W: Array, columns: list[_Columns], terms: ErrorTerms, pairs: _RowPairs) -> _Products:
+    """Return the products of pairs of rows; of one grouping factor also triangles of its rows by unit."""
+    products = _accumulate(W, columns, terms.n_terms, pairs)
+    if len(columns) != 1:
+        return products
+    (one,), (groups,), table = columns, products.factors, terms.table
+    classes = classes_of(groups, table)
+    if classes is None:
+        return products
+    own = np.flatnonzero(pairs.first == pairs.second)
+    rows, term = pairs.first[own], pairs.term[own]
+    J = one.n_levels
+    place = np.searchsorted(groups.level_term * J + groups.level_index, term * J + one.index[rows])
+    remainder = np.zeros_like(products.WtW)
+    parts = np.concatenate([one.Z[rows], W[rows]], axis=1)[:, None, :]
+    triangle = rotated(groups, classes, table, (place, parts), remainder)
+    return replace(products, remainder=remainder, factors=(replace(groups, triangle=triangle),))
+
+
 def _triangles(W: Array, columns: _Columns, K: int, rows: _RowPairs) -> _Products:
     """Return the products of independent rows of one grouping factor, through triangles of each group's own rows."""
     from hierreg.gram import kernels
@@ -250,12 +271,11 @@ def _triangles(W: Array, columns: _Columns, K: int, rows: _RowPairs) -> _Product
     C, D = triangle[:, :, :q], triangle[:, :, q:]
     turned = np.swapaxes(C, 1, 2)
     factor = columns.products((term, level, level), turned @ C, (term, level), turned @ D, triangle)
-    return _Products(WtW=remainder + fitted(triangle, term, K), remainder=remainder, factors=(factor,))
+    return _Products(WtW=remainder + _squares(D, term, K), remainder=remainder, factors=(factor,))
 
 
-def fitted(triangle: Array, term: Index, K: int) -> Array:
-    """Return D'D (K, p + 1, p + 1) summed over triangles [C D] (F, q, q + p + 1) of each term (F,)."""
-    D = triangle[:, :, triangle.shape[1] :]
+def _squares(D: Array, term: Index, K: int) -> Array:
+    """Return D'D (K, p + 1, p + 1) summed over the entries (F, q, p + 1) of each term."""
     out = np.zeros((K, D.shape[2], D.shape[2]))
     for k in range(K):
         rows = D[term == k].reshape(-1, D.shape[2])
@@ -309,12 +329,20 @@ def _compact(keys: Index, bound: int) -> tuple[Index, Index]:
     return distinct, lookup[keys]
 
 
+def _are_within(unit: Index | None, index: Index) -> bool:
+    """Return whether the rows of each unit (N,) are all in one group (N,)."""
+    assert unit is not None
+    first = np.zeros(int(unit.max(initial=-1)) + 1, dtype=np.intp)
+    first[unit] = index
+    return bool(np.array_equal(first[unit], index))
+
+
 def _exchangeable(layout: ErrorLayout, W: Array, columns: list[_Columns]) -> tuple[ErrorTerms, _Products]:
     from hierreg.gram import exchangeable
 
     terms, units = exchangeable.component_terms(layout)
     K = terms.n_terms
-    if len(columns) > 1:
+    if len(columns) > 1 or (columns and _are_within(layout.unit, columns[0].index)):
         rows = exchangeable.component_rows(layout, units, [W, *(one.Z for one in columns)])
         turned = [
             replace(one, Z=Z, factor=replace(one.factor, index=one.index[rows.row]))
@@ -334,8 +362,19 @@ def _exchangeable(layout: ErrorLayout, W: Array, columns: list[_Columns]) -> tup
     return terms, _Products(WtW=WtW, remainder=WtW, factors=(products,))
 
 
+def _whitened(V: BlockCovariance, W: Array, columns: _Columns, layout: ErrorLayout) -> tuple[ErrorTerms, _Products]:
+    """Return the products where V links no groups: those of rows whose errors are independent."""
+    (W, Z), log_det = whitened_rows(V, (W, columns.Z))
+    rows = np.arange(len(W))
+    pairs = _RowPairs(first=rows, second=rows, term=np.zeros(len(W), dtype=np.intp))
+    terms = _terms(layout, np.ones((1, 1), dtype=bool), np.array([len(W)]), log_det)
+    return terms, _accumulate(W, [replace(columns, Z=Z)], 1, pairs)
+
+
 def _known_covariance(layout: ErrorLayout, W: Array, columns: list[_Columns]) -> tuple[ErrorTerms, _Products]:
     assert layout.V is not None
+    if len(columns) == 1 and rows_are_within(layout.V, columns[0].index):
+        return _whitened(layout.V, W, columns[0], layout)
     J = [one.n_levels for one in columns]
     found = known_products(layout.V, W, [one.Z for one in columns], [one.index for one in columns], J)
     factors = []

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.design.rank import Determined, check_or_drop, check_some_left, what_group_columns
-from hierreg.gram.addition import moved, triangles
+from hierreg.gram.addition import moved
 from hierreg.gram.frame import measured_frame, without_columns
+from hierreg.gram.triangles import classes_of, rotated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,9 +67,13 @@ def without_determined(gram: Gram, determined: Mapping[str, Determined]) -> Gram
     factors = []
     for f in out.factors:
         names = _names(f.coef_names, determined.get(f.name))
-        every = np.arange(len(f.triangle))
-        triangle = triangles(f.triangle, len(names), every, f.level_term[: len(every)], remainder)
-        factors.append(replace(f, coef_names=names, triangle=triangle))
+        f = replace(f, coef_names=names)  # noqa: PLW2901
+        if len(f.triangle):
+            classes = classes_of(f, gram.terms.table)
+            assert classes is not None
+            rows = np.arange(len(f.triangle)), f.triangle
+            f = replace(f, triangle=rotated(f, classes, gram.terms.table, rows, remainder))  # noqa: PLW2901
+        factors.append(f)
     return replace(
         out,
         coef_names=_names(gram.coef_names, determined.get("")),

@@ -103,6 +103,22 @@ def known_products(
     )
 
 
+def rows_are_within(V: BlockCovariance, index: Index) -> bool:
+    """Return whether V links only rows of one group, ``index`` (N,) the group of each row."""
+    return all(bool(np.all(index[one.rows] == index[one.rows[:, :1]])) for one in V.batches)
+
+
+def whitened_rows(V: BlockCovariance, arrays: Sequence[Array]) -> tuple[list[Array], float]:
+    """Return L^-1 times arrays (N, c), L L' = V in blocks that keep the places of their rows, and log|V|."""
+    out, log_det = [np.empty_like(one) for one in arrays], 0.0
+    for part in _parts(V, sum(one.shape[1] for one in arrays), (), ()):
+        L = np.linalg.cholesky(part.V)
+        log_det += 2.0 * float(np.sum(np.log(np.diagonal(L, axis1=1, axis2=2))))
+        for to, array in zip(out, arrays, strict=True):
+            to[part.rows] = solve_lower(L, array[part.rows])
+    return out, log_det
+
+
 def _parts(V: BlockCovariance, m: int, Z: Sequence[Array], index: Sequence[Index]) -> Iterator[BlocksOfSize]:
     """Return blocks of one size that have the same number of groups of each factor, some at a time."""
     for batch in V.batches:

@@ -3,7 +3,8 @@
 A table has a row for each array, its address and up to four extents; whole numbers have rows too (`addresses`). Two
 functions that are called by their address are compiled each for itself, where numba would compile the inner one once
 more with every function that calls it: the log posterior (`target_entry`) is compiled once for all kinds of models, the
-likelihood of each kind (`theta_entry`, `strip_entry`, `tile_entry`, `crossed_entry`) once for all that calls it.
+likelihood of each kind (`theta_entry`, `strip_entry`, `tile_entry`, `row_entry`, `crossed_entry`) once for all that
+calls it.
 """
 
 from __future__ import annotations
@@ -121,4 +122,20 @@ def blocks_at(table, i):
         carray(pointer_to(b[0]), (b[1], b[2], b[3], b[4]), np.float64),
         matrix_at(table, i + 4, np.float64),
         vector_at(table, i + 5, np.bool_),
+    )
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def row_blocks_at(table, i):
+    """Return the eight arrays of `rows.RowTiles.arrays` from row i on."""
+    a, b, c, d = table[i + 4], table[i + 5], table[i + 6], table[i + 7]
+    return (
+        vector_at(table, i, np.int64),
+        vector_at(table, i + 1, np.int64),
+        vector_at(table, i + 2, np.int64),
+        vector_at(table, i + 3, np.int64),
+        carray(pointer_to(a[0]), (a[1], a[2], a[3], a[4]), np.float64),
+        carray(pointer_to(b[0]), (b[1], b[2], b[3], b[4]), np.float64),
+        carray(pointer_to(c[0]), (c[1], c[2], c[3], c[4]), np.float64),
+        carray(pointer_to(d[0]), (d[1], d[2], d[3]), np.float64),
     )

@@ -71,8 +71,8 @@ class NativeLikelihood:
     Parameters
     ----------
     entry : str
-        Module with the function ``log_likelihood``: ``"theta_entry"``, ``"strip_entry"``, ``"tile_entry"`` or
-        ``"crossed_entry"``.
+        Module with the function ``log_likelihood``: ``"theta_entry"``, ``"strip_entry"``, ``"tile_entry"``,
+        ``"row_entry"`` or ``"crossed_entry"``.
     rows : sequence of (array or int)
         What the function reads, in its order.
     q, D : int

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hierreg.compound_symmetry import WITHIN
 from hierreg.exceptions import ModelError
 from hierreg.gram import GroupProducts
-from hierreg.gram.collect import fitted
+from hierreg.gram.triangles import classes_of
 from hierreg.marginal.distinct import merge_equal
-from hierreg.marginal.lanes import LANES, STRIP
+from hierreg.marginal.lanes import LANES, NO_DIGITS, STRIP
+from hierreg.marginal.rows import RowTiles, row_tiles
 from hierreg.marginal.theta_strips import ThetaStrips, theta_strips
 from hierreg.marginal.tiles import Blocks, Tiles, join, terms_per_tile, tiles_of
 
@@ -28,6 +30,11 @@ _MAX_LINKED_VALUES = 2**28
 _MOST_MORE_TERMS = 2.0
 # Strips left after merging, of those before, above which it is faster to take all of them as `theta_strips`.
 _LARGEST_SHARE_MERGED = 0.2
+# Rounding of the log density by row, and of a column's precision beside itself, from which rows are better.
+_DIGITS_OF_A_ROW = 1e-10
+_DIGITS_OF_A_COLUMN = 2e-8
+# Error variances that draws may have are above this share of those that the rows suggest.
+_MARGIN = 100.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,43 +49,69 @@ class SplitBlocks:
         Fewer blocks with the same likelihood as `separate` (see `distinct.merge_equal`); the same ones where `theta` is
         evaluated.
     linked : Tiles
-        Groups linked by correlated errors.
+        Groups linked by errors, where they have no triangles.
+    rows : RowTiles or None
+        Groups of several error terms, and linked ones, where they have triangles.
     theta : ThetaStrips or None
         The groups of `separate` once more, where all population coefficients vary between groups and merging does not
         leave a few strips: what the likelihood is evaluated from then.
+    most_subtracted : tuple of float
+        What products may subtract of W'R^-1 W: of y in all, of a population column beside what is left of it.
+    can_be_exact : bool
+        Whether groups that are here by their products could be by rows.
     base : array (K, p + 1, p + 1)
-        W'K[k]W to which factored blocks add, and from which the others subtract.
+        W'K[k]W to which factored blocks and rows add, and from which the others subtract.
     """
 
     separate: Tiles
     distinct: Tiles
     linked: Tiles
+    rows: RowTiles | None
+    most_subtracted: tuple[float, float]
+    can_be_exact: bool
     base: Array
     theta: ThetaStrips | None = None
 
     @property
     def arrays(self) -> tuple[tuple[Any, ...] | None, ...]:
-        """The arrays that the kernels read: two kinds of strips, tiles of groups alone, tiles of linked groups.
+        """The arrays that the kernels read: two kinds of strips, tiles of groups alone, of linked groups, and of rows.
 
-        There is one kind of strips, or there are tiles. What is missing is None, and no code is compiled for it.
+        There is one kind of strips, or there are tiles, or tiles and rows. What is missing is None, and no code is
+        compiled for it.
         """
         if self.theta is not None:
-            return self.theta.arrays, None, None, None
+            return self.theta.arrays, None, None, None, None
         if self.distinct.width == STRIP:
-            return None, self.distinct.arrays, None, None
-        return None, None, self.distinct.arrays, self.linked.arrays
+            return None, self.distinct.arrays, None, None, None
+        if self.rows is not None:
+            return None, None, self.distinct.arrays, None, self.rows.arrays
+        return None, None, self.distinct.arrays, self.linked.arrays, None
+
+    @property
+    def tiles(self) -> tuple[Tiles | RowTiles, ...]:
+        """All groups, each once: those that stand alone, linked ones without triangles, those by rows."""
+        return (self.separate, self.linked) if self.rows is None else (self.separate, self.linked, self.rows)
 
     @property
     def n_tiles(self) -> int:
         """Number of strips or tiles that the likelihood reads, linked groups aside."""
-        return len(self.distinct.levels if self.theta is None else self.theta.term)
+        rows = 0 if self.rows is None else len(self.rows.levels)
+        return rows + len(self.distinct.levels if self.theta is None else self.theta.term)
 
 
-def split_into_blocks(gram: Gram) -> SplitBlocks:
+def split_into_blocks(gram: Gram, *, by_rows: bool = False) -> SplitBlocks:
     """Return the groups that stand alone, and those linked by correlated errors.
 
     Groups are linked where a cross-product between them exists; linked groups form connected components,
     all padded to the size of the largest.
+
+    Parameters
+    ----------
+    gram : Gram
+    by_rows : bool
+        Take groups of several error terms, and linked ones, by their rows where they have triangles. Products take an
+        eighth to a half of the time, and digits only where errors are not far smaller than groups; where the data leave
+        room for such errors, rows are taken in any case.
 
     Raises
     ------
@@ -86,23 +119,23 @@ def split_into_blocks(gram: Gram) -> SplitBlocks:
         If the linked groups would need more memory than a dense solution can have.
     """
     groups = gram.factors[0] if gram.factors else _no_groups(gram)
-    J = groups.n_levels
-    links = groups.pair_row != groups.pair_col
-    if not np.any(links):
-        alone, linked = np.arange(J), _separate(groups, np.empty(0, dtype=np.intp))
-    else:
-        from scipy.sparse import coo_array
-        from scipy.sparse.csgraph import connected_components
-
-        edges = coo_array((np.ones(int(links.sum())), (groups.pair_row[links], groups.pair_col[links])), shape=(J, J))
-        _, component = connected_components(edges, directed=False)
-        sizes = np.bincount(component)
-        alone = np.flatnonzero(sizes[component] == 1)
-        linked = _linked(groups, gram.terms.n_terms, component, sizes)
+    alone, components = _components(groups)
+    classes = classes_of(groups, gram.terms.table) if len(groups.triangle) else None
     blocks = _separate(groups, alone)
-    width = STRIP if not np.any(links) and _suits_strips(blocks) else LANES
-    one_term = np.bincount(blocks.block, minlength=len(alone)) == 1
-    own, rest = factored(groups, blocks, one_term), blocks.where(~one_term | (len(groups.triangle) == 0))
+    count = np.bincount(blocks.block, minlength=len(alone))
+    can_have_rows = classes is not None and (components is not None or bool(np.any(count > 1)))
+    can_be_exact = can_have_rows and not by_rows and _keeps_digits(gram)
+    rows, linked = None, _separate(groups, alone[:0])
+    if can_be_exact:
+        classes = None
+    if classes is None and components is not None:
+        linked = _linked(groups, gram.terms.n_terms, components)
+    elif classes is not None and can_have_rows:
+        rows = row_tiles(groups, classes, gram.terms.table, _blocks_by_rows(alone[count > 1], components))
+        blocks = _separate(groups, alone[count <= 1])
+        count = count[count <= 1]
+    width = STRIP if components is None and rows is None and _suits_strips(blocks) else LANES
+    own, rest = factored(groups, blocks, count == 1), blocks.where((count != 1) | (classes is None))
     parts = [part for part in (own, rest) if part is not None and len(part.levels)] or [blocks]
     separate = _joined([tiles_of(part, width=width) for part in parts])
     merged = [merge_equal(part, width=width) for part in parts]
@@ -113,19 +146,77 @@ def split_into_blocks(gram: Gram) -> SplitBlocks:
     # Groups without rows are in the rest.
     is_worth_it &= own is not None and not len(rest.block)
     theta = theta_strips(own, gram.n) if own is not None and is_worth_it else None
-    base = gram.remainder
-    if len(groups.triangle):
-        several = np.ones(J, dtype=bool)
-        several[alone[one_term]] = False
-        several = several[groups.level_index]
-        base = base + fitted(groups.triangle[several], groups.level_term[several], len(base))
     return SplitBlocks(
         separate=separate,
         distinct=distinct if theta is None else separate,
         linked=tiles_of(linked),
+        rows=rows,
+        most_subtracted=_most_subtracted(gram.n) if can_be_exact else (NO_DIGITS, np.inf),
+        can_be_exact=can_be_exact,
         theta=theta,
-        base=base,
+        base=gram.WtW if classes is None else gram.remainder,
     )
+
+
+def _most_subtracted(n: int) -> tuple[float, float]:
+    return _DIGITS_OF_A_ROW * n / np.finfo(float).eps, _DIGITS_OF_A_COLUMN / np.finfo(float).eps
+
+
+def _keeps_digits(gram: Gram) -> bool:
+    """Return whether the rows bound the errors of every combination of data sets, far above what products need.
+
+    What no group fits of y bounds them: where it is nothing, an error variance may be as small as it likes.
+    """
+    label, components = np.arange(gram.terms.n_labels), gram.terms.components
+    if components is not None:
+        # Variances of means of units go together, whatever their size.
+        label = np.unique(np.stack([components.stratum, components.size > WITHIN]), axis=1, return_inverse=True)[1]
+    D = int(label.max()) + 1
+    left, own = np.zeros((D, D)), np.zeros((D, D))
+    for k, (_, d, e) in enumerate(gram.terms.table):
+        for out, one in ((left, gram.remainder), (own, gram.WtW)):
+            # Of two data sets the products of both orders.
+            out[label[d], label[e]] += 0.5 * one[k, -1, -1]
+            out[label[e], label[d]] += 0.5 * one[k, -1, -1]
+    root = np.sqrt(np.diagonal(own))
+    if not np.all(root > 0):
+        return False
+    most = _most_subtracted(gram.n)[0]
+    return bool(np.linalg.eigvalsh(left / np.outer(root, root))[0] * most > _MARGIN * gram.n)
+
+
+def _components(groups: GroupProducts) -> tuple[Index, Index | None]:
+    """Return the levels that stand alone, and the component (J,) of every level where errors link some."""
+    J = groups.n_levels
+    links = groups.pair_row != groups.pair_col
+    if not np.any(links):
+        return np.arange(J), None
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    edges = coo_array((np.ones(int(links.sum())), (groups.pair_row[links], groups.pair_col[links])), shape=(J, J))
+    _, component = connected_components(edges, directed=False)
+    return np.flatnonzero(np.bincount(component)[component] == 1), component
+
+
+def _members(component: Index) -> Index:
+    """Return the levels (n, slots) of each component of several, -1 in empty slots."""
+    sizes = np.bincount(component)
+    kept = np.flatnonzero(sizes > 1)
+    levels = np.full((len(kept), int(sizes.max())), -1, dtype=np.intp)
+    for b, one in enumerate(kept):
+        members = np.flatnonzero(component == one)
+        levels[b, : len(members)] = members
+    return levels
+
+
+def _blocks_by_rows(several: Index, components: Index | None) -> Index:
+    """Return the levels (n, slots) of blocks: of linked levels, and of levels of several terms that stand alone."""
+    if components is None:
+        return several[:, None]
+    linked = _members(components)
+    alone = np.pad(several[:, None], ((0, 0), (0, linked.shape[1] - 1)), constant_values=-1)
+    return np.concatenate([linked, alone])
 
 
 def _joined(parts: list[Tiles]) -> Tiles:
@@ -142,7 +233,9 @@ def factored(groups: GroupProducts, blocks: Blocks, which: NDArray[np.bool_]) ->
     kept = blocks.where(which)
     entry = np.full(groups.n_levels, -1, dtype=np.intp)
     entry[groups.level_index] = np.arange(len(groups.level_index))
-    triangle, q = groups.triangle[entry[kept.levels[kept.block, 0]]], groups.n_coef
+    q = groups.n_coef
+    # Of one data set there are no more rows; a height beyond is that of units of several.
+    triangle = groups.triangle[entry[kept.levels[kept.block, 0]], :q]
     return replace(kept, ZtZ=triangle[:, :, :q], ZtW=triangle[:, :, q:], factored=True)
 
 
@@ -191,15 +284,12 @@ def _separate(groups: GroupProducts, levels: Index) -> Blocks:
     )
 
 
-def _linked(groups: GroupProducts, K: int, component: Index, sizes: Index) -> Blocks:
-    kept = np.flatnonzero(sizes > 1)
-    slots, q, p1 = int(sizes.max()), groups.ZtW.shape[1], groups.ZtW.shape[2]
-    levels = np.full((len(kept), slots), -1, dtype=np.intp)
+def _linked(groups: GroupProducts, K: int, component: Index) -> Blocks:
+    levels = _members(component)
+    slots, q, p1 = levels.shape[1], groups.ZtW.shape[1], groups.ZtW.shape[2]
     block_of, slot_of = np.full(groups.n_levels, -1, dtype=np.intp), np.zeros(groups.n_levels, dtype=np.intp)
-    for b, one in enumerate(kept):
-        members = np.flatnonzero(component == one)
-        levels[b, : len(members)] = members
-        block_of[members], slot_of[members] = b, np.arange(len(members))
+    block, slot = np.nonzero(levels >= 0)
+    block_of[levels[block, slot]], slot_of[levels[block, slot]] = block, slot
     pair_key = block_of[groups.pair_row] * K + groups.pair_term
     level_key = block_of[groups.level_index] * K + groups.level_term
     pairs, entries = block_of[groups.pair_row] >= 0, block_of[groups.level_index] >= 0

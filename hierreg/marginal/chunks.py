@@ -45,12 +45,12 @@ class _Piece(NamedTuple):
 
     Attributes
     ----------
-    absorb : function of omega, Lambda and the total that is added to
+    absorb : function of (omega, root), Lambda and the total that is added to
         Returns the sum of log|M|.
     differentiate : function of omega, Lambda, (P^-1, beta, G) and the gradients that are added to
     """
 
-    absorb: Callable[[Array, Array, Array], float]
+    absorb: Callable[[tuple[Array, Array], Array, Array], float]
     differentiate: Callable[[Array, Array, tuple[Array, Array, Array], Array, Array], None]
 
 
@@ -58,7 +58,7 @@ def _pieces(kinds: tuple[tuple[Array, ...] | None, ...]) -> Iterator[_Piece]:
     """Yield the chunks of one kind of strips, or those of tiles."""
     from hierreg.marginal import kernels, strip_kernels
 
-    theta, strips, *tiles = kinds
+    theta, strips, *tiles, rows = kinds
     if theta is not None:
         term, products, K = theta
         for first in range(0, len(term), CHUNK):
@@ -75,6 +75,8 @@ def _pieces(kinds: tuple[tuple[Array, ...] | None, ...]) -> Iterator[_Piece]:
             for i, chunk in enumerate(_chunks_of(blocks)):
                 mine = tuple(array[i * CHUNK : (i + 1) * CHUNK] for array in factors)
                 yield _piece(chunk, mine, kernels.absorb_blocks, kernels.gradient_of_blocks)
+    if rows is not None:
+        yield from _row_pieces(rows)
 
 
 def _chunks_of(blocks: tuple[Array, ...]) -> Iterator[tuple[Array, ...]]:
@@ -85,11 +87,31 @@ def _chunks_of(blocks: tuple[Array, ...]) -> Iterator[tuple[Array, ...]]:
         yield indptr[first : first + CHUNK + 1], term, ZtZ, ZtW, weight[some], factored[some]
 
 
+def _row_pieces(rows: tuple[Array, ...]) -> Iterator[_Piece]:
+    from hierreg.marginal.row_kernels import room_for_rows
+
+    indptr, *entries, basis, is_left = rows
+    factors = room_for_rows(rows, len(indptr) - 1)
+    for first in range(0, len(indptr) - 1, CHUNK):
+        some = slice(first, first + CHUNK)
+        chunk = indptr[first : first + CHUNK + 1], *entries, basis[some], is_left[some]
+        yield _row_piece(chunk, tuple(array[some] for array in factors))
+
+
+def _row_piece(rows: tuple[Array, ...], room: Any) -> _Piece:
+    from hierreg.marginal.row_kernels import absorb_rows, gradient_of_rows
+
+    return _Piece(
+        lambda precision, Lambda, total: absorb_rows(precision[1], Lambda, rows, room, total),
+        lambda _, Lambda, weights, *gradients: gradient_of_rows(Lambda, rows, room, weights[2], *gradients),
+    )
+
+
 def _theta_piece(theta: tuple[Array, ...]) -> _Piece:
     from hierreg.marginal.theta_kernels import absorb_theta, gradient_of_theta
 
     return _Piece(
-        lambda omega, Lambda, total: absorb_theta(omega, Lambda, theta, total),
+        lambda precision, Lambda, total: absorb_theta(precision[0], Lambda, theta, total),
         lambda omega, Lambda, weights, g_factor, _: gradient_of_theta(omega, Lambda, theta, *weights[:2], g_factor),
     )
 
@@ -98,7 +120,7 @@ def _piece(
     blocks: tuple[Array, ...], room: Any, absorb: Callable[..., float], differentiate: Callable[..., None]
 ) -> _Piece:
     return _Piece(
-        lambda omega, Lambda, total: absorb(omega, Lambda, blocks, room, total),
+        lambda precision, Lambda, total: absorb(precision[0], Lambda, blocks, room, total),
         lambda omega, Lambda, weights, *gradients: differentiate(omega, Lambda, blocks, room, weights[2], *gradients),
     )
 
@@ -114,22 +136,23 @@ def log_likelihood_in_chunks(
         Internal scale.
     S : array (D, D)
     arguments : tuple
-        gram, errors, W0, constant, integrate.
+        gram, errors, W0, (constant, what may be subtracted of y and of population columns), integrate.
     g_Lambda, g_S : arrays (q, q), (D, D)
         Overwritten.
     threads : int
     """
     from hierreg.marginal import kernels
+    from hierreg.marginal.row_kernels import error_roots
 
-    (base, kinds), (patterns, counts), W0, constant, integrate = arguments
+    (base, kinds), (patterns, counts), W0, (constant, *most_subtracted), integrate = arguments
     (K, p1, _), q = base.shape, len(Lambda)
-    omega, C, G = np.empty(K), np.empty((p1, p1)), np.empty((p1, p1))
+    omega, root, C, G = np.empty(K), np.empty(K), np.empty((p1, p1)), np.empty((p1, p1))
     P, P_inv, beta = np.empty((p1 - 1, p1 - 1)), np.empty((p1 - 1, p1 - 1)), np.empty(p1 - 1)
     pieces = list(_pieces(kinds))
 
     def absorb(piece: _Piece) -> tuple[float, Array]:
         total = np.zeros((K + 1, p1, p1, LANES))
-        return piece.absorb(omega, Lambda, total), total
+        return piece.absorb((omega, root), Lambda, total), total
 
     def differentiate(piece: _Piece) -> tuple[Array, Array]:
         g_factor, g_omega = np.zeros((K + 1, q, q, LANES)), np.zeros(K)
@@ -138,11 +161,13 @@ def log_likelihood_in_chunks(
 
     g_Lambda[:], g_S[:] = 0.0, 0.0
     log_det_R = kernels.error_precision(S, patterns, counts, omega)
+    if kinds[-1] is not None:
+        error_roots(S, patterns, root)
     with ThreadPoolExecutor(max_workers=threads) as pool:
         share = pool.map if threads > 1 else map
         log_dets, totals = zip(*share(absorb, pieces), strict=True)
         total = sum(totals, np.zeros((K + 1, p1, p1, LANES)))
-        kernels.reduce_population(omega, base, W0, total, C)
+        kernels.reduce_population(omega, base, W0, np.array(most_subtracted), total, C)
         log_det_P, quadratic = kernels.solve_population(C, P, beta)
         value = constant - 0.5 * (log_det_R + sum(log_dets) + quadratic + (log_det_P if integrate else 0.0))
         if not np.isfinite(value):

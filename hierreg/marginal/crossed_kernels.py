@@ -34,7 +34,8 @@ import numpy as np
 from numba import njit
 
 from hierreg.marginal.dense_kernels import cholesky_in_place
-from hierreg.marginal.kernels import NO_DIGITS, error_precision, error_precision_gradient
+from hierreg.marginal.kernels import error_precision, error_precision_gradient
+from hierreg.marginal.lanes import NO_DIGITS
 from hierreg.marginal.tail_kernels import factor_leading, invert_leading, solve_leading
 
 

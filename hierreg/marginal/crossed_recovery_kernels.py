@@ -22,7 +22,8 @@ from hierreg.marginal.crossed_kernels import (
     turn_tail,
     width_of_panels,
 )
-from hierreg.marginal.kernels import NO_DIGITS, error_precision
+from hierreg.marginal.kernels import error_precision
+from hierreg.marginal.lanes import NO_DIGITS
 from hierreg.marginal.tail_kernels import invert_leading, solve_leading
 
 

@@ -23,10 +23,9 @@ from hierreg.marginal.addresses import finished
 from hierreg.marginal.crossed import CrossedLikelihood
 from hierreg.marginal.joint import BlockJoint, JointCovariance
 from hierreg.marginal.lanes import STRIP
+from hierreg.marginal.rows import RowTiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from hierreg.marginal.likelihood import Likelihood, MarginalLikelihood
@@ -103,7 +102,7 @@ def solve_equations(likelihood: Likelihood, Lambda: Array, error_cov: Array) -> 
         return solve_crossed(likelihood, Lambda, error_cov)
     gram = likelihood.gram
     J, q, p = gram.factors[0].n_levels if gram.factors else 0, gram.n_coef, len(gram.coef_names)
-    omega, hat, factors = population_at(likelihood, Lambda[None], error_cov[None])
+    likelihood, omega, hat, factors = population_at(likelihood, Lambda[None], error_cov[None])
     F = factors[0]
     _check_digits(F)
     covariance = (
@@ -113,12 +112,16 @@ def solve_equations(likelihood: Likelihood, Lambda: Array, error_cov: Array) -> 
     )
     v = np.append(-hat[0], 1.0)[:, None]
     b, b_cov, cond, b_factor = np.zeros((J, q)), np.zeros((J, q, q)), np.zeros((J, q, q)), np.zeros((J, q, p))
-    for tiles in (likelihood.blocks.separate, likelihood.blocks.linked):
-        n, m = len(tiles.levels), tiles.ZtZ.shape[1]
+    linked_levels, linked_cond_cov = [], []
+    for tiles in likelihood.blocks.tiles:
+        n, m = len(tiles.levels), tiles.n_coef
         shapes = ((n, m, 1), (n, m, m), (n, m, m), (n, m, p))
         moments = tuple(np.empty((*shape, tiles.width)) for shape in shapes)
-        if n:
-            _moments_kernel(tiles)(covariance, tiles.arrays, v, F, moments)
+        if isinstance(tiles, RowTiles):
+            root = error_roots_at(likelihood, error_cov[None])[0]
+            _moments(tiles, (root, *covariance[1:]), v, F, moments)
+        elif n:
+            _moments(tiles, covariance, v, F, moments)
         for slot in range(tiles.levels.shape[1]):
             tile, lane = np.nonzero(tiles.levels[:, slot] >= 0)
             levels, mine = tiles.levels[tile, slot, lane], slice(slot * q, (slot + 1) * q)
@@ -126,16 +129,18 @@ def solve_equations(likelihood: Likelihood, Lambda: Array, error_cov: Array) -> 
             b_cov[levels] = moments[1][tile, mine, mine, lane]
             cond[levels] = moments[2][tile, mine, mine, lane]
             b_factor[levels] = moments[3][tile, mine, :, lane]
-    # The last tiles are those of linked groups.
-    blocks = np.moveaxis(moments[2], 3, 1).reshape(n * tiles.width, m, m)
-    members = np.moveaxis(tiles.levels, 2, 1).reshape(n * tiles.width, tiles.levels.shape[1])
-    kept = np.any(members >= 0, axis=1)
+        if m > q:
+            members = np.moveaxis(tiles.levels, 2, 1).reshape(n * tiles.width, -1)
+            kept = np.any(members >= 0, axis=1)
+            linked_levels.append(members[kept])
+            linked_cond_cov.append(np.moveaxis(moments[2], 3, 1).reshape(n * tiles.width, m, m)[kept])
     joint = BlockJoint(
         beta_factor=gram.x_map @ F,
         b_factor=b_factor,
         b_cond_cov=cond,
-        linked_levels=members[kept],
-        linked_cond_cov=blocks[kept],
+        # Linked groups are in tiles of one kind.
+        linked_levels=linked_levels[0] if linked_levels else np.empty((0, 1), dtype=np.intp),
+        linked_cond_cov=linked_cond_cov[0] if linked_levels else np.empty((0, q, q)),
     )
     has_groups = bool(gram.factors)
     return Solution(
@@ -158,21 +163,37 @@ def _check_digits(F: Array) -> None:
         raise ModelError(NO_DIGITS)
 
 
-def _moments_kernel(tiles: Tiles) -> Callable[..., None]:
-    """Return the kernel for the layout of the tiles; each is compiled where it is first needed."""
+def _moments(
+    tiles: Tiles | RowTiles, covariance: tuple[Array, Array, Array], v: Array, F: Array, moments: tuple[Array, ...]
+) -> None:
+    """Call the kernel for the layout of the tiles; each is compiled where it is first needed."""
     if tiles.width == STRIP:
         from hierreg.marginal.strip_recovery_kernels import strip_moments
 
-        return strip_moments  # type: ignore[no-any-return]
+        strip_moments(covariance, tiles.arrays, v, F, moments)
+        return
     from hierreg.marginal.recovery_kernels import block_moments
 
-    return block_moments  # type: ignore[no-any-return]
+    arrays = (None, tiles.arrays) if isinstance(tiles, RowTiles) else (tiles.arrays, None)
+    block_moments(covariance, *arrays, v, F, moments)
+
+
+def error_roots_at(likelihood: MarginalLikelihood, error_cov: Array) -> Array:
+    """Return the roots (S, K) that `row_kernels` take in place of omega, at S error covariances (S, D, D)."""
+    from hierreg.marginal.row_kernels import roots_of_draws
+
+    terms = likelihood.gram.terms
+    roots = np.empty((len(error_cov), terms.n_terms))
+    roots_of_draws(np.ascontiguousarray(error_cov, dtype=float), terms.patterns, roots)
+    return roots
 
 
 def population_at(
     likelihood: MarginalLikelihood, Lambda: Array, error_cov: Array, threads: int = 1
-) -> tuple[Array, Array, Array]:
+) -> tuple[MarginalLikelihood, Array, Array, Array]:
     """Return omega (S, K), conditional mean (S, p) of internal beta and a factor F (S, p, p) of its covariance F F'.
+
+    And the likelihood that has digits at these covariances: that by rows, where the one given has not.
 
     Raises
     ------
@@ -188,13 +209,15 @@ def population_at(
     internal = np.ascontiguousarray(likelihood.z_map_inverse @ Lambda)
     error_cov = np.ascontiguousarray(error_cov, dtype=float)
 
-    def fill(some: slice) -> None:
+    def has_digits(some: slice) -> bool:
         own = likelihood.native().addresses
         value = population_moments(internal[some], error_cov[some], errors, own, omega[some], hat[some], F[some])
-        if finished(value) == -np.inf:
-            raise ModelError(NO_DIGITS)
+        return finished(value) > -np.inf
 
     edges = np.linspace(0, S, min(threads, S) + 1).astype(int)
     with ThreadPoolExecutor(max_workers=threads) as pool:
-        list(pool.map(fill, map(slice, edges[:-1], edges[1:])))
-    return omega, hat, F
+        if all(list(pool.map(has_digits, map(slice, edges[:-1], edges[1:])))):
+            return likelihood, omega, hat, F
+    if likelihood.blocks.can_be_exact:
+        return population_at(likelihood.by_rows(), Lambda, error_cov, threads)
+    raise ModelError(NO_DIGITS)

@@ -35,7 +35,9 @@ def _a_kernel_for(blocks: SplitBlocks | None) -> tuple[str, str]:
     """Return module and name of a function that is compiled for this kind of model only."""
     if blocks is None:
         return "crossed_kernels", "eliminate_levels"
-    theta, strips, _, _ = blocks.arrays
+    theta, strips, *_, rows = blocks.arrays
     if theta is not None:
         return "theta_kernels", "absorb_theta"
+    if rows is not None:
+        return "row_kernels", "absorb_rows"
     return ("kernels", "factor_tile") if strips is None else ("strip_kernels", "factor_strip")

@@ -71,11 +71,9 @@ from hierreg.marginal.lane_kernels import (
     weighted_log_det,
 )
 from hierreg.marginal.lanes import LANES
+from hierreg.marginal.row_kernels import absorb_rows, error_roots, gradient_of_rows, room_for_rows
 from hierreg.marginal.strip_kernels import absorb_strips, gradient_of_strips, only_term, room_for_strips
 from hierreg.marginal.theta_kernels import absorb_theta, gradient_of_theta
-
-# Twice the log density, as a difference of numbers of this size, is known to one.
-NO_DIGITS = 2.0**52
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -384,30 +382,27 @@ def collect_gradient(omega, Lambda, base, total, g_factor, G, g_Lambda, g_omega)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def reduce_population(omega, base, W0, total, C):
+def reduce_population(omega, base, W0, most_subtracted, total, C):
     """Write C = W'V^-1 W + W0 (both triangles), with the base of `SplitBlocks` and the total of `absorb_blocks`.
 
-    The last element is NaN where what blocks without triangles subtract is so large that its rounding is of order one:
-    the density has no digits there, and would be noise.
+    The last element is NaN where blocks without triangles subtract more than ``most_subtracted`` (2,): of y in all, of
+    a population column beside what is left of it. The density has no digits there, or too few.
     """
     p1 = C.shape[0]
-    subtracted = 0.0
-    for k in range(len(total)):
-        own = 0.0
-        for lane in range(LANES):
-            own += total[k, p1 - 1, p1 - 1, lane]
-        subtracted -= min(own, 0.0)
+    is_lost = False
     for i in range(p1):
         for j in range(i + 1):
-            t = W0[i, j]
+            t, own = W0[i, j], 0.0
             for k in range(len(omega)):
                 t += omega[k] * base[k, i, j]
             for k in range(len(total)):
                 for lane in range(LANES):
-                    t += total[k, i, j, lane]
+                    own += total[k, i, j, lane]
+            t += own
             C[i, j] = t
             C[j, i] = t
-    if subtracted > NO_DIGITS:
+        is_lost |= -own > (most_subtracted[0] if i == p1 - 1 else most_subtracted[1] * t)
+    if is_lost:
         C[p1 - 1, p1 - 1] = np.nan
 
 
@@ -452,17 +447,18 @@ FIRST_BLOCKS = 7
 
 # Inlined: as a function of its own it would be compiled twice.
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted):
+def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted):  # noqa: PLR0915  # a call a kind
     """Return the marginal log likelihood and write what else is wanted, where it is finite.
 
     Parameters
     ----------
     table : int array (n_rows, WIDTH)
         Rows of base (K, p + 1, p + 1), patterns (M, D), counts (M,), W0 (p + 1, p + 1), what does not depend on the
-        arguments (1,), whether beta is integrated (profiled out otherwise) and q.
+        arguments and what may be subtracted of y and of population columns (3,), whether beta is integrated (profiled
+        out otherwise) and q.
     kinds : tuple
         Arrays of strips of `theta_strips`, of other strips, of tiles of groups that stand alone and of tiles of linked
-        groups; None for what is missing.
+        groups, and of rows; None for what is missing.
     Lambda_at, S_at : int
         Addresses of Lambda (q, q), internal scale, and S (D, D).
     first_at, second_at : int
@@ -479,23 +475,28 @@ def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted
     base = stack_at(table, Row(0))
     patterns, counts = matrix_at(table, Row(1), np.bool_), vector_at(table, Row(2), np.float64)
     W0 = matrix_at(table, Row(3), np.float64)
-    constant, integrate, q = vector_at(table, Row(4), np.float64)[0], table[5, 0] == 1, table[6, 0]
+    numbers, integrate, q = vector_at(table, Row(4), np.float64), table[5, 0] == 1, table[6, 0]
     D, K, p = patterns.shape[1], base.shape[0], base.shape[1] - 1
     Lambda, S = square_of(Lambda_at, q), square_of(S_at, D)
-    theta, strips, one, many = kinds
+    theta, strips, one, many, rows = kinds
     omega, total = np.empty(K), np.zeros((K + 1, p + 1, p + 1, LANES))
     C, P, beta = np.empty((p + 1, p + 1)), np.empty((p, p)), np.empty(p)
     of_strips = room_for_strips(strips)
     of_one = room_for_factors(one, n_tiles_of(one) if wanted == GRADIENT else np.int64(1))
     of_many = room_for_factors(many, n_tiles_of(many) if wanted == GRADIENT else np.int64(1))
+    of_rows = room_for_rows(rows, n_tiles_of(rows) if wanted == GRADIENT else np.int64(1))
+    root = np.empty(0 if rows is None else K)
     log_det = error_precision(S, patterns, counts, omega)
+    if rows is not None:
+        error_roots(S, patterns, root)
     log_det += absorb_theta(omega, Lambda, theta, total)
     log_det += absorb_strips(omega, Lambda, strips, of_strips, total)
     log_det += absorb_blocks(omega, Lambda, one, of_one, total)
     log_det += absorb_blocks(omega, Lambda, many, of_many, total)
-    reduce_population(omega, base, W0, total, C)
+    log_det += absorb_rows(root, Lambda, rows, of_rows, total)
+    reduce_population(omega, base, W0, numbers[1:], total, C)
     log_det_P, quadratic = solve_population(C, P, beta)
-    value = constant - 0.5 * (log_det + quadratic + (log_det_P if integrate else 0.0))
+    value = numbers[0] - 0.5 * (log_det + quadratic + (log_det_P if integrate else 0.0))
     if not np.isfinite(value):
         value = -np.inf
     elif wanted == MOMENTS:
@@ -513,6 +514,7 @@ def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted
         gradient_of_strips(omega, Lambda, strips, of_strips, G, g_factor, g_omega)
         gradient_of_blocks(omega, Lambda, one, of_one, G, g_factor, g_omega)
         gradient_of_blocks(omega, Lambda, many, of_many, G, g_factor, g_omega)
+        gradient_of_rows(Lambda, rows, of_rows, G, g_factor, g_omega)
         collect_gradient(omega, Lambda, base, total, g_factor, G, g_Lambda, g_omega)
         error_precision_gradient(S, patterns, counts, g_omega, g_S)
     return value

@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 LOG_2PI = float(np.log(2.0 * np.pi))
-# The compiled likelihood of each kind of blocks (see `SplitBlocks.arrays`); both kinds of tiles have one.
-_ENTRIES = ("theta_entry", "strip_entry", "tile_entry", "tile_entry")
+# Smallest error sds that draws around a point may have, of those there.
+_FAR_AROUND = 1.0 / 32.0
+# The compiled likelihood of each kind of blocks (see `SplitBlocks.arrays`): the last kind that there is decides.
+_ENTRIES = ("theta_entry", "strip_entry", "tile_entry", "tile_entry", "row_entry")
 
 
 def blocks_of(gram: Gram, fixed: FixedBeta) -> SplitBlocks | None:
@@ -107,9 +109,32 @@ class MarginalLikelihood:
         if self.is_large:
             gram = (self.blocks.base, self.blocks.arrays)
             errors = (self.gram.terms.patterns, self.gram.terms.counts)
-            arguments = (gram, errors, self.W0, self.constant, self.integrate)
-            return log_likelihood_in_chunks(internal, S, arguments, g_Lambda, g_S, self.threads)
-        return self.native()(internal, S, g_Lambda, g_S)
+            arguments = (gram, errors, self.W0, self._numbers, self.integrate)
+            value = log_likelihood_in_chunks(internal, S, arguments, g_Lambda, g_S, self.threads)
+        else:
+            value = self.native()(internal, S, g_Lambda, g_S)
+        if value == -np.inf and self.blocks.can_be_exact:
+            return self.by_rows().evaluate(internal, S, g_Lambda, g_S)
+        return value
+
+    def by_rows(self) -> MarginalLikelihood:
+        """Return the same likelihood, slower, with all its digits whatever the errors are beside the groups."""
+        if not self.blocks.can_be_exact:
+            return self
+        if not hasattr(self._mine, "exact"):
+            self._mine.exact = replace(self, blocks=split_into_blocks(self.gram, by_rows=True))
+        exact: MarginalLikelihood = self._mine.exact
+        return exact
+
+    def has_digits_around(self, Lambda: Array, error_cov: Array) -> bool:
+        """Return whether products do at Lambda (q, q) and error_cov (D, D), and with far smaller errors."""
+        internal, S = np.ascontiguousarray(self.z_map_inverse @ Lambda), error_cov * _FAR_AROUND**2
+        return self.native()(internal, S, np.empty_like(internal), np.empty_like(S)) > -np.inf
+
+    @property
+    def _numbers(self) -> Array:
+        """What the kernels read beside arrays."""
+        return np.array([self.constant, *self.blocks.most_subtracted])
 
     def native(self) -> NativeLikelihood:
         """Return the compiled likelihood, for one thread."""
@@ -118,14 +143,14 @@ class MarginalLikelihood:
             rows: list[Any] = [
                 *floats(self.blocks.base),
                 *flags(terms.patterns),
-                *floats(terms.counts, self.W0, self.constant),
+                *floats(terms.counts, self.W0, self._numbers),
                 int(self.integrate),
                 len(self.z_map_inverse),
             ]
             for array in (array for blocks in kinds if blocks is not None for array in blocks):
                 row = flags if array.dtype == np.bool_ else integers if array.dtype == np.intp else floats
                 rows += row(array)
-            entry = next(name for name, blocks in zip(_ENTRIES, kinds, strict=True) if blocks is not None)
+            entry = [name for name, blocks in zip(_ENTRIES, kinds, strict=True) if blocks is not None][-1]
             self._mine.native = NativeLikelihood(entry, rows, q=len(self.z_map_inverse), D=terms.n_labels)
         native: NativeLikelihood = self._mine.native
         return native

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.marginal.crossed import CrossedLikelihood
-from hierreg.marginal.equations import population_at
+from hierreg.marginal.equations import error_roots_at, population_at
 from hierreg.marginal.lanes import LANES, STRIP
+from hierreg.marginal.rows import RowTiles
+from hierreg.marginal.tiles import Tiles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 
     from hierreg.covariance import Covariances
     from hierreg.marginal.likelihood import Likelihood
-    from hierreg.marginal.tiles import Tiles
 
     Array = NDArray[np.float64]
 
@@ -103,7 +104,7 @@ def recover(
     gram, Lambda = likelihood.gram, covariances.Lambda
     S, p = len(Lambda), len(gram.coef_names)
     J, q = gram.factors[0].n_levels if gram.factors else 0, gram.n_coef
-    omega, hat, F = population_at(likelihood, Lambda, covariances.error_cov, max(1, threads))
+    likelihood, omega, hat, F = population_at(likelihood, Lambda, covariances.error_cov, max(1, threads))
     rng = np.random.default_rng([seed, 0])
     beta = hat + np.einsum("sij,sj->si", _lower(F), rng.standard_normal((S, p))) if p else hat
     matches = tuple(theta_columns[0]) if theta_columns else ()
@@ -118,6 +119,7 @@ def recover(
             np.ascontiguousarray(likelihood.z_map_inverse @ Lambda),
             np.ascontiguousarray(Lambda),
         ),
+        roots=None if likelihood.blocks.rows is None else error_roots_at(likelihood, covariances.error_cov),
         population=(np.ascontiguousarray(beta), hat, F @ np.swapaxes(F, 1, 2), targets),
         seed=seed,
         probs=probs,
@@ -125,7 +127,7 @@ def recover(
     effects = _Effects(S, J, q, probs, n_targets=len(targets))
     tasks = [
         (tiles, first, which)
-        for which, tiles in enumerate((likelihood.blocks.separate, likelihood.blocks.linked))
+        for which, tiles in enumerate(likelihood.blocks.tiles)
         for first in range(0, len(tiles.levels), job.chunk(S, tiles))
     ]
     with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
@@ -173,14 +175,15 @@ class _Effects:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Job:
     covariances: tuple[Array, Array, Array]
+    roots: Array | None
     population: tuple[Array, Array, Array, Array]
     seed: int
     probs: Sequence[float] | None
 
-    def chunk(self, S: int, tiles: Tiles) -> int:
+    def chunk(self, S: int, tiles: Tiles | RowTiles) -> int:
         if tiles.width == STRIP:
             return 1
-        return max(1, _CHUNK_VALUES // max(1, S * int(tiles.ZtW.shape[1]) * LANES))
+        return max(1, _CHUNK_VALUES // max(1, S * tiles.n_coef * LANES))
 
     def _run_strip(self, tiles: Tiles, t: int, which: int, out: _Effects) -> None:
         from hierreg.marginal.strip_recovery_kernels import strip_draws
@@ -212,8 +215,8 @@ class _Job:
             with_beta = b + (beta @ target.T)[:, None, :]
             out.quantiles[t][:, levels] = np.quantile(with_beta, self.probs or (), axis=0)
 
-    def run(self, tiles: Tiles, first: int, which: int, *, out: _Effects) -> None:
-        if tiles.width == STRIP:
+    def run(self, tiles: Tiles | RowTiles, first: int, which: int, *, out: _Effects) -> None:
+        if isinstance(tiles, Tiles) and tiles.width == STRIP:
             self._run_strip(tiles, first, which, out)
             return
         from hierreg.marginal.recovery_kernels import block_draws
@@ -221,10 +224,15 @@ class _Job:
         targets = self.population[3]
         S, q = len(self.population[0]), targets.shape[1]
         n = min(self.chunk(S, tiles), len(tiles.levels) - first)
-        m = tiles.ZtW.shape[1]
+        m = tiles.n_coef
         draws = np.random.default_rng([self.seed, 1 + which, first]).standard_normal((S, n, m, LANES))
         sums = np.zeros((len(targets), 3, n, m, LANES))
-        block_draws(self.covariances, tiles.arrays, first, self.population, draws, sums)
+        if isinstance(tiles, RowTiles):
+            assert self.roots is not None
+            covariances = self.roots, *self.covariances[1:]
+            block_draws(covariances, None, tiles.arrays, first, self.population, draws, sums)
+        else:
+            block_draws(self.covariances, tiles.arrays, None, first, self.population, draws, sums)
         for slot in range(tiles.levels.shape[1]):
             members = tiles.levels[first : first + n, slot]
             tile, lane = np.nonzero(members >= 0)

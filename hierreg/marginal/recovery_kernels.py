@@ -29,6 +29,7 @@ from hierreg.marginal.lane_kernels import (
     times_repeated,
 )
 from hierreg.marginal.lanes import LANES
+from hierreg.marginal.row_kernels import rotate_rows, times_basis
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -51,16 +52,24 @@ def population_moments(Lambda, S, errors, likelihood, omega, beta, beta_factor):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _factor_block(omega, Lambda, blocks, t, A, B, X, L, pivot, U, work):
-    """Do what `kernels.factor_tile` does; of triangles by H = C'N^-1 D, with M^-1 Lambda' B = Lambda' H."""
-    indptr, term, ZtZ, ZtW, _, factored = blocks
-    if not factored[t]:
-        factor_tile(omega, Lambda, blocks, t, A, B, X, L, pivot, U, work)
-        return
+def _factor_block(precision, Lambda, blocks, rows, t, A, B, X, L, pivot, U, work):
+    """Do what `kernels.factor_tile` does; of triangles by H = C'N^-1 D, with M^-1 Lambda' B = Lambda' H.
+
+    ``precision`` is omega (K,) of tiles in ``blocks``, roots (K,) of those in ``rows``; the other is None.
+    """
     m, p1 = B.shape[0], B.shape[1]
     d, column, share, H = np.empty((m, LANES)), np.empty((m, LANES)), np.empty((2, LANES)), np.empty(B.shape)
-    root_terms(omega, indptr[t], indptr[t + 1], term, ZtZ, A)
-    root_terms(omega, indptr[t], indptr[t + 1], term, ZtW, B)
+    if blocks is not None:
+        indptr, term, ZtZ, ZtW, _, factored = blocks
+        if not factored[t]:
+            factor_tile(precision, Lambda, blocks, t, A, B, X, L, pivot, U, work)
+            return
+        root_terms(precision, indptr[t], indptr[t + 1], term, ZtZ, A)
+        root_terms(precision, indptr[t], indptr[t + 1], term, ZtW, B)
+    # Not else: numba leaves out the branch of what is None.
+    if rows is not None:
+        rotate_rows(precision, rows, t, X, B, np.empty((p1, p1, LANES)))
+        times_basis(X, rows[6][t], A)
     times_repeated(A, Lambda, False, X)
     factor_one_plus(X, False, L, d, pivot, column, share)
     solve_unit(L, B)
@@ -91,15 +100,15 @@ def _factor_block(omega, Lambda, blocks, t, A, B, X, L, pivot, U, work):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def block_moments(covariance, blocks, v, beta_factor, moments):
+def block_moments(covariance, blocks, rows, v, beta_factor, moments):
     """Write the moments of b, user scale, of every block at one value of the variance parameters.
 
     Parameters
     ----------
     covariance : tuple
-        omega (K,), Lambda (q, q) internal and Lambda_user (q, q).
-    blocks : tuple
-        See `tiles.Tiles.arrays`.
+        omega (K,), or roots of rows, Lambda (q, q) internal and Lambda_user (q, q).
+    blocks, rows : tuple or None
+        See `tiles.Tiles.arrays` and `rows.RowTiles.arrays`; one of them.
     v : array (p + 1, 1)
         (-beta_hat, 1), internal scale.
     beta_factor : array (p, p)
@@ -107,15 +116,15 @@ def block_moments(covariance, blocks, v, beta_factor, moments):
     moments : tuple of arrays (n, m, 1, LANES), (n, m, m, LANES), (n, m, m, LANES), (n, m, p, LANES)
         Overwritten: E b, Var b with beta integrated out, Var(b | beta), Cov(b, u).
     """
-    omega, Lambda, Lambda_user = covariance
+    precision, Lambda, Lambda_user = covariance
     mean, cov, cond_cov, cross = moments
-    m, p1 = blocks[3].shape[1], blocks[3].shape[2]
+    m, p1 = cov.shape[1], len(v)
     p = p1 - 1
     square, wide = (m, m, LANES), (m, p1, LANES)
     A, B, AL, L = np.empty(square), np.empty(wide), np.empty(square), np.empty(square)
     pivot, U, F = np.empty((m, LANES)), np.empty(wide), np.empty(square)
     for t in range(len(mean)):
-        _factor_block(omega, Lambda, blocks, t, A, B, AL, L, pivot, U, F)
+        _factor_block(precision, Lambda, blocks, rows, t, A, B, AL, L, pivot, U, F)
         repeated_over_transposed(Lambda_user, L, pivot, F)
         times(F, U, B)
         times_matrix(B, v, mean[t])
@@ -136,15 +145,15 @@ def block_moments(covariance, blocks, v, beta_factor, moments):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def block_draws(covariances, blocks, first, population, draws, sums):
+def block_draws(covariances, blocks, rows, first, population, draws, sums):
     """Write a draw of b given each draw of beta for n tiles from tile ``first`` on, user scale.
 
     Parameters
     ----------
     covariances : tuple
-        omega (S, K), Lambda (S, q, q) internal and Lambda_user (S, q, q).
-    blocks : tuple
-        See `tiles.Tiles.arrays`.
+        omega (S, K), or roots of rows, Lambda (S, q, q) internal and Lambda_user (S, q, q).
+    blocks, rows : tuple or None
+        See `tiles.Tiles.arrays` and `rows.RowTiles.arrays`; one of them.
     population : tuple
         beta (S, p) draws, beta_hat (S, p) conditional means, beta_cov (S, p, p), all internal, and
         ``targets`` (T, q, p): target t is b plus targets[t] @ beta (zero for b itself, rows of x_map for theta).
@@ -155,9 +164,9 @@ def block_draws(covariances, blocks, first, population, draws, sums):
         Zeros; overwritten, per target: the mean over draws of the conditional mean, the sum of conditional variances,
         and the sum of squared deviations of the conditional means from theirs (Welford 1962, Technometrics 4, 419-420).
     """
-    omega, Lambda, Lambda_user = covariances
+    precision, Lambda, Lambda_user = covariances
     beta, beta_hat, beta_cov, targets = population
-    m, p1 = blocks[3].shape[1], blocks[3].shape[2]
+    m, p1 = draws.shape[2], beta.shape[1] + 1
     q, p = Lambda.shape[1], p1 - 1
     square, wide = (m, m, LANES), (m, p1, LANES)
     A, B, AL, L = np.empty(square), np.empty(wide), np.empty(square), np.empty(square)
@@ -165,8 +174,8 @@ def block_draws(covariances, blocks, first, population, draws, sums):
     x, r = np.empty((m, LANES)), np.empty((p, LANES))
     hat, var = np.empty(LANES), np.empty(LANES)
     for t in range(draws.shape[1]):
-        for s in range(len(omega)):
-            _factor_block(omega[s], Lambda[s], blocks, first + t, A, B, AL, L, pivot, U, F)
+        for s in range(len(precision)):
+            _factor_block(precision[s], Lambda[s], blocks, rows, first + t, A, B, AL, L, pivot, U, F)
             repeated_over_transposed(Lambda_user[s], L, pivot, F)
             for i in range(m):
                 for lane in range(LANES):

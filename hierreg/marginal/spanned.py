@@ -33,9 +33,15 @@ def in_groups(gram: Gram, inverse: Array) -> NDArray[np.bool_]:
     """
     names = gram.factors[0].coef_names
     out = np.array([name in names for name in gram.coef_names], dtype=bool)
-    own, left = (np.einsum("ic,kij,jc->c", inverse, one[:, :-1, :-1], inverse) for one in (gram.WtW, gram.remainder))
+    own, left = (np.einsum("ic,ij,jc->c", inverse, one[:-1, :-1], inverse) for one in _squares(gram))
     shared: NDArray[np.bool_] = out & (np.abs(left) <= _ROUNDING_OF_SQUARES * own)
     return shared
+
+
+def _squares(gram: Gram) -> tuple[Array, Array]:
+    """Return W'W (p + 1, p + 1) of all rows, each by itself, and what is left of it: no products of two data sets."""
+    of_one = gram.terms.table[:, 1] == gram.terms.table[:, 2]
+    return gram.WtW[of_one].sum(axis=0), gram.remainder[of_one].sum(axis=0)
 
 
 def axes_first(inverse: Array, which: NDArray[np.bool_]) -> Array:
@@ -51,7 +57,7 @@ def axes_first(inverse: Array, which: NDArray[np.bool_]) -> Array:
 def without_rounding(gram: Gram, n: int) -> Gram:
     """Return the Gram basis with nothing left of the first n columns, nor of others of which rounding is left."""
     p = len(gram.coef_names)
-    own, left = (np.einsum("kii->i", one)[:p] for one in (gram.WtW, gram.remainder))
+    own, left = (np.diagonal(one)[:p] for one in _squares(gram))
     fitted = np.flatnonzero((np.arange(p) < n) | (left <= _ROUNDING**2 * own))
     if not len(fitted):
         return gram

@@ -12,6 +12,6 @@ from hierreg.marginal.kernels import FIRST_BLOCKS, log_likelihood_of
 def log_likelihood(table, Lambda, S, first, second, value, wanted):
     """Write the log likelihood and what else is wanted; see `kernels.log_likelihood_of`."""
     rows = rows_at(table, Row(FIRST_BLOCKS + 6))
-    kinds = (None, blocks_at(rows, Row(FIRST_BLOCKS)), None, None)
+    kinds = (None, blocks_at(rows, Row(FIRST_BLOCKS)), None, None, None)
     vector_of(value, 1)[0] = log_likelihood_of(rows, kinds, Lambda, S, first, second, wanted)
     return 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hierreg.covariance import covariances
 from hierreg.marginal.addresses import AddressTable, PerThread, finished, flags, floats, integers
 from hierreg.marginal.crossed import CrossedLikelihood
 
@@ -59,7 +60,27 @@ class Target:
         if not hasattr(self._mine, "evaluator"):
             self._mine.evaluator = self.evaluator()
         found: tuple[float, Array] = self._mine.evaluator(u)
+        if found[0] == -np.inf:
+            exact = self._by_rows()
+            return found if exact is self else exact(u)
         return found
+
+    def _by_rows(self) -> Target:
+        """Return the target whose likelihood has all digits; itself where it has them."""
+        if isinstance(self.likelihood, CrossedLikelihood) or not self.likelihood.blocks.can_be_exact:
+            return self
+        if not hasattr(self._mine, "exact"):
+            self._mine.exact = replace(self, likelihood=self.likelihood.by_rows())
+        exact: Target = self._mine.exact
+        return exact
+
+    def with_digits_at(self, u: Array) -> Target:
+        """Return a target that compiled samplers can use around u (n_free,), of log sds, without losing digits."""
+        if isinstance(self.likelihood, CrossedLikelihood) or not self.likelihood.blocks.can_be_exact:
+            return self
+        cov = covariances(self.parameters, u[None])
+        has_digits = self.likelihood.has_digits_around(cov.Lambda[0], cov.error_cov[0])
+        return self if has_digits else self._by_rows()
 
     def evaluator(self) -> Callable[[Array], tuple[float, Array]]:
         """Return the density as a function with room of its own, for one thread at a time.

@@ -18,6 +18,6 @@ def log_likelihood(table, Lambda, S, first, second, value, wanted):
         stack_at(rows, Row(FIRST_BLOCKS + 1)),
         matrix_at(rows, Row(FIRST_BLOCKS + 2), np.float64),
     )
-    kinds = (theta, None, None, None)
+    kinds = (theta, None, None, None, None)
     vector_of(value, 1)[0] = log_likelihood_of(rows, kinds, Lambda, S, first, second, wanted)
     return 0

@@ -59,6 +59,11 @@ class Tiles:
         """Blocks of a tile."""
         return int(self.levels.shape[2])
 
+    @property
+    def n_coef(self) -> int:
+        """Coefficients of a block."""
+        return int(self.ZtZ.shape[1])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blocks:

@@ -189,6 +189,7 @@ def _marginal(problem: Problem, request: SampleRequest, seed: int, reml: Estimat
         cov, stats = sample_marginal_model(problem, request, seed, _cores(request))
     else:
         mode = _mode(target, request, reml)
+        target = target.with_digits_at(mode.u)
         u, stats = (_by_importance if request.method == "psis" else _by_nuts)(target, mode, request, seed)
         cov = covariances(problem.parameters, u.reshape(u.shape[0] * u.shape[1], u.shape[2]))
     # Fewer than requested where a user interrupted.

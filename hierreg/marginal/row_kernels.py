@@ -1,0 +1,319 @@
+"""Groups of several error terms, and groups linked by errors, by their rows (numba).
+
+With V_m the error covariance of a missingness pattern m and T_m'T_m = V_m^-1, a block's rows (`gram.triangles`) become
+independent with variances of one by T_m within each unit. For a basis C of the rows of Z, Z = S C, they are rotated
+into one triangle::
+
+    rows [T S, T W]  ->  [R, D] and what is left of W      (R upper triangular)
+    A = Z'R^-1 Z = C'R'R C
+
+so that [R C, D] is to the block what the triangle of a single term is in `kernels`, with squares of what is left added
+to W'V^-1 W. Nothing is subtracted. With P the rows S R^-1 of data set d, E what the conditional mean of the group's
+coefficients leaves of its rows of W, and Y = N^-1 D,
+
+    E_d = W_d - P_d (D - Y)
+    d log p / d omega[d, e] = -1/2 ( <P_d (I - N^-1), P_e> + <G, E_d'E_e> ),    twice that where d != e
+"""
+
+from __future__ import annotations
+
+from math import log, sqrt
+
+import numpy as np
+from numba import njit
+
+from hierreg.marginal.dense_kernels import cholesky_in_place
+from hierreg.marginal.lane_kernels import factor_one_plus, solve_unit, times_repeated
+from hierreg.marginal.lanes import LANES
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def error_roots(S, patterns, root):
+    """Write T of each pattern, lower triangular, T'T the inverse of its S; T[e, d] stands where omega has (d, e)."""
+    M, D = patterns.shape
+    work, place = np.empty((D, D)), np.empty(D, dtype=np.int64)
+    start = 0
+    for m in range(M):
+        n = 0
+        for d in range(D):
+            if patterns[m, d]:
+                place[n] = d
+                n += 1
+        for i in range(n):
+            for j in range(n):
+                work[i, j] = S[place[i], place[j]]
+        if not cholesky_in_place(work, n):
+            for k in range(n * (n + 1) // 2):
+                root[start + k] = np.nan
+        else:
+            for d in range(n):
+                for e in range(d, n):
+                    x = 1.0 if d == e else 0.0
+                    for k in range(d, e):
+                        x -= work[e, k] * root[start + _place(n, d, k)]
+                    root[start + _place(n, d, e)] = x / work[e, e]
+        start += n * (n + 1) // 2
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _place(n, d, e):
+    """Return the place of the pair d <= e among those of n data sets."""
+    return d * n - d * (d - 1) // 2 + e - d
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def roots_of_draws(S, patterns, roots):
+    """Write `error_roots` of each of S covariances."""
+    for s in range(len(S)):
+        error_roots(S[s], patterns, roots[s])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def rotate_rows(root, rows, t, R, D, left):
+    """Write R (m, m) and D (m, p + 1) of a tile, and add squares of what is left of W to left, its lower triangle."""
+    indptr, term, size, height, all_S, all_W, _, is_left = rows
+    m, p1 = D.shape[0], D.shape[1]
+    z, w = np.empty((m, LANES)), np.empty((p1, LANES))
+    cosine, sine = np.empty(LANES), np.empty(LANES)
+    R[:] = 0.0
+    D[:] = 0.0
+    for e in range(indptr[t], indptr[t + 1]):
+        n = size[e]
+        for row in range(height[e]):
+            first, i = row - row % n, row % n
+            for c in range(m):
+                for lane in range(LANES):
+                    z[c, lane] = 0.0
+            for c in range(p1):
+                for lane in range(LANES):
+                    w[c, lane] = 0.0
+            for d in range(i + 1):
+                f = root[term[e] + _place(n, d, i)]
+                for c in range(m):
+                    for lane in range(LANES):
+                        z[c, lane] += f * all_S[e, first + d, c, lane]
+                for c in range(p1):
+                    for lane in range(LANES):
+                        w[c, lane] += f * all_W[e, first + d, c, lane]
+            for c in range(m):
+                for lane in range(LANES):
+                    a, b = R[c, c, lane], z[c, lane]
+                    length = sqrt(a * a + b * b)
+                    over = 1.0 / length if length > 0.0 else 0.0
+                    cosine[lane] = a * over if length > 0.0 else 1.0
+                    sine[lane] = b * over
+                    R[c, c, lane] = length
+                for j in range(c + 1, m):
+                    for lane in range(LANES):
+                        x, y = R[c, j, lane], z[j, lane]
+                        R[c, j, lane] = cosine[lane] * x + sine[lane] * y
+                        z[j, lane] = cosine[lane] * y - sine[lane] * x
+                for j in range(p1):
+                    for lane in range(LANES):
+                        x, y = D[c, j, lane], w[j, lane]
+                        D[c, j, lane] = cosine[lane] * x + sine[lane] * y
+                        w[j, lane] = cosine[lane] * y - sine[lane] * x
+            for i in range(p1):
+                for j in range(i + 1):
+                    for lane in range(LANES):
+                        left[i, j, lane] += is_left[t, i, lane] * w[i, lane] * is_left[t, j, lane] * w[j, lane]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def times_basis(R, basis, out):
+    """Write R C to out (m, m), R upper triangular."""
+    m = R.shape[0]
+    for i in range(m):
+        for j in range(m):
+            for lane in range(LANES):
+                out[i, j, lane] = 0.0
+            for k in range(i, m):
+                for lane in range(LANES):
+                    out[i, j, lane] += R[i, k, lane] * basis[k, j, lane]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def room_for_rows(rows, n_tiles):
+    """Return arrays for what `absorb_rows` finds in each tile and the gradient needs again: R, D, L, pivots, L^-1 D."""
+    if rows is None:
+        return None
+    m, p1 = rows[4].shape[2], rows[5].shape[2]
+    return (
+        np.empty((n_tiles, m, m, LANES)),
+        np.empty((n_tiles, m, p1, LANES)),
+        np.empty((n_tiles, m, m, LANES)),
+        np.empty((n_tiles, m, LANES)),
+        np.empty((n_tiles, m, p1, LANES)),
+    )
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def absorb_rows(root, Lambda, rows, factors, total):
+    """Add what every block adds to W'R^-1 W to the last place of total; return the sum of log|N|.
+
+    ``total`` (K + 1, p + 1, p + 1, LANES); ``factors`` has room for every tile, or for one.
+    """
+    if rows is None:
+        return 0.0
+    Rs, Ds, Ls, pivots, Us = factors
+    n, m, p1, K = Us.shape[0], Us.shape[1], Us.shape[2], total.shape[0] - 1
+    A, X = np.empty((m, m, LANES)), np.empty((m, m, LANES))
+    d, column, share = np.empty((m, LANES)), np.empty((m, LANES)), np.empty((2, LANES))
+    log_det, det = 0.0, 1.0
+    for t in range(len(rows[0]) - 1):
+        s = t % n
+        R, D, L, U = Rs[s], Ds[s], Ls[s], Us[s]
+        rotate_rows(root, rows, t, R, D, total[K])
+        times_basis(R, rows[6][t], A)
+        times_repeated(A, Lambda, False, X)
+        factor_one_plus(X, False, L, d, pivots[s], column, share)
+        for i in range(m):
+            for j in range(p1):
+                for lane in range(LANES):
+                    U[i, j, lane] = D[i, j, lane]
+        solve_unit(L, U)
+        for i in range(m):
+            # Few logarithms are taken because each costs as much as a small block.
+            for lane in range(LANES):
+                det *= d[i, lane]
+                if not det < 1e150:
+                    log_det += log(det)
+                    det = 1.0
+        for i in range(p1):
+            for j in range(i + 1):
+                for r in range(m):
+                    for lane in range(LANES):
+                        total[K, i, j, lane] += U[r, i, lane] * pivots[s, r, lane] * U[r, j, lane]
+    return log_det + log(det)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def gradient_of_rows(Lambda, rows, factors, G, g_factor, g_omega):
+    """Add the blocks' part of d log p / d Lambda to the last place of g_factor, and of d log p / d omega to g_omega."""
+    if rows is None:
+        return
+    Rs, Ds, Ls, pivots, Us = factors
+    m, p1, q, K = Us.shape[1], Us.shape[2], Lambda.shape[0], g_factor.shape[0] - 1
+    A, H, HG, of_rows = (
+        np.empty((m, m, LANES)),
+        np.empty((m, p1, LANES)),
+        np.empty((m, p1, LANES)),
+        np.zeros((q, q, LANES)),
+    )
+    for t in range(len(rows[0]) - 1):
+        L, pivot = Ls[t], pivots[t]
+        times_basis(Rs[t], rows[6][t], A)
+        solve_unit(L, A)
+        _gradient_of_factor(A, pivot, Us[t], G, H, HG, of_rows)
+        # From here on H is Y = N^-1 D.
+        for j in range(p1):
+            for i in range(m - 1, -1, -1):
+                for lane in range(LANES):
+                    H[i, j, lane] = pivot[i, lane] * Us[t, i, j, lane]
+                for k in range(i + 1, m):
+                    for lane in range(LANES):
+                        H[i, j, lane] -= L[k, i, lane] * H[k, j, lane]
+        _gradient_of_omega(rows, t, (Rs[t], Ds[t], L, pivot, H), G, g_omega)
+    for i in range(q):
+        for j in range(q):
+            for r in range(q):
+                f = Lambda[r, j]
+                for lane in range(LANES):
+                    g_factor[K, i, j, lane] += f * of_rows[i, r, lane]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _gradient_of_factor(C, pivot, D, G, H, HG, g):
+    """Add H G H' - C'N^-1 C, from L^-1 C and L^-1 D, to g (q, q), over the slots of the block; H and HG are room."""
+    m, p1, q = D.shape[0], D.shape[1], g.shape[0]
+    for i in range(m):
+        for j in range(p1):
+            for lane in range(LANES):
+                H[i, j, lane] = 0.0
+            for r in range(m):
+                for lane in range(LANES):
+                    H[i, j, lane] += C[r, i, lane] * pivot[r, lane] * D[r, j, lane]
+    for i in range(m):
+        for c in range(p1):
+            for lane in range(LANES):
+                HG[i, c, lane] = 0.0
+            for k in range(p1):
+                f = G[k, c]
+                for lane in range(LANES):
+                    HG[i, c, lane] += H[i, k, lane] * f
+    for i in range(m):
+        for j in range(i - i % q, i - i % q + q):
+            for r in range(m):
+                for lane in range(LANES):
+                    g[i % q, j % q, lane] -= C[r, i, lane] * pivot[r, lane] * C[r, j, lane]
+            for c in range(p1):
+                for lane in range(LANES):
+                    g[i % q, j % q, lane] += HG[i, c, lane] * H[j, c, lane]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _gradient_of_omega(rows, t, factors, G, g_omega):
+    """Add d log p / d omega of one tile; ``factors`` are R, D, L, pivots and Y of it."""
+    indptr, term, size, height, all_S, all_W, _, is_left = rows
+    R, D, L, pivot, Y = factors
+    m, p1 = D.shape[0], D.shape[1]
+    widest = 0
+    for e in range(indptr[t], indptr[t + 1]):
+        widest = max(widest, size[e])
+    P, F = np.empty((widest, m, LANES)), np.empty((widest, m, LANES))
+    E, EG, sums = np.empty((widest, p1, LANES)), np.empty((widest, p1, LANES)), np.empty(LANES)
+    for e in range(indptr[t], indptr[t + 1]):
+        n = size[e]
+        for first in range(0, height[e], n):
+            for d in range(n):
+                _row_in_factors(all_S[e, first + d], R, L, P[d], F[d])
+                for c in range(p1):
+                    for lane in range(LANES):
+                        E[d, c, lane] = all_W[e, first + d, c, lane]
+                    for r in range(m):
+                        for lane in range(LANES):
+                            E[d, c, lane] -= P[d, r, lane] * D[r, c, lane]
+                    for lane in range(LANES):
+                        E[d, c, lane] *= is_left[t, c, lane]
+                    for r in range(m):
+                        for lane in range(LANES):
+                            E[d, c, lane] += P[d, r, lane] * Y[r, c, lane]
+                for c in range(p1):
+                    for lane in range(LANES):
+                        EG[d, c, lane] = 0.0
+                    for k in range(p1):
+                        f = G[k, c]
+                        for lane in range(LANES):
+                            EG[d, c, lane] += E[d, k, lane] * f
+                for b in range(d + 1):
+                    for lane in range(LANES):
+                        sums[lane] = 0.0
+                    for r in range(m):
+                        for lane in range(LANES):
+                            sums[lane] += P[b, r, lane] * P[d, r, lane] - F[b, r, lane] * F[d, r, lane] * pivot[r, lane]
+                    for c in range(p1):
+                        for lane in range(LANES):
+                            sums[lane] += EG[b, c, lane] * E[d, c, lane]
+                    share = -0.5 if b == d else -1.0
+                    for lane in range(LANES):
+                        g_omega[term[e] + _place(n, b, d)] += share * sums[lane]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _row_in_factors(z, R, L, P, F):
+    """Write P = z R^-1 and F = L^-1 P' of a row z (m,); where R has no pivot z has nothing."""
+    m = z.shape[0]
+    for c in range(m):
+        for lane in range(LANES):
+            P[c, lane] = z[c, lane]
+        for k in range(c):
+            for lane in range(LANES):
+                P[c, lane] -= P[k, lane] * R[k, c, lane]
+        for lane in range(LANES):
+            P[c, lane] = P[c, lane] / R[c, c, lane] if R[c, c, lane] > 0.0 else 0.0
+    for c in range(m):
+        for lane in range(LANES):
+            F[c, lane] = P[c, lane]
+        for k in range(c):
+            for lane in range(LANES):
+                F[c, lane] -= L[c, k, lane] * F[k, lane]
