@@ -12,7 +12,7 @@ from hierreg.gram.basis import CrossProducts, GroupProducts
 from hierreg.gram.frame import unite
 from hierreg.gram.labels import unite_levels
 from hierreg.gram.origin import check_determined, unite_origins
-from hierreg.gram.triangles import classes_of, rotated
+from hierreg.gram.triangles import Left, classes_of, fewest, rotated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,21 +54,21 @@ def add(a: Gram, b: Gram) -> Gram:
     z = [unite(_frame(f), _frame(g)) for f, g in zip(a.factors, b.factors, strict=True)]
     a = moved(a, to_a, [(both, M) for both, M, _ in z])
     b = moved(b, to_b, [(both, M) for both, _, M in z])
-    WtW, remainder = np.zeros((2, terms.n_terms, *a.WtW.shape[1:]))
+    WtW = np.zeros((terms.n_terms, *a.WtW.shape[1:]))
     for one, place in ((a, term_of_a), (b, term_of_b)):
         np.add.at(WtW, place, one.WtW)
-        np.add.at(remainder, place, one.remainder)
     levels_of = [unite_levels(f.levels, g.levels) for f, g in zip(a.factors, b.factors, strict=True)]
-    factors = tuple(
-        _add_groups(f, g, levels, (term_of_a, term_of_b, terms.table), (WtW, remainder))
+    summed = [
+        _add_groups(f, g, levels, (term_of_a, term_of_b, terms.table))
         for f, g, levels in zip(a.factors, b.factors, levels_of, strict=True)
-    )
+    ]
     p = len(a.coef_names)
+    left = _add_left((a, term_of_a), (b, term_of_b), [rest for _, rest in summed], terms.table)
     assert a.response is not None
     assert b.response is not None
     return replace(
         a,
-        factors=factors,
+        factors=tuple(groups for groups, _ in summed),
         crossed=tuple(
             _add_crossed(f, g, (levels_of[f.first], levels_of[f.second]), (term_of_a, term_of_b))
             for f, g in zip(a.crossed, b.crossed, strict=True)
@@ -76,7 +76,8 @@ def add(a: Gram, b: Gram) -> Gram:
         terms=terms,
         n=a.n + b.n,
         WtW=WtW,
-        remainder=remainder,
+        left=left.rows,
+        left_term=left.term,
         x_map=frame.map[:p, :p],
         y_shift=-frame.map[:p, p],
         frame=frame,
@@ -132,7 +133,7 @@ def moved(gram: Gram, M: Array, z: list[tuple[Frame, Array]]) -> Gram:
     return replace(
         gram,
         WtW=M.T @ gram.WtW @ M,
-        remainder=M.T @ gram.remainder @ M,
+        left=gram.left @ M,
         factors=tuple(
             replace(
                 f,
@@ -153,9 +154,8 @@ def _add_groups(
     g: GroupProducts,
     united: tuple[NDArray[np.generic], Index, Index],
     terms: tuple[Index, Index, Index],
-    sums: tuple[Array, Array],
-) -> GroupProducts:
-    """Return the sums; what the united groups do not fit is added to the remainder (K, p + 1, p + 1), beside WtW.
+) -> tuple[GroupProducts, Left | None]:
+    """Return the sums, and what the united triangles leave of those of each; None where there are none.
 
     ``terms`` are the places of those of each, and the table of all.
     """
@@ -181,7 +181,7 @@ def _add_groups(
         triangle=np.zeros((0, *f.triangle.shape[1:])),
     )
     place = np.searchsorted(entries, np.concatenate(level_keys))
-    return _add_triangles(out, (f, g), place, terms[2], sums)
+    return _add_triangles(out, (f, g), place, terms[2])
 
 
 def _add_triangles(
@@ -189,9 +189,10 @@ def _add_triangles(
     parts: tuple[GroupProducts, GroupProducts],
     place: Index,
     table: Index,
-    sums: tuple[Array, Array],
-) -> GroupProducts:
-    """Return the groups with the triangles of the rows of both parts, and add to the remainder what they leave.
+) -> tuple[GroupProducts, Left | None]:
+    """Return the groups with the triangles of the rows of both parts, and what these leave.
+
+    There are none where one part has none, or groups of both do not go together.
 
     Parameters
     ----------
@@ -203,18 +204,25 @@ def _add_triangles(
         Entry of each entry of the first part, then of the second.
     table : int array (K, 3)
         See `ErrorTerms.table`.
-    sums : tuple of arrays (K, p + 1, p + 1)
-        WtW, and the remainder, which is all of it where groups of both do not go together.
     """
     has_triangles = all(len(one.triangle) == len(one.level_term) for one in parts)
     classes = classes_of(united, table) if has_triangles else None
     if classes is None:
-        sums[1][:] = sums[0]
-        return united
+        return united, None
     height = max(one.triangle.shape[1] for one in parts)
     fill = [((0, 0), (0, height - one.triangle.shape[1]), (0, 0)) for one in parts]
     rows = np.concatenate([np.pad(one.triangle, own) for one, own in zip(parts, fill, strict=True)])
-    return replace(united, triangle=rotated(united, classes, table, (place, rows), sums[1]))
+    triangle, left = rotated(united, classes, table, (place, rows))
+    return replace(united, triangle=triangle), left
+
+
+def _add_left(a: tuple[Gram, Index], b: tuple[Gram, Index], rest: list[Left | None], table: Index) -> Left:
+    """Return what is left of the rows of both, given with the places of their terms; nothing without triangles."""
+    p1 = a[0].left.shape[1]
+    parts = [one for one in rest if one is not None]
+    if parts:
+        parts += [Left(rows=gram.left, term=place[gram.left_term]) for gram, place in (a, b)]
+    return fewest(parts, table, p1)
 
 
 def _turned(g: GroupProducts, level_of: Index) -> Array:

@@ -140,8 +140,10 @@ class Gram:
         Number of rows.
     WtW : array (K, p + 1, p + 1)
         [X y]'K[k][X y], internal scale.
-    remainder : array (K, p + 1, p + 1)
-        The same less D'D of the triangles of the groups: sums of squares of what no group fits.
+    left : array (R, p + 1)
+    left_term : int array (R,)
+        What the triangles of the groups leave of [X y], and the term of each row (see `gram.triangles.Left`); no rows
+        where there are no triangles.
     x_map : array (p, p)
     y_shift : array (p,)
         The maps of the module's docstring.
@@ -162,7 +164,8 @@ class Gram:
     terms: ErrorTerms
     n: int
     WtW: Array
-    remainder: Array
+    left: Array
+    left_term: NDArray[np.intp]
     x_map: Array
     y_shift: Array
     frame: Frame | None = None
@@ -174,6 +177,20 @@ class Gram:
     def has_links(self) -> bool:
         """Whether errors correlate rows of different groups."""
         return any(factor.has_links for factor in self.factors)
+
+    @property
+    def has_triangles(self) -> bool:
+        """Whether the rows of each group are there as triangles."""
+        return len(self.factors) == 1 and 0 < len(self.factors[0].level_term) == len(self.factors[0].triangle)
+
+    @property
+    def remainder(self) -> Array:
+        """What no group fits of WtW (K, p + 1, p + 1); all of it where there are no triangles."""
+        if not self.has_triangles:
+            return self.WtW
+        from hierreg.gram.triangles import Left, products_of
+
+        return products_of(Left(rows=self.left, term=self.left_term), self.terms.table)
 
     @property
     def n_coef(self) -> int:

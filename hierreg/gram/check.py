@@ -35,7 +35,9 @@ def _check(gram: Gram) -> None:
     if frame is None or response is None:
         raise ValueError("there are no internal coordinates")
     _shape("WtW", gram.WtW, (K, p + 1, p + 1))
-    _shape("remainder", gram.remainder, (K, p + 1, p + 1))
+    _shape("left", gram.left, (len(gram.left_term), p + 1))
+    _index("left", gram.left_term, len(gram.left_term), K)
+    _left(gram)
     _shape("x_map", gram.x_map, (p, p))
     _shape("y_shift", gram.y_shift, (p,))
     D, M = len(terms.labels), len(terms.patterns)
@@ -60,6 +62,17 @@ def _check(gram: Gram) -> None:
         _shape("crossed ZtZ", crossed.ZtZ, (len(crossed.term), a.n_coef, b.n_coef))
         for index, bound in ((crossed.term, K), (crossed.row, a.n_levels), (crossed.col, b.n_levels)):
             _index("crossed", index, len(crossed.term), bound)
+
+
+def _left(gram: Gram) -> None:
+    """Check that the data sets of a pattern have as many rows left each, by the data sets' own terms."""
+    pattern, d, e = gram.terms.table[gram.left_term].T
+    counts = np.bincount(gram.left_term, minlength=gram.terms.n_terms)[gram.terms.table[:, 1] == gram.terms.table[:, 2]]
+    own = gram.terms.table[gram.terms.table[:, 1] == gram.terms.table[:, 2], 0]
+    if np.any(d != e) or np.any(np.diff(gram.left_term) < 0):
+        raise ValueError("what is left of the rows is not in the order of its terms")
+    if any(len(set(counts[own == m].tolist())) > 1 for m in set(pattern.tolist())):
+        raise ValueError("what is left of the rows of a pattern differs in length")
 
 
 def _levels_of_origin(gram: Gram) -> None:

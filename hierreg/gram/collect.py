@@ -14,7 +14,7 @@ from hierreg.gram.frame import frame_of
 from hierreg.gram.known import check_known_errors, known_products, rows_are_within, whitened_rows
 from hierreg.gram.labels import labelled_moments
 from hierreg.gram.terms import ErrorTerms
-from hierreg.gram.triangles import classes_of, rotated
+from hierreg.gram.triangles import Left, classes_of, of_independent_rows, rotated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,10 +73,10 @@ class _Columns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Products:
-    """What was collected; the shapes are those of `Gram`. Without triangles the remainder is all of WtW."""
+    """What was collected; the shapes are those of `Gram`. Without triangles nothing is left."""
 
     WtW: Array
-    remainder: Array
+    left: Left | None = None
     factors: tuple[GroupProducts, ...] = ()
     crossed: tuple[CrossProducts, ...] = ()
 
@@ -137,7 +137,8 @@ def collect_part(design: Design, layout: ErrorLayout) -> Gram:
         terms=terms,
         n=len(W),
         WtW=products.WtW,
-        remainder=products.remainder,
+        left=np.empty((0, p + 1)) if products.left is None else products.left.rows,
+        left_term=np.empty(0, dtype=np.intp) if products.left is None else products.left.term,
         x_map=frame.map[:p, :p],
         y_shift=-frame.map[:p, p],
         frame=frame,
@@ -234,7 +235,6 @@ def _accumulate(W: Array, columns: list[_Columns], K: int, pairs: _RowPairs) -> 
     kernels.accumulate_products(W, pairs.first, pairs.second, pairs.term, WtW)
     return _Products(
         WtW=WtW,
-        remainder=WtW,
         factors=tuple(_group_products(W, one, K, pairs) for one in columns),
         crossed=tuple(_cross_products(columns, (i, j), K, pairs) for j in range(len(columns)) for i in range(j)),
     )
@@ -253,34 +253,25 @@ def _with_wide_triangles(W: Array, columns: list[_Columns], terms: ErrorTerms, p
     rows, term = pairs.first[own], pairs.term[own]
     J = one.n_levels
     place = np.searchsorted(groups.level_term * J + groups.level_index, term * J + one.index[rows])
-    remainder = np.zeros_like(products.WtW)
     parts = np.concatenate([one.Z[rows], W[rows]], axis=1)[:, None, :]
-    triangle = rotated(groups, classes, table, (place, parts), remainder)
-    return replace(products, remainder=remainder, factors=(replace(groups, triangle=triangle),))
+    triangle, left = rotated(groups, classes, table, (place, parts))
+    return replace(products, left=left, factors=(replace(groups, triangle=triangle),))
 
 
 def _triangles(W: Array, columns: _Columns, K: int, rows: _RowPairs) -> _Products:
     """Return the products of independent rows of one grouping factor, through triangles of each group's own rows."""
-    from hierreg.gram import kernels
-
-    J, q, p1 = columns.n_levels, columns.Z.shape[1], W.shape[1]
+    J, q = columns.n_levels, columns.Z.shape[1]
     keys, place = _compact(rows.term * J + columns.index, K * J)
-    triangle, remainder = np.zeros((len(keys), q, q + p1)), np.zeros((K, p1, p1))
-    kernels.accumulate_triangles(columns.Z, W, place, rows.term, triangle, remainder)
     term, level = keys // J, keys % J
+    triangle, left = of_independent_rows(columns.Z, W, place, term)
     C, D = triangle[:, :, :q], triangle[:, :, q:]
     turned = np.swapaxes(C, 1, 2)
     factor = columns.products((term, level, level), turned @ C, (term, level), turned @ D, triangle)
-    return _Products(WtW=remainder + _squares(D, term, K), remainder=remainder, factors=(factor,))
-
-
-def _squares(D: Array, term: Index, K: int) -> Array:
-    """Return D'D (K, p + 1, p + 1) summed over the entries (F, q, p + 1) of each term."""
-    out = np.zeros((K, D.shape[2], D.shape[2]))
+    WtW = np.zeros((K, W.shape[1], W.shape[1]))
     for k in range(K):
-        rows = D[term == k].reshape(-1, D.shape[2])
-        out[k] = rows.T @ rows
-    return out
+        both = np.concatenate([left.rows[left.term == k], D[term == k].reshape(-1, W.shape[1])])
+        WtW[k] = both.T @ both
+    return _Products(WtW=WtW, left=left, factors=(factor,))
 
 
 def _group_products(W: Array, columns: _Columns, K: int, pairs: _RowPairs) -> GroupProducts:
@@ -352,14 +343,14 @@ def _exchangeable(layout: ErrorLayout, W: Array, columns: list[_Columns]) -> tup
         return terms, _accumulate(rows.arrays[0], turned, K, _RowPairs(first=every, second=every, term=rows.term))
     unit_mean, deviation, WtW = exchangeable.population_products(layout, units, W, K)
     if not columns:
-        return terms, _Products(WtW=WtW, remainder=WtW)
+        return terms, _Products(WtW=WtW)
     (one,) = columns
     J = one.n_levels
     (pairs, ZtZ), (entries, ZtW) = exchangeable.component_products(
         layout, units, (unit_mean, deviation), one.Z, one.index, J
     )
     products = one.products(_pair_of_key(pairs, J, J), ZtZ, (entries // J, entries % J), ZtW)
-    return terms, _Products(WtW=WtW, remainder=WtW, factors=(products,))
+    return terms, _Products(WtW=WtW, factors=(products,))
 
 
 def _whitened(V: BlockCovariance, W: Array, columns: _Columns, layout: ErrorLayout) -> tuple[ErrorTerms, _Products]:
@@ -388,4 +379,4 @@ def _known_covariance(layout: ErrorLayout, W: Array, columns: list[_Columns]) ->
         crossed.append(CrossProducts(first=i, second=j, term=term, row=row, col=col, ZtZ=ZtZ))
     terms = _terms(layout, np.ones((1, 1), dtype=bool), np.array([len(W)]), found.log_det)
     WtW = found.WtW[None]
-    return terms, _Products(WtW=WtW, remainder=WtW, factors=tuple(factors), crossed=tuple(crossed))
+    return terms, _Products(WtW=WtW, factors=tuple(factors), crossed=tuple(crossed))

@@ -10,7 +10,7 @@ import numpy as np
 from hierreg.design.rank import Determined, check_or_drop, check_some_left, what_group_columns
 from hierreg.gram.addition import moved
 from hierreg.gram.frame import measured_frame, without_columns
-from hierreg.gram.triangles import classes_of, rotated
+from hierreg.gram.triangles import Left, classes_of, fewest, rotated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,22 +63,26 @@ def without_determined(gram: Gram, determined: Mapping[str, Determined]) -> Gram
     frame, M = without_columns(gram.frame, _kept(determined.get(""), len(gram.coef_names)))
     z = [without_columns(_frame(f), _kept(determined.get(f.name), f.n_coef)) for f in gram.factors]
     out = moved(gram, M, z)
-    p, remainder = frame.n_predictors, out.remainder.copy()
+    p, table = frame.n_predictors, gram.terms.table
+    left = [Left(rows=out.left, term=out.left_term)]
     factors = []
     for f in out.factors:
         names = _names(f.coef_names, determined.get(f.name))
         f = replace(f, coef_names=names)  # noqa: PLW2901
         if len(f.triangle):
-            classes = classes_of(f, gram.terms.table)
+            classes = classes_of(f, table)
             assert classes is not None
-            rows = np.arange(len(f.triangle)), f.triangle
-            f = replace(f, triangle=rotated(f, classes, gram.terms.table, rows, remainder))  # noqa: PLW2901
+            triangle, rest = rotated(f, classes, table, (np.arange(len(f.triangle)), f.triangle))
+            f = replace(f, triangle=triangle)  # noqa: PLW2901
+            left.append(rest)
         factors.append(f)
+    all_left = fewest(left, table, p + 1)
     return replace(
         out,
         coef_names=_names(gram.coef_names, determined.get("")),
         factors=tuple(factors),
-        remainder=remainder,
+        left=all_left.rows,
+        left_term=all_left.term,
         x_map=frame.map[:p, :p],
         y_shift=-frame.map[:p, p],
         frame=frame,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hierreg.compound_symmetry import Components
 
 FORMAT = "hierreg.Gram"
-VERSION = 2
+VERSION = 3
 _CHECKSUM = "checksum"
 
 

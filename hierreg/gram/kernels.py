@@ -58,8 +58,8 @@ def accumulate_level_products(Z, W, first, second, place_first, place_second, ou
 
 
 @njit(cache=True, nogil=True)
-def accumulate_triangles(Z, W, place, term, triangle, remainder):
-    """Rotate each row [z w] into the triangle of its entry; add squares of what is left of w to its term's remainder.
+def accumulate_triangles(Z, W, place, triangle, left):
+    """Rotate each row [z w] into the triangle of its entry, and write what is left of w.
 
     Givens rotations: with T the triangle of an entry, T'T grows by the products of the row, less those of what is left.
     The rows are never squared, so that a triangle keeps all the digits that they have.
@@ -67,7 +67,7 @@ def accumulate_triangles(Z, W, place, term, triangle, remainder):
     q, p = Z.shape[1], W.shape[1]
     row = np.empty(q + p)
     for i in range(len(place)):
-        T, R = triangle[place[i]], remainder[term[i]]
+        T = triangle[place[i]]
         for j in range(q):
             row[j] = Z[i, j]
         for j in range(p):
@@ -84,8 +84,7 @@ def accumulate_triangles(Z, W, place, term, triangle, remainder):
                 T[k, j] = c * x + s * y
                 row[j] = c * y - s * x
         for a in range(p):
-            for b in range(p):
-                R[a, b] += row[q + a] * row[q + b]
+            left[i, a] = row[q + a]
 
 
 @njit(cache=True, nogil=True)

@@ -78,8 +78,9 @@ def with_labels(gram: Gram, labels: tuple[str, ...]) -> Gram:
     response = gram.response and gram.response.reordered(labels)
     if terms.labels == gram.terms.labels and np.array_equal(place, np.arange(len(place))):
         return replace(gram, response=response)
-    WtW, remainder = np.empty_like(gram.WtW), np.empty_like(gram.WtW)
-    WtW[place], remainder[place] = gram.WtW, gram.remainder
+    WtW = np.empty_like(gram.WtW)
+    WtW[place] = gram.WtW
+    left = np.argsort(place[gram.left_term], kind="stable")
     factors = []
     for f in gram.factors:
         pair_term, level_term = place[f.pair_term], place[f.level_term]
@@ -108,7 +109,8 @@ def with_labels(gram: Gram, labels: tuple[str, ...]) -> Gram:
         gram,
         terms=terms,
         WtW=WtW,
-        remainder=remainder,
+        left=gram.left[left],
+        left_term=place[gram.left_term][left],
         factors=tuple(factors),
         crossed=tuple(crossed),
         response=response,

@@ -1,7 +1,7 @@
 """Rows of each group as a triangle, from which no products need be subtracted.
 
-Rows [Z W] of a group and error term are rotated into a triangle [C D], C'C = Z'Z and C'D = Z'W; what is left of W is
-added up over all groups as the *remainder*, R'R.
+Rows [Z W] of a group and error term are rotated into a triangle [C D], C'C = Z'Z and C'D = Z'W; what is *left* of W is
+a triangle of its own for all groups.
 
 Errors that are correlated within units are of one precision for all units of a missingness pattern. A unit of s rows is
 one *wide* row [Z_1 ... Z_s W_1 ... W_s]: rotations across units leave the errors within each of them as they are. The
@@ -12,17 +12,24 @@ entries belong together; other entries hold zeros.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from hierreg.gram.basis import GroupProducts
 
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]
+
+# Rows whose leavings are held at once.
+_ROWS_AT_ONCE = 2**16
 
 
 def classes_of(groups: GroupProducts, table: Index) -> Index | None:
@@ -54,7 +61,7 @@ def classes_of(groups: GroupProducts, table: Index) -> Index | None:
         return None
     out[own] = found
     # Of each class one entry for every data set of its pattern.
-    n_sets = np.array([len(np.unique(table[table[:, 0] == m, 1])) for m in range(int(table[:, 0].max()) + 1)])
+    n_sets = _sizes(table)
     places = np.stack([found, d[own]], axis=1)
     size = np.bincount(found)
     is_whole = len(np.unique(places, axis=0)) == len(own) and np.array_equal(size[found], n_sets[pattern[own]])
@@ -89,8 +96,24 @@ def _linked_classes(groups: GroupProducts, table: Index, own: Index) -> Index | 
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.intp)
 
 
-def rotated(groups: GroupProducts, classes: Index, table: Index, rows: tuple[Index, Array], remainder: Array) -> Array:
-    """Return the triangles (F, h, q + p + 1) of all rows, and add what they leave of W to the remainder.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """What rotations leave of the rows of W, as few rows as have the same products.
+
+    Attributes
+    ----------
+    rows : array (R, p + 1)
+    term : int array (R,), sorted
+        The own term (d, d) of a data set of a pattern; those of its data sets have as many rows each, and row i of one
+        belongs to row i of the others.
+    """
+
+    rows: Array
+    term: Index
+
+
+def rotated(groups: GroupProducts, classes: Index, table: Index, rows: tuple[Index, Array]) -> tuple[Array, Left]:
+    """Return the triangles (F, h, q + p + 1) of all rows, and what they leave of W.
 
     Parameters
     ----------
@@ -103,45 +126,117 @@ def rotated(groups: GroupProducts, classes: Index, table: Index, rows: tuple[Ind
     rows : int array (n,) and array (n, height, q + p + 1)
         Entry of each part, and its rows [Z W]; those of a class stand in the same order, entries that occur several
         times in the order of their classes' parts.
-    remainder : array (K, p + 1, p + 1)
-        Added to; of two data sets d < e the products of both orders.
     """
     of, parts = rows
     q, width = groups.n_coef, parts.shape[2]
     if np.all(table[:, 1] == table[:, 2]):
-        return of_independent_rows(parts, q, of, groups.level_term, remainder)
+        flat, place = parts.reshape(-1, width), np.repeat(of, parts.shape[1])
+        return of_independent_rows(flat[:, :q], flat[:, q:], place, groups.level_term)
     pattern, d, e = table[groups.level_term].T
-    sizes = np.array([len(np.unique(table[table[:, 0] == m, 1])) for m in range(int(table[:, 0].max(initial=-1)) + 1)])
-    out = np.zeros((len(pattern), q * int(sizes.max(initial=1)), width))
+    sizes = _sizes(table)
+    out, left = np.zeros((len(pattern), q * int(sizes.max(initial=1)), width)), []
     for m, s in enumerate(sizes.tolist()):
         mine = np.flatnonzero((pattern == m) & (d == e))
         if not len(mine):
             continue
         order = mine[np.lexsort((d[mine], classes[mine]))].reshape(-1, s)
-        place = np.full(len(pattern), -1, dtype=np.intp)
+        place, position = np.full((2, len(pattern)), -1, dtype=np.intp)
         place[order] = np.arange(len(order))[:, None]
-        position = np.full(len(pattern), -1, dtype=np.intp)
         position[order] = np.arange(s)
         some = np.flatnonzero(place[of] >= 0)
         by_class = some[np.lexsort((position[of[some]], _occurrence(of[some]), place[of[some]]))].reshape(-1, s)
         wide = np.moveaxis(parts[by_class], 1, 2).reshape(-1, s, width)
         row_class = np.repeat(place[of[by_class[:, 0]]], parts.shape[1])
-        triangle, left = _wide_triangles(wide, row_class, len(order), q)
+        triangle, rest = _wide_triangles(wide, row_class, len(order), q)
         out[order, : s * q] = np.moveaxis(triangle, 2, 1)
-        _add_products(left, np.flatnonzero(table[:, 0] == m), remainder)
-    return out
+        terms = np.flatnonzero((table[:, 0] == m) & (table[:, 1] == table[:, 2]))
+        left.append(Left(rows=np.swapaxes(rest, 0, 1).reshape(-1, width - q), term=np.repeat(terms, len(rest))))
+    return out, fewest(left, table, width - q)
 
 
-def of_independent_rows(parts: Array, q: int, of: Index, term: Index, remainder: Array) -> Array:
-    """Do what `rotated` does where every entry stands for itself, of terms (F,)."""
+def of_independent_rows(Z: Array, W: Array, place: Index, term: Index) -> tuple[Array, Left]:
+    """Return the triangles (F, q, q + p + 1) of rows, and what they leave, where every entry stands for itself.
+
+    Parameters
+    ----------
+    Z, W : arrays (N, q), (N, p + 1)
+    place : int array (N,)
+        Entry of each row.
+    term : int array (F,)
+        Of each entry.
+    """
+    (N, q), p1 = Z.shape, W.shape[1]
+    triangle, left = np.zeros((len(term), q, q + p1)), Left(rows=np.empty((0, p1)), term=np.empty(0, dtype=np.intp))
+    for first in range(0, N, _ROWS_AT_ONCE):
+        some = slice(first, first + _ROWS_AT_ONCE)
+        rest = _rotate(Z[some], W[some], place[some], triangle)
+        left = _fewest_independent([left, Left(rows=rest, term=term[place[some]])])
+    return triangle, left
+
+
+def _rotate(Z: Array, W: Array, place: Index, triangle: Array) -> Array:
+    """Rotate rows into the triangles of their places, and return what is left of W."""
     from hierreg.gram import kernels
 
-    height, width = parts.shape[1:]
-    flat, place = parts.reshape(-1, width), np.repeat(of, height)
-    out = np.zeros((len(term), q, width))
-    W = np.ascontiguousarray(flat[:, q:])
-    kernels.accumulate_triangles(np.ascontiguousarray(flat[:, :q]), W, place, term[place], out, remainder)
+    left = np.empty(W.shape)
+    kernels.accumulate_triangles(np.ascontiguousarray(Z), np.ascontiguousarray(W), place, triangle, left)
+    return left
+
+
+def fewest(parts: Sequence[Left], table: Index, p1: int) -> Left:
+    """Return as few rows (R, p + 1) as have the products of all parts under every precision of the units."""
+    if np.all(table[:, 1] == table[:, 2]):
+        return _fewest_independent([Left(rows=np.empty((0, p1)), term=np.empty(0, dtype=np.intp)), *parts])
+    rows = np.concatenate([np.empty((0, p1)), *(part.rows for part in parts)])
+    term = np.concatenate([np.empty(0, dtype=np.intp), *(part.term for part in parts)])
+    out, terms = [np.empty((0, p1))], [np.empty(0, dtype=np.intp)]
+    for m in np.unique(table[term, 0]):
+        own = np.flatnonzero((table[:, 0] == m) & (table[:, 1] == table[:, 2]))
+        wide = np.concatenate([rows[term == k] for k in own], axis=1)
+        R = _factor(wide).reshape(-1, len(own), p1)
+        out.append(np.swapaxes(R, 0, 1).reshape(-1, p1))
+        terms.append(np.repeat(own, len(R)))
+    rows, term = np.concatenate(out), np.concatenate(terms)
+    order = np.argsort(term, kind="stable")
+    return Left(rows=rows[order], term=term[order])
+
+
+def _fewest_independent(parts: Sequence[Left]) -> Left:
+    """Do what `fewest` does where every term stands for itself."""
+    rows, term = np.concatenate([part.rows for part in parts]), np.concatenate([part.term for part in parts])
+    order = np.argsort(term, kind="stable") if np.any(term[1:] < term[:-1]) else slice(None)
+    rows, term = rows[order], term[order]
+    edges = np.flatnonzero(np.diff(term, prepend=-1, append=-1)) if len(term) else np.zeros(1, dtype=np.intp)
+    factors = [_factor(rows[a:b]) for a, b in pairwise(edges)]
+    kept = np.repeat(term[edges[:-1]], [len(R) for R in factors]) if factors else term
+    return Left(rows=np.concatenate([rows[:0], *factors]), term=kept)
+
+
+def _factor(rows: Array) -> Array:
+    """Return R (r, c) with R'R = rows'rows, without rows of zeros."""
+    rows = rows[np.any(rows != 0, axis=1)]
+    if len(rows) > rows.shape[1]:
+        rows = np.linalg.qr(rows, mode="r")
+    return rows
+
+
+def products_of(left: Left, table: Index) -> Array:
+    """Return the products (K, p + 1, p + 1) of what is left, by term; of two data sets those of both orders."""
+    p1 = left.rows.shape[1]
+    out = np.zeros((len(table), p1, p1))
+    own = {(m, d): k for k, (m, d, e) in enumerate(table.tolist()) if d == e}
+    edges = np.searchsorted(left.term, np.arange(len(table) + 1))
+    for k, (m, d, e) in enumerate(table.tolist()):
+        first, second = (left.rows[edges[i] : edges[i + 1]] for i in (own[m, d], own[m, e]))
+        products = first.T @ second
+        out[k] = products if d == e else products + products.T
     return out
+
+
+def _sizes(table: Index) -> Index:
+    """Return the number of data sets of each pattern."""
+    own = table[table[:, 1] == table[:, 2], 0]
+    return np.bincount(own)
 
 
 def _occurrence(values: Index) -> Index:
@@ -154,24 +249,11 @@ def _occurrence(values: Index) -> Index:
 
 
 def _wide_triangles(rows: Array, place: Index, n: int, q: int) -> tuple[Array, Array]:
-    """Return triangles (n, s q, s, width) of wide rows (R, s, width), and the products of what they leave."""
-    from hierreg.gram import kernels
-
+    """Return triangles (n, s q, s, width) of wide rows (R, s, width), and what they leave (r, s, p + 1)."""
     R, s, width = rows.shape
-    Z = np.ascontiguousarray(rows[:, :, :q].reshape(R, s * q))
-    W = np.ascontiguousarray(rows[:, :, q:].reshape(R, s * (width - q)))
-    triangle, left = np.zeros((n, s * q, s * width)), np.zeros((1, s * (width - q), s * (width - q)))
-    kernels.accumulate_triangles(Z, W, place, np.zeros(R, dtype=np.intp), triangle, left)
+    Z, W = rows[:, :, :q].reshape(R, s * q), rows[:, :, q:].reshape(R, s * (width - q))
+    triangle = np.zeros((n, s * q, s * width))
+    left = _factor(_rotate(Z, W, place, triangle))
     C = triangle[:, :, : s * q].reshape(n, s * q, s, q)
     D = triangle[:, :, s * q :].reshape(n, s * q, s, width - q)
-    return np.concatenate([C, D], axis=3), left[0].reshape(s, width - q, s, width - q)
-
-
-def _add_products(left: Array, terms: Index, remainder: Array) -> None:
-    """Add products (s, p + 1, s, p + 1) of the parts of units to the terms of a pattern, in their order."""
-    s, k = len(left), 0
-    for d in range(s):
-        for e in range(d, s):
-            own = left[d, :, e]
-            remainder[terms[k]] += own if d == e else own + left[e, :, d]
-            k += 1
+    return np.concatenate([C, D], axis=3), left.reshape(-1, s, width - q)

@@ -61,6 +61,10 @@ class SplitBlocks:
         Whether groups that are here by their products could be by rows.
     base : array (K, p + 1, p + 1)
         W'K[k]W to which factored blocks and rows add, and from which the others subtract.
+    left : array (R, p + 1)
+    left_of : int array (M, 4) or None
+        Rows that have the products of the base, and of each missingness pattern: the first of them, how many there are
+        of each data set, the number of data sets, and its first term. None where the base has no rows.
     """
 
     separate: Tiles
@@ -70,6 +74,8 @@ class SplitBlocks:
     most_subtracted: tuple[float, float]
     can_be_exact: bool
     base: Array
+    left: Array
+    left_of: Index | None
     theta: ThetaStrips | None = None
 
     @property
@@ -135,7 +141,8 @@ def split_into_blocks(gram: Gram, *, by_rows: bool = False) -> SplitBlocks:
         blocks = _separate(groups, alone[count <= 1])
         count = count[count <= 1]
     width = STRIP if components is None and rows is None and _suits_strips(blocks) else LANES
-    own, rest = factored(groups, blocks, count == 1), blocks.where((count != 1) | (classes is None))
+    own = factored(groups, blocks, count == 1) if classes is not None else None
+    rest = blocks.where((count != 1) | (classes is None))
     parts = [part for part in (own, rest) if part is not None and len(part.levels)] or [blocks]
     separate = _joined([tiles_of(part, width=width) for part in parts])
     merged = [merge_equal(part, width=width) for part in parts]
@@ -155,6 +162,8 @@ def split_into_blocks(gram: Gram, *, by_rows: bool = False) -> SplitBlocks:
         can_be_exact=can_be_exact,
         theta=theta,
         base=gram.WtW if classes is None else gram.remainder,
+        left=gram.left,
+        left_of=None if classes is None else _patterns_left(gram),
     )
 
 
@@ -183,6 +192,14 @@ def _keeps_digits(gram: Gram) -> bool:
         return False
     most = _most_subtracted(gram.n)[0]
     return bool(np.linalg.eigvalsh(left / np.outer(root, root))[0] * most > _MARGIN * gram.n)
+
+
+def _patterns_left(gram: Gram) -> Index:
+    table = gram.terms.table
+    first = np.flatnonzero(np.diff(table[:, 0], prepend=-1))
+    size = np.bincount(table[table[:, 1] == table[:, 2], 0])
+    begin, height = np.searchsorted(gram.left_term, first), np.bincount(gram.left_term, minlength=len(table))[first]
+    return np.stack([begin, height, size, first], axis=1)[height > 0]
 
 
 def _components(groups: GroupProducts) -> tuple[Index, Index | None]:

@@ -136,7 +136,7 @@ def log_likelihood_in_chunks(
         Internal scale.
     S : array (D, D)
     arguments : tuple
-        gram, errors, W0, (constant, what may be subtracted of y and of population columns), integrate.
+        gram, errors, W0, the numbers that `kernels.log_likelihood_of` describes, integrate.
     g_Lambda, g_S : arrays (q, q), (D, D)
         Overwritten.
     threads : int
@@ -144,9 +144,10 @@ def log_likelihood_in_chunks(
     from hierreg.marginal import kernels
     from hierreg.marginal.row_kernels import error_roots
 
-    (base, kinds), (patterns, counts), W0, (constant, *most_subtracted), integrate = arguments
+    (base, kinds, left), (patterns, counts), W0, (constant, *most_subtracted, is_exact), integrate = arguments
     (K, p1, _), q = base.shape, len(Lambda)
-    omega, root, C, G = np.empty(K), np.empty(K), np.empty((p1, p1)), np.empty((p1, p1))
+    omega, root = np.empty(K), np.empty(K)
+    B, C, G = np.empty((p1, p1)), np.empty((p1, p1)), np.empty((p1, p1))
     P, P_inv, beta = np.empty((p1 - 1, p1 - 1)), np.empty((p1 - 1, p1 - 1)), np.empty(p1 - 1)
     pieces = list(_pieces(kinds))
 
@@ -161,22 +162,24 @@ def log_likelihood_in_chunks(
 
     g_Lambda[:], g_S[:] = 0.0, 0.0
     log_det_R = kernels.error_precision(S, patterns, counts, omega)
-    if kinds[-1] is not None:
-        error_roots(S, patterns, root)
+    error_roots(S, patterns, root)
     with ThreadPoolExecutor(max_workers=threads) as pool:
         share = pool.map if threads > 1 else map
         log_dets, totals = zip(*share(absorb, pieces), strict=True)
         total = sum(totals, np.zeros((K + 1, p1, p1, LANES)))
-        kernels.reduce_population(omega, base, W0, np.array(most_subtracted), total, C)
+        kernels.reduce_population(omega, base, W0, np.array(most_subtracted), total, B, C)
         log_det_P, quadratic = kernels.solve_population(C, P, beta)
+        if is_exact and np.isfinite(quadratic):
+            quadratic = kernels.residual_form(root, left, B, beta)
         value = constant - 0.5 * (log_det_R + sum(log_dets) + quadratic + (log_det_P if integrate else 0.0))
         if not np.isfinite(value):
             return -np.inf
         kernels.population_weights(P, beta, integrate, P_inv, G)
         g_factors, g_omegas = zip(*share(differentiate, pieces), strict=True)
     g_omega = sum(g_omegas, np.zeros(K))
-    kernels.collect_gradient(
-        omega, Lambda, base, total, sum(g_factors, np.zeros((K + 1, q, q, LANES))), G, g_Lambda, g_omega
-    )
+    if is_exact:
+        kernels.add_residual_gradient(left, beta, g_omega)
+    G_base, g_factor = kernels.weights_of_base(G, P_inv, bool(is_exact)), sum(g_factors, np.zeros((K + 1, q, q, LANES)))
+    kernels.collect_gradient(omega, Lambda, base, total, g_factor, G, G_base, g_Lambda, g_omega)
     kernels.error_precision_gradient(S, patterns, counts, g_omega, g_S)
     return float(value)

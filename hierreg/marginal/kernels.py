@@ -71,7 +71,7 @@ from hierreg.marginal.lane_kernels import (
     weighted_log_det,
 )
 from hierreg.marginal.lanes import LANES
-from hierreg.marginal.row_kernels import absorb_rows, error_roots, gradient_of_rows, room_for_rows
+from hierreg.marginal.row_kernels import absorb_rows, error_roots, gradient_of_rows, place_of, room_for_rows
 from hierreg.marginal.strip_kernels import absorb_strips, gradient_of_strips, only_term, room_for_strips
 from hierreg.marginal.theta_kernels import absorb_theta, gradient_of_theta
 
@@ -354,8 +354,8 @@ def _gradient_of_terms(Lambda, blocks, t, L, pivot, U, G, g_omega):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def collect_gradient(omega, Lambda, base, total, g_factor, G, g_Lambda, g_omega):
-    """Add up g_Lambda over terms and lanes, and complete g_omega.
+def collect_gradient(omega, Lambda, base, total, g_factor, G, G_base, g_Lambda, g_omega):
+    """Add up g_Lambda over terms and lanes, and complete g_omega; ``G_base`` is G, less v v' where rows have that part.
 
     In a block with one term A and B are omega times fixed matrices, so M depends on sqrt(omega) Lambda alone: with S
     what it adds to W'R^-1 W, d log p / d omega = (<Lambda, d log p / d Lambda> - <G, S>) / (2 omega).
@@ -374,7 +374,7 @@ def collect_gradient(omega, Lambda, base, total, g_factor, G, g_Lambda, g_omega)
             break
         for i in range(p1):
             for j in range(p1):
-                g_omega[k] -= 0.5 * G[i, j] * base[k, i, j]
+                g_omega[k] -= 0.5 * G_base[i, j] * base[k, i, j]
                 for lane in range(LANES):
                     of_total += G[i, j] * total[k, max(i, j), min(i, j), lane]
         if along_Lambda != 0.0 or of_total != 0.0:
@@ -382,8 +382,8 @@ def collect_gradient(omega, Lambda, base, total, g_factor, G, g_Lambda, g_omega)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def reduce_population(omega, base, W0, most_subtracted, total, C):
-    """Write C = W'V^-1 W + W0 (both triangles), with the base of `SplitBlocks` and the total of `absorb_blocks`.
+def reduce_population(omega, base, W0, most_subtracted, total, B, C):
+    """Write C = W'V^-1 W + W0, with the base of `SplitBlocks` and the total of `absorb_blocks`, and B, C less the base.
 
     The last element is NaN where blocks without triangles subtract more than ``most_subtracted`` (2,): of y in all, of
     a population column beside what is left of it. The density has no digits there, or too few.
@@ -399,6 +399,8 @@ def reduce_population(omega, base, W0, most_subtracted, total, C):
                 for lane in range(LANES):
                     own += total[k, i, j, lane]
             t += own
+            B[i, j] = W0[i, j] + own
+            B[j, i] = B[i, j]
             C[i, j] = t
             C[j, i] = t
         is_lost |= -own > (most_subtracted[0] if i == p1 - 1 else most_subtracted[1] * t)
@@ -426,6 +428,54 @@ def solve_population(C, P, beta):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def residual_form(root, rows, B, beta):
+    """Return v'(W'V^-1 W + W0) v of v = (-beta, 1) from the rows that groups leave, squared after they are added up.
+
+    At the conditional mean that is the residual form, correct to the square of what rounding changes of beta, where the
+    difference in `solve_population` has no digits if population columns fit what groups leave. ``rows`` are `left` and
+    `left_of` of `SplitBlocks`.
+    """
+    left, left_of = rows
+    p = len(beta)
+    value = B[p, p]
+    for i in range(p):
+        value -= 2.0 * beta[i] * B[i, p]
+        for j in range(p):
+            value += beta[i] * B[i, j] * beta[j]
+    for m in range(len(left_of)):
+        first, height, n, term = left_of[m, 0], left_of[m, 1], left_of[m, 2], left_of[m, 3]
+        for i in range(height):
+            for e in range(n):
+                whole = 0.0
+                for d in range(e + 1):
+                    whole += root[term + place_of(n, d, e)] * _residual(left, first + d * height + i, beta)
+                value += whole * whole
+    return value
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _residual(left, row, beta):
+    value = left[row, len(beta)]
+    for i in range(len(beta)):
+        value -= left[row, i] * beta[i]
+    return value
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def add_residual_gradient(rows, beta, g_omega):
+    """Add the derivatives of -1/2 `residual_form` with respect to omega, the part of its rows."""
+    left, left_of = rows
+    for m in range(len(left_of)):
+        first, height, n, term = left_of[m, 0], left_of[m, 1], left_of[m, 2], left_of[m, 3]
+        for i in range(height):
+            for e in range(n):
+                own = _residual(left, first + e * height + i, beta)
+                for d in range(e + 1):
+                    share = 0.5 if d == e else 1.0
+                    g_omega[term + place_of(n, d, e)] -= share * own * _residual(left, first + d * height + i, beta)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def population_weights(P, beta, integrate, P_inv, G):
     """Write P^-1 (p, p) from its Cholesky factor, zero if beta is profiled, and G = v v' + [[P^-1, 0], [0, 0]]."""
     p = len(beta)
@@ -440,9 +490,21 @@ def population_weights(P, beta, integrate, P_inv, G):
     G[p, p] = 1.0
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def weights_of_base(G, P_inv, is_exact):
+    """Return G, or [[P^-1, 0], [0, 0]] where `add_residual_gradient` adds the rest."""
+    if not is_exact:
+        return G
+    out = np.zeros(G.shape)
+    for i in range(len(P_inv)):
+        for j in range(len(P_inv)):
+            out[i, j] = P_inv[i, j]
+    return out
+
+
 # Rows of the table of `log_likelihood_of` before those of the blocks, which depend on their kind. After a change of
 # their order, drop compiled kernels: numba does not compile the functions that read it in other files again.
-FIRST_BLOCKS = 7
+FIRST_BLOCKS = 9
 
 
 # Inlined: as a function of its own it would be compiled twice.
@@ -454,8 +516,8 @@ def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted
     ----------
     table : int array (n_rows, WIDTH)
         Rows of base (K, p + 1, p + 1), patterns (M, D), counts (M,), W0 (p + 1, p + 1), what does not depend on the
-        arguments and what may be subtracted of y and of population columns (3,), whether beta is integrated (profiled
-        out otherwise) and q.
+        arguments, what may be subtracted of y and of population columns, and 1 where the base is that of rows (4,),
+        whether beta is integrated (profiled out otherwise), q, and `left` and `left_of` of `SplitBlocks`.
     kinds : tuple
         Arrays of strips of `theta_strips`, of other strips, of tiles of groups that stand alone and of tiles of linked
         groups, and of rows; None for what is missing.
@@ -476,6 +538,7 @@ def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted
     patterns, counts = matrix_at(table, Row(1), np.bool_), vector_at(table, Row(2), np.float64)
     W0 = matrix_at(table, Row(3), np.float64)
     numbers, integrate, q = vector_at(table, Row(4), np.float64), table[5, 0] == 1, table[6, 0]
+    left, is_exact = (matrix_at(table, Row(7), np.float64), matrix_at(table, Row(8), np.int64)), numbers[3] == 1.0
     D, K, p = patterns.shape[1], base.shape[0], base.shape[1] - 1
     Lambda, S = square_of(Lambda_at, q), square_of(S_at, D)
     theta, strips, one, many, rows = kinds
@@ -485,17 +548,18 @@ def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted
     of_one = room_for_factors(one, n_tiles_of(one) if wanted == GRADIENT else np.int64(1))
     of_many = room_for_factors(many, n_tiles_of(many) if wanted == GRADIENT else np.int64(1))
     of_rows = room_for_rows(rows, n_tiles_of(rows) if wanted == GRADIENT else np.int64(1))
-    root = np.empty(0 if rows is None else K)
+    root, B = np.empty(K), np.empty((p + 1, p + 1))
     log_det = error_precision(S, patterns, counts, omega)
-    if rows is not None:
-        error_roots(S, patterns, root)
+    error_roots(S, patterns, root)
     log_det += absorb_theta(omega, Lambda, theta, total)
     log_det += absorb_strips(omega, Lambda, strips, of_strips, total)
     log_det += absorb_blocks(omega, Lambda, one, of_one, total)
     log_det += absorb_blocks(omega, Lambda, many, of_many, total)
     log_det += absorb_rows(root, Lambda, rows, of_rows, total)
-    reduce_population(omega, base, W0, numbers[1:], total, C)
+    reduce_population(omega, base, W0, numbers[1:3], total, B, C)
     log_det_P, quadratic = solve_population(C, P, beta)
+    if is_exact and np.isfinite(quadratic):
+        quadratic = residual_form(root, left, B, beta)
     value = numbers[0] - 0.5 * (log_det + quadratic + (log_det_P if integrate else 0.0))
     if not np.isfinite(value):
         value = -np.inf
@@ -515,6 +579,10 @@ def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted
         gradient_of_blocks(omega, Lambda, one, of_one, G, g_factor, g_omega)
         gradient_of_blocks(omega, Lambda, many, of_many, G, g_factor, g_omega)
         gradient_of_rows(Lambda, rows, of_rows, G, g_factor, g_omega)
-        collect_gradient(omega, Lambda, base, total, g_factor, G, g_Lambda, g_omega)
+        if is_exact:
+            add_residual_gradient(left, beta, g_omega)
+        collect_gradient(
+            omega, Lambda, base, total, g_factor, G, weights_of_base(G, P_inv, is_exact), g_Lambda, g_omega
+        )
         error_precision_gradient(S, patterns, counts, g_omega, g_S)
     return value

@@ -107,7 +107,7 @@ class MarginalLikelihood:
     def evaluate(self, internal: Array, S: Array, g_Lambda: Array, g_S: Array) -> float:
         """Return the log likelihood at internal Lambda (q, q) and S (D, D), and write its gradient where finite."""
         if self.is_large:
-            gram = (self.blocks.base, self.blocks.arrays)
+            gram = (self.blocks.base, self.blocks.arrays, (self.blocks.left, self.blocks.left_of))
             errors = (self.gram.terms.patterns, self.gram.terms.counts)
             arguments = (gram, errors, self.W0, self._numbers, self.integrate)
             value = log_likelihood_in_chunks(internal, S, arguments, g_Lambda, g_S, self.threads)
@@ -134,7 +134,7 @@ class MarginalLikelihood:
     @property
     def _numbers(self) -> Array:
         """What the kernels read beside arrays."""
-        return np.array([self.constant, *self.blocks.most_subtracted])
+        return np.array([self.constant, *self.blocks.most_subtracted, float(self.blocks.left_of is not None)])
 
     def native(self) -> NativeLikelihood:
         """Return the compiled likelihood, for one thread."""
@@ -146,6 +146,8 @@ class MarginalLikelihood:
                 *floats(terms.counts, self.W0, self._numbers),
                 int(self.integrate),
                 len(self.z_map_inverse),
+                *floats(self.blocks.left),
+                *integers(self.blocks.left_of if self.blocks.left_of is not None else np.empty((0, 4), dtype=np.intp)),
             ]
             for array in (array for blocks in kinds if blocks is not None for array in blocks):
                 row = flags if array.dtype == np.bool_ else integers if array.dtype == np.intp else floats

@@ -180,7 +180,7 @@ def _mapped(gram: Gram, M: Array, kept: NDArray[np.intp], x_map: Array, y_shift:
         coef_names=tuple(gram.coef_names[i] for i in kept),
         factors=tuple(_mapped_groups(factor, M) for factor in gram.factors),
         WtW=M.T @ gram.WtW @ M,
-        remainder=M.T @ gram.remainder @ M,
+        left=gram.left @ M,
         x_map=x_map,
         y_shift=y_shift,
         frame=None,

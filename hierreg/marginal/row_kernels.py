@@ -50,13 +50,13 @@ def error_roots(S, patterns, root):
                 for e in range(d, n):
                     x = 1.0 if d == e else 0.0
                     for k in range(d, e):
-                        x -= work[e, k] * root[start + _place(n, d, k)]
-                    root[start + _place(n, d, e)] = x / work[e, e]
+                        x -= work[e, k] * root[start + place_of(n, d, k)]
+                    root[start + place_of(n, d, e)] = x / work[e, e]
         start += n * (n + 1) // 2
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _place(n, d, e):
+def place_of(n, d, e):
     """Return the place of the pair d <= e among those of n data sets."""
     return d * n - d * (d - 1) // 2 + e - d
 
@@ -88,7 +88,7 @@ def rotate_rows(root, rows, t, R, D, left):
                 for lane in range(LANES):
                     w[c, lane] = 0.0
             for d in range(i + 1):
-                f = root[term[e] + _place(n, d, i)]
+                f = root[term[e] + place_of(n, d, i)]
                 for c in range(m):
                     for lane in range(LANES):
                         z[c, lane] += f * all_S[e, first + d, c, lane]
@@ -296,7 +296,7 @@ def _gradient_of_omega(rows, t, factors, G, g_omega):
                             sums[lane] += EG[b, c, lane] * E[d, c, lane]
                     share = -0.5 if b == d else -1.0
                     for lane in range(LANES):
-                        g_omega[term[e] + _place(n, b, d)] += share * sums[lane]
+                        g_omega[term[e] + place_of(n, b, d)] += share * sums[lane]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -57,11 +57,10 @@ def axes_first(inverse: Array, which: NDArray[np.bool_]) -> Array:
 def without_rounding(gram: Gram, n: int) -> Gram:
     """Return the Gram basis with nothing left of the first n columns, nor of others of which rounding is left."""
     p = len(gram.coef_names)
-    own, left = (np.diagonal(one)[:p] for one in _squares(gram))
-    fitted = np.flatnonzero((np.arange(p) < n) | (left <= _ROUNDING**2 * own))
+    own, rest = (np.diagonal(one)[:p] for one in _squares(gram))
+    fitted = np.flatnonzero((np.arange(p) < n) | (rest <= _ROUNDING**2 * own))
     if not len(fitted):
         return gram
-    remainder = gram.remainder.copy()
-    remainder[:, fitted] = 0.0
-    remainder[:, :, fitted] = 0.0
-    return replace(gram, remainder=remainder)
+    left = gram.left.copy()
+    left[:, fitted] = 0.0
+    return replace(gram, left=left)
