@@ -19,7 +19,7 @@ from hierreg.marginal.no_pooling import no_pooling
 from hierreg.marginal.threads import blas_threads_for
 from hierreg.model.exact_fit import check_exact_fit
 from hierreg.model.few_units import without_maximum
-from hierreg.model.no_bound import without_bound
+from hierreg.model.no_bound import is_at_lowest, without_bound
 from hierreg.tree import point
 from hierreg.tree.build import Limit
 from hierreg.warning import warn
@@ -58,16 +58,11 @@ def _quiet_estimate(problem: Problem, method: str) -> Estimate:
 
 
 def _estimate(problem: Problem, method: str) -> Estimate:
-    unbounded = None
+    likelihood = on_threads(problem.likelihood("prior" if method == "map" else method), available_cores())
     if method == "map":
-        likelihood = on_threads(problem.likelihood("prior"), available_cores())
-        variances = maximise_posterior(likelihood, problem.parameters)
+        variances, unbounded = maximise_posterior(likelihood, problem.parameters), None
     else:
-        likelihood = on_threads(problem.likelihood(method), available_cores())
-        unbounded = without_maximum(problem) or (without_bound(problem) if method == "ml" else None)
-        variances = maximise_likelihood(likelihood, problem.parameters, has_maximum=unbounded is None)
-        if unbounded is not None:
-            variances = replace(variances, converged=False, message=f"not converged: {unbounded}")
+        variances, unbounded = _searched(problem, likelihood, method)
     at = likelihood if method != "ml" else problem.likelihood("reml")
     try:
         variances, solved = _solved(at, likelihood, variances, () if unbounded is None else _SHARES)
@@ -79,6 +74,21 @@ def _estimate(problem: Problem, method: str) -> Estimate:
     # A prior of beta adds to the sum of squares what has no chi-square distribution.
     fit = chi_square(likelihood) if method != "map" else None
     return point.estimate(problem.labels, method, variances, solution, -2.0 * variances.log_density, fit)
+
+
+def _searched(problem: Problem, likelihood: Likelihood, method: str) -> tuple[VarianceEstimate, str | None]:
+    """Return the REML or ML estimate, and in words why there is none; None where there is one."""
+    found = without_bound(problem) if method == "ml" else None
+    unbounded = without_maximum(problem) or (found.text if found is not None and not found.is_far else None)
+    variances = maximise_likelihood(likelihood, problem.parameters, has_maximum=unbounded is None)
+    if unbounded is None and found is not None:
+        if variances.converged and not is_at_lowest(problem, variances.error_corr):
+            inside = f"{variances.message}, to a maximum inside. Beside it, {found.text}"
+            return replace(variances, message=inside), None
+        unbounded = found.text
+    if unbounded is not None:
+        variances = replace(variances, converged=False, message=f"not converged: {unbounded}")
+    return variances, unbounded
 
 
 def _solved(
