@@ -46,15 +46,6 @@ def two_rows():
     return hr.Model("y ~ t + (t | g)", pd.DataFrame({"g": g, "t": t, "y": y}))
 
 
-def two_rows_of_many():
-    """Return two rows a group of 100 groups, whose slopes vary as much as their errors."""
-    rng = np.random.default_rng(4)
-    g, t = np.repeat(np.arange(100), 2), np.tile([0.0, 1.0], 100)
-    b = rng.normal(size=(100, 2)) * [1.0, 0.5]
-    y = 1 + b[g, 0] + (0.5 + b[g, 1]) * t + 0.5 * rng.normal(size=200)
-    return pd.DataFrame({"g": g, "t": t, "y": y})
-
-
 @pytest.mark.parametrize("options", CASES, ids=str)
 def test_density_is_dense_likelihood_times_priors_times_the_jacobian_whatever_the_signs(options, rng):
     target, case, priors = make_target(rng, **options)
@@ -195,22 +186,3 @@ def test_chains_move_along_a_ring_of_sds():
     # With log sds 17 to 166 (five seeds) of these 1,000, with signed ones 254 to 370.
     assert ess.min() > 200
     assert chains.stats["diverging"].sum() == 0
-
-
-def test_two_sds_of_which_data_tell_the_sum_of_squares_lie_on_a_ring():
-    """Two rows in each of 100 groups: 500 to 900 of 4,000 where trajectories end when they turn."""
-    target = target_of(hr.Model("y ~ t + (t | g)", two_rows_of_many()))
-    mode = nuts.find_mode(target)
-    assert signed.coordinates(target, mode).has_ring(mode)
-    settings = nuts.Settings(draws=1000, tune=300, chains=4, seed=2, cores=2, progress=False)
-    chains = nuts.sample_chains(target, mode, settings)
-    assert np.min(array_stats().ess(chains.u, chain_axis=0, draw_axis=1)) > 1000
-    assert chains.stats["diverging"].sum() <= 2
-
-
-@pytest.mark.parametrize("model", [meta_analysis, lambda: hr.Model("y ~ 1 + (1 | g)", two_rows_of_many())])
-def test_other_sds_that_may_be_zero_do_not(model):
-    target = target_of(model())
-    mode = nuts.find_mode(target)
-    chosen = signed.coordinates(target, mode)
-    assert chosen is None or not chosen.has_ring(mode)

@@ -40,9 +40,6 @@ _SMALLEST_SHARE = 0.01
 TARGET_ACCEPT = 0.8
 # Where sds may be zero: several lie on thin rings where data tell only the sum of their squares. By trial.
 TARGET_ACCEPT_SIGNED = 0.9
-# On such rings trajectories are doubled once more where they have turned, and so go all around: twice the gradients for
-# twice the effective size of the slowest parameter, and three times that of others.
-_FURTHER = {"extra_doublings": 1}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,10 +185,9 @@ def sample_chains(target: Target, mode: Mode, settings: Settings) -> Chains:
     if n == 0:
         return Chains(u=np.empty((chains, draws, 0)), stats=_constant_stats(chains, draws), n_warmup_steps=0)
     signed = coordinates(replace(target, likelihood=on_threads(target.likelihood, settings.cores)), mode)
-    nutpie = _import_nutpie()
-    further = _FURTHER if signed is not None and signed.has_ring(mode) and _can_go_further(nutpie) else {}
     if signed is not None:
         target, mode = replace(target, sd_unit=signed.unit), signed.approximation(mode)
+    nutpie = _import_nutpie()
     trace = nutpie.sample(
         nutpie_model(target, mode),
         draws=draws,
@@ -203,7 +199,6 @@ def sample_chains(target: Target, mode: Mode, settings: Settings) -> Chains:
         progress_bar=settings.progress,
         target_accept=_target_accept(settings, signed),
         return_raw_trace=True,
-        **further,
     )
     points, stats = trace.get_arrow_trace()
     # nutpie takes an interrupt for the end of all chains, wherever they are.
@@ -232,12 +227,6 @@ def _target_accept(settings: Settings, signed: Coordinates | None) -> float:
     if settings.target_accept is not None:
         return settings.target_accept
     return TARGET_ACCEPT if signed is None else TARGET_ACCEPT_SIGNED
-
-
-def _can_go_further(nutpie: Any) -> bool:
-    """Whether this version of nutpie can double a trajectory that has turned."""
-    settings = nutpie._lib.PyNutsSettings.Diag(0)  # noqa: SLF001  # nowhere else does it say which settings it has
-    return hasattr(settings, "as_dict") and _FURTHER.keys() <= settings.as_dict()["settings"].keys()
 
 
 def _import_nutpie() -> Any:

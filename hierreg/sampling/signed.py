@@ -51,8 +51,6 @@ _HALVINGS = 6
 # total variance lie on circles and not on circles that logarithms bend; small where few groups leave a heavy tail.
 _LIGHT, _HEAVY = 4.0, 1.0
 _NOTHING = 4.0
-# By trial: -0.79 to -0.95 on rings, no lower than -0.3 on other data sets.
-_RING = -0.75
 _EVALUATIONS = 30
 
 
@@ -122,18 +120,6 @@ class Coordinates:
         cov[turns, :] = cov[:, turns] = 0.0
         cov[turns, turns] = own[turns]
         return replace(mode, u=np.where(turns, 0.0, centre), scale=np.linalg.cholesky(cov))
-
-    def has_ring(self, mode: Mode) -> bool:
-        """Return whether data tell little more of two sds that may be zero than the sum of their squares.
-
-        By the correlation of their logarithms at the mode. Their posterior is a ring then, and a trajectory that ends
-        where it turns has seen a half of it at most.
-        """
-        n = len(self.sd)
-        cov = (mode.scale @ mode.scale.T)[:n, :n]
-        spread = np.sqrt(np.diagonal(cov))
-        zero = self.extent[self.sd] > 0
-        return bool(np.any((cov / spread / spread[:, None])[np.ix_(zero, zero)] < _RING))
 
 
 def coordinates(target: Target, mode: Mode) -> Coordinates | None:
