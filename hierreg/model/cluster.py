@@ -166,7 +166,7 @@ def _run(models: list[Model], what: str | Callable[..., Any], jobs: list[dict[st
     found: list[_Fit] = [None] * len(futures)
     try:
         # Fetched as they come: a Ctrl-C of a terminal ends workers of the same machine too, with what they hold.
-        for future, result in as_completed(futures, with_results=True):
+        for future, result in as_completed(futures, with_results=True):  # type: ignore[no-untyped-call]
             found[place[future.key]] = result
     except KeyboardInterrupt:
         client.cancel(futures)
