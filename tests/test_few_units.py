@@ -26,7 +26,7 @@ def model(units, sets, formula="y ~ 0 + set", eta=1.0, drop=()):
 
 def spike(built):
     problem = built.problem
-    return spike_of(problem.design, problem.layout, problem.fixed.is_fixed)
+    return spike_of(problem.gram, problem.fixed)
 
 
 def restricted_log_likelihood(S, Y):
@@ -134,3 +134,85 @@ def test_reml_has_no_maximum_and_says_why():
     assert not est.converged
     assert "6 units have the 7 data sets" in est.message
     assert "has no maximum" in est.message
+
+
+def test_the_prior_that_is_named_can_be_sampled_where_reml_ends_at_singular_correlations():
+    """Six means for six units: the equations at the REML estimate, which has none, have no digits."""
+    built = model(6, 6, eta=3.5)
+    with warnings.catch_warnings(record=True):
+        warnings.simplefilter("always")
+        tree = built.sample(draws=20, tune=50, chains=1, seed=1, progress=False)
+    limit = tree["mixed_model_limit"]
+    assert not limit.attrs["converged"]
+    means = table(6, 6).groupby("set").y.mean().to_numpy()  # least squares, whatever the covariance
+    np.testing.assert_allclose(limit["beta"], means, rtol=1e-6)
+
+
+def test_steps_are_small_where_the_density_is_a_funnel():
+    """Of two units for two data sets 0.5 to 3 in a hundred draws diverged with steps of the usual size."""
+    with warnings.catch_warnings(record=True):
+        warnings.simplefilter("always")
+        usual, small = (
+            model(2, 2, eta=1.5).sample(draws=500, chains=2, seed=1, progress=False, target_accept=accept)
+            for accept in (0.8, None)
+        )
+    steps = [float(tree["sample_stats"]["step_size"].mean()) for tree in (usual, small)]
+    assert steps[1] < 0.7 * steps[0]
+    assert int(small["sample_stats"]["diverging"].sum()) <= 3
+
+
+# ---- from statistics alone
+
+
+def rank_of_rows(frame, columns, members, m):
+    """How many units have all members, and the rank of V'[X Z] of them, V in general position, from the rows."""
+    X = columns(frame)
+    V = np.random.default_rng(1).normal(size=(len(members), m))
+    stacked = []
+    for unit in frame.unit.unique():
+        at = [np.flatnonzero((frame.unit == unit) & (frame.set == f"d{k}")) for k in members]
+        if all(len(rows) for rows in at):
+            stacked.append(V.T @ X[np.concatenate(at)])
+    return len(stacked), np.linalg.matrix_rank(np.concatenate(stacked))
+
+
+DESIGNS = {
+    "y ~ x": lambda frame: np.column_stack([np.ones(len(frame)), frame.x]),
+    "y ~ 0 + set": lambda frame: pd.get_dummies(frame.set).to_numpy(float),
+    "y ~ x + (1 | set)": lambda frame: np.column_stack([frame.x, pd.get_dummies(frame.set)]).astype(float),
+    "y ~ 0 + x + (0 + x | unit)": lambda frame: (
+        pd.get_dummies(frame.unit).to_numpy(float) * frame.x.to_numpy()[:, None]
+    ),
+}
+
+
+@pytest.mark.parametrize("formula", DESIGNS)
+@pytest.mark.parametrize(("units", "sets", "drop"), [(6, 7, ()), (5, 4, ()), (12, 5, {(i, 4) for i in range(3, 12)})])
+def test_cross_products_know_how_many_residuals_there_are(formula, units, sets, drop):
+    """k is as (1) has it, with the rank of the rows themselves, for whatever number of combinations asks for most."""
+    frame = table(units, sets, drop=drop)
+    found = spike(model(units, sets, formula, drop=drop))
+    possible = []
+    for members in [range(sets), range(sets - 1)] if drop else [range(sets)]:
+        a = len(members)
+        for m in range(1, a):
+            n, rank = rank_of_rows(frame, DESIGNS[formula], members, m)
+            k = n * m - rank
+            if 0 < k <= m * (a - m):
+                eta = (k / 2 - sum(sets - 2 - j for j in range(a - 1 - m, a - 1)) / 2) / m
+                possible.append((eta, n, k))
+    if found is None:
+        assert not possible
+    else:
+        assert found.eta == pytest.approx(max(possible)[0])
+        assert (found.eta, found.n_units, found.residuals) in possible
+
+
+def test_a_model_of_statistics_says_the_same():
+    data = table(6, 7)
+    errors = hr.correlated("set", unit="unit")
+    gram = hr.Gram.from_batches([data[:14], data[14:]], "y ~ x", errors)
+    assert spike(hr.Model.from_gram(gram)) == spike(model(6, 7, "y ~ x"))
+    with pytest.raises(PriorError, match=r"LKJ\(1\) is too weak for so few units: 6 units .*hr.LKJ\(3.5\)"):
+        hr.Model.from_gram(gram).sample(draws=10, seed=1, progress=False)
+    assert "has no maximum" in hr.Model.from_gram(gram).estimate().message

@@ -258,3 +258,77 @@ def test_map_chains_cuts_to_the_chain_that_was_interrupted(model, monkeypatch):
         tree = hr.map_chains(model, chains=2, seed=4, draws=30, tune=30)
     assert sum(issubclass(w.category, InterruptedWarning) for w in caught) == 1
     assert tree["posterior"]["error_sd"].shape[:2] == (1, 20)
+
+
+# ---- on a Dask cluster
+
+# A fit that a worker has begun waits, so that the interrupt comes when one is finished and another is not.
+ON_A_CLUSTER = """
+    import sys, threading, warnings
+    import dask.dataframe as dd
+    import distributed
+    import pandas as pd
+    import hierreg as hr
+    from hierreg.gram import dask
+
+    what, after = sys.argv[1], int(sys.argv[2])
+    sample, calls, go_on = hr.Model.sample, [], threading.Event()
+
+    def waiting(function):
+        def waits(*args, **options):
+            calls.append(1)
+            if len(calls) > after:
+                print("begins", flush=True)
+                go_on.wait(60)
+            return function(*args, **options)
+        return waits
+
+    hr.Model.sample, dask.part_of = waiting(sample), waiting(dask.part_of)
+    model = hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff"))
+    ddf = dd.from_pandas(pd.DataFrame({"y": [1.5, 2.0] * 10, "x": [0.0, 1.0] * 10}), npartitions=4)
+    options = {"processes": False, "n_workers": 1, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                if what == "chains":
+                    tree = hr.map_chains(model, chains=4, draws=40, tune=40, seed=3, client=client)
+                    found = f"{tree['posterior'].sizes['chain']} chains: {tree.attrs['interrupted']}"
+                elif what == "fits":
+                    fits = hr.map_fits([model] * 3, draws=10, tune=10, chains=1, seed=3, client=client)
+                    found = [one is not None for one in fits]
+                else:
+                    found = hr.Gram.from_dask(ddf, "y ~ x", client=client)
+            except KeyboardInterrupt as error:
+                found = f"nothing: {error}"
+        print(found)
+        print([w.category.__name__ for w in caught].count("InterruptedWarning"))
+        go_on.set()
+        hr.Model.sample = sample
+        print(hr.map_chains(model, chains=1, draws=10, tune=10, seed=3, client=client)["posterior"].sizes["draw"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "after", "expected", "warned"),
+    [
+        ("chains", 2, "2 chains: sampling was interrupted: 2 of 4 chains are kept, with 40 of 40 draws each", 1),
+        ("chains", 0, "nothing: interrupted before any of 4 fits was finished", 0),
+        ("fits", 1, "[True, False, False]", 1),
+        ("gram", 3, "nothing: interrupted while Dask collected", 0),
+    ],
+)
+def test_an_interrupt_with_a_client_keeps_what_is_finished(what, after, expected, warned):
+    """The cluster can be used afterwards, and nothing of Dask's is printed."""
+    pytest.importorskip("distributed")
+    arguments = [sys.executable, "-c", textwrap.dedent(ON_A_CLUSTER), what, str(after)]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stdout.readline() == "begins\n", child.stderr.read()
+        time.sleep(0.5)
+        os.kill(child.pid, signal.SIGINT)
+        out, err = child.communicate(timeout=200)
+    lines = [line for line in out.splitlines() if line != "begins"]
+    assert child.returncode == 0, err
+    assert lines[0].startswith(expected), lines
+    assert lines[1:] == [str(warned), "10"]
+    assert "Traceback" not in err

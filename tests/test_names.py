@@ -97,6 +97,7 @@ WARNINGS = pytest.mark.filterwarnings("ignore::hierreg.exceptions.HierregWarning
         ("factor", "1/2 a"),
         ("crossed", "chain"),
         ("crossed", "sd_H"),
+        ("crossed", "column_means_H"),
         ("stratum", "error_sd"),
         ("stratum", "pattern"),
         ("data set", "draw"),
@@ -117,6 +118,19 @@ def test_every_name_of_a_result_can_be_a_column(role, tmp_path):
     for name in sorted(names_of_results() | {"error", "pattern", "group_pattern", "obs", "unit", "dataset", "y"}):
         if name not in TABLE or name == ROLES[role][0]:
             run_everything(role, name, tmp_path / "tree.nc")
+
+
+@WARNINGS
+@pytest.mark.parametrize("role", ["crossed", "data set", "exchangeable stratum"])
+def test_no_variable_of_a_tree_may_be_a_dimension(role):
+    """Whatever is added to a result is known to `result_dims`; the walk through all names takes half an hour."""
+    model, _ = model_of(role, ROLES[role][0])
+    factors = list(model.problem.labels.factor_names)
+    for effects in ("draws", "summary"):
+        tree = sampled(model, group_effects=effects)
+        for group in set(tree.children) - {"sample_stats", "observed_data"}:
+            for name in map(str, tree[group].data_vars):
+                assert result_dims([*factors, name], factors)[name] != name, f"{group}/{name}"
 
 
 def test_a_dimension_is_called_like_its_column_unless_something_else_is():

@@ -86,7 +86,7 @@ def test_a_known_error_sd_or_a_known_group_sd_has_a_bound():
         without_bound(hr.Model("y ~ (1 | g)", t.assign(s=list("aaaaaaaaab")), errors=hr.by("s"), priors=p).problem)
         for p in (free, pinned)
     ]
-    assert "1 row of 'b'" in found[0]
+    assert "1 row of 'b'" in found[0].text
     assert found[1] is None
 
 
@@ -97,3 +97,96 @@ def test_fixed_coefficients_fit_nothing():
 
 def test_reml_of_the_same_rows_converges():
     assert hr.Model("y ~ x", strata(), errors=hr.by("s")).estimate("reml").converged
+
+
+# ---- exchangeable errors
+
+
+def exchangeable(t, X, at):
+    """Return the log likelihoods of ML from a dense V, v ((1 - rho) I + rho J) in each unit, at pairs a, c.
+
+    a = v (1 - rho) is the variance within units, c = v (1 + (n - 1) rho) n times that of the mean of the largest, n.
+    """
+    unit, n = t.u.to_numpy(), t.u.value_counts().max()
+    covariance = (unit[:, None] == unit) / n
+    return np.array([profiled((c - a) * covariance + a * np.eye(len(t)), X, t.y) for a, c in at])
+
+
+def in_units(*sizes, seed=0):
+    return rows(sum(sizes), seed).assign(u=np.repeat(np.arange(len(sizes)), sizes))
+
+
+SMALL = (1e-4, 1e-6, 1e-8)
+
+
+def test_one_unit_larger_than_all_others_has_a_mean_that_an_intercept_fits():
+    """As rho goes to -1/3 the likelihood grows as c^(-1/2), c four times the variance of the mean of four rows."""
+    t = in_units(2, 3, 4, 2, 3, 2)
+    values = exchangeable(t, np.ones((16, 1)), [(1.0, c) for c in SMALL])
+    np.testing.assert_allclose(np.diff(values), 0.5 * np.log(100), rtol=1e-2)
+    found = without_bound(hr.Model("y ~ 1", t, errors=hr.exchangeable("u")).problem)
+    assert found.is_far
+    assert "the mean of the 1 largest unit, of 4 rows, can be fitted exactly" in found.text
+    assert "lower bound -0.3333" in found.text
+
+
+def test_a_maximum_inside_is_an_answer_with_that_said():
+    t = in_units(*[2, 3] * 10, 4)
+    t["y"] += 2.0 * np.random.default_rng(3).normal(size=21)[t.u]
+    est = hr.Model("y ~ 1", t, errors=hr.exchangeable("u")).estimate("ml")
+    assert est.converged
+    assert float(est.error_corr) > 0.3
+    assert "Beside it, the mean of the 1 largest unit, of 4 rows, can be fitted" in est.message
+
+
+def test_a_search_that_ends_at_the_lower_bound_has_not_converged():
+    """Two units of three rows whose means x and the intercept fit: all else prefers negative correlations."""
+    t = in_units(3, 3, 2, 2)
+    t["y"] -= t.groupby("u").y.transform("mean")
+    t["x"] = np.array([0.0, 1.0, 0.3, 0.6])[t.u]
+    t["y"] += 1e-3 * t.x
+    values = exchangeable(t, np.column_stack([np.ones(10), t.x]), [(1.0, c) for c in SMALL])
+    np.testing.assert_allclose(np.diff(values), np.log(100), rtol=1e-2)
+    est = hr.Model("y ~ x", t, errors=hr.exchangeable("u")).estimate("ml")
+    assert not est.converged
+    assert "the means of the 2 largest units, of 3 rows, can be fitted exactly" in est.message
+
+
+def test_contrasts_within_units_that_columns_fit():
+    """Two pairs, two columns that vary within them: as rho goes to one, a^-1 for two contrasts."""
+    t = in_units(2, 2)
+    X = np.column_stack([np.ones(4), t.x, t.z])
+    values = exchangeable(t, X, [(a, 1.0) for a in SMALL])
+    np.testing.assert_allclose(np.diff(values), np.log(100), rtol=1e-2)
+    with pytest.raises(
+        hr.exceptions.ModelError, match="there is no estimate: 2 contrasts within units can be fitted"
+    ) as info:
+        hr.Model("y ~ x + z", t, errors=hr.exchangeable("u")).estimate("ml")
+    assert "the correlation of errors there can go to one" in str(info.value)
+
+
+@pytest.mark.parametrize(
+    ("formula", "sizes"), [("y ~ 1", (3, 3, 2, 2)), ("y ~ x", (3, 3, 3, 2)), ("y ~ x + z", (2, 2, 2, 2))]
+)
+def test_more_units_than_columns_have_a_bound(formula, sizes):
+    """By the dense formula too: nothing grows towards either end."""
+    t = in_units(*sizes)
+    assert without_bound(hr.Model(formula, t, errors=hr.exchangeable("u")).problem) is None
+    X = np.column_stack([np.ones(len(t)), *(t[name] for name in formula.split(" ~ ")[1].split(" + ") if name != "1")])
+    for path in ([(1.0, c) for c in SMALL], [(a, 1.0) for a in SMALL]):
+        assert np.all(np.diff(exchangeable(t, X, path)) < 0)
+
+
+def test_a_known_correlation_leaves_the_sd_alone():
+    known = hr.Priors(error_corr=hr.Fixed(0.2))
+    assert without_bound(hr.Model("y ~ 1", in_units(2, 4), errors=hr.exchangeable("u"), priors=known).problem) is None
+
+
+def test_a_stratum_of_its_own_sd():
+    """Two rows of one unit in a stratum: intercept and slope fit them, and its own sd vanishes."""
+    t = in_units(3, 3, 3, 2).assign(s=list("aaaaaaaaabb"))
+    known = hr.Priors(error_corr=hr.Fixed(0.2))
+    for common in (False, True):
+        errors = hr.exchangeable("u", by="s", common_sd=common)
+        found = without_bound(hr.Model("y ~ x", t, errors=errors, priors=known).problem)
+        assert found is None if common else "2 rows of 'b' can be fitted" in found.text

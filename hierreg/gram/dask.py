@@ -62,10 +62,19 @@ def _check_dask(ddf: Any) -> None:
 
 
 def _computed(value: Any, client: Any) -> Any:
-    if client is None:
-        return value.compute()
-    future = client.compute(value)
-    return future.result()
+    future = None
+    try:
+        if client is None:
+            return value.compute()
+        future = client.compute(value)
+        return future.result()
+    except KeyboardInterrupt:
+        if future is not None:
+            future.cancel()
+        raise KeyboardInterrupt(
+            "interrupted while Dask collected: statistics of some partitions are not those of the table, and none are "
+            "kept. Gram.scan with a checkpoint goes on where it was interrupted."
+        ) from None
 
 
 def _first_rows(ddf: Any, client: Any) -> Any:

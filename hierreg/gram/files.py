@@ -94,8 +94,13 @@ def read_arrays(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, np.nda
             f"path={str(path)!r} has version {head.get('version')!r} of the format; this hierreg "
             f"reads version {VERSION}."
         )
-    expected = head.pop(_CHECKSUM, None)  # there is none in files of hierreg 0.1.0
-    if expected is not None and expected != _checksum(head, arrays):
+    expected = head.pop(_CHECKSUM, None)
+    if expected is None:
+        raise DataError(
+            f"path={str(path)!r} has no checksum: hierreg did not write it as it is, and nothing tells whether its "
+            "numbers are those of the groups and columns that it names. Write it anew from the rows."
+        )
+    if expected != _checksum(head, arrays):
         raise DataError(
             f"path={str(path)!r} is damaged: it is not as hierreg wrote it (its checksum differs). Write it anew, or "
             "take a copy that is whole."

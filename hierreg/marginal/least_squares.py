@@ -1,14 +1,19 @@
-"""What least squares on all columns, those of groups included, leaves of the response: from cross-products alone."""
+"""What least squares on all columns, those of groups included, leaves of the response: from cross-products alone.
+
+Terms of the error precision have weights: ones for the rows of some strata, and entries of V V' for the combinations
+V'(X_i, Z_i, y_i) of the data sets of a unit.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     from numpy.typing import NDArray
 
@@ -16,7 +21,6 @@ if TYPE_CHECKING:
     from hierreg.gram.basis import CrossProducts, GroupProducts
 
     Array = NDArray[np.float64]
-    Mask = NDArray[np.bool_]
     Index = NDArray[np.intp]
 
 _DIRECTION = 1e-12  # eigenvalue, relative to the largest of its group, of a direction in which the group has no rows
@@ -42,15 +46,26 @@ class LeastSquares:
     rank: int
 
 
-def least_squares(gram: Gram, terms: Mask, factors: tuple[int, ...]) -> LeastSquares | None:
+def least_squares(gram: Gram, weights: NDArray[Any], factors: tuple[int, ...]) -> LeastSquares | None:
     """Return the least-squares fit of some terms' rows on X and groups; None where it is too large to be made.
 
-    The factor of most columns is eliminated group by group; the others and X are one dense border.
+    The factor of most columns is eliminated group by group; the others and X are one dense border. Groups that have no
+    rows in these terms are left out.
+
+    Parameters
+    ----------
+    gram : Gram
+    weights : array (K,)
+        Of the terms; their sum is positive semidefinite. Whether a term counts will do.
+    factors : tuple of int
+        Places of the grouping factors that count.
     """
-    W = gram.WtW[terms].sum(axis=0)
+    terms = np.asarray(weights, dtype=float)
+    W = np.einsum("k,kab->ab", terms, gram.WtW)
+    gram = _with_rows(gram, terms)
     used = [gram.factors[f] for f in factors]
     sizes = [factor.n_levels * factor.n_coef for factor in used]
-    linked = any(np.any((f.pair_row != f.pair_col) & terms[f.pair_term]) for f in used)
+    linked = any(np.any((f.pair_row != f.pair_col) & (terms[f.pair_term] != 0)) for f in used)
     main = int(np.argmax(sizes)) if sizes and not linked else None
     others = [i for i in range(len(used)) if i != main]
     start = np.cumsum([len(W) - 1, *(sizes[i] for i in others)])
@@ -84,57 +99,82 @@ def least_squares(gram: Gram, terms: Mask, factors: tuple[int, ...]) -> LeastSqu
     return LeastSquares(before=float(F[-1, -1]), after=max(after, 0.0), rank=rank + int(keep.sum()))
 
 
-def _put_factor(F: Array, factor: GroupProducts, at: int, terms: Mask, to: Index) -> None:
+def _with_rows(gram: Gram, terms: Array) -> Gram:
+    """Return the products that terms of some weight have, with the groups that occur in them, counted anew."""
+    kept = terms != 0
+    places: list[Index] = []
+    factors: list[GroupProducts] = []
+    for factor in gram.factors:
+        pairs, levels = kept[factor.pair_term], kept[factor.level_term]
+        occurs = np.zeros(factor.n_levels, dtype=bool)
+        occurs[factor.pair_row[pairs]] = occurs[factor.pair_col[pairs]] = True
+        place = np.cumsum(occurs) - 1
+        factors.append(
+            replace(
+                factor,
+                levels=factor.levels[occurs],
+                pair_term=factor.pair_term[pairs],
+                pair_row=place[factor.pair_row[pairs]],
+                pair_col=place[factor.pair_col[pairs]],
+                ZtZ=factor.ZtZ[pairs],
+                level_term=factor.level_term[levels],
+                level_index=place[factor.level_index[levels]],
+                ZtW=factor.ZtW[levels],
+            )
+        )
+        places.append(place)
+    crossed = []
+    for one in gram.crossed:
+        mine = kept[one.term]
+        row, col = places[one.first][one.row[mine]], places[one.second][one.col[mine]]
+        crossed.append(replace(one, term=one.term[mine], row=row, col=col, ZtZ=one.ZtZ[mine]))
+    return replace(gram, factors=tuple(factors), crossed=tuple(crossed))
+
+
+def _put_factor(F: Array, factor: GroupProducts, at: int, terms: Array, to: Index) -> None:
     """Add the products of a factor with itself and with [X y] to a dense matrix."""
     q = factor.n_coef
     inside = np.arange(q)
-    mine = terms[factor.pair_term]
-    rows = at + factor.pair_row[mine, None] * q + inside
-    cols = at + factor.pair_col[mine, None] * q + inside
-    np.add.at(F, (rows[:, :, None], cols[:, None, :]), factor.ZtZ[mine])
-    off = mine & (factor.pair_row != factor.pair_col)
-    rows = at + factor.pair_row[off, None] * q + inside
-    cols = at + factor.pair_col[off, None] * q + inside
-    np.add.at(F, (cols[:, :, None], rows[:, None, :]), np.swapaxes(factor.ZtZ[off], 1, 2))
-    mine = terms[factor.level_term]
-    rows = at + factor.level_index[mine, None] * q + inside
-    products = factor.ZtW[mine]
+    ZtZ = terms[factor.pair_term, None, None] * factor.ZtZ
+    rows = at + factor.pair_row[:, None] * q + inside
+    cols = at + factor.pair_col[:, None] * q + inside
+    np.add.at(F, (rows[:, :, None], cols[:, None, :]), ZtZ)
+    off = factor.pair_row != factor.pair_col
+    np.add.at(F, (cols[off][:, :, None], rows[off][:, None, :]), np.swapaxes(ZtZ[off], 1, 2))
+    rows = at + factor.level_index[:, None] * q + inside
+    products = terms[factor.level_term, None, None] * factor.ZtW
     np.add.at(F, (rows[:, :, None], to[None, None, :]), products)
     np.add.at(F, (to[None, :, None], rows[:, None, :]), np.swapaxes(products, 1, 2))
 
 
-def _put_crossed(F: Array, crossed: CrossProducts, a: int, b: int, terms: Mask) -> None:
+def _put_crossed(F: Array, crossed: CrossProducts, a: int, b: int, terms: Array) -> None:
     """Add the products of two factors to a dense matrix."""
-    mine = terms[crossed.term]
-    ZtZ = crossed.ZtZ[mine]
-    rows = a + crossed.row[mine, None] * ZtZ.shape[1] + np.arange(ZtZ.shape[1])
-    cols = b + crossed.col[mine, None] * ZtZ.shape[2] + np.arange(ZtZ.shape[2])
+    ZtZ = terms[crossed.term, None, None] * crossed.ZtZ
+    rows = a + crossed.row[:, None] * ZtZ.shape[1] + np.arange(ZtZ.shape[1])
+    cols = b + crossed.col[:, None] * ZtZ.shape[2] + np.arange(ZtZ.shape[2])
     np.add.at(F, (rows[:, :, None], cols[:, None, :]), ZtZ)
     np.add.at(F, (cols[:, :, None], rows[:, None, :]), np.swapaxes(ZtZ, 1, 2))
 
 
 def _main_block(  # the parts of a matrix
-    gram: Gram, factors: tuple[int, ...], main: int, place: Mapping[int, int], B: int, rest: tuple[Mask, Index]
+    gram: Gram, factors: tuple[int, ...], main: int, place: Mapping[int, int], B: int, rest: tuple[Array, Index]
 ) -> tuple[Array, Array]:
     """Return the products of each group of a factor with itself (J, q, q), and with the border (J, q, B)."""
     terms, to = rest
     factor = gram.factors[factors[main]]
     q = factor.n_coef
     D, E = np.zeros((factor.n_levels, q, q)), np.zeros((factor.n_levels, q, B))
-    mine = terms[factor.pair_term]
-    np.add.at(D, factor.pair_row[mine], factor.ZtZ[mine])
-    mine = terms[factor.level_term]
+    np.add.at(D, factor.pair_row, terms[factor.pair_term, None, None] * factor.ZtZ)
     np.add.at(
         E,
-        (factor.level_index[mine][:, None, None], np.arange(q)[None, :, None], to[None, None, :]),
-        factor.ZtW[mine],
+        (factor.level_index[:, None, None], np.arange(q)[None, :, None], to[None, None, :]),
+        terms[factor.level_term, None, None] * factor.ZtW,
     )
     for crossed in gram.crossed:
         a, b = (factors.index(f) if f in factors else None for f in (crossed.first, crossed.second))
         if main not in (a, b) or a is None or b is None:
             continue
-        mine = terms[crossed.term]
-        ZtZ, row, col, other = crossed.ZtZ[mine], crossed.row[mine], crossed.col[mine], b
+        ZtZ, row, col, other = terms[crossed.term, None, None] * crossed.ZtZ, crossed.row, crossed.col, b
         if b == main:
             ZtZ, row, col, other = np.swapaxes(ZtZ, 1, 2), col, row, a
         cols = place[other] + col[:, None] * ZtZ.shape[2] + np.arange(ZtZ.shape[2])

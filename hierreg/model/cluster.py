@@ -159,16 +159,22 @@ def _run(models: list[Model], what: str | Callable[..., Any], jobs: list[dict[st
     """Return every fit with its warnings; None for those that were not finished when a user interrupted."""
     if client is None:
         return _one_by_one(models, what, jobs)
+    from distributed import as_completed
+
     futures = [client.submit(_fit, model, what, job, pure=False) for model, job in zip(models, jobs, strict=True)]
+    place = {future.key: i for i, future in enumerate(futures)}
+    found: list[_Fit] = [None] * len(futures)
     try:
-        found: list[_Fit] = client.gather(futures)
+        # Fetched as they come: a Ctrl-C of a terminal ends workers of the same machine too, with what they hold.
+        for future, result in as_completed(futures, with_results=True):  # type: ignore[no-untyped-call]
+            found[place[future.key]] = result
     except KeyboardInterrupt:
-        is_done = [future.status == "finished" for future in futures]
-        if not any(is_done):
-            client.cancel(futures)
-            raise
-        client.cancel([future for future, done in zip(futures, is_done, strict=True) if not done])
-        found = [future.result() if done else None for future, done in zip(futures, is_done, strict=True)]
+        client.cancel(futures)
+        if all(one is None for one in found):
+            raise KeyboardInterrupt(
+                f"interrupted before any of {len(futures)} fits was finished: there is nothing to keep. Fits that "
+                "workers had begun end in their own time, the others are not begun."
+            ) from None
     return found
 
 

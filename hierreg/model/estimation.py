@@ -19,7 +19,7 @@ from hierreg.marginal.no_pooling import no_pooling
 from hierreg.marginal.threads import blas_threads_for
 from hierreg.model.exact_fit import check_exact_fit
 from hierreg.model.few_units import without_maximum
-from hierreg.model.no_bound import without_bound
+from hierreg.model.no_bound import is_at_lowest, without_bound
 from hierreg.tree import point
 from hierreg.tree.build import Limit
 from hierreg.warning import warn
@@ -29,11 +29,17 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hierreg.estimate import VarianceEstimate
     from hierreg.gram import ErrorTerms, Gram
+    from hierreg.marginal.equations import Solution
+    from hierreg.marginal.likelihood import Likelihood
     from hierreg.model.assemble import Problem
     from hierreg.tree.point import Estimate
 
     Array = NDArray[np.float64]
+
+# Together with what was before, of error correlations that are singular to rounding.
+_SHARES = (1e-12, 1e-10, 1e-8, 1e-6)
 
 
 def estimate(problem: Problem, method: str) -> Estimate:
@@ -52,26 +58,69 @@ def _quiet_estimate(problem: Problem, method: str) -> Estimate:
 
 
 def _estimate(problem: Problem, method: str) -> Estimate:
-    unbounded = None
+    likelihood = on_threads(problem.likelihood("prior" if method == "map" else method), available_cores())
     if method == "map":
-        likelihood = on_threads(problem.likelihood("prior"), available_cores())
-        variances = maximise_posterior(likelihood, problem.parameters)
+        variances, unbounded = maximise_posterior(likelihood, problem.parameters), None
     else:
-        likelihood = on_threads(problem.likelihood(method), available_cores())
-        unbounded = without_maximum(problem) or (without_bound(problem) if method == "ml" else None)
-        variances = maximise_likelihood(likelihood, problem.parameters, has_maximum=unbounded is None)
-        if unbounded is not None:
-            variances = replace(variances, converged=False, message=f"not converged: {unbounded}")
+        variances, unbounded = _searched(problem, likelihood, method)
     at = likelihood if method != "ml" else problem.likelihood("reml")
     try:
-        solution = problem.with_fixed(solve_equations(at, variances.Lambda, variances.error_cov))
+        variances, solved = _solved(at, likelihood, variances, () if unbounded is None else _SHARES)
     except ModelError as error:
         if unbounded is None:
             raise
         raise ModelError(f"there is no estimate: {unbounded}") from error
+    solution = problem.with_fixed(solved)
     # A prior of beta adds to the sum of squares what has no chi-square distribution.
     fit = chi_square(likelihood) if method != "map" else None
     return point.estimate(problem.labels, method, variances, solution, -2.0 * variances.log_density, fit)
+
+
+def _searched(problem: Problem, likelihood: Likelihood, method: str) -> tuple[VarianceEstimate, str | None]:
+    """Return the REML or ML estimate, and in words why there is none; None where there is one."""
+    found = without_bound(problem) if method == "ml" else None
+    unbounded = without_maximum(problem) or (found.text if found is not None and not found.is_far else None)
+    variances = maximise_likelihood(likelihood, problem.parameters, has_maximum=unbounded is None)
+    if unbounded is None and found is not None:
+        if variances.converged and not is_at_lowest(problem, variances.error_corr):
+            inside = f"{variances.message}, to a maximum inside. Beside it, {found.text}"
+            return replace(variances, message=inside), None
+        unbounded = found.text
+    if unbounded is not None:
+        variances = replace(variances, converged=False, message=f"not converged: {unbounded}")
+    return variances, unbounded
+
+
+def _solved(
+    at: Likelihood, criterion: Likelihood, variances: VarianceEstimate, shares: Sequence[float]
+) -> tuple[VarianceEstimate, Solution]:
+    """Return the solution at variances, or the nearest to them at which it has digits.
+
+    A criterion without a maximum grows up to error correlations that are singular to rounding. Where the search ended
+    says nothing then, and sampling must not depend on it.
+
+    Parameters
+    ----------
+    at, criterion : Likelihood
+        Where the equations are solved, and what variances were searched for with.
+    variances : VarianceEstimate
+    shares : sequence of float
+        By which error correlations may be made smaller, one after the other.
+
+    Raises
+    ------
+    ModelError
+        If no share is enough.
+    """
+    try:
+        return variances, solve_equations(at, variances.Lambda, variances.error_cov)
+    except ModelError:
+        if not shares or variances.error_cov.shape != variances.error_corr.shape:
+            raise
+    less = 1.0 - shares[0] * (1.0 - np.eye(len(variances.error_cov)))
+    nearer = replace(variances, error_cov=less * variances.error_cov, error_corr=less * variances.error_corr)
+    value = criterion.value_and_gradient(nearer.Lambda, nearer.error_cov)[0]
+    return _solved(at, criterion, replace(nearer, log_density=value), shares[1:])
 
 
 def limit(problem: Problem, own: Sequence[Gram]) -> Limit:

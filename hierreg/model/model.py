@@ -267,8 +267,9 @@ class Model:
             No-U-turn sampler, or Pareto-smoothed importance sampling; the latter takes none of `tune`,
             `target_accept`, `parametrization` and `sampler`.
         target_accept : float, optional
-            Acceptance probability that the step size is tuned to, between 0 and 1; 0.8 by default. Nearer to 1 means
-            smaller steps: the remedy for divergences, at the price of more gradients.
+            Acceptance probability that the step size is tuned to, between 0 and 1; by default 0.8, 0.9 where standard
+            deviations may be zero, and 0.98 where correlated errors have few units. Nearer to 1 means smaller steps:
+            the remedy for divergences, at the price of more gradients.
         group_effects : {"auto", "draws", "summary"}
             Keep every draw of the group coefficients, or means, standard deviations and quantiles only (group
             ``effects`` of the tree). "auto" keeps draws up to 1 GiB and says so when it does not.

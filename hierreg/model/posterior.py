@@ -20,7 +20,7 @@ from hierreg.marginal.recovery import Recovered, recover
 from hierreg.marginal.target import Target
 from hierreg.marginal.threads import blas_threads_for
 from hierreg.model.estimation import limit
-from hierreg.model.few_units import check_density_is_bounded
+from hierreg.model.few_units import TARGET_ACCEPT, check_density_is_bounded
 from hierreg.model.reference import references
 from hierreg.sampling.interrupted import warn_interrupted
 from hierreg.sampling.problem import check_has_rows
@@ -109,7 +109,7 @@ def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
     if request.parametrization != "marginal":
         check_has_rows(problem, f"parametrization={request.parametrization!r}")
     _check_extra_groups(problem, request)
-    check_density_is_bounded(problem)
+    is_funnel = check_density_is_bounded(problem) is not None
     begin = time.perf_counter()
     seed = int(np.random.SeedSequence().generate_state(1)[0]) if request.seed is None else int(request.seed)
     own = [problem.own_rows(f) for f in range(len(problem.labels.factors))]
@@ -129,9 +129,11 @@ def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
             IdentificationWarning,
             stacklevel=3,
         )
+    small_steps = is_funnel and request.method == "nuts" and request.target_accept is None
+    steps = replace(request, target_accept=TARGET_ACCEPT) if small_steps else request
     with blas_threads_for(problem.gram):
         draws = (
-            _marginal(problem, request, seed, reml.estimate)
+            _marginal(problem, steps, seed, reml.estimate)
             if request.parametrization == "marginal"
             else _explicit(problem, request, seed)
         )

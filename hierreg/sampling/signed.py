@@ -13,6 +13,10 @@ copies. A draw becomes log |sd| and partial correlations with their signs multip
 A column is signed where its density is finite at zero and not far below its highest. Where it is far below, signs
 part the posterior into modes, and the logarithm is better: there the unit is small, so that w is a logarithm but for a
 tail that no chain should be lost in. Where zero is practically excluded log sd stays.
+
+Where data know the sum of squares of two sds and hardly the parts, as with as many rows in a group as it has effects,
+the posterior is a ring, and a trajectory ends when it has turned on it. Longer ones mix better, but neither of nutpie's
+ways to have them (``extra_doublings``, ``mindepth``) leaves the posterior as it is (`tests/benchmarks/README.md`).
 """
 
 from __future__ import annotations

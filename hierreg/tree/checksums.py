@@ -39,15 +39,20 @@ def checksums_of(tree: xr.DataTree) -> dict[str, str]:
 
 
 def check_checksums(tree: xr.DataTree, where: str) -> None:
-    """Raise unless a tree that was read has what its list of checksums says; a tree without a list passes.
+    """Raise unless a tree that was read has what its list of checksums says.
 
     Raises
     ------
     DataError
-        If something is missing or was changed.
+        If there is no list, or something is missing or was changed.
     """
     if CHECKSUMS not in tree.attrs:
-        return
+        raise DataError(
+            f"path={where!r} has no checksums: it was not written by hr.save, but by xarray, ArviZ or another program, "
+            "and nothing in it tells whether draws or labels are in the order they had. Reports take a tree that "
+            f"xarray.open_datatree({where!r}).load() returns as it is; if you know that it is right, write it with "
+            "hr.save, and hr.load reads it from then on."
+        )
     try:
         expected = dict(json.loads(tree.attrs[CHECKSUMS]))
     except (ValueError, TypeError) as error:

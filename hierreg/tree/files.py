@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from hierreg.checks import listed
 from hierreg.exceptions import DataError
-from hierreg.tree.check import check_tree
 from hierreg.tree.checksums import CHECKSUMS, ORDER, check_checksums, checksums_of
 from hierreg.tree.writing import open_stored, write_netcdf, write_zarr
 
@@ -54,7 +53,7 @@ def save(tree: xr.DataTree, path: str | Path) -> Path:
     if not path.parent.is_dir():
         raise DataError(f"path={str(path)!r}: the folder {str(path.parent)!r} does not exist; create it first.")
     checked: xr.DataTree = tree.copy()
-    checked.attrs = {name: value for name, value in tree.attrs.items() if name != CHECKSUMS}
+    checked.attrs = {name: value for name, value in tree.attrs.items() if name not in (CHECKSUMS, ORDER)}
     checked.attrs[CHECKSUMS] = json.dumps(checksums_of(checked), ensure_ascii=False)
     if path.suffix == ".zarr":
         write_zarr(_with_order(checked), path)
@@ -66,8 +65,9 @@ def save(tree: xr.DataTree, path: str | Path) -> Path:
 def load(path: str | Path) -> xr.DataTree:
     """Return a result written by `save`, in memory.
 
-    Checksums in the file are compared with what is in it. Files without them (hierreg 0.1.0, or a tree that was written
-    with ArviZ or xarray) are read too; of these only what reports need to be there is checked.
+    Checksums in the file are compared with what is in it, so that no value, label or order is another than it was. A
+    tree that xarray or ArviZ wrote has none: read it with ``xarray.open_datatree``, which reports take too, and write
+    it with `save` if it is right.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def load(path: str | Path) -> xr.DataTree:
     Raises
     ------
     DataError
-        If there is no such file, it was not written by hierreg, or is not whole.
+        If there is no such file, it was not written by `save`, or is not whole.
     """
     path = check_path(path)
     if not path.exists():
@@ -95,14 +95,11 @@ def load(path: str | Path) -> xr.DataTree:
             "hierreg."
         )
     check_checksums(tree, str(path))
-    was_checked = tree.attrs.pop(CHECKSUMS, None) is not None
+    del tree.attrs[CHECKSUMS]
     try:
-        tree = _upgraded(_in_order(tree) if ORDER in tree.attrs else tree)
-        if not was_checked:
-            check_tree(tree)
+        return _in_order(tree) if ORDER in tree.attrs else tree
     except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise DataError(f"path={str(path)!r} is no whole result of hierreg: {_reason(error)}") from error
-    return tree
+        raise DataError(f"path={str(path)!r} is damaged: its order of variables, {_reason(error)}.") from error
 
 
 def _reason(error: Exception) -> str:
@@ -113,19 +110,6 @@ def _left_behind(path: Path) -> str:
     """Return a sentence on what an interrupted `save` of a zarr store has left, or nothing."""
     old = [str(one) for one in sorted(path.parent.glob(f".{path.name}.*.old"))] if path.parent.is_dir() else []
     return f" A save was interrupted when the earlier result was {listed(old)}: rename it." if old else ""
-
-
-def _upgraded(tree: xr.DataTree) -> xr.DataTree:
-    """Return a tree of version 0.1, which had one grouping factor, with today's names."""
-    if "factor" not in tree.attrs:
-        return tree
-    out: xr.DataTree = tree.copy()
-    factor = out.attrs.pop("factor")
-    out.attrs["factors"] = json.dumps([factor] if factor else [], ensure_ascii=False)
-    if factor and "constant_data" in out.children:
-        old = ("group_index", "group_term", "group_ZtZ", "entry")
-        out["constant_data"] = out["constant_data"].to_dataset().rename({name: f"{name}_{factor}" for name in old})
-    return out
 
 
 def _with_order(tree: xr.DataTree) -> xr.DataTree:
@@ -145,8 +129,10 @@ def _in_order(tree: xr.DataTree) -> xr.DataTree:
     groups = {}
     for name, variables in json.loads(tree.attrs.pop(ORDER)).items():
         group = tree[name].to_dataset()
-        ordered = {variable: group[variable].variable for variable in variables}
+        # What another program added comes after.
+        ordered = {variable: group[variable].variable for variable in dict.fromkeys([*variables, *group.data_vars])}
         groups[name] = xr.Dataset(ordered, coords=group.coords, attrs=group.attrs)
+    groups |= {name: node.to_dataset() for name, node in tree.children.items() if name not in groups}
     out = xr.DataTree.from_dict(groups)
     out.attrs = tree.attrs
     return out

@@ -33,7 +33,7 @@ _OWN = {
 }
 _OF_FACTOR = (
     *("b", "theta", "sd", "corr", "cov", "b_cov", "b_cond_cov", "theta_cov", "no_pooling", "no_pooling_cov"),
-    *("group_index", "group_term", "group_ZtZ", "entry"),
+    *("group_index", "group_term", "group_ZtZ", "entry", "column_means", "column_means_by_error"),
 )
 _OF_SUMMARY = ("mean", "sd", "quantiles")
 
