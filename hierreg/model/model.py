@@ -315,7 +315,9 @@ class Model:
         Returns
         -------
         DataTree
-            See the README for its groups. ArviZ's functions work on it unchanged.
+            Groups ``posterior`` (``beta``, ``b_<factor>``, ``theta_<factor>``, standard deviations and correlations),
+            ``sample_stats``, ``observed_data``, ``constant_data``, ``mixed_model_limit`` (the REML plug-in solution),
+            where only summaries are kept ``effects``, and those of `include`. ArviZ's functions work on it unchanged.
 
         Raises
         ------
