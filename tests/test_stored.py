@@ -248,7 +248,7 @@ def test_groups_that_another_program_added_are_kept(tree, stored):
 
 
 def test_files_without_checksums_are_read(tree, stored, tmp_path):
-    """As of a tree that ArviZ or xarray wrote."""
+    """As of hierreg 0.1.0, and of a tree that ArviZ or xarray wrote."""
     loaded = hr.load(stored(lambda raw: None, keep=False))
     assert str(hr.summary(loaded)) == str(hr.summary(tree))
     assert "hierreg_checksums" not in loaded.attrs  # so that a result that was changed can be written with xarray

@@ -24,6 +24,7 @@ def check_tree(tree: xr.DataTree) -> None:
     Parameters
     ----------
     tree : DataTree
+        With today's names.
     """
     lacking = [name for name in _ATTRIBUTES if name not in tree.attrs]
     if lacking:

@@ -66,8 +66,8 @@ def save(tree: xr.DataTree, path: str | Path) -> Path:
 def load(path: str | Path) -> xr.DataTree:
     """Return a result written by `save`, in memory.
 
-    Checksums in the file are compared with what is in it. Files without them (a tree that was written with ArviZ or
-    xarray) are read too; of these only what reports need to be there is checked.
+    Checksums in the file are compared with what is in it. Files without them (hierreg 0.1.0, or a tree that was written
+    with ArviZ or xarray) are read too; of these only what reports need to be there is checked.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def load(path: str | Path) -> xr.DataTree:
     check_checksums(tree, str(path))
     was_checked = tree.attrs.pop(CHECKSUMS, None) is not None
     try:
-        tree = _in_order(tree) if ORDER in tree.attrs else tree
+        tree = _upgraded(_in_order(tree) if ORDER in tree.attrs else tree)
         if not was_checked:
             check_tree(tree)
     except (KeyError, ValueError, TypeError, AttributeError) as error:
@@ -113,6 +113,19 @@ def _left_behind(path: Path) -> str:
     """Return a sentence on what an interrupted `save` of a zarr store has left, or nothing."""
     old = [str(one) for one in sorted(path.parent.glob(f".{path.name}.*.old"))] if path.parent.is_dir() else []
     return f" A save was interrupted when the earlier result was {listed(old)}: rename it." if old else ""
+
+
+def _upgraded(tree: xr.DataTree) -> xr.DataTree:
+    """Return a tree of version 0.1, which had one grouping factor, with today's names."""
+    if "factor" not in tree.attrs:
+        return tree
+    out: xr.DataTree = tree.copy()
+    factor = out.attrs.pop("factor")
+    out.attrs["factors"] = json.dumps([factor] if factor else [], ensure_ascii=False)
+    if factor and "constant_data" in out.children:
+        old = ("group_index", "group_term", "group_ZtZ", "entry")
+        out["constant_data"] = out["constant_data"].to_dataset().rename({name: f"{name}_{factor}" for name in old})
+    return out
 
 
 def _with_order(tree: xr.DataTree) -> xr.DataTree:
