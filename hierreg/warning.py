@@ -6,11 +6,13 @@ kept here belongs to the thread alone.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import warnings
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,14 +20,17 @@ if TYPE_CHECKING:
 
     Kept = list[tuple[type[Warning], str]]
 
+# Lines of these files are not what a user can change.
+_PACKAGE = str(Path(__file__).parent) + os.sep
+
 _kept: ContextVar[Kept | None] = ContextVar("kept", default=None)
 
 
-def warn(message: str, category: type[Warning], *, stacklevel: int = 1) -> None:
-    """Issue a warning, or keep it inside `kept_warnings`; stack levels are those of `warnings.warn`."""
+def warn(message: str, category: type[Warning]) -> None:
+    """Issue a warning that names the line which called hierreg, or keep it inside `kept_warnings`."""
     kept = _kept.get()
     if kept is None:
-        warnings.warn(message, category, stacklevel=stacklevel + 1)
+        warnings.warn(message, category, skip_file_prefixes=(_PACKAGE,))
     else:
         kept.append((category, message))
 

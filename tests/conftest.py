@@ -4,10 +4,18 @@ import os
 from pathlib import Path
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # before anything imports matplotlib
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Threads of several workers would compete for the cores: neither libraries that are loaded later have several ...
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
 
 import hypothesis
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    threadpool_limits(limits=1)  # ... nor those that a plugin of pytest has loaded already
 
 # `database=None`: an example that failed on one machine is written into the test, not kept beside it.
 hypothesis.settings.register_profile("reproducible", derandomize=True, deadline=None, database=None)

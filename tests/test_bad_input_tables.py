@@ -367,8 +367,8 @@ def test_bad_choices():
     _, state = build_design(parse_formula(F), GOOD)
     with pytest.raises(ModelError, match=r"new_levels='allowed' is not one of 'error', 'allow'\. Did you mean 'allow'"):
         state.apply(GOOD, response=True, new_levels="allowed")
-    with pytest.raises(ModelError, match="missing_response='drop' is not one of 'error'"):
-        build_design(parse_formula(F), GOOD, missing_response="drop")
+    with pytest.raises(ModelError, match="collinear='keep' is not one of 'refuse', 'drop'"):
+        build_design(parse_formula(F), GOOD, collinear="keep")
 
 
 A = {"unit": [1, 2, 3], "y": [1.0, 2.0, 3.0]}

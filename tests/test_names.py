@@ -58,17 +58,21 @@ def run_everything(role, name, path):
     new = table.drop(columns="Y", errors="ignore").head(2).assign(U=[998, 999])
     if role in {"unit", "exchangeable unit"}:
         new = new.drop(columns="U").assign(**{name: [998, 999]})
-    results = [sampled(model), sampled(model, group_effects="summary"), sampled(hr.Model.from_gram(model.gram))]
-    for result in results:
-        hr.save(result, path)
-        tree = hr.load(path)
+    drawn, short, of_gram = (
+        sampled(model),
+        sampled(model, group_effects="summary"),
+        sampled(hr.Model.from_gram(model.gram)),
+    )
+    # The names in a result of statistics alone are among those of the first: it need not be stored as well.
+    kept = [hr.load(hr.save(result, path)) for result in (drawn, short)]
+    for tree in (*kept, of_gram):
         reports = [hr.summary(tree), hr.correlations(tree), hr.contrasts(tree, {"c": {"Intercept": 1.0}})]
         reports += [hr.shrinkage(tree, factor=factor) for factor in factors]
         assert all(str(report.text()) for report in reports)
     if not role.startswith("exchangeable"):
-        for result in (results[0], hr.load(path), estimate):
+        for result in (drawn, kept[0], of_gram, estimate):
             assert np.isfinite(hr.predict(model, new, at=result, observation=False)["mean"]).all()
-    replicated = hr.posterior_predictive(results[0], model)
+    replicated = hr.posterior_predictive(drawn, model)
     assert "posterior_predictive" in replicated.children
 
 

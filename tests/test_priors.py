@@ -2,15 +2,19 @@
 
 import dataclasses
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy import stats
 
+import hierreg as hr
 import hierreg.priors as hp
 from hierreg.exceptions import PriorError
 from hierreg.marginal.prior_kernels import log_density_and_slope
+from hierreg.priors import families
 from hierreg.priors.correlation import correlation_from_partials
+from hierreg.sampling.signed import _reaches_zero
 
 SD_FAMILIES = [
     hp.HalfNormal(2.3),
@@ -33,6 +37,21 @@ CDFS = {
     hp.InverseGamma: lambda p: stats.invgamma(p.alpha, scale=p.beta).cdf,
     hp.LogNormal: lambda p: stats.lognorm(p.sigma, scale=math.exp(p.mu)).cdf,
 }
+
+
+def test_every_family_is_in_every_list():
+    listed = set(families.SD_FAMILIES)
+    found = {one for one in vars(families).values() if isinstance(one, type) and issubclass(one, hp.SdPrior)}
+    assert listed == found - {hp.SdPrior}
+    assert listed == {type(prior) for prior in SD_FAMILIES} == set(CDFS)
+    assert all(getattr(hr, name) is getattr(hp, name) for name in families.SD_FAMILY_NAMES)
+    assert len({family.code for family in listed} | {families.FIXED}) == len(listed) + 1
+
+
+@pytest.mark.parametrize("prior", SD_FAMILIES, ids=str)
+def test_a_family_is_signed_where_its_density_at_zero_is_a_number_above_zero(prior):
+    parameters = SimpleNamespace(sd_code=np.array([prior.code]), sd_parameters=np.array([prior.parameters]))
+    assert _reaches_zero(parameters)[0] == np.isfinite(prior.log_density(0.0))
 
 
 def pymc_value_and_slope(prior, points):

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+import hierreg as hr
 from hierreg.exceptions import ConvergenceWarning, HierregWarning
 from hierreg.warning import kept_warnings, warn
 
@@ -14,6 +15,24 @@ def test_a_warning_names_the_line_of_the_caller():
     with pytest.warns(HierregWarning, match="look") as caught:
         warn("look", HierregWarning)
     assert caught[0].filename == __file__
+
+
+SLEEP = hr.load_dataset("sleepstudy")
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda: hr.Model("Reaction ~ Days + I(2 * Days)", SLEEP, collinear="drop"),
+        lambda: hr.Gram.from_batches([SLEEP[:90], SLEEP[90:]], "Reaction ~ Days + I(2 * Days)", collinear="drop"),
+        lambda: hr.Model("Reaction ~ C(Subject) + (1 | Subject)", SLEEP).estimate(),
+    ],
+    ids=["model", "batches", "estimate"],
+)
+def test_every_warning_names_the_line_that_called_hierreg_however_deep_it_arises(ask):
+    with pytest.warns(HierregWarning) as caught:
+        ask()
+    assert {warning.filename for warning in caught} == {__file__}
 
 
 def test_the_main_thread_keeps_warnings_of_all_packages():

@@ -13,6 +13,7 @@ from hierreg.error_structure import ErrorSpec, by, correlated, exchangeable, ind
 from hierreg.exceptions import DataError, ModelError, PriorError
 from hierreg.model import Model
 from hierreg.priors import Priors
+from hierreg.priors.families import SD_FAMILY_NAMES
 from hierreg.reports import summary
 from hierreg.tree import save
 from hierreg.tree.files import check_path
@@ -22,19 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-_FAMILIES = (
-    "Normal",
-    "Flat",
-    "Fixed",
-    "HalfNormal",
-    "HalfStudentT",
-    "HalfCauchy",
-    "Exponential",
-    "Gamma",
-    "InverseGamma",
-    "LogNormal",
-    "LKJ",
-)
+_FAMILIES = ("Normal", "Flat", "Fixed", *SD_FAMILY_NAMES, "LKJ")
 # What --method calls a posterior, and what `Model.sample` calls its method.
 _POSTERIORS: dict[str, Literal["nuts", "psis"]] = {"sample": "nuts", "psis": "psis"}
 _PARTS = ("beta", "sd", "corr", "error_sd", "error_corr")

@@ -88,7 +88,6 @@ def build_design(
     spec: FormulaSpec,
     data: Any,
     *,
-    missing_response: Literal["error"] = "error",
     collinear: Literal["refuse", "drop"] = "refuse",
 ) -> tuple[Design, DesignState]:
     """Return the arrays of a model for a table, and what was learned on the way.
@@ -99,8 +98,6 @@ def build_design(
         As `parse_formula` gives it.
     data : table
         Anything narwhals reads eagerly, or a dictionary of columns. All rows are used.
-    missing_response : str
-        What to do where the response is missing: "error".
     collinear : str
         What to do with columns that those before them determine: "refuse", or "drop".
 
@@ -121,7 +118,6 @@ def build_design(
     >>> state.apply({"x": [2.0], "g": ["b"]}, response=False).X
     array([[1., 2.]])
     """
-    check_choice(missing_response, ("error",), argument="missing_response", error=ModelError)
     check_choice(collinear, ("refuse", "drop"), argument="collinear", error=ModelError)
     terms_by_factor = _terms_by_factor(spec)
     table = as_table(data)

@@ -291,15 +291,13 @@ def dropped_columns(determined: Mapping[str, Determined]) -> tuple[str, ...]:
     )
 
 
-def warn_of_dropped(determined: Mapping[str, Determined], *, stacklevel: int) -> None:
+def warn_of_dropped(determined: Mapping[str, Determined]) -> None:
     """Warn of columns that were dropped, if any were, and say why.
 
     Parameters
     ----------
     determined : mapping str -> Determined
         By grouping factor; "" for the population columns.
-    stacklevel : int
-        As in `warnings.warn`, from the caller's place.
     """
     for factor, own in determined.items():
         what = what_group_columns(factor) if factor else "population columns"
@@ -308,7 +306,6 @@ def warn_of_dropped(determined: Mapping[str, Determined], *, stacklevel: int) ->
             f"{'is' if len(own.dropped) == 1 else 'are'} left out, since {_shown(own)}. What the model says holds for "
             "rows in which this is so; predictions for others are refused.",
             HierregWarning,
-            stacklevel=stacklevel + 1,
         )
 
 

@@ -199,7 +199,7 @@ def whole(part: Part, learned: LearnedState, errors: ErrorSpec, *, collinear: st
                 f"groups needs at least two. Leave the terms on {factor.name!r} out of the formula."
             )
     determined = determined_of(gram, drop=collinear == "drop")
-    warn_of_dropped(determined, stacklevel=5)
+    warn_of_dropped(determined)
     gram = without_determined(gram, determined)
     check_known_errors(gram)
     _check_errors(gram, errors)

@@ -10,6 +10,7 @@ import numpy as np
 from hierreg.marginal.addresses import NativeLikelihood, PerThread, flags, floats, integers
 from hierreg.marginal.crossed_plan import plan_elimination
 from hierreg.marginal.crossed_sources import sources_of
+from hierreg.marginal.layout import Layout, bytes_of, layout_of_plan
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -83,6 +84,12 @@ class CrossedLikelihood:
         g_Lambda, g_S = np.zeros((q, q)), np.zeros((D, D))
         value = self.native()(self.z_map_inverse @ Lambda, error_cov, g_Lambda, g_S)
         return value, self.z_map_inverse.T @ g_Lambda, g_S
+
+    def layout(self) -> Layout:
+        """Return how the factors are laid out."""
+        D = self.plan.n_tail
+        workspace = 8 * (self.plan.tail_at + 2 * D * D)
+        return layout_of_plan(self.plan, self.gram, bytes_of((self.plan, self.sources)) + workspace)
 
     def native(self) -> NativeLikelihood:
         """Return the compiled likelihood, for one thread, which it has room for."""

@@ -18,6 +18,7 @@ from hierreg.marginal.addresses import NativeLikelihood, PerThread, flags, float
 from hierreg.marginal.blocks import SplitBlocks, split_into_blocks
 from hierreg.marginal.chunks import is_large, log_likelihood_in_chunks
 from hierreg.marginal.crossed import CrossedLikelihood, crossed_likelihood
+from hierreg.marginal.layout import Layout, layout_of_blocks
 from hierreg.marginal.population import FixedBeta, PopulationPrior, flat_beta, hold_fixed, population_of
 
 if TYPE_CHECKING:
@@ -103,6 +104,10 @@ class MarginalLikelihood:
     def is_large(self) -> bool:
         """Whether there are enough groups to share among threads."""
         return is_large(self.blocks.n_tiles)
+
+    def layout(self) -> Layout:
+        """Return how the groups are laid out."""
+        return layout_of_blocks(self.blocks, self.gram)
 
     def evaluate(self, internal: Array, S: Array, g_Lambda: Array, g_S: Array) -> float:
         """Return the log likelihood at internal Lambda (q, q) and S (D, D), and write its gradient where finite."""

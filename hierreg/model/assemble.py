@@ -176,7 +176,7 @@ def assemble(
         raise PriorError(f"priors={priors!r} is not a set of priors; use hr.Priors(beta=..., sd=..., ...).")
     spec = parse_formula(formula)
     design, state = build_design(spec, data, collinear=collinear)
-    warn_of_dropped(state.determined, stacklevel=3)
+    warn_of_dropped(state.determined)
     layout = bind_errors(errors or independent(), as_table(data), len(design.y))
     _check_factors(design)
     _check_replication(design, layout)

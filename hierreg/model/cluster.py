@@ -84,12 +84,12 @@ def map_fits(
     found = _run(models, what, jobs, client)
     for i, one in enumerate(found):
         for category, message in () if one is None else one[1]:
-            warn(f"models[{i}]: {message}", category, stacklevel=2)
+            warn(f"models[{i}]: {message}", category)
     missing = [str(i) for i, one in enumerate(found) if one is None]
     if missing:
         done = len(models) - len(missing)
         message = f"the fits were interrupted: {done} of {len(models)} are finished, models[{', '.join(missing)}] None"
-        warn_interrupted(message, stacklevel=2)
+        warn_interrupted(message)
     return [None if one is None else one[0] for one in found]
 
 
@@ -151,7 +151,7 @@ def map_chains(
     found = [one for one in _run([model] * chains, "sample", jobs, client) if one is not None]
     for category, message in dict.fromkeys(pair for _, caught in found for pair in caught):
         if not issubclass(category, (ConvergenceWarning, InterruptedWarning)):  # of one chain; those of all follow
-            warn(message, category, stacklevel=2)
+            warn(message, category)
     return joined_chains([tree for tree, _ in found], seed=first, chains=chains, draws=arguments.get("draws", _DRAWS))
 
 

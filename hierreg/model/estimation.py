@@ -46,7 +46,7 @@ def estimate(problem: Problem, method: str) -> Estimate:
     """Return the REML, ML or MAP estimate of a problem."""
     found = _quiet_estimate(problem, method)
     if found.unidentified:
-        warn(found.message, IdentificationWarning, stacklevel=3)
+        warn(found.message, IdentificationWarning)
     return found
 
 

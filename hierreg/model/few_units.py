@@ -214,7 +214,6 @@ def check_density_is_bounded(problem: Problem) -> Spike | None:
         f"few units for error_corr=LKJ({eta:g}): {_where(spike)}. Correlations are largely the prior's, and draws "
         f"may diverge where they become singular. If they do: {mend}",
         ConvergenceWarning,
-        stacklevel=4,
     )
     return spike
 

@@ -120,14 +120,12 @@ def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
             "what the data leave open; the plug-in limit beside it does not. If the boundary is not believable, "
             "simplify the group terms, or give the standard deviation a prior that says what you know.",
             BoundaryWarning,
-            stacklevel=3,
         )
     if reml.estimate.unidentified:
         warn(
             f"{reml.estimate.message}. Their posterior is their prior's where the data do not join them: say with the "
             "priors what you know of them, and do not read their intervals as evidence.",
             IdentificationWarning,
-            stacklevel=3,
         )
     small_steps = is_funnel and request.method == "nuts" and request.target_accept is None
     steps = replace(request, target_accept=TARGET_ACCEPT) if small_steps else request
@@ -162,7 +160,7 @@ def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
     tree.attrs["wall_time"] = time.perf_counter() - begin
     if "interrupted" in draws.stats.attrs:
         tree.attrs["interrupted"] = draws.stats.attrs["interrupted"]
-        warn_interrupted(tree.attrs["interrupted"], stacklevel=3)
+        warn_interrupted(tree.attrs["interrupted"])
     return _with_extra_groups(tree, problem, request, seed)
 
 
@@ -282,7 +280,6 @@ def _summaries_only(problem: Problem, request: SampleRequest) -> bool:
             "their means, standard deviations and quantiles are kept, in the group `effects`. Pass "
             "group_effects='draws' to keep all, or 'summary' to choose this.",
             HierregWarning,
-            stacklevel=6,
         )
     return True
 

@@ -11,6 +11,7 @@ Gelman, A. (2006). Prior distributions for variance parameters in hierarchical m
 
 import abc
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import ClassVar, final
 
@@ -273,6 +274,31 @@ class LogNormal(SdPrior):
     def draw(self, rng: np.random.Generator, size: Size) -> FloatArray:
         """Independent draws of shape `size`."""
         return rng.lognormal(self.mu, self.sigma, size)
+
+
+# Every family of standard deviations: the only list of them.
+SD_FAMILIES: tuple[type[SdPrior], ...] = (
+    HalfNormal,
+    HalfStudentT,
+    HalfCauchy,
+    Exponential,
+    Gamma,
+    InverseGamma,
+    LogNormal,
+)
+SD_FAMILY_NAMES = tuple(family.__name__ for family in SD_FAMILIES)
+
+
+def sd_family(name: str, numbers: Sequence[float]) -> SdPrior:
+    """Return the family of that name with its parameters, which may be padded as `SdPrior.parameters` is.
+
+    Examples
+    --------
+    >>> print(sd_family("HalfNormal", (2.5, 0.0)))
+    HalfNormal(2.5)
+    """
+    family = SD_FAMILIES[SD_FAMILY_NAMES.index(name)]
+    return family(*map(float, numbers[: len(fields(family))]))  # type: ignore[arg-type]  # every one is a dataclass
 
 
 def _field_names(prior: Prior) -> tuple[str, ...]:

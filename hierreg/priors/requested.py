@@ -6,13 +6,13 @@ from typing import Any
 
 from hierreg.exceptions import PriorError
 from hierreg.priors.correlation import LKJ, Fixed
-from hierreg.priors.families import Flat, Normal, SdPrior
+from hierreg.priors.families import SD_FAMILY_NAMES, Flat, Normal, SdPrior
 
 type BetaChoice = Normal | Flat | Fixed
 type SdChoice = SdPrior | Fixed
 type CorrChoice = LKJ | Fixed
 
-SD_CHOICES = "HalfNormal, HalfStudentT, HalfCauchy, Exponential, Gamma, InverseGamma, LogNormal or Fixed"
+SD_CHOICES = f"{', '.join(SD_FAMILY_NAMES)} or Fixed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ _DEGREES_OF_Z = 3  # the variance of Fisher's z is 1 / (n - 3)
 
 
 def _say(text: str) -> None:
-    warn(text, HierregWarning, stacklevel=4)
+    warn(text, HierregWarning)
 
 
 def warn_of_kind(kind: str | None, x: Array) -> None:

@@ -53,7 +53,7 @@ def joined_chains(
         stats.attrs["interrupted"] = whole.message
     out = xr.DataTree.from_dict(groups)
     out.attrs = trees[0].attrs | {"seed": seed} | ({"interrupted": whole.message} if whole.message else {})
-    warn_interrupted(whole.message, stacklevel=3)
+    warn_interrupted(whole.message)
     names, values = _scalars(groups["posterior"])
     if names:
         warn_about(names, values, stats)

@@ -82,7 +82,7 @@ def finished_draws(draws: NDArray[Any]) -> list[int]:
     return [int(n) for n in np.where(whole.all(axis=1), whole.shape[1], np.argmin(whole, axis=1))]
 
 
-def warn_interrupted(message: str, *, stacklevel: int) -> None:
+def warn_interrupted(message: str) -> None:
     """Warn where there is a message."""
     if message:
-        warn(message, InterruptedWarning, stacklevel=stacklevel + 1)
+        warn(message, InterruptedWarning)

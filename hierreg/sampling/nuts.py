@@ -146,7 +146,6 @@ def _warn_about_modes(target: Target, optimum: Optimum, others: Sequence[Optimum
                 f"differ in {where}. Chains start at the first. Compare method='nuts' with method='psis', and give "
                 "priors that say what you know of these parameters.",
                 ConvergenceWarning,
-                stacklevel=6,
             )
             return
 

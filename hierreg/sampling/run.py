@@ -53,7 +53,7 @@ def warn_about(names: tuple[str, ...], u: Array, stats: xr.Dataset) -> list[str]
     """
     messages = [*_different_modes(names, u, stats), *_divergences(stats), *_slow_mixing(names, u), *_low_energy(stats)]
     for message in messages:
-        warn(message, ConvergenceWarning, stacklevel=6)
+        warn(message, ConvergenceWarning)
     return messages
 
 
@@ -72,7 +72,6 @@ def warn_about_copies(stats: xr.Dataset) -> None:
             f"unequal weights gave {stats.attrs['n_distinct']} distinct draws. Effective sample sizes computed from "
             "the draws are too large. Use method='nuts', which suits this posterior better.",
             ConvergenceWarning,
-            stacklevel=6,
         )
 
 

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg import priors as families
 from hierreg.linalg import sd_and_corr
-from hierreg.priors import LKJ, SdPrior
+from hierreg.priors import LKJ
+from hierreg.priors.families import SD_FAMILY_NAMES, sd_family
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,10 +30,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-    from hierreg.priors import Fixed, ResolvedPriors
+    from hierreg.priors import Fixed, ResolvedPriors, SdPrior
     from hierreg.tree.names import Labels
-
-_N_PARAMETERS = {"HalfStudentT": 2, "Gamma": 2, "InverseGamma": 2, "LogNormal": 2}
 
 
 def prior_attributes(
@@ -97,8 +95,7 @@ def sd_prior(variable: xr.DataArray, index: int) -> SdPrior | None:
         return None
     name = str(names[index])
     parameters = np.atleast_1d(variable.attrs["prior_parameters"])[2 * index : 2 * index + 2]
-    prior = getattr(families, name)(*(float(value) for value in parameters[: _N_PARAMETERS.get(name, 1)]))
-    return prior if isinstance(prior, SdPrior) else None
+    return sd_family(name, parameters) if name in SD_FAMILY_NAMES else None
 
 
 def _is_mixed(variable: xr.DataArray, *index: int) -> bool:
@@ -129,8 +126,7 @@ def mixed_prior_draws(
         if name == "Fixed":
             s[:, k] = parameters[k, 0]
         else:
-            family = getattr(families, str(name))
-            s[:, k] = family(*map(float, parameters[k, : _N_PARAMETERS.get(str(name), 1)])).draw(rng, draws)
+            s[:, k] = sd_family(str(name), parameters[k]).draw(rng, draws)
     R = np.tile(np.eye(q), (draws, 1, 1))
     eta, block = np.atleast_1d(corr.attrs["prior_eta"]), np.atleast_1d(corr.attrs["prior_block"])
     for term in np.unique(block):

@@ -35,12 +35,7 @@ def fit_and_print(task: Task, case: Case, table: pd.DataFrame) -> xr.DataTree:
     tree = model.sample(
         draws=task.draws, chains=4, seed=SEED, progress=False, group_effects=case.group_effects, **method
     )
-    try:
-        print(hr.summary(tree))
-    except ModuleNotFoundError:  # a version without reports
-        import arviz_stats
-
-        print(arviz_stats.summary(tree, var_names=parameters(case)))
+    print(hr.summary(tree))
     return tree
 
 

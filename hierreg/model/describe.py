@@ -1,0 +1,192 @@
+"""How a model is evaluated, and what that costs."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from textwrap import wrap
+from typing import TYPE_CHECKING
+
+from hierreg.marginal.layout import bytes_of
+from hierreg.marginal.layout import engine_of as engine_of_blocks
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from hierreg.marginal.layout import Layout
+    from hierreg.marginal.target import Target
+    from hierreg.model.assemble import Problem
+
+_ENGINES = {
+    "least squares": "no groups",
+    "theta strips": "one factor of one or two coefficients, whose columns span those of the population",
+    "strips": "one factor of one or two coefficients",
+    "tiles": "one factor",
+    "crossed": "several factors",
+}
+_MOST_NAMES = 6
+_MOST_PARTS = 12
+_SECONDS = 0.2
+_FEWEST = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """How a model is evaluated, and what that costs; print it.
+
+    Attributes
+    ----------
+    formula : str
+    n_rows : int
+    errors : str
+    n_error_terms : int
+        Terms K of the error precision, R^-1 = sum over k of omega[k] K[k].
+    n_integrated : int
+        Coefficients of the population and of groups that are integrated out.
+    sampled : tuple of str
+        The variance parameters: what NUTS draws, and what REML maximises over.
+    layout : Layout
+        Engine, parts and tail.
+    statistics_bytes : int
+        What the cross-products of the data take.
+    milliseconds : float or None
+        For one value of the log posterior density with its gradient, on one thread: measured here and now, where that
+        was asked for.
+    """
+
+    formula: str
+    n_rows: int
+    errors: str
+    n_error_terms: int
+    n_integrated: int
+    sampled: tuple[str, ...]
+    layout: Layout
+    statistics_bytes: int
+    milliseconds: float | None
+
+    def __repr__(self) -> str:
+        layout, terms = self.layout, _counted(self.n_error_terms, "error term")
+        lines = [
+            self.formula,
+            f"  {_counted(self.n_rows, 'row')}; errors: {self.errors}, {terms}",
+            f"  integrated out: {_counted(self.n_integrated, 'coefficient')}",
+            *_sampled(self.sampled),
+            f"  engine: {layout.engine} ({_ENGINES[layout.engine]})",
+            *_table(layout),
+        ]
+        if layout.tail is not None:
+            lines.append(f"  dense tail: {layout.tail:,} columns, with those of the population and the response")
+        lines.append(f"  memory: statistics {_size(self.statistics_bytes)}, engine {_size(layout.n_bytes)}")
+        if self.milliseconds is not None:
+            lines.append(f"  one value with its gradient: {self.milliseconds:.3g} ms on one thread, measured now")
+        return "\n".join(lines)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a row for each part of the model that is evaluated in one way."""
+        import pandas as pd
+
+        columns = ("factor", "how", "groups", "blocks", "coefficients", "at_once")
+        rows = [[getattr(part, name) for name in columns] for part in self.layout.parts]
+        return pd.DataFrame(rows, columns=list(columns))
+
+
+def describe(problem: Problem, *, time_it: bool) -> Description:
+    """Return how a problem is evaluated; with ``time_it`` also how long that takes."""
+    from hierreg.marginal.target import Target
+
+    likelihood = problem.likelihood("prior")
+    target = Target(parameters=problem.parameters, likelihood=likelihood)
+    gram = problem.gram
+    n_free = int((~problem.fixed.is_fixed).sum())
+    return Description(
+        formula=problem.formula,
+        n_rows=problem.n_rows,
+        errors=str(problem.layout.spec),
+        n_error_terms=gram.terms.n_terms,
+        n_integrated=n_free + sum(factor.n_levels * factor.n_coef for factor in gram.factors),
+        sampled=problem.parameters.free_names,
+        layout=likelihood.layout(),
+        statistics_bytes=bytes_of(gram),
+        milliseconds=_milliseconds(target, problem) if time_it else None,
+    )
+
+
+def engine_of(problem: Problem) -> str:
+    """Return the name of the engine that evaluates a problem."""
+    return engine_of_blocks(problem.blocks, problem.gram)
+
+
+def _milliseconds(target: Target, problem: Problem) -> float | None:
+    """Return the shortest of a few evaluations at the starting point: other work on the machine only ever adds.
+
+    None where nothing is sampled.
+    """
+    from hierreg.marginal.first_use import announce_compilation
+    from hierreg.marginal.threads import blas_threads_for
+    from hierreg.starting_values import starting_point
+
+    if not target.parameters.n_free:
+        return None
+    announce_compilation(problem.blocks)
+    u = starting_point(target.likelihood.gram, target.parameters)
+    times: list[float] = []
+    with blas_threads_for(problem.gram):
+        target(u)  # compiles
+        end = time.perf_counter() + _SECONDS
+        while len(times) < _FEWEST or time.perf_counter() < end:
+            begin = time.perf_counter()
+            target(u)
+            times.append(time.perf_counter() - begin)
+    return 1000.0 * min(times)
+
+
+def _table(layout: Layout) -> list[str]:
+    if not layout.parts:
+        return []
+    rows = [["groups of", "evaluated as", "groups", "blocks", "coefficients", "at once"]]
+    for part in layout.parts[:_MOST_PARTS]:
+        numbers = (part.groups, part.blocks, part.coefficients, part.at_once)
+        rows.append([part.factor, part.how, *(f"{number:,}" for number in numbers)])
+    widths = [max(len(row[i]) for row in rows) for i in range(6)]
+    lines = []
+    for row in rows:
+        cells = [cell.ljust(w) if i < 2 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
+        lines.append("    " + "  ".join(cells).rstrip())
+    more = len(layout.parts) - _MOST_PARTS
+    return [*lines, f"    and {more} more factors"] if more > 0 else lines
+
+
+def _sampled(names: tuple[str, ...]) -> list[str]:
+    if not names:
+        return ["  sampled: nothing, every variance is known"]
+    more = len(names) - _MOST_NAMES
+    shown = ", ".join(names[:_MOST_NAMES]) + (f", and {more} more" if more > 0 else "")
+    return [
+        f"  sampled: {_counted(len(names), 'variance parameter')}",
+        *wrap(shown, 100, initial_indent="    ", subsequent_indent="    "),
+    ]
+
+
+def _counted(number: int, what: str) -> str:
+    """Return a number with its noun.
+
+    Examples
+    --------
+    >>> _counted(1, "row"), _counted(1200, "row")
+    ('1 row', '1,200 rows')
+    """
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _size(n_bytes: int) -> str:
+    """Return a number of bytes as a reader wants it.
+
+    Examples
+    --------
+    >>> _size(900), _size(3 * 2**20)
+    ('0.9 KiB', '3.0 MiB')
+    """
+    for unit, name in ((2**30, "GiB"), (2**20, "MiB")):
+        if n_bytes >= unit:
+            return f"{n_bytes / unit:.1f} {name}"
+    return f"{n_bytes / 2**10:.1f} KiB"
