@@ -43,7 +43,7 @@ class RowTiles:
     W : array (n_entries, rows, p + 1, LANES)
         Z = S basis, and [X y], of each row.
     basis : array (n_tiles, m, m, LANES)
-        As many rows as the rank of Z, then zeros.
+        Upper triangular, with a row of zeros for each column of Z that those before it determine.
     is_left : array (n_tiles, p + 1, LANES)
         Zero where Z fits a column of W exactly, else one. What rounding leaves of such a column is nothing by itself,
         but not beside what is left of others, times a large precision.
@@ -123,7 +123,7 @@ class _Parts:
 
 
 def _in_basis(Z: Array, W: Array, block: Index, n: int) -> tuple[Array, Array, Array]:
-    """Return S (E, rows, m) and a basis C (n, m, m) of each block with Z = S C, as many rows as it has rank.
+    """Return S (E, rows, m) and a basis C (n, m, m) of each block with Z = S C, C upper triangular.
 
     And 0 for each block and column of W (n, p + 1) that Z fits exactly, else 1.
     """
@@ -138,19 +138,31 @@ def _in_basis(Z: Array, W: Array, block: Index, n: int) -> tuple[Array, Array, A
             some = alike[begin : begin + step]
             entries = first[some][:, None] + np.arange(k)
             stacked = Z[entries].reshape(len(some), -1, m)
-            length: Array = np.linalg.norm(stacked, axis=1, keepdims=True)
-            unit = stacked / np.where(length > 0, length, 1.0)
-            U, s, Vt = np.linalg.svd(unit, full_matrices=False)
-            kept = s > _ROUNDING * s[:, :1]
-            Vt, U = np.where(kept[:, :, None], Vt, 0.0), np.where(kept[:, None, :], U, 0.0)
+            turned = _orthonormal(stacked)
+            # Nothing but rounding is below the diagonal.
+            basis[some] = np.triu(np.swapaxes(turned, 1, 2) @ stacked)
             own = W[entries].reshape(len(some), -1, W.shape[2])
-            left = own - U @ (np.swapaxes(U, 1, 2) @ own)
+            left = own - turned @ (np.swapaxes(turned, 1, 2) @ own)
             is_left[some] = np.linalg.norm(left, axis=1) > _ROUNDING * np.linalg.norm(own, axis=1)
-            basis[some, : Vt.shape[1]] = Vt * length
-            turned = np.zeros_like(unit)
-            turned[:, :, : Vt.shape[1]] = unit @ np.swapaxes(Vt, 1, 2)
             S[entries] = turned.reshape(len(some), int(k), rows, m)
     return S, basis, is_left
+
+
+def _orthonormal(Z: Array) -> Array:
+    """Return Q (n, rows, m), Q'Z upper triangular: columns of Z (n, rows, m) less those before, zero where nothing is left.
+
+    Orthogonalised twice, which is enough (Giraud, Langou and Rozloznik 2005, Computers and Mathematics with Applications
+    50, 1069-1075). In this order, since columns whose coefficients do not vary come last in no other.
+    """
+    Q = np.zeros_like(Z)
+    for j in range(Z.shape[2]):
+        column = Z[:, :, j, None]
+        for _ in range(2):
+            column = column - Q @ (np.swapaxes(Q, 1, 2) @ column)
+        length: Array = np.linalg.norm(column, axis=1)
+        is_new = length > _ROUNDING * np.linalg.norm(Z[:, :, j], axis=1)[:, None]
+        Q[:, :, j] = np.where(is_new, column[:, :, 0] / np.where(length > 0, length, 1.0), 0.0)
+    return Q
 
 
 def _tiles(levels: Index, parts: _Parts, S: Array, W: Array, of_blocks: tuple[Array, Array]) -> RowTiles:

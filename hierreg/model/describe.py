@@ -22,6 +22,7 @@ _ENGINES = {
     "theta strips": "one factor of one or two coefficients, whose columns span those of the population",
     "strips": "one factor of one or two coefficients",
     "tiles": "one factor",
+    "rows": "one factor, rows of several error terms",
     "crossed": "several factors",
 }
 _MOST_NAMES = 6
