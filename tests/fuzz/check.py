@@ -26,7 +26,7 @@ from tests.fuzz.cases import NOT_ORDINARY, make
 from tests.fuzz.columns import rows_of
 from tests.fuzz.exact import exact, number, numbers, product
 from tests.fuzz.oracle import Dense
-from tests.fuzz.points import condition_of_covariance, contrast, random_point
+from tests.fuzz.points import condition_of_covariance, contrast, contrast_of_response, random_point
 
 EPS = np.finfo(float).eps
 STEP = 2.0**-60
@@ -75,7 +75,14 @@ BY_CHANCE = (
     *("collinear", "but only .* rows", "is zero in every row", "is constant", "single level", "single group"),
     *("a group of .* of its own", "are the same", "no unit of", "are the units of errors", "cannot be told"),
     *("each unit must lie within one", "fitted exactly"),
-    *("rows in several strata", "has the single level", "groups", "would share names", "has the name of a dimension"),
+    *(
+        "fewer than eight digits",
+        "rows in several strata",
+        "has the single level",
+        "groups",
+        "would share names",
+        "has the name of a dimension",
+    ),
 )
 
 
@@ -165,6 +172,8 @@ def _check_densities(model, rows, dense, point, rng):
         if want is None:
             raise WrongAnswerError("accepted columns that are exactly singular", method)
         value, g_Lambda, g_error = models.value_and_gradient(model, method, point.Lambda, point.error_cov)
+        if value == -np.inf:
+            _must_be_refused(model, rows, point)
         allowed = relative * (abs(want.value) + want.n)
         if not abs(value - want.value) <= allowed:
             detail = (
@@ -178,6 +187,21 @@ def _check_densities(model, rows, dense, point, rng):
         if not abs(parts.sum() - slope) <= allowed:
             detail = f"{method}: {parts.sum()!r}, oracle {slope!r}, {allowed:.1e} allowed"
             raise WrongAnswerError(f"gradient ({_of(rows, point.Lambda, point.error_cov)})", detail)
+
+
+def _must_be_refused(model, rows, point):
+    """Where several factors have no density for want of digits, the equations are refused in words."""
+    largest = max(contrast(rows, point.Lambda, point.error_cov), contrast_of_response(rows, point.error_cov))
+    if len(rows.Z) < 2 or largest < 1e3:
+        return
+    names = [factor.name for factor in model.problem.labels.factors]
+    blocks = [point.Lambda[own, own] for own in rows.factor_slices()]
+    cov = {name: root @ root.T for name, root in zip(names, blocks, strict=True)}
+    model.solve(cov, point.error_argument)
+    # With priors of its own a likelihood may have fewer digits than the equations, whose beta is flat.
+    if all(row.origin == "default" for row in model.priors.rows):
+        raise WrongAnswerError("no density where the equations are solved")
+    raise hr.exceptions.ModelError("fewer than eight digits beside the priors")
 
 
 def _step(direction):
@@ -249,6 +273,8 @@ def _check_target(model, rows, dense, rng):
         return
     target = models.target_of(model, natural=True)
     value, gradient = target(u)
+    if value == -np.inf:
+        _must_be_refused(model, rows, point)
     if not (np.isfinite(value) and np.isfinite(gradient).all()):
         raise WrongAnswerError("the posterior density is not finite at an ordinary point", f"{value} {gradient}")
     if beta is None or not given:

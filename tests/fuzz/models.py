@@ -194,9 +194,13 @@ def plain_rows(case, model):
 def covariances_at(model, u):
     """Return Lambda, error_cov, sds and correlations at u."""
     at = covariances(model.problem.parameters, np.asarray(u, dtype=float)[None])
+    argument = at.error_cov[0] if model.problem.labels.n_error_sd else None
+    if model.problem.gram.terms.components is not None:
+        argument = {"sd": at.error_sd[0], "corr": at.error_corr[0]}
     return SimpleNamespace(
         Lambda=at.Lambda[0],
         error_cov=at.error_cov[0],
+        error_argument=argument,
         sd=at.sd[0],
         corr=at.corr[0],
         error_sd=at.error_sd[0],
