@@ -10,22 +10,27 @@ from tests.fuzz.exact import exact
 from tests.fuzz.oracle import Beta, Dense, Rows
 
 
-def answers(x, y, group, priors, sds, *, formula="y ~ x + (1 | g)"):
-    """Return the log density of the likelihood "prior" at (group sd, error sd), hierreg's and the oracle's."""
-    table = pd.DataFrame({"y": y, "x": x, "g": group})
-    beta = {"Intercept": hr.Normal(*priors[0]), "x": hr.Normal(*priors[1])}
-    model = hr.Model(formula, table, priors=hr.Priors(beta=beta))
+def answers(X, y, group, priors, sds):
+    """Return the log density of the likelihood "prior" at (group sd, error sd), hierreg's and the oracle's.
+
+    X (n, p) without the intercept; a mean and an sd for each coefficient, or None where its prior is flat.
+    """
+    names = [f"x{i}" for i in range(X.shape[1])]
+    table = pd.DataFrame({"y": y, "g": group, **dict(zip(names, X.T, strict=True))})
+    own = [hr.Flat() if prior is None else hr.Normal(*prior) for prior in priors]
+    beta = dict(zip(["Intercept", *names], own, strict=True))
+    model = hr.Model(f"y ~ {' + '.join(names)} + (1 | g)", table, priors=hr.Priors(beta=beta))
     rows = Rows(
         y=np.asarray(y, dtype=float),
-        X=np.column_stack([np.ones(len(x)), x]),
-        Z=(np.ones((len(x), 1)),),
+        X=np.column_stack([np.ones(len(X)), X]),
+        Z=(np.ones((len(X), 1)),),
         group=(np.unique(group, return_inverse=True)[1],),
         kind="independent",
-        stratum=np.zeros(len(x), dtype=int),
-        unit=np.arange(len(x)),
+        stratum=np.zeros(len(X), dtype=int),
+        unit=np.arange(len(X)),
     )
     Lambda, error_cov = np.array([[sds[0]]]), np.array([[sds[1] ** 2]])
-    beta = Beta(method="prior", prior=tuple(("normal", *prior) for prior in priors))
+    beta = Beta(method="prior", prior=tuple(("flat",) if prior is None else ("normal", *prior) for prior in priors))
     found = model.problem.likelihood("prior").value_and_gradient(Lambda, error_cov)[0]
     return found, Dense(rows).density(exact(Lambda), exact(error_cov), beta).value
 
@@ -38,8 +43,19 @@ def test_priors_of_any_strength_beside_groups_that_fit_the_intercept(error_sd, o
     x, group = rng.normal(size=20), np.repeat(np.arange(5), 4)
     y = 1.0 + x + rng.normal(size=5)[group] + 0.5 * rng.normal(size=20)
     slope = (slope[0] / (1.0 + offset), slope[1] / (1.0 + offset))
-    found, want = answers(x + offset, y, group, (intercept, slope), (0.7, error_sd))
+    found, want = answers(x[:, None] + offset, y, group, (intercept, slope), (0.7, error_sd))
     assert found == pytest.approx(want, rel=1e-8, abs=2e-7)
+
+
+@pytest.mark.parametrize("error_sd", [1.0, 1e-4])
+@pytest.mark.parametrize("sd", [1e-7, 0.1, 11.0, 1e7])
+def test_a_prior_of_the_intercept_beside_flat_slopes_far_from_zero(error_sd, sd, rng):
+    # A statement about all slopes together: on axes of their own they would all hold the groups' column.
+    X, group = rng.normal(size=(30, 3)), np.repeat(np.arange(6), 5)
+    y = 1.0 + X[:, 0] + rng.normal(size=6)[group] + 0.5 * rng.normal(size=30)
+    priors = ((-4.0, sd), None, None, None)
+    found, want = answers(X + np.array([1e9, -3e8, 1e6]), y, group, priors, (0.7, error_sd))
+    assert found == pytest.approx(want, rel=1e-8, abs=3e-7)
 
 
 def test_pseudo_observations_keep_their_meaning_in_other_coordinates(rng):

@@ -17,10 +17,12 @@ one more column)::
             G[level, later] = -E'V    G[level, level] = E'(I + R) E
             d log p / d Lambda = sum over levels (B V' - A E'(I + R)) L^-1
 
-where all stays exact for a Lambda of zeros. With errors far smaller than groups every pivot is a difference of large
-numbers, and so is y'V^-1 y: what they were before elimination, over what is left, says how many digits that takes
-(`lost_digits`). Where fewer than eight are left there is no density, rather than one that is nearly right. Without the v v' the same recursion gives the covariances of all
+where all stays exact for a Lambda of zeros. Without the v v' the same recursion gives the covariances of all
 coefficients.
+
+With errors far smaller than groups every pivot is a difference of large numbers, and so is y'V^-1 y: what they were
+before elimination, over what is left, says how many digits that takes (`lost_digits`). Where fewer than eight are left
+there is no density, rather than one that is nearly right.
 
 References
 ----------
@@ -38,7 +40,6 @@ from numba import njit
 from hierreg.marginal.dense_kernels import cholesky_in_place
 from hierreg.marginal.kernels import error_precision, error_precision_gradient
 from hierreg.marginal.tail_kernels import factor_leading, invert_leading, solve_leading
-
 
 # Pivots before elimination over what is left of them: eight digits stay.
 MOST_LOST = 2.0**25

@@ -33,7 +33,8 @@ from hierreg.marginal.tail_kernels import invert_leading, solve_leading
 def eliminate_all(Lambda, S_error, gram, errors, W0, S, C, x):
     """Write the eliminated workspace S, the factored tail C (D, D) and its coefficients x (D - 1,).
 
-    Returns the residual sum of squares, NaN where a matrix is not positive definite, or too few digits are left (`lost_digits`).
+    Returns the residual sum of squares, NaN where a matrix is not positive definite, or too few digits are left
+    (`lost_digits`).
     """
     K, _, sources, nodes, dense = gram
     patterns, counts = errors

@@ -74,21 +74,38 @@ def on_axes_of_their_own(
 
 
 def _eliminated(K: Array, n_first: int, weight: float) -> tuple[Array, Array, list[tuple[int, int]]]:
-    """Return U (p, p), K U^-1 (r, p), and the row and column of each pivot."""
+    """Return U (p, p), K U^-1 (r, p), and the row and column of each pivot.
+
+    No coordinate of the others has a part of the first ones, so that those span what they did.
+    """
     p, K = K.shape[1], K.copy()
-    U, free, pivots = np.eye(p), np.arange(len(K)), []
-    for some, others in ((range(n_first), range(n_first, p)), (range(n_first, p), ())):
-        left, beside = list(some), list(others)
-        while left and len(free):
-            size = np.abs(K[np.ix_(free, left)])
-            at, place = np.unravel_index(int(np.argmax(size)), size.shape)
-            i, c = int(free[at]), left.pop(int(place))
-            pivot = K[i, c]
-            if not pivot * pivot > _LIGHT * weight:
-                break
-            free, later = np.delete(free, at), [*left, *beside]
-            U[c, later] = K[i, later] / pivot
-            K[i, later] = 0.0
-            K[np.ix_(free, later)] -= np.outer(K[free, c], U[c, later])
-            pivots.append((i, c))
+    U, free, left, pivots = np.eye(p), np.arange(len(K)), np.ones(p, dtype=bool), []
+    is_first = np.arange(p) < n_first
+
+    def replace_axis(i: int, c: int, others: NDArray[np.bool_]) -> None:
+        """Let a coordinate be what a row says of it and of others."""
+        others = others & left
+        others[c] = False
+        ratio = K[i, others] / K[i, c]
+        U[c] += ratio @ U[others]
+        K[:, others] -= np.outer(K[:, c], ratio)
+        K[i, others] = 0.0
+
+    while len(free) and left.any():
+        columns = np.flatnonzero(left)
+        size = np.abs(K[np.ix_(free, columns)])
+        at, place = np.unravel_index(int(np.argmax(size)), size.shape)
+        i, c = int(free[at]), int(columns[place])
+        if not size[at, place] ** 2 > _LIGHT * weight:
+            break
+        if not is_first[c]:
+            # Other columns first: one of them alone is to hold a large part of the groups' own.
+            replace_axis(i, c, ~is_first)
+            own = np.where(is_first & left, np.abs(K[i]), 0.0)
+            if own.max() ** 2 > _LIGHT * weight:
+                c = int(np.argmax(own))
+        replace_axis(i, c, np.ones(p, dtype=bool) if is_first[c] else ~is_first)
+        left[c] = False
+        free = np.delete(free, at)
+        pivots.append((i, c))
     return U, K, pivots
