@@ -23,7 +23,7 @@ import numpy as np
 import hierreg as hr
 from tests.fuzz import models, relations
 from tests.fuzz.cases import NOT_ORDINARY, make
-from tests.fuzz.columns import rows_of
+from tests.fuzz.columns import Columns, rows_of
 from tests.fuzz.exact import exact, number, numbers, product
 from tests.fuzz.oracle import Dense
 from tests.fuzz.points import condition_of_covariance, contrast, contrast_of_response, random_point
@@ -107,6 +107,7 @@ def check(case):
     model = models.make_model(case)
     if "duplicate column" in case.tags and "x1" in case.formula and "x0" in case.formula:
         _must_have_dropped(case, model)
+    _check_dropped(case, model)
     labels = model.problem.labels
     rows = rows_of(case, labels.coef, [factor.coef for factor in labels.factors], list(model.problem.layout.labels))
     rng = np.random.default_rng([11, case.seed])
@@ -131,6 +132,22 @@ def check(case):
 def _must_have_dropped(case, model):
     if {"x0", "x1"} <= set(model.problem.labels.coef):
         raise WrongAnswerError("accepted a column twice", str(model.problem.labels.coef))
+
+
+def _check_dropped(case, model):
+    """What was left out is a linear combination of what is kept, to the tolerance that hierreg states (1e-7)."""
+    for determined in model.problem.state.determined.values():
+        columns = Columns(case)
+        kept = columns.matrix([determined.names[j] for j in determined.kept])
+        own = columns.matrix([determined.names[j] for j in determined.dropped])
+        scale = np.linalg.norm(kept, axis=0)
+        basis = np.linalg.qr(kept / np.where(scale > 0, scale, 1.0))[0]
+        centred = own - own.mean(axis=0)
+        left = own - basis @ (basis.T @ own)
+        left = left - basis @ (basis.T @ left)
+        rounding = 1e-15 * np.linalg.norm(own, axis=0) * len(own)
+        if np.any(np.linalg.norm(left, axis=0) > 2e-7 * np.linalg.norm(centred, axis=0) + rounding):
+            raise WrongAnswerError("dropped a column that others do not determine", str(determined.dropped_names))
 
 
 # ---- densities

@@ -69,7 +69,7 @@ def _over_errors(signal, rows, error_cov):
         root = np.sqrt(np.diagonal(error_cov))
         smallest = np.linalg.eigvalsh(error_cov / root[:, None] / root[None, :])[0] * root.min() ** 2
     else:
-        smallest = np.diagonal(error_cov).min()
+        smallest = np.diagonal(error_cov).min() / (1.0 if rows.weight is None else rows.weight.max())
     return signal / np.sqrt(smallest) if smallest > 0 else np.inf
 
 
