@@ -59,7 +59,7 @@ def verdict(seed):
         try:
             check(case)
         except hr.exceptions.HierregError as error:
-            return _refused(case, error)
+            return refusal(case, error)
         except WrongAnswerError as wrong:
             return Verdict(seed=seed, outcome="failure", kind=wrong.kind, detail=f"{case.formula}: {wrong.detail}")
         except Exception as error:  # noqa: BLE001  # what is not hierreg's own is the failure that is looked for
@@ -86,7 +86,8 @@ BY_CHANCE = (
 )
 
 
-def _refused(case, error):
+def refusal(case, error):
+    """Return the verdict on an exception of hierreg: a failure where the case is an ordinary one."""
     text = str(error)
     kind = f"{type(error).__name__}: {_shape(text)}"
     ordinary = not case.tags & NOT_ORDINARY and not any(re.search(reason, text) for reason in BY_CHANCE)
