@@ -41,8 +41,8 @@ from hierreg.marginal.dense_kernels import cholesky_in_place
 from hierreg.marginal.kernels import error_precision, error_precision_gradient
 from hierreg.marginal.tail_kernels import factor_leading, invert_leading, solve_leading
 
-# Pivots before elimination over what is left of them: eight digits stay.
-MOST_LOST = 2.0**25
+# Pivots before elimination over what is left of them: eight digits stay, and one to spare.
+MOST_LOST = 2.0**22
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -147,16 +147,26 @@ def own_squares(S, Lambda, nodes, dense, W0, own):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def lost_digits(own, of_nodes, C, quadratic, counts, patterns):
-    """Return by what factor rounding grows, on average over the rows, from `own_squares` and what is left of them."""
-    D, n = C.shape[0], 0.0
+def lost_digits(own, of_nodes, C, quadratic, S_error, omega, errors):
+    """Return by what factor rounding grows, on average over the rows, from `own_squares` and what is left of them.
+
+    Where errors are correlated, times the largest factor by which the others take variance from one: a derivative with
+    respect to their covariance has the product of both.
+    """
+    patterns, counts = errors
+    D, n, growth, k = C.shape[0], 0.0, 1.0, 0
     for m in range(len(counts)):
         for d in range(patterns.shape[1]):
             n += counts[m] * patterns[m, d]
+            for e in range(d, patterns.shape[1]):
+                if patterns[m, d] and patterns[m, e]:
+                    if d == e:
+                        growth = max(growth, omega[k] * S_error[d, d])
+                    k += 1
     lost, first = of_nodes, len(own) - D
     for i in range(D - 1):
         lost += own[first + i] / (C[i, i] * C[i, i])
-    return lost / n + own[len(own) - 1] / max(quadratic, n)
+    return growth * (lost / n + own[len(own) - 1] / max(quadratic, n))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -485,7 +495,7 @@ def log_likelihood_of(Lambda, S_error, gram, errors, W0, constant, treat, g_Lamb
     value = constant - 0.5 * (log_det_R + log_det_M + log_det_tail + quadratic)
     if integrate:
         value -= 0.5 * log_det_P
-    if not np.isfinite(value) or lost_digits(own, lost, C, quadratic, counts, patterns) > MOST_LOST:
+    if not np.isfinite(value) or lost_digits(own, lost, C, quadratic, S_error, omega, errors) > MOST_LOST:
         value = -np.inf
     elif with_gradient:
         g_Lambda[:] = 0.0

@@ -46,7 +46,7 @@ def eliminate_all(Lambda, S_error, gram, errors, W0, S, C, x):
     log_det_M, lost = eliminate_levels(S, Lambda, nodes, dense, own)
     tail_equations(S, Lambda, dense, W0, C)
     quadratic = solve_tail(C, dense[4], x)[2]
-    has_digits = lost_digits(own, lost, C, quadratic, counts, patterns) <= MOST_LOST
+    has_digits = lost_digits(own, lost, C, quadratic, S_error, omega, errors) <= MOST_LOST
     return quadratic if np.isfinite(log_det + log_det_M) and has_digits else np.nan
 
 

@@ -88,13 +88,16 @@ def _through(case, steps, folder):
     steps.now = "sample"
     has_prior = case.priors == "default" and not case.errors[0].startswith("known")
     included = [name for name in INCLUDED if has_prior or not name.startswith("prior")]
+    effects = str(rng.choice(["auto", "draws", "summary"])) if case.factors else "auto"
+    if effects == "summary":
+        included = [name for name in included if name not in {*GROUPS, "log_prior"}]
     tree = model.sample(
         draws=DRAWS,
         chains=CHAINS,
         seed=int(rng.integers(1000)),
         cores=1,
         method="psis" if rng.random() < 0.4 else "nuts",
-        group_effects=str(rng.choice(["auto", "draws", "summary"])) if case.factors else "auto",
+        group_effects=effects,
         include=tuple(name for name in included if rng.random() < 0.3),
         progress=False,
     )
@@ -103,22 +106,26 @@ def _through(case, steps, folder):
         if not np.isfinite(values.values).all() and not name.startswith(("corr_", "error_corr")):
             raise BrokenChainError(f"draws of {name} that are not finite")
     said = _reports(case, model, tree, steps)
-    steps.now = "save"
-    path = hr.save(tree, folder / ("result.zarr" if rng.random() < 0.15 else "result.nc"))
-    steps.now = "load"
-    loaded = hr.load(path)
-    for first, second, what in ((tree, loaded, "loaded"), (loaded, tree, "saved")):
-        for node in first.subtree:
-            if node.path not in [own.path for own in second.subtree]:
-                raise BrokenChainError(f"{node.path} is in one of the trees alone ({what})")
-    for node in tree.subtree:
-        own, other = node.to_dataset(), loaded[node.path].to_dataset()
-        if changed := _changed(own, other):
-            raise BrokenChainError(f"{node.path} changed: {changed}")
+    loaded = _saved_and_loaded(tree, folder / ("result.zarr" if rng.random() < 0.15 else "result.nc"), steps)
     steps.now = "reports of a loaded tree"
     again = _reports(case, model, loaded, steps)
     if changed := [name for name in said if said[name] != again.get(name)]:
         raise BrokenChainError(f"a loaded tree says something else: {changed}")
+
+
+def _saved_and_loaded(tree, path, steps):
+    """Return the tree after a file; raise where it is another."""
+    steps.now = "save"
+    hr.save(tree, path)
+    steps.now = "load"
+    loaded = hr.load(path)
+    if [node.path for node in tree.subtree] != [node.path for node in loaded.subtree]:
+        raise BrokenChainError("other groups than were saved")
+    for node in tree.subtree:
+        own, other = node.to_dataset(), loaded[node.path].to_dataset()
+        if changed := _changed(own, other):
+            raise BrokenChainError(f"{node.path} changed: {changed}")
+    return loaded
 
 
 def _reports(case, model, tree, steps):
