@@ -99,10 +99,11 @@ def _eliminated(K: Array, n_first: int, weight: float) -> tuple[Array, Array, li
         if not size[at, place] ** 2 > _LIGHT * weight:
             break
         if not is_first[c]:
-            # Other columns first: one of them alone is to hold a large part of the groups' own.
+            # Other columns first: one of them alone is to hold a large part of the groups' own, and that only where
+            # the row outweighs the data in it; several, in models of many columns, would be all but collinear.
             replace_axis(i, c, ~is_first)
             own = np.where(is_first & left, np.abs(K[i]), 0.0)
-            if own.max() ** 2 > _LIGHT * weight:
+            if own.max() ** 2 > weight:
                 c = int(np.argmax(own))
         replace_axis(i, c, np.ones(p, dtype=bool) if is_first[c] else ~is_first)
         left[c] = False
