@@ -246,3 +246,21 @@ def test_values_kept_for_quantiles_are_limited(data, monkeypatch):
     monkeypatch.setattr("hierreg.design.transforms.MOST_VALUES", 100)
     with pytest.raises(DataError, match="Give knots="):
         Gram.from_batches(cut(data), "y ~ bs(x, df=5)")
+
+
+@pytest.mark.parametrize("formula", ["y ~ x + z + (1 | g)", "y ~ x + (x | g)", "y ~ z + x + z:x", "y ~ 0 + x + z"])
+@pytest.mark.parametrize("spread", [1.0, 2.0**40])
+@pytest.mark.parametrize("cut", [20, 35])
+def test_one_batch_whose_predictor_is_2_to_the_40_from_the_others(formula, spread, cut, rng):
+    # Columns that are orthogonal in one batch are all but collinear in the coordinates of the other.
+    x, z = rng.normal(size=(2, 40))
+    x[cut:] = 2.0**40 + spread * x[cut:]
+    y = 1.0 + z + (x - x.mean()) / x.std() + rng.normal(size=40)
+    table = pd.DataFrame({"y": y, "x": x, "z": z, "g": np.arange(40) % 5})
+    whole = hr.Model(formula, table)
+    both = hr.Model.from_gram(hr.Gram.from_batches([table[:cut], table[cut:]], formula))
+    q = whole.problem.parameters.n_factor
+    Lambda = np.diag([0.5, 0.5 / np.abs(x).max()][:q])
+    found, want = (m.problem.likelihood("reml").value_and_gradient(Lambda, np.eye(1)) for m in (both, whole))
+    assert found[0] == pytest.approx(want[0], rel=1e-11)
+    np.testing.assert_allclose(found[1], want[1], rtol=1e-9, atol=1e-9 * np.abs(want[1]).max(initial=0.0))

@@ -185,27 +185,32 @@ def test_rows_of_a_group_in_two_tables():
         assert value == pytest.approx(float(expected), rel=1e-9)
 
 
-def test_several_factors_have_digits_or_no_density():
+def test_several_factors_have_eight_digits_or_no_density():
     data = rows([2] * 20)
     data["h"] = np.arange(len(data)) % 5
     likelihood = marginal_likelihood(hr.Model("y ~ t + (t | g) + (1 | h)", data).problem.gram)
     X, Z = columns("y ~ t + (t | g)", data)
+    H, groups = np.eye(5)[data["h"]], data["g"].to_numpy()
     values = []
-    for log_sd in (-5, -10, -20):
+    for log_sd in (-2, -5, -7, -10, -13, -20):
         variance = np.exp(2.0 * log_sd)
         values.append(likelihood.value_and_gradient(np.diag([1.0, 0.5, 0.7]), np.diag([variance]))[0])
-    with mp.workdps(DIGITS):
-        groups = data["g"].to_numpy()
-        H = np.eye(5)[data["h"]]
-        same = (groups[:, None] == groups) * (Z @ np.diag([1.0, 0.25]) @ Z.T) + 0.49 * H @ H.T
-        V = mp.matrix(same.tolist()) + mp.exp(-20) * mp.eye(len(data))
-        W = mp.matrix(np.column_stack([X, data["y"]]).tolist())
-        C = W.T * mp.inverse(V) * W
-        P, c = C[:2, :2], C[:2, 2]
-        quadratic = C[2, 2] - (c.T * mp.inverse(P) * c)[0]
-        rest = mp.log(mp.det(V)) + mp.log(mp.det(P)) + (len(data) - 2) * mp.log(2 * mp.pi)
-    assert values[1] == pytest.approx(float(-(rest + quadratic) / 2), abs=1e-4)
-    assert values[2] == -np.inf
+        with mp.workdps(DIGITS):
+            same = mp.matrix((groups[:, None] == groups).astype(float).tolist())
+            ZZ = mp.matrix((Z @ np.diag([1.0, 0.25]) @ Z.T).tolist())
+            V = mp.mpf(0.7) ** 2 * mp.matrix((H @ H.T).tolist()) + mp.mpf(variance) * mp.eye(len(data))
+            for r in range(len(data)):
+                for s in range(len(data)):
+                    V[r, s] += same[r, s] * ZZ[r, s]
+            W = mp.matrix(np.column_stack([X, data["y"]]).tolist())
+            C = W.T * mp.inverse(V) * W
+            P, c = C[:2, :2], C[:2, 2]
+            quadratic = C[2, 2] - (c.T * mp.inverse(P) * c)[0]
+            rest = mp.log(mp.det(V)) + mp.log(mp.det(P)) + (len(data) - 2) * mp.log(2 * mp.pi)
+            expected = float(-(rest + quadratic) / 2)
+        assert values[-1] == -np.inf or values[-1] == pytest.approx(expected, rel=1e-8, abs=1e-8 * len(data))
+    assert np.isfinite(values[:3]).all()
+    assert values[-2:] == [-np.inf, -np.inf]
 
 
 def test_a_stratum_all_but_without_errors_has_digits_or_is_refused():

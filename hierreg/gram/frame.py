@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.design.rank import Measured
+from hierreg.linalg import semidefinite_factor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -261,18 +262,61 @@ def triangle(G: Array, n_predictors: int, *, keep_all: bool = False) -> tuple[Ar
 
 
 def unite(a: Frame, b: Frame) -> tuple[Frame, Array, Array]:
-    """Return the frame of the rows of both, and the maps (m, m) from the coordinates of each to it."""
+    """Return the frame of the rows of both, and the maps (m, m) from the coordinates of each to it.
+
+    Those are found from roots of the products, never from products of products: where a column of one table is 1e9 of
+    its spreads from that of the other, columns that are orthogonal in one table are all but collinear in both.
+    """
     if a.constant != b.constant or a.value != b.value:
         a, b = _uncentred(a), _uncentred(b)
-    n = a.n + b.n
+    n, p = a.n + b.n, a.n_predictors
     centre = a.centre + (b.centre - a.centre) * (b.n / n)
-    to_a, to_b = a.to(centre, a.basis), b.to(centre, a.basis)
-    products = to_a.T @ a.products @ to_a + to_b.T @ b.products @ to_b
-    T = np.linalg.inv(triangle(products / n, a.n_predictors)[0])
     mean = a.mean + (b.mean - a.mean) * (b.n / n)
     squares = a.squares + b.squares + (b.mean - a.mean) ** 2 * (a.n * b.n / n)
-    frame = replace(a, n=n, centre=centre, basis=a.basis @ T, products=T.T @ products @ T, mean=mean, squares=squares)
-    return frame, to_a @ T, to_b @ T
+    roots = [semidefinite_factor(one.products / n).T for one in (a, b)]
+
+    def rows_in(basis: Array) -> Array:
+        return np.vstack([root @ one.to(centre, basis) for root, one in zip(roots, (a, b), strict=True)])
+
+    # Columns in the coordinates of either, or as they stand; the response less either's fit, or as it stands.
+    plain = np.eye(len(centre))
+    plain[:p, :p] /= np.where(squares > 0, np.sqrt(squares / n), 1.0)[:p]
+    candidates = [(basis, rows_in(basis)) for basis in (a.basis, b.basis, plain)]
+    of_columns = min(candidates, key=lambda one: _condition(one[1][:, :p]))
+    of_response = min(candidates, key=lambda one: float(np.linalg.norm(one[1][:, p:])))
+    basis, rows = (np.hstack([own[:, :p], other[:, p:]]) for own, other in zip(of_columns, of_response, strict=True))
+    T = np.linalg.inv(_triangle_of_factor(rows, p))
+    turned = rows @ T
+    frame = replace(a, n=n, centre=centre, basis=basis @ T, products=turned.T @ turned * n, mean=mean, squares=squares)
+    return frame, a.to(centre, basis) @ T, b.to(centre, basis) @ T
+
+
+def _condition(A: Array) -> float:
+    """Return the condition number of columns scaled to length one; those that are zero aside."""
+    length = np.linalg.norm(A, axis=0)
+    used = length > 0
+    return float(np.linalg.cond(A[:, used] / length[used])) if used.any() else 1.0
+
+
+def _triangle_of_factor(A: Array, n_predictors: int) -> Array:
+    """Return what `triangle` does of A'A, from A (k, m), by orthogonalisation, twice."""
+    m = A.shape[1]
+    R, Q = np.zeros((m, m)), np.zeros_like(A)
+    for j in range(m):
+        left = A[:, j].copy()
+        for _ in range(2):
+            along = Q.T @ left
+            left -= Q @ along
+            R[:, j] += along
+        length, whole = float(np.linalg.norm(left)), float(np.linalg.norm(A[:, j]))
+        if j >= n_predictors:
+            R[j, j] = 1.0
+        elif length > _NOTHING_NEW_TO_ROWS * whole:
+            R[j, j], Q[:, j] = length, left / length
+        else:
+            R[:, j] = 0.0
+            R[j, j] = whole or 1.0
+    return R
 
 
 def _uncentred(frame: Frame) -> Frame:

@@ -20,7 +20,7 @@ import numpy as np
 
 from hierreg.exceptions import ModelError
 from hierreg.linalg import semidefinite_factor
-from hierreg.marginal.equations import NO_DIGITS, Solution
+from hierreg.marginal.equations import Solution
 from hierreg.marginal.joint import JointCovariance
 
 if TYPE_CHECKING:
@@ -30,6 +30,14 @@ if TYPE_CHECKING:
     from hierreg.marginal.joint import LinearFunctions
 
     Array = NDArray[np.float64]
+
+
+FEW_DIGITS = (
+    "several grouping factors: at these covariances the errors are so much smaller than the groups (or one standard "
+    "deviation is so many orders of magnitude from the others) that fewer than eight digits would be left of what the "
+    "equations say. Where that is what the data are like, and not a slip of units, a model with one of the factors as "
+    "population columns (`+ C(factor)`) and one grouping factor has all its digits."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +70,7 @@ def eliminate(likelihood: CrossedLikelihood, Lambda: Array, error_cov: Array) ->
     Raises
     ------
     ModelError
-        If a matrix is not positive definite, or rounding is all that the solution would have.
+        If a matrix is not positive definite, or fewer than eight digits would be left.
     """
     from hierreg.marginal.crossed_recovery_kernels import eliminate_all
 
@@ -72,7 +80,7 @@ def eliminate(likelihood: CrossedLikelihood, Lambda: Array, error_cov: Array) ->
     workspace, tail, x = np.empty(likelihood.plan.tail_at + D * D), np.empty((D, D)), np.empty(D - 1)
     S = np.ascontiguousarray(error_cov, dtype=float)
     if not np.isfinite(eliminate_all(internal, S, gram, errors, W0, workspace, tail, x)):
-        raise ModelError(NO_DIGITS)
+        raise ModelError(FEW_DIGITS)
     return Eliminated(likelihood=likelihood, Lambda=internal, workspace=workspace, tail=tail, coefficients=x)
 
 

@@ -20,6 +20,10 @@ one more column)::
 where all stays exact for a Lambda of zeros. Without the v v' the same recursion gives the covariances of all
 coefficients.
 
+With errors far smaller than groups every pivot is a difference of large numbers, and so is y'V^-1 y: what they were
+before elimination, over what is left, says how many digits that takes (`lost_digits`). Where fewer than eight are left
+there is no density, rather than one that is nearly right.
+
 References
 ----------
 Erisman, A. M. and Tinney, W. F. (1975). On computing certain elements of the inverse of a sparse matrix.
@@ -35,8 +39,10 @@ from numba import njit
 
 from hierreg.marginal.dense_kernels import cholesky_in_place
 from hierreg.marginal.kernels import error_precision, error_precision_gradient
-from hierreg.marginal.lanes import NO_DIGITS
 from hierreg.marginal.tail_kernels import factor_leading, invert_leading, solve_leading
+
+# Pivots before elimination over what is left of them: eight digits stay, and one to spare.
+MOST_LOST = 2.0**22
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -114,8 +120,58 @@ def width_of_panels(nodes):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def eliminate_levels(S, Lambda, nodes, dense):
-    """Eliminate all staged levels in the workspace; return the sum of log|M|, NaN on failure.
+def own_squares(S, Lambda, nodes, dense, W0, own):
+    """Write what each pivot is before elimination: of the columns of nodes, then of the tail (n_node_columns + D,)."""
+    at, tail_start, tail_q, tail_lambda, T, D = dense
+    start, n_columns, diag_at, n_before = nodes[0], nodes[1], nodes[2], nodes[10]
+    c = 0
+    for n in range(len(start)):
+        q, b = n_columns[n], start[n]
+        for j in range(q):
+            own[c] = 1.0
+            for i in range(q):
+                for k in range(q):
+                    own[c] += Lambda[b + i, b + j] * S[diag_at[n] + i * q + k] * Lambda[b + k, b + j]
+            c += 1
+    for t in range(len(tail_start)):
+        first, q, b = tail_start[t], tail_q[t], tail_lambda[t]
+        for j in range(q):
+            total = 1.0
+            for i in range(q):
+                for k in range(q):
+                    s = S[at + (first + min(i, k)) * D + first + max(i, k)]
+                    total += Lambda[b + i, b + j] * s * Lambda[b + k, b + j]
+            own[n_before + first + j] = total
+    for i in range(T, D):
+        own[n_before + i] = S[at + i * D + i] + W0[i - T, i - T]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def lost_digits(own, of_nodes, C, quadratic, S_error, omega, errors):
+    """Return by what factor rounding grows, on average over the rows, from `own_squares` and what is left of them.
+
+    Where errors are correlated, times the largest factor by which the others take variance from one: a derivative with
+    respect to their covariance has the product of both.
+    """
+    patterns, counts = errors
+    D, n, growth, k = C.shape[0], 0.0, 1.0, 0
+    for m in range(len(counts)):
+        for d in range(patterns.shape[1]):
+            n += counts[m] * patterns[m, d]
+            for e in range(d, patterns.shape[1]):
+                if patterns[m, d] and patterns[m, e]:
+                    if d == e:
+                        growth = max(growth, omega[k] * S_error[d, d])
+                    k += 1
+    lost, first = of_nodes, len(own) - D
+    for i in range(D - 1):
+        lost += own[first + i] / (C[i, i] * C[i, i])
+    return growth * (lost / n + own[len(own) - 1] / max(quadratic, n))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def eliminate_levels(S, Lambda, nodes, dense, own):
+    """Eliminate all staged levels in the workspace; return the sum of log|M|, NaN on failure, and that of lost digits.
 
     Diagonal blocks and panels keep the values that they have when their level is eliminated.
     """
@@ -123,11 +179,14 @@ def eliminate_levels(S, Lambda, nodes, dense):
     tail_at, D = dense[0], dense[5]
     w_max, q_max = width_of_panels(nodes)
     U, level = np.empty((q_max, w_max)), room_for_level(q_max)
-    log_det = 0.0
+    log_det, lost, at = 0.0, 0.0, 0
     for n in range(len(start)):
         q, first = n_columns[n], column_at[n]
         w = column_at[n + 1] - first
         log_det += factor_of_level(S, diag_at[n], q, Lambda, start[n], level)
+        for i in range(q):
+            lost += own[at + i] / (level[1][i, i] * level[1][i, i])
+        at += q
         times_panel(level[3], q, S, panel_at[n], w, U)
         done = 0
         for u in range(up_at[n], up_at[n + 1]):
@@ -148,7 +207,7 @@ def eliminate_levels(S, Lambda, nodes, dense):
                 f = U[k, c]
                 for d in range(c, w):
                     S[row + column[first + d]] -= f * U[k, d]
-    return log_det
+    return log_det, lost
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -428,17 +487,15 @@ def log_likelihood_of(Lambda, S_error, gram, errors, W0, constant, treat, g_Lamb
     S, C = room
     log_det_R = error_precision(S_error, patterns, counts, omega)
     assemble(omega, sources, S)
-    of_rows = S[dense[0] + D * D - 1]
-    log_det_M = eliminate_levels(S, Lambda, nodes, dense)
+    own = np.empty(nodes[10] + D)
+    own_squares(S, Lambda, nodes, dense, W0, own)
+    log_det_M, lost = eliminate_levels(S, Lambda, nodes, dense, own)
     tail_equations(S, Lambda, dense, W0, C)
     log_det_tail, log_det_P, quadratic = solve_tail(C, T, x)
     value = constant - 0.5 * (log_det_R + log_det_M + log_det_tail + quadratic)
     if integrate:
         value -= 0.5 * log_det_P
-    if of_rows - quadratic > NO_DIGITS:
-        # y'V^-1 y is a difference here, and its rounding of order one: noise, not a density.
-        value = np.nan
-    if not np.isfinite(value):
+    if not np.isfinite(value) or lost_digits(own, lost, C, quadratic, S_error, omega, errors) > MOST_LOST:
         value = -np.inf
     elif with_gradient:
         g_Lambda[:] = 0.0

@@ -11,9 +11,12 @@ import numpy as np
 from numba import njit
 
 from hierreg.marginal.crossed_kernels import (
+    MOST_LOST,
     assemble,
     eliminate_levels,
     factor_of_level,
+    lost_digits,
+    own_squares,
     room_for_level,
     selected_inverse,
     solve_tail,
@@ -23,7 +26,6 @@ from hierreg.marginal.crossed_kernels import (
     width_of_panels,
 )
 from hierreg.marginal.kernels import error_precision
-from hierreg.marginal.lanes import NO_DIGITS
 from hierreg.marginal.tail_kernels import invert_leading, solve_leading
 
 
@@ -31,18 +33,21 @@ from hierreg.marginal.tail_kernels import invert_leading, solve_leading
 def eliminate_all(Lambda, S_error, gram, errors, W0, S, C, x):
     """Write the eliminated workspace S, the factored tail C (D, D) and its coefficients x (D - 1,).
 
-    Returns the residual sum of squares, NaN where a matrix is not positive definite, or the sum has no digits.
+    Returns the residual sum of squares, NaN where a matrix is not positive definite, or too few digits are left
+    (`lost_digits`).
     """
     K, _, sources, nodes, dense = gram
     patterns, counts = errors
     omega = np.empty(K)
     log_det = error_precision(S_error, patterns, counts, omega)
     assemble(omega, sources, S)
-    of_rows = S[dense[0] + dense[5] * dense[5] - 1]
-    log_det += eliminate_levels(S, Lambda, nodes, dense)
+    own = np.empty(nodes[10] + dense[5])
+    own_squares(S, Lambda, nodes, dense, W0, own)
+    log_det_M, lost = eliminate_levels(S, Lambda, nodes, dense, own)
     tail_equations(S, Lambda, dense, W0, C)
     quadratic = solve_tail(C, dense[4], x)[2]
-    return quadratic if np.isfinite(log_det) and of_rows - quadratic <= NO_DIGITS else np.nan
+    has_digits = lost_digits(own, lost, C, quadratic, S_error, omega, errors) <= MOST_LOST
+    return quadratic if np.isfinite(log_det + log_det_M) and has_digits else np.nan
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierreg.marginal.pivots import on_axes_of_their_own
 from hierreg.marginal.spanned import axes_first, in_groups, without_rounding
 from hierreg.priors import Fixed, Normal
 from hierreg.priors.frames import Columns
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 # Squared weight of a pseudo-observation, in units of the weight of all rows, from which its axis is one of its own.
 _OUTWEIGHS = 1e3
+_EXACT = 1e-12  # of the variance of the response
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,13 +99,17 @@ class Held:
         Of y - X_fixed beta_fixed on the other columns.
     axes : array (p, p_free)
         The free columns in the former internal coordinates.
-    origin : array (p,)
-        Internal coordinates of beta where the new ones are zero.
+    origin : array (2, p)
+        Internal coordinates of beta where the new ones are zero, as a sum: its second part is large where the response
+        is far from zero, and would round the first.
+    n_fitted : int
+        Axes, the first ones, that the groups fit by themselves.
     """
 
     gram: Gram
     axes: Array
     origin: Array
+    n_fitted: int = 0
 
 
 def hold_fixed(gram: Gram, fixed: FixedBeta) -> Gram:
@@ -117,11 +123,12 @@ def held(gram: Gram, fixed: FixedBeta | None) -> Held:
     columns = _columns(gram)
     inverse, centre, constant, value = columns.inverse, columns.centre, columns.constant, columns.value
     if gram.frame is None:
-        origin = inverse @ gram.y_shift
+        origin = np.stack([inverse @ gram.y_shift, np.zeros(p)])
     else:
         # The same without its cancellation: the fit that was taken off, and the centre.
-        origin = -inverse @ gram.frame.basis[:p, p]
-        origin = origin + (0.0 if constant is None else inverse[:, constant] * gram.frame.centre[p] / value)
+        origin = np.stack([-inverse @ gram.frame.basis[:p, p], np.zeros(p)])
+        if constant is not None:
+            origin[1] = inverse[:, constant] * gram.frame.centre[p] / value
     if fixed is None or not fixed.is_fixed.any():
         return _with_groups_first(Held(gram=gram, axes=np.eye(p), origin=origin))
     free, out = np.flatnonzero(~fixed.is_fixed), np.flatnonzero(fixed.is_fixed)
@@ -142,7 +149,9 @@ def held(gram: Gram, fixed: FixedBeta | None) -> Held:
         shift[place] += (centre[out] @ change - centre[free] @ fit) / value
     M = np.zeros((p + 1, len(free) + 1))
     M[:p, : len(free)], M[:p, -1], M[p, -1] = Q, rest, 1.0
-    return _with_groups_first(Held(gram=_mapped(gram, M, free, x_map, shift), axes=Q, origin=origin - rest))
+    return _with_groups_first(
+        Held(gram=_mapped(gram, M, free, x_map, shift), axes=Q, origin=origin - np.stack([rest, 0.0 * rest]))
+    )
 
 
 def _with_groups_first(here: Held) -> Held:
@@ -160,7 +169,8 @@ def _with_groups_first(here: Held) -> Held:
         M = np.eye(p + 1)
         M[:p, :p] = axes
         gram = _mapped(gram, M, np.arange(p), gram.x_map @ axes, gram.y_shift)
-    return Held(gram=without_rounding(gram, int(which.sum())), axes=here.axes @ axes, origin=here.origin)
+    n_fitted = int(which.sum())
+    return Held(gram=without_rounding(gram, n_fitted), axes=here.axes @ axes, origin=here.origin, n_fitted=n_fitted)
 
 
 def _columns(gram: Gram) -> Columns:
@@ -214,31 +224,38 @@ class Population:
 def population_of(gram: Gram, prior: PopulationPrior, fixed: FixedBeta | None) -> Population:
     """Return what the likelihood needs of the population coefficients: fixed ones taken off, a prior as rows."""
     here = held(gram, fixed)
-    rows = _rows(prior, gram, here)
+    inner = (prior.basis @ gram.x_map if prior.inner is None else prior.inner) / prior.sd[:, None]
+    K, target = inner @ here.axes, prior.mean / prior.sd
+    at = here.origin @ here.axes
+    if fixed is not None and fixed.is_fixed.any():
+        # What lies outside of the axes.
+        target = target - inner @ (here.origin - at @ here.axes.T).sum(axis=0)
     p = len(here.gram.coef_names)
-    weight = _weight_of_rows(here.gram)
-    if not len(rows) or max(np.sum(rows[:, :p] ** 2), np.sum(rows[:, p] ** 2)) < _OUTWEIGHS * weight:
+    weight = _weight_of_rows(here.gram, gram)
+    rows = np.column_stack([K, target - K @ at[0] - K @ at[1]])
+    if not len(rows) or max(np.sum(K**2), np.sum(rows[:, p] ** 2)) < _OUTWEIGHS * weight:
         return Population(gram=here.gram, rows=rows, is_moved=False)
-    U, s, Vt = np.linalg.svd(rows[:, :p])
-    r = len(s)
-    target = U[:, :r].T @ rows[:, p]
-    # The origin is the mode of prior and least squares; what is left of the prior there cannot cancel.
-    origin = Vt[:r].T @ (s * target / (s * s + weight))
+    U, rows, move = on_axes_of_their_own(K, target, (at[0], at[1]), here.n_fitted, weight)
     M = np.eye(p + 1)
-    M[:p, :p], M[:p, p] = Vt.T, -origin
-    turned = _mapped(here.gram, M, np.arange(p), here.gram.x_map @ Vt.T, here.gram.y_shift + here.gram.x_map @ origin)
-    own = np.zeros((len(rows), p + 1))
-    own[:r, :r] = np.diag(s)
-    own[:r, p] = weight / (s * s + weight) * target
-    return Population(gram=turned, rows=own, is_moved=True)
+    M[:p, :p], M[:p, p] = np.linalg.inv(U), -move
+    x_map = here.gram.x_map @ M[:p, :p]
+    turned = _mapped(here.gram, M, np.arange(p), x_map, here.gram.y_shift + here.gram.x_map @ move)
+    return Population(gram=turned, rows=rows, is_moved=True)
 
 
-def _rows(prior: PopulationPrior, gram: Gram, here: Held) -> Array:
-    inner = prior.basis @ gram.x_map if prior.inner is None else prior.inner
-    return np.column_stack([inner @ here.axes, prior.mean - inner @ here.origin]) / prior.sd[:, None]
+def _weight_of_rows(held: Gram, gram: Gram) -> float:
+    """Return the number of rows over the variance of residuals: about the precision of a coefficient.
 
-
-def _weight_of_rows(gram: Gram) -> float:
-    """Return the number of rows over the variance of residuals: about the precision of a coefficient."""
-    left = float(gram.WtW[:, -1, -1].sum()) / max(gram.n, 1)
-    return gram.n / left if left > 0 else 1.0
+    Over the variance of the response, where its columns fit it exactly: errors may have any size then.
+    """
+    terms = held.terms
+    # Products of two rows, those of correlated errors, are no squares.
+    total = held.WtW[terms.table[:, 1] == terms.table[:, 2]].sum(axis=0)
+    p = len(total) - 1
+    weight = float(np.trace(total[:p, :p])) / (max(held.n, 1) * max(p, 1))  # of a row, on average
+    if terms.kind.startswith("known") and not terms.n_sd:
+        return held.n * weight
+    variance = float(total[p, p]) / (max(held.n, 1) * (weight or 1.0))
+    if gram.frame is not None and variance <= _EXACT * float(gram.frame.sd[-1]) ** 2:
+        variance = float(gram.frame.sd[-1]) ** 2
+    return held.n / variance if variance > 0 else 1.0

@@ -70,5 +70,7 @@ def _diagnosed(name: str, x: Array, **options: object) -> Array:
     varies = np.ptp(flat, axis=(0, 1)) > 0
     if draws >= _FEWEST and varies.any() and not (name == "rhat" and chains < 2):
         function = getattr(array_stats(), name)
-        out[varies] = function(flat[:, :, varies], chain_axis=0, draw_axis=1, **options)
+        # Chains that never move, each at a place of its own, have no variance within.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            out[varies] = function(flat[:, :, varies], chain_axis=0, draw_axis=1, **options)
     return out.reshape(x.shape[2:])

@@ -120,10 +120,13 @@ def _slow_mixing(names: tuple[str, ...], u: Array) -> list[str]:
     if draws < 4:
         return [f"draws={draws} is too few for convergence diagnostics; use at least a few hundred."]
     messages = []
-    ess = np.array([float(diagnostics.ess(u[:, :, i], chain_axis=0, draw_axis=1)) for i in range(len(names))])
+    # Chains that never move have no variance within, and no effective sample size.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ess = np.array([float(diagnostics.ess(u[:, :, i], chain_axis=0, draw_axis=1)) for i in range(len(names))])
     short = [f"{name} ({e:.0f})" for name, e in zip(names, ess, strict=True) if e < _ESS_PER_CHAIN * chains]
     if chains > 1:
-        rhat = [float(diagnostics.rhat(u[:, :, i], chain_axis=0, draw_axis=1)) for i in range(len(names))]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            rhat = [float(diagnostics.rhat(u[:, :, i], chain_axis=0, draw_axis=1)) for i in range(len(names))]
         bad = [f"{name} ({r:.3f})" for name, r in zip(names, rhat, strict=True) if r > _RHAT_LIMIT]
         if bad:
             messages.append(

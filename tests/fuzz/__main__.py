@@ -18,7 +18,7 @@ def main():
     if options.case is not None:
         case = make(options.case)
         print(case.formula, case.errors[0], case.errors[1:] if case.errors[0] != "known_cov" else "", case.priors)
-        print(sorted(case.tags))
+        print(sorted(case.tags), case.collinear, case.weights, case.given, case.library)
         print(case.table.to_string(max_rows=12))
         found = verdict(options.case)
         print(f"{found.outcome} {found.kind}\n{found.detail}")

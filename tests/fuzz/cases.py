@@ -18,7 +18,8 @@ class Case:
 
     `numeric` and `categorical` name the columns that predictors come from; `factors` the columns that make each
     grouping factor; `errors` is a kind with its arguments; `priors` say which have one of their own (see `models`), and
-    `library` what kind of table hierreg is given. `tags` say what is special: see `NOT_ORDINARY`.
+    `library` what kind of table hierreg is given. `collinear` and `weights` are arguments of `hr.Model`, and `given`
+    says in what form it gets a known covariance. `tags` say what is special: see `NOT_ORDINARY`.
     """
 
     seed: int
@@ -31,6 +32,9 @@ class Case:
     errors: tuple[Any, ...] = ("independent",)
     priors: str = "default"
     library: str = "pandas"
+    collinear: str = "refuse"
+    weights: str | None = None
+    given: str = "matrix"
     tags: frozenset[str] = field(default_factory=frozenset)
 
 
@@ -52,14 +56,22 @@ def make(seed):
     formula = _formula(draft)
     _response(draft)
     spoil(draft)
+    options = _options(draft)
     table = pd.DataFrame({draft.names[key]: values for key, values in draft.columns.items()})
-    if draft.chance(0.3):
+    is_shuffled = draft.chance(0.3)
+    if is_shuffled:
         order = draft.rng.permutation(draft.n)
         table = table.iloc[order]
         if draft.chance(0.5):
             table = table.reset_index(drop=True)
         if draft.errors[0] == "known_cov":
             draft.errors = ("known_cov", draft.errors[1][np.ix_(order, order)], draft.errors[2])
+    if options["given"] == "labelled":
+        table.index = [f"row {r}" for r in range(len(table))]
+    elif options["given"] == "blocks" and is_shuffled:
+        options["given"] = "sparse"
+    priors = draft.pick(["default", "given", "partial", "fixed"], [40, 30, 20, 10])
+    library = draft.pick(["pandas", "polars", "pyarrow", "dict"], [80, 10, 5, 5])
     return Case(
         seed=seed,
         formula=formula,
@@ -69,10 +81,29 @@ def make(seed):
         categorical=tuple(draft.names[c] for c in draft.categorical),
         factors=tuple(tuple(draft.names[key] for key in keys) for keys in draft.factors),
         errors=draft.errors,
-        priors=draft.pick(["default", "given", "partial", "fixed"], [40, 30, 20, 10]),
-        library=draft.pick(["pandas", "polars", "pyarrow", "dict"], [80, 10, 5, 5]),
+        priors=priors,
+        library="pandas" if options["given"] == "labelled" else library,
         tags=frozenset(draft.tags),
+        **options,
     )
+
+
+def _options(draft):
+    """Return further arguments, from random numbers of their own: what a case was without them it stays."""
+    rng = np.random.default_rng([20240602, draft.seed])
+    spoilt = bool(draft.tags & {"duplicate column", "near collinear", "constant column", "fewer rows"})
+    out = {"collinear": "drop" if rng.random() < (0.5 if spoilt else 0.1) else "refuse", "weights": None}
+    if draft.errors[0] in {"independent", "by"} and rng.random() < 0.15:
+        counts = rng.integers(1, 20, draft.n).astype(float)
+        draft.columns["w"] = counts if rng.random() < 0.5 else np.exp(rng.normal(0, rng.choice([0.5, 3.0]), draft.n))
+        draft.names["w"] = out["weights"] = "w"
+    out["given"] = str(rng.choice(["matrix", "blocks", "sparse", "labelled"])) if draft.errors[0] == "known_cov" else ""
+    if out["given"] in {"blocks", "sparse"}:
+        size = int(rng.integers(1, 5))
+        block = np.arange(draft.n) // size
+        V = draft.errors[1] * (block[:, None] == block)
+        draft.errors = ("known_cov", V, draft.errors[2])
+    return out
 
 
 # ---- rows and errors

@@ -23,10 +23,10 @@ import numpy as np
 import hierreg as hr
 from tests.fuzz import models, relations
 from tests.fuzz.cases import NOT_ORDINARY, make
-from tests.fuzz.columns import rows_of
+from tests.fuzz.columns import Columns, rows_of
 from tests.fuzz.exact import exact, number, numbers, product
 from tests.fuzz.oracle import Dense
-from tests.fuzz.points import condition_of_covariance, contrast, random_point
+from tests.fuzz.points import condition_of_covariance, contrast, contrast_of_response, random_point
 
 EPS = np.finfo(float).eps
 STEP = 2.0**-60
@@ -59,7 +59,7 @@ def verdict(seed):
         try:
             check(case)
         except hr.exceptions.HierregError as error:
-            return _refused(case, error)
+            return refusal(case, error)
         except WrongAnswerError as wrong:
             return Verdict(seed=seed, outcome="failure", kind=wrong.kind, detail=f"{case.formula}: {wrong.detail}")
         except Exception as error:  # noqa: BLE001  # what is not hierreg's own is the failure that is looked for
@@ -75,11 +75,19 @@ BY_CHANCE = (
     *("collinear", "but only .* rows", "is zero in every row", "is constant", "single level", "single group"),
     *("a group of .* of its own", "are the same", "no unit of", "are the units of errors", "cannot be told"),
     *("each unit must lie within one", "fitted exactly"),
-    *("rows in several strata", "has the single level", "groups", "would share names", "has the name of a dimension"),
+    *(
+        "fewer than eight digits",
+        "rows in several strata",
+        "has the single level",
+        "groups",
+        "would share names",
+        "has the name of a dimension",
+    ),
 )
 
 
-def _refused(case, error):
+def refusal(case, error):
+    """Return the verdict on an exception of hierreg: a failure where the case is an ordinary one."""
     text = str(error)
     kind = f"{type(error).__name__}: {_shape(text)}"
     ordinary = not case.tags & NOT_ORDINARY and not any(re.search(reason, text) for reason in BY_CHANCE)
@@ -100,6 +108,7 @@ def check(case):
     model = models.make_model(case)
     if "duplicate column" in case.tags and "x1" in case.formula and "x0" in case.formula:
         _must_have_dropped(case, model)
+    _check_dropped(case, model)
     labels = model.problem.labels
     rows = rows_of(case, labels.coef, [factor.coef for factor in labels.factors], list(model.problem.layout.labels))
     rng = np.random.default_rng([11, case.seed])
@@ -124,6 +133,22 @@ def check(case):
 def _must_have_dropped(case, model):
     if {"x0", "x1"} <= set(model.problem.labels.coef):
         raise WrongAnswerError("accepted a column twice", str(model.problem.labels.coef))
+
+
+def _check_dropped(case, model):
+    """What was left out is a linear combination of what is kept, to the tolerance that hierreg states (1e-7)."""
+    for determined in model.problem.state.determined.values():
+        columns = Columns(case)
+        kept = columns.matrix([determined.names[j] for j in determined.kept])
+        own = columns.matrix([determined.names[j] for j in determined.dropped])
+        scale = np.linalg.norm(kept, axis=0)
+        basis = np.linalg.qr(kept / np.where(scale > 0, scale, 1.0))[0]
+        centred = own - own.mean(axis=0)
+        left = own - basis @ (basis.T @ own)
+        left = left - basis @ (basis.T @ left)
+        rounding = 1e-15 * np.linalg.norm(own, axis=0) * len(own)
+        if np.any(np.linalg.norm(left, axis=0) > 2e-7 * np.linalg.norm(centred, axis=0) + rounding):
+            raise WrongAnswerError("dropped a column that others do not determine", str(determined.dropped_names))
 
 
 # ---- densities
@@ -165,6 +190,8 @@ def _check_densities(model, rows, dense, point, rng):
         if want is None:
             raise WrongAnswerError("accepted columns that are exactly singular", method)
         value, g_Lambda, g_error = models.value_and_gradient(model, method, point.Lambda, point.error_cov)
+        if value == -np.inf:
+            _must_be_refused(model, rows, point)
         allowed = relative * (abs(want.value) + want.n)
         if not abs(value - want.value) <= allowed:
             detail = (
@@ -178,6 +205,21 @@ def _check_densities(model, rows, dense, point, rng):
         if not abs(parts.sum() - slope) <= allowed:
             detail = f"{method}: {parts.sum()!r}, oracle {slope!r}, {allowed:.1e} allowed"
             raise WrongAnswerError(f"gradient ({_of(rows, point.Lambda, point.error_cov)})", detail)
+
+
+def _must_be_refused(model, rows, point):
+    """Where several factors have no density for want of digits, the equations are refused in words."""
+    largest = max(contrast(rows, point.Lambda, point.error_cov), contrast_of_response(rows, point.error_cov))
+    if len(rows.Z) < 2 or largest < 1e3:
+        return
+    names = [factor.name for factor in model.problem.labels.factors]
+    blocks = [point.Lambda[own, own] for own in rows.factor_slices()]
+    cov = {name: root @ root.T for name, root in zip(names, blocks, strict=True)}
+    model.solve(cov, point.error_argument)
+    # With priors of its own a likelihood may have fewer digits than the equations, whose beta is flat.
+    if all(row.origin == "default" for row in model.priors.rows):
+        raise WrongAnswerError("no density where the equations are solved")
+    raise hr.exceptions.ModelError("fewer than eight digits beside the priors")
 
 
 def _step(direction):
@@ -249,6 +291,8 @@ def _check_target(model, rows, dense, rng):
         return
     target = models.target_of(model, natural=True)
     value, gradient = target(u)
+    if value == -np.inf:
+        _must_be_refused(model, rows, point)
     if not (np.isfinite(value) and np.isfinite(gradient).all()):
         raise WrongAnswerError("the posterior density is not finite at an ordinary point", f"{value} {gradient}")
     if beta is None or not given:

@@ -103,6 +103,8 @@ def rows_of(case, coef_names, factor_coef_names, strata):
         extra = {"se": np.asarray(case.table[arguments[0]], dtype=float)}
     elif kind == "known_cov":
         extra = {"V": np.asarray(arguments[0])}
+    if case.weights is not None:
+        extra["weight"] = np.asarray(case.table[case.weights], dtype=float)
     return Rows(
         y=np.asarray(case.table[case.response], dtype=float),
         X=columns.matrix(coef_names),

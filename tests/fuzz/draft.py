@@ -19,6 +19,7 @@ class Draft:
     """Columns by a key of this package, such as x0, and the names that they have in the table."""
 
     def __init__(self, seed):
+        self.seed = seed
         self.rng = np.random.default_rng([20240531, seed])
         self.tags = set()
         self.columns = {}

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
-from scipy import special, stats
+import pandas as pd
+from scipy import sparse, special, stats
 
 import hierreg as hr
 from hierreg.covariance import covariances
@@ -30,16 +31,38 @@ def error_spec(case):
             return hr.exchangeable(unit) if by is None else hr.exchangeable(unit, by=by, common_sd=common)
         case "known_se":
             return hr.known_se(arguments[0], scale=arguments[1])
-    return hr.known_cov(arguments[0], scale=arguments[1])
+    return hr.known_cov(COVARIANCES[case.given or "matrix"](arguments[0], case), scale=arguments[1])
+
+
+def _in_blocks(V, case):
+    """Return the diagonal blocks, one for each set of neighbours that V connects."""
+    ends = [r for r in range(1, len(V)) if not V[:r, r:].any()]
+    return [V[a:b, a:b] for a, b in zip([0, *ends], [*ends, len(V)], strict=True)]
+
+
+def _labelled(V, case):
+    """Return a table in another order than the rows."""
+    table = pd.DataFrame(V, index=case.table.index, columns=case.table.index)
+    order = np.random.default_rng([17, case.seed]).permutation(len(V))
+    return table.iloc[order, order]
+
+
+COVARIANCES = {
+    "matrix": lambda V, case: V,
+    "blocks": _in_blocks,
+    "sparse": lambda V, case: sparse.csr_array(V),
+    "labelled": _labelled,
+}
 
 
 def make_model(case):
     """Return the model of a case; priors that name parameters need the names, and so a first model."""
     table = LIBRARIES[case.library](case.table)
-    first = hr.Model(case.formula, table, errors=error_spec(case))
+    options = {"errors": error_spec(case), "collinear": case.collinear, "weights": case.weights}
+    first = hr.Model(case.formula, table, **options)
     if case.priors == "default":
         return first
-    return hr.Model(case.formula, table, errors=error_spec(case), priors=random_priors(case, first))
+    return hr.Model(case.formula, table, priors=random_priors(case, first), **options)
 
 
 def _polars(table):
@@ -194,9 +217,13 @@ def plain_rows(case, model):
 def covariances_at(model, u):
     """Return Lambda, error_cov, sds and correlations at u."""
     at = covariances(model.problem.parameters, np.asarray(u, dtype=float)[None])
+    argument = at.error_cov[0] if model.problem.labels.n_error_sd else None
+    if model.problem.gram.terms.components is not None:
+        argument = {"sd": at.error_sd[0], "corr": at.error_corr[0]}
     return SimpleNamespace(
         Lambda=at.Lambda[0],
         error_cov=at.error_cov[0],
+        error_argument=argument,
         sd=at.sd[0],
         corr=at.corr[0],
         error_sd=at.error_sd[0],

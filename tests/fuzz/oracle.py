@@ -21,7 +21,8 @@ class Rows:
     """The rows of a model.
 
     y (n,), X (n, p) and, for each grouping factor, Z (n, q) and the group of each row (n,); the error structure `kind`,
-    with the data set or stratum of each row, its unit, its known standard error or the known covariance of all.
+    with the data set or stratum of each row, its unit, its weight, its known standard error or the known covariance of
+    all.
     """
 
     y: np.ndarray
@@ -33,6 +34,7 @@ class Rows:
     unit: np.ndarray
     se: np.ndarray | None = None
     V: np.ndarray | None = None
+    weight: np.ndarray | None = None
 
     @property
     def sizes(self):
@@ -93,6 +95,8 @@ def error_covariance(rows, same_unit, shares, error_cov):
     if rows.kind == "known_se":
         se = exact(rows.se)
         diagonal = times(times(se, se), error_cov[0, 0])
+    if rows.weight is not None:
+        diagonal = (diagonal << BITS) // exact(rows.weight)
     R[np.arange(n), np.arange(n)] = diagonal
     return R
 

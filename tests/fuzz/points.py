@@ -52,6 +52,15 @@ def contrast(rows, Lambda, error_cov):
     signal = 0.0
     for Z, own in zip(rows.Z, rows.factor_slices(), strict=True):
         signal = max(signal, float(np.linalg.norm(Z @ Lambda[own, own], axis=1).max()))
+    return _over_errors(signal, rows, error_cov)
+
+
+def contrast_of_response(rows, error_cov):
+    """Return the sd of the response over the smallest sd of any direction of the errors."""
+    return _over_errors(float(rows.y.std()), rows, error_cov)
+
+
+def _over_errors(signal, rows, error_cov):
     if rows.kind == "known_cov":
         smallest = np.linalg.eigvalsh(rows.V)[0] * error_cov[0, 0]
     elif rows.kind == "known_se":
@@ -60,7 +69,7 @@ def contrast(rows, Lambda, error_cov):
         root = np.sqrt(np.diagonal(error_cov))
         smallest = np.linalg.eigvalsh(error_cov / root[:, None] / root[None, :])[0] * root.min() ** 2
     else:
-        smallest = np.diagonal(error_cov).min()
+        smallest = np.diagonal(error_cov).min() / (1.0 if rows.weight is None else rows.weight.max())
     return signal / np.sqrt(smallest) if smallest > 0 else np.inf
 
 

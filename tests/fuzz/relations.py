@@ -84,7 +84,8 @@ def _batch_gap(case, model, rng):
         part for part in (case.table[: cuts[0]], case.table[cuts[0] : cuts[1]], case.table[cuts[1] :]) if len(part)
     ]
     try:
-        other = hr.Model.from_gram(hr.Gram.from_batches(tables, case.formula, models.error_spec(case)))
+        options = {"collinear": case.collinear, "weights": case.weights}
+        other = hr.Model.from_gram(hr.Gram.from_batches(tables, case.formula, models.error_spec(case), **options))
     except HierregError:
         if case.tags:
             return None
