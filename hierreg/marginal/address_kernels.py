@@ -127,8 +127,8 @@ def blocks_at(table, i):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def row_blocks_at(table, i):
-    """Return the eight arrays of `rows.RowTiles.arrays` from row i on."""
-    a, b, c, d = table[i + 4], table[i + 5], table[i + 6], table[i + 7]
+    """Return the nine arrays of `rows.RowTiles.arrays` from row i on."""
+    a, b, c, d = table[i + 4], table[i + 5], table[i + 6], table[i + 8]
     return (
         vector_at(table, i, np.int64),
         vector_at(table, i + 1, np.int64),
@@ -137,5 +137,6 @@ def row_blocks_at(table, i):
         carray(pointer_to(a[0]), (a[1], a[2], a[3], a[4]), np.float64),
         carray(pointer_to(b[0]), (b[1], b[2], b[3], b[4]), np.float64),
         carray(pointer_to(c[0]), (c[1], c[2], c[3], c[4]), np.float64),
-        carray(pointer_to(d[0]), (d[1], d[2], d[3]), np.float64),
+        stack_at(table, i + 7),
+        carray(pointer_to(d[0]), (d[1], d[2], d[3], d[4]), np.float64),
     )

@@ -13,7 +13,7 @@ from hierreg.gram import GroupProducts
 from hierreg.gram.triangles import classes_of
 from hierreg.marginal.distinct import merge_equal
 from hierreg.marginal.lanes import LANES, NO_DIGITS, STRIP
-from hierreg.marginal.rows import RowTiles, row_tiles
+from hierreg.marginal.rows import RowTiles, row_tiles, without_noise
 from hierreg.marginal.theta_strips import ThetaStrips, theta_strips
 from hierreg.marginal.tiles import Blocks, Tiles, join, terms_per_tile, tiles_of
 
@@ -253,7 +253,7 @@ def factored(groups: GroupProducts, blocks: Blocks, which: NDArray[np.bool_]) ->
     q = groups.n_coef
     # Of one data set there are no more rows; a height beyond is that of units of several.
     triangle = groups.triangle[entry[kept.levels[kept.block, 0]], :q]
-    return replace(kept, ZtZ=triangle[:, :, :q], ZtW=triangle[:, :, q:], factored=True)
+    return replace(kept, ZtZ=triangle[:, :, :q], ZtW=without_noise(triangle[:, :, q:]), factored=True)
 
 
 def _suits_strips(blocks: Blocks) -> bool:

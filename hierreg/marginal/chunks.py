@@ -90,11 +90,11 @@ def _chunks_of(blocks: tuple[Array, ...]) -> Iterator[tuple[Array, ...]]:
 def _row_pieces(rows: tuple[Array, ...]) -> Iterator[_Piece]:
     from hierreg.marginal.row_kernels import room_for_rows
 
-    indptr, *entries, basis, is_left = rows
+    indptr, *entries, basis, is_left, fit = rows
     factors = room_for_rows(rows, len(indptr) - 1)
     for first in range(0, len(indptr) - 1, CHUNK):
         some = slice(first, first + CHUNK)
-        chunk = indptr[first : first + CHUNK + 1], *entries, basis[some], is_left[some]
+        chunk = indptr[first : first + CHUNK + 1], *entries, basis[some], is_left[some], fit[some]
         yield _row_piece(chunk, tuple(array[some] for array in factors))
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.marginal.pivots import on_axes_of_their_own
-from hierreg.marginal.spanned import axes_first, in_groups, without_rounding
+from hierreg.marginal.spanned import fitted_first, without_rounding
 from hierreg.priors import Fixed, Normal
 from hierreg.priors.frames import Columns
 from hierreg.priors.measure import columns_of
@@ -158,18 +158,13 @@ def _with_groups_first(here: Held) -> Held:
     """Return the same, first on axes that the groups fit by themselves, of which nothing is left within groups."""
     gram = here.gram
     p = len(gram.coef_names)
-    if not p or len(gram.factors) != 1 or not len(gram.factors[0].triangle):
+    if not p or not gram.has_triangles:
         return here
-    columns = _columns(gram)
-    is_apart = columns.constant is not None and gram.coef_names[columns.constant] not in gram.factors[0].coef_names
-    inverse = columns.full_inverse() if is_apart else columns.inverse
-    which = in_groups(gram, inverse)
-    axes = axes_first(inverse, which)
+    axes, n_fitted = fitted_first(gram)
     if not np.array_equal(axes, np.eye(p)):
         M = np.eye(p + 1)
         M[:p, :p] = axes
         gram = _mapped(gram, M, np.arange(p), gram.x_map @ axes, gram.y_shift)
-    n_fitted = int(which.sum())
     return Held(gram=without_rounding(gram, n_fitted), axes=here.axes @ axes, origin=here.origin, n_fitted=n_fitted)
 
 

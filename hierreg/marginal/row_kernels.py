@@ -71,7 +71,7 @@ def roots_of_draws(S, patterns, roots):
 @njit(cache=True, nogil=True, error_model="numpy")
 def rotate_rows(root, rows, t, R, D, left):
     """Write R (m, m) and D (m, p + 1) of a tile, and add squares of what is left of W to left, its lower triangle."""
-    indptr, term, size, height, all_S, all_W, _, is_left = rows
+    indptr, term, size, height, all_S, all_W, _, is_left, fit = rows
     m, p1 = D.shape[0], D.shape[1]
     z, w = np.empty((m, LANES)), np.empty((p1, LANES))
     cosine, sine = np.empty(LANES), np.empty(LANES)
@@ -117,6 +117,13 @@ def rotate_rows(root, rows, t, R, D, left):
                 for j in range(i + 1):
                     for lane in range(LANES):
                         left[i, j, lane] += is_left[t, i, lane] * w[i, lane] * is_left[t, j, lane] * w[j, lane]
+    for i in range(m):
+        for j in range(p1):
+            for lane in range(LANES):
+                D[i, j, lane] *= is_left[t, j, lane]
+            for k in range(i, m):
+                for lane in range(LANES):
+                    D[i, j, lane] += R[i, k, lane] * fit[t, k, j, lane]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -254,7 +261,7 @@ def _gradient_of_factor(C, pivot, D, G, H, HG, g):
 @njit(cache=True, nogil=True, error_model="numpy")
 def _gradient_of_omega(rows, t, factors, G, g_omega):
     """Add d log p / d omega of one tile; ``factors`` are R, D, L, pivots and Y of it."""
-    indptr, term, size, height, all_S, all_W, _, is_left = rows
+    indptr, term, size, height, all_S, all_W, _, is_left, _ = rows
     R, D, L, pivot, Y = factors
     m, p1 = D.shape[0], D.shape[1]
     widest = 0

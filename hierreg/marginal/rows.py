@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # Of columns of length one; what is smaller is rounding of rows that others determine.
 _ROUNDING = 256 * np.finfo(float).eps
+_NOISE = 16 * np.finfo(float).eps
 # Numbers decomposed at once.
 _CHUNK_VALUES = 2**22
 
@@ -47,6 +48,8 @@ class RowTiles:
     is_left : array (n_tiles, p + 1, LANES)
         Zero where Z fits a column of W exactly, else one. What rounding leaves of such a column is nothing by itself,
         but not beside what is left of others, times a large precision.
+    fit : array (n_tiles, m, p + 1, LANES)
+        That column in the basis, W = S fit; zeros for others.
     """
 
     levels: Index
@@ -58,11 +61,13 @@ class RowTiles:
     W: Array
     basis: Array
     is_left: Array
+    fit: Array
 
     @property
-    def arrays(self) -> tuple[Index, Index, Index, Index, Array, Array, Array, Array]:
+    def arrays(self) -> tuple[Index, Index, Index, Index, Array, Array, Array, Array, Array]:
         """The arrays in the order in which the kernels read them."""
-        return self.indptr, self.term, self.size, self.height, self.S, self.W, self.basis, self.is_left
+        entries = self.indptr, self.term, self.size, self.height, self.S, self.W
+        return *entries, self.basis, self.is_left, self.fit
 
     @property
     def width(self) -> int:
@@ -122,13 +127,14 @@ class _Parts:
     size: Index
 
 
-def _in_basis(Z: Array, W: Array, block: Index, n: int) -> tuple[Array, Array, Array]:
+def _in_basis(Z: Array, W: Array, block: Index, n: int) -> tuple[Array, Array, Array, Array]:
     """Return S (E, rows, m) and a basis C (n, m, m) of each block with Z = S C, C upper triangular.
 
-    And 0 for each block and column of W (n, p + 1) that Z fits exactly, else 1.
+    And `is_left` (n, p + 1) and `fit` (n, m, p + 1) of `RowTiles`.
     """
     _, rows, m = Z.shape
     S, basis, is_left = np.zeros_like(Z), np.zeros((n, m, m)), np.zeros((n, W.shape[2]))
+    fit = np.zeros((n, m, W.shape[2]))
     counts = np.bincount(block, minlength=n)
     first = np.cumsum(counts) - counts
     for k in np.unique(counts[counts > 0]):
@@ -142,17 +148,28 @@ def _in_basis(Z: Array, W: Array, block: Index, n: int) -> tuple[Array, Array, A
             # Nothing but rounding is below the diagonal.
             basis[some] = np.triu(np.swapaxes(turned, 1, 2) @ stacked)
             own = W[entries].reshape(len(some), -1, W.shape[2])
-            left = own - turned @ (np.swapaxes(turned, 1, 2) @ own)
-            is_left[some] = np.linalg.norm(left, axis=1) > _ROUNDING * np.linalg.norm(own, axis=1)
+            coef = np.swapaxes(turned, 1, 2) @ own
+            is_left[some] = np.linalg.norm(own - turned @ coef, axis=1) > _ROUNDING * np.linalg.norm(own, axis=1)
+            fit[some] = np.where(is_left[some][:, None, :] > 0, 0.0, without_noise(coef))
             S[entries] = turned.reshape(len(some), int(k), rows, m)
-    return S, basis, is_left
+    return S, basis, is_left, fit
+
+
+def without_noise(columns: Array) -> Array:
+    """Return columns (n, m, c) with zeros for elements that are rounding of their column's length.
+
+    A column that Z fits has its last elements zero, where those of Z have: coefficients that do not vary leave the rows
+    there as precise as the errors, and rounding of the others would swamp what is known of them between groups.
+    """
+    length: Array = np.linalg.norm(columns, axis=1, keepdims=True)
+    return np.where(np.abs(columns) > _NOISE * length, columns, 0.0)
 
 
 def _orthonormal(Z: Array) -> Array:
-    """Return Q (n, rows, m), Q'Z upper triangular: columns of Z (n, rows, m) less those before, zero where nothing is left.
+    """Return Q (n, rows, m) of columns of Z (n, rows, m), each less those before it, zero where nothing is left.
 
-    Orthogonalised twice, which is enough (Giraud, Langou and Rozloznik 2005, Computers and Mathematics with Applications
-    50, 1069-1075). In this order, since columns whose coefficients do not vary come last in no other.
+    Orthogonalised twice, which is enough (Giraud, Langou and Rozloznik 2005, Computers and Mathematics with
+    Applications 50, 1069-1075).
     """
     Q = np.zeros_like(Z)
     for j in range(Z.shape[2]):
@@ -165,10 +182,10 @@ def _orthonormal(Z: Array) -> Array:
     return Q
 
 
-def _tiles(levels: Index, parts: _Parts, S: Array, W: Array, of_blocks: tuple[Array, Array]) -> RowTiles:
+def _tiles(levels: Index, parts: _Parts, S: Array, W: Array, of_blocks: tuple[Array, Array, Array]) -> RowTiles:
     """Return blocks in tiles, those with the same terms side by side; of rows only as many as some lane has.
 
-    ``of_blocks`` are the basis (n, m, m) and what it leaves (n, p + 1) of each.
+    ``of_blocks`` are what `_in_basis` finds for each.
     """
     n, place = len(levels), _places(parts, len(levels))
     n_tiles = -(-n // LANES)
@@ -206,6 +223,7 @@ def _tiles(levels: Index, parts: _Parts, S: Array, W: Array, of_blocks: tuple[Ar
         W=out_W,
         basis=in_lanes[0],
         is_left=in_lanes[1],
+        fit=in_lanes[2],
     )
 
 
