@@ -141,8 +141,7 @@ def log_likelihood_in_chunks(
         Overwritten.
     threads : int
     """
-    from hierreg.marginal import kernels
-    from hierreg.marginal.row_kernels import error_roots
+    from hierreg.marginal import kernels, row_kernels
 
     (base, kinds, left), (patterns, counts), W0, (constant, *most_subtracted, is_exact), integrate = arguments
     (K, p1, _), q = base.shape, len(Lambda)
@@ -162,7 +161,7 @@ def log_likelihood_in_chunks(
 
     g_Lambda[:], g_S[:] = 0.0, 0.0
     log_det_R = kernels.error_precision(S, patterns, counts, omega)
-    error_roots(S, patterns, root)
+    row_kernels.error_roots(S, patterns, root)
     with ThreadPoolExecutor(max_workers=threads) as pool:
         share = pool.map if threads > 1 else map
         log_dets, totals = zip(*share(absorb, pieces), strict=True)
@@ -171,6 +170,11 @@ def log_likelihood_in_chunks(
         log_det_P, quadratic = kernels.solve_population(C, P, beta)
         if is_exact and np.isfinite(quadratic):
             quadratic = kernels.residual_form(root, left, B, beta)
+            if kinds[0] is None and kernels.is_noise(B, beta, quadratic):
+                quadratic = kernels.residual_form(root, left, W0, beta)
+                quadratic += kernels.quadratic_of_strips(omega, Lambda, kinds[1], beta)
+                quadratic += kernels.quadratic_of_tiles(omega, Lambda, kinds[2], beta)
+                quadratic += kernels.quadratic_of_rows(root, Lambda, kinds[4], beta)
         value = constant - 0.5 * (log_det_R + sum(log_dets) + quadratic + (log_det_P if integrate else 0.0))
         if not np.isfinite(value):
             return -np.inf

@@ -32,7 +32,7 @@ have weights, which say how often log|M| and its derivatives count, A Lambda M^-
 
 from __future__ import annotations
 
-from math import log
+from math import log, sqrt
 
 import numpy as np
 from numba import njit
@@ -70,8 +70,15 @@ from hierreg.marginal.lane_kernels import (
     weigh,
     weighted_log_det,
 )
-from hierreg.marginal.lanes import LANES
-from hierreg.marginal.row_kernels import absorb_rows, error_roots, gradient_of_rows, place_of, room_for_rows
+from hierreg.marginal.lanes import EPS, LANES
+from hierreg.marginal.row_kernels import (
+    absorb_rows,
+    error_roots,
+    gradient_of_rows,
+    place_of,
+    room_for_rows,
+    rows_of_residual,
+)
 from hierreg.marginal.strip_kernels import absorb_strips, gradient_of_strips, only_term, room_for_strips
 from hierreg.marginal.theta_kernels import absorb_theta, gradient_of_theta
 
@@ -454,6 +461,75 @@ def residual_form(root, rows, B, beta):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def is_noise(B, beta, value):
+    """Return whether v'B v, to the rounding of what is added up in it, is not known to eleven digits.
+
+    B adds squares up before they are multiplied by v: what cancels there is better added up as squares of residuals.
+    """
+    p, size = len(beta), sqrt(max(B[len(beta), len(beta)], 0.0))
+    for i in range(p):
+        size += abs(beta[i]) * sqrt(max(B[i, i], 0.0))
+    return EPS * size * size > 1e-11 * (p + 1 + abs(value))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def quadratic_of_strips(omega, Lambda, strips, beta):
+    """Return what strips of factored groups add to the residual form, from D of the residual y - X beta alone."""
+    if strips is None:
+        return 0.0
+    indptr, term, ZtZ, ZtW, weight, factored = strips
+    E, p1, m, lanes = ZtW.shape
+    residual, total = np.empty((E, 1, m, lanes)), np.zeros((len(omega) + 1, 1, 1, LANES))
+    for e in range(E):
+        for i in range(m):
+            for lane in range(lanes):
+                residual[e, 0, i, lane] = ZtW[e, p1 - 1, i, lane]
+                for c in range(p1 - 1):
+                    residual[e, 0, i, lane] -= beta[c] * ZtW[e, c, i, lane]
+    of_y = indptr, term, ZtZ, residual, weight, factored
+    absorb_strips(omega, Lambda, of_y, room_for_strips(of_y), total)
+    return _sum_of(total)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def quadratic_of_tiles(omega, Lambda, blocks, beta):
+    """Return what tiles of factored blocks add to the residual form, from D of the residual y - X beta alone."""
+    if blocks is None:
+        return 0.0
+    indptr, term, ZtZ, ZtW, weight, factored = blocks
+    E, m, p1, _ = ZtW.shape
+    residual, total = np.empty((E, m, 1, LANES)), np.zeros((len(omega) + 1, 1, 1, LANES))
+    for e in range(E):
+        for i in range(m):
+            for lane in range(LANES):
+                residual[e, i, 0, lane] = ZtW[e, i, p1 - 1, lane]
+                for c in range(p1 - 1):
+                    residual[e, i, 0, lane] -= beta[c] * ZtW[e, i, c, lane]
+    of_y = indptr, term, ZtZ, residual, weight, factored
+    absorb_blocks(omega, Lambda, of_y, room_for_factors(of_y, np.int64(1)), total)
+    return _sum_of(total)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def quadratic_of_rows(root, Lambda, rows, beta):
+    """Return what blocks by their rows add to the residual form, from rows of the residual y - X beta alone."""
+    if rows is None:
+        return 0.0
+    of_y, total = rows_of_residual(rows, beta), np.zeros((1, 1, 1, LANES))
+    absorb_rows(root, Lambda, of_y, room_for_rows(of_y, np.int64(1)), total)
+    return _sum_of(total)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _sum_of(total):
+    value = 0.0
+    for k in range(len(total)):
+        for lane in range(LANES):
+            value += total[k, 0, 0, lane]
+    return value
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _residual(left, row, beta):
     value = left[row, len(beta)]
     for i in range(len(beta)):
@@ -560,6 +636,10 @@ def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted
     log_det_P, quadratic = solve_population(C, P, beta)
     if is_exact and np.isfinite(quadratic):
         quadratic = residual_form(root, left, B, beta)
+        if n_tiles_of(theta) == 0 and is_noise(B, beta, quadratic):
+            quadratic = residual_form(root, left, W0, beta)
+            quadratic += quadratic_of_strips(omega, Lambda, strips, beta) + quadratic_of_tiles(omega, Lambda, one, beta)
+            quadratic += quadratic_of_rows(root, Lambda, rows, beta)
     value = numbers[0] - 0.5 * (log_det + quadratic + (log_det_P if integrate else 0.0))
     if not np.isfinite(value):
         value = -np.inf

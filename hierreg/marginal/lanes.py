@@ -7,3 +7,4 @@ LANES = 8
 STRIP = 64
 # Twice the log density, as a difference of numbers of this size, is known to one.
 NO_DIGITS = 2.0**52
+EPS = 2.0**-52

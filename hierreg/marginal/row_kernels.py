@@ -195,6 +195,26 @@ def absorb_rows(root, Lambda, rows, factors, total):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def rows_of_residual(rows, beta):
+    """Return rows whose only column is y - X beta."""
+    indptr, term, size, height, S, W, basis, is_left, fit = rows
+    p, m = len(beta), S.shape[2]
+    residual = np.zeros((W.shape[0], W.shape[1], 1, LANES))
+    whole, fitted = np.ones((len(basis), 1, LANES)), np.zeros((len(basis), m, 1, LANES))
+    for t in range(len(basis)):
+        for c in range(p + 1):
+            f = 1.0 if c == p else -beta[c]
+            for e in range(indptr[t], indptr[t + 1]):
+                for row in range(height[e]):
+                    for lane in range(LANES):
+                        residual[e, row, 0, lane] += f * is_left[t, c, lane] * W[e, row, c, lane]
+            for i in range(m):
+                for lane in range(LANES):
+                    fitted[t, i, 0, lane] += f * fit[t, i, c, lane]
+    return indptr, term, size, height, S, residual, basis, whole, fitted
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def gradient_of_rows(Lambda, rows, factors, G, g_factor, g_omega):
     """Add the blocks' part of d log p / d Lambda to the last place of g_factor, and of d log p / d omega to g_omega."""
     if rows is None:

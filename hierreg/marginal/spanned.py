@@ -45,7 +45,7 @@ def fitted_first(gram: Gram) -> tuple[Array, int]:
 
 
 def _left_by_groups(gram: Gram) -> Array:
-    """Return rows (R, p + 1) with the products of what groups leave of [X y], whatever the error terms of their rows."""
+    """Return rows (R, p + 1) with the products of what groups leave of [X y], whatever the error terms of rows."""
     factor = gram.factors[0]
     if len(np.unique(factor.level_index)) == len(factor.level_index):
         return gram.left
