@@ -49,69 +49,17 @@ def test_import_loads_no_heavy_module() -> None:
     assert set(loaded).isdisjoint(HEAVY_MODULES)
 
 
-def test_diagnostics_leave_what_arviz_looks_for_importable() -> None:
+def test_nutpie_can_be_imported_after_its_compiled_part() -> None:
     code = """
         import sys
-        import numpy as np
-        from hierreg.deferred import array_stats
-        assert array_stats().ess(np.random.default_rng(1).normal(size=(4, 50)), chain_axis=0, draw_axis=1) > 0
-        from arviz_base import io_numpyro
-        for name in ("jax", "numpyro"):
-            stand_in = getattr(io_numpyro, name)
-            assert repr(stand_in).startswith(f"<module {name!r}")
-            assert name not in sys.modules
-            try:
-                stand_in.no_such_name
-            except (ModuleNotFoundError, AttributeError) as error:  # not installed, or installed
-                print(error.name)
-    """
-    assert run_python(dedent(code)).split() in (["jax", "numpyro"], ["no_such_name"] * 2)
-
-
-def test_a_deferred_module_is_imported_when_something_is_asked_of_it() -> None:
-    code = """
-        import sys
-        from hierreg.deferred import deferred
-        with deferred("colorsys"):
-            import colorsys as stand_in
-        assert "colorsys" not in sys.modules
-        print(stand_in.rgb_to_hsv(0.0, 0.0, 1.0)[2])
-        import colorsys
-        assert colorsys is not stand_in
-        assert colorsys.rgb_to_hsv is stand_in.rgb_to_hsv
-        with deferred("colorsys"):
-            assert sys.modules["colorsys"] is colorsys
-    """
-    assert run_python(dedent(code)) == "1.0\n"
-
-
-def test_a_deferred_module_is_imported_inside_the_block_too() -> None:
-    code = """
-        import sys
-        from hierreg.deferred import Deferred, deferred
-        with deferred("email"):
-            import email.message
-            from email import charset
-            assert not isinstance(sys.modules["email"], Deferred)
-        assert email.charset is charset
-    """
-    run_python(dedent(code))
-
-
-def test_nobody_sees_jax_while_arviz_is_imported() -> None:
-    code = """
-        import builtins, sys
-        import lazy_loader
-        from hierreg.deferred import array_stats
-        before, seen, asked = lazy_loader.load, [], builtins.__import__
-        def watched(name, *args, **options):
-            seen.append("jax" in sys.modules)
-            return asked(name, *args, **options)
-        builtins.__import__ = watched
-        array_stats()
-        builtins.__import__ = asked
-        assert len(seen) > 100 and not any(seen)
-        assert lazy_loader.load is before
+        from hierreg.sampling.extension import extension
+        part = extension()
+        assert "nutpie" not in sys.modules and "arviz" not in sys.modules
+        assert extension() is part
+        import nutpie
+        assert nutpie._lib is part
+        from nutpie import _lib
+        assert _lib is part and extension() is part
     """
     run_python(dedent(code))
 

@@ -76,10 +76,8 @@ class Cut:
 
 
 def cut_nutpie(monkeypatch, rows):
-    import nutpie
-
-    sample = nutpie.sample
-    monkeypatch.setattr(nutpie, "sample", lambda *args, **options: Cut(sample(*args, **options), rows))
+    sample = nuts.raw_trace
+    monkeypatch.setattr(nuts, "raw_trace", lambda *args, **options: Cut(sample(*args, **options), rows))
 
 
 @short

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from arviz_stats.base.array import array_stats
 
 import hierreg as hr
 from hierreg.covariance import corr_factor, covariances
-from hierreg.deferred import array_stats
 from hierreg.marginal.target import Target
 from hierreg.sampling import nuts, signed
 from tests.oracles import dense
@@ -164,11 +164,10 @@ def test_chains_have_the_moments_of_the_density():
     expected = weight @ points / weight.sum()
     tree = model.sample(draws=500, chains=2, seed=1, progress=False)
     assert not tree["sample_stats"]["diverging"].any()
-    stats = array_stats()
     for i, name in enumerate(("sd_study", "sd_effect")):
         draws = tree["posterior"][name].to_numpy()[..., 0]
         assert (draws > 0).all()
-        ess = float(stats.ess(draws, chain_axis=0, draw_axis=1))
+        ess = float(array_stats.ess(draws, chain_axis=0, draw_axis=1))
         assert ess > 0.25 * draws.size
         assert abs(draws.mean() - expected[i]) < 4 * draws.std() / np.sqrt(ess)
     # lp is the density of log sds and partial correlations.
@@ -182,7 +181,7 @@ def test_chains_move_along_a_ring_of_sds():
     mode = nuts.find_mode(target)
     settings = nuts.Settings(draws=500, tune=300, chains=2, seed=2, cores=1, progress=False)
     chains = nuts.sample_chains(target, mode, settings)
-    ess = array_stats().ess(chains.u, chain_axis=0, draw_axis=1)
+    ess = array_stats.ess(chains.u, chain_axis=0, draw_axis=1)
     # With log sds 17 to 166 (five seeds) of these 1,000, with signed ones 254 to 370.
     assert ess.min() > 200
     assert chains.stats["diverging"].sum() == 0

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.deferred import array_stats
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -69,7 +67,9 @@ def _diagnosed(name: str, x: Array, **options: object) -> Array:
     out = np.full(flat.shape[2], np.nan)
     varies = np.ptp(flat, axis=(0, 1)) > 0
     if draws >= _FEWEST and varies.any() and not (name == "rhat" and chains < 2):
-        function = getattr(array_stats(), name)
+        from arviz_stats.base.array import array_stats
+
+        function = getattr(array_stats, name)
         # Chains that never move, each at a place of its own, have no variance within.
         with np.errstate(divide="ignore", invalid="ignore"):
             out[varies] = function(flat[:, :, varies], chain_axis=0, draw_axis=1, **options)

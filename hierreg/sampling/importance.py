@@ -29,7 +29,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.deferred import array_stats
 from hierreg.exceptions import SamplingError
 from hierreg.sampling.mixture import Mixture, fit_mixture, joined, student_t
 from hierreg.sampling.resampling import proposals_needed, resample, resampled_ess
@@ -298,9 +297,10 @@ def _weights(pool: Pool) -> Weights:
 
 def smoothed(log_ratio: Array) -> Weights:
     """Return Pareto-smoothed weights of log ratios (N,) of target and proposal."""
+    from arviz_stats.base.array import array_stats
     from scipy.special import logsumexp
 
-    log_weight, k = array_stats().psislw(-log_ratio)
+    log_weight, k = array_stats.psislw(-log_ratio)
     return Weights(value=np.exp(log_weight - logsumexp(log_weight)), k=float(k))
 
 

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from nutpie import _lib
-from nutpie.sample import CompiledModel
 
 from hierreg.marginal.likelihood import MarginalLikelihood
 from hierreg.marginal.target_entry import log_densities
+from hierreg.sampling.extension import extension
 from hierreg.sampling.native_kernels import copy_draw
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class NativeModel(CompiledModel):  # type: ignore[misc]  # nutpie has no types
+class NativeModel:
     """The density of x, u = centre + scale x, and the table of addresses of what it needs."""
 
     n: int
@@ -37,22 +36,12 @@ class NativeModel(CompiledModel):  # type: ignore[misc]  # nutpie has no types
         """Number of parameters."""
         return self.n
 
-    @property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of the one variable."""
-        return {"x": (self.n,)}
-
-    @property
-    def coords(self) -> dict[str, Any]:
-        """Coordinate of its dimension."""
-        return {"parameter": np.arange(self.n)}
-
-    def _make_model(self, init_mean: Any) -> Any:  # noqa: ARG002  # nutpie's signature
-        address = self.table.address
-        return _lib.PyMcModel(
-            _lib.LogpFunc(log_densities.address, address, self),
-            _lib.ExpandFunc(self.n, self.n, copy_draw.address, address, self),
-            _lib.PyVariable.new_variables(
+    def _model(self) -> Any:
+        address, part = self.table.address, extension()
+        return part.PyMcModel(
+            part.LogpFunc(log_densities.address, address, self),
+            part.ExpandFunc(self.n, self.n, copy_draw.address, address, self),
+            part.PyVariable.new_variables(
                 ["x"], ["float64"], [(self.n,)], {"parameter": self.n}, {"x": ("parameter",)}
             ),
             self.n,
@@ -62,9 +51,13 @@ class NativeModel(CompiledModel):  # type: ignore[misc]  # nutpie has no types
             None,
         )
 
-    def _make_sampler(self, settings: Any, init_mean: Any, *arguments: Any) -> Any:
-        cores, *rest = arguments
-        return _lib.PySampler.from_pymc(settings, cores, self._make_model(init_mean), *rest)
+    def sampler(self, settings: Any, cores: int, *arguments: Any) -> Any:
+        """Return nutpie's sampler; arguments: of ``PySampler.from_pymc`` after the model."""
+        return extension().PySampler.from_pymc(settings, cores, self._model(), *arguments)
+
+    def _make_sampler(self, settings: Any, _init_mean: Any, cores: int, *arguments: Any) -> Any:
+        """Return the same, asked for by `nutpie.sample`."""
+        return self.sampler(settings, cores, *arguments)
 
 
 def native_model(target: Target, centre: NDArray[np.float64], scale: NDArray[np.float64], start: Any) -> NativeModel:
@@ -79,6 +72,4 @@ def native_model(target: Target, centre: NDArray[np.float64], scale: NDArray[np.
     """
     # Chains share the table; a crossed likelihood has room for one thread.
     assert isinstance(target.likelihood, MarginalLikelihood)
-    return NativeModel(
-        dims={"x": ("parameter",)}, n=len(centre), table=target.table(centre=centre, scale=scale), start=start
-    )
+    return NativeModel(n=len(centre), table=target.table(centre=centre, scale=scale), start=start)

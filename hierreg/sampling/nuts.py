@@ -7,16 +7,15 @@ nothing is compiled per model.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.deferred import deferred
 from hierreg.estimate.mode import best_mode, names_of_difference
 from hierreg.exceptions import ConvergenceWarning, ModelError
 from hierreg.marginal.likelihood import MarginalLikelihood, on_threads
+from hierreg.sampling.extension import has, raw_trace
 from hierreg.sampling.interrupted import kept
 from hierreg.sampling.signed import coordinates
 from hierreg.warning import warn
@@ -186,18 +185,17 @@ def sample_chains(target: Target, mode: Mode, settings: Settings) -> Chains:
     signed = coordinates(replace(target, likelihood=on_threads(target.likelihood, settings.cores)), mode)
     if signed is not None:
         target, mode = replace(target, sd_unit=signed.unit), signed.approximation(mode)
-    nutpie = _import_nutpie()
-    trace = nutpie.sample(
+    trace = raw_trace(
         nutpie_model(target, mode),
-        draws=draws,
-        tune=settings.tune,
-        chains=chains,
+        {
+            "num_draws": draws,
+            "num_tune": settings.tune,
+            "num_chains": chains,
+            "target_accept": _target_accept(settings, signed),
+        },
         cores=settings.cores,
         seed=settings.seed,
-        save_warmup=True,
-        progress_bar=settings.progress,
-        target_accept=_target_accept(settings, signed),
-        return_raw_trace=True,
+        progress=settings.progress,
     )
     points, stats = trace.get_arrow_trace()
     # nutpie takes an interrupt for the end of all chains, wherever they are.
@@ -228,19 +226,6 @@ def _target_accept(settings: Settings, signed: Coordinates | None) -> float:
     return TARGET_ACCEPT if signed is None else TARGET_ACCEPT_SIGNED
 
 
-def _import_nutpie() -> Any:
-    """Return nutpie, whose own import of arviz waits until nutpie uses it.
-
-    nutpie converts draws with arviz, which is not asked of it here; importing arviz, with its plots, takes seconds.
-    """
-    if "nutpie" not in sys.modules:
-        with deferred("arviz"):
-            import nutpie
-    import nutpie
-
-    return nutpie
-
-
 def _column(batch: Any, name: str) -> NDArray[Any]:
     """Return a column of an arrow batch, lists end to end."""
     import pyarrow as pa
@@ -266,15 +251,14 @@ def nutpie_model(target: Target, mode: Mode, *, native: bool = True) -> Any:
     def start(chain_seed: int) -> Array:
         return _START_SCALE * np.random.default_rng(chain_seed).standard_normal(n)
 
-    from nutpie import _lib
-    from nutpie.compiled_pyfunc import from_pyfunc
-
     # With several grouping factors one evaluation takes so long that calling it through Python costs nothing.
     native = native and isinstance(target.likelihood, MarginalLikelihood)
-    if native and all(hasattr(_lib, name) for name in ("PyMcModel", "LogpFunc", "ExpandFunc")):
+    if native and has("PyMcModel", "LogpFunc", "ExpandFunc"):
         from hierreg.sampling.native import native_model
 
         return native_model(target, mode.u, mode.scale, start)
+    from nutpie.compiled_pyfunc import from_pyfunc
+
     return from_pyfunc(
         ndim=n,
         make_logp_fn=lambda: _log_density_in_x(target, mode),

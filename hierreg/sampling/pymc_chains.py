@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.covariance import Covariances, covariances
-from hierreg.deferred import array_stats
 from hierreg.marginal.recovery import Recovered
 from hierreg.pymc_model import build_pymc_model
 from hierreg.sampling.interrupted import Kept, finished_draws, kept
@@ -215,7 +214,9 @@ def _sample(problem: ProblemLike, request: RequestLike, seed: int, cores: int) -
 
 def _slowest(factor: FactorLabels, b: Array) -> tuple[list[str], Array]:
     """Return, per group column, the group whose chains mix worst: names and draws (chains, draws, q)."""
-    ess = array_stats().ess(b, chain_axis=0, draw_axis=1)  # (group, column)
+    from arviz_stats.base.array import array_stats
+
+    ess = array_stats.ess(b, chain_axis=0, draw_axis=1)  # (group, column)
     level = np.argmin(np.where(np.isfinite(ess), ess, np.inf), axis=0)
     names = [f"b_{factor.name}[{factor.levels[j]}, {coef}]" for j, coef in zip(level, factor.coef, strict=True)]
     return names, b[:, :, level, np.arange(b.shape[3])]

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.deferred import array_stats
 from hierreg.exceptions import ConvergenceWarning
 from hierreg.warning import warn
 
@@ -115,18 +114,19 @@ def _divergences(stats: xr.Dataset) -> list[str]:
 
 
 def _slow_mixing(names: tuple[str, ...], u: Array) -> list[str]:
-    diagnostics = array_stats()
+    from arviz_stats.base.array import array_stats
+
     chains, draws = u.shape[:2]
     if draws < 4:
         return [f"draws={draws} is too few for convergence diagnostics; use at least a few hundred."]
     messages = []
     # Chains that never move have no variance within, and no effective sample size.
     with np.errstate(divide="ignore", invalid="ignore"):
-        ess = np.array([float(diagnostics.ess(u[:, :, i], chain_axis=0, draw_axis=1)) for i in range(len(names))])
+        ess = np.array([float(array_stats.ess(u[:, :, i], chain_axis=0, draw_axis=1)) for i in range(len(names))])
     short = [f"{name} ({e:.0f})" for name, e in zip(names, ess, strict=True) if e < _ESS_PER_CHAIN * chains]
     if chains > 1:
         with np.errstate(divide="ignore", invalid="ignore"):
-            rhat = [float(diagnostics.rhat(u[:, :, i], chain_axis=0, draw_axis=1)) for i in range(len(names))]
+            rhat = [float(array_stats.rhat(u[:, :, i], chain_axis=0, draw_axis=1)) for i in range(len(names))]
         bad = [f"{name} ({r:.3f})" for name, r in zip(names, rhat, strict=True) if r > _RHAT_LIMIT]
         if bad:
             messages.append(

@@ -16,9 +16,9 @@ from unittest import mock
 
 import numpy as np
 import pandas as pd
+from arviz_stats.base.array import array_stats
 
 import hierreg as hr
-from hierreg.deferred import array_stats
 from hierreg.exceptions import HierregWarning, SamplingError
 from hierreg.marginal.target import Target
 from hierreg.sampling import importance, nuts
@@ -145,8 +145,8 @@ def measured(target: Target, mode: nuts.Mode, reference: tuple[Array, float] | N
     settings = nuts.Settings(draws=DRAWS, tune=300, chains=CHAINS, seed=1, cores=1, progress=False)
     with mock.patch.object(nuts, "coordinates", remember):
         chains = nuts.sample_chains(target, mode, settings)
-    u, diagnostics = chains.u, array_stats()
-    ess = np.atleast_1d(diagnostics.ess(u, chain_axis=0, draw_axis=1))
+    u = chains.u
+    ess = np.atleast_1d(array_stats.ess(u, chain_axis=0, draw_axis=1))
     gap = np.nan
     if reference is not None:
         error = u.std(axis=(0, 1)) * np.sqrt(1 / ess + 1 / reference[1])
@@ -154,7 +154,7 @@ def measured(target: Target, mode: nuts.Mode, reference: tuple[Array, float] | N
     return Row(
         signed=int(chosen[0].is_signed.sum()) if chosen[0] is not None else 0,
         ess=float(ess.min()),
-        rhat=float(np.max(diagnostics.rhat(u, chain_axis=0, draw_axis=1))),
+        rhat=float(np.max(array_stats.rhat(u, chain_axis=0, draw_axis=1))),
         divergences=int(chains.stats["diverging"].sum()),
         steps=float(chains.stats["n_steps"].mean()),
         gap=gap,
