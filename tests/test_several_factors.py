@@ -266,20 +266,6 @@ def test_reports_from_a_file_are_the_same(ending, tmp_path):
         )
 
 
-def test_a_file_of_the_version_with_one_factor_is_read(tmp_path):
-    subject = run(hr.Model("y ~ x + (x | s)", table()), draws=20)
-    old = subject.copy()
-    old.attrs = {name: value for name, value in subject.attrs.items() if name != "factors"} | {"factor": "s"}
-    names = {f"{what}_s": what for what in ("group_index", "group_term", "group_ZtZ", "entry")}
-    old["constant_data"] = xr.DataTree(subject["constant_data"].to_dataset().rename(names))
-    kept = hr.load(hr.save(old, tmp_path / "old.nc"))
-    assert "factor" not in kept.attrs
-    assert repr(hr.shrinkage(kept)) == repr(hr.shrinkage(subject))
-    plain = run(hr.Model("y ~ x", table()), draws=20)
-    plain.attrs = {name: value for name, value in plain.attrs.items() if name != "factors"} | {"factor": ""}
-    assert json.loads(hr.load(hr.save(plain, tmp_path / "plain.nc")).attrs["factors"]) == []
-
-
 def test_summaries_stand_for_the_draws_of_every_factor():
     short = run(model(CROSSED), group_effects="summary")
     full = tree(CROSSED)["posterior"]

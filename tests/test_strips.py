@@ -75,13 +75,13 @@ def test_singular_covariances(Lambda, rng):
 
 def alike_beside_different(rng, q):
     """Return a case of 400 groups, of which 300 have one design; two error variances within every group."""
-    n = 3 * 400
+    n = 6 * 400
     case = random_case(rng, "independent", n=n, J=400, q=q)
     (factor,) = case.design.factors
-    index = np.repeat(np.arange(400), 3).astype(np.intp)
+    index = np.repeat(np.arange(400), 6).astype(np.intp)
     Z = rng.normal(size=(n, q))
-    Z[:900] = np.tile(rng.normal(size=(3, q)), (300, 1))
-    stratum = np.tile([0, 1, 1], 400).astype(np.intp)
+    Z[:1800] = np.tile(rng.normal(size=(6, q)), (300, 1))
+    stratum = np.tile([0, 1], 1200).astype(np.intp)
     layout = make_layout("by", n, labels=("u", "v"), dim="site", n_sd=2, stratum=stratum)
     levels = tuple(f"g{j}" for j in range(400))
     design = replace(case.design, factors=(replace(factor, index=index, Z=Z, levels=levels),))

@@ -220,7 +220,7 @@ def _add_left(a: tuple[Gram, Index], b: tuple[Gram, Index], rest: list[Left | No
     """Return what is left of the rows of both, given with the places of their terms; nothing without triangles."""
     p1 = a[0].left.shape[1]
     parts = [one for one in rest if one is not None]
-    if parts:
+    if parts or not a[0].factors:
         parts += [Left(rows=gram.left, term=place[gram.left_term]) for gram, place in (a, b)]
     return fewest(parts, table, p1)
 

@@ -143,7 +143,7 @@ class Gram:
     left : array (R, p + 1)
     left_term : int array (R,)
         What the triangles of the groups leave of [X y], and the term of each row (see `gram.triangles.Left`); no rows
-        where there are no triangles.
+        where there are no triangles. Without groups that is all.
     x_map : array (p, p)
     y_shift : array (p,)
         The maps of the module's docstring.
@@ -180,7 +180,9 @@ class Gram:
 
     @property
     def has_triangles(self) -> bool:
-        """Whether the rows of each group are there as triangles."""
+        """Whether the rows of each group are there as triangles; without groups, whether those of the table are."""
+        if not self.factors:
+            return len(self.left_term) > 0
         return len(self.factors) == 1 and 0 < len(self.factors[0].level_term) == len(self.factors[0].triangle)
 
     @property

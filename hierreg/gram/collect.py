@@ -231,6 +231,8 @@ def _accumulate(W: Array, columns: list[_Columns], K: int, pairs: _RowPairs) -> 
 
     if len(columns) == 1 and pairs.second is pairs.first:
         return _triangles(W, columns[0], K, pairs)
+    if not columns and pairs.second is pairs.first:
+        return _without_groups(W, K, pairs)
     WtW = np.zeros((K, W.shape[1], W.shape[1]))
     kernels.accumulate_products(W, pairs.first, pairs.second, pairs.term, WtW)
     return _Products(
@@ -238,6 +240,21 @@ def _accumulate(W: Array, columns: list[_Columns], K: int, pairs: _RowPairs) -> 
         factors=tuple(_group_products(W, one, K, pairs) for one in columns),
         crossed=tuple(_cross_products(columns, (i, j), K, pairs) for j in range(len(columns)) for i in range(j)),
     )
+
+
+def _without_groups(W: Array, K: int, rows: _RowPairs) -> _Products:
+    """Return the products of independent rows without grouping factors, through a triangle of each term's rows."""
+    place, none = np.zeros(len(W), dtype=np.intp), np.empty((len(W), 0))
+    left = Left(rows=np.empty((0, W.shape[1])), term=np.empty(0, dtype=np.intp))
+    for k in range(K):
+        own = np.flatnonzero(rows.term == k)
+        part = of_independent_rows(none[own], W[own], place[own], np.array([k]))[1]
+        left = Left(rows=np.concatenate([left.rows, part.rows]), term=np.concatenate([left.term, part.term]))
+    WtW = np.zeros((K, W.shape[1], W.shape[1]))
+    for k in range(K):
+        own = left.rows[left.term == k]
+        WtW[k] = own.T @ own
+    return _Products(WtW=WtW, left=left)
 
 
 def _with_wide_triangles(W: Array, columns: list[_Columns], terms: ErrorTerms, pairs: _RowPairs) -> _Products:
@@ -333,7 +350,7 @@ def _exchangeable(layout: ErrorLayout, W: Array, columns: list[_Columns]) -> tup
 
     terms, units = exchangeable.component_terms(layout)
     K = terms.n_terms
-    if len(columns) > 1 or (columns and _are_within(layout.unit, columns[0].index)):
+    if len(columns) != 1 or _are_within(layout.unit, columns[0].index):
         rows = exchangeable.component_rows(layout, units, [W, *(one.Z for one in columns)])
         turned = [
             replace(one, Z=Z, factor=replace(one.factor, index=one.index[rows.row]))
@@ -342,8 +359,6 @@ def _exchangeable(layout: ErrorLayout, W: Array, columns: list[_Columns]) -> tup
         every = np.arange(len(rows.row))
         return terms, _accumulate(rows.arrays[0], turned, K, _RowPairs(first=every, second=every, term=rows.term))
     unit_mean, deviation, WtW = exchangeable.population_products(layout, units, W, K)
-    if not columns:
-        return terms, _Products(WtW=WtW)
     (one,) = columns
     J = one.n_levels
     (pairs, ZtZ), (entries, ZtW) = exchangeable.component_products(
@@ -353,19 +368,21 @@ def _exchangeable(layout: ErrorLayout, W: Array, columns: list[_Columns]) -> tup
     return terms, _Products(WtW=WtW, factors=(products,))
 
 
-def _whitened(V: BlockCovariance, W: Array, columns: _Columns, layout: ErrorLayout) -> tuple[ErrorTerms, _Products]:
+def _whitened(
+    V: BlockCovariance, W: Array, columns: list[_Columns], layout: ErrorLayout
+) -> tuple[ErrorTerms, _Products]:
     """Return the products where V links no groups: those of rows whose errors are independent."""
-    (W, Z), log_det = whitened_rows(V, (W, columns.Z))
+    (W, *Z), log_det = whitened_rows(V, (W, *(one.Z for one in columns)))
     rows = np.arange(len(W))
     pairs = _RowPairs(first=rows, second=rows, term=np.zeros(len(W), dtype=np.intp))
     terms = _terms(layout, np.ones((1, 1), dtype=bool), np.array([len(W)]), log_det)
-    return terms, _accumulate(W, [replace(columns, Z=Z)], 1, pairs)
+    return terms, _accumulate(W, [replace(one, Z=own) for one, own in zip(columns, Z, strict=True)], 1, pairs)
 
 
 def _known_covariance(layout: ErrorLayout, W: Array, columns: list[_Columns]) -> tuple[ErrorTerms, _Products]:
     assert layout.V is not None
-    if len(columns) == 1 and rows_are_within(layout.V, columns[0].index):
-        return _whitened(layout.V, W, columns[0], layout)
+    if not columns or (len(columns) == 1 and rows_are_within(layout.V, columns[0].index)):
+        return _whitened(layout.V, W, columns, layout)
     J = [one.n_levels for one in columns]
     found = known_products(layout.V, W, [one.Z for one in columns], [one.index for one in columns], J)
     factors = []

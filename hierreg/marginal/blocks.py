@@ -12,7 +12,7 @@ from hierreg.exceptions import ModelError
 from hierreg.gram import GroupProducts
 from hierreg.gram.triangles import classes_of
 from hierreg.marginal.distinct import merge_equal
-from hierreg.marginal.lanes import LANES, NO_DIGITS, STRIP
+from hierreg.marginal.lanes import LANES, STRIP
 from hierreg.marginal.rows import RowTiles, row_tiles, without_noise
 from hierreg.marginal.theta_strips import ThetaStrips, theta_strips
 from hierreg.marginal.tiles import Blocks, Tiles, join, terms_per_tile, tiles_of
@@ -33,6 +33,8 @@ _LARGEST_SHARE_MERGED = 0.2
 # Rounding of the log density by row, and of a column's precision beside itself, from which rows are better.
 _DIGITS_OF_A_ROW = 1e-10
 _DIGITS_OF_A_COLUMN = 2e-8
+# What is lost where there are no rows to go to: eight digits stay.
+_WITHOUT_BETTER = 10.0
 # Error variances that draws may have are above this share of those that the rows suggest.
 _MARGIN = 100.0
 
@@ -158,17 +160,17 @@ def split_into_blocks(gram: Gram, *, by_rows: bool = False) -> SplitBlocks:
         distinct=distinct if theta is None else separate,
         linked=tiles_of(linked),
         rows=rows,
-        most_subtracted=_most_subtracted(gram.n) if can_be_exact else (NO_DIGITS, np.inf),
+        most_subtracted=_most_subtracted(gram.n, 1.0 if can_be_exact else _WITHOUT_BETTER),
         can_be_exact=can_be_exact,
         theta=theta,
         base=gram.WtW if classes is None else gram.remainder,
         left=gram.left,
-        left_of=None if classes is None else _patterns_left(gram),
+        left_of=_patterns_left(gram) if classes is not None or (gram.has_triangles and not gram.factors) else None,
     )
 
 
-def _most_subtracted(n: int) -> tuple[float, float]:
-    return _DIGITS_OF_A_ROW * n / np.finfo(float).eps, _DIGITS_OF_A_COLUMN / np.finfo(float).eps
+def _most_subtracted(n: int, share: float) -> tuple[float, float]:
+    return share * _DIGITS_OF_A_ROW * n / np.finfo(float).eps, share * _DIGITS_OF_A_COLUMN / np.finfo(float).eps
 
 
 def _keeps_digits(gram: Gram) -> bool:
@@ -190,14 +192,14 @@ def _keeps_digits(gram: Gram) -> bool:
     root = np.sqrt(np.diagonal(own))
     if not np.all(root > 0):
         return False
-    most = _most_subtracted(gram.n)[0]
+    most = _most_subtracted(gram.n, 1.0)[0]
     return bool(np.linalg.eigvalsh(left / np.outer(root, root))[0] * most > _MARGIN * gram.n)
 
 
 def _patterns_left(gram: Gram) -> Index:
     table = gram.terms.table
     first = np.flatnonzero(np.diff(table[:, 0], prepend=-1))
-    size = np.bincount(table[table[:, 1] == table[:, 2], 0])
+    size = np.bincount(table[table[:, 1] == table[:, 2], 0])[table[first, 0]]
     begin, height = np.searchsorted(gram.left_term, first), np.bincount(gram.left_term, minlength=len(table))[first]
     return np.stack([begin, height, size, first], axis=1)[height > 0]
 

@@ -171,7 +171,7 @@ def log_likelihood_in_chunks(
         if is_exact and np.isfinite(quadratic):
             quadratic = kernels.residual_form(root, left, B, beta)
             if kinds[0] is None and kernels.is_noise(B, beta, quadratic):
-                quadratic = kernels.residual_form(root, left, W0, beta)
+                quadratic = kernels.residual_form(root, left, np.zeros_like(B), beta)
                 quadratic += kernels.quadratic_of_strips(omega, Lambda, kinds[1], beta)
                 quadratic += kernels.quadratic_of_tiles(omega, Lambda, kinds[2], beta)
                 quadratic += kernels.quadratic_of_rows(root, Lambda, kinds[4], beta)

@@ -34,6 +34,12 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 
+NO_DIGITS_LINKED = (
+    "the mixed-model equations cannot be solved at these covariances: errors link groups that do not go together (a "
+    "group of one data set with several of another, or rows of a unit in several groups), and one of the groups' "
+    "standard deviations is so much larger than the errors that fewer than eight digits would be left. Check the scale "
+    "of the standard deviations; groups that contain the units keep all digits."
+)
 NO_DIGITS = (
     "the mixed-model equations cannot be solved at these covariances: to working precision a matrix is not "
     "positive definite. Check that no standard deviation (one of several strata included) is many orders "
@@ -220,4 +226,4 @@ def population_at(
             return likelihood, omega, hat, F
     if likelihood.blocks.can_be_exact:
         return population_at(likelihood.by_rows(), Lambda, error_cov, threads)
-    raise ModelError(NO_DIGITS)
+    raise ModelError(NO_DIGITS_LINKED if len(likelihood.blocks.linked.levels) else NO_DIGITS)

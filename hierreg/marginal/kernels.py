@@ -390,7 +390,7 @@ def collect_gradient(omega, Lambda, base, total, g_factor, G, G_base, g_Lambda, 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def reduce_population(omega, base, W0, most_subtracted, total, B, C):
-    """Write C = W'V^-1 W + W0, with the base of `SplitBlocks` and the total of `absorb_blocks`, and B, C less the base.
+    """Write C = W'V^-1 W + W0, with the base of `SplitBlocks` and the total of `absorb_blocks`, and B, the total alone.
 
     The last element is NaN where blocks without triangles subtract more than ``most_subtracted`` (2,): of y in all, of
     a population column beside what is left of it. The density has no digits there, or too few.
@@ -406,7 +406,7 @@ def reduce_population(omega, base, W0, most_subtracted, total, B, C):
                 for lane in range(LANES):
                     own += total[k, i, j, lane]
             t += own
-            B[i, j] = W0[i, j] + own
+            B[i, j] = own
             B[j, i] = B[i, j]
             C[i, j] = t
             C[j, i] = t
@@ -436,15 +436,18 @@ def solve_population(C, P, beta):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def residual_form(root, rows, B, beta):
-    """Return v'(W'V^-1 W + W0) v of v = (-beta, 1) from the rows that groups leave, squared after they are added up.
+    """Return v'(W'V^-1 W + W0) v of v = (-beta, 1) from rows, squared after they are added up.
 
     At the conditional mean that is the residual form, correct to the square of what rounding changes of beta, where the
     difference in `solve_population` has no digits if population columns fit what groups leave. ``rows`` are `left` and
-    `left_of` of `SplitBlocks`.
+    `left_of` of `SplitBlocks`, and the pseudo-observations of the prior; B is what groups fit.
     """
-    left, left_of = rows
+    left, left_of, prior = rows
     p = len(beta)
     value = B[p, p]
+    for i in range(len(prior)):
+        whole = _residual(prior, i, beta)
+        value += whole * whole
     for i in range(p):
         value -= 2.0 * beta[i] * B[i, p]
         for j in range(p):
@@ -540,7 +543,7 @@ def _residual(left, row, beta):
 @njit(cache=True, nogil=True, error_model="numpy")
 def add_residual_gradient(rows, beta, g_omega):
     """Add the derivatives of -1/2 `residual_form` with respect to omega, the part of its rows."""
-    left, left_of = rows
+    left, left_of, _ = rows
     for m in range(len(left_of)):
         first, height, n, term = left_of[m, 0], left_of[m, 1], left_of[m, 2], left_of[m, 3]
         for i in range(height):
@@ -580,7 +583,7 @@ def weights_of_base(G, P_inv, is_exact):
 
 # Rows of the table of `log_likelihood_of` before those of the blocks, which depend on their kind. After a change of
 # their order, drop compiled kernels: numba does not compile the functions that read it in other files again.
-FIRST_BLOCKS = 9
+FIRST_BLOCKS = 10
 
 
 # Inlined: as a function of its own it would be compiled twice.
@@ -593,7 +596,8 @@ def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted
     table : int array (n_rows, WIDTH)
         Rows of base (K, p + 1, p + 1), patterns (M, D), counts (M,), W0 (p + 1, p + 1), what does not depend on the
         arguments, what may be subtracted of y and of population columns, and 1 where the base is that of rows (4,),
-        whether beta is integrated (profiled out otherwise), q, and `left` and `left_of` of `SplitBlocks`.
+        whether beta is integrated (profiled out otherwise), q, `left` and `left_of` of `SplitBlocks`, and the prior's
+        pseudo-observations (r, p + 1).
     kinds : tuple
         Arrays of strips of `theta_strips`, of other strips, of tiles of groups that stand alone and of tiles of linked
         groups, and of rows; None for what is missing.
@@ -614,7 +618,12 @@ def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted
     patterns, counts = matrix_at(table, Row(1), np.bool_), vector_at(table, Row(2), np.float64)
     W0 = matrix_at(table, Row(3), np.float64)
     numbers, integrate, q = vector_at(table, Row(4), np.float64), table[5, 0] == 1, table[6, 0]
-    left, is_exact = (matrix_at(table, Row(7), np.float64), matrix_at(table, Row(8), np.int64)), numbers[3] == 1.0
+    left = (
+        matrix_at(table, Row(7), np.float64),
+        matrix_at(table, Row(8), np.int64),
+        matrix_at(table, Row(9), np.float64),
+    )
+    is_exact = numbers[3] == 1.0
     D, K, p = patterns.shape[1], base.shape[0], base.shape[1] - 1
     Lambda, S = square_of(Lambda_at, q), square_of(S_at, D)
     theta, strips, one, many, rows = kinds
@@ -637,7 +646,8 @@ def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted
     if is_exact and np.isfinite(quadratic):
         quadratic = residual_form(root, left, B, beta)
         if n_tiles_of(theta) == 0 and is_noise(B, beta, quadratic):
-            quadratic = residual_form(root, left, W0, beta)
+            B[:] = 0.0
+            quadratic = residual_form(root, left, B, beta)
             quadratic += quadratic_of_strips(omega, Lambda, strips, beta) + quadratic_of_tiles(omega, Lambda, one, beta)
             quadratic += quadratic_of_rows(root, Lambda, rows, beta)
     value = numbers[0] - 0.5 * (log_det + quadratic + (log_det_P if integrate else 0.0))

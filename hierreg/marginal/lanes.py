@@ -5,6 +5,4 @@ LANES = 8
 
 # Groups of one or two coefficients are so small that more of them go together (see `strip_kernels`).
 STRIP = 64
-# Twice the log density, as a difference of numbers of this size, is known to one.
-NO_DIGITS = 2.0**52
 EPS = 2.0**-52

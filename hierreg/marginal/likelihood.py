@@ -50,8 +50,8 @@ class MarginalLikelihood:
         The statistics, fixed coefficients already taken off.
     blocks : SplitBlocks
         The group coefficients in independent blocks.
-    W0 : array (p + 1, p + 1)
-        Prior of beta as cross-products of pseudo-observations, internal scale.
+    prior_rows : array (r, p + 1)
+        Prior of beta as pseudo-observations [X y], internal scale.
     constant : float
         What does not depend on the variance parameters.
     integrate : bool
@@ -64,7 +64,7 @@ class MarginalLikelihood:
 
     gram: Gram
     blocks: SplitBlocks
-    W0: Array
+    prior_rows: Array
     constant: float
     integrate: bool
     z_map_inverse: Array
@@ -112,9 +112,9 @@ class MarginalLikelihood:
     def evaluate(self, internal: Array, S: Array, g_Lambda: Array, g_S: Array) -> float:
         """Return the log likelihood at internal Lambda (q, q) and S (D, D), and write its gradient where finite."""
         if self.is_large:
-            gram = (self.blocks.base, self.blocks.arrays, (self.blocks.left, self.blocks.left_of))
+            gram = (self.blocks.base, self.blocks.arrays, (self.blocks.left, self.blocks.left_of, self.prior_rows))
             errors = (self.gram.terms.patterns, self.gram.terms.counts)
-            arguments = (gram, errors, self.W0, self._numbers, self.integrate)
+            arguments = (gram, errors, self._W0, self._numbers, self.integrate)
             value = log_likelihood_in_chunks(internal, S, arguments, g_Lambda, g_S, self.threads)
         else:
             value = self.native()(internal, S, g_Lambda, g_S)
@@ -137,6 +137,11 @@ class MarginalLikelihood:
         return self.native()(internal, S, np.empty_like(internal), np.empty_like(S)) > -np.inf
 
     @property
+    def _W0(self) -> Array:
+        """Cross-products of the pseudo-observations."""
+        return self.prior_rows.T @ self.prior_rows
+
+    @property
     def _numbers(self) -> Array:
         """What the kernels read beside arrays."""
         return np.array([self.constant, *self.blocks.most_subtracted, float(self.blocks.left_of is not None)])
@@ -148,11 +153,12 @@ class MarginalLikelihood:
             rows: list[Any] = [
                 *floats(self.blocks.base),
                 *flags(terms.patterns),
-                *floats(terms.counts, self.W0, self._numbers),
+                *floats(terms.counts, self._W0, self._numbers),
                 int(self.integrate),
                 len(self.z_map_inverse),
                 *floats(self.blocks.left),
                 *integers(self.blocks.left_of if self.blocks.left_of is not None else np.empty((0, 4), dtype=np.intp)),
+                *floats(self.prior_rows),
             ]
             for array in (array for blocks in kinds if blocks is not None for array in blocks):
                 row = flags if array.dtype == np.bool_ else integers if array.dtype == np.intp else floats
@@ -206,7 +212,7 @@ def marginal_likelihood(
     return MarginalLikelihood(
         gram=gram,
         blocks=split_into_blocks(gram) if blocks is None or population.is_moved else blocks,
-        W0=K.T @ K,
+        prior_rows=K,
         constant=constant,
         integrate=not profile,
         z_map_inverse=np.linalg.inv(gram.z_map),

@@ -158,7 +158,7 @@ def _with_groups_first(here: Held) -> Held:
     """Return the same, first on axes that the groups fit by themselves, of which nothing is left within groups."""
     gram = here.gram
     p = len(gram.coef_names)
-    if not p or not gram.has_triangles:
+    if not p or not gram.factors or not gram.has_triangles:
         return here
     axes, n_fitted = fitted_first(gram)
     if not np.array_equal(axes, np.eye(p)):

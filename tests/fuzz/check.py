@@ -208,9 +208,12 @@ def _check_densities(model, rows, dense, point, rng):
 
 
 def _must_be_refused(model, rows, point):
-    """Where several factors have no density for want of digits, the equations are refused in words."""
+    """Where several factors, or groups that errors link, have no density for want of digits: equations are refused."""
     largest = max(contrast(rows, point.Lambda, point.error_cov), contrast_of_response(rows, point.error_cov))
-    if len(rows.Z) < 2 or largest < 1e3:
+    gram = model.problem.gram
+    if not (gram.has_links and not gram.has_triangles) and len(rows.Z) < 2:
+        return
+    if largest < 300:
         return
     names = [factor.name for factor in model.problem.labels.factors]
     blocks = [point.Lambda[own, own] for own in rows.factor_slices()]
