@@ -67,7 +67,9 @@ def test_tables_with_offsets_of_a_billion_add_to_rounding(kind, rng):
         X=X + offset,
         factors=(replace(factor, Z=factor.Z + offset[: factor.Z.shape[1]]),),
     )
-    case, a, b = split(replace(case, design=far), rng)
+    # Groups that differ by no more than their rows where these are.
+    near = np.where(np.arange(len(case.Lambda)) % 3 == 1, 1e-9, 1.0)[:, None] * case.Lambda
+    case, a, b = split(replace(case, design=far, Lambda=near), rng)
     total = collect(a.design, a.layout) + collect(b.design, b.layout)
     assert_same(total, collect(case.design, case.layout), case, rtol=1e-10)
 
