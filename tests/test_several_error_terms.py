@@ -7,6 +7,7 @@ import pytest
 import hierreg as hr
 from hierreg.marginal.equations import solve_equations
 from hierreg.marginal.likelihood import marginal_likelihood
+from hierreg.marginal.target import Target
 from tests.fuzz.columns import codes
 from tests.fuzz.exact import exact, number
 from tests.fuzz.oracle import Beta, Dense, Rows
@@ -57,6 +58,8 @@ def known_cov():
 
 # Table, formula, errors and what the oracle is told of them.
 CASES = {
+    "many rows": lambda: strata([6]),
+    "many units in groups": lambda: correlated(lambda d: d["u"] // 6),
     "as many rows as coefficients": lambda: strata([2]),
     "rows to spare": lambda: strata([3]),
     "groups of one row": lambda: strata([1, 2, 3]),
@@ -182,3 +185,40 @@ def test_units_of_groups_that_do_not_go_together_have_no_triangles():
     gram = hr.Model(formula, data, errors=errors).problem.gram
     assert not len(gram.factors[0].triangle)
     np.testing.assert_array_equal(gram.remainder, gram.WtW)
+
+
+@pytest.mark.parametrize("case", ["many rows", "many units in groups"])
+def test_products_are_used_while_they_have_digits(case):
+    model, _, _ = model_and_oracle(case)
+    likelihood = marginal_likelihood(model.problem.gram)
+    assert likelihood.blocks.can_be_exact
+    assert likelihood.blocks.rows is None
+    exact_one = likelihood.by_rows()
+    assert exact_one.blocks.rows is not None
+    Lambda, D = np.diag([1.0, 0.6]), model.problem.gram.terms.n_labels
+    for S in covariances(case, 0, D):
+        value, *gradient = likelihood.value_and_gradient(Lambda, S)
+        expected, *expected_gradient = exact_one.value_and_gradient(Lambda, S)
+        assert value == pytest.approx(expected, rel=1e-12)
+        for mine, other in zip(gradient, expected_gradient, strict=True):
+            np.testing.assert_allclose(mine, other, rtol=1e-9, atol=1e-9)
+    assert likelihood.has_digits_around(Lambda, np.eye(D))
+    assert not likelihood.has_digits_around(Lambda, 1e-6 * np.eye(D))
+
+
+def test_samplers_take_rows_where_priors_put_the_errors_far_below_the_groups():
+    data, formula, errors, _ = CASES["many rows"]()
+    prior = hr.Priors(error_sd=hr.HalfNormal(1e-5))
+    model = hr.Model(formula, data, errors=errors, priors=prior)
+    likelihood = model.problem.likelihood("prior")
+    target = Target(parameters=model.problem.parameters, likelihood=likelihood)
+    u = np.zeros(model.problem.parameters.n_free)
+    assert target.with_digits_at(u) is target
+    u[-2:] = -11.0
+    small = target.with_digits_at(u)
+    assert small.likelihood.blocks.rows is not None
+    value, gradient = small(u)
+    assert np.isfinite(value)
+    again, same = target(u)
+    assert again == value
+    np.testing.assert_array_equal(same, gradient)
