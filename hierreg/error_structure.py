@@ -188,6 +188,11 @@ def correlated(dataset: str, *, unit: str) -> Correlated:
         Column that names the data set of a row.
     unit : str
         Column that names the unit (configuration, year, pupil); at most one row per unit and data set.
+
+    References
+    ----------
+    Zellner, A. (1962). An efficient method of estimating seemingly unrelated regressions and tests for aggregation
+    bias. Journal of the American Statistical Association 57(298), 348-368.
     """
     return Correlated(dataset, unit)
 

@@ -25,9 +25,11 @@ def test_example_runs(code, tmp_path, monkeypatch, capsys):
     assert len(re.findall(r"\d\.\d", capsys.readouterr().out)) > 10
 
 
-def test_paths_exist():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    paths = re.findall(r"`((?:hierreg|tests)/[\w/.]*)`", text) + re.findall(r"!\[[^]]*\]\(([^)]*)\)", text)
-    assert len(paths) > 10
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_paths_exist(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    folders = r"`((?:hierreg|models|notebooks|tests)/[\w/.]*|[A-Z]+\.md)`"
+    paths = re.findall(folders, text) + re.findall(r"!\[[^]]*\]\(([^)]*)\)", text)
+    assert len(paths) > 5
     for path in paths:
         assert (ROOT / path).exists(), path
