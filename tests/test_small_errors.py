@@ -242,3 +242,28 @@ def test_several_factors_are_solved_or_refused_in_words():
     for variance in (1e-18, 1e-25, 1e-40):
         with pytest.raises(hr.exceptions.ModelError, match="many orders of magnitude"):
             model.solve({"g": [[1.0]], "h": [[0.5]]}, variance)
+
+
+def crossed_rows(error_sd):
+    rng = np.random.default_rng(0)
+    g, h = np.divmod(np.arange(240), 10)
+    y = 1.0 + rng.standard_normal(24)[g] + rng.standard_normal(10)[h] + error_sd * rng.standard_normal(240)
+    return pd.DataFrame({"y": y, "g": g, "h": h})
+
+
+@pytest.mark.parametrize(
+    "ask", [hr.Model.estimate, lambda m: m.estimate("map"), lambda m: m.sample(method="psis", seed=1, progress=False)]
+)
+def test_a_posterior_that_the_edge_of_digits_cuts_off_is_refused(ask):
+    model = hr.Model("y ~ 1 + (1 | g) + (1 | h)", crossed_rows(3e-4))
+    with pytest.raises(hr.exceptions.ModelError, match="fewer than eight digits"):
+        ask(model)
+
+
+def test_an_estimate_far_from_the_edge_of_digits_is_that_of_least_squares():
+    data = crossed_rows(1e-2)
+    found = hr.Model("y ~ 1 + (1 | g) + (1 | h)", data).estimate()
+    X = np.column_stack([np.eye(24)[data["g"]], np.eye(10)[data["h"]][:, 1:]])
+    left = data["y"] - X @ np.linalg.lstsq(X, data["y"], rcond=None)[0]
+    # Groups are as good as fixed effects where they differ by a hundred times the errors.
+    assert float(found.error_sd.item()) == pytest.approx(np.sqrt(np.sum(left**2) / (240 - 33)), rel=1e-4)

@@ -162,6 +162,33 @@ def solve_equations(likelihood: Likelihood, Lambda: Array, error_cov: Array) -> 
     )
 
 
+def check_not_cut_off(likelihood: Likelihood, Lambda: Array, error_cov: Array) -> None:
+    """Refuse a mode beside which the density has too few digits to be one: it is the edge that was found.
+
+    Parameters
+    ----------
+    likelihood : MarginalLikelihood or CrossedLikelihood
+    Lambda : array (q, q)
+        At the mode, user scale.
+    error_cov : array (D, D)
+
+    Raises
+    ------
+    ModelError
+        If there is no density where error standard deviations are half as large.
+    """
+    if isinstance(likelihood, CrossedLikelihood):
+        from hierreg.marginal.crossed_equations import FEW_DIGITS
+
+        text = FEW_DIGITS
+    elif len(likelihood.blocks.linked.levels) and not likelihood.blocks.can_be_exact:
+        text = NO_DIGITS_LINKED
+    else:
+        return
+    if likelihood.value_and_gradient(Lambda, 0.25 * error_cov)[0] == -np.inf:
+        raise ModelError(text)
+
+
 def _check_digits(F: Array) -> None:
     """Refuse a precision P of beta, (F F')^-1, that rounding has spoilt: P_ii (P^-1)_ii times it is the share lost."""
     own = np.sum(np.linalg.inv(F) ** 2, axis=0) * np.sum(F**2, axis=1)

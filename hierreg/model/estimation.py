@@ -11,7 +11,7 @@ from hierreg.compound_symmetry import component_variances, diagonal
 from hierreg.estimate import maximise_likelihood, maximise_posterior
 from hierreg.exceptions import IdentificationWarning, ModelError
 from hierreg.marginal.chunks import available_cores
-from hierreg.marginal.equations import solve_equations
+from hierreg.marginal.equations import check_not_cut_off, solve_equations
 from hierreg.marginal.first_use import announce_compilation
 from hierreg.marginal.goodness_of_fit import chi_square
 from hierreg.marginal.likelihood import on_threads
@@ -63,6 +63,8 @@ def _estimate(problem: Problem, method: str) -> Estimate:
         variances, unbounded = maximise_posterior(likelihood, problem.parameters), None
     else:
         variances, unbounded = _searched(problem, likelihood, method)
+    if unbounded is None:
+        check_not_cut_off(likelihood, variances.Lambda, variances.error_cov)
     at = likelihood if method != "ml" else problem.likelihood("reml")
     try:
         variances, solved = _solved(at, likelihood, variances, () if unbounded is None else _SHARES)

@@ -14,6 +14,7 @@ from hierreg.covariance import Covariances, covariances
 from hierreg.exceptions import BoundaryWarning, HierregWarning, IdentificationWarning, ModelError
 from hierreg.gram.column_means import means_of_gram, means_of_rows
 from hierreg.marginal.chunks import available_cores
+from hierreg.marginal.equations import check_not_cut_off
 from hierreg.marginal.likelihood import on_threads
 from hierreg.marginal.no_pooling import group_statistics
 from hierreg.marginal.recovery import Recovered, recover
@@ -190,6 +191,8 @@ def _marginal(problem: Problem, request: SampleRequest, seed: int, reml: Estimat
     else:
         mode = _mode(target, request, reml)
         target = target.with_digits_at(mode.u)
+        at_mode = covariances(problem.parameters, mode.u[None])
+        check_not_cut_off(likelihood, at_mode.Lambda[0], at_mode.error_cov[0])
         u, stats = (_by_importance if request.method == "psis" else _by_nuts)(target, mode, request, seed)
         cov = covariances(problem.parameters, u.reshape(u.shape[0] * u.shape[1], u.shape[2]))
     # Fewer than requested where a user interrupted.
