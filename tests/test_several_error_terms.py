@@ -222,3 +222,27 @@ def test_samplers_take_rows_where_priors_put_the_errors_far_below_the_groups():
     again, same = target(u)
     assert again == value
     np.testing.assert_array_equal(same, gradient)
+
+
+@pytest.mark.parametrize("kind", ["by", "correlated"])
+def test_gradient_where_population_columns_fit_the_rows(kind):
+    n = 24
+    rng = np.random.default_rng(7)
+    t, b = rng.standard_normal(n), rng.standard_normal(4)
+    g, s = np.repeat(np.arange(4), 6), np.tile([0, 1], n // 2)
+    unit = np.arange(n) // 2 if kind == "correlated" else np.arange(n)
+    data = pd.DataFrame({"y": 1000.0 + 0.5 * t + b[g], "t": t, "g": g, "s": s.astype(str), "u": unit})
+    errors = hr.by("s") if kind == "by" else hr.correlated("s", unit="u")
+    X = np.column_stack([np.ones(n), t])
+    dense = Dense(Rows(y=data["y"].to_numpy(), X=X, Z=(X[:, :1],), group=(g,), kind=kind, stratum=s, unit=unit))
+    likelihood = marginal_likelihood(hr.Model("y ~ t + (1 | g)", data, errors=errors).problem.gram)
+    Lambda, R = np.eye(1), np.eye(2) if kind == "by" else np.array([[1.0, 0.4], [0.4, 1.0]])
+    for log_sd in (-8.0, -14.0, -20.0):
+        S = np.exp(2.0 * log_sd) * R
+        _, _, g_S = likelihood.value_and_gradient(Lambda, S)
+        for d in range(2):
+            turn = np.zeros((2, 2))
+            turn[d, d] = S[d, d]
+            ends = [dense.density(exact(Lambda), exact(S) + sign * (exact(turn) >> SHIFT), REML) for sign in (1, -1)]
+            slope = ends[0].minus(ends[1]) * 2.0 ** (SHIFT - 1)
+            assert np.sum(g_S * turn) == pytest.approx(slope, rel=1e-9)

@@ -103,7 +103,7 @@ def _row_piece(rows: tuple[Array, ...], room: Any) -> _Piece:
 
     return _Piece(
         lambda precision, Lambda, total: absorb_rows(precision[1], Lambda, rows, room, total),
-        lambda _, Lambda, weights, *gradients: gradient_of_rows(Lambda, rows, room, weights[2], *gradients),
+        lambda _, Lambda, weights, *gradients: gradient_of_rows(Lambda, rows, room, *weights[::2], *gradients),
     )
 
 

@@ -668,7 +668,7 @@ def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted
         gradient_of_strips(omega, Lambda, strips, of_strips, G, g_factor, g_omega)
         gradient_of_blocks(omega, Lambda, one, of_one, G, g_factor, g_omega)
         gradient_of_blocks(omega, Lambda, many, of_many, G, g_factor, g_omega)
-        gradient_of_rows(Lambda, rows, of_rows, G, g_factor, g_omega)
+        gradient_of_rows(Lambda, rows, of_rows, P_inv, G, g_factor, g_omega)
         if is_exact:
             add_residual_gradient(left, beta, g_omega)
         collect_gradient(

@@ -215,8 +215,11 @@ def rows_of_residual(rows, beta):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def gradient_of_rows(Lambda, rows, factors, G, g_factor, g_omega):
-    """Add the blocks' part of d log p / d Lambda to the last place of g_factor, and of d log p / d omega to g_omega."""
+def gradient_of_rows(Lambda, rows, factors, P_inv, G, g_factor, g_omega):
+    """Add the blocks' part of d log p / d Lambda to the last place of g_factor, and of d log p / d omega to g_omega.
+
+    ``P_inv`` (p, p) and G = v v' + [[P^-1, 0], [0, 0]] are those of `kernels.population_weights`.
+    """
     if rows is None:
         return
     Rs, Ds, Ls, pivots, Us = factors
@@ -240,7 +243,7 @@ def gradient_of_rows(Lambda, rows, factors, G, g_factor, g_omega):
                 for k in range(i + 1, m):
                     for lane in range(LANES):
                         H[i, j, lane] -= L[k, i, lane] * H[k, j, lane]
-        _gradient_of_omega(rows, t, (Rs[t], Ds[t], L, pivot, H), G, g_omega)
+        _gradient_of_omega(rows, t, (Rs[t], Ds[t], L, pivot, H), P_inv, G[:, p1 - 1], g_omega)
     for i in range(q):
         for j in range(q):
             for r in range(q):
@@ -279,16 +282,21 @@ def _gradient_of_factor(C, pivot, D, G, H, HG, g):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _gradient_of_omega(rows, t, factors, G, g_omega):
-    """Add d log p / d omega of one tile; ``factors`` are R, D, L, pivots and Y of it."""
+def _gradient_of_omega(rows, t, factors, P_inv, v, g_omega):
+    """Add d log p / d omega of one tile; ``factors`` are R, D, L, pivots and Y of it, v is (-beta, 1).
+
+    Residuals E v are added up before they are squared: where population columns fit the rows, E v v'E' as E G E' would
+    be the rounding of squares of the response, times a large precision.
+    """
     indptr, term, size, height, all_S, all_W, _, is_left, _ = rows
     R, D, L, pivot, Y = factors
     m, p1 = D.shape[0], D.shape[1]
-    widest = 0
+    p, widest = p1 - 1, 0
     for e in range(indptr[t], indptr[t + 1]):
         widest = max(widest, size[e])
     P, F = np.empty((widest, m, LANES)), np.empty((widest, m, LANES))
-    E, EG, sums = np.empty((widest, p1, LANES)), np.empty((widest, p1, LANES)), np.empty(LANES)
+    E, EP, residual = np.empty((widest, p1, LANES)), np.empty((widest, p, LANES)), np.empty((widest, LANES))
+    sums = np.empty(LANES)
     for e in range(indptr[t], indptr[t + 1]):
         n = size[e]
         for first in range(0, height[e], n):
@@ -305,22 +313,28 @@ def _gradient_of_omega(rows, t, factors, G, g_omega):
                     for r in range(m):
                         for lane in range(LANES):
                             E[d, c, lane] += P[d, r, lane] * Y[r, c, lane]
+                for lane in range(LANES):
+                    residual[d, lane] = 0.0
                 for c in range(p1):
+                    f = v[c]
                     for lane in range(LANES):
-                        EG[d, c, lane] = 0.0
-                    for k in range(p1):
-                        f = G[k, c]
+                        residual[d, lane] += E[d, c, lane] * f
+                for c in range(p):
+                    for lane in range(LANES):
+                        EP[d, c, lane] = 0.0
+                    for k in range(p):
+                        f = P_inv[k, c]
                         for lane in range(LANES):
-                            EG[d, c, lane] += E[d, k, lane] * f
+                            EP[d, c, lane] += E[d, k, lane] * f
                 for b in range(d + 1):
                     for lane in range(LANES):
-                        sums[lane] = 0.0
+                        sums[lane] = residual[b, lane] * residual[d, lane]
                     for r in range(m):
                         for lane in range(LANES):
                             sums[lane] += P[b, r, lane] * P[d, r, lane] - F[b, r, lane] * F[d, r, lane] * pivot[r, lane]
-                    for c in range(p1):
+                    for c in range(p):
                         for lane in range(LANES):
-                            sums[lane] += EG[b, c, lane] * E[d, c, lane]
+                            sums[lane] += EP[b, c, lane] * E[d, c, lane]
                     share = -0.5 if b == d else -1.0
                     for lane in range(LANES):
                         g_omega[term[e] + place_of(n, b, d)] += share * sums[lane]
