@@ -157,7 +157,7 @@ def test_balanced_groups_are_merged_instead(rng):
     assert balanced.n_tiles == 1
     # Where merging leaves most strips, all groups are taken one by one.
     case = alike_beside_different(rng, 2)
-    layout = make_layout("independent", 1200)
+    layout = make_layout("independent", len(case.design.y))
     partly = with_columns(replace(case, layout=layout, error_cov=np.ones((1, 1))), case.design.factors[0].Z)
     blocks = likelihood_of(partly).blocks
     assert blocks.distinct is blocks.separate
