@@ -33,8 +33,8 @@ _LARGEST_SHARE_MERGED = 0.2
 # Rounding of the log density by row, and of a column's precision beside itself, from which rows are better.
 _DIGITS_OF_A_ROW = 1e-10
 _DIGITS_OF_A_COLUMN = 2e-8
-# What is lost where there are no rows to go to: eight digits stay.
-_WITHOUT_BETTER = 10.0
+# What may be lost where there are no rows to go to: error correlations near one lose digits too, and draws come near.
+_WITHOUT_BETTER = 1e3
 # Error variances that draws may have are above this share of those that the rows suggest.
 _MARGIN = 100.0
 

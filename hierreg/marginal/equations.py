@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 NO_DIGITS_LINKED = (
     "the mixed-model equations cannot be solved at these covariances: errors link groups that do not go together (a "
     "group of one data set with several of another, or rows of a unit in several groups), and one of the groups' "
-    "standard deviations is so much larger than the errors that fewer than eight digits would be left. Check the scale "
+    "standard deviations is so much larger than the errors that too few digits would be left. Check the scale "
     "of the standard deviations; groups that contain the units keep all digits."
 )
 NO_DIGITS = (
@@ -177,16 +177,13 @@ def check_not_cut_off(likelihood: Likelihood, Lambda: Array, error_cov: Array) -
     ModelError
         If there is no density where error standard deviations are half as large.
     """
-    if isinstance(likelihood, CrossedLikelihood):
-        from hierreg.marginal.crossed_equations import FEW_DIGITS
-
-        text = FEW_DIGITS
-    elif len(likelihood.blocks.linked.levels) and not likelihood.blocks.can_be_exact:
-        text = NO_DIGITS_LINKED
-    else:
+    # Correlations of errors that a search leaves at one lose digits too, and a posterior need not come near them.
+    if not isinstance(likelihood, CrossedLikelihood) or likelihood.gram.terms.has_corr:
         return
+    from hierreg.marginal.crossed_equations import FEW_DIGITS
+
     if likelihood.value_and_gradient(Lambda, 0.25 * error_cov)[0] == -np.inf:
-        raise ModelError(text)
+        raise ModelError(FEW_DIGITS)
 
 
 def _check_digits(F: Array) -> None:
