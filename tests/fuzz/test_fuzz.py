@@ -16,10 +16,9 @@ from tests.oracles import dense
 from tests.oracles.cases import KINDS, random_case
 
 CASES, AT_ONCE = 300, 20
-# What is not mended yet, by mechanism. Some are within a factor of two of what is allowed: right on other processors.
-# Errors far smaller than groups, where a group's rows have several error terms or its columns are not those of X:
-# W'V^-1 W is still a difference of large numbers there.
-SMALL_ERRORS = (3, 13, 20, 34, 58, 60, 89, 103, 141, 189, 206, 226, 228, 232, 265, 281, 291)
+# What is not mended yet: the distance of the response from zero, in formulas without an explicit intercept, over the
+# error sd is lost in rounding (3, 226); a coefficient that is rounding beside the others (228).
+SMALL_ERRORS = (3, 226, 228)
 
 
 @pytest.mark.parametrize("first", range(0, CASES, AT_ONCE))
