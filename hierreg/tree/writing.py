@@ -155,7 +155,7 @@ def write_zarr(tree: xr.DataTree, path: Path) -> None:
 def _remove(folder: Path) -> None:
     """Remove a folder in which zarr's threads may be writing what they had begun when one of them failed."""
     for _ in range(_TRIES):
-        shutil.rmtree(folder, ignore_errors=True)
+        _removed(folder)
         if not folder.exists():
             return
         time.sleep(_PAUSE)
@@ -207,3 +207,12 @@ def open_stored(path: Path, engine: str, **options: Any) -> xr.DataTree:
     if engine == "zarr":
         options["consolidated"] = False
     return xr.open_datatree(path, engine=engine, **options)
+
+
+def _removed(folder: Path) -> None:
+    """Remove a folder into which threads of zarr may still be writing: an error in one does not wait for the others."""
+    for _ in range(50):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.02)
