@@ -183,3 +183,26 @@ def test_products_of_determinants_do_not_overflow(scale, rng):
     c00, c01, c11 = theta.products.swapaxes(0, 1)[:3]
     expected = np.log1p(scale**2 * (c00**2 + c01**2 + c11**2) + scale**4 * (c00 * c11) ** 2).sum()
     assert sum_of_logs(scale * np.eye(2), theta.arrays) == pytest.approx(expected, rel=1e-12)
+
+
+def test_one_strip_has_its_groups_wherever_y_is_counted_from(rng):
+    n = 6
+    data = {"g": np.repeat(np.arange(n), 4), "x": rng.normal(size=4 * n), "y": rng.normal(size=4 * n)}
+    gram = hr.Model("y ~ x + (x | g)", data).problem.gram
+    # Sums of squares of y cancel with those of X beta: the residual form is asked for its own.
+    far = np.array([[1.0, 0.0, -1e4], [0.0, 1.0, 3e4], [0.0, 0.0, 1.0]])
+    moved = replace(
+        gram,
+        factors=tuple(
+            replace(
+                f, ZtW=f.ZtW @ far, triangle=np.concatenate([f.triangle[..., :2], f.triangle[..., 2:] @ far], axis=2)
+            )
+            for f in gram.factors
+        ),
+        WtW=far.T @ gram.WtW @ far,
+        left=gram.left @ far,
+    )
+    here, there = marginal_likelihood(gram), marginal_likelihood(moved)
+    assert len(there.blocks.theta.term) == 1
+    point = np.diag([1.0, 0.5]), np.eye(1)
+    assert there.value_and_gradient(*point)[0] == pytest.approx(here.value_and_gradient(*point)[0], abs=1e-5)

@@ -164,6 +164,12 @@ def room_for_factors(blocks, n_tiles):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def is_missing(kind):
+    """Return whether a kind of groups is None."""
+    return kind is None
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def n_tiles_of(blocks):
     """Return the number of tiles, zero of None."""
     return 0 if blocks is None else len(blocks[0]) - 1
@@ -645,7 +651,7 @@ def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted
     log_det_P, quadratic = solve_population(C, P, beta)
     if is_exact and np.isfinite(quadratic):
         quadratic = residual_form(root, left, B, beta)
-        if n_tiles_of(theta) == 0 and is_noise(B, beta, quadratic):
+        if is_missing(theta) and is_noise(B, beta, quadratic):
             B[:] = 0.0
             quadratic = residual_form(root, left, B, beta)
             quadratic += quadratic_of_strips(omega, Lambda, strips, beta) + quadratic_of_tiles(omega, Lambda, one, beta)
