@@ -13,7 +13,7 @@ before they are multiplied, the least-squares fit is taken off y, and the maps t
 
 Rows that a group can fit by itself have a likelihood that products cannot tell: W'V^-1 W is small then beside
 W'R^-1 W. With one grouping factor the rows [Z W] of each group and term are kept as a triangle too, made by rotations
-(`gram.triangles`), and of what is left of them the products: the sums of squares around each group's own least-squares
+(`gram.triangles`), and what is left of W, as few rows: its squares are those around each group's own least-squares
 fit.
 """
 

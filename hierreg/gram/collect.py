@@ -243,18 +243,18 @@ def _accumulate(W: Array, columns: list[_Columns], K: int, pairs: _RowPairs) -> 
 
 
 def _without_groups(W: Array, K: int, rows: _RowPairs) -> _Products:
-    """Return the products of independent rows without grouping factors, through a triangle of each term's rows."""
-    place, none = np.zeros(len(W), dtype=np.intp), np.empty((len(W), 0))
-    left = Left(rows=np.empty((0, W.shape[1])), term=np.empty(0, dtype=np.intp))
+    """Return the products of independent rows without grouping factors: all of them is left, by term."""
+    left = of_independent_rows(np.empty((len(W), 0)), W, rows.term, np.arange(K))[1]
+    return _Products(WtW=_squares(left.rows, left.term, K), left=left)
+
+
+def _squares(rows: Array, term: Index, K: int) -> Array:
+    """Return the sums (K, c, c) of the products of rows (n, c) of each term."""
+    out = np.zeros((K, rows.shape[1], rows.shape[1]))
     for k in range(K):
-        own = np.flatnonzero(rows.term == k)
-        part = of_independent_rows(none[own], W[own], place[own], np.array([k]))[1]
-        left = Left(rows=np.concatenate([left.rows, part.rows]), term=np.concatenate([left.term, part.term]))
-    WtW = np.zeros((K, W.shape[1], W.shape[1]))
-    for k in range(K):
-        own = left.rows[left.term == k]
-        WtW[k] = own.T @ own
-    return _Products(WtW=WtW, left=left)
+        own = rows[term == k]
+        out[k] = own.T @ own
+    return out
 
 
 def _with_wide_triangles(W: Array, columns: list[_Columns], terms: ErrorTerms, pairs: _RowPairs) -> _Products:
@@ -284,10 +284,8 @@ def _triangles(W: Array, columns: _Columns, K: int, rows: _RowPairs) -> _Product
     C, D = triangle[:, :, :q], triangle[:, :, q:]
     turned = np.swapaxes(C, 1, 2)
     factor = columns.products((term, level, level), turned @ C, (term, level), turned @ D, triangle)
-    WtW = np.zeros((K, W.shape[1], W.shape[1]))
-    for k in range(K):
-        both = np.concatenate([left.rows[left.term == k], D[term == k].reshape(-1, W.shape[1])])
-        WtW[k] = both.T @ both
+    both = np.concatenate([left.rows, D.reshape(-1, W.shape[1])])
+    WtW = _squares(both, np.concatenate([left.term, np.repeat(term, q)]), K)
     return _Products(WtW=WtW, left=left, factors=(factor,))
 
 

@@ -61,7 +61,7 @@ def classes_of(groups: GroupProducts, table: Index) -> Index | None:
         return None
     out[own] = found
     # Of each class one entry for every data set of its pattern.
-    n_sets = _sizes(table)
+    n_sets = pattern_sizes(table)
     places = np.stack([found, d[own]], axis=1)
     size = np.bincount(found)
     is_whole = len(np.unique(places, axis=0)) == len(own) and np.array_equal(size[found], n_sets[pattern[own]])
@@ -133,7 +133,7 @@ def rotated(groups: GroupProducts, classes: Index, table: Index, rows: tuple[Ind
         flat, place = parts.reshape(-1, width), np.repeat(of, parts.shape[1])
         return of_independent_rows(flat[:, :q], flat[:, q:], place, groups.level_term)
     pattern, d, e = table[groups.level_term].T
-    sizes = _sizes(table)
+    sizes = pattern_sizes(table)
     out, left = np.zeros((len(pattern), q * int(sizes.max(initial=1)), width)), []
     for m, s in enumerate(sizes.tolist()):
         mine = np.flatnonzero((pattern == m) & (d == e))
@@ -233,7 +233,7 @@ def products_of(left: Left, table: Index) -> Array:
     return out
 
 
-def _sizes(table: Index) -> Index:
+def pattern_sizes(table: Index) -> Index:
     """Return the number of data sets of each pattern."""
     own = table[table[:, 1] == table[:, 2], 0]
     return np.bincount(own)

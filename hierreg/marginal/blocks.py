@@ -10,12 +10,12 @@ import numpy as np
 from hierreg.compound_symmetry import WITHIN
 from hierreg.exceptions import ModelError
 from hierreg.gram import GroupProducts
-from hierreg.gram.triangles import classes_of
+from hierreg.gram.triangles import classes_of, pattern_sizes
 from hierreg.marginal.distinct import merge_equal
 from hierreg.marginal.lanes import LANES, STRIP
 from hierreg.marginal.rows import RowTiles, row_tiles, without_noise
 from hierreg.marginal.theta_strips import ThetaStrips, theta_strips
-from hierreg.marginal.tiles import Blocks, Tiles, join, terms_per_tile, tiles_of
+from hierreg.marginal.tiles import Blocks, Tiles, join, slots_of, terms_per_tile, tiles_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -135,6 +135,7 @@ def split_into_blocks(gram: Gram, *, by_rows: bool = False) -> SplitBlocks:
     can_be_exact = can_have_rows and not by_rows and _keeps_digits(gram)
     rows, linked = None, _separate(groups, alone[:0])
     if can_be_exact:
+        # Products of all groups for now: those that have triangles of their own too, which would add to another base.
         classes = None
     if classes is None and components is not None:
         linked = _linked(groups, gram.terms.n_terms, components)
@@ -184,8 +185,9 @@ def _keeps_digits(gram: Gram) -> bool:
         label = np.unique(np.stack([components.stratum, components.size > WITHIN]), axis=1, return_inverse=True)[1]
     D = int(label.max()) + 1
     left, own = np.zeros((D, D)), np.zeros((D, D))
+    remainder = gram.remainder
     for k, (_, d, e) in enumerate(gram.terms.table):
-        for out, one in ((left, gram.remainder), (own, gram.WtW)):
+        for out, one in ((left, remainder), (own, gram.WtW)):
             # Of two data sets the products of both orders.
             out[label[d], label[e]] += 0.5 * one[k, -1, -1]
             out[label[e], label[d]] += 0.5 * one[k, -1, -1]
@@ -199,7 +201,7 @@ def _keeps_digits(gram: Gram) -> bool:
 def _patterns_left(gram: Gram) -> Index:
     table = gram.terms.table
     first = np.flatnonzero(np.diff(table[:, 0], prepend=-1))
-    size = np.bincount(table[table[:, 1] == table[:, 2], 0])[table[first, 0]]
+    size = pattern_sizes(table)[table[first, 0]]
     begin, height = np.searchsorted(gram.left_term, first), np.bincount(gram.left_term, minlength=len(table))[first]
     return np.stack([begin, height, size, first], axis=1)[height > 0]
 
@@ -306,9 +308,7 @@ def _separate(groups: GroupProducts, levels: Index) -> Blocks:
 def _linked(groups: GroupProducts, K: int, component: Index) -> Blocks:
     levels = _members(component)
     slots, q, p1 = levels.shape[1], groups.ZtW.shape[1], groups.ZtW.shape[2]
-    block_of, slot_of = np.full(groups.n_levels, -1, dtype=np.intp), np.zeros(groups.n_levels, dtype=np.intp)
-    block, slot = np.nonzero(levels >= 0)
-    block_of[levels[block, slot]], slot_of[levels[block, slot]] = block, slot
+    block_of, slot_of = slots_of(levels, groups.n_levels)
     pair_key = block_of[groups.pair_row] * K + groups.pair_term
     level_key = block_of[groups.level_index] * K + groups.level_term
     pairs, entries = block_of[groups.pair_row] >= 0, block_of[groups.level_index] >= 0

@@ -141,7 +141,7 @@ def log_likelihood_in_chunks(
         Overwritten.
     threads : int
     """
-    from hierreg.marginal import kernels, row_kernels
+    from hierreg.marginal import kernels
 
     (base, kinds, left), (patterns, counts), W0, (constant, *most_subtracted, is_exact), integrate = arguments
     (K, p1, _), q = base.shape, len(Lambda)
@@ -161,7 +161,7 @@ def log_likelihood_in_chunks(
 
     g_Lambda[:], g_S[:] = 0.0, 0.0
     log_det_R = kernels.error_precision(S, patterns, counts, omega)
-    row_kernels.error_roots(S, patterns, root)
+    kernels.error_roots(S, patterns, root)
     with ThreadPoolExecutor(max_workers=threads) as pool:
         share = pool.map if threads > 1 else map
         log_dets, totals = zip(*share(absorb, pieces), strict=True)

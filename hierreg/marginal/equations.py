@@ -210,7 +210,7 @@ def _moments(
 
 def error_roots_at(likelihood: MarginalLikelihood, error_cov: Array) -> Array:
     """Return the roots (S, K) that `row_kernels` take in place of omega, at S error covariances (S, D, D)."""
-    from hierreg.marginal.row_kernels import roots_of_draws
+    from hierreg.marginal.kernels import roots_of_draws
 
     terms = likelihood.gram.terms
     roots = np.empty((len(error_cov), terms.n_terms))

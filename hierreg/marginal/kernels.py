@@ -55,6 +55,7 @@ from hierreg.marginal.dense_kernels import (
     solve_vector,
 )
 from hierreg.marginal.lane_kernels import (
+    add_gradient_of_factor,
     add_times_transposed,
     cholesky_of_one_plus,
     factor_one_plus,
@@ -73,7 +74,6 @@ from hierreg.marginal.lane_kernels import (
 from hierreg.marginal.lanes import EPS, LANES
 from hierreg.marginal.row_kernels import (
     absorb_rows,
-    error_roots,
     gradient_of_rows,
     place_of,
     room_for_rows,
@@ -127,6 +127,34 @@ def error_precision_gradient(S, patterns, counts, g_omega, g_S):
         for i in range(n):
             for j in range(n):
                 g_S[place[i], place[j]] -= E[i, j] + 0.5 * counts[m] * inv[i, j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def error_roots(S, patterns, root):
+    """Write T of each pattern, lower triangular, T'T the inverse of its S; T[e, d] stands where omega has (d, e)."""
+    M, D = patterns.shape
+    work, place = np.empty((D, D)), np.empty(D, dtype=np.int64)
+    start = 0
+    for m in range(M):
+        n = _gather(S, patterns[m], place, work)
+        if not cholesky_in_place(work, n):
+            for k in range(n * (n + 1) // 2):
+                root[start + k] = np.nan
+        else:
+            for d in range(n):
+                for e in range(d, n):
+                    x = 1.0 if d == e else 0.0
+                    for k in range(d, e):
+                        x -= work[e, k] * root[start + place_of(n, d, k)]
+                    root[start + place_of(n, d, e)] = x / work[e, e]
+        start += n * (n + 1) // 2
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def roots_of_draws(S, patterns, roots):
+    """Write `error_roots` of each of S covariances."""
+    for s in range(len(S)):
+        error_roots(S[s], patterns, roots[s])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -265,7 +293,7 @@ def gradient_of_blocks(omega, Lambda, blocks, factors, G, g_factor, g_omega):
             is_any = True
             root_terms(omega, indptr[t], indptr[t + 1], term, ZtZ, A)
             solve_unit(L, A)
-            _gradient_of_triangles(A, pivot, Us[t], G, H, HG, E, of_triangles[k], weight[t : t + 1])
+            add_gradient_of_factor(A, pivot, Us[t], G, H, HG, E, of_triangles[k], weight[t : t + 1])
             continue
         sum_terms(omega, indptr[t], indptr[t + 1], term, ZtZ, ZtW, A, B)
         # E = L^-1 Lambda' A, so that A Lambda U = E'(L' U) and (A Lambda M^-1)' = L'^-1 E.
@@ -304,38 +332,6 @@ def gradient_of_blocks(omega, Lambda, blocks, factors, G, g_factor, g_omega):
                     f = Lambda[r, j]
                     for lane in range(LANES):
                         g_factor[k, i, j, lane] += f * of_triangles[k, i, r, lane]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _gradient_of_triangles(C, pivot, D, G, H, HG, T, g, weight):
-    """Add H G H' - C'N^-1 C, from L^-1 C and L^-1 D, to g (q, q); H, HG and T are room.
-
-    ``weight`` (1, LANES) says how often the latter counts, and is empty for once.
-    """
-    m, p1 = D.shape[0], D.shape[1]
-    for i in range(m):
-        for j in range(p1):
-            for lane in range(LANES):
-                H[i, j, lane] = 0.0
-            for r in range(m):
-                for lane in range(LANES):
-                    H[i, j, lane] += C[r, i, lane] * pivot[r, lane] * D[r, j, lane]
-        for j in range(m):
-            for lane in range(LANES):
-                T[i, j, lane] = 0.0
-            for r in range(m):
-                for lane in range(LANES):
-                    T[i, j, lane] += C[r, i, lane] * pivot[r, lane] * C[r, j, lane]
-    if len(weight) > 0:
-        weigh(T, weight[0])
-    times_matrix(H, G, HG)
-    for i in range(m):
-        for j in range(m):
-            for lane in range(LANES):
-                g[i, j, lane] -= T[i, j, lane]
-            for c in range(p1):
-                for lane in range(LANES):
-                    g[i, j, lane] += HG[i, c, lane] * H[j, c, lane]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

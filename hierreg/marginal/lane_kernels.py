@@ -251,3 +251,38 @@ def root_terms(omega, start, stop, term, source, out):
             for j in range(out.shape[1]):
                 for lane in range(LANES):
                     out[i, j, lane] += w * source[e, i, j, lane]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def weighted_products(C, pivot, D, out):
+    """Write C'diag(pivot) D to out (m, c)."""
+    m, c = C.shape[1], D.shape[1]
+    for i in range(m):
+        for j in range(c):
+            for lane in range(LANES):
+                out[i, j, lane] = 0.0
+            for r in range(C.shape[0]):
+                for lane in range(LANES):
+                    out[i, j, lane] += C[r, i, lane] * pivot[r, lane] * D[r, j, lane]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def add_gradient_of_factor(C, pivot, D, G, H, HG, T, g, weight):
+    """Add H G H' - C'N^-1 C, from L^-1 C and L^-1 D, to g (q, q), over the slots of a block; H, HG and T are room.
+
+    ``weight`` (1, LANES) says how often the latter counts, and is empty for once.
+    """
+    m, p1, q = D.shape[0], D.shape[1], g.shape[0]
+    weighted_products(C, pivot, D, H)
+    weighted_products(C, pivot, C, T)
+    if len(weight) > 0:
+        weigh(T, weight[0])
+    times_matrix(H, G, HG)
+    for i in range(m):
+        first = i - i % q
+        for j in range(q):
+            for lane in range(LANES):
+                g[i - first, j, lane] -= T[i, first + j, lane]
+            for c in range(p1):
+                for lane in range(LANES):
+                    g[i - first, j, lane] += HG[i, c, lane] * H[first + j, c, lane]

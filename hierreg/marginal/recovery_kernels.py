@@ -27,6 +27,7 @@ from hierreg.marginal.lane_kernels import (
     times,
     times_matrix,
     times_repeated,
+    weighted_products,
 )
 from hierreg.marginal.lanes import LANES
 from hierreg.marginal.row_kernels import rotate_rows, times_basis
@@ -68,19 +69,13 @@ def _factor_block(precision, Lambda, blocks, rows, t, A, B, X, L, pivot, U, work
         root_terms(precision, indptr[t], indptr[t + 1], term, ZtW, B)
     # Not else: numba leaves out the branch of what is None.
     if rows is not None:
-        rotate_rows(precision, rows, t, X, B, np.empty((p1, p1, LANES)))
+        rotate_rows(precision, rows, t, X, B, None)
         times_basis(X, rows[6][t], A)
     times_repeated(A, Lambda, False, X)
     factor_one_plus(X, False, L, d, pivot, column, share)
     solve_unit(L, B)
     solve_unit(L, A)
-    for i in range(m):
-        for j in range(p1):
-            for lane in range(LANES):
-                H[i, j, lane] = 0.0
-            for r in range(m):
-                for lane in range(LANES):
-                    H[i, j, lane] += A[r, i, lane] * pivot[r, lane] * B[r, j, lane]
+    weighted_products(A, pivot, B, H)
     repeated_times(Lambda, True, H, B)
     factor_one_plus(X, True, L, d, pivot, column, share)
     for j in range(m):

@@ -22,37 +22,14 @@ from math import log, sqrt
 import numpy as np
 from numba import njit
 
-from hierreg.marginal.dense_kernels import cholesky_in_place
-from hierreg.marginal.lane_kernels import factor_one_plus, solve_unit, times_repeated
+from hierreg.marginal.lane_kernels import (
+    add_gradient_of_factor,
+    factor_one_plus,
+    solve_unit,
+    times_matrix,
+    times_repeated,
+)
 from hierreg.marginal.lanes import LANES
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def error_roots(S, patterns, root):
-    """Write T of each pattern, lower triangular, T'T the inverse of its S; T[e, d] stands where omega has (d, e)."""
-    M, D = patterns.shape
-    work, place = np.empty((D, D)), np.empty(D, dtype=np.int64)
-    start = 0
-    for m in range(M):
-        n = 0
-        for d in range(D):
-            if patterns[m, d]:
-                place[n] = d
-                n += 1
-        for i in range(n):
-            for j in range(n):
-                work[i, j] = S[place[i], place[j]]
-        if not cholesky_in_place(work, n):
-            for k in range(n * (n + 1) // 2):
-                root[start + k] = np.nan
-        else:
-            for d in range(n):
-                for e in range(d, n):
-                    x = 1.0 if d == e else 0.0
-                    for k in range(d, e):
-                        x -= work[e, k] * root[start + place_of(n, d, k)]
-                    root[start + place_of(n, d, e)] = x / work[e, e]
-        start += n * (n + 1) // 2
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
@@ -62,15 +39,11 @@ def place_of(n, d, e):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def roots_of_draws(S, patterns, roots):
-    """Write `error_roots` of each of S covariances."""
-    for s in range(len(S)):
-        error_roots(S[s], patterns, roots[s])
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def rotate_rows(root, rows, t, R, D, left):
-    """Write R (m, m) and D (m, p + 1) of a tile, and add squares of what is left of W to left, its lower triangle."""
+    """Write R (m, m) and D (m, p + 1) of a tile, and add squares of what is left of W to left, its lower triangle.
+
+    ``left`` is None where that is not wanted.
+    """
     indptr, term, size, height, all_S, all_W, _, is_left, fit = rows
     m, p1 = D.shape[0], D.shape[1]
     z, w = np.empty((m, LANES)), np.empty((p1, LANES))
@@ -113,6 +86,8 @@ def rotate_rows(root, rows, t, R, D, left):
                         x, y = D[c, j, lane], w[j, lane]
                         D[c, j, lane] = cosine[lane] * x + sine[lane] * y
                         w[j, lane] = cosine[lane] * y - sine[lane] * x
+            if left is None:
+                continue
             for i in range(p1):
                 for j in range(i + 1):
                     for lane in range(LANES):
@@ -224,17 +199,13 @@ def gradient_of_rows(Lambda, rows, factors, P_inv, G, g_factor, g_omega):
         return
     Rs, Ds, Ls, pivots, Us = factors
     m, p1, q, K = Us.shape[1], Us.shape[2], Lambda.shape[0], g_factor.shape[0] - 1
-    A, H, HG, of_rows = (
-        np.empty((m, m, LANES)),
-        np.empty((m, p1, LANES)),
-        np.empty((m, p1, LANES)),
-        np.zeros((q, q, LANES)),
-    )
+    A, T, of_rows = np.empty((m, m, LANES)), np.empty((m, m, LANES)), np.zeros((q, q, LANES))
+    H, HG, once = np.empty((m, p1, LANES)), np.empty((m, p1, LANES)), np.empty((0, LANES))
     for t in range(len(rows[0]) - 1):
         L, pivot = Ls[t], pivots[t]
         times_basis(Rs[t], rows[6][t], A)
         solve_unit(L, A)
-        _gradient_of_factor(A, pivot, Us[t], G, H, HG, of_rows)
+        add_gradient_of_factor(A, pivot, Us[t], G, H, HG, T, of_rows, once)
         # From here on H is Y = N^-1 D.
         for j in range(p1):
             for i in range(m - 1, -1, -1):
@@ -253,35 +224,6 @@ def gradient_of_rows(Lambda, rows, factors, P_inv, G, g_factor, g_omega):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _gradient_of_factor(C, pivot, D, G, H, HG, g):
-    """Add H G H' - C'N^-1 C, from L^-1 C and L^-1 D, to g (q, q), over the slots of the block; H and HG are room."""
-    m, p1, q = D.shape[0], D.shape[1], g.shape[0]
-    for i in range(m):
-        for j in range(p1):
-            for lane in range(LANES):
-                H[i, j, lane] = 0.0
-            for r in range(m):
-                for lane in range(LANES):
-                    H[i, j, lane] += C[r, i, lane] * pivot[r, lane] * D[r, j, lane]
-    for i in range(m):
-        for c in range(p1):
-            for lane in range(LANES):
-                HG[i, c, lane] = 0.0
-            for k in range(p1):
-                f = G[k, c]
-                for lane in range(LANES):
-                    HG[i, c, lane] += H[i, k, lane] * f
-    for i in range(m):
-        for j in range(i - i % q, i - i % q + q):
-            for r in range(m):
-                for lane in range(LANES):
-                    g[i % q, j % q, lane] -= C[r, i, lane] * pivot[r, lane] * C[r, j, lane]
-            for c in range(p1):
-                for lane in range(LANES):
-                    g[i % q, j % q, lane] += HG[i, c, lane] * H[j, c, lane]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def _gradient_of_omega(rows, t, factors, P_inv, v, g_omega):
     """Add d log p / d omega of one tile; ``factors`` are R, D, L, pivots and Y of it, v is (-beta, 1).
 
@@ -295,7 +237,7 @@ def _gradient_of_omega(rows, t, factors, P_inv, v, g_omega):
     for e in range(indptr[t], indptr[t + 1]):
         widest = max(widest, size[e])
     P, F = np.empty((widest, m, LANES)), np.empty((widest, m, LANES))
-    E, EP, residual = np.empty((widest, p1, LANES)), np.empty((widest, p, LANES)), np.empty((widest, LANES))
+    E, EP, residual = np.zeros((widest, p1, LANES)), np.empty((widest, p, LANES)), np.empty((widest, LANES))
     sums = np.empty(LANES)
     for e in range(indptr[t], indptr[t + 1]):
         n = size[e]
@@ -319,13 +261,8 @@ def _gradient_of_omega(rows, t, factors, P_inv, v, g_omega):
                     f = v[c]
                     for lane in range(LANES):
                         residual[d, lane] += E[d, c, lane] * f
-                for c in range(p):
-                    for lane in range(LANES):
-                        EP[d, c, lane] = 0.0
-                    for k in range(p):
-                        f = P_inv[k, c]
-                        for lane in range(LANES):
-                            EP[d, c, lane] += E[d, k, lane] * f
+            times_matrix(E, P_inv, EP)
+            for d in range(n):
                 for b in range(d + 1):
                     for lane in range(LANES):
                         sums[lane] = residual[b, lane] * residual[d, lane]

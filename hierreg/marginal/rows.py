@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.marginal.lanes import LANES
+from hierreg.marginal.tiles import places, slots_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -95,9 +96,7 @@ def row_tiles(groups: GroupProducts, classes: Index, table: Index, levels: Index
         The levels of each block, -1 in empty slots; blocks of several levels hold all that errors link.
     """
     q, (n, slots) = groups.n_coef, levels.shape
-    block_of, slot_of = np.full((2, groups.n_levels), -1, dtype=np.intp)
-    block, slot = np.nonzero(levels >= 0)
-    block_of[levels[block, slot]], slot_of[levels[block, slot]] = block, slot
+    block_of, slot_of = slots_of(levels, groups.n_levels)
     mine = np.flatnonzero((classes >= 0) & (block_of[groups.level_index] >= 0))
     pattern, data_set, _ = table[groups.level_term[mine]].T
     mine = mine[np.lexsort((data_set, classes[mine], pattern, block_of[groups.level_index[mine]]))]
@@ -187,7 +186,8 @@ def _tiles(levels: Index, parts: _Parts, S: Array, W: Array, of_blocks: tuple[Ar
 
     ``of_blocks`` are what `_in_basis` finds for each.
     """
-    n, place = len(levels), _places(parts, len(levels))
+    n = len(levels)
+    place = places(parts.block, parts.term, n)
     n_tiles = -(-n // LANES)
     all_levels = np.full((n_tiles * LANES, levels.shape[1]), -1, dtype=np.intp)
     all_levels[place] = levels
@@ -225,16 +225,6 @@ def _tiles(levels: Index, parts: _Parts, S: Array, W: Array, of_blocks: tuple[Ar
         is_left=in_lanes[1],
         fit=in_lanes[2],
     )
-
-
-def _places(parts: _Parts, n: int) -> Index:
-    """Return the place of each block in an order in which those with the same first and last term are neighbours."""
-    first, last = np.full(n, np.iinfo(np.intp).max), np.full(n, -1)
-    np.minimum.at(first, parts.block, parts.term)
-    np.maximum.at(last, parts.block, parts.term)
-    place = np.empty(n, dtype=np.intp)
-    place[np.lexsort((last, first))] = np.arange(n)
-    return place
 
 
 def _repeats(keys: Index) -> Index:

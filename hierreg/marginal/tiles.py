@@ -93,9 +93,18 @@ class Blocks:
         )
 
 
+def slots_of(levels: Index, n_levels: int) -> tuple[Index, Index]:
+    """Return the block and the slot of each level (n_levels,), -1 of those that no block (n_blocks, slots) holds."""
+    block_of, slot_of = np.full((2, n_levels), -1, dtype=np.intp)
+    block, slot = np.nonzero(levels >= 0)
+    block_of[levels[block, slot]], slot_of[levels[block, slot]] = block, slot
+    return block_of, slot_of
+
+
 def terms_per_tile(blocks: Blocks, widths: Sequence[int]) -> list[float]:
     """Return how many terms a tile of each width has on average, those of any of its blocks."""
-    n, place = len(blocks.levels), _places(blocks)
+    n = len(blocks.levels)
+    place = places(blocks.block, blocks.term, n)
     K = int(blocks.term.max(initial=0)) + 1
     return [len(np.unique(place[blocks.block] // width * K + blocks.term)) / max(1, -(-n // width)) for width in widths]
 
@@ -113,7 +122,7 @@ def tiles_of(blocks: Blocks, weight: Array | None = None, *, width: int = LANES)
     width : int
         LANES, or STRIP for blocks of one group with one or two coefficients.
     """
-    place = _places_by_term(blocks, width) if blocks.factored else _places(blocks)
+    place = _places_by_term(blocks, width) if blocks.factored else places(blocks.block, blocks.term, len(blocks.levels))
     n_tiles = -(-(int(place.max(initial=-1)) + 1) // width)
     levels = np.full((n_tiles * width, blocks.levels.shape[1]), -1, dtype=np.intp)
     levels[place] = blocks.levels
@@ -156,12 +165,14 @@ def join(first: Tiles, second: Tiles) -> Tiles:
     )
 
 
-def _places(blocks: Blocks) -> Index:
-    """Return the place of each block in an order in which those with the same first and last term are neighbours."""
-    n = len(blocks.levels)
+def places(block: Index, term: Index, n: int) -> Index:
+    """Return the places of n blocks in an order in which those with the same first and last term are neighbours.
+
+    Of each entry the block and the term.
+    """
     first, last = np.full(n, np.iinfo(np.intp).max), np.full(n, -1)
-    np.minimum.at(first, blocks.block, blocks.term)
-    np.maximum.at(last, blocks.block, blocks.term)
+    np.minimum.at(first, block, term)
+    np.maximum.at(last, block, term)
     place = np.empty(n, dtype=np.intp)
     place[np.lexsort((last, first))] = np.arange(n)
     return place
