@@ -216,3 +216,43 @@ def test_a_model_of_statistics_says_the_same():
     with pytest.raises(PriorError, match=r"LKJ\(1\) is too weak for so few units: 6 units .*hr.LKJ\(3.5\)"):
         hr.Model.from_gram(gram).sample(draws=10, seed=1, progress=False)
     assert "has no maximum" in hr.Model.from_gram(gram).estimate().message
+
+
+def pairs(units, formula, seed=0):
+    """Return a table of two data sets in so many units, each a group, and a model; predictors differ within units."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame({"set": np.tile([0, 1], units), "unit": np.repeat(np.arange(units), 2)})
+    for name in ("y", "x", "z", "w"):
+        frame[name] = rng.standard_normal(len(frame))
+    frame["g"] = frame.unit
+    return frame, hr.Model(formula, frame, errors=hr.correlated("set", unit="unit"))
+
+
+def test_ml_has_no_maximum_where_coefficients_fit_a_combination_of_data_sets():
+    """Four units, four coefficients: the sd of a combination goes to zero, and the density of four numbers grows."""
+    frame, built = pairs(4, "y ~ x + z + w")
+    assert spike(built) is None
+    est = built.estimate("ml")
+    assert not est.converged
+    assert "can be fitted exactly in the 4 units" in est.message
+    # So it grows, by the dense formula at coefficients that fit y_0 + y_1: as a^-1 in the variance of the combination.
+    X = np.column_stack([np.ones(8), frame.x, frame.z, frame.w])
+    both = X[0::2] + X[1::2]
+    y = frame.y.to_numpy()
+    residual = y - X @ np.linalg.solve(both, y[0::2] + y[1::2])
+    growth = []
+    for a in (1e-4, 1e-6, 1e-8):
+        S = 0.5 * np.array([[1.0 + a, a - 1.0], [a - 1.0, 1.0 + a]])
+        e = residual.reshape(-1, 2)
+        growth.append(-0.5 * (len(e) * np.linalg.slogdet(S)[1] + np.sum(e @ np.linalg.inv(S) * e)))
+    np.testing.assert_allclose(np.diff(growth), 0.5 * 4 * np.log(100), rtol=1e-2)
+
+
+def test_ml_of_more_units_than_coefficients_has_one():
+    assert "no maximum" not in pairs(6, "y ~ x + z + w")[1].estimate("ml").message
+
+
+def test_reml_has_no_maximum_where_it_has_none_without_the_groups():
+    """Groups of known variance take up residuals; an unknown one may be zero."""
+    _, built = pairs(2, "y ~ 1 + (1 | g)")
+    assert "2 units have the 2 data sets" in built.estimate().message

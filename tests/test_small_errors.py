@@ -213,26 +213,77 @@ def test_several_factors_have_eight_digits_or_no_density():
     assert values[-2:] == [-np.inf, -np.inf]
 
 
-def test_a_stratum_all_but_without_errors_has_digits_or_is_refused():
-    # The covariance of beta has eigenvalues of both variances, on no axis of its own.
+def graded(variances, by):
+    """Return a model, what its errors are, and beta, its standard errors and the restricted density in 120 digits."""
+    # Two rows that are precise, four coefficients: the covariance of beta has eigenvalues of both variances, on no axis
+    # of its own.
     rng = np.random.default_rng(8)
     X = np.column_stack([np.ones(8), rng.standard_normal((8, 3))])
     y = rng.standard_normal(8)
     s = np.array([0, 0, 1, 1, 1, 1, 1, 1])
-    table = pd.DataFrame({"y": y, "a": X[:, 1], "b": X[:, 2], "c": X[:, 3], "s": s})
-    model = hr.Model("y ~ a + b + c", table, errors=hr.by("s"))
-    for variance in (1e-14, 1e-16, 1e-20, 1e-40):
-        with pytest.raises(hr.exceptions.ModelError, match="many orders of magnitude"):
-            model.solve(error_cov=np.array([variance, 1.0]))
-    variances = np.array([1e-6, 1.0])
-    solution = model.solve(error_cov=variances)
-    with mp.workdps(DIGITS):
-        A, R_inv = mp.matrix(X.tolist()), mp.diag([1 / mp.mpf(v) for v in variances[s]])
-        cov = mp.inverse(A.T * R_inv * A)
-        beta = cov * (A.T * R_inv * mp.matrix(y.tolist()))
+    table = pd.DataFrame({"y": y, "a": X[:, 1], "b": X[:, 2], "c": X[:, 3], "s": s, "u": [0, 1, 0, 2, 3, 4, 5, 6]})
+    errors = hr.by("s") if by else hr.correlated("s", unit="u")
+    sd = np.sqrt(np.array(variances))
+    S = np.diag(variances) if by else np.array([[1.0, 0.6], [0.6, 1.0]]) * np.outer(sd, sd)
+    with mp.workdps(120):
+        A, Y = mp.matrix(X.tolist()), mp.matrix(y.tolist())
+        units = table.u.to_numpy() if not by else np.arange(8)
+        R = mp.matrix(
+            [[mp.mpf(S[s[i], s[j]]) if units[i] == units[j] else mp.mpf(0) for j in range(8)] for i in range(8)]
+        )
+        R_inv = mp.inverse(R)
+        P = A.T * R_inv * A
+        cov = mp.inverse(P)
+        beta = cov * (A.T * R_inv * Y)
+        left = Y - A * beta
+        density = -(4 * mp.log(2 * mp.pi) + mp.log(mp.det(R)) + mp.log(mp.det(P)) + (left.T * R_inv * left)[0]) / 2
         se = [float(mp.sqrt(cov[i, i])) for i in range(4)]
-    np.testing.assert_allclose(solution.beta.values, np.array(beta.tolist(), dtype=float)[:, 0], rtol=1e-9)
+    model = hr.Model("y ~ a + b + c", table, errors=errors)
+    return model, S, (np.array(beta.tolist(), dtype=float)[:, 0], np.array(se), float(density))
+
+
+@pytest.mark.parametrize("by", [True, False], ids=["by stratum", "correlated"])
+@pytest.mark.parametrize("variance", [1e-6, 1e-10, 1e-14, 1e-16, 1e-20])
+def test_a_stratum_all_but_without_errors_has_all_digits(variance, by):
+    model, S, (beta, se, density) = graded([variance, 1.0], by)
+    solution = model.solve(error_cov=np.diagonal(S).copy() if by else S)
+    np.testing.assert_allclose((solution.beta.values - beta) / se, 0.0, atol=1e-9)
     np.testing.assert_allclose(solution.beta_se.values, se, rtol=1e-9)
+    likelihood = model.problem.likelihood("reml")
+    value, _, gradient = likelihood.value_and_gradient(np.zeros((0, 0)), S)
+    assert value == pytest.approx(density, rel=1e-10)
+    ahead, behind = (graded([variance * (1 + step), 1.0], by)[2][2] for step in (1e-4, -1e-4))
+    along = 0.5 * np.array([[2.0, 1.0], [1.0, 0.0]]) * S
+    # Two rows and four coefficients: nothing is left of them as their variance goes to zero.
+    assert np.sum(gradient * along) == pytest.approx((ahead - behind) / 2e-4, rel=1e-5, abs=1e-8)
+
+
+@pytest.mark.parametrize("variance", [1e-30, 1e-40])
+def test_a_stratum_without_errors_is_refused(variance):
+    # What other rows say is less than the rounding of those of the stratum.
+    with pytest.raises(hr.exceptions.ModelError, match="many orders of magnitude"):
+        graded([variance, 1.0], True)[0].solve(error_cov=np.array([variance, 1.0]))
+
+
+def test_a_group_variance_of_zero_beside_errors_that_are_nothing_has_all_digits():
+    """The direction without variance is no axis of the columns about their means."""
+    data = rows([5] * 6)
+    data["t"] = np.round(data["t"] * 2.0**20) / 2.0**20 + 3.0
+    model, s, variance = hr.Model("y ~ t + x + (t | g)", data), np.array([0.0, 1.3]), 1e-10
+    solution = model.solve({"g": np.diag(s**2)}, variance)
+    with mp.workdps(80):
+        X = np.column_stack([np.ones(30), data.t, data.x])
+        same = data.g.to_numpy()[:, None] == data.g.to_numpy()
+        V = mp.eye(30) * mp.mpf(variance)
+        for i, j in zip(*np.nonzero(same), strict=True):
+            V[int(i), int(j)] += mp.mpf(s[1]) ** 2 * mp.mpf(data.t[i]) * mp.mpf(data.t[j])
+        A, V_inv = mp.matrix(X.tolist()), mp.inverse(V)
+        cov = mp.inverse(A.T * V_inv * A)
+        beta = cov * (A.T * V_inv * mp.matrix(data.y.tolist()))
+        se = np.array([float(mp.sqrt(cov[i, i])) for i in range(3)])
+    found = solution.beta.values - np.array(beta.tolist(), dtype=float)[:, 0]
+    np.testing.assert_allclose(found / se, 0.0, atol=1e-4)  # residuals of 1e5 error sds, slopes of 1e5
+    np.testing.assert_allclose(solution.beta_se.values, se, rtol=1e-8)
 
 
 def test_several_factors_are_solved_or_refused_in_words():

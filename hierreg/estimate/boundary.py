@@ -13,10 +13,13 @@ import numpy as np
 from hierreg.estimate.standard_errors import TermFactor
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from hierreg.compound_symmetry import WithinUnits
     from hierreg.covariance import Covariances, VarianceParameters
+    from hierreg.gram import Gram
 
     Array = NDArray[np.float64]
     Terms = list[NDArray[np.intp]]
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
 # An sd this small beside the errors, or a correlation this close to one, counts as the boundary.
 SINGULAR = 1e-4
 _SINGULAR_CORRELATION = 1e-6
+# An error sd may be zero from this share of the response's; and it is, where an eighth of it changes the log density by
+# no more.
+_SMALL, _NO_WORSE = 1e-3, 1e-2
 
 
 def is_negligible(Lambda: Array, basis: Array) -> NDArray[np.bool_]:
@@ -81,6 +87,45 @@ def boundary(
     if parameters.corr_is_free[-1] and np.linalg.eigvalsh(errors.error_corr[0])[0] < _SINGULAR_CORRELATION:
         found.append(_singular(f"errors of {', '.join(parameters.error_labels)}"))
     return found + _boundary_within_units(parameters.within_units, errors)
+
+
+def errors_at_zero(
+    parameters: VarianceParameters, gram: Gram, u: Array, value: float, at: Callable[[Array], float]
+) -> list[str]:
+    """Say which error standard deviations are at zero: where smaller ones are no worse.
+
+    Parameters
+    ----------
+    parameters : VarianceParameters
+        Those that u are of: of all, or of errors alone.
+    gram : Gram
+    u : array (n,)
+        The estimate; standard deviations first.
+    value : float
+        The criterion there.
+    at : function of u (n,)
+        The criterion.
+    """
+    q, response = parameters.n_factor, gram.response
+    if response is None or gram.terms.kind.startswith("known"):
+        return []
+    free = np.flatnonzero(parameters.sd_is_free)
+    mean = float(response.n @ response.mean) / gram.n
+    spread = np.sqrt(float(np.sum(response.squares + response.n * (response.mean - mean) ** 2)) / gram.n)
+    found = []
+    for place, column in enumerate(free):
+        if column < q or not np.exp(u[place]) < _SMALL * spread:
+            continue
+        smaller = u.copy()
+        smaller[place] -= np.log(8.0)
+        if at(smaller) > value - _NO_WORSE:
+            name = parameters.error_labels[column - q]
+            where = f" of {name}" if len(parameters.error_labels) > 1 else ""
+            found.append(
+                f"the error sd{where} is zero: groups and population coefficients fit the rows there, and smaller "
+                "values fit no worse"
+            )
+    return found
 
 
 def _singular(what: str) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.covariance import Covariances, covariances
-from hierreg.estimate.boundary import SINGULAR, boundary, is_negligible, term_factors
+from hierreg.estimate.boundary import SINGULAR, boundary, errors_at_zero, is_negligible, term_factors
 from hierreg.estimate.coordinates import OUT_OF_RANGE, FactorCoordinates, basis_of, factor_coordinates, terms_of
 from hierreg.estimate.identification import Flat, flat_directions
 from hierreg.estimate.mode import best_mode
@@ -119,6 +119,12 @@ def maximise_likelihood(
     zero = is_negligible(Lambda, basis)
     terms = term_factors(np.linalg.solve(basis, Lambda) if len(basis) else basis, terms_of(parameters))
     problems = boundary(parameters, zero, terms, errors)
+
+    def with_errors(u: Array) -> float:
+        error_cov = covariances(coordinates.errors, u[None]).error_cov[0]
+        return coordinates.likelihood.value_and_gradient(Lambda, error_cov)[0]
+
+    problems += errors_at_zero(coordinates.errors, likelihood.gram, u, optimum.value, with_errors)
     perfect = _is_perfect_fit(likelihood, parameters, errors.error_sd[0])
     estimate = VarianceEstimate(
         **_covariances_of(Lambda, errors),
@@ -174,6 +180,7 @@ def _over_unconstrained(target: Target) -> VarianceEstimate:
     Lambda, basis = at.Lambda[0], basis_of(likelihood.gram, at.error_cov[0], parameters)
     terms = term_factors(np.linalg.solve(basis, Lambda) if len(basis) else basis, terms_of(parameters))
     problems = boundary(parameters, is_negligible(Lambda, basis), terms, at)
+    problems += errors_at_zero(parameters, likelihood.gram, u, optimum.value, lambda u: target(u)[0])
     perfect = _is_perfect_fit(likelihood, parameters, at.error_sd[0])
     return VarianceEstimate(
         **_covariances_of(Lambda, at),

@@ -14,7 +14,7 @@ from hierreg.gram.frame import frame_of
 from hierreg.gram.known import check_known_errors, known_products, rows_are_within, whitened_rows
 from hierreg.gram.labels import labelled_moments
 from hierreg.gram.terms import ErrorTerms
-from hierreg.gram.triangles import Left, classes_of, of_independent_rows, rotated
+from hierreg.gram.triangles import Left, classes_of, fewest, of_independent_rows, rotated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -258,16 +258,21 @@ def _squares(rows: Array, term: Index, K: int) -> Array:
 
 
 def _with_wide_triangles(W: Array, columns: list[_Columns], terms: ErrorTerms, pairs: _RowPairs) -> _Products:
-    """Return the products of pairs of rows; of one grouping factor also triangles of its rows by unit."""
-    products = _accumulate(W, columns, terms.n_terms, pairs)
-    if len(columns) != 1:
+    """Return the products of pairs of rows; of one grouping factor also triangles of its rows by unit.
+
+    Without grouping factors all rows are left.
+    """
+    products, table = _accumulate(W, columns, terms.n_terms, pairs), terms.table
+    own = np.flatnonzero(pairs.first == pairs.second)
+    rows, term = pairs.first[own], pairs.term[own]
+    if not columns:
+        return replace(products, left=fewest([Left(rows=W[rows], term=term)], table, W.shape[1]))
+    if len(columns) > 1:
         return products
-    (one,), (groups,), table = columns, products.factors, terms.table
+    (one,), (groups,) = columns, products.factors
     classes = classes_of(groups, table)
     if classes is None:
         return products
-    own = np.flatnonzero(pairs.first == pairs.second)
-    rows, term = pairs.first[own], pairs.term[own]
     J = one.n_levels
     place = np.searchsorted(groups.level_term * J + groups.level_index, term * J + one.index[rows])
     parts = np.concatenate([one.Z[rows], W[rows]], axis=1)[:, None, :]

@@ -32,6 +32,7 @@ _NOTHING_NEW = 1e-12
 _NOTHING_NEW_TO_ROWS = 1e-7  # of the rows themselves, not squared; the tolerance of `design.rank` and of R's lm
 _ILL_CONDITIONED = 1e10
 _FEW_COLUMNS = 12  # for which a loop over rows is as fast as BLAS, which makes copies
+_FAR_LARGER = 1e3  # what the predictors explain of a response, over what they leave of it
 _NO_VARIATION = 8 * np.finfo(float).eps
 
 
@@ -137,8 +138,7 @@ def frame_of(X: Array, y: Array | None = None) -> tuple[Array, Frame]:
         mean[p:], squares[p:] = _moments(y[:, None])
         if constant is not None:
             centre[p] = mean[p]
-        coef: Array = _take_off_fit(out, y, float(centre[p]))
-        basis[:p, p] = -(basis[:p, :p] @ coef)
+        basis[:p, p] = -_take_off_fit(out, y, X, centre, basis[:p, :p])
     frame = Frame(
         n=n,
         n_predictors=p,
@@ -220,20 +220,37 @@ def _triangle_of_rows(A: Array, tolerance: Array) -> Array:
     return np.asarray(R)
 
 
-def _take_off_fit(W: Array, y: Array, centre: float) -> Array:
-    """Write y - centre less its least-squares fit to the last column of W, and return the coefficients of the fit."""
+def _take_off_fit(W: Array, y: Array, X: Array, centre: Array, basis: Array) -> Array:
+    """Write y - centre less its least-squares fit to the last column of W, and return the fit's coefficients (p,) of X.
+
+    W holds the columns X in internal coordinates, rounded: where the fit is far larger than what it leaves, so is what
+    rounding adds. The fit is then taken off in the units of X, in twice the digits, and what that leaves is fitted.
+    """
     from hierreg.gram import kernels
 
     p = W.shape[1] - 1
-    coef = np.zeros(p)
-    W[:, p] = y - centre
+    y, at = np.ascontiguousarray(y), float(centre[p])
+    coef, products = np.zeros(p), np.zeros((p + 1, p + 1))
+    W[:, p] = y - at
+
+    def fit() -> Array:
+        nonlocal products
+        products = _products(W, np.zeros(p + 1))
+        # Columns are orthonormal, or repeat others up to the rounding of their values, which is not to be fitted.
+        return np.asarray(np.linalg.lstsq(products[:p, :p], products[:p, p], rcond=_NOTHING_NEW)[0])
+
     # The second pass removes what rounding left of a large offset.
     for _ in range(2 if p else 0):
-        G = _products(W, np.zeros(p + 1))
-        # Columns are orthonormal, or repeat others up to the rounding of their values, which is not to be fitted.
-        coef += np.linalg.lstsq(G[:p, :p], G[:p, p], rcond=_NOTHING_NEW)[0]
-        kernels.take_off(W, coef, centre, np.ascontiguousarray(y))
-    return coef
+        coef += fit()
+        kernels.take_off(W, coef, at, y)
+    fitted = coef @ products[:p, :p] @ coef
+    if fitted <= _FAR_LARGER**2 * float(W[:, p] @ W[:, p]):
+        return basis @ coef
+    of_columns = basis @ coef
+    kernels.take_off_exactly(X, np.ascontiguousarray(centre[:p]), of_columns, y, at, W[:, p])
+    small = fit()
+    W[:, p] -= W[:, :p] @ small
+    return np.asarray(of_columns + basis @ small)
 
 
 def triangle(G: Array, n_predictors: int, *, keep_all: bool = False) -> tuple[Array, list[int]]:

@@ -149,6 +149,37 @@ def take_off(W, coef, centre, y):
 
 
 @njit(cache=True, nogil=True)
+def take_off_exactly(X, centre, coef, y, at, out):
+    """Write y - at - (x - centre)'coef to out, summed in twice the digits (Ogita, Rump and Oishi 2005, section 4)."""
+    for i in range(len(y)):
+        value, rest = _difference(y[i], at)
+        for k in range(len(coef)):
+            d, d_rest = _difference(X[i, k], centre[k])
+            product, product_rest = _product(d, -coef[k])
+            value, lost = _difference(value, -product)
+            rest += lost + product_rest - d_rest * coef[k]
+        out[i] = value + rest
+
+
+@njit(cache=True, nogil=True)
+def _difference(a, b):
+    """Return a - b, rounded, and what rounding took (Knuth)."""
+    value = a - b
+    back = value - a
+    return value, (a - (value - back)) - (b + back)
+
+
+@njit(cache=True, nogil=True)
+def _product(a, b):
+    """Return a b, rounded, and what rounding took (Dekker and Veltkamp)."""
+    value = a * b
+    a_high, b_high = 134217729.0 * a, 134217729.0 * b  # 2^27 + 1
+    a_high, b_high = a_high - (a_high - a), b_high - (b_high - b)
+    a_low, b_low = a - a_high, b - b_high
+    return value, a_low * b_low - (((value - a_high * b_high) - a_low * b_high) - a_high * b_low)
+
+
+@njit(cache=True, nogil=True)
 def move_products(L, A, R, out):
     """Write L' A[e] R to out[e]."""
     E, q, p = A.shape

@@ -132,7 +132,11 @@ def split_into_blocks(gram: Gram, *, by_rows: bool = False) -> SplitBlocks:
     blocks = _separate(groups, alone)
     count = np.bincount(blocks.block, minlength=len(alone))
     can_have_rows = classes is not None and (components is not None or bool(np.any(count > 1)))
-    can_be_exact = can_have_rows and not by_rows and _keeps_digits(gram)
+    has_links = bool(np.any(gram.terms.table[:, 1] != gram.terms.table[:, 2]))
+    # Without groups products of linked data sets take far less time than their rows.
+    can_be_exact = not by_rows and (
+        has_links and gram.has_triangles if not gram.factors else can_have_rows and _keeps_digits(gram)
+    )
     rows, linked = None, _separate(groups, alone[:0])
     if can_be_exact:
         # Products of all groups for now: those that have triangles of their own too, which would add to another base.
@@ -155,7 +159,8 @@ def split_into_blocks(gram: Gram, *, by_rows: bool = False) -> SplitBlocks:
     is_worth_it = width == STRIP and len(distinct.levels) > _LARGEST_SHARE_MERGED * len(separate.levels)
     # Groups without rows are in the rest.
     is_worth_it &= own is not None and not len(rest.block)
-    theta = theta_strips(own, gram.n) if own is not None and is_worth_it else None
+    theta = theta_strips(own, gram.n) if own is not None and is_worth_it and not by_rows else None
+    has_left = classes is not None or (gram.has_triangles and not gram.factors and not can_be_exact)
     return SplitBlocks(
         separate=separate,
         distinct=distinct if theta is None else separate,
@@ -164,9 +169,9 @@ def split_into_blocks(gram: Gram, *, by_rows: bool = False) -> SplitBlocks:
         most_subtracted=_most_subtracted(gram.n, 1.0 if can_be_exact else _WITHOUT_BETTER),
         can_be_exact=can_be_exact,
         theta=theta,
-        base=gram.WtW if classes is None else gram.remainder,
+        base=gram.remainder if has_left else gram.WtW,
         left=gram.left,
-        left_of=_patterns_left(gram) if classes is not None or (gram.has_triangles and not gram.factors) else None,
+        left_of=_patterns_left(gram) if has_left else None,
     )
 
 

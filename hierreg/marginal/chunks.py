@@ -47,11 +47,11 @@ class _Piece(NamedTuple):
     ----------
     absorb : function of (omega, root), Lambda and the total that is added to
         Returns the sum of log|M|.
-    differentiate : function of omega, Lambda, (P^-1, beta, G) and the gradients that are added to
+    differentiate : function of omega, Lambda, (P^-1, beta, G, T) and the gradients that are added to
     """
 
     absorb: Callable[[tuple[Array, Array], Array, Array], float]
-    differentiate: Callable[[Array, Array, tuple[Array, Array, Array], Array, Array], None]
+    differentiate: Callable[[Array, Array, tuple[Array, Array, Array, Array], Array, Array], None]
 
 
 def _pieces(kinds: tuple[tuple[Array, ...] | None, ...]) -> Iterator[_Piece]:
@@ -103,7 +103,7 @@ def _row_piece(rows: tuple[Array, ...], room: Any) -> _Piece:
 
     return _Piece(
         lambda precision, Lambda, total: absorb_rows(precision[1], Lambda, rows, room, total),
-        lambda _, Lambda, weights, *gradients: gradient_of_rows(Lambda, rows, room, *weights[::2], *gradients),
+        lambda _, Lambda, weights, *gradients: gradient_of_rows(Lambda, rows, room, *weights[::3], *gradients),
     )
 
 
@@ -121,8 +121,22 @@ def _piece(
 ) -> _Piece:
     return _Piece(
         lambda precision, Lambda, total: absorb(precision[0], Lambda, blocks, room, total),
-        lambda omega, Lambda, weights, *gradients: differentiate(omega, Lambda, blocks, room, weights[2], *gradients),
+        lambda omega, Lambda, weights, *gradients: differentiate(omega, Lambda, blocks, room, weights[2:], *gradients),
     )
+
+
+def _of_residuals(
+    precision: tuple[Array, Array], Lambda: Array, kinds: tuple[tuple[Array, ...] | None, ...], left: Any, beta: Array
+) -> float:
+    """Return the residual form where what groups fit is squared after it is added up, too."""
+    from hierreg.marginal import kernels
+
+    omega, root = precision
+    value: float = kernels.residual_form(root, left, np.zeros((len(beta) + 1, len(beta) + 1)), beta)
+    value += kernels.quadratic_of_strips(omega, Lambda, kinds[1], beta)
+    value += kernels.quadratic_of_tiles(omega, Lambda, kinds[2], beta)
+    value += kernels.quadratic_of_rows(root, Lambda, kinds[4], beta)
+    return value
 
 
 def log_likelihood_in_chunks(
@@ -143,10 +157,10 @@ def log_likelihood_in_chunks(
     """
     from hierreg.marginal import kernels
 
-    (base, kinds, left), (patterns, counts), W0, (constant, *most_subtracted, is_exact), integrate = arguments
+    (base, kinds, left), (patterns, counts), W0, (constant, most_of_y, most, is_exact, is_strict), integrate = arguments
     (K, p1, _), q = base.shape, len(Lambda)
     omega, root = np.empty(K), np.empty(K)
-    B, C, G = np.empty((p1, p1)), np.empty((p1, p1)), np.empty((p1, p1))
+    B, C, G, T = np.empty((4, p1, p1))
     P, P_inv, beta = np.empty((p1 - 1, p1 - 1)), np.empty((p1 - 1, p1 - 1)), np.empty(p1 - 1)
     pieces = list(_pieces(kinds))
 
@@ -156,7 +170,7 @@ def log_likelihood_in_chunks(
 
     def differentiate(piece: _Piece) -> tuple[Array, Array]:
         g_factor, g_omega = np.zeros((K + 1, q, q, LANES)), np.zeros(K)
-        piece.differentiate(omega, Lambda, (P_inv, beta, G), g_factor, g_omega)
+        piece.differentiate(omega, Lambda, (P_inv, beta, G, T), g_factor, g_omega)
         return g_factor, g_omega
 
     g_Lambda[:], g_S[:] = 0.0, 0.0
@@ -166,19 +180,19 @@ def log_likelihood_in_chunks(
         share = pool.map if threads > 1 else map
         log_dets, totals = zip(*share(absorb, pieces), strict=True)
         total = sum(totals, np.zeros((K + 1, p1, p1, LANES)))
-        kernels.reduce_population(omega, base, W0, np.array(most_subtracted), total, B, C)
-        log_det_P, quadratic = kernels.solve_population(C, P, beta)
-        if is_exact and np.isfinite(quadratic):
+        kernels.reduce_population(omega, base, W0, most, total, B, C)
+        log_det_P, quadratic = kernels.solve_population(C, B, P, beta, is_strict == 1.0)
+        if not is_exact:
+            if not kernels.has_digits(C, B, P, quadratic, most_of_y, is_strict == 1.0):
+                quadratic = np.nan
+        elif np.isfinite(quadratic):
             quadratic = kernels.residual_form(root, left, B, beta)
-            if kinds[0] is None and kernels.is_noise(B, beta, quadratic):
-                quadratic = kernels.residual_form(root, left, np.zeros_like(B), beta)
-                quadratic += kernels.quadratic_of_strips(omega, Lambda, kinds[1], beta)
-                quadratic += kernels.quadratic_of_tiles(omega, Lambda, kinds[2], beta)
-                quadratic += kernels.quadratic_of_rows(root, Lambda, kinds[4], beta)
+            if (is_strict or kinds[0] is None) and kernels.is_noise(B, beta, quadratic):
+                quadratic = np.nan if is_strict else _of_residuals((omega, root), Lambda, kinds, left, beta)
         value = constant - 0.5 * (log_det_R + sum(log_dets) + quadratic + (log_det_P if integrate else 0.0))
         if not np.isfinite(value):
             return -np.inf
-        kernels.population_weights(P, beta, integrate, P_inv, G)
+        kernels.population_weights(P, beta, integrate, P_inv, G, T)
         g_factors, g_omegas = zip(*share(differentiate, pieces), strict=True)
     g_omega = sum(g_omegas, np.zeros(K))
     if is_exact:

@@ -23,6 +23,7 @@ from hierreg.marginal.addresses import finished
 from hierreg.marginal.crossed import CrossedLikelihood
 from hierreg.marginal.joint import BlockJoint, JointCovariance
 from hierreg.marginal.lanes import STRIP
+from hierreg.marginal.likelihood import seen_from_the_mean, share_lost
 from hierreg.marginal.rows import RowTiles
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ NO_DIGITS = (
     "positive definite. Check that no standard deviation (one of several strata included) is many orders "
     "of magnitude from the others."
 )
-# Squared, how much smaller the standard error of a coefficient would be if all others were known: four digits are left.
+# The share of a coefficient's precision that others leave, inverted, at which four digits are left.
 _MOST_LOST = 1e12
 
 
@@ -106,11 +107,9 @@ def solve_equations(likelihood: Likelihood, Lambda: Array, error_cov: Array) -> 
         from hierreg.marginal.crossed_equations import solve_crossed
 
         return solve_crossed(likelihood, Lambda, error_cov)
-    gram = likelihood.gram
+    likelihood, omega, hat, factors = _with_digits(likelihood, Lambda, error_cov)
+    gram, F = likelihood.gram, factors[0]
     J, q, p = gram.factors[0].n_levels if gram.factors else 0, gram.n_coef, len(gram.coef_names)
-    likelihood, omega, hat, factors = population_at(likelihood, Lambda[None], error_cov[None])
-    F = factors[0]
-    _check_digits(F)
     covariance = (
         omega[0],
         np.ascontiguousarray(likelihood.z_map_inverse @ Lambda),
@@ -186,11 +185,30 @@ def check_not_cut_off(likelihood: Likelihood, Lambda: Array, error_cov: Array) -
         raise ModelError(FEW_DIGITS)
 
 
-def _check_digits(F: Array) -> None:
-    """Refuse a precision P of beta, (F F')^-1, that rounding has spoilt: P_ii (P^-1)_ii times it is the share lost."""
-    own = np.sum(np.linalg.inv(F) ** 2, axis=0) * np.sum(F**2, axis=1)
-    if np.any(own > _MOST_LOST):
-        raise ModelError(NO_DIGITS)
+def _with_digits(
+    likelihood: MarginalLikelihood, Lambda: Array, error_cov: Array
+) -> tuple[MarginalLikelihood, Array, Array, Array]:
+    """Return what `population_at` does at one point, in coordinates in which beta has eight digits; four without rows.
+
+    Raises
+    ------
+    ModelError
+        If a matrix is not positive definite, or rounding has spoilt the precision of beta.
+    """
+    rows = likelihood.by_rows()
+    if rows.blocks.left_of is None:
+        # Products are all that there is.
+        found = population_at(likelihood, Lambda[None], error_cov[None])
+        if share_lost(found[3][0]) > _MOST_LOST:
+            raise ModelError(NO_DIGITS_LINKED)
+        return found
+    try:
+        return population_at(likelihood, Lambda[None], error_cov[None], is_strict=True)
+    except ModelError:
+        here = seen_from_the_mean(rows, rows.z_map_inverse @ Lambda, np.ascontiguousarray(error_cov, dtype=float))
+        if here is None:
+            raise
+    return population_at(here, Lambda[None], error_cov[None])
 
 
 def _moments(
@@ -219,11 +237,12 @@ def error_roots_at(likelihood: MarginalLikelihood, error_cov: Array) -> Array:
 
 
 def population_at(
-    likelihood: MarginalLikelihood, Lambda: Array, error_cov: Array, threads: int = 1
+    likelihood: MarginalLikelihood, Lambda: Array, error_cov: Array, threads: int = 1, *, is_strict: bool = False
 ) -> tuple[MarginalLikelihood, Array, Array, Array]:
     """Return omega (S, K), conditional mean (S, p) of internal beta and a factor F (S, p, p) of its covariance F F'.
 
-    And the likelihood that has digits at these covariances: that by rows, where the one given has not.
+    And the likelihood that has digits at these covariances (eight if ``is_strict``): that by rows, where the one given
+    has not.
 
     Raises
     ------
@@ -240,7 +259,7 @@ def population_at(
     error_cov = np.ascontiguousarray(error_cov, dtype=float)
 
     def has_digits(some: slice) -> bool:
-        own = likelihood.native().addresses
+        own = likelihood.native(is_strict=is_strict).addresses
         value = population_moments(internal[some], error_cov[some], errors, own, omega[some], hat[some], F[some])
         return finished(value) > -np.inf
 
@@ -249,5 +268,5 @@ def population_at(
         if all(list(pool.map(has_digits, map(slice, edges[:-1], edges[1:])))):
             return likelihood, omega, hat, F
     if likelihood.blocks.can_be_exact:
-        return population_at(likelihood.by_rows(), Lambda, error_cov, threads)
+        return population_at(likelihood.by_rows(), Lambda, error_cov, threads, is_strict=is_strict)
     raise ModelError(NO_DIGITS_LINKED if len(likelihood.blocks.linked.levels) else NO_DIGITS)

@@ -274,14 +274,16 @@ def _weighted_logs(d, weight):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def gradient_of_blocks(omega, Lambda, blocks, factors, G, g_factor, g_omega):
+def gradient_of_blocks(omega, Lambda, blocks, factors, weights, g_factor, g_omega):
     """Add the blocks' part of d log p / d Lambda to g_factor, and that of tiles of several terms to g_omega.
 
-    ``g_factor`` (K + 1, q, q, LANES) is by the only term of a tile, as in `absorb_blocks`.
+    ``g_factor`` (K + 1, q, q, LANES) is by the only term of a tile, as in `absorb_blocks`; ``weights`` are G and its
+    root T (`population_weights`).
     """
     if blocks is None:
         return
     indptr, term, ZtZ, ZtW, weight, factored = blocks
+    G, T = weights
     Ls, pivots, Us = factors
     m, p1, q, K = Us.shape[1], Us.shape[2], Lambda.shape[0], len(omega)
     A, B, E = np.empty((m, m, LANES)), np.empty((m, p1, LANES)), np.empty((m, m, LANES))
@@ -293,7 +295,7 @@ def gradient_of_blocks(omega, Lambda, blocks, factors, G, g_factor, g_omega):
             is_any = True
             root_terms(omega, indptr[t], indptr[t + 1], term, ZtZ, A)
             solve_unit(L, A)
-            add_gradient_of_factor(A, pivot, Us[t], G, H, HG, E, of_triangles[k], weight[t : t + 1])
+            add_gradient_of_factor(A, pivot, Us[t], T, H, HG, E, of_triangles[k], weight[t : t + 1])
             continue
         sum_terms(omega, indptr[t], indptr[t + 1], term, ZtZ, ZtW, A, B)
         # E = L^-1 Lambda' A, so that A Lambda U = E'(L' U) and (A Lambda M^-1)' = L'^-1 E.
@@ -394,8 +396,8 @@ def collect_gradient(omega, Lambda, base, total, g_factor, G, G_base, g_Lambda, 
 def reduce_population(omega, base, W0, most_subtracted, total, B, C):
     """Write C = W'V^-1 W + W0, with the base of `SplitBlocks` and the total of `absorb_blocks`, and B, the total alone.
 
-    The last element is NaN where blocks without triangles subtract more than ``most_subtracted`` (2,): of y in all, of
-    a population column beside what is left of it. The density has no digits there, or too few.
+    The last element is NaN where blocks without triangles subtract more than ``most_subtracted`` of a population
+    column, beside what is left of it. The density has no digits there, or too few.
     """
     p1 = C.shape[0]
     is_lost = False
@@ -412,15 +414,26 @@ def reduce_population(omega, base, W0, most_subtracted, total, B, C):
             B[j, i] = B[i, j]
             C[i, j] = t
             C[j, i] = t
-        is_lost |= -own > (most_subtracted[0] if i == p1 - 1 else most_subtracted[1] * t)
+        if i < p1 - 1:
+            is_lost |= -own > most_subtracted * t
     if is_lost:
         C[p1 - 1, p1 - 1] = np.nan
 
 
+# What all other coefficients leave of a coefficient's precision, as a share, below which P is refused: where digits
+# are asked for, and where a density is.
+KNOWN_TO_DIGITS, _KNOWN_AT_ALL = 1e-7, 1e-12
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
-def solve_population(C, P, beta):
-    """Write the Cholesky factor of P = C[:p, :p] and beta = P^-1 C[:p, p]; return log|P| and the residual form."""
+def solve_population(C, B, P, beta, is_strict):
+    """Write the Cholesky factor of P = C[:p, :p] and beta = P^-1 C[:p, p]; return log|P| and the residual form.
+
+    NaN where too little is left of a coefficient's precision beside the others, of what is added up or subtracted of B
+    in C: rounding of the whole stands in its place.
+    """
     p = C.shape[0] - 1
+    least = KNOWN_TO_DIGITS if is_strict else _KNOWN_AT_ALL
     for i in range(p):
         beta[i] = C[i, p]
         for j in range(p):
@@ -430,10 +443,31 @@ def solve_population(C, P, beta):
     solve_vector(P, p, beta, False)
     log_det, quadratic = 0.0, C[p, p]
     for i in range(p):
+        if P[i, i] * P[i, i] < least * (abs(C[i, i] - B[i, i]) + abs(B[i, i])):
+            return np.nan, np.nan
         log_det += 2.0 * log(P[i, i])
         quadratic -= beta[i] * beta[i]
     solve_vector(P, p, beta, True)
     return log_det, quadratic
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def has_digits(C, B, P, quadratic, most_subtracted, is_strict):
+    """Return whether the residual form has digits that is left of C, from which -B was subtracted.
+
+    Absolute ones, less than ``most_subtracted`` taken off; or relative ones, where all coefficients are known to eight
+    and it is a prior that the response is far from. P holds the Cholesky factor of its precision.
+    """
+    p = len(C) - 1
+    subtracted = -B[p, p]
+    if is_strict and quadratic < KNOWN_TO_DIGITS * (abs(C[p, p] + subtracted) + abs(subtracted)):
+        return False
+    if subtracted <= most_subtracted:
+        return True
+    for i in range(p):
+        if P[i, i] * P[i, i] < KNOWN_TO_DIGITS * (abs(C[i, i] - B[i, i]) + abs(B[i, i])):
+            return False
+    return EPS * subtracted <= 1e-9 * quadratic
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -557,18 +591,24 @@ def add_residual_gradient(rows, beta, g_omega):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def population_weights(P, beta, integrate, P_inv, G):
-    """Write P^-1 (p, p) from its Cholesky factor, zero if beta is profiled, and G = v v' + [[P^-1, 0], [0, 0]]."""
+def population_weights(P, beta, integrate, P_inv, G, T):
+    """Write P^-1 (p, p) from its Cholesky factor, zero if beta is profiled, G = v v' + [[P^-1, 0], [0, 0]], and T.
+
+    T is upper triangular, T T' = G, and has v in its last column.
+    """
     p = len(beta)
-    P_inv[:] = 0.0
+    P_inv[:], T[:] = 0.0, 0.0
     if integrate:
         inverse_from_cholesky(P, p, P_inv)
+        factor_of_inverse(P, p, T)
     for i in range(p):
         for j in range(p):
             G[i, j] = beta[i] * beta[j] + P_inv[i, j]
         G[i, p] = -beta[i]
         G[p, i] = -beta[i]
+        T[i, p] = -beta[i]
     G[p, p] = 1.0
+    T[p, p] = 1.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -597,9 +637,9 @@ def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted
     ----------
     table : int array (n_rows, WIDTH)
         Rows of base (K, p + 1, p + 1), patterns (M, D), counts (M,), W0 (p + 1, p + 1), what does not depend on the
-        arguments, what may be subtracted of y and of population columns, and 1 where the base is that of rows (4,),
-        whether beta is integrated (profiled out otherwise), q, `left` and `left_of` of `SplitBlocks`, and the prior's
-        pseudo-observations (r, p + 1).
+        arguments, what may be subtracted of y and of population columns, 1 where the base is that of rows, and 1 where
+        a value without eight digits is worse than none (5,), whether beta is integrated (profiled out otherwise), q,
+        `left` and `left_of` of `SplitBlocks`, and the prior's pseudo-observations (r, p + 1).
     kinds : tuple
         Arrays of strips of `theta_strips`, of other strips, of tiles of groups that stand alone and of tiles of linked
         groups, and of rows; None for what is missing.
@@ -625,7 +665,7 @@ def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted
         matrix_at(table, Row(8), np.int64),
         matrix_at(table, Row(9), np.float64),
     )
-    is_exact = numbers[3] == 1.0
+    is_exact, is_strict = numbers[3] == 1.0, numbers[4] == 1.0
     D, K, p = patterns.shape[1], base.shape[0], base.shape[1] - 1
     Lambda, S = square_of(Lambda_at, q), square_of(S_at, D)
     theta, strips, one, many, rows = kinds
@@ -643,15 +683,22 @@ def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted
     log_det += absorb_blocks(omega, Lambda, one, of_one, total)
     log_det += absorb_blocks(omega, Lambda, many, of_many, total)
     log_det += absorb_rows(root, Lambda, rows, of_rows, total)
-    reduce_population(omega, base, W0, numbers[1:3], total, B, C)
-    log_det_P, quadratic = solve_population(C, P, beta)
-    if is_exact and np.isfinite(quadratic):
+    reduce_population(omega, base, W0, numbers[2], total, B, C)
+    log_det_P, quadratic = solve_population(C, B, P, beta, is_strict)
+    if not is_exact:
+        if not has_digits(C, B, P, quadratic, numbers[1], is_strict and wanted != MOMENTS):
+            quadratic = np.nan
+    elif np.isfinite(quadratic):
         quadratic = residual_form(root, left, B, beta)
-        if is_missing(theta) and is_noise(B, beta, quadratic):
-            B[:] = 0.0
-            quadratic = residual_form(root, left, B, beta)
-            quadratic += quadratic_of_strips(omega, Lambda, strips, beta) + quadratic_of_tiles(omega, Lambda, one, beta)
-            quadratic += quadratic_of_rows(root, Lambda, rows, beta)
+        if is_noise(B, beta, quadratic):
+            if is_strict:
+                quadratic = np.nan
+            elif is_missing(theta):
+                B[:] = 0.0
+                quadratic = residual_form(root, left, B, beta)
+                quadratic += quadratic_of_strips(omega, Lambda, strips, beta)
+                quadratic += quadratic_of_tiles(omega, Lambda, one, beta)
+                quadratic += quadratic_of_rows(root, Lambda, rows, beta)
     value = numbers[0] - 0.5 * (log_det + quadratic + (log_det_P if integrate else 0.0))
     if not np.isfinite(value):
         value = -np.inf
@@ -663,14 +710,14 @@ def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted
     elif wanted == GRADIENT:
         g_Lambda, g_S = square_of(first_at, q), square_of(second_at, D)
         g_omega, g_factor = np.zeros(K), np.zeros((K + 1, q, q, LANES))
-        P_inv, G = np.empty((p, p)), np.empty((p + 1, p + 1))
+        P_inv, G, T = np.empty((p, p)), np.empty((p + 1, p + 1)), np.empty((p + 1, p + 1))
         g_Lambda[:] = 0.0
-        population_weights(P, beta, integrate, P_inv, G)
+        population_weights(P, beta, integrate, P_inv, G, T)
         gradient_of_theta(omega, Lambda, theta, P_inv, beta, g_factor)
-        gradient_of_strips(omega, Lambda, strips, of_strips, G, g_factor, g_omega)
-        gradient_of_blocks(omega, Lambda, one, of_one, G, g_factor, g_omega)
-        gradient_of_blocks(omega, Lambda, many, of_many, G, g_factor, g_omega)
-        gradient_of_rows(Lambda, rows, of_rows, P_inv, G, g_factor, g_omega)
+        gradient_of_strips(omega, Lambda, strips, of_strips, (G, T), g_factor, g_omega)
+        gradient_of_blocks(omega, Lambda, one, of_one, (G, T), g_factor, g_omega)
+        gradient_of_blocks(omega, Lambda, many, of_many, (G, T), g_factor, g_omega)
+        gradient_of_rows(Lambda, rows, of_rows, P_inv, T, g_factor, g_omega)
         if is_exact:
             add_residual_gradient(left, beta, g_omega)
         collect_gradient(

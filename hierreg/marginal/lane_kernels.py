@@ -267,22 +267,31 @@ def weighted_products(C, pivot, D, out):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def add_gradient_of_factor(C, pivot, D, G, H, HG, T, g, weight):
-    """Add H G H' - C'N^-1 C, from L^-1 C and L^-1 D, to g (q, q), over the slots of a block; H, HG and T are room.
+def add_gradient_of_factor(C, pivot, D, T, H, HT, N, g, weight):
+    """Add H T T'H' - C'N^-1 C, from L^-1 C and L^-1 D, to g (q, q), over the slots of a block; H, HT and N are room.
 
+    T (p + 1, p + 1) is upper triangular. H T, whose last column is what residuals leave to be explained, is added up
+    before it is squared: of the first order in what groups explain, not the second, is lost.
     ``weight`` (1, LANES) says how often the latter counts, and is empty for once.
     """
     m, p1, q = D.shape[0], D.shape[1], g.shape[0]
     weighted_products(C, pivot, D, H)
-    weighted_products(C, pivot, C, T)
+    weighted_products(C, pivot, C, N)
     if len(weight) > 0:
-        weigh(T, weight[0])
-    times_matrix(H, G, HG)
+        weigh(N, weight[0])
+    for i in range(m):
+        for c in range(p1):
+            for lane in range(LANES):
+                HT[i, c, lane] = 0.0
+            for d in range(c + 1):
+                f = T[d, c]
+                for lane in range(LANES):
+                    HT[i, c, lane] += H[i, d, lane] * f
     for i in range(m):
         first = i - i % q
         for j in range(q):
             for lane in range(LANES):
-                g[i - first, j, lane] -= T[i, first + j, lane]
+                g[i - first, j, lane] -= N[i, first + j, lane]
             for c in range(p1):
                 for lane in range(LANES):
-                    g[i - first, j, lane] += HG[i, c, lane] * H[first + j, c, lane]
+                    g[i - first, j, lane] += HT[i, c, lane] * HT[first + j, c, lane]

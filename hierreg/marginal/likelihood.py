@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.marginal.addresses import NativeLikelihood, PerThread, flags, floats, integers
+from hierreg.marginal.addresses import NativeLikelihood, PerThread, finished, flags, floats, integers
 from hierreg.marginal.blocks import SplitBlocks, split_into_blocks
 from hierreg.marginal.chunks import is_large, log_likelihood_in_chunks
 from hierreg.marginal.crossed import CrossedLikelihood, crossed_likelihood
 from hierreg.marginal.layout import Layout, layout_of_blocks
-from hierreg.marginal.population import FixedBeta, PopulationPrior, flat_beta, hold_fixed, population_of
+from hierreg.marginal.population import FixedBeta, PopulationPrior, flat_beta, hold_fixed, moved, population_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 LOG_2PI = float(np.log(2.0 * np.pi))
 # Smallest error sds that draws around a point may have, of those there.
 _FAR_AROUND = 1.0 / 32.0
+# Passes in which coordinates of beta are sought; the share lost in them, and the distance of the mean from their origin
+# in standard errors, at which they are found.
+_PASSES, _NOTHING_LOST, _NEAR_ENOUGH = 6, 2.0, 1e-7
+_EPS, _ROUNDING = float(np.finfo(float).eps), 1e-10
+_LIGHT = 1e-11  # squared, of pseudo-observations that keep a precision definite that rounding has made singular
 # The compiled likelihood of each kind of blocks (see `SplitBlocks.arrays`): the last kind that there is decides.
 _ENTRIES = ("theta_entry", "strip_entry", "tile_entry", "tile_entry", "row_entry")
 
@@ -111,16 +116,27 @@ class MarginalLikelihood:
 
     def evaluate(self, internal: Array, S: Array, g_Lambda: Array, g_S: Array) -> float:
         """Return the log likelihood at internal Lambda (q, q) and S (D, D), and write its gradient where finite."""
+        is_exact = self.blocks.left_of is not None
+        value = self.at(internal, S, g_Lambda, g_S, is_strict=is_exact or self.blocks.can_be_exact)
+        if value > -np.inf:
+            return value
+        if self.blocks.can_be_exact:
+            return self.by_rows().evaluate(internal, S, g_Lambda, g_S)
+        here = seen_from_the_mean(self, internal, S) if is_exact else None
+        return (
+            self.at(internal, S, g_Lambda, g_S, is_strict=False)
+            if here is None
+            else here.at(internal, S, g_Lambda, g_S)
+        )
+
+    def at(self, internal: Array, S: Array, g_Lambda: Array, g_S: Array, *, is_strict: bool = False) -> float:
+        """Return what `evaluate` does, as it comes out; -inf where no digits are known, or fewer than eight."""
         if self.is_large:
             gram = (self.blocks.base, self.blocks.arrays, (self.blocks.left, self.blocks.left_of, self.prior_rows))
             errors = (self.gram.terms.patterns, self.gram.terms.counts)
-            arguments = (gram, errors, self._W0, self._numbers, self.integrate)
-            value = log_likelihood_in_chunks(internal, S, arguments, g_Lambda, g_S, self.threads)
-        else:
-            value = self.native()(internal, S, g_Lambda, g_S)
-        if value == -np.inf and self.blocks.can_be_exact:
-            return self.by_rows().evaluate(internal, S, g_Lambda, g_S)
-        return value
+            arguments = (gram, errors, self._W0, self._numbers(is_strict=is_strict), self.integrate)
+            return log_likelihood_in_chunks(internal, S, arguments, g_Lambda, g_S, self.threads)
+        return self.native(is_strict=is_strict)(internal, S, g_Lambda, g_S)
 
     def by_rows(self) -> MarginalLikelihood:
         """Return the same likelihood, slower, with all its digits whatever the errors are beside the groups."""
@@ -141,19 +157,26 @@ class MarginalLikelihood:
         """Cross-products of the pseudo-observations."""
         return self.prior_rows.T @ self.prior_rows
 
-    @property
-    def _numbers(self) -> Array:
-        """What the kernels read beside arrays."""
-        return np.array([self.constant, *self.blocks.most_subtracted, float(self.blocks.left_of is not None)])
+    def _numbers(self, *, is_strict: bool) -> Array:
+        """Return what the kernels read beside arrays."""
+        is_exact = self.blocks.left_of is not None
+        return np.array([self.constant, *self.blocks.most_subtracted, is_exact, is_strict], dtype=float)
 
-    def native(self) -> NativeLikelihood:
-        """Return the compiled likelihood, for one thread."""
-        if not hasattr(self._mine, "native"):
+    def native(self, *, is_strict: bool = False) -> NativeLikelihood:
+        """Return the compiled likelihood, for one thread.
+
+        Parameters
+        ----------
+        is_strict : bool
+            Have -inf where fewer than eight digits are known, not only where there are none.
+        """
+        name = "strict" if is_strict else "native"
+        if not hasattr(self._mine, name):
             terms, kinds = self.gram.terms, self.blocks.arrays
             rows: list[Any] = [
                 *floats(self.blocks.base),
                 *flags(terms.patterns),
-                *floats(terms.counts, self._W0, self._numbers),
+                *floats(terms.counts, self._W0, self._numbers(is_strict=is_strict)),
                 int(self.integrate),
                 len(self.z_map_inverse),
                 *floats(self.blocks.left),
@@ -164,12 +187,95 @@ class MarginalLikelihood:
                 row = flags if array.dtype == np.bool_ else integers if array.dtype == np.intp else floats
                 rows += row(array)
             entry = [name for name, blocks in zip(_ENTRIES, kinds, strict=True) if blocks is not None][-1]
-            self._mine.native = NativeLikelihood(entry, rows, q=len(self.z_map_inverse), D=terms.n_labels)
-        native: NativeLikelihood = self._mine.native
+            setattr(self._mine, name, NativeLikelihood(entry, rows, q=len(self.z_map_inverse), D=terms.n_labels))
+        native: NativeLikelihood = getattr(self._mine, name)
         return native
+
+    def moments_at(self, internal: Array, S: Array) -> tuple[Array, Array] | None:
+        """Return the conditional mean (p,) of internal beta and F (p, p), F F' its covariance; None without digits."""
+        from hierreg.marginal.recovery_kernels import population_moments
+
+        p, terms = len(self.gram.coef_names), self.gram.terms
+        omega, hat, F = np.empty((1, terms.n_terms)), np.empty((1, p)), np.empty((1, p, p))
+        errors, own = (terms.patterns, terms.counts), self.native().addresses
+        value = population_moments(internal[None], S[None], errors, own, omega, hat, F)
+        return (hat[0], F[0]) if finished(value) > -np.inf else None
 
 
 Likelihood = MarginalLikelihood | CrossedLikelihood
+
+
+def seen_from_the_mean(likelihood: MarginalLikelihood, internal: Array, S: Array) -> MarginalLikelihood | None:
+    """Return the same likelihood in coordinates of beta that suit Lambda (q, q), internal scale, and S (D, D).
+
+    Where some groups or data sets are far more precise than others, and cannot tell all coefficients by themselves,
+    the precision P of beta has entries in which what the others say is lost. It is not lost in the rows. They are taken
+    in the coordinates beta = mean + F z, with F F' = P^-1 as far as it is known, in which rows that are precise say
+    little of most z; P is summed there, and so on, until z has a precision near one.
+
+    Returns
+    -------
+    MarginalLikelihood or None
+        None where that does not settle: error correlations that are nearly singular cost digits in any coordinates.
+    """
+    here, p = likelihood, len(likelihood.gram.coef_names)
+    sizes, axes = _most_precision(likelihood, S), np.eye(p)
+    if sizes is None or not np.isfinite(internal).all():
+        return None
+    for _ in range(_PASSES if p else 0):
+        found = here.moments_at(internal, S) or _made_definite(here, internal, S)
+        if found is None:
+            return None
+        mean, F = found
+        # What rounding of precise rows, squared, adds to a precision of one.
+        noise = _EPS**2 * np.max(sizes @ axes**2)
+        is_settled = share_lost(F) < _NOTHING_LOST and np.abs(np.linalg.solve(F, mean)).max() < _NEAR_ENOUGH
+        if is_settled and noise < _ROUNDING:
+            return here
+        here, axes = _in_coordinates(here, mean, F), axes @ F
+    return None
+
+
+def share_lost(F: Array) -> float:
+    """Return what rounding of a precision P = (F F')^-1 costs its inverse: the largest P_ii (P^-1)_ii."""
+    return float(np.max(np.sum(np.linalg.inv(F) ** 2, axis=0) * np.sum(F**2, axis=1), initial=1.0))
+
+
+def _in_coordinates(likelihood: MarginalLikelihood, mean: Array, F: Array) -> MarginalLikelihood:
+    """Return the same likelihood with beta = mean + F z, in internal coordinates of before."""
+    gram = moved(likelihood.gram, mean, F)
+    p = len(mean)
+    rows = np.column_stack(
+        [likelihood.prior_rows[:, :p] @ F, likelihood.prior_rows[:, p] - likelihood.prior_rows[:, :p] @ mean]
+    )
+    return replace(
+        likelihood,
+        gram=gram,
+        blocks=split_into_blocks(gram, by_rows=True),
+        prior_rows=rows,
+        constant=likelihood.constant + (float(np.linalg.slogdet(F)[1]) if likelihood.integrate else 0.0),
+    )
+
+
+def _made_definite(likelihood: MarginalLikelihood, internal: Array, S: Array) -> tuple[Array, Array] | None:
+    """Return moments of beta with weak pseudo-observations of all coefficients besides."""
+    sizes = _most_precision(likelihood, S)
+    if sizes is None:
+        return None
+    weak = np.column_stack([np.diag(np.sqrt(_LIGHT * sizes)), np.zeros(len(sizes))])
+    return replace(likelihood, prior_rows=np.vstack([likelihood.prior_rows, weak])).moments_at(internal, S)
+
+
+def _most_precision(likelihood: MarginalLikelihood, S: Array) -> Array | None:
+    """Return what the precision of a coefficient (p,) is at most; None where the errors have none."""
+    terms, p, sd = likelihood.gram.terms, len(likelihood.gram.coef_names), np.sqrt(np.diagonal(S))
+    if not (np.isfinite(sd).all() and np.all(sd > 0)):
+        return None
+    smallest = float(np.linalg.eigvalsh(S / np.outer(sd, sd))[0]) * float(sd.min()) ** 2
+    if not smallest > 0:
+        return None
+    weight = likelihood.gram.WtW[terms.table[:, 1] == terms.table[:, 2]].sum(axis=0)
+    return np.asarray(np.diagonal(weight)[:p] / smallest + np.sum(likelihood.prior_rows[:, :p] ** 2, axis=0))
 
 
 def on_threads(likelihood: Likelihood, threads: int) -> Likelihood:

@@ -178,6 +178,14 @@ def _columns(gram: Gram) -> Columns:
     return Columns(root=np.diag(none), inverse=inverse, centre=np.zeros(p), constant=None, value=1.0, mean=none)
 
 
+def moved(gram: Gram, origin: Array, axes: Array) -> Gram:
+    """Return the Gram basis with internal coordinates z of the same columns, beta = origin (p,) + axes (p, p) z."""
+    p = len(origin)
+    M = np.eye(p + 1)
+    M[:p, :p], M[:p, p] = axes, -origin
+    return _mapped(gram, M, np.arange(p), gram.x_map @ axes, gram.y_shift + gram.x_map @ origin)
+
+
 def _mapped(gram: Gram, M: Array, kept: NDArray[np.intp], x_map: Array, y_shift: Array) -> Gram:
     """Return the Gram basis of [X y] M."""
     return replace(
@@ -231,11 +239,7 @@ def population_of(gram: Gram, prior: PopulationPrior, fixed: FixedBeta | None) -
     if not len(rows) or max(np.sum(K**2), np.sum(rows[:, p] ** 2)) < _OUTWEIGHS * weight:
         return Population(gram=here.gram, rows=rows, is_moved=False)
     U, rows, move = on_axes_of_their_own(K, target, (at[0], at[1]), here.n_fitted, weight)
-    M = np.eye(p + 1)
-    M[:p, :p], M[:p, p] = np.linalg.inv(U), -move
-    x_map = here.gram.x_map @ M[:p, :p]
-    turned = _mapped(here.gram, M, np.arange(p), x_map, here.gram.y_shift + here.gram.x_map @ move)
-    return Population(gram=turned, rows=rows, is_moved=True)
+    return Population(gram=moved(here.gram, move, np.linalg.inv(U)), rows=rows, is_moved=True)
 
 
 def _weight_of_rows(held: Gram, gram: Gram) -> float:

@@ -190,22 +190,22 @@ def rows_of_residual(rows, beta):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def gradient_of_rows(Lambda, rows, factors, P_inv, G, g_factor, g_omega):
+def gradient_of_rows(Lambda, rows, factors, P_inv, T, g_factor, g_omega):
     """Add the blocks' part of d log p / d Lambda to the last place of g_factor, and of d log p / d omega to g_omega.
 
-    ``P_inv`` (p, p) and G = v v' + [[P^-1, 0], [0, 0]] are those of `kernels.population_weights`.
+    ``P_inv`` (p, p) and T (p + 1, p + 1) are those of `kernels.population_weights`.
     """
     if rows is None:
         return
     Rs, Ds, Ls, pivots, Us = factors
     m, p1, q, K = Us.shape[1], Us.shape[2], Lambda.shape[0], g_factor.shape[0] - 1
-    A, T, of_rows = np.empty((m, m, LANES)), np.empty((m, m, LANES)), np.zeros((q, q, LANES))
-    H, HG, once = np.empty((m, p1, LANES)), np.empty((m, p1, LANES)), np.empty((0, LANES))
+    A, N, of_rows = np.empty((m, m, LANES)), np.empty((m, m, LANES)), np.zeros((q, q, LANES))
+    H, HT, once = np.empty((m, p1, LANES)), np.empty((m, p1, LANES)), np.empty((0, LANES))
     for t in range(len(rows[0]) - 1):
         L, pivot = Ls[t], pivots[t]
         times_basis(Rs[t], rows[6][t], A)
         solve_unit(L, A)
-        add_gradient_of_factor(A, pivot, Us[t], G, H, HG, T, of_rows, once)
+        add_gradient_of_factor(A, pivot, Us[t], T, H, HT, N, of_rows, once)
         # From here on H is Y = N^-1 D.
         for j in range(p1):
             for i in range(m - 1, -1, -1):
@@ -214,7 +214,7 @@ def gradient_of_rows(Lambda, rows, factors, P_inv, G, g_factor, g_omega):
                 for k in range(i + 1, m):
                     for lane in range(LANES):
                         H[i, j, lane] -= L[k, i, lane] * H[k, j, lane]
-        _gradient_of_omega(rows, t, (Rs[t], Ds[t], L, pivot, H), P_inv, G[:, p1 - 1], g_omega)
+        _gradient_of_omega(rows, t, (Rs[t], Ds[t], L, pivot, H), P_inv, T[:, p1 - 1], g_omega)
     for i in range(q):
         for j in range(q):
             for r in range(q):

@@ -407,11 +407,12 @@ def _add_gradient(scale, root, is_sum, Lambda, sums, width, g):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def gradient_of_strips(omega, Lambda, blocks, room, G, g_factor, g_omega):
+def gradient_of_strips(omega, Lambda, blocks, room, weights, g_factor, g_omega):
     """Add what `gradient_of_blocks` does; M is factored once more rather than kept."""
     if blocks is None:
         return
     indptr, term, ZtZ, ZtW, weight, factored = blocks
+    G, columns = weights[0], np.ascontiguousarray(weights[1].T)
     p1, m, width, K = ZtW.shape[1], ZtW.shape[2], ZtW.shape[3], np.int64(len(omega))
     all_A, all_B = ZtZ.reshape(-1), ZtW.reshape(-1)
     room_A, room_B, M, XH, y, once, zeros = _rows(room, p1, m)
@@ -436,8 +437,9 @@ def gradient_of_strips(omega, Lambda, blocks, room, G, g_factor, g_omega):
                 # H of the column in the place of what comes before E^-1.
                 times_triangle(A, M, x[column:], x[:column], width)
             for c in range(p1):
-                _times_column(XH_rows, 0, scale, G[c], y)
-                _add_outer(y, XH_rows[2 * c], m, flat, width)
+                # Added up before it is squared, as in `lane_kernels.add_gradient_of_factor`.
+                _times_column(XH_rows, 0, root, columns[c, : c + 1], y)
+                _add_outer(y, y, m, flat, width)
             continue
         factor_strip(root, Lambda, A, M, width)
         _add_log_det_gradient(root, Lambda, A, M, times, flat, width)

@@ -81,7 +81,7 @@ def _estimate(problem: Problem, method: str) -> Estimate:
 def _searched(problem: Problem, likelihood: Likelihood, method: str) -> tuple[VarianceEstimate, str | None]:
     """Return the REML or ML estimate, and in words why there is none; None where there is one."""
     found = without_bound(problem) if method == "ml" else None
-    unbounded = without_maximum(problem) or (found.text if found is not None and not found.is_far else None)
+    unbounded = without_maximum(problem, method) or (found.text if found is not None and not found.is_far else None)
     variances = maximise_likelihood(likelihood, problem.parameters, has_maximum=unbounded is None)
     if unbounded is None and found is not None:
         if variances.converged and not is_at_lowest(problem, variances.error_corr):

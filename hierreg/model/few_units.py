@@ -41,7 +41,7 @@ data straighten it, since where the path lies is the data's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,6 +49,7 @@ import numpy as np
 from hierreg.exceptions import ConvergenceWarning, PriorError
 from hierreg.marginal.least_squares import least_squares
 from hierreg.marginal.population import hold_fixed
+from hierreg.priors import Fixed
 from hierreg.warning import warn
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class Spike:
     eta: float
 
 
-def spike_of(gram: Gram, fixed: FixedBeta) -> Spike | None:
+def spike_of(gram: Gram, fixed: FixedBeta, *, with_groups: bool = True) -> Spike | None:
     """Return the spike that asks for the largest eta, None where the likelihood is bounded.
 
     Parameters
@@ -100,11 +101,14 @@ def spike_of(gram: Gram, fixed: FixedBeta) -> Spike | None:
     gram : Gram
     fixed : FixedBeta
         Population coefficients that are known.
+    with_groups : bool
+        Whether group effects take up residuals; they do not where their variances are zero.
     """
     if gram.terms.kind != "correlated" or gram.terms.n_labels < 2:
         return None
     free = hold_fixed(gram, fixed)
-    found = [_spike(free, members) for members in _common_sets(gram.terms.patterns[gram.terms.counts > 0])]
+    factors = tuple(range(len(gram.factors))) if with_groups else ()
+    found = [_spike(free, members, factors) for members in _common_sets(gram.terms.patterns[gram.terms.counts > 0])]
     spikes = [spike for spike in found if spike is not None]
     return max(spikes, key=lambda spike: spike.eta) if spikes else None
 
@@ -121,16 +125,16 @@ def _common_sets(present: NDArray[np.bool_]) -> list[Places]:
     return [members for members in sets if len(members) > 1]
 
 
-def _spike(gram: Gram, members: Places) -> Spike | None:
+def _spike(gram: Gram, members: Places, factors: tuple[int, ...]) -> Spike | None:
     terms, a = gram.terms, len(members)
     n = int(terms.counts[terms.patterns[:, members].all(axis=1)].sum())
-    most = _most_columns(gram, _weights(terms, members, np.eye(a)) != 0)
+    most = _most_columns(gram, _weights(terms, members, np.eye(a)) != 0, factors)
     D = terms.n_labels
     best: Spike | None = None
     for m in range(1, a):
         if n * m - most > m * (a - m) or n * m > _MOST_RESIDUALS:
             continue
-        fit = least_squares(gram, _combined(terms, members, m), tuple(range(len(gram.factors))))
+        fit = least_squares(gram, _combined(terms, members, m), factors)
         if fit is None:
             continue
         k = n * m - fit.rank
@@ -144,9 +148,10 @@ def _spike(gram: Gram, members: Places) -> Spike | None:
     return best
 
 
-def _most_columns(gram: Gram, used: NDArray[np.bool_]) -> int:
+def _most_columns(gram: Gram, used: NDArray[np.bool_], factors: tuple[int, ...]) -> int:
     """Return how many coefficients there are, of groups those that have rows in some terms."""
-    groups = (len(np.unique(f.level_index[used[f.level_term]])) * f.n_coef for f in gram.factors)
+    chosen = [gram.factors[i] for i in factors]
+    groups = (len(np.unique(f.level_index[used[f.level_term]])) * f.n_coef for f in chosen)
     return len(gram.coef_names) + sum(groups)
 
 
@@ -172,11 +177,51 @@ def _where(spike: Spike) -> str:
     )
 
 
-def without_maximum(problem: Problem) -> str | None:
-    """Return, in words, why REML and ML have no maximum; None where they have one."""
-    spike = _of(problem)
-    if spike is None:
+def _fitted_by_ml(problem: Problem) -> tuple[tuple[str, ...], int] | None:
+    """Return data sets and the number of their units that coefficients can fit, k <= 0 in (1); None without any.
+
+    ML chooses population coefficients rather than integrate over them, so that all n m factors lambda^(-1/2) stay but
+    those that integrated group effects take up; these may also be left out, as if their variances were zero.
+    """
+    gram = problem.gram
+    if gram.terms.kind != "correlated" or gram.terms.n_labels < 2:
         return None
+    free, terms = hold_fixed(gram, problem.fixed), gram.terms
+    everything = replace(
+        problem.fixed,
+        is_fixed=np.ones_like(problem.fixed.is_fixed),
+        value=np.where(problem.fixed.is_fixed, problem.fixed.value, 0.0),
+    )
+    alone = hold_fixed(gram, everything)
+    for members in _common_sets(terms.patterns[terms.counts > 0]):
+        n = int(terms.counts[terms.patterns[:, members].all(axis=1)].sum())
+        if not 0 < n <= _MOST_RESIDUALS:
+            continue
+        weights = _combined(terms, members, 1)
+        every = tuple(range(len(gram.factors)))
+        for chosen in {every} if any(_held_above_zero(problem)) else {(), every}:
+            fit = least_squares(free, weights, chosen)
+            groups = least_squares(alone, weights, chosen) if chosen else None
+            if fit is not None and fit.rank == n and (groups is None or groups.rank < n):
+                return tuple(terms.labels[d] for d in members), n
+    return None
+
+
+def without_maximum(problem: Problem, method: str) -> str | None:
+    """Return, in words, why REML or ML has no maximum; None where it has one."""
+    spike = _of(problem)
+    if spike is None and not any(_held_above_zero(problem)):
+        spike = _of(problem, with_groups=False)
+    if spike is None:
+        fitted = _fitted_by_ml(problem) if method == "ml" and problem.parameters.corr_is_free[-1] else None
+        if fitted is None:
+            return None
+        return (
+            f"a combination of data sets {', '.join(fitted[0])} can be fitted exactly in the {fitted[1]} units that "
+            "have them all, by coefficients that are as many, so that their errors' correlation can go to one and the "
+            "likelihood grows without bound: ML has no maximum. Use method='reml', more units or fewer columns, or "
+            "sample."
+        )
     return (
         f"{_where(spike)}, so the criterion grows without bound and has no maximum. Use more units or fewer data sets, "
         f"or sample with priors=hr.Priors(error_corr=hr.LKJ({_comfortable(spike):g}))."
@@ -218,10 +263,16 @@ def check_density_is_bounded(problem: Problem) -> Spike | None:
     return spike
 
 
-def _of(problem: Problem) -> Spike | None:
+def _of(problem: Problem, *, with_groups: bool = True) -> Spike | None:
     if not problem.parameters.corr_is_free[-1]:
         return None
-    return spike_of(problem.gram, problem.fixed)
+    return spike_of(problem.gram, problem.fixed, with_groups=with_groups)
+
+
+def _held_above_zero(problem: Problem) -> list[bool]:
+    """Return of each factor whether a prior holds one of its standard deviations above zero."""
+    sds = [problem.priors.sd[factor.name] for factor in problem.labels.factors]
+    return [any(isinstance(prior, Fixed) and float(prior.array) > 0 for prior in own) for own in sds]
 
 
 def _comfortable(spike: Spike) -> float:

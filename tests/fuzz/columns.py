@@ -115,3 +115,15 @@ def rows_of(case, coef_names, factor_coef_names, strata):
         unit=unit,
         **extra,
     )
+
+
+def condition(X):
+    """Return the condition number of columns, centred where there is a constant one, and scaled."""
+    if X.shape[1] < 2:
+        return 1.0
+    constant = np.ptp(X, axis=0) == 0
+    A = (X - X.mean(axis=0))[:, ~constant] if constant.any() else X
+    if not A.shape[1]:
+        return 1.0
+    values = np.linalg.svd(A / np.linalg.norm(A, axis=0), compute_uv=False)
+    return float(values[0] / values[-1]) if values[-1] > 0 else np.inf
