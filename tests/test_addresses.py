@@ -99,20 +99,23 @@ def test_want_of_memory_is_an_error(kind, rng):
     """A C function cannot raise: what it has not written is noticed."""
     likelihood, (Lambda, error_cov) = likelihood_and_point(kind, rng)
     native = likelihood.native()
-    # More error terms than there is memory for; in the crossed case the first row that knows their number is row 1.
+    # More columns than there is memory for.
     rows = native._table.rows
     if kind == "crossed":
-        rows[1, 0] = 2**50
+        rows[28, 0] = 2**50
     else:
-        rows[0, 1] = 2**50
+        rows[0, 2] = 2**22
+    weights = likelihood.errors.weights(error_cov)
     with pytest.raises(MemoryError, match="one evaluation"):
-        native(Lambda, error_cov, np.empty_like(Lambda), np.empty_like(error_cov))
+        native(Lambda, weights, np.empty_like(Lambda), np.empty(likelihood.errors.n_terms))
 
 
 def test_shapes_that_do_not_fit_are_errors(rng):
     likelihood, (Lambda, error_cov) = likelihood_and_point("strips", rng)
     with pytest.raises(ValueError, match="expected"):
-        likelihood.native()(Lambda[:1], error_cov, Lambda, error_cov)
+        likelihood.native()(Lambda[:1], likelihood.errors.weights(error_cov), Lambda, error_cov)
+    with pytest.raises(ValueError, match="expected"):
+        likelihood.value_and_gradient(Lambda, error_cov[:, :0])
     problem = hr.Model("Reaction ~ Days + (Days | Subject)", hr.load_dataset("sleepstudy")).problem
     target = Target(parameters=problem.parameters, likelihood=problem.likelihood("prior"))
     with pytest.raises(ValueError, match="there are 4 parameters"):

@@ -22,9 +22,10 @@ def small_chunks(monkeypatch):
 
 
 def kernel(likelihood, Lambda, S):
-    g_Lambda, g_S = np.empty_like(Lambda), np.empty_like(S)
-    value = likelihood.native()(likelihood.z_map_inverse @ Lambda, S, g_Lambda, g_S)
-    return value, likelihood.z_map_inverse.T @ g_Lambda, g_S
+    errors = likelihood.errors
+    g_Lambda, g_omega = np.empty_like(Lambda), np.empty(errors.n_terms)
+    value = likelihood.native()(likelihood.z_map_inverse @ Lambda, errors.weights(S), g_Lambda, g_omega)
+    return value, likelihood.z_map_inverse.T @ g_Lambda, errors.gradient(S, g_omega)
 
 
 def assert_on_any_number_of_threads(likelihood, point):

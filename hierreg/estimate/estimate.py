@@ -122,7 +122,8 @@ def maximise_likelihood(
 
     def with_errors(u: Array) -> float:
         error_cov = covariances(coordinates.errors, u[None]).error_cov[0]
-        return coordinates.likelihood.value_and_gradient(Lambda, error_cov)[0]
+        value: float = coordinates.likelihood.value_and_gradient(Lambda, error_cov)[0]
+        return value
 
     problems += errors_at_zero(coordinates.errors, likelihood.gram, u, optimum.value, with_errors)
     perfect = _is_perfect_fit(likelihood, parameters, errors.error_sd[0])

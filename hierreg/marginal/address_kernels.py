@@ -25,10 +25,11 @@ WIDTH = 5
 # Row numbers have this type: what is called with a constant is compiled for it once more.
 Row = np.int64
 
-# Likelihoods take the addresses of their table, of Lambda, S, two results and the value, and what is wanted beside the
-# value: nothing; the gradient with respect to Lambda and S; or (with one grouping factor) the conditional mean of beta
-# and a factor of its covariance, internal scale. A C function that fails for want of memory returns as if nothing had
-# happened; who calls it writes NaN to the value before, which no likelihood does.
+# Likelihoods take the addresses of their table, of Lambda, of the weights of the terms (`precision_kernels`), of two
+# results and the value, and what is wanted beside the value: nothing; the gradient with respect to Lambda and omega; or
+# (with one grouping factor) the conditional mean of beta and a factor of its covariance, internal scale. A C function
+# that fails for want of memory returns as if nothing had happened; who calls it writes NaN to the value before, which
+# no likelihood does.
 LIKELIHOOD = types.int64(*[types.int64] * 7)
 
 
@@ -48,17 +49,17 @@ def call_likelihood(
     function: Any,
     table: Any,
     Lambda: Any,
-    S: Any,
+    weights: Any,
     first: Any,
     second: Any,
     value: Any,
     wanted: Any,
 ) -> Any:
     """Call the likelihood at an address; the arrays are handed over as addresses."""
-    for one in (Lambda, S, first, second, value):
+    for one in (Lambda, weights, first, second, value):
         if not (isinstance(one, types.Array) and one.dtype == types.float64 and one.layout == "C"):
             raise TypingError(f"{one} is no array of float64 in C order")
-    signature = types.int64(function, table, Lambda, S, first, second, value, wanted)
+    signature = types.int64(function, table, Lambda, weights, first, second, value, wanted)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         integer = ir.IntType(64)

@@ -75,8 +75,8 @@ class NativeLikelihood:
         ``"row_entry"`` or ``"crossed_entry"``.
     rows : sequence of (array or int)
         What the function reads, in its order.
-    q, D : int
-        Sizes of Lambda and S.
+    q, K : int
+        Sizes of Lambda and omega.
 
     Attributes
     ----------
@@ -84,28 +84,25 @@ class NativeLikelihood:
         Of the function and of its table.
     """
 
-    def __init__(self, entry: str, rows: Sequence[NDArray[Any] | int], *, q: int, D: int) -> None:
+    def __init__(self, entry: str, rows: Sequence[NDArray[Any] | int], *, q: int, K: int) -> None:
         from hierreg.marginal.address_kernels import GRADIENT
 
         function, address = _entry(entry)
         self._table = AddressTable(rows)
         self.addresses = address, self._table.address
         # Arrays of its own: asking others for their addresses takes longer than a small likelihood.
-        self._room = np.empty((q, q)), np.empty((D, D)), np.empty((q, q)), np.empty((D, D)), np.empty(1)
+        self._room = np.empty((q, q)), np.empty(2 * K + 2), np.empty((q, q)), np.empty(K), np.empty(1)
         self._call = partial(function, self._table.address, *(array.ctypes.data for array in self._room), GRADIENT)
 
-    def __call__(self, Lambda: Array, S: Array, g_Lambda: Array, g_S: Array) -> float:
-        """Return the log likelihood at Lambda (q, q), internal scale, and S (D, D), and write its gradient."""
-        own_Lambda, own_S, own_g_Lambda, own_g_S, value = self._room
-        if np.shape(Lambda) != own_Lambda.shape or np.shape(S) != own_S.shape:
-            raise ValueError(
-                f"Lambda and the error covariance have shapes {np.shape(Lambda)} and {np.shape(S)}; "
-                f"expected {own_Lambda.shape} and {own_S.shape}"
-            )
-        own_Lambda[:], own_S[:], value[0] = Lambda, S, np.nan
+    def __call__(self, Lambda: Array, weights: Array, g_Lambda: Array, g_omega: Array) -> float:
+        """Return the log likelihood at internal Lambda (q, q) and weights (2 K + 2,), and write its gradient."""
+        own_Lambda, own_weights, own_g_Lambda, own_g_omega, value = self._room
+        if np.shape(Lambda) != own_Lambda.shape:
+            raise ValueError(f"Lambda has shape {np.shape(Lambda)}; expected {own_Lambda.shape}")
+        own_Lambda[:], own_weights[:], value[0] = Lambda, weights, np.nan
         self._call()
         if value[0] > -np.inf:
-            g_Lambda[:], g_S[:] = own_g_Lambda, own_g_S
+            g_Lambda[:], g_omega[:] = own_g_Lambda, own_g_omega
         return finished(float(value[0]))
 
 

@@ -140,7 +140,7 @@ def _of_residuals(
 
 
 def log_likelihood_in_chunks(
-    Lambda: Array, S: Array, arguments: tuple[Any, ...], g_Lambda: Array, g_S: Array, threads: int
+    Lambda: Array, weights: Array, arguments: tuple[Any, ...], g_Lambda: Array, g_omega: Array, threads: int
 ) -> float:
     """Return what `kernels.log_likelihood_of` does, by chunks of tiles.
 
@@ -148,18 +148,18 @@ def log_likelihood_in_chunks(
     ----------
     Lambda : array (q, q)
         Internal scale.
-    S : array (D, D)
+    weights : array (2 K + 2,)
     arguments : tuple
-        gram, errors, W0, the numbers that `kernels.log_likelihood_of` describes, integrate.
-    g_Lambda, g_S : arrays (q, q), (D, D)
+        gram, W0, the numbers that `kernels.log_likelihood_of` describes, integrate.
+    g_Lambda, g_omega : arrays (q, q), (K,)
         Overwritten.
     threads : int
     """
     from hierreg.marginal import kernels
 
-    (base, kinds, left), (patterns, counts), W0, (constant, most_of_y, most, is_exact, is_strict), integrate = arguments
+    (base, kinds, left), W0, (constant, most_of_y, most, is_exact, is_strict), integrate = arguments
     (K, p1, _), q = base.shape, len(Lambda)
-    omega, root = np.empty(K), np.empty(K)
+    omega, root, log_det_R = weights[:K], weights[K : 2 * K], weights[2 * K]
     B, C, G, T = np.empty((4, p1, p1))
     P, P_inv, beta = np.empty((p1 - 1, p1 - 1)), np.empty((p1 - 1, p1 - 1)), np.empty(p1 - 1)
     pieces = list(_pieces(kinds))
@@ -169,13 +169,11 @@ def log_likelihood_in_chunks(
         return piece.absorb((omega, root), Lambda, total), total
 
     def differentiate(piece: _Piece) -> tuple[Array, Array]:
-        g_factor, g_omega = np.zeros((K + 1, q, q, LANES)), np.zeros(K)
-        piece.differentiate(omega, Lambda, (P_inv, beta, G, T), g_factor, g_omega)
-        return g_factor, g_omega
+        g_factor, mine = np.zeros((K + 1, q, q, LANES)), np.zeros(K)
+        piece.differentiate(omega, Lambda, (P_inv, beta, G, T), g_factor, mine)
+        return g_factor, mine
 
-    g_Lambda[:], g_S[:] = 0.0, 0.0
-    log_det_R = kernels.error_precision(S, patterns, counts, omega)
-    kernels.error_roots(S, patterns, root)
+    g_Lambda[:], g_omega[:] = 0.0, 0.0
     with ThreadPoolExecutor(max_workers=threads) as pool:
         share = pool.map if threads > 1 else map
         log_dets, totals = zip(*share(absorb, pieces), strict=True)
@@ -194,10 +192,10 @@ def log_likelihood_in_chunks(
             return -np.inf
         kernels.population_weights(P, beta, integrate, P_inv, G, T)
         g_factors, g_omegas = zip(*share(differentiate, pieces), strict=True)
-    g_omega = sum(g_omegas, np.zeros(K))
+    for part in g_omegas:
+        g_omega += part
     if is_exact:
         kernels.add_residual_gradient(left, beta, g_omega)
     G_base, g_factor = kernels.weights_of_base(G, P_inv, bool(is_exact)), sum(g_factors, np.zeros((K + 1, q, q, LANES)))
     kernels.collect_gradient(omega, Lambda, base, total, g_factor, G, G_base, g_Lambda, g_omega)
-    kernels.error_precision_gradient(S, patterns, counts, g_omega, g_S)
     return float(value)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.marginal.addresses import NativeLikelihood, PerThread, flags, floats, integers
+from hierreg.marginal.addresses import NativeLikelihood, PerThread, floats, integers
 from hierreg.marginal.crossed_plan import plan_elimination
 from hierreg.marginal.crossed_sources import sources_of
 from hierreg.marginal.layout import Layout, bytes_of, layout_of_plan
+from hierreg.marginal.precision import ErrorPrecision
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,10 +81,15 @@ class CrossedLikelihood:
         g_error_cov : array (D, D)
             Symmetric: d value = sum(g_error_cov * d error_cov).
         """
-        q, D = len(self.z_map_inverse), self.gram.terms.n_labels
-        g_Lambda, g_S = np.zeros((q, q)), np.zeros((D, D))
-        value = self.native()(self.z_map_inverse @ Lambda, error_cov, g_Lambda, g_S)
-        return value, self.z_map_inverse.T @ g_Lambda, g_S
+        q, errors = len(self.z_map_inverse), self.errors
+        g_Lambda, g_omega = np.zeros((q, q)), np.zeros(errors.n_terms)
+        value = self.native()(self.z_map_inverse @ Lambda, errors.weights(error_cov), g_Lambda, g_omega)
+        return value, self.z_map_inverse.T @ g_Lambda, errors.gradient(error_cov, g_omega)
+
+    @property
+    def errors(self) -> ErrorPrecision:
+        """What makes weights of the terms from an error covariance."""
+        return ErrorPrecision(terms=self.gram.terms)
 
     def layout(self) -> Layout:
         """Return how the factors are laid out."""
@@ -105,8 +111,7 @@ class CrossedLikelihood:
                     terms.n_terms,
                     int(self.integrate),
                     *floats(self.constant),
-                    *flags(terms.patterns),
-                    *floats(terms.counts, self.W0, *self._room()),
+                    *floats(self.gram.n, self.W0, *self._room()),
                     *integers(place, term),
                     *floats(value, weight),
                     *integers(*nodes),
@@ -117,7 +122,7 @@ class CrossedLikelihood:
                     int(n_tail),
                 ],
                 q=len(self.z_map_inverse),
-                D=terms.n_labels,
+                K=terms.n_terms,
             )
         native: NativeLikelihood = self._mine.native
         return native
@@ -125,7 +130,7 @@ class CrossedLikelihood:
     def kernel_arguments(self) -> tuple[Any, ...]:
         """Return what the kernels of the equations and draws read; for one thread, which it has room for."""
         gram = (self.gram.terms.n_terms, self._room(), self.sources.arrays, self.plan.nodes, self.plan.dense)
-        return gram, (self.gram.terms.patterns, self.gram.terms.counts), self.W0
+        return float(self.gram.n), gram, self.W0
 
     def _room(self) -> tuple[Array, Array]:
         """Return the arrays that an evaluation works in, of this thread: new ones cost a tenth of it."""

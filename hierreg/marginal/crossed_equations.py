@@ -74,12 +74,11 @@ def eliminate(likelihood: CrossedLikelihood, Lambda: Array, error_cov: Array) ->
     """
     from hierreg.marginal.crossed_recovery_kernels import eliminate_all
 
-    gram, errors, W0 = likelihood.kernel_arguments()
     D = likelihood.plan.n_tail
     internal = np.ascontiguousarray(likelihood.z_map_inverse @ Lambda)
     workspace, tail, x = np.empty(likelihood.plan.tail_at + D * D), np.empty((D, D)), np.empty(D - 1)
-    S = np.ascontiguousarray(error_cov, dtype=float)
-    if not np.isfinite(eliminate_all(internal, S, gram, errors, W0, workspace, tail, x)):
+    weights = likelihood.errors.weights(error_cov)
+    if not np.isfinite(eliminate_all(internal, weights, *likelihood.kernel_arguments(), workspace, tail, x)):
         raise ModelError(FEW_DIGITS)
     return Eliminated(likelihood=likelihood, Lambda=internal, workspace=workspace, tail=tail, coefficients=x)
 

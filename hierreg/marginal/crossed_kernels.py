@@ -38,7 +38,6 @@ import numpy as np
 from numba import njit
 
 from hierreg.marginal.dense_kernels import cholesky_in_place
-from hierreg.marginal.kernels import error_precision, error_precision_gradient
 from hierreg.marginal.tail_kernels import factor_leading, invert_leading, solve_leading
 
 # Pivots before elimination over what is left of them: eight digits stay, and one to spare.
@@ -147,22 +146,13 @@ def own_squares(S, Lambda, nodes, dense, W0, own):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def lost_digits(own, of_nodes, C, quadratic, S_error, omega, errors):
-    """Return by what factor rounding grows, on average over the rows, from `own_squares` and what is left of them.
+def lost_digits(own, of_nodes, C, quadratic, growth, n):
+    """Return by what factor rounding grows, on average over n rows, from `own_squares` and what is left of them.
 
-    Where errors are correlated, times the largest factor by which the others take variance from one: a derivative with
-    respect to their covariance has the product of both.
+    Where errors are correlated, times ``growth``, the largest factor by which the others take variance from one: a
+    derivative with respect to their covariance has the product of both.
     """
-    patterns, counts = errors
-    D, n, growth, k = C.shape[0], 0.0, 1.0, 0
-    for m in range(len(counts)):
-        for d in range(patterns.shape[1]):
-            n += counts[m] * patterns[m, d]
-            for e in range(d, patterns.shape[1]):
-                if patterns[m, d] and patterns[m, e]:
-                    if d == e:
-                        growth = max(growth, omega[k] * S_error[d, d])
-                    k += 1
+    D = C.shape[0]
     lost, first = of_nodes, len(own) - D
     for i in range(D - 1):
         lost += own[first + i] / (C[i, i] * C[i, i])
@@ -447,45 +437,43 @@ def gradient_of_tail(S, Lambda, G, dense, g_Lambda):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def gradient_of_terms(sources, G, tail, tail_at, K):
-    """Return d log p / d omega = -1/2 <G, K> of every term."""
+def gradient_of_terms(sources, G, tail, tail_at, g_omega):
+    """Write d log p / d omega = -1/2 <G, K> of every term."""
     place, term, value, weight = sources
-    g_omega, D = np.zeros(K), tail.shape[0]
+    D = tail.shape[0]
+    g_omega[:] = 0.0
     for e in range(len(place)):
         p = place[e]
         g = G[p] if p < tail_at else tail[(p - tail_at) // D, (p - tail_at) % D]
         g_omega[term[e]] -= 0.5 * weight[e] * g * value[e]
-    return g_omega
 
 
 # Inlined: as a function of its own it would be compiled twice.
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def log_likelihood_of(Lambda, S_error, gram, errors, W0, constant, treat, g_Lambda, g_S):
-    """Return the marginal log likelihood; write its gradient to g_Lambda (q, q) and g_S (D, D) where it is wanted.
+def log_likelihood_of(Lambda, weights, n_rows, gram, W0, constant, treat, g_Lambda, g_omega):
+    """Return the marginal log likelihood; write its gradient to g_Lambda (q, q) and g_omega (K,) where it is wanted.
 
     Parameters
     ----------
     Lambda : array (q, q)
         Factors of the covariances of all grouping factors, block diagonal, internal scale.
-    S_error : array (D, D)
-        Error covariance of one unit.
+    weights : array (2 K + 2,)
+        Of the terms (`precision_kernels`).
+    n_rows : float
     gram : tuple
         Number of terms, room for the workspace and for the tail (overwritten), and the arrays of `Sources` and of
         `Plan`: nodes and dense.
-    errors : tuple
-        Patterns and counts.
     W0 : array (p + 1, p + 1)
     constant : float
     treat : tuple of bool
         Whether beta is integrated (profiled otherwise), and whether the gradient is wanted.
     """
     K, room, sources, nodes, dense = gram
-    patterns, counts = errors
     integrate, with_gradient = treat
     T, D = dense[4], dense[5]
-    omega, x = np.empty(K), np.empty(D - 1)
+    omega, log_det_R, growth = weights[:K], weights[2 * K], weights[2 * K + 1]
+    x = np.empty(D - 1)
     S, C = room
-    log_det_R = error_precision(S_error, patterns, counts, omega)
     assemble(omega, sources, S)
     own = np.empty(nodes[10] + D)
     own_squares(S, Lambda, nodes, dense, W0, own)
@@ -495,7 +483,7 @@ def log_likelihood_of(Lambda, S_error, gram, errors, W0, constant, treat, g_Lamb
     value = constant - 0.5 * (log_det_R + log_det_M + log_det_tail + quadratic)
     if integrate:
         value -= 0.5 * log_det_P
-    if not np.isfinite(value) or lost_digits(own, lost, C, quadratic, S_error, omega, errors) > MOST_LOST:
+    if not np.isfinite(value) or lost_digits(own, lost, C, quadratic, growth, n_rows) > MOST_LOST:
         value = -np.inf
     elif with_gradient:
         g_Lambda[:] = 0.0
@@ -509,6 +497,5 @@ def log_likelihood_of(Lambda, S_error, gram, errors, W0, constant, treat, g_Lamb
         gradient_of_tail(S, Lambda, C, dense, g_Lambda)
         turn_tail(C, Lambda, dense)
         selected_inverse(S, Lambda, nodes, C, G, g_Lambda, np.empty(0))
-        g_omega = gradient_of_terms(sources, G, C, dense[0], K)
-        error_precision_gradient(S_error, patterns, counts, g_omega, g_S)
+        gradient_of_terms(sources, G, C, dense[0], g_omega)
     return value

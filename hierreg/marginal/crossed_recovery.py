@@ -71,15 +71,14 @@ def _draws(
 
     plan = likelihood.plan
     internal = likelihood.z_map_inverse @ covariances.Lambda[which]
-    error_cov = covariances.error_cov[which]
+    weights = likelihood.errors.weights_of_draws(covariances.error_cov[which])
     out = np.empty((len(which), plan.n_node_columns + plan.n_tail))
 
     def run(first: int) -> None:
         some = slice(first, first + _CHUNK_DRAWS)
         normals = np.random.default_rng([seed, int(which[first])]).standard_normal((len(out[some]), out.shape[1] - 1))
-        arguments = np.ascontiguousarray(internal[some]), np.ascontiguousarray(error_cov[some])
-        gram, errors, W0 = likelihood.kernel_arguments()
-        draw_coefficients(*arguments, gram, errors, W0, normals, out[some])
+        arguments = np.ascontiguousarray(internal[some]), weights[some]
+        draw_coefficients(*arguments, *likelihood.kernel_arguments(), normals, out[some])
 
     with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
         list(pool.map(run, range(0, len(which), _CHUNK_DRAWS)))

@@ -25,28 +25,25 @@ from hierreg.marginal.crossed_kernels import (
     turn_tail,
     width_of_panels,
 )
-from hierreg.marginal.kernels import error_precision
 from hierreg.marginal.tail_kernels import invert_leading, solve_leading
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def eliminate_all(Lambda, S_error, gram, errors, W0, S, C, x):
+def eliminate_all(Lambda, weights, n_rows, gram, W0, S, C, x):
     """Write the eliminated workspace S, the factored tail C (D, D) and its coefficients x (D - 1,).
 
     Returns the residual sum of squares, NaN where a matrix is not positive definite, or too few digits are left
     (`lost_digits`).
     """
     K, _, sources, nodes, dense = gram
-    patterns, counts = errors
-    omega = np.empty(K)
-    log_det = error_precision(S_error, patterns, counts, omega)
+    omega, log_det, growth = weights[:K], weights[2 * K], weights[2 * K + 1]
     assemble(omega, sources, S)
     own = np.empty(nodes[10] + dense[5])
     own_squares(S, Lambda, nodes, dense, W0, own)
     log_det_M, lost = eliminate_levels(S, Lambda, nodes, dense, own)
     tail_equations(S, Lambda, dense, W0, C)
     quadratic = solve_tail(C, dense[4], x)[2]
-    has_digits = lost_digits(own, lost, C, quadratic, S_error, omega, errors) <= MOST_LOST
+    has_digits = lost_digits(own, lost, C, quadratic, growth, n_rows) <= MOST_LOST
     return quadratic if np.isfinite(log_det + log_det_M) and has_digits else np.nan
 
 
@@ -104,13 +101,13 @@ def carry_back(S, Lambda, nodes, dense, x, z, values):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def draw_coefficients(Lambda, S_error, gram, errors, W0, normals, draws):
+def draw_coefficients(Lambda, weights, n_rows, gram, W0, normals, draws):
     """Write one draw of all coefficients for each value of the variance parameters.
 
     Parameters
     ----------
     Lambda : array (S, q, q)
-    S_error : array (S, D, D)
+    weights : array (S, 2 K + 2)
     normals : array (S, n_node_columns + D - 1)
         Standard normals, those of the tail last.
     draws : array (S, n_node_columns + D)
@@ -120,7 +117,7 @@ def draw_coefficients(Lambda, S_error, gram, errors, W0, normals, draws):
     D, n_before = dense[5], nodes[10]
     x = np.empty(D - 1)
     for s in range(len(Lambda)):
-        eliminate_all(Lambda[s], S_error[s], gram, errors, W0, work, C, x)
+        eliminate_all(Lambda[s], weights[s], n_rows, gram, W0, work, C, x)
         z = normals[s, n_before:].copy()
         solve_leading(C, D - 1, z, True)
         for i in range(D - 1):

@@ -107,11 +107,12 @@ def solve_equations(likelihood: Likelihood, Lambda: Array, error_cov: Array) -> 
         from hierreg.marginal.crossed_equations import solve_crossed
 
         return solve_crossed(likelihood, Lambda, error_cov)
-    likelihood, omega, hat, factors = _with_digits(likelihood, Lambda, error_cov)
+    likelihood, weights, hat, factors = _with_digits(likelihood, Lambda, error_cov)
     gram, F = likelihood.gram, factors[0]
     J, q, p = gram.factors[0].n_levels if gram.factors else 0, gram.n_coef, len(gram.coef_names)
+    K = likelihood.errors.n_terms
     covariance = (
-        omega[0],
+        weights[0, :K],
         np.ascontiguousarray(likelihood.z_map_inverse @ Lambda),
         np.ascontiguousarray(Lambda, dtype=float),
     )
@@ -123,8 +124,7 @@ def solve_equations(likelihood: Likelihood, Lambda: Array, error_cov: Array) -> 
         shapes = ((n, m, 1), (n, m, m), (n, m, m), (n, m, p))
         moments = tuple(np.empty((*shape, tiles.width)) for shape in shapes)
         if isinstance(tiles, RowTiles):
-            root = error_roots_at(likelihood, error_cov[None])[0]
-            _moments(tiles, (root, *covariance[1:]), v, F, moments)
+            _moments(tiles, (weights[0, K : 2 * K], *covariance[1:]), v, F, moments)
         elif n:
             _moments(tiles, covariance, v, F, moments)
         for slot in range(tiles.levels.shape[1]):
@@ -205,7 +205,7 @@ def _with_digits(
     try:
         return population_at(likelihood, Lambda[None], error_cov[None], is_strict=True)
     except ModelError:
-        here = seen_from_the_mean(rows, rows.z_map_inverse @ Lambda, np.ascontiguousarray(error_cov, dtype=float))
+        here = seen_from_the_mean(rows, rows.z_map_inverse @ Lambda, rows.errors.weights(error_cov))
         if here is None:
             raise
     return population_at(here, Lambda[None], error_cov[None])
@@ -226,23 +226,13 @@ def _moments(
     block_moments(covariance, *arrays, v, F, moments)
 
 
-def error_roots_at(likelihood: MarginalLikelihood, error_cov: Array) -> Array:
-    """Return the roots (S, K) that `row_kernels` take in place of omega, at S error covariances (S, D, D)."""
-    from hierreg.marginal.kernels import roots_of_draws
-
-    terms = likelihood.gram.terms
-    roots = np.empty((len(error_cov), terms.n_terms))
-    roots_of_draws(np.ascontiguousarray(error_cov, dtype=float), terms.patterns, roots)
-    return roots
-
-
 def population_at(
     likelihood: MarginalLikelihood, Lambda: Array, error_cov: Array, threads: int = 1, *, is_strict: bool = False
 ) -> tuple[MarginalLikelihood, Array, Array, Array]:
-    """Return omega (S, K), conditional mean (S, p) of internal beta and a factor F (S, p, p) of its covariance F F'.
+    """Return weights (S, 2 K + 2), conditional mean (S, p) of internal beta and a factor F (S, p, p) of its covariance.
 
-    And the likelihood that has digits at these covariances (eight if ``is_strict``): that by rows, where the one given
-    has not.
+    And first the likelihood that has digits at these covariances (eight if ``is_strict``): that by rows, where the one
+    given has not.
 
     Raises
     ------
@@ -251,22 +241,19 @@ def population_at(
     """
     from hierreg.marginal.recovery_kernels import population_moments
 
-    errors = likelihood.gram.terms.patterns, likelihood.gram.terms.counts
     S, p = len(Lambda), len(likelihood.gram.coef_names)
-    omega = np.empty((S, likelihood.gram.terms.n_terms))
+    weights = likelihood.errors.weights_of_draws(error_cov)
     hat, F = np.empty((S, p)), np.empty((S, p, p))
     internal = np.ascontiguousarray(likelihood.z_map_inverse @ Lambda)
-    error_cov = np.ascontiguousarray(error_cov, dtype=float)
 
     def has_digits(some: slice) -> bool:
         own = likelihood.native(is_strict=is_strict).addresses
-        value = population_moments(internal[some], error_cov[some], errors, own, omega[some], hat[some], F[some])
-        return finished(value) > -np.inf
+        return finished(population_moments(internal[some], weights[some], own, hat[some], F[some])) > -np.inf
 
     edges = np.linspace(0, S, min(threads, S) + 1).astype(int)
     with ThreadPoolExecutor(max_workers=threads) as pool:
         if all(list(pool.map(has_digits, map(slice, edges[:-1], edges[1:])))):
-            return likelihood, omega, hat, F
+            return likelihood, weights, hat, F
     if likelihood.blocks.can_be_exact:
         return population_at(likelihood.by_rows(), Lambda, error_cov, threads, is_strict=is_strict)
     raise ModelError(NO_DIGITS_LINKED if len(likelihood.blocks.linked.levels) else NO_DIGITS)

@@ -51,7 +51,6 @@ from hierreg.marginal.dense_kernels import (
     cholesky_in_place,
     factor_of_inverse,
     inverse_from_cholesky,
-    sandwich,
     solve_vector,
 )
 from hierreg.marginal.lane_kernels import (
@@ -81,93 +80,6 @@ from hierreg.marginal.row_kernels import (
 )
 from hierreg.marginal.strip_kernels import absorb_strips, gradient_of_strips, only_term, room_for_strips
 from hierreg.marginal.theta_kernels import absorb_theta, gradient_of_theta
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def error_precision(S, patterns, counts, omega):
-    """Write the entries omega of R^-1 for error covariance S (D, D); return log|R|, NaN where S is not definite."""
-    M, D = patterns.shape
-    work, inv = np.empty((D, D)), np.empty((D, D))
-    place = np.empty(D, dtype=np.int64)
-    log_det = 0.0
-    k = 0
-    for m in range(M):
-        n = _gather(S, patterns[m], place, work)
-        if not cholesky_in_place(work, n):
-            return np.nan
-        for i in range(n):
-            log_det += 2.0 * counts[m] * log(work[i, i])
-        inverse_from_cholesky(work, n, inv)
-        for i in range(n):
-            for j in range(i, n):
-                omega[k] = inv[i, j]
-                k += 1
-    return log_det
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def error_precision_gradient(S, patterns, counts, g_omega, g_S):
-    """Write d/dS (symmetric) of a function with gradient g_omega, minus half of d log|R| / dS."""
-    M, D = patterns.shape
-    work, inv = np.empty((D, D)), np.empty((D, D))
-    T, E = np.empty((D, D)), np.empty((D, D))
-    place = np.empty(D, dtype=np.int64)
-    g_S[:] = 0.0
-    k = 0
-    for m in range(M):
-        n = _gather(S, patterns[m], place, work)
-        cholesky_in_place(work, n)
-        inverse_from_cholesky(work, n, inv)
-        for i in range(n):
-            for j in range(i, n):
-                T[i, j] = g_omega[k] if i == j else 0.5 * g_omega[k]
-                T[j, i] = T[i, j]
-                k += 1
-        sandwich(inv, T, n, work, E)
-        for i in range(n):
-            for j in range(n):
-                g_S[place[i], place[j]] -= E[i, j] + 0.5 * counts[m] * inv[i, j]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def error_roots(S, patterns, root):
-    """Write T of each pattern, lower triangular, T'T the inverse of its S; T[e, d] stands where omega has (d, e)."""
-    M, D = patterns.shape
-    work, place = np.empty((D, D)), np.empty(D, dtype=np.int64)
-    start = 0
-    for m in range(M):
-        n = _gather(S, patterns[m], place, work)
-        if not cholesky_in_place(work, n):
-            for k in range(n * (n + 1) // 2):
-                root[start + k] = np.nan
-        else:
-            for d in range(n):
-                for e in range(d, n):
-                    x = 1.0 if d == e else 0.0
-                    for k in range(d, e):
-                        x -= work[e, k] * root[start + place_of(n, d, k)]
-                    root[start + place_of(n, d, e)] = x / work[e, e]
-        start += n * (n + 1) // 2
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def roots_of_draws(S, patterns, roots):
-    """Write `error_roots` of each of S covariances."""
-    for s in range(len(S)):
-        error_roots(S[s], patterns, roots[s])
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _gather(S, pattern, place, out):
-    n = 0
-    for d in range(len(pattern)):
-        if pattern[d]:
-            place[n] = d
-            n += 1
-    for i in range(n):
-        for j in range(n):
-            out[i, j] = S[place[i], place[j]]
-    return n
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -625,29 +537,29 @@ def weights_of_base(G, P_inv, is_exact):
 
 # Rows of the table of `log_likelihood_of` before those of the blocks, which depend on their kind. After a change of
 # their order, drop compiled kernels: numba does not compile the functions that read it in other files again.
-FIRST_BLOCKS = 10
+FIRST_BLOCKS = 8
 
 
 # Inlined: as a function of its own it would be compiled twice.
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted):  # noqa: PLR0915  # a call a kind
+def log_likelihood_of(table, kinds, Lambda_at, weights_at, first_at, second_at, wanted):  # noqa: PLR0915  # a call a kind
     """Return the marginal log likelihood and write what else is wanted, where it is finite.
 
     Parameters
     ----------
     table : int array (n_rows, WIDTH)
-        Rows of base (K, p + 1, p + 1), patterns (M, D), counts (M,), W0 (p + 1, p + 1), what does not depend on the
-        arguments, what may be subtracted of y and of population columns, 1 where the base is that of rows, and 1 where
-        a value without eight digits is worse than none (5,), whether beta is integrated (profiled out otherwise), q,
-        `left` and `left_of` of `SplitBlocks`, and the prior's pseudo-observations (r, p + 1).
+        Rows of base (K, p + 1, p + 1), W0 (p + 1, p + 1), what does not depend on the arguments, what may be
+        subtracted of y and of population columns, 1 where the base is that of rows, and 1 where a value without eight
+        digits is worse than none (5,), whether beta is integrated (profiled out otherwise), q, `left` and `left_of` of
+        `SplitBlocks`, and the prior's pseudo-observations (r, p + 1).
     kinds : tuple
         Arrays of strips of `theta_strips`, of other strips, of tiles of groups that stand alone and of tiles of linked
         groups, and of rows; None for what is missing.
-    Lambda_at, S_at : int
-        Addresses of Lambda (q, q), internal scale, and S (D, D).
+    Lambda_at, weights_at : int
+        Addresses of Lambda (q, q), internal scale, and of the weights of the terms (`precision_kernels`).
     first_at, second_at : int
-        Addresses of the gradients with respect to them; or of the conditional mean (p,) of beta and a factor F (p, p)
-        of its covariance F F'.
+        Addresses of the gradients with respect to Lambda and omega (K,); or of the conditional mean (p,) of beta and a
+        factor F (p, p) of its covariance F F'.
     wanted : int
         VALUE, GRADIENT or MOMENTS. The gradient needs room for all tiles of blocks, the others for one.
 
@@ -656,28 +568,25 @@ def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted
     float
         -inf where a matrix is not positive definite.
     """
-    base = stack_at(table, Row(0))
-    patterns, counts = matrix_at(table, Row(1), np.bool_), vector_at(table, Row(2), np.float64)
-    W0 = matrix_at(table, Row(3), np.float64)
-    numbers, integrate, q = vector_at(table, Row(4), np.float64), table[5, 0] == 1, table[6, 0]
+    base, W0 = stack_at(table, Row(0)), matrix_at(table, Row(1), np.float64)
+    numbers, integrate, q = vector_at(table, Row(2), np.float64), table[3, 0] == 1, table[4, 0]
     left = (
+        matrix_at(table, Row(5), np.float64),
+        matrix_at(table, Row(6), np.int64),
         matrix_at(table, Row(7), np.float64),
-        matrix_at(table, Row(8), np.int64),
-        matrix_at(table, Row(9), np.float64),
     )
     is_exact, is_strict = numbers[3] == 1.0, numbers[4] == 1.0
-    D, K, p = patterns.shape[1], base.shape[0], base.shape[1] - 1
-    Lambda, S = square_of(Lambda_at, q), square_of(S_at, D)
+    K, p = base.shape[0], base.shape[1] - 1
+    Lambda, weights = square_of(Lambda_at, q), vector_of(weights_at, 2 * K + 2)
+    omega, root, log_det = weights[:K], weights[K : 2 * K], weights[2 * K]
     theta, strips, one, many, rows = kinds
-    omega, total = np.empty(K), np.zeros((K + 1, p + 1, p + 1, LANES))
+    total = np.zeros((K + 1, p + 1, p + 1, LANES))
     C, P, beta = np.empty((p + 1, p + 1)), np.empty((p, p)), np.empty(p)
     of_strips = room_for_strips(strips)
     of_one = room_for_factors(one, n_tiles_of(one) if wanted == GRADIENT else np.int64(1))
     of_many = room_for_factors(many, n_tiles_of(many) if wanted == GRADIENT else np.int64(1))
     of_rows = room_for_rows(rows, n_tiles_of(rows) if wanted == GRADIENT else np.int64(1))
-    root, B = np.empty(K), np.empty((p + 1, p + 1))
-    log_det = error_precision(S, patterns, counts, omega)
-    error_roots(S, patterns, root)
+    B = np.empty((p + 1, p + 1))
     log_det += absorb_theta(omega, Lambda, theta, total)
     log_det += absorb_strips(omega, Lambda, strips, of_strips, total)
     log_det += absorb_blocks(omega, Lambda, one, of_one, total)
@@ -708,10 +617,10 @@ def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted
             mean[i] = beta[i]
         factor_of_inverse(P, p, square_of(second_at, p))
     elif wanted == GRADIENT:
-        g_Lambda, g_S = square_of(first_at, q), square_of(second_at, D)
-        g_omega, g_factor = np.zeros(K), np.zeros((K + 1, q, q, LANES))
+        g_Lambda, g_omega = square_of(first_at, q), vector_of(second_at, K)
+        g_factor = np.zeros((K + 1, q, q, LANES))
         P_inv, G, T = np.empty((p, p)), np.empty((p + 1, p + 1)), np.empty((p + 1, p + 1))
-        g_Lambda[:] = 0.0
+        g_Lambda[:], g_omega[:] = 0.0, 0.0
         population_weights(P, beta, integrate, P_inv, G, T)
         gradient_of_theta(omega, Lambda, theta, P_inv, beta, g_factor)
         gradient_of_strips(omega, Lambda, strips, of_strips, (G, T), g_factor, g_omega)
@@ -723,5 +632,4 @@ def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted
         collect_gradient(
             omega, Lambda, base, total, g_factor, G, weights_of_base(G, P_inv, is_exact), g_Lambda, g_omega
         )
-        error_precision_gradient(S, patterns, counts, g_omega, g_S)
     return value

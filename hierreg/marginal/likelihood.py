@@ -20,6 +20,7 @@ from hierreg.marginal.chunks import is_large, log_likelihood_in_chunks
 from hierreg.marginal.crossed import CrossedLikelihood, crossed_likelihood
 from hierreg.marginal.layout import Layout, layout_of_blocks
 from hierreg.marginal.population import FixedBeta, PopulationPrior, flat_beta, hold_fixed, moved, population_of
+from hierreg.marginal.precision import ErrorPrecision
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -94,11 +95,18 @@ class MarginalLikelihood:
         g_error_cov : array (D, D)
             Symmetric: d value = sum(g_error_cov * d error_cov).
         """
-        q, D = len(self.z_map_inverse), self.gram.terms.n_labels
-        g_Lambda, g_S = np.zeros((q, q)), np.zeros((D, D))
+        q, errors = len(self.z_map_inverse), self.errors
+        g_Lambda, g_omega = np.zeros((q, q)), np.zeros(errors.n_terms)
         internal = np.ascontiguousarray(self.z_map_inverse @ np.asarray(Lambda, dtype=float).reshape(q, q))
-        value = self.evaluate(internal, np.ascontiguousarray(error_cov, dtype=float), g_Lambda, g_S)
-        return value, self.z_map_inverse.T @ g_Lambda, g_S
+        value = self.evaluate(internal, errors.weights(error_cov), g_Lambda, g_omega)
+        if value == -np.inf:
+            return value, g_Lambda, np.zeros_like(error_cov)
+        return value, self.z_map_inverse.T @ g_Lambda, errors.gradient(error_cov, g_omega)
+
+    @property
+    def errors(self) -> ErrorPrecision:
+        """What makes weights of the terms from an error covariance."""
+        return ErrorPrecision(terms=self.gram.terms)
 
     @property
     def side_by_side(self) -> int:
@@ -114,29 +122,27 @@ class MarginalLikelihood:
         """Return how the groups are laid out."""
         return layout_of_blocks(self.blocks, self.gram)
 
-    def evaluate(self, internal: Array, S: Array, g_Lambda: Array, g_S: Array) -> float:
-        """Return the log likelihood at internal Lambda (q, q) and S (D, D), and write its gradient where finite."""
+    def evaluate(self, internal: Array, weights: Array, g_Lambda: Array, g_omega: Array) -> float:
+        """Return the log likelihood at internal Lambda (q, q) and weights (2 K + 2,), and write its gradient.
+
+        Nothing is written where the value is -inf.
+        """
         is_exact = self.blocks.left_of is not None
-        value = self.at(internal, S, g_Lambda, g_S, is_strict=is_exact or self.blocks.can_be_exact)
+        value = self.at(internal, weights, g_Lambda, g_omega, is_strict=is_exact or self.blocks.can_be_exact)
         if value > -np.inf:
             return value
         if self.blocks.can_be_exact:
-            return self.by_rows().evaluate(internal, S, g_Lambda, g_S)
-        here = seen_from_the_mean(self, internal, S) if is_exact else None
-        return (
-            self.at(internal, S, g_Lambda, g_S, is_strict=False)
-            if here is None
-            else here.at(internal, S, g_Lambda, g_S)
-        )
+            return self.by_rows().evaluate(internal, weights, g_Lambda, g_omega)
+        here = seen_from_the_mean(self, internal, weights) if is_exact else None
+        return (self if here is None else here).at(internal, weights, g_Lambda, g_omega)
 
-    def at(self, internal: Array, S: Array, g_Lambda: Array, g_S: Array, *, is_strict: bool = False) -> float:
+    def at(self, internal: Array, weights: Array, g_Lambda: Array, g_omega: Array, *, is_strict: bool = False) -> float:
         """Return what `evaluate` does, as it comes out; -inf where no digits are known, or fewer than eight."""
         if self.is_large:
             gram = (self.blocks.base, self.blocks.arrays, (self.blocks.left, self.blocks.left_of, self.prior_rows))
-            errors = (self.gram.terms.patterns, self.gram.terms.counts)
-            arguments = (gram, errors, self._W0, self._numbers(is_strict=is_strict), self.integrate)
-            return log_likelihood_in_chunks(internal, S, arguments, g_Lambda, g_S, self.threads)
-        return self.native(is_strict=is_strict)(internal, S, g_Lambda, g_S)
+            arguments = (gram, self._W0, self._numbers(is_strict=is_strict), self.integrate)
+            return log_likelihood_in_chunks(internal, weights, arguments, g_Lambda, g_omega, self.threads)
+        return self.native(is_strict=is_strict)(internal, weights, g_Lambda, g_omega)
 
     def by_rows(self) -> MarginalLikelihood:
         """Return the same likelihood, slower, with all its digits whatever the errors are beside the groups."""
@@ -149,8 +155,8 @@ class MarginalLikelihood:
 
     def has_digits_around(self, Lambda: Array, error_cov: Array) -> bool:
         """Return whether products do at Lambda (q, q) and error_cov (D, D), and with far smaller errors."""
-        internal, S = np.ascontiguousarray(self.z_map_inverse @ Lambda), error_cov * _FAR_AROUND**2
-        return self.native()(internal, S, np.empty_like(internal), np.empty_like(S)) > -np.inf
+        internal, weights = self.z_map_inverse @ Lambda, self.errors.weights(error_cov * _FAR_AROUND**2)
+        return self.native()(internal, weights, np.empty_like(internal), np.empty(self.errors.n_terms)) > -np.inf
 
     @property
     def _W0(self) -> Array:
@@ -172,11 +178,9 @@ class MarginalLikelihood:
         """
         name = "strict" if is_strict else "native"
         if not hasattr(self._mine, name):
-            terms, kinds = self.gram.terms, self.blocks.arrays
+            kinds = self.blocks.arrays
             rows: list[Any] = [
-                *floats(self.blocks.base),
-                *flags(terms.patterns),
-                *floats(terms.counts, self._W0, self._numbers(is_strict=is_strict)),
+                *floats(self.blocks.base, self._W0, self._numbers(is_strict=is_strict)),
                 int(self.integrate),
                 len(self.z_map_inverse),
                 *floats(self.blocks.left),
@@ -187,26 +191,25 @@ class MarginalLikelihood:
                 row = flags if array.dtype == np.bool_ else integers if array.dtype == np.intp else floats
                 rows += row(array)
             entry = [name for name, blocks in zip(_ENTRIES, kinds, strict=True) if blocks is not None][-1]
-            setattr(self._mine, name, NativeLikelihood(entry, rows, q=len(self.z_map_inverse), D=terms.n_labels))
+            setattr(self._mine, name, NativeLikelihood(entry, rows, q=len(self.z_map_inverse), K=self.errors.n_terms))
         native: NativeLikelihood = getattr(self._mine, name)
         return native
 
-    def moments_at(self, internal: Array, S: Array) -> tuple[Array, Array] | None:
+    def moments_at(self, internal: Array, weights: Array) -> tuple[Array, Array] | None:
         """Return the conditional mean (p,) of internal beta and F (p, p), F F' its covariance; None without digits."""
         from hierreg.marginal.recovery_kernels import population_moments
 
-        p, terms = len(self.gram.coef_names), self.gram.terms
-        omega, hat, F = np.empty((1, terms.n_terms)), np.empty((1, p)), np.empty((1, p, p))
-        errors, own = (terms.patterns, terms.counts), self.native().addresses
-        value = population_moments(internal[None], S[None], errors, own, omega, hat, F)
-        return (hat[0], F[0]) if finished(value) > -np.inf else None
+        p = len(self.gram.coef_names)
+        mean, F = np.empty((1, p)), np.empty((1, p, p))
+        value = population_moments(internal[None], weights[None], self.native().addresses, mean, F)
+        return (mean[0], F[0]) if finished(value) > -np.inf else None
 
 
 Likelihood = MarginalLikelihood | CrossedLikelihood
 
 
-def seen_from_the_mean(likelihood: MarginalLikelihood, internal: Array, S: Array) -> MarginalLikelihood | None:
-    """Return the same likelihood in coordinates of beta that suit Lambda (q, q), internal scale, and S (D, D).
+def seen_from_the_mean(likelihood: MarginalLikelihood, internal: Array, weights: Array) -> MarginalLikelihood | None:
+    """Return the same likelihood in coordinates of beta that suit Lambda (q, q), internal scale, and weights.
 
     Where some groups or data sets are far more precise than others, and cannot tell all coefficients by themselves,
     the precision P of beta has entries in which what the others say is lost. It is not lost in the rows. They are taken
@@ -219,11 +222,11 @@ def seen_from_the_mean(likelihood: MarginalLikelihood, internal: Array, S: Array
         None where that does not settle: error correlations that are nearly singular cost digits in any coordinates.
     """
     here, p = likelihood, len(likelihood.gram.coef_names)
-    sizes, axes = _most_precision(likelihood, S), np.eye(p)
+    sizes, axes = _most_precision(likelihood, weights), np.eye(p)
     if sizes is None or not np.isfinite(internal).all():
         return None
     for _ in range(_PASSES if p else 0):
-        found = here.moments_at(internal, S) or _made_definite(here, internal, S)
+        found = here.moments_at(internal, weights) or _made_definite(here, internal, weights)
         if found is None:
             return None
         mean, F = found
@@ -257,25 +260,26 @@ def _in_coordinates(likelihood: MarginalLikelihood, mean: Array, F: Array) -> Ma
     )
 
 
-def _made_definite(likelihood: MarginalLikelihood, internal: Array, S: Array) -> tuple[Array, Array] | None:
+def _made_definite(likelihood: MarginalLikelihood, internal: Array, weights: Array) -> tuple[Array, Array] | None:
     """Return moments of beta with weak pseudo-observations of all coefficients besides."""
-    sizes = _most_precision(likelihood, S)
+    sizes = _most_precision(likelihood, weights)
     if sizes is None:
         return None
     weak = np.column_stack([np.diag(np.sqrt(_LIGHT * sizes)), np.zeros(len(sizes))])
-    return replace(likelihood, prior_rows=np.vstack([likelihood.prior_rows, weak])).moments_at(internal, S)
+    return replace(likelihood, prior_rows=np.vstack([likelihood.prior_rows, weak])).moments_at(internal, weights)
 
 
-def _most_precision(likelihood: MarginalLikelihood, S: Array) -> Array | None:
+def _most_precision(likelihood: MarginalLikelihood, weights: Array) -> Array | None:
     """Return what the precision of a coefficient (p,) is at most; None where the errors have none."""
-    terms, p, sd = likelihood.gram.terms, len(likelihood.gram.coef_names), np.sqrt(np.diagonal(S))
-    if not (np.isfinite(sd).all() and np.all(sd > 0)):
+    table, p = likelihood.gram.terms.table, len(likelihood.gram.coef_names)
+    own = table[:, 1] == table[:, 2]
+    omega = weights[: len(table)][own]
+    if not np.isfinite(omega).all():
         return None
-    smallest = float(np.linalg.eigvalsh(S / np.outer(sd, sd))[0]) * float(sd.min()) ** 2
-    if not smallest > 0:
-        return None
-    weight = likelihood.gram.WtW[terms.table[:, 1] == terms.table[:, 2]].sum(axis=0)
-    return np.asarray(np.diagonal(weight)[:p] / smallest + np.sum(likelihood.prior_rows[:, :p] ** 2, axis=0))
+    # The largest eigenvalue of the precision of a pattern is no more than its trace.
+    trace = np.bincount(table[own, 0], weights=omega)[table[own, 0]]
+    squares = np.diagonal(likelihood.gram.WtW[own], axis1=1, axis2=2)[:, :p]
+    return np.asarray(trace @ squares + np.sum(likelihood.prior_rows[:, :p] ** 2, axis=0))
 
 
 def on_threads(likelihood: Likelihood, threads: int) -> Likelihood:

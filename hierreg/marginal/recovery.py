@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.marginal.crossed import CrossedLikelihood
-from hierreg.marginal.equations import error_roots_at, population_at
+from hierreg.marginal.equations import population_at
 from hierreg.marginal.lanes import LANES, STRIP
 from hierreg.marginal.rows import RowTiles
 from hierreg.marginal.tiles import Tiles
@@ -104,7 +104,8 @@ def recover(
     gram, Lambda = likelihood.gram, covariances.Lambda
     S, p = len(Lambda), len(gram.coef_names)
     J, q = gram.factors[0].n_levels if gram.factors else 0, gram.n_coef
-    likelihood, omega, hat, F = population_at(likelihood, Lambda, covariances.error_cov, max(1, threads))
+    likelihood, weights, hat, F = population_at(likelihood, Lambda, covariances.error_cov, max(1, threads))
+    K = likelihood.errors.n_terms
     rng = np.random.default_rng([seed, 0])
     beta = hat + np.einsum("sij,sj->si", _lower(F), rng.standard_normal((S, p))) if p else hat
     matches = tuple(theta_columns[0]) if theta_columns else ()
@@ -115,11 +116,11 @@ def recover(
                 targets[1, i] = gram.x_map[column]
     job = _Job(
         covariances=(
-            omega,
+            np.ascontiguousarray(weights[:, :K]),
             np.ascontiguousarray(likelihood.z_map_inverse @ Lambda),
             np.ascontiguousarray(Lambda),
         ),
-        roots=None if likelihood.blocks.rows is None else error_roots_at(likelihood, covariances.error_cov),
+        roots=None if likelihood.blocks.rows is None else np.ascontiguousarray(weights[:, K : 2 * K]),
         population=(np.ascontiguousarray(beta), hat, F @ np.swapaxes(F, 1, 2), targets),
         seed=seed,
         probs=probs,

@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 
 from hierreg.marginal.address_kernels import MOMENTS, call_likelihood
-from hierreg.marginal.kernels import error_precision, factor_tile
+from hierreg.marginal.kernels import factor_tile
 from hierreg.marginal.lane_kernels import (
     add_times_transposed,
     factor_one_plus,
@@ -34,19 +34,17 @@ from hierreg.marginal.row_kernels import rotate_rows, times_basis
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def population_moments(Lambda, S, errors, likelihood, omega, beta, beta_factor):
-    """Write omega, the mean of beta (S, p) and a factor of its covariance (S, p, p) at each of S covariances.
+def population_moments(Lambda, weights, likelihood, beta, beta_factor):
+    """Write the mean of beta (S, p) and a factor of its covariance (S, p, p) at S values of Lambda and the weights.
 
     ``likelihood`` has the addresses of a compiled likelihood and its table. Returns the last value that it wrote: the
     first that is not finite, after which nothing is written.
     """
-    patterns, counts = errors
     function, table = likelihood
     value, wanted = np.empty(1), np.int64(MOMENTS)
     for s in range(len(Lambda)):
-        error_precision(S[s], patterns, counts, omega[s])
         value[0] = np.nan
-        call_likelihood(function, table, Lambda[s], S[s], beta[s], beta_factor[s], value, wanted)
+        call_likelihood(function, table, Lambda[s], weights[s], beta[s], beta_factor[s], value, wanted)
         if not np.isfinite(value[0]):
             break
     return value[0]

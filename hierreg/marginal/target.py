@@ -155,7 +155,7 @@ class Target:
             That of this thread by default.
         """
         n = self.parameters.n_free
-        native = self.likelihood.native() if native is None else native
+        native, errors = self.likelihood.native() if native is None else native, self.likelihood.errors
         q, block_sizes, sd_code, sd_parameters, corr_is_free, eta, fixed_factor, within, sd_unit = self._variances
         stratum, size, rest, sd_of_stratum, lowest, is_free, own_eta, fixed = within
         return AddressTable(
@@ -179,6 +179,9 @@ class Target:
                 n_points,
                 int(with_gradient),
                 *floats(sd_unit),
+                *flags(errors.terms.patterns),
+                *floats(errors.terms.counts),
+                errors.n_terms,
             ],
             keep=native,
         )
@@ -192,10 +195,12 @@ class Target:
         point = kernels.room_for_covariances(u, variances)
         value, first = kernels.covariances_at(u, variances, z_map_inverse, self.prior_on, self.natural, point, gradient)
         Lambda, S = point[3:]
-        g_Lambda, g_S = np.empty_like(Lambda), np.empty_like(S)
-        value += likelihood.evaluate(Lambda, S, g_Lambda, g_S)
+        errors = likelihood.errors
+        g_Lambda, g_omega = np.empty_like(Lambda), np.empty(errors.n_terms)
+        value += likelihood.evaluate(Lambda, errors.weights(S), g_Lambda, g_omega)
         if not np.isfinite(value):
             return -np.inf, np.zeros(len(u))
+        g_S = errors.gradient(S, g_omega)
         kernels.add_gradient_of_covariances(u, variances, z_map_inverse, point, first, g_Lambda, g_S, gradient)
         return float(value), gradient
 

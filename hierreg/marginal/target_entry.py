@@ -9,10 +9,11 @@ import numpy as np
 from numba import carray, cfunc, njit, types
 
 from hierreg.marginal.address_kernels import VALUE, WIDTH, Row, call_likelihood, matrix_at, vector_at
+from hierreg.marginal.precision_kernels import error_precision_gradient, weights_of
 from hierreg.marginal.target_kernels import add_gradient_of_covariances, covariances_at, room_for_covariances
 
 # Rows of the table (see `target.Target.table`).
-N_ROWS = 25
+N_ROWS = 28
 
 LOG_DENSITIES = types.int64(
     types.uint64,
@@ -80,7 +81,9 @@ def log_densities(n, x, gradient, value, table):
     u, g = np.empty(n), np.empty(n)
     point = room_for_covariances(u, variances)
     Lambda, S = point[3], point[4]
-    g_Lambda, g_S, likelihood = np.empty(Lambda.shape), np.empty(S.shape), np.empty(1)
+    errors, K = (matrix_at(rows, Row(25), np.bool_), vector_at(rows, Row(26), np.float64)), rows[27, 0]
+    weights, g_omega, likelihood = np.empty(2 * K + 2), np.empty(K), np.empty(1)
+    g_Lambda, g_S = np.empty(Lambda.shape), np.empty(S.shape)
     status = 0
     for s in range(n_points):
         for i in range(n):
@@ -90,7 +93,8 @@ def log_densities(n, x, gradient, value, table):
         log_density, first_corr = covariances_at(u, variances, z_map_inverse, prior_on, natural, point, g)
         if np.isfinite(log_density):
             likelihood[0] = np.nan
-            call_likelihood(function, own_table, Lambda, S, g_Lambda, g_S, likelihood, wanted)
+            weights_of(S, errors, weights)
+            call_likelihood(function, own_table, Lambda, weights, g_Lambda, g_omega, likelihood, wanted)
             log_density += likelihood[0]
             if np.isnan(log_density):
                 return -1
@@ -101,6 +105,7 @@ def log_densities(n, x, gradient, value, table):
         if wanted == VALUE:
             continue
         if status == 0:
+            error_precision_gradient(S, errors[0], errors[1], g_omega, g_S)
             add_gradient_of_covariances(u, variances, z_map_inverse, point, first_corr, g_Lambda, g_S, g)
         for j in range(n):
             slopes[s, j] = 0.0
