@@ -362,7 +362,7 @@ def _check_target(model, rows, oracles, rng):
     want = dense.density(exact(point.Lambda), exact(point.error_cov), beta)
     prior = models.log_prior(model, point)
     total = want.value + prior
-    allowed = relative_tolerance(rows, point.lost) * (abs(want.value) + abs(prior) + want.n)
+    allowed = relative_tolerance(rows, point.lost, model) * (abs(want.value) + abs(prior) + want.n)
     if not abs(value - total) <= allowed:
         Lambda, error_cov = exact(point.Lambda), exact(point.error_cov)
         allowed += shaken.excuse(
@@ -404,14 +404,14 @@ def _check_estimates(model, rows, oracles, rng):
     lost = max(lost, condition_of_covariance(rows.V if rows.kind == "known_cov" else point.error_cov))
     if rows.kind == "exchangeable":  # its correlation may be near a bound, where a variance is a small difference
         lost = max(lost, float(np.diagonal(point.error_cov).max() / np.diagonal(point.error_cov).min()))
-    relative = relative_tolerance(rows, lost)
+    relative = relative_tolerance(rows, lost, model)
     if want is not None and relative < 1e-3 and found.converged:
         criterion = -2.0 * want.value
         allowed = 2.0 * relative * (abs(criterion) + want.n)
         if not abs(found.criterion - criterion) <= allowed:
             Lambda, error_cov = exact(point.Lambda), exact(point.error_cov)
             allowed += shaken.excuse(
-                lambda one, shake: -2.0 * one.density(shake.factor(Lambda), shake.symmetric(error_cov), beta).value,
+                lambda one, shake: -2.0 * one.density(shake.factor(Lambda), shake.components(error_cov), beta).value,
                 criterion,
             )
         if not abs(found.criterion - criterion) <= allowed:

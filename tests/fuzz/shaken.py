@@ -56,6 +56,19 @@ class Shaken:
             out[own, own] = Lambda[own, own] + exact(EPS * self.rng.uniform(-1, 1, block.shape) * size)
         return out
 
+    def components(self, S):
+        """Return variances of components of exchangeable errors, by bits of the largest, as sds and correlations are.
+
+        Other covariances as `symmetric` does.
+        """
+        if self.rows.kind != "exchangeable":
+            return self.symmetric(S)
+        largest = max(S[i, i] for i in range(len(S)))
+        out = S.copy()
+        for i in range(len(S)):
+            out[i, i] = S[i, i] + (largest * int(self.rng.integers(-(2**20), 2**20)) >> 72)
+        return out
+
     def symmetric(self, S):
         """Return a covariance with each entry changed by a bit."""
         out = S.copy()
