@@ -235,12 +235,15 @@ def _check_slope(answer, rows, oracles, point, beta, directions):
 
 
 def _must_be_refused(model, rows, point):
-    """Where several factors, or groups that errors link, have no density for want of digits: equations are refused."""
+    """Where there is no density for want of digits, equations are refused.
+
+    Those are several factors, and groups that errors link, from 300 error standard deviations on; others where double
+    precision itself ends.
+    """
     largest = max(contrast(rows, point.Lambda, point.error_cov), contrast_of_response(rows, point.error_cov))
     gram = model.problem.gram
-    if not (gram.has_links and not gram.has_triangles) and len(rows.Z) < 2:
-        return
-    if largest < 300:
+    products_alone = (gram.has_links and not gram.has_triangles) or len(rows.Z) > 1
+    if largest < (300 if products_alone else 1e10):
         return
     names = [factor.name for factor in model.problem.labels.factors]
     blocks = [point.Lambda[own, own] for own in rows.factor_slices()]
