@@ -274,7 +274,7 @@ def _most_precision(likelihood: MarginalLikelihood, weights: Array) -> Array | N
     table, p = likelihood.gram.terms.table, len(likelihood.gram.coef_names)
     own = table[:, 1] == table[:, 2]
     omega = weights[: len(table)][own]
-    if not np.isfinite(omega).all():
+    if not np.isfinite(weights).all():
         return None
     # The largest eigenvalue of the precision of a pattern is no more than its trace.
     trace = np.bincount(table[own, 0], weights=omega)[table[own, 0]]
