@@ -18,10 +18,13 @@ if TYPE_CHECKING:
     from hierreg import exceptions, plots
     from hierreg.datasets import load_dataset
     from hierreg.design import stack
-    from hierreg.error_structure import by, correlated, exchangeable, independent, known_cov, known_se
+    from hierreg.errors.from_samples import covariance_from_samples
+    from hierreg.errors.structures import by, correlated, exchangeable, independent, known_cov, known_se
     from hierreg.exceptions import HierregError
     from hierreg.gram import Gram
-    from hierreg.model import Model, map_chains, map_fits
+    from hierreg.linear import contrasts, predict
+    from hierreg.model import Model
+    from hierreg.predictive import log_likelihood, log_prior, posterior_predictive, prior_predictive
     from hierreg.priors import (
         LKJ,
         Exponential,
@@ -36,10 +39,9 @@ if TYPE_CHECKING:
         Normal,
         Priors,
     )
-    from hierreg.reports import contrasts, correlations, predict, shrinkage, summary
-    from hierreg.sample_covariance import covariance_from_samples
-    from hierreg.sampling import log_likelihood, log_prior, posterior_predictive, prior_predictive
-    from hierreg.tree import load, save
+    from hierreg.reports import correlations, shrinkage, summary
+    from hierreg.results import load, save
+    from hierreg.studies import map_chains, map_fits
 
 __version__ = "0.1.0"
 
@@ -90,10 +92,12 @@ _NAMES_BY_MODULE = {
     "hierreg": ("exceptions", "plots"),
     "hierreg.datasets": ("load_dataset",),
     "hierreg.design": ("stack",),
-    "hierreg.error_structure": ("by", "correlated", "exchangeable", "independent", "known_cov", "known_se"),
+    "hierreg.errors.structures": ("by", "correlated", "exchangeable", "independent", "known_cov", "known_se"),
     "hierreg.exceptions": ("HierregError",),
     "hierreg.gram": ("Gram",),
-    "hierreg.model": ("Model", "map_chains", "map_fits"),
+    "hierreg.linear": ("contrasts", "predict"),
+    "hierreg.model": ("Model",),
+    "hierreg.predictive": ("log_likelihood", "log_prior", "posterior_predictive", "prior_predictive"),
     "hierreg.priors": (
         "LKJ",
         "Exponential",
@@ -108,10 +112,10 @@ _NAMES_BY_MODULE = {
         "Normal",
         "Priors",
     ),
-    "hierreg.reports": ("contrasts", "correlations", "predict", "shrinkage", "summary"),
-    "hierreg.sample_covariance": ("covariance_from_samples",),
-    "hierreg.sampling": ("log_likelihood", "log_prior", "posterior_predictive", "prior_predictive"),
-    "hierreg.tree": ("load", "save"),
+    "hierreg.reports": ("correlations", "shrinkage", "summary"),
+    "hierreg.errors.from_samples": ("covariance_from_samples",),
+    "hierreg.studies": ("map_chains", "map_fits"),
+    "hierreg.results": ("load", "save"),
 }
 _MODULE_OF = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import hierreg as hr
+from hierreg.compiled.addresses import AddressTable, NativeLikelihood, flags, floats, integers
 from hierreg.gram import collect
-from hierreg.marginal.addresses import AddressTable, NativeLikelihood, flags, floats, integers
-from hierreg.marginal.likelihood import marginal_likelihood
-from hierreg.marginal.target import Target
+from hierreg.likelihood.engines import marginal_likelihood
+from hierreg.likelihood.posterior import Target
 from tests.oracles.cases import random_case
 from tests.oracles.crossed_cases import SHAPES, random_crossed_case
 
@@ -129,7 +129,7 @@ def test_chains_of_crossed_factors_keep_their_room(monkeypatch):
     """nutpie's threads are not Python's: what belongs to a thread would be made for every gradient."""
     made = []
     monkeypatch.setattr(
-        "hierreg.marginal.crossed.NativeLikelihood",
+        "hierreg.likelihood.crossed.engine.NativeLikelihood",
         lambda *args, **kwargs: made.append(1) or NativeLikelihood(*args, **kwargs),
     )
     model = hr.Model("strength ~ 1 + (1 | batch) + (1 | cask)", hr.load_dataset("pastes"))

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from hierreg.gram import collect
-from hierreg.marginal import chunks
-from hierreg.marginal.likelihood import marginal_likelihood
-from hierreg.marginal.target import Target
+from hierreg.likelihood.engines import marginal_likelihood
+from hierreg.likelihood.groups import threads as chunks
+from hierreg.likelihood.posterior import Target
 from tests.oracles.cases import KINDS, random_case
 from tests.test_distinct import partly_balanced, strata_within_groups
 from tests.test_target import make_target

@@ -9,11 +9,10 @@ import xarray as xr
 
 import hierreg as hr
 from hierreg.gram import collect
-from hierreg.marginal import joint
-from hierreg.marginal.equations import solve_equations
-from hierreg.marginal.joint import GroupWeights, LinearFunctions
-from hierreg.marginal.likelihood import marginal_likelihood
-from hierreg.marginal.population import FixedBeta
+from hierreg.likelihood import solution as joint
+from hierreg.likelihood.engines import marginal_likelihood, solve_equations
+from hierreg.likelihood.population import FixedBeta
+from hierreg.likelihood.solution import GroupWeights, LinearFunctions
 from tests import report_trees as trees
 from tests.oracles import dense
 from tests.oracles.cases import KINDS, random_case

@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 
 import hierreg as hr
-from hierreg.covariance import Covariances
 from hierreg.gram import collect
-from hierreg.marginal import joint
-from hierreg.marginal.crossed_recovery import recover_crossed
-from hierreg.marginal.equations import solve_equations
-from hierreg.marginal.joint import GroupWeights, LinearFunctions
-from hierreg.marginal.likelihood import marginal_likelihood
-from hierreg.marginal.population import PopulationPrior
+from hierreg.likelihood import solution as joint
+from hierreg.likelihood.crossed.draws import recover_crossed
+from hierreg.likelihood.engines import marginal_likelihood, solve_equations
+from hierreg.likelihood.population import PopulationPrior
+from hierreg.likelihood.solution import GroupWeights, LinearFunctions
+from hierreg.variances.parameters import Covariances
 from tests.oracles import dense
 from tests.oracles.crossed_cases import KINDS, SHAPES, random_crossed_case
 

@@ -7,8 +7,8 @@ import pytest
 
 from hierreg.exceptions import ModelError
 from hierreg.gram import collect
-from hierreg.marginal.likelihood import marginal_likelihood
-from hierreg.marginal.population import FixedBeta, PopulationPrior
+from hierreg.likelihood.engines import marginal_likelihood
+from hierreg.likelihood.population import FixedBeta, PopulationPrior
 from tests.oracles import dense
 from tests.oracles.crossed_cases import KINDS, SHAPES, random_crossed_case
 

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 import hierreg as hr
-from hierreg.covariance import covariances
-from hierreg.marginal.target import Target
+from hierreg.likelihood.posterior import Target
+from hierreg.variances.parameters import covariances
 
 J, N_EACH = 9, 7
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import hierreg as hr
-from hierreg.marginal.layout import Layout, Part
+from hierreg.likelihood.layout import Layout, Part
 from hierreg.model.describe import Description
 
 SIZES = np.repeat([5, 7], [16, 14])

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 
 import hierreg as hr
+from hierreg.compiled.lanes import STRIP
 from hierreg.design import Design, FactorDesign
 from hierreg.gram import collect
-from hierreg.marginal import distinct
-from hierreg.marginal.lanes import STRIP
-from hierreg.marginal.likelihood import marginal_likelihood
-from hierreg.marginal.tiles import Blocks
+from hierreg.likelihood.engines import marginal_likelihood
+from hierreg.likelihood.groups import equal_groups as distinct
+from hierreg.likelihood.groups.tiles import Blocks
 from tests.oracles import dense
 from tests.oracles.cases import Case, make_layout
 

@@ -8,9 +8,8 @@ import pytest
 import hierreg as hr
 from hierreg.exceptions import ModelError
 from hierreg.gram import collect
-from hierreg.marginal.equations import solve_equations
-from hierreg.marginal.likelihood import marginal_likelihood
-from hierreg.marginal.population import FixedBeta, PopulationPrior
+from hierreg.likelihood.engines import marginal_likelihood, solve_equations
+from hierreg.likelihood.population import FixedBeta, PopulationPrior
 from tests.oracles import dense
 from tests.oracles.cases import KINDS, random_case
 

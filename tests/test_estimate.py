@@ -8,7 +8,7 @@ import pytest
 
 import hierreg as hr
 from hierreg.estimate.coordinates import factor_coordinates
-from hierreg.optimise import maximise
+from hierreg.estimate.optimise import maximise
 from tests.reference import load_reference, reference_data
 
 # case, answers, formula, errors

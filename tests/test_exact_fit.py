@@ -9,7 +9,7 @@ import pytest
 import hierreg as hr
 from hierreg.exceptions import DataError, HierregError
 from hierreg.gram import collect
-from hierreg.marginal.least_squares import least_squares
+from hierreg.likelihood.least_squares import least_squares
 from tests.oracles.cases import random_case
 from tests.oracles.crossed_cases import SHAPES, random_crossed_case
 

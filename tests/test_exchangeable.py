@@ -9,10 +9,10 @@ import pytest
 from scipy import optimize
 
 import hierreg as hr
-from hierreg.covariance import covariances
 from hierreg.gram import collect
-from hierreg.marginal.likelihood import marginal_likelihood
+from hierreg.likelihood.engines import marginal_likelihood
 from hierreg.sampling.native import native_model
+from hierreg.variances.parameters import covariances
 from tests.oracles import dense
 from tests.reference import load_reference, reference_data
 
@@ -44,7 +44,7 @@ STRUCTURES = {
 
 
 def target_of(model, method):
-    from hierreg.marginal.target import Target
+    from hierreg.likelihood.posterior import Target
 
     problem = model.problem
     return Target(parameters=problem.parameters, likelihood=problem.likelihood(method), prior_on=False)
@@ -102,8 +102,8 @@ def test_near_the_ends_of_its_interval_the_correlation_keeps_its_digits(corr):
 
 def test_a_sampler_reads_the_same_density_from_memory(rng):
     """The table of addresses that nutpie's threads use has the arrays in the right places."""
-    from hierreg.marginal.target import Target
-    from hierreg.marginal.target_entry import log_densities
+    from hierreg.likelihood.posterior import Target
+    from hierreg.likelihood.posterior_entry import log_densities
 
     problem = hr.Model(FORMULA, table(), errors=STRUCTURES["common sd"]).problem
     target = Target(parameters=problem.parameters, likelihood=problem.likelihood("prior"))

@@ -8,8 +8,8 @@ import pytest
 
 import hierreg as hr
 from hierreg.exceptions import ConvergenceWarning, PriorError
-from hierreg.marginal.target import Target
-from hierreg.model.few_units import check_density_is_bounded, spike_of
+from hierreg.likelihood.posterior import Target
+from hierreg.problem.few_units import check_density_is_bounded, spike_of
 
 
 def table(units, sets, seed=0, drop=()):

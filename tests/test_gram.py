@@ -7,7 +7,7 @@ import pytest
 
 from hierreg.exceptions import DataError, ModelError
 from hierreg.gram import collect
-from hierreg.marginal.likelihood import marginal_likelihood
+from hierreg.likelihood.engines import marginal_likelihood
 from tests.oracles import dense
 from tests.oracles.cases import KINDS, only_observed, random_case, rows_of
 

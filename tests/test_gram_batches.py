@@ -9,7 +9,7 @@ import pytest
 import hierreg as hr
 from hierreg.exceptions import DataError, FormulaError, ModelError
 from hierreg.gram import Gram
-from hierreg.marginal.likelihood import marginal_likelihood
+from hierreg.likelihood.engines import marginal_likelihood
 from tests.test_gram_files import table
 
 ERRORS = {

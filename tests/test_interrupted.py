@@ -14,7 +14,7 @@ import xarray as xr
 
 import hierreg as hr
 from hierreg.exceptions import InterruptedWarning
-from hierreg.marginal.target import Target
+from hierreg.likelihood.posterior import Target
 from hierreg.sampling import importance, nuts, pymc_chains
 from hierreg.sampling.interrupted import finished_draws, kept
 

@@ -9,11 +9,11 @@ from scipy import sparse
 from scipy.linalg import block_diag
 
 import hierreg as hr
+from hierreg.errors.known_covariance import from_matrix
 from hierreg.exceptions import DataError, ModelError
 from hierreg.gram import collect
-from hierreg.known_covariance import from_matrix
-from hierreg.marginal import crossed_plan
-from hierreg.marginal.likelihood import marginal_likelihood
+from hierreg.likelihood.crossed import plan as crossed_plan
+from hierreg.likelihood.engines import marginal_likelihood
 from tests.oracles import dense
 from tests.oracles.crossed_cases import random_crossed_case
 
@@ -277,7 +277,7 @@ def test_what_is_asked_of_rows_is_that_of_the_whole_matrix(blocks, rng):
 
 
 def test_large_blocks_are_solved_as_small_ones(rng, monkeypatch):
-    from hierreg.known_covariance import value
+    from hierreg.errors.known_covariance import value
 
     A = rng.normal(size=(2, 7, 9))
     L = np.linalg.cholesky(A @ np.swapaxes(A, 1, 2))

@@ -7,8 +7,8 @@ import pytest
 
 import hierreg as hr
 from hierreg.gram import collect
-from hierreg.marginal.likelihood import marginal_likelihood
-from hierreg.marginal.population import FixedBeta, PopulationPrior
+from hierreg.likelihood.engines import marginal_likelihood
+from hierreg.likelihood.population import FixedBeta, PopulationPrior
 from tests.oracles import dense
 from tests.oracles.cases import KINDS, make_layout, random_case
 

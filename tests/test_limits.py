@@ -8,7 +8,7 @@ import pytest
 
 import hierreg as hr
 from hierreg.gram import collect
-from hierreg.marginal.likelihood import marginal_likelihood
+from hierreg.likelihood.engines import marginal_likelihood
 from tests.oracles import dense
 from tests.oracles.cases import make_layout, random_case
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import hierreg as hr
-from hierreg.tree.names import result_dims
+from hierreg.problem.labels import result_dims
 
 N = 36
 RNG = np.random.default_rng(5)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import hierreg as hr
-from hierreg.model.no_bound import without_bound
+from hierreg.problem.no_bound import without_bound
 
 
 def profiled(V, X, y):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import hierreg as hr
-from hierreg.marginal.no_pooling import group_statistics
+from hierreg.likelihood.alone import group_statistics
 
 
 def crossed_table(offset: float = 0.0) -> pd.DataFrame:

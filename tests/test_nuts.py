@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import hierreg as hr
-from hierreg.marginal.target import Target
-from hierreg.marginal.target_entry import log_densities
+from hierreg.likelihood.posterior import Target
+from hierreg.likelihood.posterior_entry import log_densities
 from hierreg.sampling import nuts
 from hierreg.sampling.native import NativeModel, native_model
 

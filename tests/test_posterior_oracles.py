@@ -96,8 +96,8 @@ def test_dyestuff(dye):
 @pytest.mark.parametrize("case", ["oracle_sleepstudy", "oracle_dyestuff"])
 def test_log_density_at_the_points_that_the_oracle_checked(case):
     """Likelihood with beta integrated, at given variance parameters."""
-    from hierreg.marginal.likelihood import marginal_likelihood
-    from hierreg.marginal.population import population_prior
+    from hierreg.likelihood.engines import marginal_likelihood
+    from hierreg.likelihood.population import population_prior
 
     priors, formula = {
         "oracle_sleepstudy": (SLEEP, "Reaction ~ Days + (Days | Subject)"),

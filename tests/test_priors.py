@@ -11,10 +11,10 @@ from scipy import stats
 import hierreg as hr
 import hierreg.priors as hp
 from hierreg.exceptions import PriorError
-from hierreg.marginal.prior_kernels import log_density_and_slope
 from hierreg.priors import families
 from hierreg.priors.correlation import correlation_from_partials
 from hierreg.sampling.signed import _reaches_zero
+from hierreg.variances.prior_kernels import log_density_and_slope
 
 SD_FAMILIES = [
     hp.HalfNormal(2.3),

@@ -10,9 +10,9 @@ from scipy.stats import multivariate_t
 import hierreg as hr
 from hierreg.cli import main
 from hierreg.exceptions import BoundaryWarning, ConvergenceWarning, ModelError, SamplingError
-from hierreg.marginal.target import Target
+from hierreg.likelihood.posterior import Target
 from hierreg.sampling import importance, mixture, nuts, resampling
-from hierreg.sampling.run import warn_about_copies
+from hierreg.sampling.warnings_of_draws import warn_about_copies
 from tests.reference import load_reference, reference_data
 from tests.sampled_models import STRUCTURES
 from tests.sampled_models import model as structured_model

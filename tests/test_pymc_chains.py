@@ -6,10 +6,10 @@ import pytest
 import xarray as xr
 
 import hierreg as hr
-from hierreg.covariance import covariances
 from hierreg.exceptions import ConvergenceWarning
 from hierreg.reports.draws import mcse_mean
 from hierreg.sampling import pymc_chains
+from hierreg.variances.parameters import covariances
 from tests.sampled_models import FORMULA, STRUCTURES, model, table
 
 SHAPE = (2, 7)

@@ -11,16 +11,16 @@ from scipy import stats
 
 import hierreg as hr
 import hierreg.priors as hp
-from hierreg.covariance import covariances, variance_parameters
 from hierreg.design import Design, FactorDesign
-from hierreg.error_structure import ErrorLayout, Independent
+from hierreg.errors.known_covariance import from_matrix
+from hierreg.errors.structures import ErrorLayout, Independent
 from hierreg.exceptions import ModelError
 from hierreg.gram import collect
-from hierreg.known_covariance import from_matrix
-from hierreg.marginal.likelihood import marginal_likelihood
-from hierreg.marginal.population import fixed_beta, population_prior
-from hierreg.marginal.target import Target
+from hierreg.likelihood.engines import marginal_likelihood
+from hierreg.likelihood.population import fixed_beta, population_prior
+from hierreg.likelihood.posterior import Target
 from hierreg.pymc_model import build_pymc_model
+from hierreg.variances.parameters import covariances, variance_parameters
 from tests.oracles import dense
 
 J = 4

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 import hierreg as hr
-from hierreg.model.reference import references
+from hierreg.problem.reference import references
 from hierreg.reports import weights as module
 from hierreg.reports.weights import distinct_groups, thinned, weight_matrix
 from tests import report_trees as trees

@@ -11,7 +11,7 @@ from scipy import linalg, stats
 
 import hierreg as hr
 from hierreg.exceptions import ModelError, PriorError
-from hierreg.sampling import rows
+from hierreg.predictive import rows
 from tests.sampled_models import FORMULA, STRUCTURES, known_covariance, model, response_parts, sampled, table
 
 # Runs here are short on purpose.

@@ -9,12 +9,12 @@ import pytest
 import hierreg as hr
 from hierreg.estimate.coordinates import factor_coordinates
 from hierreg.estimate.mode import best_mode
+from hierreg.estimate.optimise import maximise
+from hierreg.estimate.starting_values import expected_curvature, starting_point
 from hierreg.exceptions import ConvergenceWarning
-from hierreg.marginal.target import Target
-from hierreg.optimise import maximise
+from hierreg.likelihood.posterior import Target
 from hierreg.sampling.nuts import find_mode
-from hierreg.sampling.run import stats_group, warn_about
-from hierreg.starting_values import expected_curvature, starting_point
+from hierreg.sampling.warnings_of_draws import stats_group, warn_about
 
 # nlme 3.1-162: lme(y ~ 1, random = ~ 1 | g, weights = varIdent(form = ~ 1 | s), method = ...), -2 logLik
 TWO_MAXIMA = {

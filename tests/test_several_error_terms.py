@@ -5,9 +5,8 @@ import pandas as pd
 import pytest
 
 import hierreg as hr
-from hierreg.marginal.equations import solve_equations
-from hierreg.marginal.likelihood import marginal_likelihood
-from hierreg.marginal.target import Target
+from hierreg.likelihood.engines import marginal_likelihood, solve_equations
+from hierreg.likelihood.posterior import Target
 from tests.fuzz.columns import codes
 from tests.fuzz.exact import exact, number
 from tests.fuzz.oracle import Beta, Dense, Rows

@@ -11,11 +11,11 @@ import xarray as xr
 
 import hierreg as hr
 from hierreg.cli import main
-from hierreg.covariance import covariances, variance_parameters
 from hierreg.gram import collect
-from hierreg.marginal.no_pooling import group_statistics, no_pooling
+from hierreg.likelihood.alone import group_statistics, no_pooling
 from hierreg.priors import HalfNormal, ResolvedPriors
-from hierreg.tree import build
+from hierreg.results import build
+from hierreg.variances.parameters import covariances, variance_parameters
 from tests.oracles import dense
 from tests.oracles.crossed_cases import SHAPES, random_crossed_case
 from tests.reference import load_reference

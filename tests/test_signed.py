@@ -8,9 +8,9 @@ import pytest
 from arviz_stats.base.array import array_stats
 
 import hierreg as hr
-from hierreg.covariance import corr_factor, covariances
-from hierreg.marginal.target import Target
+from hierreg.likelihood.posterior import Target
 from hierreg.sampling import nuts, signed
+from hierreg.variances.parameters import corr_factor, covariances
 from tests.oracles import dense
 from tests.test_target import CASES, log_prior, make_target
 

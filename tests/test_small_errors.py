@@ -6,8 +6,7 @@ import pandas as pd
 import pytest
 
 import hierreg as hr
-from hierreg.marginal.equations import solve_equations
-from hierreg.marginal.likelihood import marginal_likelihood
+from hierreg.likelihood.engines import marginal_likelihood, solve_equations
 
 DIGITS = 60
 LOG_SDS = (0, -5, -10, -15, -20)

@@ -15,8 +15,8 @@ import xarray as xr
 
 import hierreg as hr
 from hierreg.exceptions import DataError
+from hierreg.results.writing import SpareFile
 from hierreg.stored import digest, replacing
-from hierreg.tree.writing import SpareFile
 from tests.sampled_models import model
 
 pytestmark = [

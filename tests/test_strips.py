@@ -5,18 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hierreg.covariance import Covariances
+from hierreg.compiled.lanes import LANES, STRIP
 from hierreg.gram import collect
-from hierreg.marginal import recovery
-from hierreg.marginal.blocks import _separate
-from hierreg.marginal.equations import solve_equations
-from hierreg.marginal.lanes import LANES, STRIP
-from hierreg.marginal.likelihood import marginal_likelihood
-from hierreg.marginal.recovery import recover
-from hierreg.marginal.recovery_kernels import block_draws, block_moments
-from hierreg.marginal.strip_kernels import absorb_strips, room_for_strips
-from hierreg.marginal.strip_recovery_kernels import strip_draws, strip_moments
-from hierreg.marginal.tiles import tiles_of
+from hierreg.likelihood.engines import marginal_likelihood, recover, solve_equations
+from hierreg.likelihood.groups import draws as recovery
+from hierreg.likelihood.groups.blocks import _separate
+from hierreg.likelihood.groups.moments_kernels import block_draws, block_moments
+from hierreg.likelihood.groups.strip_kernels import absorb_strips, room_for_strips
+from hierreg.likelihood.groups.strip_moments_kernels import strip_draws, strip_moments
+from hierreg.likelihood.groups.tiles import tiles_of
+from hierreg.variances.parameters import Covariances
 from tests.oracles.cases import KINDS, make_layout, random_case
 from tests.test_likelihood import BETAS, assert_equal_to_dense
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import hierreg as hr
-from hierreg.marginal.pivots import on_axes_of_their_own
+from hierreg.likelihood.pivots import on_axes_of_their_own
 from tests.fuzz.exact import exact
 from tests.fuzz.oracle import Beta, Dense, Rows
 

@@ -8,12 +8,12 @@ from scipy import optimize, stats
 
 import hierreg as hr
 import hierreg.priors as hp
-from hierreg.covariance import covariances, partial_correlations, variance_parameters
 from hierreg.estimate import maximise_posterior
 from hierreg.gram import collect
-from hierreg.marginal.likelihood import marginal_likelihood
-from hierreg.marginal.population import population_prior
-from hierreg.marginal.target import Target
+from hierreg.likelihood.engines import marginal_likelihood
+from hierreg.likelihood.population import population_prior
+from hierreg.likelihood.posterior import Target
+from hierreg.variances.parameters import covariances, partial_correlations, variance_parameters
 from tests.oracles import dense
 from tests.oracles.cases import random_case
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 import hierreg as hr
+from hierreg.compiled.lanes import LANES, STRIP
 from hierreg.gram import collect
-from hierreg.marginal.blocks import _separate, factored
-from hierreg.marginal.lanes import LANES, STRIP
-from hierreg.marginal.likelihood import marginal_likelihood
-from hierreg.marginal.population import FixedBeta
-from hierreg.marginal.theta_kernels import absorb_theta
-from hierreg.marginal.theta_strips import theta_strips
+from hierreg.likelihood.engines import marginal_likelihood
+from hierreg.likelihood.groups.blocks import _separate, factored
+from hierreg.likelihood.groups.theta_kernels import absorb_theta
+from hierreg.likelihood.groups.theta_strips import theta_strips
+from hierreg.likelihood.population import FixedBeta
 from tests.oracles.cases import make_layout, random_case
 from tests.test_distinct import partly_balanced
 from tests.test_likelihood import BETAS, assert_equal_to_dense

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from hierreg.cli.report import print_tables, write_figures
 from hierreg.datasets import load_dataset
 from hierreg.design import stack
-from hierreg.error_structure import ErrorSpec, correlated
+from hierreg.errors.structures import ErrorSpec, correlated
 from hierreg.model import Model
-from hierreg.tree import save
+from hierreg.results import save
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,14 +9,14 @@ import numpy as np
 
 from hierreg import priors as families
 from hierreg.checks import listed
-from hierreg.error_structure import ErrorSpec, by, correlated, exchangeable, independent, known_cov, known_se
+from hierreg.errors.structures import ErrorSpec, by, correlated, exchangeable, independent, known_cov, known_se
 from hierreg.exceptions import DataError, ModelError, PriorError
 from hierreg.model import Model
 from hierreg.priors import Priors
 from hierreg.priors.families import SD_FAMILY_NAMES
 from hierreg.reports import summary
-from hierreg.tree import save
-from hierreg.tree.files import check_path
+from hierreg.results import save
+from hierreg.results.files import check_path
 
 if TYPE_CHECKING:
     from argparse import Namespace

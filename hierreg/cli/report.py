@@ -7,8 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hierreg import plots, reports
-from hierreg.tree import load
-from hierreg.tree.names import factors_of
+from hierreg.problem.labels import factors_of
+from hierreg.results import load
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hierreg.compound_symmetry import WithinUnits
-    from hierreg.covariance import Covariances, VarianceParameters
+    from hierreg.errors.within_units import WithinUnits
     from hierreg.gram import Gram
+    from hierreg.variances.parameters import Covariances, VarianceParameters
 
     Array = NDArray[np.float64]
     Terms = list[NDArray[np.intp]]

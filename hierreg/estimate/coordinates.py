@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.covariance import Covariances, covariances
 from hierreg.estimate.screening import SPREAD, directions
-from hierreg.marginal.no_pooling import error_terms
-from hierreg.starting_values import column_precision, expected_curvature, starting_point
+from hierreg.estimate.starting_values import column_precision, expected_curvature, starting_point
+from hierreg.likelihood.alone import error_terms
+from hierreg.variances.parameters import Covariances, covariances
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hierreg.covariance import VarianceParameters
     from hierreg.gram import Gram
-    from hierreg.marginal.likelihood import Likelihood
+    from hierreg.likelihood.engines import Likelihood
+    from hierreg.variances.parameters import VarianceParameters
 
     Array = NDArray[np.float64]
 
@@ -188,7 +188,7 @@ class FactorCoordinates:
 
     def error_gradient(self, u: Array, errors: Covariances, g_S: Array) -> Array:
         """Return the gradient with respect to u of the errors, from that with respect to their covariance."""
-        from hierreg.marginal.target_kernels import component_gradient, corr_factor_block, corr_factor_gradient
+        from hierreg.variances.kernels import component_gradient, corr_factor_block, corr_factor_gradient
 
         g = np.zeros(len(u))
         n_sd = int(self.errors.sd_is_free.sum())

@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.covariance import Covariances, covariances
 from hierreg.estimate.boundary import SINGULAR, boundary, errors_at_zero, is_negligible, term_factors
 from hierreg.estimate.coordinates import OUT_OF_RANGE, FactorCoordinates, basis_of, factor_coordinates, terms_of
 from hierreg.estimate.identification import Flat, flat_directions
 from hierreg.estimate.mode import best_mode
+from hierreg.estimate.optimise import Optimum
 from hierreg.estimate.search import least_information, search
 from hierreg.estimate.standard_errors import TermFactor, errors_on_boundary, factor_covariance, natural_covariance
+from hierreg.estimate.starting_values import group_scales, starting_point
+from hierreg.likelihood.posterior import Target
 from hierreg.linalg import sd_and_corr
-from hierreg.marginal.target import Target
-from hierreg.optimise import Optimum
-from hierreg.starting_values import group_scales, starting_point
+from hierreg.variances.parameters import Covariances, covariances
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hierreg.covariance import VarianceParameters
-    from hierreg.marginal.likelihood import Likelihood
+    from hierreg.likelihood.engines import Likelihood
+    from hierreg.variances.parameters import VarianceParameters
 
     Array = NDArray[np.float64]
 

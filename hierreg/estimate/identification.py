@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.covariance import covariances
 from hierreg.estimate.coordinates import basis_of, only_errors, terms_of
-from hierreg.starting_values import starting_point
+from hierreg.estimate.starting_values import starting_point
+from hierreg.variances.parameters import covariances
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hierreg.covariance import VarianceParameters
-    from hierreg.marginal.likelihood import Likelihood
+    from hierreg.likelihood.engines import Likelihood
+    from hierreg.variances.parameters import VarianceParameters
 
     Array = NDArray[np.float64]
 

@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.covariance import covariances, partial_correlations
+from hierreg.estimate.optimise import Optimum, maximise
 from hierreg.estimate.screening import SPREAD, directions, is_small, screened
-from hierreg.optimise import Optimum, maximise
+from hierreg.estimate.starting_values import expected_curvature, starting_point
 from hierreg.priors import SdPrior
-from hierreg.starting_values import expected_curvature, starting_point
+from hierreg.variances.parameters import covariances, partial_correlations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from hierreg.covariance import VarianceParameters
-    from hierreg.marginal.target import Target
+    from hierreg.likelihood.posterior import Target
+    from hierreg.variances.parameters import VarianceParameters
 
     Array = NDArray[np.float64]
     Objective = Callable[[Array], tuple[float, Array]]

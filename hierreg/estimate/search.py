@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierreg.estimate.optimise import Optimum, maximise
 from hierreg.estimate.screening import is_small, screened
-from hierreg.optimise import Optimum, maximise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

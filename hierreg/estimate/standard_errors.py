@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.covariance import covariances
-from hierreg.optimise import hessian
+from hierreg.estimate.optimise import hessian
+from hierreg.variances.parameters import covariances
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from hierreg.covariance import Covariances, VarianceParameters
     from hierreg.estimate.coordinates import FactorCoordinates
-    from hierreg.marginal.target import Target
+    from hierreg.likelihood.posterior import Target
+    from hierreg.variances.parameters import Covariances, VarianceParameters
 
     Array = NDArray[np.float64]
     Bools = NDArray[np.bool_]

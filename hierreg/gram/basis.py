@@ -1,6 +1,6 @@
 """The Gram basis: every cross-product of the rows that the likelihood needs, collected in one pass.
 
-With W = [X y] the precision of the errors is R^-1 = sum_k omega[k] K[k] (see `error_structure`), so the
+With W = [X y] the precision of the errors is R^-1 = sum_k omega[k] K[k] (see `errors.structures`), so the
 data enter only through ``Z'K[k]Z``, ``Z'K[k]W`` and ``W'K[k]W``. They are stored by term, and for Z by pair
 of group levels, so that two collections can be added.
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hierreg.error_structure import ErrorSpec
+    from hierreg.errors.structures import ErrorSpec
     from hierreg.gram.frame import Frame
     from hierreg.gram.labels import LabelledMoments
     from hierreg.gram.origin import Origin
@@ -274,7 +274,7 @@ class Gram:
         >>> gram.n, gram.factors[0].n_levels
         (180, 18)
         """
-        from hierreg.error_structure import weighted
+        from hierreg.errors.structures import weighted
         from hierreg.gram.batches import from_batches
 
         return from_batches(batches, formula, weighted(errors, weights), levels, collinear)
@@ -329,7 +329,7 @@ class Gram:
             As for `Gram.from_batches`; also if files are missing, cannot be read, lack columns or have columns of
             types that do not go together (numbers and text), or a checkpoint is of another scan.
         """
-        from hierreg.error_structure import weighted
+        from hierreg.errors.structures import weighted
         from hierreg.gram.scan import scan
 
         errors = weighted(errors, weights)
@@ -380,7 +380,7 @@ class Gram:
         FormulaError, DataError, ModelError
             As for `Gram.from_batches`; also if Dask is not installed.
         """
-        from hierreg.error_structure import weighted
+        from hierreg.errors.structures import weighted
         from hierreg.gram.dask import from_dask
 
         return from_dask(ddf, formula, weighted(errors, weights), levels, client, collinear)

@@ -12,7 +12,7 @@ from hierreg.design.first_pass import learn, needs_of
 from hierreg.design.kinds import unite_kinds
 from hierreg.design.learned import restore
 from hierreg.design.table import as_table
-from hierreg.error_structure import ErrorSpec, KnownCov, independent
+from hierreg.errors.structures import ErrorSpec, KnownCov, independent
 from hierreg.exceptions import DataError, ModelError
 from hierreg.formula import parse_formula
 from hierreg.gram.part import Part, part_of, unite_parts, whole

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hierreg.design.learned import LearnedState
-    from hierreg.error_structure import ErrorSpec
+    from hierreg.errors.structures import ErrorSpec
 
 _KIND = "hierreg.Gram.scan"
 

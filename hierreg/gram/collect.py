@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.design import Design, FactorDesign
-    from hierreg.error_structure import ErrorLayout
+    from hierreg.errors.known_covariance import BlockCovariance
+    from hierreg.errors.structures import ErrorLayout
     from hierreg.gram.frame import Frame
-    from hierreg.known_covariance import BlockCovariance
 
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]

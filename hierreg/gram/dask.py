@@ -17,7 +17,7 @@ from hierreg.gram.part import Part, columns_of, part_of, unite_parts, whole
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from hierreg.error_structure import ErrorSpec
+    from hierreg.errors.structures import ErrorSpec
     from hierreg.gram.basis import Gram
 
 

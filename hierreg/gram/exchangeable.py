@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.compound_symmetry import components_of
+from hierreg.errors.within_units import components_of
 from hierreg.exceptions import ModelError
 from hierreg.gram.terms import ErrorTerms
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hierreg.compound_symmetry import Units
-    from hierreg.error_structure import ErrorLayout
+    from hierreg.errors.structures import ErrorLayout
+    from hierreg.errors.within_units import Units
 
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]

@@ -24,7 +24,7 @@ from hierreg.stored import digest, replacing
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hierreg.compound_symmetry import Components
+    from hierreg.errors.within_units import Components
 
 FORMAT = "hierreg.Gram"
 VERSION = 3
@@ -182,7 +182,7 @@ def _group_products(arrays: Mapping[str, np.ndarray[Any, Any]]) -> GroupProducts
 
 
 def _components(arrays: Mapping[str, np.ndarray[Any, Any]]) -> Components:
-    from hierreg.compound_symmetry import Components
+    from hierreg.errors.within_units import Components
 
     return Components(**_values(Components, arrays))
 

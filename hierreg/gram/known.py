@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.checks import listed
+from hierreg.errors.known_covariance import BlocksOfSize, solve_lower
 from hierreg.exceptions import ModelError
-from hierreg.known_covariance import BlocksOfSize, solve_lower
 from hierreg.linalg import smallest_eigenvalue, unit_diagonal
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hierreg.errors.known_covariance import BlockCovariance
     from hierreg.gram.basis import Gram
-    from hierreg.known_covariance import BlockCovariance
 
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]

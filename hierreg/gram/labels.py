@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hierreg.error_structure import ErrorLayout
+    from hierreg.errors.structures import ErrorLayout
 
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]

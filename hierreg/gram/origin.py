@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from hierreg.design.learned import LearnedState
     from hierreg.design.levels import FactorLevels
-    from hierreg.error_structure import ErrorSpec
+    from hierreg.errors.structures import ErrorSpec
 
     Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -84,7 +84,7 @@ def check_determined(mine: LearnedState, theirs: LearnedState) -> None:
 
 
 def _shown(errors: ErrorSpec) -> str:
-    from hierreg.error_structure import KnownCov
+    from hierreg.errors.structures import KnownCov
 
     return f"known_cov(scale={errors.scale})" if isinstance(errors, KnownCov) else str(errors)
 
@@ -135,7 +135,7 @@ def origin_from_json(arrays: Mapping[str, np.ndarray[Any, Any]]) -> Origin:
 
 def errors_to_json(errors: ErrorSpec) -> dict[str, Any]:
     """Return an error structure as JSON; of a known covariance its size alone."""
-    from hierreg.error_structure import KnownCov
+    from hierreg.errors.structures import KnownCov
 
     name = type(errors).__name__
     if isinstance(errors, KnownCov):
@@ -145,8 +145,8 @@ def errors_to_json(errors: ErrorSpec) -> dict[str, Any]:
 
 def errors_from_json(described: Mapping[str, Any]) -> ErrorSpec:
     """Return what `errors_to_json` was given; a known covariance has no values."""
-    from hierreg.error_structure import By, Correlated, Exchangeable, Independent, KnownCov, KnownSE
-    from hierreg.known_covariance import BlockCovariance, GivenCovariance
+    from hierreg.errors.known_covariance import BlockCovariance, GivenCovariance
+    from hierreg.errors.structures import By, Correlated, Exchangeable, Independent, KnownCov, KnownSE
 
     kinds = {kind.__name__: kind for kind in (Independent, By, Correlated, Exchangeable, KnownSE)}
     arguments = {key: value for key, value in described.items() if key != "kind"}

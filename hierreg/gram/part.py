@@ -14,7 +14,7 @@ from hierreg.design.kinds import in_order_of, kinds_of, unite_kinds
 from hierreg.design.learned import RESPONSE, expressions_of
 from hierreg.design.levels import FactorLevels, unite_factors, united_levels, with_column_levels
 from hierreg.design.rank import warn_of_dropped
-from hierreg.error_structure import By, Correlated, Exchangeable, Independent, KnownSE, bind_errors, check_enough
+from hierreg.errors.structures import By, Correlated, Exchangeable, Independent, KnownSE, bind_errors, check_enough
 from hierreg.exceptions import DataError, ModelError
 from hierreg.formula import compile_expression
 from hierreg.gram.addition import add
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from hierreg.design.kinds import ColumnKind
     from hierreg.design.learned import LearnedState
     from hierreg.design.values import Level
-    from hierreg.error_structure import ErrorSpec
+    from hierreg.errors.structures import ErrorSpec
     from hierreg.formula import FormulaSpec
     from hierreg.gram.basis import Gram
 

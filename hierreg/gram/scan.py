@@ -13,7 +13,7 @@ from hierreg.design.build import columns_of_factors
 from hierreg.design.first_pass import Seen, learn, needs_of
 from hierreg.design.learned import LearnedState, expressions_of, restore
 from hierreg.design.table import as_table
-from hierreg.error_structure import Correlated, Exchangeable
+from hierreg.errors.structures import Correlated, Exchangeable
 from hierreg.exceptions import DataError, ModelError
 from hierreg.formula import compile_expression, parse_formula
 from hierreg.gram.batches import Total, checked_errors, checked_levels
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     import narwhals as nw
 
-    from hierreg.error_structure import ErrorSpec
+    from hierreg.errors.structures import ErrorSpec
     from hierreg.formula import FormulaSpec
     from hierreg.gram.basis import Gram
 

@@ -12,7 +12,7 @@ from hierreg.exceptions import ModelError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hierreg.compound_symmetry import Components
+    from hierreg.errors.within_units import Components
 
     Array = NDArray[np.float64]
 
@@ -24,7 +24,7 @@ class ErrorTerms:
     Term k belongs to one missingness pattern and one pair of data sets d <= e of it. Terms are ordered by
     pattern, then d, then e; omega[k] is entry (d, e) of inverse(Sigma_e[pattern, pattern]).
 
-    Exchangeable errors are independent along their components (`compound_symmetry.Components`), which take the place of
+    Exchangeable errors are independent along their components (`within_units.Components`), which take the place of
     strata: Sigma_e is diagonal with the variances of the components.
 
     Attributes

@@ -1,6 +1,5 @@
 """The workflow: `Model`, from a formula and a table to estimates and posteriors."""
 
-from hierreg.model.cluster import map_chains, map_fits
 from hierreg.model.model import Model
 
-__all__ = ["Model", "map_chains", "map_fits"]
+__all__ = ["Model"]

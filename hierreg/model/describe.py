@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from hierreg.marginal.layout import bytes_of
-from hierreg.marginal.layout import engine_of as engine_of_blocks
+from hierreg.likelihood.groups.layout import engine_of as engine_of_blocks
+from hierreg.likelihood.layout import bytes_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from hierreg.marginal.layout import Layout
-    from hierreg.marginal.target import Target
-    from hierreg.model.assemble import Problem
+    from hierreg.likelihood.layout import Layout
+    from hierreg.likelihood.posterior import Target
+    from hierreg.problem.problem import Problem
 
 _ENGINES = {
     "least squares": "no groups",
@@ -93,7 +93,7 @@ class Description:
 
 def describe(problem: Problem, *, time_it: bool) -> Description:
     """Return how a problem is evaluated; with ``time_it`` also how long that takes."""
-    from hierreg.marginal.target import Target
+    from hierreg.likelihood.posterior import Target
 
     likelihood = problem.likelihood("prior")
     target = Target(parameters=problem.parameters, likelihood=likelihood)
@@ -122,9 +122,9 @@ def _milliseconds(target: Target, problem: Problem) -> float | None:
 
     None where nothing is sampled.
     """
-    from hierreg.marginal.first_use import announce_compilation
-    from hierreg.marginal.threads import blas_threads_for
-    from hierreg.starting_values import starting_point
+    from hierreg.estimate.starting_values import starting_point
+    from hierreg.likelihood.crossed.blas_threads import blas_threads_for
+    from hierreg.likelihood.first_use import announce_compilation
 
     if not target.parameters.n_free:
         return None

@@ -7,21 +7,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.compound_symmetry import component_variances, diagonal
+from hierreg.errors.within_units import component_variances, diagonal
 from hierreg.estimate import maximise_likelihood, maximise_posterior
 from hierreg.exceptions import IdentificationWarning, ModelError
-from hierreg.marginal.chunks import available_cores
-from hierreg.marginal.equations import check_not_cut_off, solve_equations
-from hierreg.marginal.first_use import announce_compilation
-from hierreg.marginal.goodness_of_fit import chi_square
-from hierreg.marginal.likelihood import on_threads
-from hierreg.marginal.no_pooling import no_pooling
-from hierreg.marginal.threads import blas_threads_for
-from hierreg.model.exact_fit import check_exact_fit
-from hierreg.model.few_units import without_maximum
-from hierreg.model.no_bound import is_at_lowest, without_bound
-from hierreg.tree import point
-from hierreg.tree.build import Limit
+from hierreg.likelihood.alone import no_pooling
+from hierreg.likelihood.crossed.blas_threads import blas_threads_for
+from hierreg.likelihood.engines import check_not_cut_off, on_threads, solve_equations
+from hierreg.likelihood.first_use import announce_compilation
+from hierreg.likelihood.goodness_of_fit import chi_square
+from hierreg.likelihood.groups.threads import available_cores
+from hierreg.problem.exact_fit import check_exact_fit
+from hierreg.problem.few_units import without_maximum
+from hierreg.problem.no_bound import is_at_lowest, without_bound
+from hierreg.results import point
+from hierreg.results.build import Limit
 from hierreg.warning import warn
 
 if TYPE_CHECKING:
@@ -31,10 +30,10 @@ if TYPE_CHECKING:
 
     from hierreg.estimate import VarianceEstimate
     from hierreg.gram import ErrorTerms, Gram
-    from hierreg.marginal.equations import Solution
-    from hierreg.marginal.likelihood import Likelihood
-    from hierreg.model.assemble import Problem
-    from hierreg.tree.point import Estimate
+    from hierreg.likelihood.engines import Likelihood
+    from hierreg.likelihood.solution import Solution
+    from hierreg.problem.problem import Problem
+    from hierreg.results.point import Estimate
 
     Array = NDArray[np.float64]
 

@@ -5,24 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from hierreg.checks import check_choice
-from hierreg.error_structure import weighted
+from hierreg.errors.structures import weighted
 from hierreg.exceptions import ModelError
-from hierreg.model.assemble import assemble
-from hierreg.model.covariances import error_covariance, group_factor, precision_of_beta
 from hierreg.model.describe import describe, engine_of
-from hierreg.tree import point
+from hierreg.model.given_covariances import error_covariance, group_factor, precision_of_beta
+from hierreg.problem.problem import assemble
+from hierreg.results import point
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import xarray as xr
 
-    from hierreg.error_structure import ErrorSpec
+    from hierreg.errors.structures import ErrorSpec
     from hierreg.gram import Gram
-    from hierreg.model.assemble import Problem
     from hierreg.model.describe import Description
     from hierreg.priors import Priors, ResolvedPriors
-    from hierreg.tree.point import Coefficients, Estimate
+    from hierreg.problem.problem import Problem
+    from hierreg.results.point import Coefficients, Estimate
 
     Method = Literal["reml", "ml", "map"]
 
@@ -96,7 +96,7 @@ class Model:
         >>> round(hr.Model.from_gram(gram).estimate("reml").criterion, 4)
         1743.6283
         """
-        from hierreg.model.from_gram import problem_of_gram
+        from hierreg.problem.from_gram import problem_of_gram
 
         model = cls.__new__(cls)
         model._problem = problem_of_gram(gram, priors)  # noqa: SLF001  # another way to make the same object
@@ -239,9 +239,9 @@ class Model:
         ----------
         Henderson (1975), Biometrics 31, section 5; Robinson (1991), Statistical Science 6, section 5.
         """
-        from hierreg.marginal.equations import solve_equations
-        from hierreg.marginal.first_use import announce_compilation
-        from hierreg.marginal.threads import blas_threads_for
+        from hierreg.likelihood.crossed.blas_threads import blas_threads_for
+        from hierreg.likelihood.engines import solve_equations
+        from hierreg.likelihood.first_use import announce_compilation
 
         problem = self._problem
         Lambda = group_factor(problem, cov)
@@ -345,7 +345,8 @@ class Model:
         Gabry (2024), Pareto smoothed importance sampling, Journal of Machine Learning Research 25(72); Cornuet, Marin,
         Mira and Robert (2012), Scandinavian Journal of Statistics 39, 798-812.
         """
-        from hierreg.model.posterior import SampleRequest, sample
+        from hierreg.model.posterior import sample
+        from hierreg.sampling.request import SampleRequest
 
         request = SampleRequest(
             draws=draws,
@@ -372,8 +373,8 @@ class Model:
             "marginal" has the variance parameters only, with the marginal likelihood as one PyTensor operation;
             the others have beta and b too.
         """
+        from hierreg.predictive.of_model import check_has_rows
         from hierreg.pymc_model import build_pymc_model
-        from hierreg.sampling.problem import check_has_rows
 
         problem = self._problem
         if parametrization != "marginal":

@@ -9,25 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.checks import check_choice, check_whole
-from hierreg.covariance import Covariances, covariances
-from hierreg.exceptions import BoundaryWarning, HierregWarning, IdentificationWarning, ModelError
+from hierreg.estimate.starting_values import starting_point
+from hierreg.exceptions import BoundaryWarning, HierregWarning, IdentificationWarning
 from hierreg.gram.column_means import means_of_gram, means_of_rows
-from hierreg.marginal.chunks import available_cores
-from hierreg.marginal.equations import check_not_cut_off
-from hierreg.marginal.likelihood import on_threads
-from hierreg.marginal.no_pooling import group_statistics
-from hierreg.marginal.recovery import Recovered, recover
-from hierreg.marginal.target import Target
-from hierreg.marginal.threads import blas_threads_for
+from hierreg.likelihood.alone import group_statistics
+from hierreg.likelihood.crossed.blas_threads import blas_threads_for
+from hierreg.likelihood.drawn import Recovered
+from hierreg.likelihood.engines import check_not_cut_off, on_threads, recover
+from hierreg.likelihood.groups.threads import available_cores
+from hierreg.likelihood.posterior import Target
 from hierreg.model.estimation import limit
-from hierreg.model.few_units import TARGET_ACCEPT, check_density_is_bounded
-from hierreg.model.reference import references
+from hierreg.predictive.of_model import check_has_rows
+from hierreg.problem.few_units import TARGET_ACCEPT, check_density_is_bounded
+from hierreg.problem.reference import references
+from hierreg.results import build
+from hierreg.results.prior_attributes import prior_attributes
 from hierreg.sampling.interrupted import warn_interrupted
-from hierreg.sampling.problem import check_has_rows
-from hierreg.starting_values import starting_point
-from hierreg.tree import build
-from hierreg.tree.prior_attributes import prior_attributes
+from hierreg.variances.parameters import Covariances, covariances
 from hierreg.warning import warn
 
 if TYPE_CHECKING:
@@ -38,68 +36,15 @@ if TYPE_CHECKING:
 
     from hierreg.gram import Gram
     from hierreg.gram.column_means import ColumnMeans
-    from hierreg.model.assemble import Problem
+    from hierreg.problem.problem import Problem
+    from hierreg.results.point import Estimate
     from hierreg.sampling.nuts import Mode
-    from hierreg.tree.point import Estimate
+    from hierreg.sampling.request import SampleRequest
 
     Array = NDArray[np.float64]
 
 PROBS = (0.025, 0.25, 0.5, 0.75, 0.975)
 _MAX_BYTES = 2**30
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SampleRequest:
-    """The arguments of `Model.sample`."""
-
-    draws: int
-    tune: int | None
-    chains: int
-    seed: int | None
-    cores: int | None
-    parametrization: str
-    sampler: str
-    progress: bool
-    target_accept: float | None
-    group_effects: str
-    include: tuple[str, ...]
-    method: str = "nuts"
-
-    def check(self) -> None:
-        """Raise where an argument is impossible."""
-        for name, least in (("draws", 1), ("tune", 0), ("chains", 1), ("cores", 1), ("seed", 0)):
-            value = getattr(self, name)
-            if value is not None or name not in {"tune", "cores", "seed"}:
-                check_whole(name, value, least=least)
-        accept = 0.5 if self.target_accept is None else self.target_accept
-        if not isinstance(accept, (float, int)) or not 0 < accept < 1:
-            raise ModelError(f"target_accept={self.target_accept!r} must be a number between 0 and 1, such as 0.95.")
-        check_choice(self.method, ("nuts", "psis"), argument="method", error=ModelError)
-        check_choice(
-            self.parametrization,
-            ("marginal", "noncentered", "centered"),
-            argument="parametrization",
-            error=ModelError,
-        )
-        check_choice(self.sampler, ("nutpie", "pymc"), argument="sampler", error=ModelError)
-        check_choice(self.group_effects, ("auto", "draws", "summary"), argument="group_effects", error=ModelError)
-        if self.group_effects == "summary" and self.parametrization != "marginal":
-            raise ModelError(
-                f"group_effects='summary' with parametrization={self.parametrization!r}: summaries come from the exact "
-                "conditional distributions of parametrization='marginal'; use that, or group_effects='draws'."
-            )
-        if self.method == "psis":
-            self._check_importance()
-
-    def _check_importance(self) -> None:
-        usual = {"tune": None, "target_accept": None, "parametrization": "marginal", "sampler": "nutpie"}
-        for name, value in usual.items():
-            if getattr(self, name) != value:
-                raise ModelError(
-                    f"{name}={getattr(self, name)!r} means nothing with method='psis', which weighs draws from an "
-                    f"approximation of the marginal posterior: no warm-up, no steps. Leave {name} out, or use "
-                    "method='nuts'."
-                )
 
 
 def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
@@ -211,7 +156,7 @@ def _marginal(problem: Problem, request: SampleRequest, seed: int, reml: Estimat
 def _by_nuts(target: Target, mode: Mode, request: SampleRequest, seed: int) -> tuple[Array, xr.Dataset]:
     """Return u (chains, draws, n_free) and the ``sample_stats`` group."""
     from hierreg.sampling.nuts import Settings, sample_chains
-    from hierreg.sampling.run import stats_group, warn_about
+    from hierreg.sampling.warnings_of_draws import stats_group, warn_about
 
     settings = Settings(
         draws=request.draws,
@@ -235,7 +180,7 @@ def _by_nuts(target: Target, mode: Mode, request: SampleRequest, seed: int) -> t
 def _by_importance(target: Target, mode: Mode, request: SampleRequest, seed: int) -> tuple[Array, xr.Dataset]:
     """Return u (chains, draws, n_free) and the ``sample_stats`` group."""
     from hierreg.sampling.importance import Settings, sample_by_importance
-    from hierreg.sampling.run import stats_group, warn_about_copies
+    from hierreg.sampling.warnings_of_draws import stats_group, warn_about_copies
 
     settings = Settings(draws=request.draws, chains=request.chains, seed=seed, cores=_cores(request))
     draws = sample_by_importance(target, mode, settings)
@@ -316,7 +261,7 @@ def _cores(request: SampleRequest) -> int:
 
 
 def _attributes(problem: Problem, request: SampleRequest, seed: int) -> dict[str, Any]:
-    from hierreg.sampling.problem import attributes
+    from hierreg.predictive.of_model import attributes
 
     dropped = {"dropped_columns": json.dumps(problem.dropped_columns, ensure_ascii=False)}
     return (
@@ -335,7 +280,7 @@ def _attributes(problem: Problem, request: SampleRequest, seed: int) -> dict[str
 def _check_extra_groups(problem: Problem, request: SampleRequest) -> None:
     """Raise where a group that is asked for cannot be made, before time is spent on sampling."""
     if request.include:
-        from hierreg.sampling.groups import check_groups
+        from hierreg.predictive.groups import check_groups
 
         has_effects = _keeps_draws(problem, request) or request.parametrization != "marginal"
         check_groups(problem, request.include, request.chains * request.draws, has_effects=has_effects)
@@ -343,7 +288,7 @@ def _check_extra_groups(problem: Problem, request: SampleRequest) -> None:
 
 def _with_extra_groups(tree: xr.DataTree, problem: Problem, request: SampleRequest, seed: int) -> xr.DataTree:
     for name in request.include:
-        from hierreg.sampling import groups
+        from hierreg.predictive import groups
 
         tree = groups.add_group(tree, problem, name, seed=seed)
     return tree

@@ -10,7 +10,7 @@ from hierreg.exceptions import ModelError
 from hierreg.plots.canvas import FAINT, PLUG_IN, POSTERIOR, PRIOR, density, panels, wrapped
 from hierreg.reports.reading import Fit, read
 from hierreg.reports.summary import Parameter, parameters
-from hierreg.tree.prior_attributes import correlation_prior, mixed_prior_draws, sd_prior
+from hierreg.results.prior_attributes import correlation_prior, mixed_prior_draws, sd_prior
 
 if TYPE_CHECKING:
     import xarray as xr

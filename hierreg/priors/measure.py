@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.compound_symmetry import lowest_correlation
+from hierreg.errors.within_units import lowest_correlation
 from hierreg.priors.frames import Columns
 from hierreg.priors.scales import FactorScales, PriorScales
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.design import Design, FactorDesign
-    from hierreg.error_structure import ErrorLayout
+    from hierreg.errors.structures import ErrorLayout
     from hierreg.gram import Gram
     from hierreg.gram.frame import Frame
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import pymc as pm
 
     from hierreg.design import Design
-    from hierreg.error_structure import ErrorLayout
-    from hierreg.marginal.likelihood import Likelihood
+    from hierreg.errors.structures import ErrorLayout
+    from hierreg.likelihood.engines import Likelihood
     from hierreg.priors import ResolvedPriors
 
 type Parametrization = Literal["marginal", "noncentered", "centered"]

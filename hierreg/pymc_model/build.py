@@ -18,7 +18,7 @@ from hierreg.pymc_model.rows import add_rows
 
 if TYPE_CHECKING:
     from hierreg.design import Design, FactorDesign
-    from hierreg.error_structure import ErrorLayout
+    from hierreg.errors.structures import ErrorLayout
     from hierreg.priors import ResolvedPriors
     from hierreg.pymc_model.likelihood_op import ValueAndGradient
     from hierreg.pymc_model.parameters import Tensor

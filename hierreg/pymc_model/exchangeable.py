@@ -9,16 +9,16 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from hierreg.compound_symmetry import WITHIN, Components, components_of, lowest_correlation, units_by_size
+from hierreg.errors.within_units import WITHIN, Components, components_of, lowest_correlation, units_by_size
 from hierreg.priors import LKJ
+from hierreg.problem.labels import response_variable
 from hierreg.pymc_model.parameters import add_vector
-from hierreg.tree.names import response_variable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.design import Design
-    from hierreg.error_structure import ErrorLayout
+    from hierreg.errors.structures import ErrorLayout
     from hierreg.priors import ResolvedPriors
 
 # PyTensor's own annotations are too partial to check against

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from hierreg.checks import listed
 from hierreg.exceptions import ModelError
-from hierreg.tree.names import response_variable, result_dims
+from hierreg.problem.labels import response_variable, result_dims
 
 if TYPE_CHECKING:
     from hierreg.design import Design
-    from hierreg.error_structure import ErrorLayout
+    from hierreg.errors.structures import ErrorLayout
 
 _OWN_DIMS = {"obs", "population_columns"}
 
@@ -19,7 +19,7 @@ def check_names(design: Design, layout: ErrorLayout) -> None:
     """Raise where a column that labels results is called like something else in a PyMC model.
 
     There every dimension has the name of its column, dimensions and variables share one list of names, and some names
-    belong to PyMC; a tree renames its dimensions instead (`hierreg.tree.names.result_dims`).
+    belong to PyMC; a tree renames its dimensions instead (`hierreg.problem.labels.result_dims`).
 
     Raises
     ------

@@ -8,13 +8,13 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from hierreg.tree.names import response_variable
+from hierreg.problem.labels import response_variable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.design import Design
-    from hierreg.error_structure import ErrorLayout
+    from hierreg.errors.structures import ErrorLayout
     from hierreg.pymc_model.parameters import Tensor
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from hierreg.checks import listed, suggestion
 from hierreg.exceptions import ModelError
-from hierreg.tree.text import number
+from hierreg.results.text import number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,9 +10,9 @@ import numpy as np
 import xarray as xr
 
 from hierreg.checks import listed, suggestion
-from hierreg.compound_symmetry import component_variances, diagonal
+from hierreg.errors.within_units import component_variances, diagonal
 from hierreg.exceptions import DataError, ModelError
-from hierreg.tree.names import factors_of, variable_name
+from hierreg.problem.labels import factors_of, variable_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

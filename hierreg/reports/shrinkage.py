@@ -11,7 +11,7 @@ from hierreg.reports.draws import mcse_mean, moments
 from hierreg.reports.reading import FactorFit, Fit, check_prob, need_factor, read
 from hierreg.reports.table import Report, percent, sections
 from hierreg.reports.weights import pooling_factor, pooling_factor_of_summaries, weights
-from hierreg.tree.text import beside, number
+from hierreg.results.text import beside, number
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -11,7 +11,7 @@ from hierreg.checks import listed
 from hierreg.reports.draws import diagnostics, moments
 from hierreg.reports.reading import Fit, check_prob, read
 from hierreg.reports.table import Report, percent, sections
-from hierreg.tree.text import beside, number
+from hierreg.results.text import beside, number
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hierreg.marginal.target import Target
+    from hierreg.likelihood.posterior import Target
     from hierreg.sampling.nuts import Mode
 
     Array = NDArray[np.float64]

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.marginal.likelihood import MarginalLikelihood
-from hierreg.marginal.target_entry import log_densities
+from hierreg.likelihood.groups.engine import MarginalLikelihood
+from hierreg.likelihood.posterior_entry import log_densities
 from hierreg.sampling.extension import extension
 from hierreg.sampling.native_kernels import copy_draw
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hierreg.marginal.addresses import AddressTable
-    from hierreg.marginal.target import Target
+    from hierreg.compiled.addresses import AddressTable
+    from hierreg.likelihood.posterior import Target
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ import numpy as np
 
 from hierreg.estimate.mode import best_mode, names_of_difference
 from hierreg.exceptions import ConvergenceWarning, ModelError
-from hierreg.marginal.likelihood import MarginalLikelihood, on_threads
+from hierreg.likelihood.engines import on_threads
+from hierreg.likelihood.groups.engine import MarginalLikelihood
 from hierreg.sampling.extension import has, raw_trace
 from hierreg.sampling.interrupted import kept
 from hierreg.sampling.signed import coordinates
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hierreg.marginal.target import Target
-    from hierreg.optimise import Optimum
+    from hierreg.estimate.optimise import Optimum
+    from hierreg.likelihood.posterior import Target
     from hierreg.sampling.signed import Coordinates
 
     Array = NDArray[np.float64]

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.covariance import Covariances, covariances
-from hierreg.marginal.recovery import Recovered
+from hierreg.likelihood.drawn import Recovered
 from hierreg.pymc_model import build_pymc_model
+from hierreg.results import build
 from hierreg.sampling.interrupted import Kept, finished_draws, kept
 from hierreg.sampling.nuts import TARGET_ACCEPT
-from hierreg.sampling.run import stats_group, warn_about
-from hierreg.tree import build
+from hierreg.sampling.warnings_of_draws import stats_group, warn_about
+from hierreg.variances.parameters import Covariances, covariances
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-    from hierreg.covariance import VarianceParameters
-    from hierreg.sampling.problem import ProblemLike, RequestLike
-    from hierreg.tree.names import FactorLabels
+    from hierreg.problem.labels import FactorLabels
+    from hierreg.problem.problem import Problem
+    from hierreg.sampling.request import SampleRequest
+    from hierreg.variances.parameters import VarianceParameters
 
     Array = NDArray[np.float64]
 
@@ -45,14 +46,14 @@ _STATS = {
 
 
 def sample_marginal_model(
-    problem: ProblemLike, request: RequestLike, seed: int, cores: int
+    problem: Problem, request: SampleRequest, seed: int, cores: int
 ) -> tuple[Covariances, xr.Dataset]:
     """Return draws of the variance parameters by PyMC's NUTS on the marginal model.
 
     Parameters
     ----------
-    problem : ProblemLike
-    request : RequestLike
+    problem : Problem
+    request : SampleRequest
         The arguments of `Model.sample`.
     seed : int
     cores : int
@@ -78,14 +79,14 @@ def sample_marginal_model(
 
 
 def sample_explicit_model(
-    problem: ProblemLike, request: RequestLike, seed: int, cores: int
+    problem: Problem, request: SampleRequest, seed: int, cores: int
 ) -> tuple[xr.Dataset, xr.Dataset]:
     """Return draws of all parameters by NUTS over all parameters, coefficients of the groups included.
 
     Parameters
     ----------
-    problem : ProblemLike
-    request : RequestLike
+    problem : Problem
+    request : SampleRequest
         The arguments of `Model.sample`; the parametrization is "noncentered" or "centered".
     seed : int
     cores : int
@@ -154,7 +155,7 @@ def unconstrained(
     return np.concatenate([np.log(sd), *(0.5 * (np.log(x) - np.log1p(-x)) for x in v)], axis=2)
 
 
-def _finished(trace: Any, request: RequestLike) -> tuple[dict[str, xr.Dataset], Kept]:
+def _finished(trace: Any, request: SampleRequest) -> tuple[dict[str, xr.Dataset], Kept]:
     """Return draws and their statistics, and which of those asked for they are.
 
     nutpie and PyMC return what there is when a user interrupts; nutpie fills short chains up.
@@ -165,7 +166,7 @@ def _finished(trace: Any, request: RequestLike) -> tuple[dict[str, xr.Dataset], 
     return {name: trace[name].to_dataset().isel(here) for name in ("posterior", "sample_stats")}, whole
 
 
-def _sample(problem: ProblemLike, request: RequestLike, seed: int, cores: int) -> Any:
+def _sample(problem: Problem, request: SampleRequest, seed: int, cores: int) -> Any:
     model = build_pymc_model(
         problem.design,
         problem.layout,

@@ -31,9 +31,9 @@ from hierreg.priors.families import EXPONENTIAL, GAMMA, HALF_CAUCHY, HALF_NORMAL
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hierreg.covariance import VarianceParameters
-    from hierreg.marginal.target import Target
+    from hierreg.likelihood.posterior import Target
     from hierreg.sampling.nuts import Mode
+    from hierreg.variances.parameters import VarianceParameters
 
     Array = NDArray[np.float64]
     Flags = NDArray[np.bool_]

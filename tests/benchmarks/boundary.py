@@ -20,7 +20,7 @@ from arviz_stats.base.array import array_stats
 
 import hierreg as hr
 from hierreg.exceptions import HierregWarning, SamplingError
-from hierreg.marginal.target import Target
+from hierreg.likelihood.posterior import Target
 from hierreg.sampling import importance, nuts
 
 if TYPE_CHECKING:

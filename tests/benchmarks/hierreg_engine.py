@@ -108,9 +108,9 @@ def gradient_milliseconds(model: Any, *, at_least_seconds: float = 0.5) -> float
 
     The smallest of several batches: other work on the machine only ever adds.
     """
-    from hierreg.marginal.target import Target
-    from hierreg.marginal.threads import blas_threads_for
-    from hierreg.starting_values import starting_point
+    from hierreg.estimate.starting_values import starting_point
+    from hierreg.likelihood.crossed.blas_threads import blas_threads_for
+    from hierreg.likelihood.posterior import Target
 
     problem = model.problem
     target = Target(parameters=problem.parameters, likelihood=problem.likelihood("prior"))

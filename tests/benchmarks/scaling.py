@@ -3,8 +3,9 @@
 python -m tests.benchmarks.scaling [--most 1000000] [--out scaling.csv]
 
 Three designs: every group has the same x (balanced), groups of unequal size with an intercept alone, and groups of
-unequal size with x of their own, where no two groups are alike. `distinct` counts the blocks that the likelihood
-evaluates, see `hierreg.marginal.distinct`. The last line of each design is the slope of each column against groups on
+unequal size with x of their own, where no two groups are alike. `equal_groups` counts the blocks that the likelihood
+evaluates, see `hierreg.likelihood.groups.equal_groups`. The last line of each design is the slope of each column
+against groups on
 log axes, from 10^4 groups on where there are as many.
 """
 
@@ -95,7 +96,7 @@ def table_of(design: str, groups: int, seed: int) -> pd.DataFrame:
 def measure(design: str, groups: int) -> Row:
     """Return what a design costs at a size."""
     from hierreg.gram import collect
-    from hierreg.marginal.likelihood import blocks_of
+    from hierreg.likelihood.engines import blocks_of
 
     table = table_of(design, groups, seed=groups)
     with peak_memory() as memory:

@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 
 import hierreg as hr
-from hierreg.covariance import covariances
-from hierreg.marginal.target import Target
+from hierreg.likelihood.posterior import Target
+from hierreg.variances.parameters import covariances
 from tests.fuzz.cases import Case
 from tests.fuzz.columns import Columns
 from tests.fuzz.exact import eliminate, exact, numbers, product, zeros

@@ -10,8 +10,8 @@ import pandas as pd
 from scipy import sparse, special, stats
 
 import hierreg as hr
-from hierreg.covariance import covariances
-from hierreg.marginal.target import Target
+from hierreg.likelihood.posterior import Target
+from hierreg.variances.parameters import covariances
 from tests.fuzz.oracle import Beta
 
 LIKELIHOODS = ("reml", "ml", "prior")

@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 
 import hierreg as hr
-from hierreg.covariance import covariances
 from hierreg.exceptions import HierregError
+from hierreg.variances.parameters import covariances
 from tests.fuzz import models
 from tests.fuzz.columns import Columns, condition
 from tests.fuzz.draft import quoted

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hierreg.design import Design, FactorDesign
-from hierreg.error_structure import ErrorLayout, Independent
-from hierreg.known_covariance import from_matrix
+from hierreg.errors.known_covariance import from_matrix
+from hierreg.errors.structures import ErrorLayout, Independent
 
 KINDS = (
     "independent",

@@ -7,12 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hierreg.covariance import Covariances, corr_factor, covariances, partial_correlations, variance_parameters
 from hierreg.gram import collect
+from hierreg.likelihood.engines import marginal_likelihood, recover, solve_equations
 from hierreg.linalg import lower_factor, sd_and_corr, semidefinite_factor
-from hierreg.marginal.equations import solve_equations
-from hierreg.marginal.likelihood import marginal_likelihood
-from hierreg.marginal.recovery import recover
+from hierreg.variances.parameters import (
+    Covariances,
+    corr_factor,
+    covariances,
+    partial_correlations,
+    variance_parameters,
+)
 from tests.oracles import dense
 from tests.oracles.cases import KINDS, only_observed, random_case, rows_of
 

@@ -1,0 +1,143 @@
+"""Tables of addresses: how compiled functions that only know numbers find the arrays that they read (numba).
+
+A table has a row for each array, its address and up to four extents; whole numbers have rows too (`addresses`). Two
+functions that are called by their address are compiled each for itself, where numba would compile the inner one once
+more with every function that calls it: the log posterior (`posterior_entry`) is compiled once for all kinds of models,
+the likelihood of each kind (`theta_entry`, `strip_entry`, `tile_entry`, `row_entry`, `crossed.entry`) once for all
+that calls it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import carray, njit, types
+from numba.core import cgutils
+from numba.core.errors import TypingError
+from numba.extending import intrinsic
+
+VALUE, GRADIENT, MOMENTS = 0, 1, 2
+
+# Columns of a table.
+WIDTH = 5
+# Row numbers have this type: what is called with a constant is compiled for it once more.
+Row = np.int64
+
+# Likelihoods take the addresses of their table, of Lambda, of the weights of the terms (`precision_kernels`), of two
+# results and the value, and what is wanted beside the value: nothing; the gradient with respect to Lambda and omega; or
+# (with one grouping factor) the conditional mean of beta and a factor of its covariance, internal scale. A C function
+# that fails for want of memory returns as if nothing had happened; who calls it writes NaN to the value before, which
+# no likelihood does.
+LIKELIHOOD = types.int64(*[types.int64] * 7)
+
+
+@intrinsic
+def pointer_to(typing_context: Any, address: Any) -> Any:  # noqa: ARG001  # the signature numba asks for
+    """Return the pointer with the given address."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
+
+    return types.voidptr(types.int64), generate
+
+
+@intrinsic
+def call_likelihood(
+    typing_context: Any,  # noqa: ARG001
+    function: Any,
+    table: Any,
+    Lambda: Any,
+    weights: Any,
+    first: Any,
+    second: Any,
+    value: Any,
+    wanted: Any,
+) -> Any:
+    """Call the likelihood at an address; the arrays are handed over as addresses."""
+    for one in (Lambda, weights, first, second, value):
+        if not (isinstance(one, types.Array) and one.dtype == types.float64 and one.layout == "C"):
+            raise TypingError(f"{one} is no array of float64 in C order")
+    signature = types.int64(function, table, Lambda, weights, first, second, value, wanted)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        integer = ir.IntType(64)
+        address, own_table, *arrays, wanted = arguments
+        kind = ir.FunctionType(integer, [integer] * 7)
+        # Arrays that are arguments live until the call returns.
+        places = [
+            builder.ptrtoint(context.make_array(one)(context, builder, array).data, integer)
+            for one, array in zip(signature.args[2:7], arrays, strict=True)
+        ]
+        return builder.call(builder.inttoptr(address, kind.as_pointer()), [own_table, *places, wanted])
+
+    return signature, generate
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def rows_at(address, n):
+    """Return the first n rows of the table at an address."""
+    return carray(pointer_to(address), (n, WIDTH), np.int64)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def vector_at(table, i, dtype):
+    """Return the one-dimensional array of row i."""
+    return carray(pointer_to(table[i, 0]), (table[i, 1],), dtype)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def matrix_at(table, i, dtype):
+    """Return the two-dimensional array of row i."""
+    return carray(pointer_to(table[i, 0]), (table[i, 1], table[i, 2]), dtype)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def stack_at(table, i):
+    """Return the three-dimensional array of float64 of row i."""
+    a = table[i]
+    return carray(pointer_to(a[0]), (a[1], a[2], a[3]), np.float64)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def vector_of(address, n):
+    """Return the n numbers at an address."""
+    return carray(pointer_to(address), (n,), np.float64)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def square_of(address, n):
+    """Return the n x n matrix at an address."""
+    return carray(pointer_to(address), (n, n), np.float64)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def blocks_at(table, i):
+    """Return the six arrays of `tiles.Tiles.arrays` from row i on."""
+    a, b = table[i + 2], table[i + 3]
+    return (
+        vector_at(table, i, np.int64),
+        vector_at(table, i + 1, np.int64),
+        carray(pointer_to(a[0]), (a[1], a[2], a[3], a[4]), np.float64),
+        carray(pointer_to(b[0]), (b[1], b[2], b[3], b[4]), np.float64),
+        matrix_at(table, i + 4, np.float64),
+        vector_at(table, i + 5, np.bool_),
+    )
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def row_blocks_at(table, i):
+    """Return the nine arrays of `rows.RowTiles.arrays` from row i on."""
+    a, b, c, d = table[i + 4], table[i + 5], table[i + 6], table[i + 8]
+    return (
+        vector_at(table, i, np.int64),
+        vector_at(table, i + 1, np.int64),
+        vector_at(table, i + 2, np.int64),
+        vector_at(table, i + 3, np.int64),
+        carray(pointer_to(a[0]), (a[1], a[2], a[3], a[4]), np.float64),
+        carray(pointer_to(b[0]), (b[1], b[2], b[3], b[4]), np.float64),
+        carray(pointer_to(c[0]), (c[1], c[2], c[3], c[4]), np.float64),
+        stack_at(table, i + 7),
+        carray(pointer_to(d[0]), (d[1], d[2], d[3], d[4]), np.float64),
+    )

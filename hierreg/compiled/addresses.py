@@ -1,0 +1,133 @@
+"""Compiled functions that are called by their address, with tables of the arrays that they read."""
+
+from __future__ import annotations
+
+import threading
+from functools import cache, partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+
+class AddressTable:
+    """Addresses and extents of arrays, as `address_kernels` reads them; the arrays live as long as it does.
+
+    Parameters
+    ----------
+    rows : sequence of (array or int)
+        From `floats`, `integers` and `flags`, which make sure of the types that compiled functions take for granted;
+        whole numbers have rows too.
+    keep : object
+        What else must live as long: a likelihood whose addresses are among the rows.
+    """
+
+    def __init__(self, rows: Sequence[NDArray[Any] | int], *, keep: NativeLikelihood | None = None) -> None:
+        from hierreg.compiled.address_kernels import WIDTH
+
+        self._alive = rows, keep
+        self.rows = np.zeros((len(rows), WIDTH), dtype=np.int64)
+        for i, row in enumerate(rows):
+            if isinstance(row, int):
+                self.rows[i, 0] = row
+            else:
+                assert row.flags.c_contiguous
+                self.rows[i, : 1 + row.ndim] = row.ctypes.data, *row.shape
+
+    @property
+    def address(self) -> int:
+        """Where the table itself is."""
+        return int(self.rows.ctypes.data)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("addresses mean nothing in another process, and a copy would not keep what they point to")
+
+
+def floats(*arrays: Any) -> list[NDArray[Any]]:
+    """Return arrays, or numbers as arrays of one, of float64 in C order."""
+    return [np.ascontiguousarray(array, dtype=np.float64) for array in arrays]
+
+
+def integers(*arrays: NDArray[Any]) -> list[NDArray[Any]]:
+    """Return arrays of int64 in C order."""
+    return [np.ascontiguousarray(array, dtype=np.int64) for array in arrays]
+
+
+def flags(*arrays: NDArray[Any]) -> list[NDArray[Any]]:
+    """Return arrays of bool in C order."""
+    return [np.ascontiguousarray(array, dtype=np.bool_) for array in arrays]
+
+
+class NativeLikelihood:
+    """The compiled likelihood of one kind of model, its table, and room for what it is given and returns.
+
+    Parameters
+    ----------
+    entry : str
+        Module of `hierreg.likelihood` with the function ``log_likelihood``: ``"groups.theta_entry"`` and others there,
+        or ``"crossed.entry"``.
+    rows : sequence of (array or int)
+        What the function reads, in its order.
+    q, K : int
+        Sizes of Lambda and omega.
+
+    Attributes
+    ----------
+    addresses : (int, int)
+        Of the function and of its table.
+    """
+
+    def __init__(self, entry: str, rows: Sequence[NDArray[Any] | int], *, q: int, K: int) -> None:
+        from hierreg.compiled.address_kernels import GRADIENT
+
+        function, address = _entry(entry)
+        self._table = AddressTable(rows)
+        self.addresses = address, self._table.address
+        # Arrays of its own: asking others for their addresses takes longer than a small likelihood.
+        self._room = np.empty((q, q)), np.empty(2 * K + 2), np.empty((q, q)), np.empty(K), np.empty(1)
+        self._call = partial(function, self._table.address, *(array.ctypes.data for array in self._room), GRADIENT)
+
+    def __call__(self, Lambda: Array, weights: Array, g_Lambda: Array, g_omega: Array) -> float:
+        """Return the log likelihood at internal Lambda (q, q) and weights (2 K + 2,), and write its gradient."""
+        own_Lambda, own_weights, own_g_Lambda, own_g_omega, value = self._room
+        if np.shape(Lambda) != own_Lambda.shape:
+            raise ValueError(f"Lambda has shape {np.shape(Lambda)}; expected {own_Lambda.shape}")
+        own_Lambda[:], own_weights[:], value[0] = Lambda, weights, np.nan
+        self._call()
+        if value[0] > -np.inf:
+            g_Lambda[:], g_omega[:] = own_g_Lambda, own_g_omega
+        return finished(float(value[0]))
+
+
+def finished(value: float) -> float:
+    """Return what a compiled function wrote.
+
+    Raises
+    ------
+    MemoryError
+        If it wrote nothing.
+    """
+    if value != value:  # noqa: PLR0124  # NaN
+        raise MemoryError("there is not enough memory for one evaluation of the likelihood")
+    return value
+
+
+class PerThread(threading.local):
+    """What a thread makes once for an object; deep copies, and what arrives in another process, begin anew."""
+
+    def __reduce__(self) -> tuple[type[PerThread], tuple[()]]:
+        return PerThread, ()
+
+
+@cache
+def _entry(name: str) -> tuple[Any, int]:
+    """Return a compiled likelihood as a function of Python, which lets other threads run, and its address."""
+    function = import_module(f"hierreg.likelihood.{name}").log_likelihood
+    return function.ctypes, int(function.address)

@@ -1,0 +1,52 @@
+"""The likelihood: the page of mathematics, and where each line of it is.
+
+A model has y = X beta + Z b + e, b_j ~ N(0, Sigma) for the groups j of each factor, e ~ N(0, R), with
+Sigma = Lambda Lambda' and R^-1 = sum_k omega[k] K[k], fixed matrices K[k] in which the data were collected (`gram`).
+All coefficients are integrated out: what is left is a function of Lambda, omega and log|R| alone. What makes these of
+the variance parameters is `variances`; no kernel here knows an error structure.
+
+Per block of b, with Lambda a square factor of Sigma and W = [X y]::
+
+    A = sum_k omega[k] ZtZ[k]      B = sum_k omega[k] ZtW[k]      M = I + Lambda' A Lambda = L L'
+    U = L^-1 Lambda' B             log|V| = log|R| + sum log|M|
+    W'V^-1 W = sum_k omega[k] WtW[k] - sum over blocks U'U
+
+and then, with P = X'V^-1 X + prior precision of beta, beta_hat the conditional mean, v = (-beta_hat, 1),
+G = v v' + [[P^-1, 0], [0, 0]] (without P^-1 where beta is profiled out) and
+H = B - A Lambda L'^-1 U (= Z'V^-1 W)::
+
+    d log p / d Lambda   = sum over blocks  H G U' L^-1 - A Lambda M^-1
+    d log p / d omega[k] = -1/2 ( sum over blocks <E, ZtZ[k]> - 2 <Q, ZtW[k]>  + <G, WtW[k]> )
+        Q = Lambda L'^-1 U G,     E = Lambda M^-1 Lambda' + Q (Lambda L'^-1 U)'
+
+What an error variance near zero makes of this is a difference of large numbers. Blocks of one term have a *triangle*
+[C D] (`Gram`), C'C = ZtZ and D the rotated rows of W. With omega in them, and R'R what the triangles leave of W::
+
+    N = I + C Lambda Lambda' C'     |N| = |M|     H = C'N^-1 D
+    W'V^-1 W = sum_k omega[k] RtR[k] + sum over blocks D'N^-1 D
+    d log p / d Lambda = sum over blocks (H G H' - C'N^-1 C) Lambda
+
+where nothing is subtracted, and a group that fits all its rows has no R.
+
+A block holds one group, or several groups linked by correlated errors; Lambda repeats along its diagonal.
+LANES blocks are evaluated together as one *tile* (see `lane_kernels`), stored with only the terms k that occur in it;
+where all groups stand alone and have one or two coefficients, STRIP of them (see `strip_kernels`, and `theta_kernels`
+where moreover all population coefficients vary between groups).
+Groups with the same A are few blocks with the same sum of b b', b the entries of B (see `equal_groups`): the first tiles
+have weights, which say how often log|M| and its derivatives count, A Lambda M^-1 and Lambda M^-1 Lambda'.
+
+Modules:
+
+- `engines`: which engine takes a model, and what each can do;
+- `groups/`: one factor or none. `kernels` has this page for general blocks, `strip_kernels` for one and two
+  coefficients, `theta_kernels` where all population coefficients vary between groups, `row_kernels` where errors link
+  rows, or have several terms in a group;
+- `crossed/`: several factors, the same by sparse elimination;
+- `population`, `pivots`, `spanned`: fixed population coefficients, their priors, those that groups fit by themselves;
+- `posterior`: log p(u | y) of the unconstrained variance parameters u, with priors;
+- `solution`, `drawn`: what engines return.
+
+Symbols, wherever kernels use them: W = [X y] and v = (-beta_hat, 1), so that W v is the residual; A = Z'R^-1 Z and
+B = Z'R^-1 W of a block; C and D its triangle, C'C = A and C'D = B; M = I + Lambda' A Lambda and N = I + C Sigma C',
+whose determinants are the block's |V| / |R|; P the precision of beta, G = v v' + P^-1 and T its root; H = Z'V^-1 W.
+"""

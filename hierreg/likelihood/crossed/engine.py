@@ -1,0 +1,162 @@
+"""The marginal likelihood with several grouping factors as an object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hierreg.compiled.addresses import NativeLikelihood, PerThread, floats, integers
+from hierreg.likelihood.crossed.layout import layout_of_plan
+from hierreg.likelihood.crossed.places import sources_of
+from hierreg.likelihood.crossed.plan import plan_elimination
+from hierreg.likelihood.layout import Layout, bytes_of
+from hierreg.variances.precision import ErrorPrecision
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hierreg.gram import Gram
+    from hierreg.likelihood.crossed.places import Sources
+    from hierreg.likelihood.crossed.plan import Plan
+
+    Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrossedLikelihood:
+    """log p(y | Sigma of each factor, R) with beta and all b integrated out.
+
+    Attributes
+    ----------
+    gram : Gram
+        The statistics, fixed coefficients already taken off.
+    plan : Plan
+        Order of elimination.
+    sources : Sources
+        The cross-products with their places in it.
+    W0 : array (p + 1, p + 1)
+        Prior of beta as cross-products of pseudo-observations, internal scale.
+    constant : float
+        What does not depend on the variance parameters.
+    integrate : bool
+        False where beta is profiled out.
+    z_map_inverse : array (q, q)
+        Lambda_internal = z_map_inverse @ Lambda, block diagonal over factors.
+    threads : int
+        Cores that may be used.
+    """
+
+    gram: Gram
+    plan: Plan
+    sources: Sources
+    W0: Array
+    constant: float
+    integrate: bool
+    z_map_inverse: Array
+    threads: int = 1
+    _mine: PerThread = field(init=False, default_factory=PerThread, repr=False, compare=False)
+
+    @property
+    def side_by_side(self) -> int:
+        """Evaluations worth running at once: one evaluation has one thread."""
+        return self.threads
+
+    def value_and_gradient(self, Lambda: Array, error_cov: Array) -> tuple[float, Array, Array]:
+        """Return the log likelihood and its derivatives.
+
+        Parameters
+        ----------
+        Lambda : array (q, q)
+            Factors of the covariances of all grouping factors, block diagonal, user scale; zeros are allowed.
+        error_cov : array (D, D)
+            Error covariance of one unit (variances of strata on the diagonal).
+
+        Returns
+        -------
+        value : float
+            -inf where a matrix is not positive definite.
+        g_Lambda : array (q, q)
+            Zero between factors.
+        g_error_cov : array (D, D)
+            Symmetric: d value = sum(g_error_cov * d error_cov).
+        """
+        q, errors = len(self.z_map_inverse), self.errors
+        g_Lambda, g_omega = np.zeros((q, q)), np.zeros(errors.n_terms)
+        value = self.native()(self.z_map_inverse @ Lambda, errors.weights(error_cov), g_Lambda, g_omega)
+        return value, self.z_map_inverse.T @ g_Lambda, errors.gradient(error_cov, g_omega)
+
+    @property
+    def errors(self) -> ErrorPrecision:
+        """What makes weights of the terms from an error covariance."""
+        return ErrorPrecision(terms=self.gram.terms)
+
+    def layout(self) -> Layout:
+        """Return how the factors are laid out."""
+        D = self.plan.n_tail
+        workspace = 8 * (self.plan.tail_at + 2 * D * D)
+        return layout_of_plan(self.plan, self.gram, bytes_of((self.plan, self.sources)) + workspace)
+
+    def native(self) -> NativeLikelihood:
+        """Return the compiled likelihood, for one thread, which it has room for."""
+        if not hasattr(self._mine, "native"):
+            terms, plan = self.gram.terms, self.plan
+            *nodes, n_node_columns = plan.nodes
+            tail_at, *tail, n_tail_b, n_tail = plan.dense
+            place, term, value, weight = self.sources.arrays
+            self._mine.native = NativeLikelihood(
+                "crossed.entry",
+                [
+                    len(self.z_map_inverse),
+                    terms.n_terms,
+                    int(self.integrate),
+                    *floats(self.constant),
+                    *floats(self.gram.n, self.W0, *self._room()),
+                    *integers(place, term),
+                    *floats(value, weight),
+                    *integers(*nodes),
+                    int(n_node_columns),
+                    int(tail_at),
+                    *integers(*tail),
+                    int(n_tail_b),
+                    int(n_tail),
+                ],
+                q=len(self.z_map_inverse),
+                K=terms.n_terms,
+            )
+        native: NativeLikelihood = self._mine.native
+        return native
+
+    def kernel_arguments(self) -> tuple[Any, ...]:
+        """Return what the kernels of the equations and draws read; for one thread, which it has room for."""
+        gram = (self.gram.terms.n_terms, self._room(), self.sources.arrays, self.plan.nodes, self.plan.dense)
+        return float(self.gram.n), gram, self.W0
+
+    def _room(self) -> tuple[Array, Array]:
+        """Return the arrays that an evaluation works in, of this thread: new ones cost a tenth of it."""
+        if not hasattr(self._mine, "room"):
+            D = self.plan.n_tail
+            self._mine.room = np.empty(self.plan.tail_at + D * D), np.empty((D, D))
+        room: tuple[Array, Array] = self._mine.room
+        return room
+
+
+def crossed_likelihood(gram: Gram, *, W0: Array, constant: float, integrate: bool) -> CrossedLikelihood:
+    """Return the marginal likelihood of a Gram basis with several grouping factors.
+
+    Raises
+    ------
+    ModelError
+        If the dense part would be too large (`plan_elimination`).
+    """
+    plan = plan_elimination(gram)
+    return CrossedLikelihood(
+        gram=gram,
+        plan=plan,
+        sources=sources_of(gram, plan),
+        W0=W0,
+        constant=constant,
+        integrate=integrate,
+        z_map_inverse=np.linalg.inv(gram.z_map),
+    )

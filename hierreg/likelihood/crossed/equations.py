@@ -1,0 +1,246 @@
+"""The mixed-model equations with several grouping factors: BLUE, BLUP and their covariances at known variances.
+
+The matrix of the equations is eliminated once (`crossed.kernels`). Prediction-error variances are entries of its
+inverse on the places of the cross-products, found without the rest of it.
+
+References
+----------
+Henderson, C. R. (1975). Best linear unbiased estimation and prediction under a selection model.
+Biometrics 31(2), 423-447.
+Takahashi, K., Fagan, J. and Chin, M.-S. (1973). Formation of a sparse bus impedance matrix and its application to short
+circuit study. 8th PICA Conference Proceedings, 63-69.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+
+from hierreg.exceptions import ModelError
+from hierreg.likelihood.solution import JointCovariance, Solution
+from hierreg.linalg import semidefinite_factor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hierreg.likelihood.crossed.engine import CrossedLikelihood
+    from hierreg.likelihood.solution import LinearFunctions
+
+    Array = NDArray[np.float64]
+
+
+FEW_DIGITS = (
+    "several grouping factors: at these covariances the errors are so much smaller than the groups (or one standard "
+    "deviation is so many orders of magnitude from the others) that fewer than eight digits would be left of what the "
+    "equations say. Where that is what the data are like, and not a slip of units, a model with one of the factors as "
+    "population columns (`+ C(factor)`) and one grouping factor has all its digits."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Eliminated:
+    """The equations after elimination, at one value of the variances.
+
+    Attributes
+    ----------
+    likelihood : CrossedLikelihood
+    Lambda : array (q, q)
+        Internal scale.
+    workspace : array
+        Laid out as `Plan` says.
+    tail : array (D, D)
+        Its Cholesky factor in the lower triangle, y apart.
+    coefficients : array (D - 1,)
+        Of the tail, standardised.
+    """
+
+    likelihood: CrossedLikelihood
+    Lambda: Array
+    workspace: Array
+    tail: Array
+    coefficients: Array
+
+
+def eliminate(likelihood: CrossedLikelihood, Lambda: Array, error_cov: Array) -> Eliminated:
+    """Return the eliminated equations at Lambda (q, q), user scale, and an error covariance (D, D).
+
+    Raises
+    ------
+    ModelError
+        If a matrix is not positive definite, or fewer than eight digits would be left.
+    """
+    from hierreg.likelihood.crossed.moments_kernels import eliminate_all
+
+    D = likelihood.plan.n_tail
+    internal = np.ascontiguousarray(likelihood.z_map_inverse @ Lambda)
+    workspace, tail, x = np.empty(likelihood.plan.tail_at + D * D), np.empty((D, D)), np.empty(D - 1)
+    weights = likelihood.errors.weights(error_cov)
+    if not np.isfinite(eliminate_all(internal, weights, *likelihood.kernel_arguments(), workspace, tail, x)):
+        raise ModelError(FEW_DIGITS)
+    return Eliminated(likelihood=likelihood, Lambda=internal, workspace=workspace, tail=tail, coefficients=x)
+
+
+def split_coefficients(likelihood: CrossedLikelihood, values: Array, Lambda: Array) -> tuple[Array, tuple[Array, ...]]:
+    """Return beta (S, p) and b, (S, J, q) per factor, user scale, from what `carry_back` writes.
+
+    Parameters
+    ----------
+    likelihood : CrossedLikelihood
+    values : array (S, n_node_columns + D)
+    Lambda : array (S, q, q)
+        User scale: b is zero wherever a row of it is.
+    """
+    gram, plan = likelihood.gram, likelihood.plan
+    S, first = len(values), plan.n_node_columns + plan.n_tail_b
+    b = []
+    for at, factor, mine in zip(plan.first_column, gram.factors, gram.factor_slices, strict=True):
+        own = values[:, at : at + factor.n_levels * factor.n_coef].reshape(S, factor.n_levels, factor.n_coef)
+        b.append(own @ np.swapaxes(Lambda[:, mine, mine], 1, 2))
+    beta = gram.y_shift + values[:, first : first + len(gram.coef_names)] @ gram.x_map.T
+    return beta, tuple(b)
+
+
+def solve_crossed(likelihood: CrossedLikelihood, Lambda: Array, error_cov: Array) -> Solution:
+    """Return the solution of the mixed-model equations; see `engines.solve_equations`."""
+    from scipy.linalg import solve_triangular
+
+    from hierreg.likelihood.crossed.moments_kernels import carry_back
+
+    at = eliminate(likelihood, Lambda, error_cov)
+    gram, plan = likelihood.gram, likelihood.plan
+    values = np.empty((1, plan.n_node_columns + plan.n_tail))
+    carry_back(
+        at.workspace, at.Lambda, plan.nodes, plan.dense, at.coefficients, np.zeros(plan.n_node_columns), values[0]
+    )
+    beta, b = split_coefficients(likelihood, values, Lambda[None])
+    moments = _moments(at, plan.n_tail - 1, Lambda)
+    T, p = plan.n_tail_b, len(gram.coef_names)
+    # The last columns of the factor are those of beta: their inverse is a factor of its covariance.
+    root = gram.x_map @ solve_triangular(np.tril(at.tail[T:-1, T:-1]), np.eye(p), lower=True, trans=1)
+    return Solution(
+        beta=beta[0],
+        beta_cov=root @ root.T,
+        b=tuple(values[0] for values in b),
+        b_cov=tuple(cov for cov, _ in moments),
+        b_cond_cov=tuple(cov for cov, _ in _moments(at, T, Lambda)),
+        beta_b_cov=tuple(gram.x_map @ cross for _, cross in moments),
+        joint=CrossedJoint(eliminated=at),
+        Sigma=Lambda @ Lambda.T,
+        error_cov=np.array(error_cov, dtype=float),
+    )
+
+
+def _moments(at: Eliminated, n: int, Lambda: Array) -> list[tuple[Array, Array]]:
+    """Return, of each factor, Var(b_j) (J, q, q) and Cov(beta internal, b_j) (J, p, q).
+
+    The leading n columns of the tail are unknown: all, or those of groups alone, beta known. Variances are
+    (Lambda F)(Lambda F)' with the user's Lambda (q, q): no difference, and zero where a row of Lambda is.
+    """
+    from hierreg.likelihood.crossed.moments_kernels import covariances_of_coefficients
+
+    plan, gram = at.likelihood.plan, at.likelihood.gram
+    G, tail = np.empty(plan.tail_at), np.empty((plan.n_tail, plan.n_tail))
+    in_levels = int(np.sum(plan.node_q**2))
+    standard = np.empty(in_levels + int(np.sum(plan.tail_q**2)))
+    covariances_of_coefficients(at.workspace, at.tail, at.Lambda, plan.nodes, plan.dense, n, G, tail, standard)
+    p, T = len(gram.coef_names), plan.n_tail_b
+    out, next_in_tail = [], in_levels
+    for f, (factor, mine) in enumerate(zip(gram.factors, gram.factor_slices, strict=True)):
+        J, q, z_map = factor.n_levels, factor.n_coef, factor.z_map
+        if f in plan.staged:
+            own = standard[plan.diagonal_places(f, np.arange(J), q)]
+            cross = G[plan.panel_rows(f, np.arange(J), q)[1] - p - 1 + np.arange(p)]
+        else:
+            column = plan.first_column[f] - plan.n_node_columns + np.arange(J * q).reshape(J, q)
+            own = standard[next_in_tail : next_in_tail + J * q * q].reshape(J, q, q)
+            next_in_tail += J * q * q
+            cross = tail[column, T : T + p]
+        root = Lambda[mine, mine] @ semidefinite_factor(own)
+        out.append((root @ np.swapaxes(root, 1, 2), np.swapaxes(z_map @ cross, 1, 2)))
+    return out
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrossedJoint(JointCovariance):
+    """Several grouping factors: the weights of a function are carried through the elimination.
+
+    Attributes
+    ----------
+    eliminated : Eliminated
+    """
+
+    eliminated: Eliminated
+
+    def covariance(self, functions: LinearFunctions) -> Array:
+        """Return the covariance (s, s)."""
+        from scipy.sparse import csr_array
+
+        levels, tail = self._carried(functions)
+        rows = [np.flatnonzero(row) for row in levels]
+        data = [row[places] for row, places in zip(levels, rows, strict=True)]
+        indptr = np.concatenate([[0], np.cumsum([len(places) for places in rows])])
+        matrix = csr_array((np.concatenate(data), np.concatenate(rows), indptr), shape=levels.shape)
+        return np.asarray(tail.T @ tail + (matrix @ matrix.T).toarray())
+
+    def variances(self, functions: LinearFunctions) -> Array:
+        """Return the variances (s,)."""
+        out = np.empty(len(functions.beta))
+        step = max(1, _CARRIED_VALUES // self._n_columns())
+        for first in range(0, len(out), step):
+            levels, tail = self._carried(_some(functions, first, first + step))
+            out[first : first + step] = np.sum(levels**2, axis=1) + np.sum(tail**2, axis=0)
+        return out
+
+    def _n_columns(self) -> int:
+        plan = self.eliminated.likelihood.plan
+        return plan.n_node_columns + plan.n_tail - 1
+
+    def _carried(self, functions: LinearFunctions) -> tuple[Array, Array]:
+        """Return h of the levels (s, n_node_columns) and of the tail (D - 1, s)."""
+        from scipy.linalg import solve_triangular
+
+        from hierreg.likelihood.crossed.moments_kernels import carry_forward
+
+        at = self.eliminated
+        plan, gram = at.likelihood.plan, at.likelihood.gram
+        w = np.zeros((len(functions.beta), self._n_columns()))
+        w[:, plan.n_node_columns + plan.n_tail_b :] = functions.beta @ gram.x_map
+        for first, factor, weights in zip(plan.first_column, gram.factors, functions.groups, strict=True):
+            columns = first + weights.level[:, None] * factor.n_coef + np.arange(factor.n_coef)
+            np.add.at(w, (weights.row[:, None], columns), weights.b @ factor.z_map)
+        for row in w:
+            carry_forward(at.workspace, at.Lambda, plan.nodes, row)
+        tail = _turned(w[:, plan.n_node_columns :], plan, at.Lambda)
+        n = plan.n_tail - 1
+        # The upper triangle is whatever was in memory, which the check for finite numbers would read.
+        h: Array = solve_triangular(at.tail[:n, :n], tail.T, lower=True, check_finite=False)
+        return w[:, : plan.n_node_columns], h
+
+
+# Numbers held at once while variances of many functions are computed.
+_CARRIED_VALUES = 2**24
+
+
+def _turned(w: Array, plan: Any, Lambda: Array) -> Array:
+    """Return w T for weights of the tail (s, D - 1)."""
+    out = w.copy()
+    for b in np.unique(plan.tail_lambda):
+        mine = plan.tail_lambda == b
+        q = int(plan.tail_q[mine][0])
+        columns = plan.tail_start[mine][:, None] + np.arange(q)
+        out[:, columns] = w[:, columns] @ Lambda[b : b + q, b : b + q]
+    return out
+
+
+def _some(functions: LinearFunctions, start: int, stop: int) -> LinearFunctions:
+    """Return functions start to stop."""
+    from dataclasses import replace
+
+    groups = []
+    for weights in functions.groups:
+        mine = (weights.row >= start) & (weights.row < stop)
+        groups.append(replace(weights, row=weights.row[mine] - start, level=weights.level[mine], b=weights.b[mine]))
+    return replace(functions, beta=functions.beta[start:stop], groups=tuple(groups))

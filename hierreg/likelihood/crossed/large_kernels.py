@@ -1,0 +1,96 @@
+"""Cholesky factor and inverse of one large matrix, in blocks of columns multiplied by BLAS (numba).
+
+Unlike LAPACK through NumPy these neither copy nor raise, and release the interpreter's lock together with their caller.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from hierreg.compiled.dense_kernels import cholesky_in_place
+
+BLOCK = 96
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def factor_leading(C, n):
+    """Replace the lower triangle of the first n columns of C (D, D) by those of its Cholesky factor.
+
+    Rows n to D become C[n:, :n] L'^-1, as in a factorisation that stops after n columns. Returns False where the
+    leading (n, n) part is not positive definite.
+    """
+    D = C.shape[0]
+    for start in range(0, n, BLOCK):
+        stop = min(start + BLOCK, n)
+        if start > 0:
+            # Column blocks to the left, and their rows that belong to this block.
+            left = np.ascontiguousarray(C[start:D, :start])
+            C[start:D, start:stop] -= np.dot(left, np.ascontiguousarray(left[: stop - start].T))
+        size = stop - start
+        block = np.ascontiguousarray(C[start:stop, start:stop])
+        if not cholesky_in_place(block, size):
+            return False
+        for i in range(size):
+            for j in range(i + 1):
+                C[start + i, start + j] = block[i, j]
+        if stop < D:
+            inverse = lower_inverse(block, size)
+            C[stop:D, start:stop] = np.dot(np.ascontiguousarray(C[stop:D, start:stop]), inverse.T)
+    return True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def lower_inverse(L, n):
+    """Return the inverse of the leading lower triangle (n, n), zero above the diagonal."""
+    out = np.zeros((n, n))
+    for j in range(n):
+        out[j, j] = 1.0 / L[j, j]
+        for i in range(j + 1, n):
+            s = 0.0
+            for k in range(j, i):
+                s += L[i, k] * out[k, j]
+            out[i, j] = -s / L[i, i]
+    return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def invert_leading(C, n):
+    """Replace the Cholesky factor L in the leading lower triangle of C (D, D) by (L L')^-1, both triangles.
+
+    Rows and columns from n on become zero. Block columns go from the last to the first, each read for the last time
+    when it is overwritten: with L = [[L1, 0], [L2, L3]] and X = (L3 L3')^-1 known, the others are -X L2 L1^-1 and
+    (L1 L1')^-1 + L1'^-1 L2' X L2 L1^-1.
+    """
+    last = (n - 1) // BLOCK * BLOCK if n > 0 else -1
+    for start in range(last, -1, -BLOCK):
+        stop = min(start + BLOCK, n)
+        own = lower_inverse(np.ascontiguousarray(C[start:stop, start:stop]), stop - start)
+        square = np.dot(np.ascontiguousarray(own.T), own)
+        if stop < n:
+            V = np.dot(np.ascontiguousarray(C[stop:n, start:stop]), own)
+            below = -np.dot(np.ascontiguousarray(C[stop:n, stop:n]), V)
+            square -= np.dot(np.ascontiguousarray(V.T), below)
+            C[stop:n, start:stop] = below
+            C[start:stop, stop:n] = below.T
+        for i in range(stop - start):
+            for j in range(stop - start):
+                C[start + i, start + j] = 0.5 * (square[i, j] + square[j, i])
+    C[n:] = 0.0
+    C[:, n:] = 0.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def solve_leading(C, n, x, transposed):
+    """Replace x (n,) by L^-1 x or L'^-1 x, for L in the leading lower triangle of C."""
+    if not transposed:
+        for i in range(n):
+            s = x[i]
+            for k in range(i):
+                s -= C[i, k] * x[k]
+            x[i] = s / C[i, i]
+        return
+    for i in range(n - 1, -1, -1):
+        x[i] /= C[i, i]
+        for k in range(i):
+            x[k] -= C[i, k] * x[i]

@@ -1,0 +1,187 @@
+"""The engines side by side: which one takes a model, and what every one of them can do.
+
+Three treatments of the population coefficients beta:
+
+- integrated under a normal prior on some or all of ``beta_basis @ beta`` (full Bayes, MAP);
+- integrated under a flat prior: the restricted likelihood (REML), the limit of zero prior precision;
+- profiled out (ML).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hierreg.exceptions import ModelError
+from hierreg.likelihood.crossed.draws import recover_crossed
+from hierreg.likelihood.crossed.engine import CrossedLikelihood, crossed_likelihood
+from hierreg.likelihood.crossed.equations import FEW_DIGITS, solve_crossed
+from hierreg.likelihood.drawn import Recovered
+from hierreg.likelihood.groups.blocks import SplitBlocks, split_into_blocks
+from hierreg.likelihood.groups.draws import draw_groups
+from hierreg.likelihood.groups.engine import MarginalLikelihood
+from hierreg.likelihood.groups.equations import solve_groups
+from hierreg.likelihood.population import FixedBeta, PopulationPrior, flat_beta, hold_fixed, population_of
+from hierreg.likelihood.solution import Solution
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from hierreg.gram import Gram
+    from hierreg.variances.parameters import Covariances
+
+    Array = NDArray[np.float64]
+
+LOG_2PI = float(np.log(2.0 * np.pi))
+
+Likelihood = MarginalLikelihood | CrossedLikelihood
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """What an engine does beside evaluating its likelihood.
+
+    Attributes
+    ----------
+    solve : function
+        See `solve_equations`.
+    draw : function
+        See `recover`.
+    """
+
+    solve: Callable[..., Solution]
+    draw: Callable[..., Recovered]
+
+
+ENGINES: dict[type[Any], Engine] = {
+    MarginalLikelihood: Engine(solve=solve_groups, draw=draw_groups),
+    CrossedLikelihood: Engine(solve=solve_crossed, draw=recover_crossed),
+}
+
+
+def solve_equations(likelihood: Likelihood, Lambda: Array, error_cov: Array) -> Solution:
+    """Return the solution of the mixed-model equations.
+
+    Parameters
+    ----------
+    likelihood : MarginalLikelihood or CrossedLikelihood
+        The statistics and the prior of beta.
+    Lambda : array (q, q)
+        Square factor of Sigma, user scale; of several grouping factors block diagonal.
+    error_cov : array (D, D)
+        Error covariance of one unit.
+
+    Returns
+    -------
+    Solution
+        Of the coefficients that are not fixed.
+    """
+    return ENGINES[type(likelihood)].solve(likelihood, Lambda, error_cov)
+
+
+def recover(
+    likelihood: Likelihood,
+    covariances: Covariances,
+    *,
+    seed: int,
+    probs: Sequence[float] | None = None,
+    theta_columns: Sequence[Sequence[int | None]] = (),
+    threads: int = 1,
+) -> Recovered:
+    """Return one exact draw of the coefficients per draw of the variance parameters.
+
+    Parameters
+    ----------
+    likelihood : MarginalLikelihood or CrossedLikelihood
+        Statistics of the data, beta integrated.
+    covariances : Covariances
+        At S draws of the variance parameters.
+    seed : int
+        The draws depend on it and on nothing else, whatever the number of threads.
+    probs : sequence of float or None
+        None keeps every draw of b; otherwise only means, sds and these quantiles are kept, in constant memory.
+    theta_columns : sequence of sequences of (int or None)
+        Per grouping factor, the column of X that each of its columns matches; empty where theta is not wanted.
+    threads : int
+    """
+    draw = ENGINES[type(likelihood)].draw
+    return draw(likelihood, covariances, seed=seed, probs=probs, theta_columns=theta_columns, threads=threads)
+
+
+def check_not_cut_off(likelihood: Likelihood, Lambda: Array, error_cov: Array) -> None:
+    """Refuse a mode beside which the density has too few digits to be one: it is the edge that was found.
+
+    Parameters
+    ----------
+    likelihood : MarginalLikelihood or CrossedLikelihood
+    Lambda : array (q, q)
+        At the mode, user scale.
+    error_cov : array (D, D)
+
+    Raises
+    ------
+    ModelError
+        If there is no density where error standard deviations are half as large.
+    """
+    # Correlations of errors that a search leaves at one lose digits too, and a posterior need not come near them.
+    if not isinstance(likelihood, CrossedLikelihood) or likelihood.gram.terms.has_corr:
+        return
+    if likelihood.value_and_gradient(Lambda, 0.25 * error_cov)[0] == -np.inf:
+        raise ModelError(FEW_DIGITS)
+
+
+def blocks_of(gram: Gram, fixed: FixedBeta) -> SplitBlocks | None:
+    """Return the blocks that every likelihood of a Gram basis reads; None with several grouping factors."""
+    return split_into_blocks(hold_fixed(gram, fixed)) if len(gram.factors) < 2 else None
+
+
+def on_threads(likelihood: Likelihood, threads: int) -> Likelihood:
+    """Return a likelihood that may use so many threads."""
+    return replace(likelihood, threads=threads)
+
+
+def marginal_likelihood(
+    gram: Gram,
+    *,
+    prior: PopulationPrior | None = None,
+    fixed: FixedBeta | None = None,
+    profile: bool = False,
+    blocks: SplitBlocks | None = None,
+) -> Likelihood:
+    """Return the marginal likelihood of a Gram basis; its class depends on the number of grouping factors.
+
+    Parameters
+    ----------
+    gram : Gram
+    prior : PopulationPrior or None
+        Normal prior of beta; None is flat (then the value is the restricted log likelihood).
+    fixed : FixedBeta or None
+        Coefficients held at known values.
+    profile : bool
+        Maximise over beta instead of integrating (maximum likelihood); `prior` is then ignored.
+    blocks : SplitBlocks or None
+        Those of the same Gram basis and fixed coefficients (`blocks_of`), where they are at hand.
+    """
+    rows = prior if prior is not None and not profile else flat_beta(len(gram.coef_names))
+    population = population_of(gram, rows, fixed)
+    gram, K = population.gram, population.rows
+    p, r = len(gram.coef_names), len(rows.sd)
+    constant = -0.5 * (gram.n * LOG_2PI + gram.terms.log_det_known)
+    if not profile:
+        constant += 0.5 * (p - r) * LOG_2PI - float(np.sum(np.log(rows.sd))) + rows.log_det_basis
+        constant += float(np.linalg.slogdet(gram.x_map)[1]) if p else 0.0
+    if len(gram.factors) > 1:
+        return crossed_likelihood(gram, W0=K.T @ K, constant=constant, integrate=not profile)
+    return MarginalLikelihood(
+        gram=gram,
+        blocks=split_into_blocks(gram) if blocks is None or population.is_moved else blocks,
+        prior_rows=K,
+        constant=constant,
+        integrate=not profile,
+        z_map_inverse=np.linalg.inv(gram.z_map),
+    )

@@ -1,0 +1,266 @@
+"""The marginal likelihood with one grouping factor, or none, as an object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hierreg.compiled.addresses import NativeLikelihood, PerThread, finished, flags, floats, integers
+from hierreg.likelihood.groups.blocks import SplitBlocks, split_into_blocks
+from hierreg.likelihood.groups.layout import layout_of_blocks
+from hierreg.likelihood.groups.threads import is_large, log_likelihood_in_chunks
+from hierreg.likelihood.population import moved
+from hierreg.variances.precision import ErrorPrecision
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hierreg.gram import Gram
+    from hierreg.likelihood.layout import Layout
+
+    Array = NDArray[np.float64]
+
+# Smallest error sds that draws around a point may have, of those there.
+_FAR_AROUND = 1.0 / 32.0
+# Passes in which coordinates of beta are sought; the share lost in them, and the distance of the mean from their origin
+# in standard errors, at which they are found.
+_PASSES, _NOTHING_LOST, _NEAR_ENOUGH = 6, 2.0, 1e-7
+_EPS, _ROUNDING = float(np.finfo(float).eps), 1e-10
+_LIGHT = 1e-11  # squared, of pseudo-observations that keep a precision definite that rounding has made singular
+# The compiled likelihood of each kind of blocks (see `SplitBlocks.arrays`): the last kind that there is decides.
+_ENTRIES = ("groups.theta_entry", "groups.strip_entry", "groups.tile_entry", "groups.tile_entry", "groups.row_entry")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarginalLikelihood:
+    """log p(y | Sigma, R) with beta and b integrated out, as a function of Lambda and the error covariance.
+
+    Attributes
+    ----------
+    gram : Gram
+        The statistics, fixed coefficients already taken off.
+    blocks : SplitBlocks
+        The group coefficients in independent blocks.
+    prior_rows : array (r, p + 1)
+        Prior of beta as pseudo-observations [X y], internal scale.
+    constant : float
+        What does not depend on the variance parameters.
+    integrate : bool
+        False where beta is profiled out.
+    z_map_inverse : array (q, q)
+        Lambda_internal = z_map_inverse @ Lambda.
+    threads : int
+        Used where there are many groups; the values do not depend on it.
+    """
+
+    gram: Gram
+    blocks: SplitBlocks
+    prior_rows: Array
+    constant: float
+    integrate: bool
+    z_map_inverse: Array
+    threads: int = 1
+    _mine: PerThread = field(init=False, default_factory=PerThread, repr=False, compare=False)
+
+    def value_and_gradient(self, Lambda: Array, error_cov: Array) -> tuple[float, Array, Array]:
+        """Return the log likelihood and its derivatives.
+
+        Parameters
+        ----------
+        Lambda : array (q, q)
+            Any square factor of Sigma, user scale; zero columns and rows are allowed.
+        error_cov : array (D, D)
+            Error covariance of one unit (variances of strata on the diagonal).
+
+        Returns
+        -------
+        value : float
+            -inf where a matrix is not positive definite.
+        g_Lambda : array (q, q)
+        g_error_cov : array (D, D)
+            Symmetric: d value = sum(g_error_cov * d error_cov).
+        """
+        q, errors = len(self.z_map_inverse), self.errors
+        g_Lambda, g_omega = np.zeros((q, q)), np.zeros(errors.n_terms)
+        internal = np.ascontiguousarray(self.z_map_inverse @ np.asarray(Lambda, dtype=float).reshape(q, q))
+        value = self.evaluate(internal, errors.weights(error_cov), g_Lambda, g_omega)
+        if value == -np.inf:
+            return value, g_Lambda, np.zeros_like(error_cov)
+        return value, self.z_map_inverse.T @ g_Lambda, errors.gradient(error_cov, g_omega)
+
+    @property
+    def errors(self) -> ErrorPrecision:
+        """What makes weights of the terms from an error covariance."""
+        return ErrorPrecision(terms=self.gram.terms)
+
+    @property
+    def side_by_side(self) -> int:
+        """Evaluations worth running at once: one, which has the threads to itself."""
+        return 1
+
+    @property
+    def is_large(self) -> bool:
+        """Whether there are enough groups to share among threads."""
+        return is_large(self.blocks.n_tiles)
+
+    def layout(self) -> Layout:
+        """Return how the groups are laid out."""
+        return layout_of_blocks(self.blocks, self.gram)
+
+    def evaluate(self, internal: Array, weights: Array, g_Lambda: Array, g_omega: Array) -> float:
+        """Return the log likelihood at internal Lambda (q, q) and weights (2 K + 2,), and write its gradient.
+
+        Nothing is written where the value is -inf.
+        """
+        is_exact = self.blocks.left_of is not None
+        value = self.at(internal, weights, g_Lambda, g_omega, is_strict=is_exact or self.blocks.can_be_exact)
+        if value > -np.inf:
+            return value
+        if self.blocks.can_be_exact:
+            return self.by_rows().evaluate(internal, weights, g_Lambda, g_omega)
+        here = seen_from_the_mean(self, internal, weights) if is_exact else None
+        return (self if here is None else here).at(internal, weights, g_Lambda, g_omega)
+
+    def at(self, internal: Array, weights: Array, g_Lambda: Array, g_omega: Array, *, is_strict: bool = False) -> float:
+        """Return what `evaluate` does, as it comes out; -inf where no digits are known, or fewer than eight."""
+        if self.is_large:
+            gram = (self.blocks.base, self.blocks.arrays, (self.blocks.left, self.blocks.left_of, self.prior_rows))
+            arguments = (gram, self._W0, self._numbers(is_strict=is_strict), self.integrate)
+            return log_likelihood_in_chunks(internal, weights, arguments, g_Lambda, g_omega, self.threads)
+        return self.native(is_strict=is_strict)(internal, weights, g_Lambda, g_omega)
+
+    def by_rows(self) -> MarginalLikelihood:
+        """Return the same likelihood, slower, with all its digits whatever the errors are beside the groups."""
+        if not self.blocks.can_be_exact:
+            return self
+        if not hasattr(self._mine, "exact"):
+            self._mine.exact = replace(self, blocks=split_into_blocks(self.gram, by_rows=True))
+        exact: MarginalLikelihood = self._mine.exact
+        return exact
+
+    def has_digits_around(self, Lambda: Array, error_cov: Array) -> bool:
+        """Return whether products do at Lambda (q, q) and error_cov (D, D), and with far smaller errors."""
+        internal, weights = self.z_map_inverse @ Lambda, self.errors.weights(error_cov * _FAR_AROUND**2)
+        return self.native()(internal, weights, np.empty_like(internal), np.empty(self.errors.n_terms)) > -np.inf
+
+    @property
+    def _W0(self) -> Array:
+        """Cross-products of the pseudo-observations."""
+        return self.prior_rows.T @ self.prior_rows
+
+    def _numbers(self, *, is_strict: bool) -> Array:
+        """Return what the kernels read beside arrays."""
+        is_exact = self.blocks.left_of is not None
+        return np.array([self.constant, *self.blocks.most_subtracted, is_exact, is_strict], dtype=float)
+
+    def native(self, *, is_strict: bool = False) -> NativeLikelihood:
+        """Return the compiled likelihood, for one thread.
+
+        Parameters
+        ----------
+        is_strict : bool
+            Have -inf where fewer than eight digits are known, not only where there are none.
+        """
+        name = "strict" if is_strict else "native"
+        if not hasattr(self._mine, name):
+            kinds = self.blocks.arrays
+            rows: list[Any] = [
+                *floats(self.blocks.base, self._W0, self._numbers(is_strict=is_strict)),
+                int(self.integrate),
+                len(self.z_map_inverse),
+                *floats(self.blocks.left),
+                *integers(self.blocks.left_of if self.blocks.left_of is not None else np.empty((0, 4), dtype=np.intp)),
+                *floats(self.prior_rows),
+            ]
+            for array in (array for blocks in kinds if blocks is not None for array in blocks):
+                row = flags if array.dtype == np.bool_ else integers if array.dtype == np.intp else floats
+                rows += row(array)
+            entry = [name for name, blocks in zip(_ENTRIES, kinds, strict=True) if blocks is not None][-1]
+            setattr(self._mine, name, NativeLikelihood(entry, rows, q=len(self.z_map_inverse), K=self.errors.n_terms))
+        native: NativeLikelihood = getattr(self._mine, name)
+        return native
+
+    def moments_at(self, internal: Array, weights: Array) -> tuple[Array, Array] | None:
+        """Return the conditional mean (p,) of internal beta and F (p, p), F F' its covariance; None without digits."""
+        from hierreg.likelihood.groups.moments_kernels import population_moments
+
+        p = len(self.gram.coef_names)
+        mean, F = np.empty((1, p)), np.empty((1, p, p))
+        value = population_moments(internal[None], weights[None], self.native().addresses, mean, F)
+        return (mean[0], F[0]) if finished(value) > -np.inf else None
+
+
+def seen_from_the_mean(likelihood: MarginalLikelihood, internal: Array, weights: Array) -> MarginalLikelihood | None:
+    """Return the same likelihood in coordinates of beta that suit Lambda (q, q), internal scale, and weights.
+
+    Where some groups or data sets are far more precise than others, and cannot tell all coefficients by themselves,
+    the precision P of beta has entries in which what the others say is lost. It is not lost in the rows. They are taken
+    in the coordinates beta = mean + F z, with F F' = P^-1 as far as it is known, in which rows that are precise say
+    little of most z; P is summed there, and so on, until z has a precision near one.
+
+    Returns
+    -------
+    MarginalLikelihood or None
+        None where that does not settle: error correlations that are nearly singular cost digits in any coordinates.
+    """
+    here, p = likelihood, len(likelihood.gram.coef_names)
+    sizes, axes = _most_precision(likelihood, weights), np.eye(p)
+    if sizes is None or not np.isfinite(internal).all():
+        return None
+    for _ in range(_PASSES if p else 0):
+        found = here.moments_at(internal, weights) or _made_definite(here, internal, weights)
+        if found is None:
+            return None
+        mean, F = found
+        # What rounding of precise rows, squared, adds to a precision of one.
+        noise = _EPS**2 * np.max(sizes @ axes**2)
+        is_settled = share_lost(F) < _NOTHING_LOST and np.abs(np.linalg.solve(F, mean)).max() < _NEAR_ENOUGH
+        if is_settled and noise < _ROUNDING:
+            return here
+        here, axes = _in_coordinates(here, mean, F), axes @ F
+    return None
+
+
+def share_lost(F: Array) -> float:
+    """Return what rounding of a precision P = (F F')^-1 costs its inverse: the largest P_ii (P^-1)_ii."""
+    return float(np.max(np.sum(np.linalg.inv(F) ** 2, axis=0) * np.sum(F**2, axis=1), initial=1.0))
+
+
+def _in_coordinates(likelihood: MarginalLikelihood, mean: Array, F: Array) -> MarginalLikelihood:
+    """Return the same likelihood with beta = mean + F z, in internal coordinates of before."""
+    gram = moved(likelihood.gram, mean, F)
+    p = len(mean)
+    rows = np.column_stack(
+        [likelihood.prior_rows[:, :p] @ F, likelihood.prior_rows[:, p] - likelihood.prior_rows[:, :p] @ mean]
+    )
+    return replace(
+        likelihood,
+        gram=gram,
+        blocks=split_into_blocks(gram, by_rows=True),
+        prior_rows=rows,
+        constant=likelihood.constant + (float(np.linalg.slogdet(F)[1]) if likelihood.integrate else 0.0),
+    )
+
+
+def _made_definite(likelihood: MarginalLikelihood, internal: Array, weights: Array) -> tuple[Array, Array] | None:
+    """Return moments of beta with weak pseudo-observations of all coefficients besides."""
+    sizes = _most_precision(likelihood, weights)
+    if sizes is None:
+        return None
+    weak = np.column_stack([np.diag(np.sqrt(_LIGHT * sizes)), np.zeros(len(sizes))])
+    return replace(likelihood, prior_rows=np.vstack([likelihood.prior_rows, weak])).moments_at(internal, weights)
+
+
+def _most_precision(likelihood: MarginalLikelihood, weights: Array) -> Array | None:
+    """Return what the precision of a coefficient (p,) is at most; None where the errors have none."""
+    table, p = likelihood.gram.terms.table, len(likelihood.gram.coef_names)
+    own = table[:, 1] == table[:, 2]
+    omega = weights[: len(table)][own]
+    if not np.isfinite(weights).all():
+        return None
+    # The largest eigenvalue of the precision of a pattern is no more than its trace.
+    trace = np.bincount(table[own, 0], weights=omega)[table[own, 0]]
+    squares = np.diagonal(likelihood.gram.WtW[own], axis1=1, axis2=2)[:, :p]
+    return np.asarray(trace @ squares + np.sum(likelihood.prior_rows[:, :p] ** 2, axis=0))

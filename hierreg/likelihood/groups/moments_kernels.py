@@ -1,0 +1,207 @@
+"""Conditional means, covariances and draws of beta and b given the variance parameters (numba).
+
+Given Lambda and omega the coefficients are jointly Gaussian: beta ~ N(beta_hat, P^-1), and per block
+b | beta ~ N(Lambda U (-beta, 1), Lambda M^-1 Lambda'). With v = (-beta_hat, 1) and U_X the X part of U::
+
+    E b   = Lambda U v           Var b = Lambda M^-1 Lambda' + Lambda U_X P^-1 U_X' Lambda'
+
+beta is in internal coordinates; b is carried to the user's by the rows of Lambda = z_map Lambda_internal.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+
+import numpy as np
+from numba import njit
+
+from hierreg.compiled.address_kernels import MOMENTS, call_likelihood
+from hierreg.compiled.lanes import LANES
+from hierreg.likelihood.groups.kernels import factor_tile
+from hierreg.likelihood.groups.lane_kernels import (
+    add_times_transposed,
+    factor_one_plus,
+    repeated_over_transposed,
+    repeated_times,
+    root_terms,
+    solve_unit,
+    times,
+    times_matrix,
+    times_repeated,
+    weighted_products,
+)
+from hierreg.likelihood.groups.row_kernels import rotate_rows, times_basis
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def population_moments(Lambda, weights, likelihood, beta, beta_factor):
+    """Write the mean of beta (S, p) and a factor of its covariance (S, p, p) at S values of Lambda and the weights.
+
+    ``likelihood`` has the addresses of a compiled likelihood and its table. Returns the last value that it wrote: the
+    first that is not finite, after which nothing is written.
+    """
+    function, table = likelihood
+    value, wanted = np.empty(1), np.int64(MOMENTS)
+    for s in range(len(Lambda)):
+        value[0] = np.nan
+        call_likelihood(function, table, Lambda[s], weights[s], beta[s], beta_factor[s], value, wanted)
+        if not np.isfinite(value[0]):
+            break
+    return value[0]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _factor_block(precision, Lambda, blocks, rows, t, A, B, X, L, pivot, U, work):
+    """Do what `kernels.factor_tile` does; of triangles by H = C'N^-1 D, with M^-1 Lambda' B = Lambda' H.
+
+    ``precision`` is omega (K,) of tiles in ``blocks``, roots (K,) of those in ``rows``; the other is None.
+    """
+    m, p1 = B.shape[0], B.shape[1]
+    d, column, share, H = np.empty((m, LANES)), np.empty((m, LANES)), np.empty((2, LANES)), np.empty(B.shape)
+    if blocks is not None:
+        indptr, term, ZtZ, ZtW, _, factored = blocks
+        if not factored[t]:
+            factor_tile(precision, Lambda, blocks, t, A, B, X, L, pivot, U, work)
+            return
+        root_terms(precision, indptr[t], indptr[t + 1], term, ZtZ, A)
+        root_terms(precision, indptr[t], indptr[t + 1], term, ZtW, B)
+    # Not else: numba leaves out the branch of what is None.
+    if rows is not None:
+        rotate_rows(precision, rows, t, X, B, None)
+        times_basis(X, rows[6][t], A)
+    times_repeated(A, Lambda, False, X)
+    factor_one_plus(X, False, L, d, pivot, column, share)
+    solve_unit(L, B)
+    solve_unit(L, A)
+    weighted_products(A, pivot, B, H)
+    repeated_times(Lambda, True, H, B)
+    factor_one_plus(X, True, L, d, pivot, column, share)
+    for j in range(m):
+        for lane in range(LANES):
+            d[j, lane] = sqrt(d[j, lane])
+            pivot[j, lane] = 1.0 / d[j, lane]
+        for i in range(j, m):
+            for lane in range(LANES):
+                L[i, j, lane] *= d[j, lane]
+    for i in range(m):
+        for j in range(p1):
+            for lane in range(LANES):
+                U[i, j, lane] = 0.0
+            for r in range(i, m):
+                for lane in range(LANES):
+                    U[i, j, lane] += L[r, i, lane] * B[r, j, lane]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def block_moments(covariance, blocks, rows, v, beta_factor, moments):
+    """Write the moments of b, user scale, of every block at one value of the variance parameters.
+
+    Parameters
+    ----------
+    covariance : tuple
+        omega (K,), or roots of rows, Lambda (q, q) internal and Lambda_user (q, q).
+    blocks, rows : tuple or None
+        See `tiles.Tiles.arrays` and `rows.RowTiles.arrays`; one of them.
+    v : array (p + 1, 1)
+        (-beta_hat, 1), internal scale.
+    beta_factor : array (p, p)
+        F, with covariance F F' of internal beta = F u.
+    moments : tuple of arrays (n, m, 1, LANES), (n, m, m, LANES), (n, m, m, LANES), (n, m, p, LANES)
+        Overwritten: E b, Var b with beta integrated out, Var(b | beta), Cov(b, u).
+    """
+    precision, Lambda, Lambda_user = covariance
+    mean, cov, cond_cov, cross = moments
+    m, p1 = cov.shape[1], len(v)
+    p = p1 - 1
+    square, wide = (m, m, LANES), (m, p1, LANES)
+    A, B, AL, L = np.empty(square), np.empty(wide), np.empty(square), np.empty(square)
+    pivot, U, F = np.empty((m, LANES)), np.empty(wide), np.empty(square)
+    for t in range(len(mean)):
+        _factor_block(precision, Lambda, blocks, rows, t, A, B, AL, L, pivot, U, F)
+        repeated_over_transposed(Lambda_user, L, pivot, F)
+        times(F, U, B)
+        times_matrix(B, v, mean[t])
+        cond_cov[t] = 0.0
+        add_times_transposed(F, F, cond_cov[t])
+        times_matrix(B, beta_factor, cross[t])
+        for i in range(m):
+            for j in range(m):
+                for lane in range(LANES):
+                    cov[t, i, j, lane] = cond_cov[t, i, j, lane]
+                for c in range(p):
+                    for lane in range(LANES):
+                        cov[t, i, j, lane] += cross[t, i, c, lane] * cross[t, j, c, lane]
+        for i in range(m):
+            for c in range(p):
+                for lane in range(LANES):
+                    cross[t, i, c, lane] = -cross[t, i, c, lane]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def block_draws(covariances, blocks, rows, first, population, draws, sums):
+    """Write a draw of b given each draw of beta for n tiles from tile ``first`` on, user scale.
+
+    Parameters
+    ----------
+    covariances : tuple
+        omega (S, K), or roots of rows, Lambda (S, q, q) internal and Lambda_user (S, q, q).
+    blocks, rows : tuple or None
+        See `tiles.Tiles.arrays` and `rows.RowTiles.arrays`; one of them.
+    population : tuple
+        beta (S, p) draws, beta_hat (S, p) conditional means, beta_cov (S, p, p), all internal, and
+        ``targets`` (T, q, p): target t is b plus targets[t] @ beta (zero for b itself, rows of x_map for theta).
+    draws : array (S, n, m, LANES)
+        Holds independent standard normals; replaced by b = F (L^-1 Lambda'(B_y - B_X beta) + normals), with
+        F = Lambda L'^-1.
+    sums : array (T, 3, n, m, LANES)
+        Zeros; overwritten, per target: the mean over draws of the conditional mean, the sum of conditional variances,
+        and the sum of squared deviations of the conditional means from theirs (Welford 1962, Technometrics 4, 419-420).
+    """
+    precision, Lambda, Lambda_user = covariances
+    beta, beta_hat, beta_cov, targets = population
+    m, p1 = draws.shape[2], beta.shape[1] + 1
+    q, p = Lambda.shape[1], p1 - 1
+    square, wide = (m, m, LANES), (m, p1, LANES)
+    A, B, AL, L = np.empty(square), np.empty(wide), np.empty(square), np.empty(square)
+    pivot, U, F = np.empty((m, LANES)), np.empty(wide), np.empty(square)
+    x, r = np.empty((m, LANES)), np.empty((p, LANES))
+    hat, var = np.empty(LANES), np.empty(LANES)
+    for t in range(draws.shape[1]):
+        for s in range(len(precision)):
+            _factor_block(precision[s], Lambda[s], blocks, rows, first + t, A, B, AL, L, pivot, U, F)
+            repeated_over_transposed(Lambda_user[s], L, pivot, F)
+            for i in range(m):
+                for lane in range(LANES):
+                    x[i, lane] = U[i, p, lane] + draws[s, t, i, lane]
+                for c in range(p):
+                    for lane in range(LANES):
+                        x[i, lane] -= U[i, c, lane] * beta[s, c]
+            if len(targets) > 0:
+                times(F, U, B)
+            for i in range(m):
+                for lane in range(LANES):
+                    draws[s, t, i, lane] = 0.0
+                for k in range(m):
+                    for lane in range(LANES):
+                        draws[s, t, i, lane] += F[i, k, lane] * x[k, lane]
+                for g in range(len(targets)):
+                    for lane in range(LANES):
+                        hat[lane] = B[i, p, lane]
+                        var[lane] = 0.0
+                    for k in range(m):
+                        for lane in range(LANES):
+                            var[lane] += F[i, k, lane] * F[i, k, lane]
+                    for c in range(p):
+                        for lane in range(LANES):
+                            r[c, lane] = targets[g, i % q, c] - B[i, c, lane]
+                            hat[lane] += r[c, lane] * beta_hat[s, c]
+                    for c in range(p):
+                        for d in range(p):
+                            for lane in range(LANES):
+                                var[lane] += r[c, lane] * beta_cov[s, c, d] * r[d, lane]
+                    share = 1.0 / (s + 1)
+                    for lane in range(LANES):
+                        deviation = hat[lane] - sums[g, 0, t, i, lane]
+                        sums[g, 0, t, i, lane] += share * deviation
+                        sums[g, 1, t, i, lane] += var[lane]
+                        sums[g, 2, t, i, lane] += deviation * (hat[lane] - sums[g, 0, t, i, lane])

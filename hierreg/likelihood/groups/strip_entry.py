@@ -1,0 +1,17 @@
+"""The likelihood of groups of one or two coefficients that all stand alone, as a C function (see `strip_kernels`)."""
+
+from __future__ import annotations
+
+from numba import cfunc
+
+from hierreg.compiled.address_kernels import LIKELIHOOD, Row, blocks_at, rows_at, vector_of
+from hierreg.likelihood.groups.kernels import FIRST_BLOCKS, log_likelihood_of
+
+
+@cfunc(LIKELIHOOD, cache=True, error_model="numpy")
+def log_likelihood(table, Lambda, weights, first, second, value, wanted):
+    """Write the log likelihood and what else is wanted; see `kernels.log_likelihood_of`."""
+    rows = rows_at(table, Row(FIRST_BLOCKS + 6))
+    kinds = (None, blocks_at(rows, Row(FIRST_BLOCKS)), None, None, None)
+    vector_of(value, 1)[0] = log_likelihood_of(rows, kinds, Lambda, weights, first, second, wanted)
+    return 0

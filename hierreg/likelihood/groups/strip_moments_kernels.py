@@ -1,0 +1,251 @@
+"""Draws of the coefficients of groups of one or two, a strip of them at a time (numba).
+
+What `moments_kernels.block_draws` does, in the layout and by the means of `strip_kernels`. With M = T D T' and
+e = B_y - B_X beta, a draw of b is Lambda (M^-1 Lambda' e + T'^-1 D^-1/2 z) with z standard normal.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+
+import numpy as np
+from numba import njit
+
+from hierreg.compiled.lanes import STRIP
+from hierreg.likelihood.groups.strip_kernels import (
+    FACTOR,
+    INVERSE_0,
+    INVERSE_1,
+    factor_rows,
+    factor_strip,
+    only_term,
+    products,
+    scaled,
+    solve_column,
+    solve_row_column,
+    times_factor,
+    times_triangle,
+    weighted_inverse,
+)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def room_for_products(blocks):
+    """Return room for A and B of a tile of several terms."""
+    p1, m = blocks[3].shape[1], blocks[3].shape[2]
+    return np.empty(m * m * STRIP), np.empty(m * p1 * STRIP)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _root(omega, indptr, term, t):
+    """Return sqrt(omega) of a tile with one term, whose `products` are without omega; 1 of others."""
+    k = only_term(indptr, term, t, np.int64(len(omega)))
+    return sqrt(omega[k]) if k < len(omega) else 1.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _factor(root, Lambda, is_triangle, A, M, N, width):
+    """Write the factors of M, and those of N of triangles, whose A is C."""
+    if not is_triangle:
+        factor_strip(root, Lambda, A, M, width)
+        return
+    factor_rows(root, Lambda, A, N, width)
+    if len(Lambda) == 1:
+        for lane in range(width):
+            M[INVERSE_0 + lane] = N[INVERSE_0 + lane]
+        return
+    l00, l01, l10, l11 = scaled(root, Lambda)
+    size = l00 * l11 - l01 * l10
+    for lane in range(width):
+        c00, c01, c11 = A[lane], A[STRIP + lane], A[3 * STRIP + lane]
+        x00, x01, x10, x11 = c00 * l00 + c01 * l10, c00 * l01 + c01 * l11, c11 * l10, c11 * l11
+        whole = c00 * c11 * size
+        m0 = 1.0 + (x00 * x00 + x10 * x10)
+        M[INVERSE_0 + lane] = 1.0 / m0
+        M[FACTOR + lane] = (x00 * x01 + x10 * x11) / m0
+        M[INVERSE_1 + lane] = m0 / (m0 + (x01 * x01 + x11 * x11) + whole * whole)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _solve(root, Lambda, is_triangle, A, b, M, N, x, width):
+    """Write M^-1 root Lambda' B of one column, or root Lambda' C'N^-1 D; the second half of x is room."""
+    if not is_triangle:
+        solve_column(root, Lambda, b, M, x, width)
+        return
+    column = len(b)
+    solve_row_column(b, N, x, width)
+    times_triangle(A, N, x[column:], x[:column], width)
+    if len(Lambda) == 1:
+        f = root * Lambda[0, 0]
+        for lane in range(width):
+            x[lane] *= f
+        return
+    l00, l01, l10, l11 = scaled(root, Lambda)
+    for lane in range(width):
+        h0, h1 = x[lane], x[STRIP + lane]
+        x[lane] = l00 * h0 + l10 * h1
+        x[STRIP + lane] = l01 * h0 + l11 * h1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def strip_moments(covariance, blocks, v, beta_factor, moments):
+    """Write the moments of b of every group at one value of the variance parameters.
+
+    Parameters
+    ----------
+    covariance, blocks, v, beta_factor : see `moments_kernels.block_moments`
+    moments : tuple of arrays (n, m, 1, STRIP), (n, m, m, STRIP), (n, m, m, STRIP), (n, m, p, STRIP)
+        Overwritten: E b, Var b with beta integrated out, Var(b | beta), Cov(b, u).
+    """
+    omega, Lambda, Lambda_user = covariance
+    mean, cov, cond_cov, cross = moments
+    indptr, term, ZtZ, ZtW, _, factored = blocks
+    all_A, all_B = ZtZ.reshape(-1), ZtW.reshape(-1)
+    p1, m, width = ZtW.shape[1], ZtW.shape[2], ZtW.shape[3]
+    p, column, (room_A, room_B) = p1 - 1, m * STRIP, room_for_products(blocks)
+    M, N, x, T = np.empty(4 * STRIP), np.empty(m * column), np.empty(2 * column), np.empty((p1, column))
+    once, of_rows = np.ones(STRIP), np.empty(4 * STRIP)
+    for t in range(len(mean)):
+        root = _root(omega, indptr, term, t)
+        A, B = products(omega, indptr, term, all_A, all_B, t, room_A, room_B)
+        _factor(root, Lambda, factored[t], A, M, of_rows, width)
+        weighted_inverse(Lambda_user, M, once, N, width)
+        for c in range(p1):
+            # Lambda M^-1 Lambda' B of each column, user scale.
+            _solve(root, Lambda, factored[t], A, B[c * column : (c + 1) * column], M, of_rows, x, width)
+            times_factor(Lambda_user, x, T[c], width)
+        for i in range(m):
+            for lane in range(width):
+                at = i * STRIP + lane
+                mean[t, i, 0, lane] = 0.0
+                for c in range(p1):
+                    T[c, at] *= root
+                    mean[t, i, 0, lane] += T[c, at] * v[c, 0]
+                for c in range(p):
+                    cross[t, i, c, lane] = 0.0
+                    for d in range(p):
+                        cross[t, i, c, lane] -= T[d, at] * beta_factor[d, c]
+        for i in range(m):
+            for j in range(m):
+                for lane in range(width):
+                    cond_cov[t, i, j, lane] = N[(i * m + j) * STRIP + lane]
+                    cov[t, i, j, lane] = cond_cov[t, i, j, lane]
+                    for c in range(p):
+                        cov[t, i, j, lane] += cross[t, i, c, lane] * cross[t, j, c, lane]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def strip_draws(covariances, blocks, t, population, normals, levels, draws, moments):
+    """Write a draw of b given each draw of beta for the groups of one tile, user scale.
+
+    Parameters
+    ----------
+    covariances : tuple
+        omega (S, K), Lambda (S, q, q) internal and Lambda_user (S, q, q).
+    blocks : tuple
+        See `tiles.Tiles.arrays`.
+    t : int
+        The tile.
+    population : tuple
+        beta (S, p) draws, beta_hat (S, p), beta_cov (S, p, p) and targets (T, q, p), as in `moments_kernels`.
+    normals : array (S, m n)
+        Independent standard normals of the n lanes that are used, the first ones, by coefficient.
+    levels : int array (n,)
+        Where each of them writes.
+    draws : array (S, J, q)
+        Written at the levels.
+    moments : tuple of int and array (T, 3, m, STRIP)
+        Draws before these, and what `moments_kernels.block_draws` writes per target; goes on from those draws.
+    """
+    omega, Lambda, Lambda_user = covariances
+    beta, targets = population[0], population[3]
+    before, sums = moments
+    indptr, term, ZtZ, ZtW, _, factored = blocks
+    all_A, all_B = ZtZ.reshape(-1), ZtW.reshape(-1)
+    m, width, n = ZtW.shape[2], ZtW.shape[3], len(levels)
+    room_A, room_B = room_for_products(blocks)
+    M, e, x, z = np.empty(4 * STRIP), np.empty(m * STRIP), np.empty(2 * m * STRIP), np.zeros(m * STRIP)
+    is_triangle, of_rows = factored[t], np.empty(4 * STRIP)
+    for s in range(len(omega)):
+        root = _root(omega[s], indptr, term, t)
+        A, B = products(omega[s], indptr, term, all_A, all_B, t, room_A, room_B)
+        _factor(root, Lambda[s], is_triangle, A, M, of_rows, width)
+        _residuals(B, root, beta[s], e)
+        _solve(root, Lambda[s], is_triangle, A, e, M, of_rows, x, width)
+        for i in range(m):
+            source, row = normals[s, i * n : (i + 1) * n], z[i * STRIP : i * STRIP + n]
+            for lane in range(n):
+                row[lane] = source[lane]
+        _add_noise(M, x, z, m, width)
+        times_factor(Lambda_user[s], z, e, width)
+        for lane in range(n):
+            for i in range(m):
+                draws[s, levels[lane], i] = e[i * STRIP + lane]
+        if len(targets) > 0:
+            covariance = root, Lambda[s], Lambda_user[s]
+            tile = is_triangle, A, B, M, of_rows
+            _add_moments(covariance, tile, population, s, 1.0 / (before + s + 1), sums)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _residuals(B, root, beta, e):
+    """Write e = root (B_y - B_X beta) of one tile."""
+    n, p = len(e), len(beta)
+    y = B[p * n : (p + 1) * n]
+    for i in range(n):
+        e[i] = root * y[i]
+    for c in range(p):
+        f, x = root * beta[c], B[c * n : (c + 1) * n]
+        for i in range(n):
+            e[i] -= f * x[i]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add_noise(M, x, z, m, width):
+    """Replace z by x + T'^-1 D^-1/2 z."""
+    if m == 1:
+        for lane in range(width):
+            z[lane] = x[lane] + z[lane] * sqrt(M[INVERSE_0 + lane])
+        return
+    for lane in range(width):
+        z1 = z[STRIP + lane] * sqrt(M[INVERSE_1 + lane])
+        z[lane] = x[lane] + z[lane] * sqrt(M[INVERSE_0 + lane]) - M[FACTOR + lane] * z1
+        z[STRIP + lane] = x[STRIP + lane] + z1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add_moments(covariance, tile, population, s, share, sums):
+    """Take draw s, a share of those so far, into the mean, the variance and the squared deviations of each target."""
+    root, Lambda, Lambda_user = covariance
+    is_triangle, A, B, M, of_rows = tile
+    _, beta_hat, beta_cov, targets = population
+    p, m, width = beta_hat.shape[1], sums.shape[2], sums.shape[3]
+    column = m * STRIP
+    N, x, once = np.empty(m * m * STRIP), np.empty(2 * column), np.ones(STRIP)
+    # Lambda M^-1 Lambda' B of each column, user scale.
+    T, r = np.empty((p + 1, column)), np.empty((p, STRIP))
+    hat, var = np.empty(STRIP), np.empty(STRIP)
+    weighted_inverse(Lambda_user, M, once, N, width)
+    for c in range(p + 1):
+        _solve(root, Lambda, is_triangle, A, B[c * column : (c + 1) * column], M, of_rows, x, width)
+        times_factor(Lambda_user, x, T[c], width)
+    for g in range(len(targets)):
+        for i in range(m):
+            for lane in range(width):
+                hat[lane] = root * T[p, i * STRIP + lane]
+                var[lane] = N[(i * m + i) * STRIP + lane]
+            for c in range(p):
+                target, f = targets[g, i, c], beta_hat[s, c]
+                for lane in range(width):
+                    r[c, lane] = target - root * T[c, i * STRIP + lane]
+                    hat[lane] += r[c, lane] * f
+            for c in range(p):
+                for d in range(p):
+                    f = beta_cov[s, c, d]
+                    for lane in range(width):
+                        var[lane] += r[c, lane] * f * r[d, lane]
+            for lane in range(width):
+                deviation = hat[lane] - sums[g, 0, i, lane]
+                sums[g, 0, i, lane] += share * deviation
+                sums[g, 1, i, lane] += var[lane]
+                sums[g, 2, i, lane] += deviation * (hat[lane] - sums[g, 0, i, lane])

@@ -1,0 +1,230 @@
+"""The log posterior density of the unconstrained variance parameters as a Python function."""
+
+from __future__ import annotations
+
+import ctypes
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hierreg.compiled.addresses import AddressTable, PerThread, finished, flags, floats, integers
+from hierreg.likelihood.crossed.engine import CrossedLikelihood
+from hierreg.variances.parameters import covariances
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from hierreg.compiled.addresses import NativeLikelihood
+    from hierreg.likelihood.engines import Likelihood
+    from hierreg.likelihood.groups.engine import MarginalLikelihood
+    from hierreg.variances.parameters import VarianceParameters
+
+    Array = NDArray[np.float64]
+
+# Parts of a batch per thread: enough that a thread that is held up does not keep the others waiting.
+_PARTS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """log p(u | y) up to the evidence, for u as `variances.parameters.VarianceParameters` defines it.
+
+    Attributes
+    ----------
+    parameters : VarianceParameters
+    likelihood : MarginalLikelihood or CrossedLikelihood
+    prior_on : bool
+        Add the log prior of the variance parameters.
+    natural : bool
+        Density of sds and correlations themselves rather than of u: its maximum is the MAP estimate.
+    sd_unit : array (q + D,) or None
+        Where positive, u of that column is a signed standard deviation, sd = |unit sinh(u)|, and the partial
+        correlations of a column change their signs with its u (`sampling.signed`); else, and for None, log sd.
+    """
+
+    parameters: VarianceParameters
+    likelihood: Likelihood
+    prior_on: bool = True
+    natural: bool = False
+    sd_unit: Array | None = None
+    _mine: PerThread = field(init=False, default_factory=PerThread, repr=False, compare=False)
+
+    def __call__(self, u: Array) -> tuple[float, Array]:
+        """Return the log density of u (n_free,) and its gradient (n_free,)."""
+        if not isinstance(self.likelihood, CrossedLikelihood) and self.likelihood.is_large:
+            return self._in_chunks(self.likelihood, np.ascontiguousarray(u, dtype=float))
+        if not hasattr(self._mine, "evaluator"):
+            self._mine.evaluator = self.evaluator()
+        found: tuple[float, Array] = self._mine.evaluator(u)
+        if found[0] == -np.inf:
+            exact = self._by_rows()
+            return found if exact is self else exact(u)
+        return found
+
+    def _by_rows(self) -> Target:
+        """Return the target whose likelihood has all digits; itself where it has them."""
+        if isinstance(self.likelihood, CrossedLikelihood) or not self.likelihood.blocks.can_be_exact:
+            return self
+        if not hasattr(self._mine, "exact"):
+            self._mine.exact = replace(self, likelihood=self.likelihood.by_rows())
+        exact: Target = self._mine.exact
+        return exact
+
+    def with_digits_at(self, u: Array) -> Target:
+        """Return a target that compiled samplers can use around u (n_free,), of log sds, without losing digits."""
+        if isinstance(self.likelihood, CrossedLikelihood) or not self.likelihood.blocks.can_be_exact:
+            return self
+        cov = covariances(self.parameters, u[None])
+        has_digits = self.likelihood.has_digits_around(cov.Lambda[0], cov.error_cov[0])
+        return self if has_digits else self._by_rows()
+
+    def evaluator(self) -> Callable[[Array], tuple[float, Array]]:
+        """Return the density as a function with room of its own, for one thread at a time.
+
+        A thread that Python did not start forgets between calls what `__call__` keeps for it.
+        """
+        n = self.parameters.n_free
+        table, x, gradient, value = (
+            self.table(native=replace(self.likelihood).native()),
+            np.empty(n),
+            np.empty(n),
+            np.empty(1),
+        )
+        places = (array.ctypes.data for array in (x, gradient, value))
+        call = partial(_log_densities(), n, *places, table.address)
+
+        # The function keeps the table, which keeps all that it points to.
+        def evaluate(u: Array, _table: AddressTable = table) -> tuple[float, Array]:
+            if np.shape(u) != x.shape:
+                raise ValueError(f"u has shape {np.shape(u)}; there are {n} parameters")
+            x[:], value[0] = u, np.nan
+            call()
+            return finished(float(value[0])), gradient.copy()
+
+        return evaluate
+
+    def values(self, points: Array, *, threads: int = 1) -> Array:
+        """Return the log densities (n,) of many points (n, n_free), without gradients.
+
+        Parameters
+        ----------
+        points : array (n, n_free)
+        threads : int
+            Each value is found by itself, so that the number of threads changes none.
+        """
+        points = np.ascontiguousarray(points, dtype=float)
+        if points.shape[1:] != (self.parameters.n_free,):
+            raise ValueError(f"points have shape {points.shape}; there are {self.parameters.n_free} parameters")
+        out = np.full(len(points), np.nan)
+
+        def fill(part: slice) -> None:
+            table = self.table(n_points=len(points[part]), with_gradient=False)
+            x, value = points[part].ctypes.data, out[part].ctypes.data
+            _log_densities()(points.shape[1], x, None, value, table.address)
+
+        edges = np.linspace(0, len(points), max(1, min(threads * _PARTS, len(points))) + 1).astype(int)
+        with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
+            list(pool.map(fill, map(slice, edges[:-1], edges[1:])))
+        if np.isnan(out).any():
+            finished(np.nan)
+        return out
+
+    def table(
+        self,
+        *,
+        centre: Array | None = None,
+        scale: Array | None = None,
+        n_points: int = 1,
+        with_gradient: bool = True,
+        native: NativeLikelihood | None = None,
+    ) -> AddressTable:
+        """Return the table that `posterior_entry.log_densities` reads, for one thread where factors are crossed.
+
+        Parameters
+        ----------
+        centre, scale : arrays (n_free,), (n_free, n_free), or None
+            The density is one of x, u = centre + scale x; None for u itself.
+        n_points : int
+            Points to be evaluated in each call.
+        with_gradient : bool
+        native : NativeLikelihood or None
+            That of this thread by default.
+        """
+        n = self.parameters.n_free
+        native, errors = self.likelihood.native() if native is None else native, self.likelihood.errors
+        q, block_sizes, sd_code, sd_parameters, corr_is_free, eta, fixed_factor, within, sd_unit = self._variances
+        stratum, size, rest, sd_of_stratum, lowest, is_free, own_eta, fixed = within
+        return AddressTable(
+            [
+                q,
+                *integers(block_sizes, sd_code),
+                *floats(sd_parameters),
+                *flags(corr_is_free),
+                *floats(eta, fixed_factor),
+                *integers(stratum, size),
+                *floats(rest),
+                *integers(sd_of_stratum),
+                *floats(lowest),
+                *flags(is_free),
+                *floats(own_eta, fixed),
+                *floats(self.parameters.to_internal(self.likelihood.z_map_inverse)),
+                *native.addresses,
+                *floats(np.zeros(n) if centre is None else centre, np.eye(n) if scale is None else scale),
+                int(self.prior_on),
+                int(self.natural),
+                n_points,
+                int(with_gradient),
+                *floats(sd_unit),
+                *flags(errors.terms.patterns),
+                *floats(errors.terms.counts),
+                errors.n_terms,
+            ],
+            keep=native,
+        )
+
+    def _in_chunks(self, likelihood: MarginalLikelihood, u: Array) -> tuple[float, Array]:
+        """Return what the kernel does, with the likelihood on several threads."""
+        from hierreg.variances import kernels
+
+        variances, z_map_inverse = self._variances, self.parameters.to_internal(likelihood.z_map_inverse)
+        gradient = np.zeros(len(u))
+        point = kernels.room_for_covariances(u, variances)
+        value, first = kernels.covariances_at(u, variances, z_map_inverse, self.prior_on, self.natural, point, gradient)
+        Lambda, S = point[3:]
+        errors = likelihood.errors
+        g_Lambda, g_omega = np.empty_like(Lambda), np.empty(errors.n_terms)
+        value += likelihood.evaluate(Lambda, errors.weights(S), g_Lambda, g_omega)
+        if not np.isfinite(value):
+            return -np.inf, np.zeros(len(u))
+        g_S = errors.gradient(S, g_omega)
+        kernels.add_gradient_of_covariances(u, variances, z_map_inverse, point, first, g_Lambda, g_S, gradient)
+        return float(value), gradient
+
+    @property
+    def _variances(self) -> tuple[Any, ...]:
+        """What `variances.kernels.covariances_at` reads of the variance parameters."""
+        v = self.parameters
+        return (
+            v.n_factor,
+            v.block_sizes,
+            v.sd_code,
+            v.sd_parameters,
+            v.corr_is_free,
+            v.eta,
+            v.fixed_corr_factor,
+            v.within_units.arrays,
+            np.zeros(v.n_columns) if self.sd_unit is None else self.sd_unit,
+        )
+
+
+@cache
+def _log_densities() -> Any:
+    """Return the compiled function as one of Python, which lets other threads run."""
+    from hierreg.likelihood.posterior_entry import log_densities
+
+    return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, *[ctypes.c_void_p] * 4)(log_densities.address)

@@ -1,0 +1,275 @@
+"""`predict`: what it takes, what it returns, and how it prints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, final
+
+import numpy as np
+import xarray as xr
+
+from hierreg.exceptions import ModelError
+from hierreg.linear.prediction.levels import levels_of
+from hierreg.linear.prediction.plug_in import predict_at
+from hierreg.linear.prediction.posterior import draw_predictions
+from hierreg.linear.prediction.rows import NewRows, new_rows
+from hierreg.predictive.of_model import check_match, problem_of
+from hierreg.predictive.rows import check_size, draws_of
+from hierreg.problem.labels import factors_attribute, factors_of
+from hierreg.reports.draws import moments
+from hierreg.reports.reading import check_prob, read
+from hierreg.reports.table import Report, percent, sections
+from hierreg.results.point import Coefficients, Estimate
+from hierreg.results.text import beside
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from hierreg.predictive.of_model import ModelLike
+    from hierreg.problem.problem import Problem
+
+    Array = NDArray[np.float64]
+
+_MOST_ROWS = 20
+_STREAM = 201
+
+
+@final
+class Predictions(Report):
+    """What `predict` returns; prints as a table."""
+
+    __slots__ = ()
+    whole: ClassVar[dict[str, int]] = {"row": 1, "mean": 1, "sd": 1, "upper": 1}
+
+    def text(self) -> str:
+        """Return the table as plain text, at most 20 rows of it."""
+        prob, has_new = self.attrs["ci_prob"], "sd_new" in self
+        ends = [percent((1 - prob) / 2), percent((1 + prob) / 2)]
+        factors = factors_of(self.attrs)
+        groups = [name for name in _group_coords(factors) if name in self.coords]
+        header = ["", *(factors if groups else ()), "mean", "sd", *ends]
+        header += ["sd new", *ends] if has_new else []
+        shown = min(self.sizes["row"], _MOST_ROWS)
+        names = ["mean", "sd", "lower", "upper", *(["sd_new", "lower_new", "upper_new"] if has_new else [])]
+        rows = []
+        for i in range(shown):
+            group = [str(self[name].values[i]) for name in groups]
+            cells = (beside(float(self[name][i]), float(self["sd"][i])) for name in names)
+            rows.append([f"  {self['row'].values[i]}", *group, *cells])
+        lines = [self.attrs["heading"], "", sections(header, [("row", rows)])]
+        if shown < self.sizes["row"]:
+            lines += ["", f"{shown} of {self.sizes['row']} rows shown; .to_dataframe() has them all."]
+        return "\n".join(lines)
+
+
+def predict(  # noqa: PLR0913  # every argument after the third has a default
+    model: ModelLike,
+    newdata: Any,
+    at: xr.DataTree | Coefficients,
+    *,
+    level: str | Mapping[str, str] = "group",
+    ci_prob: float = 0.95,
+    observation: bool = True,
+    cross_cov: Any = None,
+    new_cov: Any = None,
+    covariance: bool = False,
+    draws: bool = False,
+    seed: int | None = None,
+) -> Predictions:
+    """Return predictions of new rows, from the posterior or at an estimate.
+
+    The *expected value* of a row is x beta + z b. Which b, `level` says, for all grouping factors or for each:
+
+    - "group": those of the row's own group, which was observed. A label that was not is an error.
+    - "new group": the same, but a label that was not observed is a new group. It has b ~ N(0, Sigma), which is part of
+      the uncertainty of its expected value; rows of one new group share it.
+    - "population": none, b = 0: the expected value is x beta, and a new observation adds its error. The columns of the
+      grouping factor are not needed.
+
+    To predict for a group of which a few rows are known, put those rows in the data of the model.
+
+    Correlated and exchangeable errors: where other rows of a unit were observed, their residuals are used, and the
+    expected value is that given the observed rows. A unit that was not observed, or newdata without the unit column,
+    has none; so leave the column out to predict for the rows of the data themselves. With exchangeable errors rows of
+    an observed unit are further rows of it, beside those of the data.
+
+    Known covariance: with ``cross_cov`` the new errors are predicted from the residuals too. This is kriging, or
+    Gaussian-process regression with the population part as its mean: with V = k(x, x') + noise, ``cross_cov`` =
+    k(x*, x) and ``new_cov`` = k(x*, x*), `mean` and `sd_new` describe the function without noise.
+
+    Parameters
+    ----------
+    model : Model
+    newdata : table
+        M rows with the columns of predictors and grouping factors; with ``observation`` also those of the errors
+        (strata, data sets, standard errors).
+    at : DataTree, Estimate or Coefficients
+        From `Model.sample`, `Model.estimate` or `Model.solve` of the same model.
+    level : str or dict factor -> str
+        "group", "new group" or "population", of all grouping factors or of those named, as in
+        ``level={"plate": "new group"}``; those left out are at "group".
+    ci_prob : float
+        Probability of the intervals: equal-tailed for draws, normal for the others.
+    observation : bool
+        Predict new observations too, with the error of each.
+    cross_cov, new_cov : array_like (M, N) and (M, M)
+        For `hr.known_cov`: covariance of the new errors with those of the data, and of the new errors (without the
+        unknown factor, where there is one). Without ``cross_cov`` they are independent.
+    covariance : bool
+        Return covariances between the rows too.
+    draws : bool
+        Return the draws too (of a posterior).
+    seed : int, optional
+        Of the coefficients of new groups and of new errors, for draws; by default that of the tree.
+
+    Returns
+    -------
+    Dataset
+        Over ``row``, with the coordinate ``group`` (``group_<factor>`` where there are several grouping factors;
+        "population" where that is meant):
+        ``mean``, and ``sd``, ``lower``, ``upper`` of the expected value; ``sd_new``, ``lower_new``,
+        ``upper_new`` of a new observation, whose mean is the same; on request ``cov``, ``cov_new`` (row, row_col) and
+        ``draws``, ``draws_new`` (chain, draw, row). At an estimate or solution ``mean`` is the best linear (unbiased)
+        prediction and ``sd`` the standard deviation of its error, with the uncertainty of beta and b, the variances
+        taken as known; draws carry the uncertainty of the variances too.
+
+    Raises
+    ------
+    DataError, ModelError
+        If columns, labels or matrices are missing or do not fit, or `at` belongs to another model.
+
+    References
+    ----------
+    Goldberger (1962), Journal of the American Statistical Association 57, 369-375; Robinson (1991), Statistical
+    Science 6(1), 15-32.
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> model = hr.Model("Reaction ~ Days + (Days | Subject)", hr.load_dataset("sleepstudy"))
+    >>> rows = {"Days": [10, 10], "Subject": ["308", "new"]}
+    >>> print(hr.predict(model, rows, at=model.estimate(), level="new group"))
+    REML estimate; normal 95 % intervals, the variances taken as known
+    <BLANKLINE>
+    row  Subject   mean    sd  2.5 %  97.5 %  sd new  2.5 %  97.5 %
+      0      308  450.3  15.9  419.3   481.4    30.1  391.3   509.3
+      1      new  356.1  67.6  223.6   488.5    72.3  214.4   497.7
+    """
+    prob = check_prob(ci_prob)
+    problem = problem_of(model)
+    if isinstance(at, Coefficients):
+        _check_same(at, problem)
+    else:
+        _check_tree(at, problem)
+    each = levels_of(level, problem.labels.factor_names)
+    rows = new_rows(problem, newdata, each, observation=observation, cross_cov=cross_cov, new_cov=new_cov)
+    attrs = {"ci_prob": prob, "factors": factors_attribute(problem.labels)}
+    if isinstance(at, Coefficients):
+        values = _at_point(problem, rows, at, prob, observation=observation, covariance=covariance)
+        how = f"{at.method.upper()} estimate" if isinstance(at, Estimate) else "Solution at the given covariances"
+        attrs["heading"] = f"{how}; normal {percent(prob)} intervals, the variances taken as known"
+    else:
+        values = _from_draws(problem, rows, at, prob, observation=observation, seed=seed)
+        attrs["heading"] = f"{read(at).heading}; equal-tailed {percent(prob)} intervals"
+    return _report(values, rows, attrs, covariance=covariance, draws=draws)
+
+
+def _check_tree(at: Any, problem: Problem) -> None:
+    if not isinstance(at, xr.DataTree):
+        raise ModelError(
+            f"at has type {type(at).__name__}; a DataTree from Model.sample, an Estimate from Model.estimate or "
+            "Coefficients from Model.solve is required."
+        )
+    check_match(at, problem)
+
+
+def _check_same(at: Coefficients, problem: Problem) -> None:
+    """Raise unless a point result has the coefficients and groups of the model."""
+    labels = problem.labels
+    same = [str(c) for c in at.beta["coef"].values] == list(labels.coef)
+    same = same and list(at.b) == list(labels.factor_names)
+    for factor in labels.factors if same else ():
+        b = at.b[factor.name]
+        same = same and np.array_equal(b[factor.dim].values, factor.levels)
+        same = same and [str(c) for c in b[factor.coef_dim].values] == list(factor.coef)
+    within = problem.parameters.within_units
+    if not same or len(at.solution.error_cov) != (len(within.component_size) or len(problem.layout.labels)):
+        raise ModelError(
+            "at has other coefficients, groups or data sets than the model: give the estimate or solution of the same "
+            "model."
+        )
+
+
+def _at_point(
+    problem: Problem,
+    rows: NewRows,
+    at: Coefficients,
+    prob: float,
+    *,
+    observation: bool,
+    covariance: bool,
+) -> dict[str, Array]:
+    from scipy.special import ndtri
+
+    error_cov, within = at.solution.error_cov[None], problem.parameters.within_units
+    if len(within.strata):
+        error_cov = within.of_rows(error_cov)
+    predicted = predict_at(problem.design, rows, at.solution, error_cov, observation=observation, covariance=covariance)
+    half = float(ndtri((1 + prob) / 2))
+    out = {"mean": predicted.mean}
+
+    def put(suffix: str, sd: Array, cov: Array | None) -> None:
+        out[f"sd{suffix}"] = sd
+        out[f"lower{suffix}"], out[f"upper{suffix}"] = predicted.mean - half * sd, predicted.mean + half * sd
+        if cov is not None:
+            out[f"cov{suffix}"] = cov
+
+    put("", np.sqrt(predicted.variance), predicted.cov)
+    if predicted.error_variance is not None:
+        both = None if predicted.cov is None or predicted.error_cov is None else predicted.cov + predicted.error_cov
+        put("_new", np.sqrt(predicted.variance + predicted.error_variance), both)
+    return out
+
+
+def _from_draws(
+    problem: Problem, rows: NewRows, tree: xr.DataTree, prob: float, *, observation: bool, seed: int | None
+) -> dict[str, Array]:
+    if seed is not None and (not isinstance(seed, (int, np.integer)) or isinstance(seed, bool) or seed < 0):
+        raise ModelError(f"seed={seed!r} must be a whole number, 0 or more.")
+    fit = read(tree)
+    parameters = draws_of(fit.posterior, problem)
+    S = len(parameters.beta)
+    check_size(S, 3 * len(rows.X), "predict", "Predict fewer rows at a time.")
+    Sigma = {factor.name: factor.covariance() for factor in fit.by_factor}
+    rng = np.random.default_rng([int(fit.attrs["seed"]) if seed is None else seed, _STREAM])
+    expected, new = draw_predictions(problem.design, rows, parameters, Sigma, rng=rng, observation=observation)
+    expected = expected.reshape(*fit.n_draws, -1)
+    out = moments(expected, prob) | {"draws": expected}
+    if new is not None:
+        new = new.reshape(*fit.n_draws, -1)
+        of_new = moments(new, prob) | {"draws": new}
+        out |= {f"{name}_new": value for name, value in of_new.items() if name != "mean"}
+    return out
+
+
+def _group_coords(factors: Sequence[str]) -> list[str]:
+    """Return what the coordinates with the groups of the rows are called."""
+    return ["group"] if len(factors) == 1 else [f"group_{factor}" for factor in factors]
+
+
+def _report(
+    values: dict[str, Array], rows: NewRows, attrs: dict[str, Any], *, covariance: bool, draws: bool
+) -> Predictions:
+    dims = {1: ("row",), 2: ("row", "row_col"), 3: ("chain", "draw", "row")}
+    M = len(rows.X)
+    for name in [name for name in values if name.startswith("draws")]:
+        if covariance:
+            flat = values[name].reshape(-1, M)
+            values[name.replace("draws", "cov")] = np.cov(flat, rowvar=False).reshape(M, M)
+        if not draws:
+            del values[name]
+    coords: dict[str, Any] = {"row": np.arange(M)}
+    for name, new in zip(_group_coords([new.factor for new in rows.groups]), rows.groups, strict=True):
+        coords[name] = (("row",), new.labels)
+    return Predictions({name: (dims[v.ndim], v) for name, v in values.items()}, coords=coords, attrs=attrs)

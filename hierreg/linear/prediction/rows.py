@@ -1,0 +1,139 @@
+"""New rows as arrays: columns, groups, and how their errors depend on those of the observed rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hierreg.design import as_table
+from hierreg.linear.prediction.errors import NewErrors, new_errors
+from hierreg.linear.prediction.levels import check_labels, labels_of
+from hierreg.problem.problem import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from hierreg.design import Design, DesignState, FactorDesign
+
+    Array = NDArray[np.float64]
+    Index = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewGroups:
+    """The groups of M new rows by one grouping factor.
+
+    Attributes
+    ----------
+    factor : str
+    Z : array (M, q)
+    group : int array (M,)
+        Observed group of each row; -1 for a new one, and where the population is meant.
+    new_group : int array (M,)
+        Number of the new group of each row; -1 for an observed one, and where the population is meant.
+    labels : list of str
+        Label of the group of each row.
+    """
+
+    factor: str
+    Z: Array
+    group: Index
+    new_group: Index
+    labels: list[str]
+
+    @property
+    def n_new(self) -> int:
+        """Number of new groups."""
+        return int(self.new_group.max(initial=-1)) + 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRows:
+    """M new rows.
+
+    Attributes
+    ----------
+    X : array (M, p)
+    groups : tuple of NewGroups
+        One per grouping factor: each is known or new whatever the others are.
+    errors : NewErrors
+    """
+
+    X: Array
+    groups: tuple[NewGroups, ...]
+    errors: NewErrors
+
+
+def new_rows(  # the arguments of `predict`
+    problem: Problem,
+    newdata: Any,
+    level: Mapping[str, str],
+    *,
+    observation: bool,
+    cross_cov: Any = None,
+    new_cov: Any = None,
+) -> NewRows:
+    """Return the arrays of a new table.
+
+    Parameters
+    ----------
+    problem : Problem
+    newdata : table
+    level : mapping factor -> str
+        "group", "population" or "new group"; see `predict`.
+    observation, cross_cov, new_cov
+        As `predict` takes them.
+
+    Raises
+    ------
+    DataError, ModelError
+        If a column is missing, or levels or matrices do not fit.
+    """
+    table, names = as_table(newdata), problem.labels.factor_names
+    labels = {
+        factor.name: labels_of(table, factor, names)
+        for factor in problem.state.factors
+        if level[factor.name] != "population"
+    }
+    design: Design = _without(problem.state, set(names) - set(labels)).apply(
+        newdata, response=False, new_levels="allow"
+    )
+    errors = new_errors(problem.layout, table, observation=observation, cross_cov=cross_cov, new_cov=new_cov)
+    found = {factor.name: factor for factor in design.factors}
+    groups = []
+    for learned, own in zip(problem.state.factors, problem.labels.factors, strict=True):
+        if learned.name not in found:
+            groups.append(_population(learned.name, len(table), len(own.coef)))
+            continue
+        of = labels[learned.name]
+        check_labels(of, learned, found[learned.name].index, level[learned.name], names)
+        groups.append(_groups(found[learned.name], of.text))
+    return NewRows(X=design.X, groups=tuple(groups), errors=errors)
+
+
+def _without(state: DesignState, factors: set[str]) -> DesignState:
+    """Return the design without some grouping factors, which then need no columns of a table."""
+    terms = [term.expression for term in state.spec.group_terms if term.factor not in factors]
+    needed = {state.spec.population, *terms}
+    return replace(
+        state,
+        expressions={text: fitted for text, fitted in state.expressions.items() if text in needed},
+        factors=tuple(factor for factor in state.factors if factor.name not in factors),
+    )
+
+
+def _population(factor: str, m: int, q: int) -> NewGroups:
+    """Return rows without groups of a factor."""
+    none = np.full(m, -1, dtype=np.intp)
+    return NewGroups(factor=factor, Z=np.zeros((m, q)), group=none, new_group=none, labels=["population"] * m)
+
+
+def _groups(factor: FactorDesign, labels: list[str]) -> NewGroups:
+    is_new = factor.index < 0
+    new_group = np.full(len(labels), -1, dtype=np.intp)
+    new_group[is_new] = np.unique(np.array(labels)[is_new], return_inverse=True)[1]
+    return NewGroups(factor=factor.name, Z=factor.Z, group=factor.index, new_group=new_group, labels=labels)

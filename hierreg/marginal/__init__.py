@@ -1,1 +1,0 @@
-"""The exact layer: the marginal likelihood, its gradient, the mixed-model equations and recovery of coefficients."""

@@ -1,0 +1,103 @@
+"""What is read of a model, whose class is a layer above, and the check that a result belongs to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from hierreg.exceptions import ModelError
+from hierreg.problem.labels import factors_attribute
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from hierreg.problem.problem import Problem
+
+
+class ModelLike(Protocol):
+    """What is read of a `hierreg.Model`."""
+
+    @property
+    def problem(self) -> Problem:
+        """The model's formula, rows, errors and priors, ready to be evaluated."""
+
+
+def problem_of(model: ModelLike) -> Problem:
+    """Return the problem of a model.
+
+    Raises
+    ------
+    ModelError
+        If it is no model.
+    """
+    problem = getattr(model, "problem", None)
+    if problem is None:
+        raise ModelError(
+            f"model has type {type(model).__name__}; a hierreg Model, hr.Model(formula, data), is required."
+        )
+    return problem  # type: ignore[no-any-return]  # what has a `problem` is a model
+
+
+def check_has_rows(problem: Problem, what: str) -> None:
+    """Raise where a model was made of cross-products, without rows.
+
+    Raises
+    ------
+    ModelError
+        Which names what needs them.
+    """
+    if not len(problem.design.y):
+        raise ModelError(
+            f"{what} needs the rows of the table, and this model was made of statistics alone (Model.from_gram). Use "
+            "hr.Model(formula, table) with those rows, or a part of them."
+        )
+
+
+def attributes(problem: Problem) -> dict[str, Any]:
+    """Return what a result records of its model."""
+    return {
+        "formula": problem.formula,
+        "errors": str(problem.layout.spec),
+        "priors": str(problem.priors),
+        "response": problem.labels.response,
+        "factors": factors_attribute(problem.labels),
+        "error_dim": problem.labels.error_dim or "",
+        "n_rows": problem.n_rows,
+    }
+
+
+def check_match(tree: xr.DataTree, problem: Problem, *, also: tuple[str, ...] = ()) -> None:
+    """Raise unless a result was sampled from the same formula, errors and groups.
+
+    Parameters
+    ----------
+    tree : DataTree
+    problem : Problem
+    also : tuple of str
+        Further attributes that must be equal, such as "priors".
+    """
+    import xarray as xr
+
+    if not isinstance(tree, xr.DataTree):
+        raise ModelError(f"tree has type {type(tree).__name__}; a DataTree from Model.sample or hr.load is required.")
+    if "posterior" not in tree.children:
+        raise ModelError(
+            f"tree has the groups {', '.join(tree.children) or 'none'}; a posterior, from Model.sample, is required."
+        )
+    mine = attributes(problem)
+    for name in ("formula", "errors", "n_rows", *also):
+        if name in tree.attrs and tree.attrs[name] != mine[name]:
+            raise ModelError(
+                f"tree was sampled from a model with another {name}: {tree.attrs[name]!r}, while that of the "
+                f"model given is {mine[name]!r}. Give the model that the tree was sampled from."
+            )
+    for factor in problem.labels.factors:
+        if factor.dim not in tree["posterior"].coords:
+            continue
+        theirs = np.asarray(tree["posterior"].coords[factor.dim].values).astype(str)
+        if not np.array_equal(theirs, np.asarray(factor.levels).astype(str)):
+            raise ModelError(
+                f"tree and model have different groups of {factor.name!r}. "
+                "Give the model that the tree was sampled from."
+            )

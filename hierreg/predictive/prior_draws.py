@@ -1,0 +1,139 @@
+"""Draws of all parameters from their priors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hierreg.exceptions import PriorError
+from hierreg.likelihood.drawn import Recovered
+from hierreg.predictive.rows import check_size
+from hierreg.priors import LKJ, Fixed, Flat
+from hierreg.results import build
+from hierreg.variances.parameters import Covariances, of_raw_coefficients
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import xarray as xr
+    from numpy.typing import NDArray
+
+    from hierreg.priors import ResolvedPriors
+    from hierreg.priors.requested import CorrChoice, SdChoice
+    from hierreg.problem.problem import Problem
+
+    Array = NDArray[np.float64]
+
+
+def check_priors(problem: Problem, draws: int) -> None:
+    """Raise where the priors cannot be drawn from, or the draws would be too large.
+
+    Raises
+    ------
+    PriorError
+        If a prior is flat.
+    ModelError
+        If the draws of the group coefficients would take more than 4 GiB.
+    """
+    for name, prior in zip(problem.labels.coef, problem.priors.beta, strict=True):
+        if isinstance(prior, Flat):
+            raise PriorError(
+                f"beta[{name!r}] has the prior Flat(), which is improper and cannot be drawn from: give it a "
+                f"proper one, hr.Priors(beta={{{name!r}: hr.Normal(mu, sigma)}}), or leave it out for the "
+                "default."
+            )
+    n_effects = sum(len(f.levels) * len(f.coef_names) for f in problem.design.factors)
+    check_size(draws, n_effects, "prior", "Use fewer draws, hr.prior_predictive(model, draws=...).")
+
+
+def draw_prior(problem: Problem, draws: int, seed: list[int]) -> xr.Dataset:
+    """Return the ``prior`` group: one chain, with the variables and dimensions of the posterior.
+
+    Parameters
+    ----------
+    problem : Problem
+    draws : int
+    seed : list of int
+        What it depends on.
+    """
+    check_priors(problem, draws)
+    rng = np.random.default_rng(seed)
+    beta = _draw_beta(problem.priors, draws, rng)
+    cov = _draw_covariances(problem, draws, rng)
+    b = []
+    for factor, mine in zip(problem.labels.factors, problem.parameters.factor_slices, strict=True):
+        z = rng.standard_normal((draws, len(factor.levels), len(factor.coef)))
+        b.append(np.einsum("sij,snj->sni", cov.Lambda[:, mine, mine], z))
+    recovered = Recovered(beta=beta, b=tuple(b), b_summary=None, theta_summary=None)
+    return build.posterior(problem.labels, (1, draws), cov, recovered)
+
+
+def _draw_beta(priors: ResolvedPriors, draws: int, rng: np.random.Generator) -> Array:
+    columns = [_draw_column(prior, draws, rng) for prior in priors.beta]
+    values = np.stack(columns, axis=1) if columns else np.empty((draws, 0))
+    return np.linalg.solve(priors.beta_basis, values.T).T
+
+
+def _draw_column(prior: object, draws: int, rng: np.random.Generator) -> Array:
+    if isinstance(prior, Fixed):
+        return np.full(draws, prior.array)
+    return prior.draw(rng, draws)  # type: ignore[attr-defined,no-any-return]  # every other choice is a family
+
+
+def _draw_covariances(problem: Problem, draws: int, rng: np.random.Generator) -> Covariances:
+    priors, factors = problem.priors, problem.design.factors
+    # The columns of all factors one after the other, as the variance parameters have them.
+    sd = _draw_sds([sd for factor in factors for sd in priors.sd[factor.name]], draws, rng)
+    corrs = [corr for factor in factors for corr in priors.corr[factor.name]]
+    corr = _draw_corr(corrs, [size for factor in factors for size in factor.term_sizes], draws, rng)
+    D = len(problem.layout.labels)
+    error_sd = _draw_sds(priors.error_sd, draws, rng) if problem.labels.n_error_sd else np.ones((draws, D))
+    if isinstance(priors.error_corr, tuple):
+        within = problem.parameters.within_units
+        error_corr = _draw_within_units(priors.error_corr, within.lowest, draws, rng)
+        error_cov = within.covariance(error_sd, error_corr)
+    else:
+        error_corr = _draw_corr((priors.error_corr,), (D,), draws, rng)
+        error_cov = error_sd[:, :, None] * error_corr * error_sd[:, None, :]
+    root = np.zeros_like(corr)
+    for mine in problem.parameters.factor_slices:
+        values, vectors = np.linalg.eigh(corr[:, mine, mine])  # not Cholesky: a fixed correlation may be singular
+        root[:, mine, mine] = vectors * np.sqrt(np.clip(values, 0.0, None))[:, None, :]
+    sd, corr, Lambda = of_raw_coefficients(problem.parameters.to_raw, sd, corr, sd[:, :, None] * root)
+    return Covariances(
+        sd=sd,
+        corr=corr,
+        Lambda=Lambda,
+        error_sd=error_sd,
+        error_corr=error_corr,
+        error_cov=error_cov,
+    )
+
+
+def _draw_sds(priors: Sequence[SdChoice], draws: int, rng: np.random.Generator) -> Array:
+    columns = [_draw_column(prior, draws, rng) for prior in priors]
+    return np.stack(columns, axis=1) if columns else np.empty((draws, 0))
+
+
+def _draw_within_units(priors: Sequence[CorrChoice], lowest: Array, draws: int, rng: np.random.Generator) -> Array:
+    columns = [
+        prior.draw_within_units(rng, draws, float(bound)) if isinstance(prior, LKJ) else np.full(draws, prior.array)
+        for prior, bound in zip(priors, lowest, strict=True)
+    ]
+    return np.stack(columns, axis=1)
+
+
+def _draw_corr(
+    priors: Sequence[CorrChoice | None], sizes: Sequence[int], draws: int, rng: np.random.Generator
+) -> Array:
+    out = np.tile(np.eye(sum(sizes)), (draws, 1, 1))
+    start = 0
+    for prior, size in zip(priors, sizes, strict=True):
+        block = slice(start, start + size)
+        if isinstance(prior, Fixed):
+            out[:, block, block] = prior.array
+        elif isinstance(prior, LKJ):
+            out[:, block, block] = prior.draw(rng, draws, size)
+        start += size
+    return out

@@ -1,0 +1,222 @@
+"""Functions for users that add groups to a result, or make them of a model alone.
+
+Every function returns a new tree and leaves the one it was given as it was; the data are shared, not copied.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from hierreg.checks import check_choice, check_whole
+from hierreg.exceptions import ModelError
+from hierreg.predictive.groups import (
+    PRIOR_DRAWS,
+    PRIOR_PREDICTIVE_STREAM,
+    PRIOR_STREAM,
+    check_rows,
+    log_likelihood_of,
+    log_prior_of,
+    posterior_predictive_of,
+    replicates,
+    with_group,
+)
+from hierreg.predictive.of_model import attributes, check_match, problem_of
+from hierreg.predictive.prior_draws import draw_prior
+from hierreg.results import build
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from hierreg.predictive.of_model import ModelLike
+
+
+def prior_predictive(model: ModelLike, draws: int = PRIOR_DRAWS, seed: int | None = None) -> xr.DataTree:
+    """Return draws of the parameters from their priors, and of the response from them.
+
+    Parameters
+    ----------
+    model : Model
+    draws : int
+        One chain of this length.
+    seed : int, optional
+        Determines every draw; a random one is chosen and recorded where none is given.
+
+    Returns
+    -------
+    DataTree
+        Groups ``prior`` (variables and dimensions of the posterior), ``prior_predictive`` (the response;
+        chain, draw, obs) and ``observed_data``.
+
+    Raises
+    ------
+    PriorError
+        If a prior is flat.
+    ModelError
+        If an argument is impossible, or the result would take more than 4 GiB.
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> model = hr.Model("Reaction ~ Days + (Days | Subject)", hr.load_dataset("sleepstudy"))
+    >>> tree = hr.prior_predictive(model, draws=50, seed=1)
+    >>> tree["prior_predictive"]["Reaction"].sizes
+    Frozen({'chain': 1, 'draw': 50, 'obs': 180})
+    """
+    import xarray as xr
+
+    problem = problem_of(model)
+    check_whole("draws", draws, least=1)
+    seed = _chosen_seed(seed)
+    check_rows(problem, draws, "prior_predictive", "Use fewer draws, draws=...")
+    prior = draw_prior(problem, draws, [seed, PRIOR_STREAM])
+    tree = xr.DataTree.from_dict(
+        {
+            "prior": prior,
+            "prior_predictive": replicates(problem, prior, [seed, PRIOR_PREDICTIVE_STREAM]),
+            "observed_data": build.observed_group(problem.labels, problem.design.y),
+        }
+    )
+    tree.attrs = build.versions() | attributes(problem) | {"seed": seed}
+    return tree
+
+
+def posterior_predictive(
+    tree: xr.DataTree, model: ModelLike, draws: int | None = None, seed: int | None = None
+) -> xr.DataTree:
+    """Return the tree with replicated responses of the same rows, one per draw of the posterior.
+
+    Groups keep their coefficients; errors are drawn anew, correlated within units where they are.
+
+    Parameters
+    ----------
+    tree : DataTree
+        From `Model.sample`.
+    model : Model
+        The model that it was sampled from.
+    draws : int, optional
+        Draws per chain, evenly spaced; all by default.
+    seed : int, optional
+        Determines every draw; a random one is chosen and recorded where none is given.
+
+    Returns
+    -------
+    DataTree
+        With the group ``posterior_predictive`` (the response, chain, draw, obs).
+
+    Raises
+    ------
+    ModelError
+        If tree and model do not match, the tree has summaries of the group coefficients only, or the result
+        would take more than 4 GiB.
+    """
+    problem = problem_of(model)
+    check_match(tree, problem)
+    seed = _chosen_seed(seed)
+    return with_group(tree, "posterior_predictive", posterior_predictive_of(tree, problem, draws, seed))
+
+
+def log_likelihood(
+    tree: xr.DataTree, model: ModelLike, *, by: Literal["row", "unit"] = "row", joint: bool = False
+) -> xr.DataTree:
+    """Return the tree with the log likelihood of its draws, given all coefficients.
+
+    The elements are rows, as in ``observed_data`` and ``posterior_predictive``, so that ArviZ can put them side by
+    side. They are what `arviz_stats.loo` leaves out, one at a time, for a prediction in known groups:
+
+    - independent errors, strata, known standard errors: log p(y_r | beta, b);
+    - errors correlated or exchangeable within units: given the other rows of the unit, log p(y_r | y_-r, beta, b);
+    - known covariance: given all other rows, log p(y_r | y_-r, beta, b).
+
+    Where ArviZ sets them beside ``posterior_predictive`` (`loo_metrics`, `loo_pit`), what it predicts without row r is
+    x_r beta + z_r b: replicates have errors of their own, not those given the other rows.
+
+    With ``by="unit"`` the elements are units, each with the joint density of all its rows, in a group of its own,
+    ``log_likelihood_units``: to leave out whole units with ArviZ, give it a tree in which they stand alone, ::
+
+        units = xr.DataTree.from_dict({"posterior": tree["posterior"], "log_likelihood": tree["log_likelihood_units"]})
+        arviz_stats.loo(units)
+
+    Power scaling (`arviz_stats.psense`) asks for elements that add up to the log density of all rows. Rows do where
+    errors are independent; where they are not, use ``joint=True`` for it.
+
+    Parameters
+    ----------
+    tree : DataTree
+        From `Model.sample`.
+    model : Model
+        The model that it was sampled from.
+    by : str
+        "row" or "unit".
+    joint : bool
+        One value per draw, the log density of all rows, instead of elements.
+
+    Returns
+    -------
+    DataTree
+        With the group ``log_likelihood`` (the response, chain, draw[, obs]), or ``log_likelihood_units`` (the
+        response, chain, draw, unit).
+
+    Raises
+    ------
+    ModelError
+        If tree and model do not match, the tree has summaries of the group coefficients only, there are no units, or
+        the result would take more than 4 GiB.
+
+    References
+    ----------
+    Buerkner, P.-C., Gabry, J. and Vehtari, A. (2021). Efficient leave-one-out cross-validation for Bayesian
+    non-factorized normal and Student-t models. Computational Statistics 36, 1243-1261.
+    """
+    problem = problem_of(model)
+    check_match(tree, problem)
+    check_choice(by, ("row", "unit"), argument="by", error=ModelError)
+    if by == "unit":
+        if joint:
+            raise ModelError("by='unit' and joint=True: the elements are units, or all rows together; ask for one.")
+        return with_group(tree, "log_likelihood_units", log_likelihood_of(tree, problem, "units"))
+    return with_group(tree, "log_likelihood", log_likelihood_of(tree, problem, "all" if joint else "rows"))
+
+
+def log_prior(tree: xr.DataTree, model: ModelLike) -> xr.DataTree:
+    """Return the tree with the log prior densities of its draws.
+
+    Normalised densities of beta, of standard deviations and of correlation matrices, each on its own scale;
+    zero where a value is fixed, and for flat priors. The distribution N(0, Sigma) of the group coefficients
+    is part of the model, not of this group: power scaling of the prior leaves it as it is. So the group is
+    the same whether the coefficients were sampled or integrated out.
+
+    Parameters
+    ----------
+    tree : DataTree
+        From `Model.sample`.
+    model : Model
+        The model that it was sampled from.
+
+    Returns
+    -------
+    DataTree
+        With the group ``log_prior``: variables named as in the posterior, one value per draw for a
+        correlation matrix and one per element for the others.
+
+    Raises
+    ------
+    ModelError
+        If tree and model do not match.
+
+    References
+    ----------
+    Kallioinen, N., Paananen, T., Buerkner, P.-C. and Vehtari, A. (2024). Detecting and diagnosing prior and
+    likelihood sensitivity with power-scaling. Statistics and Computing 34, 57.
+    """
+    problem = problem_of(model)
+    check_match(tree, problem, also=("priors",))
+    return with_group(tree, "log_prior", log_prior_of(tree, problem))
+
+
+def _chosen_seed(seed: int | None) -> int:
+    if seed is None:
+        return int(np.random.SeedSequence().generate_state(1)[0])
+    check_whole("seed", seed, least=0)
+    return int(seed)

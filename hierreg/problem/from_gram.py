@@ -1,0 +1,95 @@
+"""The problem of a model whose rows are gone: everything that follows from the cross-products."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hierreg.design.build import assemble_design
+from hierreg.design.learned import restore
+from hierreg.errors.structures import ErrorLayout, Exchangeable, KnownCov
+from hierreg.exceptions import ModelError, PriorError
+from hierreg.gram import Gram
+from hierreg.gram.ordering import with_levels
+from hierreg.priors import Priors, measure_scales, resolve_priors
+from hierreg.problem.exact_fit import check_response_varies
+from hierreg.problem.problem import Problem, not_replicated, of_parts, units_are_groups
+
+if TYPE_CHECKING:
+    from hierreg.design import Design, DesignState
+
+
+def problem_of_gram(gram: Gram, priors: Priors | None) -> Problem:
+    """Return the problem that a Gram basis and priors define.
+
+    Raises
+    ------
+    ModelError, PriorError
+        If the basis does not say where it comes from, or priors do not fit.
+    """
+    if not isinstance(gram, Gram):
+        raise ModelError(
+            f"gram has type {type(gram).__name__}; a Gram is required, from Gram.from_batches, Gram.scan, Gram.load or "
+            "Model.gram."
+        )
+    if gram.origin is None or gram.frame is None:
+        raise ModelError(
+            "gram does not say which formula it comes from; take it from Gram.from_batches, Gram.scan, Gram.load or "
+            "Model.gram."
+        )
+    if priors is not None and not isinstance(priors, Priors):
+        raise PriorError(f"priors={priors!r} is not a set of priors; use hr.Priors(beta=..., sd=..., ...).")
+    if gram.has_links and len(gram.factors) > 1:
+        raise ModelError(
+            f"errors={gram.origin.errors} link groups of several grouping factors, and statistics alone do not say "
+            "what each group sees by itself: use hr.Model(formula, table, errors) with the rows."
+        )
+    if gram.has_links and gram.own is None:
+        raise ModelError("gram does not say what each group sees alone; take it from Gram.from_batches or Model.gram.")
+    state = restore(gram.origin.learned)
+    gram = with_levels(gram, [factor.levels for factor in state.factors])
+    design, layout = _without_rows(state), _layout(gram)
+    _check_replication(gram, layout)
+    check_response_varies(gram, design, layout, priors)
+    resolved = resolve_priors(priors, measure_scales(gram, design, layout))
+    return of_parts(state.spec.text, design, state, layout, gram, resolved)
+
+
+def _without_rows(state: DesignState) -> Design:
+    matrices = {text: (fitted, np.empty((0, len(fitted.names)))) for text, fitted in state.expressions.items()}
+    none = np.empty(0, dtype=np.intp)
+    factors = [(factor, none) for factor in state.factors]
+    return assemble_design(state.spec, state.response, np.empty(0), matrices, factors, state.determined)
+
+
+def _layout(gram: Gram) -> ErrorLayout:
+    """Return the error structure over no rows."""
+    assert gram.origin is not None
+    terms, spec = gram.terms, gram.origin.errors
+    none = np.empty(0, dtype=np.intp)
+    return ErrorLayout(
+        spec=spec,
+        kind=terms.kind,
+        labels=terms.labels if terms.components is None else terms.components.strata,
+        dim=terms.dim,
+        n_sd=terms.n_sd,
+        has_corr=terms.has_corr,
+        stratum=none,
+        unit=none if terms.kind in {"correlated", "exchangeable"} else None,
+        se=np.empty(0) if terms.kind == "known_se" else None,
+        V=spec.V if isinstance(spec, KnownCov) else None,
+        common_sd=isinstance(spec, Exchangeable) and spec.common_sd,
+    )
+
+
+def _check_replication(gram: Gram, layout: ErrorLayout) -> None:
+    terms = gram.terms
+    for factor in gram.factors:
+        if factor.n_levels == gram.n and terms.kind in {"independent", "by", "exchangeable"}:
+            raise not_replicated(gram.n, factor.name)
+        if terms.components is not None and factor.frame is not None and factor.frame.constant is not None:
+            n_units = float(terms.counts[terms.components.size > 0].sum())
+            # With no links each unit is in one group, so that as many groups as units are the units.
+            if not factor.has_links and n_units == factor.n_levels:
+                raise units_are_groups(factor.name, layout)

@@ -1,0 +1,270 @@
+"""Point results with labels: estimates, and solutions of the mixed-model equations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hierreg.results.text import covariance_table, table, within_units_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import xarray as xr
+
+    from hierreg.estimate import VarianceEstimate
+    from hierreg.likelihood.solution import Solution
+    from hierreg.problem.labels import Labels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Coefficients:
+    """Solution of the mixed-model equations at known covariances.
+
+    Attributes
+    ----------
+    beta : DataArray (coef)
+        Best linear unbiased estimates; with a prior precision, posterior means.
+    beta_cov : DataArray (coef, coef_col)
+    b : dict of DataArray (<factor>, <factor>_coef)
+        Best linear unbiased predictions, by grouping factor.
+    b_cov : dict of DataArray (<factor>, <factor>_coef, <factor>_coef_col)
+        Prediction-error covariances, beta estimated.
+    b_cond_cov : dict of DataArray
+        Conditional covariances, beta taken as known (lme4's condVar).
+    theta : dict of DataArray (<factor>, <factor>_coef)
+        Group coefficients beta + b where the columns match.
+    theta_cov : dict of DataArray (<factor>, <factor>_coef, <factor>_coef_col)
+        Their prediction-error covariances.
+    solution : Solution
+        The same as plain arrays, with what the joint distribution of all coefficients needs.
+    """
+
+    beta: xr.DataArray
+    beta_cov: xr.DataArray
+    b: Mapping[str, xr.DataArray]
+    b_cov: Mapping[str, xr.DataArray]
+    b_cond_cov: Mapping[str, xr.DataArray]
+    theta: Mapping[str, xr.DataArray]
+    theta_cov: Mapping[str, xr.DataArray]
+    solution: Solution
+
+    @property
+    def beta_se(self) -> xr.DataArray:
+        """Standard errors of beta (coef)."""
+        return _diagonal_root(self.beta_cov, self.beta)
+
+    def __str__(self) -> str:
+        lines = [
+            "Population coefficients (generalised least squares at the given covariances)",
+            _beta_table(self),
+        ]
+        for factor, b in self.b.items():
+            lines.append(f"\nGroup coefficients: {b.sizes[b.dims[0]]} groups of {factor}; see .b[{factor!r}]")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Estimate(Coefficients):
+    """REML, ML or MAP estimate of the variances, with the coefficients at it.
+
+    Attributes
+    ----------
+    method : str
+        "reml", "ml" or "map".
+    sd, corr, cov : dict of DataArray
+        Standard deviations, correlations and covariance of the group coefficients, by grouping factor.
+    error_sd : DataArray
+        Scalar, or by stratum or data set.
+    error_corr : DataArray or None
+        By data set twice; of exchangeable errors the correlation within units, scalar or by stratum. None where errors
+        have no data sets.
+    error_cov : DataArray or None
+        By data set twice; None where there is one data set, or where errors are exchangeable.
+    criterion : float
+        Minus twice the log likelihood (ML) or restricted log likelihood (REML, lme4's constant); for MAP minus
+        twice the log of likelihood times prior density of standard deviations and correlations.
+    boundary : tuple of str
+        Parameters on the boundary of their space, in words; empty where there is none.
+    converged : bool
+    message : str
+        How the search ended, and the boundary, in words.
+    n_evaluations : int
+        Evaluations of the criterion with its gradient.
+    chi_square : float or None
+        (y - X beta)'V^-1 (y - X beta), where V is fully known: REML and ML of a model without groups, with
+        `hr.known_se` or `hr.known_cov` and no unknown factor. None for all others: they estimate a variance, which
+        makes the fit as good as it has to be.
+    degrees_of_freedom : int or None
+        Of `chi_square`: rows less coefficients.
+    variance_cov : DataArray (parameter, parameter_col)
+        Covariance of the estimated standard deviations and correlations: the inverse curvature of minus the log
+        (restricted) likelihood, or of minus the log posterior density for MAP, by the delta method. NaN for a
+        parameter on the boundary or not identified; that of the others then holds given it.
+    unidentified : tuple of str
+        Variance parameters that no data of this design tell apart, empty where there are none; `message` says why.
+    """
+
+    method: str
+    sd: Mapping[str, xr.DataArray]
+    corr: Mapping[str, xr.DataArray]
+    cov: Mapping[str, xr.DataArray]
+    error_sd: xr.DataArray
+    error_corr: xr.DataArray | None
+    error_cov: xr.DataArray | None
+    criterion: float
+    boundary: tuple[str, ...]
+    converged: bool
+    message: str
+    n_evaluations: int
+    variance_cov: xr.DataArray
+    chi_square: float | None = None
+    degrees_of_freedom: int | None = None
+    unidentified: tuple[str, ...] = ()
+
+    @property
+    def p_value(self) -> float | None:
+        """Probability of a chi-square as large or larger, if the model and V are right; None without chi-square."""
+        if self.chi_square is None or not self.degrees_of_freedom:
+            return None
+        from scipy.stats import chi2
+
+        return float(chi2.sf(self.chi_square, self.degrees_of_freedom))
+
+    @property
+    def variance_se(self) -> xr.DataArray:
+        """Standard errors of the estimated standard deviations and correlations (parameter), by public name.
+
+        Examples
+        --------
+        >>> import hierreg as hr
+        >>> est = hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff")).estimate("ml")
+        >>> print(est.variance_se.to_series().round(2).to_dict())
+        {'sd_Batch[Intercept]': 14.68, 'error_sd': 7.15}
+        """
+        root = np.sqrt(np.diagonal(self.variance_cov.to_numpy()))
+        return self.variance_cov.isel(parameter_col=0, drop=True).copy(data=root)
+
+    @property
+    def singular(self) -> bool:
+        """Whether an estimate is on the boundary of its space."""
+        return bool(self.boundary)
+
+    def __str__(self) -> str:
+        name = {"reml": "REML", "ml": "ML", "map": "MAP"}[self.method]
+        lines = [
+            f"{name} estimate; criterion {self.criterion:.4f}; {self.message}",
+            "",
+            "Variance parameters",
+        ]
+        for factor, sd in self.sd.items():
+            lines.append(covariance_table(factor, sd, self.corr[factor]))
+        if self.error_corr is None or self.error_corr.ndim == 2:
+            lines.append(covariance_table("error", self.error_sd, self.error_corr))
+        else:
+            lines.append(within_units_table(self.error_sd, self.error_corr))
+        lines += ["", "Population coefficients", _beta_table(self)]
+        if self.p_value is not None:
+            df = self.degrees_of_freedom
+            lines += ["", f"chi-square {self.chi_square:.4g} on {df} degrees of freedom, p = {self.p_value:.3g}"]
+        return "\n".join(lines)
+
+
+def _beta_table(result: Coefficients) -> str:
+    se = result.beta_se.to_numpy()
+    beta = result.beta.to_numpy()
+    return table(
+        ["", "estimate", "se"],
+        [(str(c), b, s) for c, b, s in zip(result.beta["coef"].values, beta, se, strict=True)],
+    )
+
+
+def _diagonal_root(cov: xr.DataArray, like: xr.DataArray) -> xr.DataArray:
+    return like.copy(data=np.sqrt(np.diagonal(cov.to_numpy(), axis1=-2, axis2=-1)))
+
+
+def coefficients(labels: Labels, solution: Solution) -> Coefficients:
+    """Return a solution of the mixed-model equations with labels."""
+    return Coefficients(**_coefficient_fields(labels, solution))
+
+
+def estimate(
+    labels: Labels,
+    method: str,
+    variances: VarianceEstimate,
+    solution: Solution,
+    criterion: float,
+    goodness_of_fit: tuple[float, int] | None = None,
+) -> Estimate:
+    """Return an estimate with labels; `goodness_of_fit` is chi-square and its degrees of freedom."""
+    slices = zip(labels.factors, _slices(labels), strict=True)
+    sd, corr, cov = {}, {}, {}
+    for factor, mine in slices:
+        sd[factor.name] = labels.array("sd", variances.sd[mine], factor=factor)
+        corr[factor.name] = labels.array("cov", variances.corr[mine, mine], factor=factor)
+        cov[factor.name] = labels.array("cov", variances.cov[mine, mine], factor=factor)
+    many = labels.error_dim is not None and not labels.is_exchangeable
+    return Estimate(
+        method=method,
+        sd=sd,
+        corr=corr,
+        cov=cov,
+        error_sd=labels.array("error_sd", variances.error_sd),
+        error_corr=labels.array("error_corr", variances.error_corr) if many or labels.is_exchangeable else None,
+        error_cov=labels.array("error_cov", variances.error_cov) if many else None,
+        criterion=criterion,
+        boundary=variances.boundary,
+        converged=variances.converged,
+        message="; ".join([variances.message, *variances.boundary]),
+        n_evaluations=variances.n_evaluations,
+        chi_square=goodness_of_fit[0] if goodness_of_fit else None,
+        degrees_of_freedom=goodness_of_fit[1] if goodness_of_fit else None,
+        variance_cov=_variance_covariance(variances),
+        unidentified=variances.unidentified,
+        **_coefficient_fields(labels, solution),
+    )
+
+
+def _variance_covariance(variances: VarianceEstimate) -> xr.DataArray:
+    import xarray as xr
+
+    names = list(variances.parameter_names)
+    dims = ("parameter", "parameter_col")
+    return xr.DataArray(variances.parameter_cov, dims=dims, coords=dict.fromkeys(dims, names))
+
+
+def _coefficient_fields(labels: Labels, solution: Solution) -> dict[str, Any]:
+    out: dict[str, Any] = {
+        "beta": labels.array("beta", solution.beta),
+        "beta_cov": labels.array("beta_cov", solution.beta_cov),
+        "solution": solution,
+    }
+    out |= {name: {} for name in ("b", "b_cov", "b_cond_cov", "theta", "theta_cov")}
+    for f, factor in enumerate(labels.factors):
+        arrays = {"b": solution.b[f], "b_cov": solution.b_cov[f], "b_cond_cov": solution.b_cond_cov[f]}
+        if factor.has_theta:
+            arrays["theta"], arrays["theta_cov"] = theta_moments(labels, solution, f)
+        for name, values in arrays.items():
+            kind = "b_cov" if values.ndim == 3 else "b"
+            out[name][factor.name] = labels.array(kind, values, factor=factor)
+    return out
+
+
+def theta_moments(labels: Labels, solution: Solution, f: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return theta = beta + b (J, q) of factor f and its covariances (J, q, q); b alone where a column has no match."""
+    columns = labels.factors[f].theta_columns
+    E = np.zeros((len(columns), len(labels.coef)))
+    for i, column in enumerate(columns):
+        if column is not None:
+            E[i, column] = 1.0
+    cross = E @ solution.beta_b_cov[f]
+    cov = solution.b_cov[f] + cross + np.swapaxes(cross, 1, 2) + E @ solution.beta_cov @ E.T
+    return solution.b[f] + E @ solution.beta, cov
+
+
+def _slices(labels: Labels) -> list[slice]:
+    """Return the columns of each factor among those of all."""
+    ends = np.cumsum([len(factor.coef) for factor in labels.factors]).tolist()
+    return [slice(end - len(factor.coef), end) for end, factor in zip(ends, labels.factors, strict=True)]

@@ -1,5 +1,0 @@
-"""Results: names, dimensions and groups of the DataTree, labelled point results, saving and loading."""
-
-from hierreg.tree.files import load, save
-
-__all__ = ["load", "save"]

@@ -1,0 +1,69 @@
+"""The weights of the terms of R^-1, from an error covariance: what a likelihood is a function of, beside Lambda."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hierreg.gram import ErrorTerms
+
+    Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorPrecision:
+    """The map from the covariance (D, D) of a unit's errors to the weights (2 K + 2,) of `precision_kernels`.
+
+    Attributes
+    ----------
+    terms : ErrorTerms
+    """
+
+    terms: ErrorTerms
+
+    @property
+    def n_terms(self) -> int:
+        """Number K of terms."""
+        return self.terms.n_terms
+
+    @property
+    def arrays(self) -> tuple[Any, ...]:
+        """What the kernels read."""
+        return self.terms.patterns, self.terms.counts
+
+    def weights(self, error_cov: Array) -> Array:
+        """Return the weights at an error covariance (D, D).
+
+        Raises
+        ------
+        ValueError
+            If it has another shape.
+        """
+        from hierreg.variances.precision_kernels import weights_of
+
+        out, D = np.empty(2 * self.n_terms + 2), self.terms.n_labels
+        if np.shape(error_cov) != (D, D):
+            raise ValueError(f"the error covariance has shape {np.shape(error_cov)}; expected {(D, D)}")
+        weights_of(np.ascontiguousarray(error_cov, dtype=float), self.arrays, out)
+        return out
+
+    def weights_of_draws(self, error_cov: Array) -> Array:
+        """Return the weights (S, 2 K + 2) at S error covariances (S, D, D)."""
+        from hierreg.variances.precision_kernels import weights_of_draws
+
+        out = np.empty((len(error_cov), 2 * self.n_terms + 2))
+        weights_of_draws(np.ascontiguousarray(error_cov, dtype=float), self.arrays, out)
+        return out
+
+    def gradient(self, error_cov: Array, g_omega: Array) -> Array:
+        """Return d/dS (D, D), symmetric, of a function with gradient g_omega (K,), minus half of d log|R| / dS."""
+        from hierreg.variances.precision_kernels import error_precision_gradient
+
+        out = np.empty((self.terms.n_labels,) * 2)
+        error_precision_gradient(np.ascontiguousarray(error_cov, dtype=float), *self.arrays, g_omega, out)
+        return out
