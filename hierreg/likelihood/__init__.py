@@ -32,8 +32,8 @@ A block holds one group, or several groups linked by correlated errors; Lambda r
 LANES blocks are evaluated together as one *tile* (see `lane_kernels`), stored with only the terms k that occur in it;
 where all groups stand alone and have one or two coefficients, STRIP of them (see `strip_kernels`, and `theta_kernels`
 where moreover all population coefficients vary between groups).
-Groups with the same A are few blocks with the same sum of b b', b the entries of B (see `equal_groups`): the first tiles
-have weights, which say how often log|M| and its derivatives count, A Lambda M^-1 and Lambda M^-1 Lambda'.
+Groups with the same A are few blocks with the same sum of b b', b the entries of B (see `equal_groups`): the first
+tiles have weights, which say how often log|M| and its derivatives count, A Lambda M^-1 and Lambda M^-1 Lambda'.
 
 Modules:
 
