@@ -16,17 +16,12 @@ from tests.oracles import dense
 from tests.oracles.cases import KINDS, random_case
 
 CASES, AT_ONCE = 300, 20
-# What is not mended yet: the distance of the response from zero, in formulas without an explicit intercept, over the
-# error sd is lost in rounding (3, 226); a coefficient that is rounding beside the others (228).
-SMALL_ERRORS = (3, 226, 228)
 
 
 @pytest.mark.parametrize("first", range(0, CASES, AT_ONCE))
 def test_every_case_is_right_or_refused(first):
     verdicts = run(range(first, first + AT_ONCE))
-    failures = [found for found in verdicts if found.outcome == "failure"]
-    assert {found.seed for found in failures} <= set(SMALL_ERRORS), report(verdicts)
-    assert all("foreign" not in found.kind for found in failures), report(verdicts)
+    assert not [found for found in verdicts if found.outcome == "failure"], report(verdicts)
 
 
 @pytest.mark.parametrize("model", sorted({pair[0] for pair in invariances.pairs()}))

@@ -262,5 +262,6 @@ def _most_precision(likelihood: MarginalLikelihood, weights: Array) -> Array | N
         return None
     # The largest eigenvalue of the precision of a pattern is no more than its trace.
     trace = np.bincount(table[own, 0], weights=omega)[table[own, 0]]
-    squares = np.diagonal(likelihood.gram.WtW[own], axis1=1, axis2=2)[:, :p]
+    # In other coordinates a square may be the rounding of zero.
+    squares = np.maximum(np.diagonal(likelihood.gram.WtW[own], axis1=1, axis2=2)[:, :p], 0.0)
     return np.asarray(trace @ squares + np.sum(likelihood.prior_rows[:, :p] ** 2, axis=0))
