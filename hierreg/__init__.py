@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hierreg.datasets import load_dataset
     from hierreg.design import stack
     from hierreg.errors.from_samples import covariance_from_samples
-    from hierreg.errors.structures import by, correlated, exchangeable, independent, known_cov, known_se
+    from hierreg.errors.structures import ar1, by, correlated, exchangeable, independent, known_cov, known_se
     from hierreg.exceptions import HierregError
     from hierreg.gram import Gram
     from hierreg.linear import contrasts, predict
@@ -61,6 +61,7 @@ __all__ = [
     "Model",
     "Normal",
     "Priors",
+    "ar1",
     "by",
     "contrasts",
     "correlated",
@@ -92,7 +93,7 @@ _NAMES_BY_MODULE = {
     "hierreg": ("exceptions", "plots"),
     "hierreg.datasets": ("load_dataset",),
     "hierreg.design": ("stack",),
-    "hierreg.errors.structures": ("by", "correlated", "exchangeable", "independent", "known_cov", "known_se"),
+    "hierreg.errors.structures": ("ar1", "by", "correlated", "exchangeable", "independent", "known_cov", "known_se"),
     "hierreg.exceptions": ("HierregError",),
     "hierreg.gram": ("Gram",),
     "hierreg.linear": ("contrasts", "predict"),

@@ -18,6 +18,7 @@ STRUCTURES = (
     "correlated",
     "exchangeable",
     "exchangeable_by",
+    "ar1",
     "known_se",
     "known_se_scaled",
     "known_cov",
@@ -41,6 +42,7 @@ def table() -> pd.DataFrame:
     frame["x"] = rng.normal(3, 1, n)
     frame["w"] = rng.normal(-1, 2, n)
     frame["kind"] = np.where(frame["unit"] % 3 == 0, "u", "v")
+    frame["time"] = frame["set"].map({"p": 4, "q": 5, "r": 8})
     frame["se"] = rng.uniform(0.3, 1.2, n)
     intercept, slope = rng.normal(0, 1, 5), rng.normal(0, 0.6, 5)
     group = frame["g"].map({name: i for i, name in enumerate("abcde")}).to_numpy()
@@ -65,6 +67,7 @@ def model(structure: str) -> hr.Model:
         "correlated": hr.correlated("set", unit="unit"),
         "exchangeable": hr.exchangeable("unit"),
         "exchangeable_by": hr.exchangeable("unit", by="kind", common_sd=False),
+        "ar1": hr.ar1("time", unit="unit"),
         "known_se": hr.known_se("se"),
         "known_se_scaled": hr.known_se("se", scale=True),
         "known_cov": hr.known_cov(V),
@@ -77,7 +80,7 @@ def model(structure: str) -> hr.Model:
 def sampled(structure: str) -> xr.DataTree:
     """Return a short run with every group that can be asked for; do not change it."""
     include = ["log_prior", "prior_predictive", "log_likelihood", "posterior_predictive"]
-    include += ["log_likelihood_units"] if structure.startswith(("correlated", "exchangeable")) else []
+    include += ["log_likelihood_units"] if structure.startswith(("correlated", "exchangeable", "ar1")) else []
     return model(structure).sample(draws=40, chains=3, seed=11, progress=False, include=include)
 
 
@@ -106,9 +109,11 @@ def response_parts(name: str, draw: dict[str, int], group: str = "posterior") ->
             elif name.startswith("exchangeable") and one["unit"] == other["unit"]:
                 rho = float(np.ravel(at["error_corr"])["uv".index(one["kind"]) if sd else 0])
                 R[i, j] = (1.0 if i == j else rho) * sd.get(one["kind"], scale) ** 2
+            elif name == "ar1" and one["unit"] == other["unit"]:
+                R[i, j] = float(at["error_corr"]) ** abs(one["time"] - other["time"]) * scale**2
             elif corr is not None and one["unit"] == other["unit"]:
                 R[i, j] = corr[one["set"], other["set"]] * sd[one["set"]] * sd[other["set"]]
-            elif i == j and name != "correlated" and not name.startswith("exchangeable"):
+            elif i == j and not name.startswith(("correlated", "exchangeable", "ar1")):
                 known = one["se"] if name.startswith("known_se") else 1.0
                 R[i, i] = (sd.get(one["set"], scale) * known) ** 2
     return mu, R

@@ -44,6 +44,8 @@ def table(rng, n=60, *, shift=0.0):
             "site": np.array(["s", "t"])[rng.integers(0, 2, n)],
             "dataset": np.array(["alpha", "beta"])[np.arange(n) % 2],
             "unit": np.arange(n) // 2,
+            # gaps of one step and of two
+            "time": np.arange(n) // 2 * 3 + np.arange(n) % 2 * (1 + np.arange(n) // 2 % 2),
             "g": [f"g{i}" for i in g],
             "h": np.arange(n) // 2 % 5,
             "se": rng.uniform(0.5, 1.5, n),

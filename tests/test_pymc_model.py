@@ -250,6 +250,23 @@ def exchangeable_with_common_sd(rng):
     return Case(design=make_design(rng, n), layout=layout, priors=priors)
 
 
+def ar1_with_gaps(rng):
+    """Units of one to four rows at times of their own, in shuffled order."""
+    unit = rng.permutation(np.repeat(np.arange(9), [1, 4, 2, 3, 2, 4, 1, 3, 2]))
+    n = len(unit)
+    layout = make_layout("ar1", n, has_corr=True, unit=unit, time=rng.permutation(n), common_sd=True)
+    priors = hp.ResolvedPriors(
+        beta=NORMALS,
+        beta_basis=CENTRED,
+        sd={"g": (hp.HalfNormal(1.4), hp.HalfNormal(0.6))},
+        corr={"g": (hp.LKJ(1.2),)},
+        error_sd=(hp.Gamma(2, 3),),
+        error_corr=(hp.LKJ(1.7),),
+    )
+    factor = make_factor(rng, n, names=("Intercept", "x"), sizes=(2,), correlated=(True,))
+    return Case(design=make_design(rng, n, (factor,)), layout=layout, priors=priors)
+
+
 def crossed_factors(rng):
     """Two factors that cross, one with two bar terms, the other with a single family of priors."""
     n = 23
@@ -293,6 +310,7 @@ MAKERS = [
     nested_factors,
     exchangeable_by_stratum,
     exchangeable_with_common_sd,
+    ar1_with_gaps,
     independent_two_terms,
     by_stratum_uncorrelated,
     correlated_three_data_sets,
@@ -381,7 +399,7 @@ def free_names_of(case, name):
     """The names in `VarianceParameters.free_names` of the elements of one PyMC variable."""
     every = case.target.parameters.free_names
     if name.endswith("_partial"):
-        return [other for other in every if other.startswith(name.removesuffix("_partial") + "[")]
+        return [other for other in every if other.split("[")[0] == name.removesuffix("_partial")]
     if name == "error_sd" or any(other.startswith(f"{name}[") for other in every):
         return [other for other in every if other.split("[")[0] == name]
     stem, label = name.rsplit("_", 1)

@@ -46,7 +46,7 @@ def test_independent_rows_have_their_own_normal_densities(structure: str, draw: 
     np.testing.assert_allclose(values.isel(draw), expected, rtol=1e-10)
 
 
-UNITS = [s for s in STRUCTURES if s.startswith(("correlated", "exchangeable"))]
+UNITS = [s for s in STRUCTURES if s.startswith(("correlated", "exchangeable", "ar1"))]
 
 
 @pytest.mark.parametrize("structure", UNITS)

@@ -33,7 +33,7 @@ def test_groups_variables_and_dimensions(structure: str) -> None:
     assert list(tree.children) == [
         *("posterior", "sample_stats", "observed_data", "constant_data", "mixed_model_limit"),
         *("log_prior", "prior", "prior_predictive", "log_likelihood", "posterior_predictive"),
-        *(["log_likelihood_units"] if structure.startswith(("correlated", "exchangeable")) else []),
+        *(["log_likelihood_units"] if structure.startswith(("correlated", "exchangeable", "ar1")) else []),
     ]
     error = ERROR_DIM.get(structure, ())
     expected = {
@@ -47,7 +47,7 @@ def test_groups_variables_and_dimensions(structure: str) -> None:
         expected["error_sd"] = error
     if structure == "correlated":
         expected["error_corr"] = ("set", "set_col")
-    if structure.startswith("exchangeable"):
+    if structure.startswith(("exchangeable", "ar1")):
         expected["error_corr"] = error
     posterior = tree["posterior"]
     assert {name: v.dims for name, v in posterior.data_vars.items()} == {

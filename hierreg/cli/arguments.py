@@ -98,6 +98,12 @@ def _add_errors(fit: argparse.ArgumentParser) -> None:
         metavar="UNIT",
         help="one correlation, possibly negative, between any two errors of a unit",
     )
+    one.add_argument(
+        "--ar1",
+        nargs=2,
+        metavar=("TIME", "UNIT"),
+        help="errors of a unit with the correlation rho^distance between two times, which are whole numbers",
+    )
     one.add_argument("--known-se", metavar="COLUMN", help="known standard errors")
     one.add_argument("--known-cov", type=Path, metavar="FILE", help="known covariance of the rows: CSV without header")
     group.add_argument("--weights", metavar="COLUMN", help="divide error variances by a column of weights")

@@ -9,7 +9,7 @@ import numpy as np
 
 from hierreg import priors as families
 from hierreg.checks import listed
-from hierreg.errors.structures import ErrorSpec, by, correlated, exchangeable, independent, known_cov, known_se
+from hierreg.errors.structures import ErrorSpec, ar1, by, correlated, exchangeable, independent, known_cov, known_se
 from hierreg.exceptions import DataError, ModelError, PriorError
 from hierreg.model import Model
 from hierreg.priors import Priors
@@ -88,7 +88,7 @@ def read_table(path: Path, as_category: Sequence[str]) -> Any:
     return table
 
 
-def error_structure(options: Namespace) -> ErrorSpec:
+def error_structure(options: Namespace) -> ErrorSpec:  # noqa: PLR0911  # one return a structure
     """Return the error structure that the options name."""
     if options.by is not None:
         return by(options.by)
@@ -97,6 +97,9 @@ def error_structure(options: Namespace) -> ErrorSpec:
         return correlated(dataset, unit=unit)
     if options.exchangeable is not None:
         return exchangeable(options.exchangeable)
+    if options.ar1 is not None:
+        time, unit = options.ar1
+        return ar1(time, unit=unit)
     if options.known_se is not None:
         return known_se(options.known_se, scale=options.scale)
     if options.known_cov is not None:

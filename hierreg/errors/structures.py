@@ -9,7 +9,8 @@ correlated; a *data set* (or stratum) ``d`` gives a row its place in the D x D e
     omega   = entries of inverse(Sigma_e[pattern, pattern])
 
 Independent errors are D = 1; strata are patterns of one data set each. Errors that are exchangeable within units
-are independent along other directions than the rows: see `within_units`.
+are independent along other directions than the rows: see `within_units`. Errors that are AR(1) within units are
+those of pairs of neighbours in time: see `autoregression`.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.errors.known_covariance import BlockCovariance
+
+
+# Whole numbers that a double can tell from their neighbours, differences included.
+_LARGEST_TIME = 2.0**52
 
 
 class ErrorSpec(ABC):
@@ -83,6 +88,18 @@ class Exchangeable(ErrorSpec):
     def __str__(self) -> str:
         strata = "" if self.by is None else f", by={self.by!r}, common_sd={self.common_sd}"
         return f"exchangeable({self.unit!r}{strata})"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class AR1(ErrorSpec):
+    """Errors with the correlation rho^(distance in time) between two rows of a unit."""
+
+    time: str
+    unit: str
+
+    def __str__(self) -> str:
+        return f"ar1({self.time!r}, unit={self.unit!r})"
 
 
 @final
@@ -217,6 +234,33 @@ def exchangeable(unit: str, *, by: str | None = None, common_sd: bool = True) ->
     return Exchangeable(unit, by, common_sd)
 
 
+def ar1(time: str, *, unit: str) -> AR1:
+    """Return errors that are autoregressive of order one within units: correlation rho^|t - s| between times s and t.
+
+    Units are independent; there is one standard deviation (``error_sd``) and one correlation of rows one step of time
+    apart (``error_corr``), between -1 and 1. Times need not follow each other: a gap counts exactly. Where all gaps are
+    even nothing tells the sign of rho: give the times in a coarser unit then.
+
+    Parameters
+    ----------
+    time : str
+        Column of whole numbers (day, year, visit), each once in a unit.
+    unit : str
+        Column that names the unit of a row (person, plot, station).
+
+    References
+    ----------
+    Pinheiro, J. C. and Bates, D. M. (2000). Mixed-Effects Models in S and S-PLUS. Springer. Section 5.3.1 (corAR1).
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> print(hr.ar1("day", unit="person"))
+    ar1('day', unit='person')
+    """
+    return AR1(time, unit)
+
+
 def known_se(column: str, *, scale: bool = False) -> KnownSE:
     """Return independent errors with known standard errors.
 
@@ -272,6 +316,10 @@ def known_cov(V: Any, *, scale: bool = False, labels: str | None = None) -> Know
     return KnownCov(read_covariance(V, labels), scale)
 
 
+# Structures that correlate rows of a unit; each has a column of units.
+WITHIN_UNITS = (Correlated, Exchangeable, AR1)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorLayout:
     """How an error structure lies over the rows of one table.
@@ -281,7 +329,7 @@ class ErrorLayout:
     spec : ErrorSpec
         What was asked for.
     kind : str
-        "independent", "by", "correlated", "exchangeable", "known_se" or "known_cov".
+        "independent", "by", "correlated", "exchangeable", "ar1", "known_se" or "known_cov".
     labels : tuple of str
         The D data sets or strata; ("sigma",) where there is only one error standard deviation.
     dim : str or None
@@ -294,15 +342,17 @@ class ErrorLayout:
     stratum : int array (N,)
         Data set or stratum of each row.
     unit : int array (N,) or None
-        Unit of each row (``correlated`` and ``exchangeable`` only).
+        Unit of each row (``correlated``, ``exchangeable`` and ``ar1`` only).
+    time : int array (N,) or None
+        Time of each row (``ar1`` only).
     se : float array (N,) or None
         Known standard errors (``known_se``), or error standard deviations relative to that of rows of weight one.
     V : BlockCovariance or None
         Known covariance (N, N), in the order of the rows (``known_cov`` only).
     unit_labels : tuple of str
-        Labels of the units, in the order that `unit` counts them (``correlated`` and ``exchangeable``).
+        Labels of the units, in the order that `unit` counts them.
     common_sd : bool
-        Whether all strata have one standard deviation (``exchangeable`` only).
+        Whether all strata have one standard deviation (``exchangeable``; ``ar1``, which has none).
     """
 
     spec: ErrorSpec
@@ -313,6 +363,7 @@ class ErrorLayout:
     has_corr: bool
     stratum: NDArray[np.intp]
     unit: NDArray[np.intp] | None = None
+    time: NDArray[np.intp] | None = None
     se: NDArray[np.float64] | None = None
     V: BlockCovariance | None = None
     unit_labels: tuple[str, ...] = ()
@@ -325,7 +376,7 @@ def bind_errors(spec: ErrorSpec, table: Any, n: int, *, is_whole: bool = True) -
     Parameters
     ----------
     spec : ErrorSpec
-        Made by `independent`, `by`, `correlated`, `exchangeable`, `known_se` or `known_cov`.
+        Made by `independent`, `by`, `correlated`, `exchangeable`, `ar1`, `known_se` or `known_cov`.
     table : narwhals.DataFrame
         The table, n rows.
     n : int
@@ -361,6 +412,8 @@ def bind_errors(spec: ErrorSpec, table: Any, n: int, *, is_whole: bool = True) -
             layout = _bind_correlated(spec, table)
         case Exchangeable():
             layout = _bind_exchangeable(spec, table, n)
+        case AR1():
+            layout = _bind_ar1(spec, table, n)
         case KnownSE():
             return _single(spec, "known_se", zeros, n_sd=int(spec.scale), se=standard_errors(table, spec.column))
         case KnownCov():
@@ -369,12 +422,17 @@ def bind_errors(spec: ErrorSpec, table: Any, n: int, *, is_whole: bool = True) -
         case _:
             raise ModelError(
                 f"errors={spec!r} is not an error structure; use hr.independent(), hr.by(column), "
-                "hr.correlated(dataset, unit=...), hr.exchangeable(unit), hr.known_se(column) or hr.known_cov(V)."
+                "hr.correlated(dataset, unit=...), hr.exchangeable(unit), hr.ar1(time, unit=...), "
+                "hr.known_se(column) or hr.known_cov(V)."
             )
     if is_whole:
         largest = np.zeros(len(layout.labels), dtype=np.intp)
         np.maximum.at(largest, layout.stratum, np.bincount(_units(layout))[_units(layout)])
         check_enough(spec, layout.labels, n, int(_units(layout).max()) + 1, largest)
+        if isinstance(spec, AR1) and layout.time is not None:
+            order = np.lexsort((layout.time, _units(layout)))
+            same = np.diff(_units(layout)[order]) == 0
+            check_gaps(spec, np.diff(layout.time[order])[same])
     return layout
 
 
@@ -421,6 +479,28 @@ def check_enough(
             f"errors={spec}: no unit of {where} has two rows, so the correlation of errors within units cannot be "
             "learned. Check the unit column, or use "
             f"{'hr.independent()' if spec.by is None else f'hr.by({spec.by!r})'}."
+        )
+
+
+def check_gaps(spec: AR1, gaps: NDArray[np.intp]) -> None:
+    """Raise where gaps between neighbours in time (P,) cannot tell the correlation of rows one step apart.
+
+    Raises
+    ------
+    DataError
+        If there are none, or all are even.
+    """
+    if not len(gaps):
+        raise DataError(
+            f"errors={spec}: no unit of column {spec.unit!r} has two rows, so the correlation of errors within units "
+            "cannot be learned. Check the unit column, or use hr.independent()."
+        )
+    step = int(np.gcd.reduce(gaps))
+    if step % 2 == 0:
+        raise DataError(
+            f"errors={spec}: all gaps between neighbouring times of a unit are multiples of {step}, so that nothing "
+            f"tells the sign of the correlation one step apart. Give the times in units of {step}: a column "
+            f"data[{spec.time!r}] // {step}."
         )
 
 
@@ -488,6 +568,57 @@ def _bind_exchangeable(spec: Exchangeable, table: Any, n: int) -> ErrorLayout:
         unit_labels=units,
         common_sd=spec.common_sd,
     )
+
+
+def _bind_ar1(spec: AR1, table: Any, n: int) -> ErrorLayout:
+    units, unit = _levels(table, spec.unit, role="unit of the errors")
+    time = whole_times(table, spec)
+    order = np.lexsort((time, unit))
+    again = np.flatnonzero((np.diff(unit[order]) == 0) & (np.diff(time[order]) == 0))
+    if len(again):
+        rows = sorted(order[again[0] : again[0] + 2].tolist())
+        raise DataError(
+            f"errors={spec}: {len(again)} rows repeat a time of their unit; first {units[unit[rows[0]]]!r} at "
+            f"{spec.time!r} = {time[rows[0]]}, rows {rows}. Each unit may have one row at a time: make the unit column "
+            "finer, average the repeats, or count time in smaller steps."
+        )
+    return ErrorLayout(
+        spec=spec,
+        kind="ar1",
+        labels=("sigma",),
+        dim=None,
+        n_sd=1,
+        has_corr=True,
+        stratum=np.zeros(n, dtype=np.intp),
+        unit=unit,
+        time=time,
+        unit_labels=units,
+        common_sd=True,
+    )
+
+
+def whole_times(table: Any, spec: AR1) -> NDArray[np.intp]:
+    """Return the times (N,) of AR(1) errors.
+
+    Raises
+    ------
+    DataError
+        If they are not whole numbers.
+    """
+    values = column(table, spec.time, role="time of the errors")
+    if values.dtype.kind not in "iuf":
+        raise DataError(
+            f"data[{spec.time!r}], the time of errors={spec}, holds {values.dtype} values (first {values[0]!r}); whole "
+            "numbers are required, such as days since a date."
+        )
+    bad = np.flatnonzero((values != np.round(values)) | (np.abs(values) > _LARGEST_TIME))
+    if len(bad):
+        raise DataError(
+            f"data[{spec.time!r}], the time of errors={spec}, has {len(bad)} values that are not whole numbers of at "
+            f"most 2^52 (first at rows {bad[:3].tolist()}: {values[bad[:3]].tolist()}). Count time in steps: hours or "
+            "days since a date, visits, or multiples of the smallest gap."
+        )
+    return values.astype(np.intp)
 
 
 def _levels(table: Any, name: str, *, role: str) -> tuple[tuple[str, ...], NDArray[np.intp]]:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 # `Components.size` of the component within units.
 WITHIN = 0
+# `Components.size` of AR(1) errors, which have no components: two neighbours in time, one step apart, in their place.
+NEIGHBOURS = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +47,8 @@ class Components:
     stratum : int array (C,)
         Stratum of each component.
     size : int array (C,)
-        Rows of the units whose mean it is; zero for the component within units, of every size.
+        Rows of the units whose mean it is; zero for the component within units, of every size. `NEIGHBOURS` twice for
+        AR(1) errors (`neighbours`).
     """
 
     strata: tuple[str, ...]
@@ -54,8 +57,15 @@ class Components:
     size: Index
 
     @property
+    def is_chain(self) -> bool:
+        """Whether these are two neighbours of AR(1) errors."""
+        return is_chain(self.size)
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """Name of each component; the same in every table."""
+        if self.is_chain:
+            return ("row before", "row")
         return tuple(
             f"{self.strata[s]}, within units" if n == WITHIN else f"{self.strata[s]}, mean of {n} rows"
             for s, n in zip(self.stratum, self.size, strict=True)
@@ -75,11 +85,25 @@ class Components:
 
     def unite(self, other: Components) -> Components:
         """Return the components of both, strata matched by label."""
+        if self.is_chain:
+            return self
         strata = self.strata + tuple(label for label in other.strata if label not in self.strata)
         theirs = np.array([strata.index(label) for label in other.strata], dtype=np.intp)[other.stratum]
         keys = np.concatenate([np.stack([self.stratum, self.size], axis=1), np.stack([theirs, other.size], axis=1)])
         stratum, size = np.unique(keys, axis=0).T
         return replace(self, strata=strata, stratum=stratum, size=size)
+
+
+def is_chain(size: Index) -> bool:
+    """Return whether sizes of components (C,) stand for two neighbours of AR(1) errors."""
+    return bool(np.any(size == NEIGHBOURS))
+
+
+def neighbours(label: str) -> Components:
+    """Return what AR(1) errors have in place of components: the row before, and the row."""
+    return Components(
+        strata=(label,), common_sd=True, stratum=np.zeros(2, dtype=np.intp), size=np.full(2, NEIGHBOURS, dtype=np.intp)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +161,17 @@ def component_variances(stratum: Index, size: Index, sd: Array, rho: Array) -> A
     return out
 
 
+def covariance_of(stratum: Index, size: Index, sd: Array, rho: Array) -> Array:
+    """Return the covariance (..., C, C) of components, diagonal, or of two neighbours of AR(1) errors (..., 2, 2).
+
+    The parameters are those of `component_variances`.
+    """
+    if is_chain(size):
+        v, c = sd**2, sd**2 * rho
+        return np.stack([np.concatenate([v, c], axis=-1), np.concatenate([c, v], axis=-1)], axis=-2)
+    return diagonal(component_variances(stratum, size, sd, rho))
+
+
 def diagonal(variances: Array) -> Array:
     """Return diagonal matrices (..., C, C)."""
     C = variances.shape[-1]
@@ -148,6 +183,8 @@ def diagonal(variances: Array) -> Array:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WithinUnits:
     """Parameters of exchangeable errors: their correlation in each of T strata, and the C components it decides.
+
+    Of AR(1) errors, the correlation of rows one step of time apart, in one stratum, and two neighbours as components.
 
     Attributes
     ----------
@@ -206,14 +243,22 @@ class WithinUnits:
         return rho
 
     def covariance(self, error_sd: Array, rho: Array) -> Array:
-        """Return the diagonal covariance (..., C, C) of the components, from sds (..., 1 or T) and rho (..., T)."""
-        return diagonal(component_variances(self.component_stratum, self.component_size, error_sd, rho))
+        """Return the covariance (..., C, C) of the components, from sds (..., 1 or T) and rho (..., T)."""
+        return covariance_of(self.component_stratum, self.component_size, error_sd, rho)
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether errors are AR(1): rho is the correlation of rows one step of time apart."""
+        return is_chain(self.component_size)
 
     def of_rows(self, error_cov: Array) -> Array:
         """Return variance v and covariance rho v of two rows of a unit, by stratum: (..., T, 2).
 
-        Of the diagonal covariances (..., C, C) of the components: rho v = (c - a) / n with the largest n.
+        Of the diagonal covariances (..., C, C) of the components: rho v = (c - a) / n with the largest n. Of AR(1)
+        errors those of rows one step apart.
         """
+        if self.is_chain:
+            return np.asarray(error_cov[..., :1, :])
         variance = np.diagonal(error_cov, axis1=-2, axis2=-1)
         out = np.empty((*variance.shape[:-1], len(self.strata), 2))
         for t in range(len(self.strata)):

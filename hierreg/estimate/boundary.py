@@ -132,12 +132,26 @@ def _singular(what: str) -> str:
     return f"the correlation matrix of the {what} is singular (a correlation of one in some direction)"
 
 
+def _boundary_of_chain(rho: float) -> list[str]:
+    """Say whether the correlation of AR(1) errors is on its boundary."""
+    if 1.0 - abs(rho) >= SINGULAR**2:
+        return []
+    if rho > 0:
+        return [
+            "the correlation of errors one step of time apart is one: rows of a unit do not differ but for the columns"
+        ]
+    return ["the correlation of errors one step of time apart is minus one: errors of a unit only change their sign"]
+
+
 def _boundary_within_units(units: WithinUnits, errors: Covariances) -> list[str]:
     found = []
     for label, free, rho, lowest in zip(
         units.strata, units.is_free, errors.error_corr[0] if units.strata else (), units.lowest, strict=True
     ):
         where = f"of {label} " if len(units.strata) > 1 else ""
+        if units.is_chain:
+            found += _boundary_of_chain(rho) if free else []
+            continue
         if free and 1.0 - rho < SINGULAR**2:
             found.append(f"the correlation of errors {where}within units is one: rows of a unit do not differ")
         elif free and rho - lowest < SINGULAR**2:

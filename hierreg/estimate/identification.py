@@ -112,7 +112,7 @@ def _linear(parameters: VarianceParameters, errors: VarianceParameters, S0: Arra
         groups += [_symmetric(q, term[i], term[j]) for i in range(len(term)) for j in range(i + 1)]
     within, moving = errors.within_units, []
     if within.strata:
-        zero = np.zeros(len(within.strata))
+        zero = np.where(within.is_free, 0.0, within.fixed)
         for i in np.flatnonzero(errors.sd_is_free):
             sd = np.eye(len(errors.error_labels))[i]
             moving.append(within.covariance(sd, zero))
@@ -120,7 +120,7 @@ def _linear(parameters: VarianceParameters, errors: VarianceParameters, S0: Arra
             ones = np.ones(len(errors.error_labels))
             uncorrelated = within.covariance(ones, zero)
             shares = np.eye(len(zero))[within.is_free]
-            moving += [within.covariance(ones, share) - uncorrelated for share in shares]
+            moving += [within.covariance(ones, zero + share) - uncorrelated for share in shares]
     elif parameters.n_error_sd:
         free = errors.sd_is_free
         moving = [_symmetric(D, d, d) for d in np.flatnonzero(free).tolist()]
@@ -147,8 +147,17 @@ def _slopes(likelihood: Likelihood, basis: Array, linear: _Linear, S0: Array, rn
     inner = np.diag(np.exp(rng.uniform(-_SPREAD, _SPREAD, q)))
     inner += np.where(np.tril(moves, -1), rng.uniform(-0.5, 0.5, (q, q)), 0.0)
     size = np.exp(rng.uniform(-_SPREAD, _SPREAD, D))
+    components = likelihood.gram.terms.components
+    is_chain = components is not None and components.is_chain
+    is_free = any(direction[0, 0] == 0 for direction in linear.errors)
+    if is_chain:
+        # Two neighbours have one variance; a correlation that is known stays.
+        size[1] = size[0]
+        S0 = np.where(np.eye(2) > 0, S0, S0[0, 0] * rng.uniform(0.3, 0.8)) if is_free else S0
     S = size[:, None] * S0 * size
     value, g_Lambda, g_S = likelihood.value_and_gradient(basis @ inner, S)
+    if is_chain and is_free:
+        g_S = _over_the_gap(likelihood.gram.terms.gaps, S, g_S)
     if not np.isfinite(value):
         return np.full(len(linear.groups) + len(linear.errors), np.nan)
     # d value = tr(G dSigma), and with Sigma = L L' the gradient in L is 2 G L
@@ -156,6 +165,21 @@ def _slopes(likelihood: Likelihood, basis: Array, linear: _Linear, S0: Array, rn
     G = 0.5 * (G + G.T)
     of_groups = np.einsum("mij,ij->m", linear.groups, G)
     return np.concatenate([of_groups, np.einsum("eij,ij->e", linear.errors, g_S)])
+
+
+def _over_the_gap(gaps: NDArray[np.intp], S: Array, g_S: Array) -> Array:
+    """Return the gradient with respect to v and c = v rho^d of AR(1) errors, where all gaps are d steps.
+
+    These are what the covariance of all errors is linear in. With several gaps it is linear in none, and nothing but
+    rho itself can be without information.
+    """
+    found = np.unique(gaps[gaps > 0])
+    if len(found) != 1:
+        return g_S
+    rho, gap = S[0, 1] / S[0, 0], int(found[0])
+    out = g_S / (gap * rho ** (gap - 1))
+    np.fill_diagonal(out, [g_S[0, 0] + 2.0 * g_S[0, 1] * rho * (1.0 - 1.0 / gap), 0.0])
+    return np.asarray(out)
 
 
 def _in_words(parameters: VarianceParameters, basis: Array, linear: _Linear, S0: Array, null: Array) -> Flat:
@@ -178,7 +202,8 @@ def _joined(parameters: VarianceParameters, in_groups: Array, in_errors: Array) 
     q, within = parameters.n_factor, parameters.within_units
     if within.strata:
         # Components are those of strata in order; any of them that moves moves its stratum.
-        strata = np.bincount(within.component_stratum, np.diagonal(in_errors), minlength=len(within.strata)) > 0
+        moves = in_errors.any(axis=1)
+        strata = np.bincount(within.component_stratum, moves, minlength=len(within.strata)) > 0
         sds = np.bincount(within.sd_of_stratum, strata, minlength=len(parameters.error_labels)) > 0
     else:
         strata, sds = np.zeros(0, dtype=bool), np.diagonal(in_errors)

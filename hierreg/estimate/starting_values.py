@@ -90,6 +90,8 @@ def residual_moments(gram: Gram) -> tuple[Array, Array]:
 
 def _moments_within_units(gram: Gram, units: WithinUnits) -> tuple[Array, Array]:
     """Return sds (1 or T,) and within-unit correlations (T,) of least-squares residuals, kept off their bounds."""
+    if units.is_chain:
+        return _moments_of_neighbours(gram, units)
     squares, counts = gram.WtW[:, -1, -1], gram.terms.counts
     T = len(units.strata)
     total, rows, within, free = np.zeros((4, T))
@@ -105,6 +107,24 @@ def _moments_within_units(gram: Gram, units: WithinUnits) -> tuple[Array, Array]
     margin = 0.05 * (1.0 - units.lowest)
     rho = np.where(units.is_free, np.clip(rho, units.lowest + margin, 1.0 - margin), units.fixed)
     return np.sqrt(variance), rho
+
+
+def _moments_of_neighbours(gram: Gram, units: WithinUnits) -> tuple[Array, Array]:
+    """Return sd (1,) and correlation one step apart (1,) of residuals with AR(1) errors, kept off its bounds.
+
+    From pairs of the gap that is an odd number of steps and has most of them: its root has a sign.
+    """
+    terms, squares = gram.terms, gram.WtW[:, -1, -1]
+    variance = max(float(squares[terms.each_row].sum()) / gram.n, float(np.finfo(float).tiny))
+    if not units.is_free[0]:
+        return np.sqrt([variance]), units.fixed
+    pattern, d, e = terms.table.T
+    chosen = int(np.argmax(np.where(terms.gaps % 2 == 1, terms.counts, 0.0)))
+    of_pairs = np.array([squares[(pattern == chosen) & (d == i) & (e == j)].sum() for i, j in ((0, 0), (1, 1), (0, 1))])
+    # The term of two rows holds the products of both orders.
+    corr = 0.5 * of_pairs[2] / max(float(np.sqrt(of_pairs[0] * of_pairs[1])), float(np.finfo(float).tiny))
+    rho = np.sign(corr) * min(abs(corr), 1.0) ** (1.0 / max(int(terms.gaps[chosen]), 1))
+    return np.sqrt([variance]), np.clip([rho], -0.9, 0.9)
 
 
 def group_scales(gram: Gram, error_cov: Array, parameters: VarianceParameters | None = None) -> Array:

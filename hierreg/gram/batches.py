@@ -201,7 +201,7 @@ def checked_errors(errors: ErrorSpec | None) -> ErrorSpec:
     if not isinstance(errors, ErrorSpec):
         raise ModelError(
             f"errors={errors!r} is not an error structure; use hr.independent(), hr.by(column), "
-            "hr.correlated(dataset, unit=...), hr.exchangeable(unit) or hr.known_se(column)."
+            "hr.correlated(dataset, unit=...), hr.exchangeable(unit), hr.ar1(time, unit=...) or hr.known_se(column)."
         )
     if isinstance(errors, KnownCov):
         raise ModelError(

@@ -10,6 +10,7 @@ from hierreg.exceptions import DataError
 
 if TYPE_CHECKING:
     from hierreg.gram.basis import Gram, GroupProducts
+    from hierreg.gram.terms import ErrorTerms
 
 
 def check_gram(gram: Gram, where: str) -> None:
@@ -40,9 +41,7 @@ def _check(gram: Gram) -> None:
     _left(gram)
     _shape("x_map", gram.x_map, (p, p))
     _shape("y_shift", gram.y_shift, (p,))
-    D, M = len(terms.labels), len(terms.patterns)
-    _shape("patterns", terms.patterns, (M, D))
-    _shape("counts", terms.counts, (M,))
+    _patterns(terms)
     _frame(frame, p + 1, p)
     for name in ("n", "mean", "squares"):
         _shape(f"response {name}", getattr(response, name), (len(response.labels),))
@@ -62,6 +61,15 @@ def _check(gram: Gram) -> None:
         _shape("crossed ZtZ", crossed.ZtZ, (len(crossed.term), a.n_coef, b.n_coef))
         for index, bound in ((crossed.term, K), (crossed.row, a.n_levels), (crossed.col, b.n_levels)):
             _index("crossed", index, len(crossed.term), bound)
+
+
+def _patterns(terms: ErrorTerms) -> None:
+    D, M = len(terms.labels), len(terms.patterns)
+    _shape("patterns", terms.patterns, (M, D))
+    _shape("counts", terms.counts, (M,))
+    _shape("gaps", terms.gaps, (M,))
+    if np.any(terms.gaps < 0) or np.any((terms.gaps > 0) & ~((D == 2) & terms.patterns.all(axis=1))):
+        raise ValueError("gaps belong to other than two rows")
 
 
 def _left(gram: Gram) -> None:

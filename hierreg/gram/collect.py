@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierreg.errors.ar1 import chain_of
+from hierreg.errors.within_units import neighbours
 from hierreg.exceptions import ModelError
 from hierreg.gram.basis import CrossProducts, Gram, GroupProducts
 from hierreg.gram.dropping import check_rank
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]
+
+
+# Different gaps in time; each has three terms of its own.
+_MOST_GAPS = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,8 +190,8 @@ def _products(layout: ErrorLayout, W: Array, columns: list[_Columns]) -> tuple[E
         return _known_covariance(layout, W, columns)
     if layout.kind == "exchangeable":
         return _exchangeable(layout, W, columns)
-    if layout.kind == "correlated":
-        terms, pairs = _pair_rows_of_units(layout)
+    if layout.kind in {"correlated", "ar1"}:
+        terms, pairs = (_pair_rows_of_units if layout.kind == "correlated" else _pair_neighbours)(layout)
         return terms, _with_wide_triangles(W, columns, terms, pairs)
     log_det = 0.0
     if layout.se is not None:
@@ -206,6 +212,7 @@ def _terms(layout: ErrorLayout, patterns: NDArray[np.bool_], counts: Index, log_
         n_sd=layout.n_sd,
         has_corr=layout.has_corr,
         patterns=patterns,
+        gaps=np.zeros(len(patterns), dtype=np.intp),
         counts=counts.astype(float),
         log_det_known=log_det,
     )
@@ -224,6 +231,41 @@ def _pair_rows_of_units(layout: ErrorLayout) -> tuple[ErrorTerms, _RowPairs]:
         second=np.concatenate([row_of[units_of[m], e] for m, _, e in table]),
         term=np.repeat(np.arange(len(table)), [len(units_of[m]) for m, _, _ in table]),
     )
+
+
+def _pair_neighbours(layout: ErrorLayout) -> tuple[ErrorTerms, _RowPairs]:
+    """Return the terms of AR(1) errors: those of units' first rows, and three for each gap between neighbours.
+
+    Raises
+    ------
+    ModelError
+        If there are too many different gaps.
+    """
+    chain, both = chain_of(layout), neighbours(layout.labels[0])
+    gaps, gap_of, counts = np.unique(chain.gap, return_inverse=True, return_counts=True)
+    if len(gaps) > _MOST_GAPS:
+        raise ModelError(
+            f"errors={layout.spec}: neighbouring times of a unit have {len(gaps)} different gaps; at most {_MOST_GAPS} "
+            "are possible. Count time in coarser steps."
+        )
+    patterns = np.ones((len(gaps) + 1, 2), dtype=bool)
+    patterns[0, 1] = False
+    terms = replace(
+        _terms(layout, patterns, np.concatenate([[len(chain.first)], counts]), 0.0),
+        labels=both.labels,
+        gaps=np.concatenate([[0], gaps]).astype(np.intp),
+        components=both,
+    )
+    first, second, term = [chain.first], [chain.first], [np.zeros(len(chain.first), dtype=np.intp)]
+    pairs = [np.flatnonzero(gap_of == m) for m in range(len(gaps))]
+    rows = (chain.before, chain.now)
+    for k, (m, d, e) in enumerate(terms.table.tolist()):
+        if m:
+            mine = pairs[m - 1]
+            first.append(rows[d][mine])
+            second.append(rows[e][mine])
+            term.append(np.full(len(mine), k))
+    return terms, _RowPairs(first=np.concatenate(first), second=np.concatenate(second), term=np.concatenate(term))
 
 
 def _accumulate(W: Array, columns: list[_Columns], K: int, pairs: _RowPairs) -> _Products:

@@ -113,6 +113,6 @@ def _constant(frame: Frame, m: int) -> Array | None:
 
 def _labels(terms: ErrorTerms) -> NDArray[np.intp]:
     """Return the data set or stratum whose rows each term has, each with itself; -1 for pairs of data sets."""
-    _, first, second = terms.table.T
+    first = terms.table[:, 1]
     label = first if terms.components is None else terms.components.stratum[first]
-    return np.where(first == second, label, -1)
+    return np.where(terms.each_row, label, -1)

@@ -59,6 +59,7 @@ def component_terms(layout: ErrorLayout) -> tuple[ErrorTerms, Units]:
         n_sd=layout.n_sd,
         has_corr=layout.has_corr,
         patterns=np.eye(C, dtype=bool),
+        gaps=np.zeros(C, dtype=np.intp),
         counts=counts,
         log_det_known=0.0,
         components=components,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hierreg.errors.within_units import Components
 
 FORMAT = "hierreg.Gram"
-VERSION = 3
+VERSION = 4
 _CHECKSUM = "checksum"
 
 

@@ -119,15 +119,16 @@ def with_labels(gram: Gram, labels: tuple[str, ...]) -> Gram:
 
 def _empty(terms: ErrorTerms, labels: tuple[str, ...]) -> ErrorTerms:
     """Return terms like these, of no units, with the labels given."""
-    components = terms.components
+    components, none = terms.components, np.empty(0, dtype=np.intp)
     if components is not None:
-        none = np.empty(0, dtype=np.intp)
-        components = replace(components, strata=labels, stratum=none, size=none)
-        labels = ()
+        if not components.is_chain:
+            components = replace(components, strata=labels, stratum=none, size=none)
+        labels = components.labels
     return replace(
         terms,
         labels=labels,
         patterns=np.empty((0, len(labels)), dtype=bool),
+        gaps=none,
         counts=np.empty(0),
         log_det_known=0.0,
         components=components,

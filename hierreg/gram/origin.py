@@ -146,9 +146,9 @@ def errors_to_json(errors: ErrorSpec) -> dict[str, Any]:
 def errors_from_json(described: Mapping[str, Any]) -> ErrorSpec:
     """Return what `errors_to_json` was given; a known covariance has no values."""
     from hierreg.errors.known_covariance import BlockCovariance, GivenCovariance
-    from hierreg.errors.structures import By, Correlated, Exchangeable, Independent, KnownCov, KnownSE
+    from hierreg.errors.structures import AR1, By, Correlated, Exchangeable, Independent, KnownCov, KnownSE
 
-    kinds = {kind.__name__: kind for kind in (Independent, By, Correlated, Exchangeable, KnownSE)}
+    kinds = {kind.__name__: kind for kind in (Independent, By, Correlated, Exchangeable, AR1, KnownSE)}
     arguments = {key: value for key, value in described.items() if key != "kind"}
     if described["kind"] == "KnownCov":
         n = int(arguments["n"])

@@ -14,7 +14,18 @@ from hierreg.design.kinds import in_order_of, kinds_of, unite_kinds
 from hierreg.design.learned import RESPONSE, expressions_of
 from hierreg.design.levels import FactorLevels, unite_factors, united_levels, with_column_levels
 from hierreg.design.rank import warn_of_dropped
-from hierreg.errors.structures import By, Correlated, Exchangeable, Independent, KnownSE, bind_errors, check_enough
+from hierreg.errors.structures import (
+    AR1,
+    WITHIN_UNITS,
+    By,
+    Correlated,
+    Exchangeable,
+    Independent,
+    KnownSE,
+    bind_errors,
+    check_enough,
+    check_gaps,
+)
 from hierreg.exceptions import DataError, ModelError
 from hierreg.formula import compile_expression
 from hierreg.gram.addition import add
@@ -112,12 +123,14 @@ def columns_of(spec: FormulaSpec, errors: ErrorSpec) -> dict[str, str]:
 
 
 def error_numbers(errors: ErrorSpec) -> tuple[str, ...]:
-    """Return the columns of numbers that an error structure needs: known standard errors, weights."""
+    """Return the columns of numbers that an error structure needs: known standard errors, weights, times."""
     match errors:
         case KnownSE():
             used: str | None = errors.column
         case Independent() | By():
             used = errors.weights
+        case AR1():
+            used = errors.time
         case _:
             used = None
     return () if used is None else (used,)
@@ -132,6 +145,8 @@ def error_labels(errors: ErrorSpec) -> tuple[str, ...]:
             used = (errors.dataset, errors.unit)
         case Exchangeable():
             used = (errors.unit, errors.by)
+        case AR1():
+            used = (errors.unit,)
         case _:
             used = ()
     return tuple(name for name in used if name is not None)
@@ -142,7 +157,7 @@ def _hashes_of_units(errors: ErrorSpec, table: nw.DataFrame[Any]) -> NDArray[np.
 
     from hierreg.design.levels import column_levels
 
-    if not isinstance(errors, (Correlated, Exchangeable)):
+    if not isinstance(errors, WITHIN_UNITS):
         return np.empty(0, dtype=np.uint64)
     levels, _ = column_levels(table, errors.unit, role="unit of the errors")
     labels = np.asarray(levels)
@@ -217,6 +232,9 @@ def _in_order(factor: FactorLevels, kinds: Mapping[str, ColumnKind]) -> FactorLe
 
 def _check_errors(gram: Gram, errors: ErrorSpec) -> None:
     terms, labels = gram.terms, gram.terms.labels
+    if isinstance(errors, AR1):
+        check_gaps(errors, terms.gaps[terms.gaps > 0])
+        return
     largest = np.full(len(labels), 2, dtype=np.intp)
     if terms.components is not None:
         labels = terms.components.strata

@@ -13,7 +13,7 @@ from hierreg.design.build import columns_of_factors
 from hierreg.design.first_pass import Seen, learn, needs_of
 from hierreg.design.learned import LearnedState, expressions_of, restore
 from hierreg.design.table import as_table
-from hierreg.errors.structures import Correlated, Exchangeable
+from hierreg.errors.structures import WITHIN_UNITS
 from hierreg.exceptions import DataError, ModelError
 from hierreg.formula import compile_expression, parse_formula
 from hierreg.gram.batches import Total, checked_errors, checked_levels
@@ -105,7 +105,7 @@ class Scan:
 
     def _end_of_unit(self, table: Any) -> int:
         """Return the rows before the unit that the last row belongs to, which may go on."""
-        if not isinstance(self.errors, (Correlated, Exchangeable)):
+        if not isinstance(self.errors, WITHIN_UNITS):
             return len(table)
         import pyarrow.compute as pc
 

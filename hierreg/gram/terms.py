@@ -47,7 +47,10 @@ class ErrorTerms:
     log_det_known : float
         Part of log|R| that is known: sum of log se^2, or log|V|.
     components : Components or None
-        Those of exchangeable errors.
+        Those of exchangeable errors; of AR(1) errors two neighbours.
+    gaps : int array (M,)
+        Steps of time between the two rows of each pattern of AR(1) errors (`autoregression`), which are the D = 2
+        places of a pattern; a unit's first row has a pattern by itself. Zero there, and for all other errors.
     """
 
     kind: str
@@ -59,6 +62,7 @@ class ErrorTerms:
     counts: Array
     log_det_known: float
     components: Components | None = None
+    gaps: NDArray[np.intp]
 
     @property
     def n_labels(self) -> int:
@@ -82,6 +86,12 @@ class ErrorTerms:
         ]
         return np.array(rows, dtype=np.intp).reshape(-1, 3)
 
+    @property
+    def each_row(self) -> NDArray[np.bool_]:
+        """Terms (K,) of rows with themselves in which every row stands once: AR(1) errors have rows in several."""
+        pattern, d, e = self.table.T
+        return np.asarray((d == e) & ((self.gaps[pattern] == 0) | (d == 1)))
+
     def unite(self, other: ErrorTerms) -> tuple[ErrorTerms, NDArray[np.intp], NDArray[np.intp]]:
         """Return the terms of both, and the place of each term of self and of other among them."""
         for what in ("kind", "dim", "has_corr"):
@@ -102,13 +112,17 @@ class ErrorTerms:
                 raise ModelError("Gram + Gram: only one of the tables has one error standard deviation for all strata.")
             components = self.components.unite(other.components)
             labels = components.labels
-        mine, theirs = (_relabelled(t.patterns, t.labels, labels) for t in (self, other))
-        patterns = np.unique(np.concatenate([mine, theirs]), axis=0) if components is None else np.eye(len(labels)) > 0
+        # A pattern is its gap and its data sets.
+        mine, theirs = (np.column_stack([t.gaps, _relabelled(t.patterns, t.labels, labels)]) for t in (self, other))
+        patterns = np.unique(np.concatenate([mine, theirs]), axis=0)
+        if components is not None and not components.is_chain:
+            patterns = np.column_stack([np.zeros(len(labels), dtype=np.intp), np.eye(len(labels), dtype=np.intp)])
         united = replace(
             self,
             labels=labels,
             n_sd=components.n_sd if components is not None else len(labels) if self.n_sd else 0,
-            patterns=patterns,
+            patterns=patterns[:, 1:] > 0,
+            gaps=np.ascontiguousarray(patterns[:, 0]),
             counts=_counts(patterns, mine, self.counts) + _counts(patterns, theirs, other.counts),
             log_det_known=self.log_det_known + other.log_det_known,
             components=components,
@@ -122,16 +136,17 @@ def _relabelled(patterns: NDArray[np.bool_], old: tuple[str, ...], new: tuple[st
     return out
 
 
-def _counts(patterns: NDArray[np.bool_], own: NDArray[np.bool_], counts: Array) -> Array:
+def _counts(patterns: NDArray[np.intp], own: NDArray[np.intp], counts: Array) -> Array:
     same = (patterns[:, None, :] == own[None, :, :]).all(axis=2)
     total: Array = same.astype(float) @ counts
     return total
 
 
-def _places(old: ErrorTerms, relabelled: NDArray[np.bool_], new: ErrorTerms) -> NDArray[np.intp]:
+def _places(old: ErrorTerms, relabelled: NDArray[np.intp], new: ErrorTerms) -> NDArray[np.intp]:
     """Return, for each term of old, the term of new with the same pattern and the same pair of labels."""
     where = {tuple(row): k for k, row in enumerate(new.table.tolist())}
-    pattern_of = [int(np.flatnonzero((new.patterns == p).all(axis=1))[0]) for p in relabelled]
+    patterns = np.column_stack([new.gaps, new.patterns])
+    pattern_of = [int(np.flatnonzero((patterns == p).all(axis=1))[0]) for p in relabelled]
     label_of = [new.labels.index(label) for label in old.labels]
     places = []
     for m, d, e in old.table.tolist():

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _DIRECTION = 1e-12  # eigenvalue, relative to the largest of its group, of a direction in which the group has no rows
 _DIRECTION_OF_BORDER = 1e-10  # the same of the border, less what groups explain of it
+# Of a column's squares in the rows themselves, what combinations of rows leave of a column that is the same in them.
+_DIFFERENCE = 1e-12
 _MOST_BORDER = 2500
 _MOST_NUMBERS = 50_000_000
 
@@ -61,6 +63,44 @@ def least_squares(gram: Gram, weights: NDArray[Any], factors: tuple[int, ...]) -
         Places of the grouping factors that count.
     """
     terms = np.asarray(weights, dtype=float)
+    found = _equations(gram, terms, factors)
+    if found is None:
+        return None
+    F, D, E = found
+    if np.any(terms < 0):
+        _drop_rounding(found, _equations(gram, np.abs(terms), factors))
+    values, vectors = np.linalg.eigh(D)
+    keep = values > _DIRECTION * np.maximum(values[:, -1:], np.finfo(float).tiny)
+    half = np.swapaxes(vectors, 1, 2) @ E / np.sqrt(np.where(keep, values, np.inf))[:, :, None]
+    half = half.reshape(-1, len(F))
+    rank, S = int(keep.sum()), F - half.T @ half
+    size = np.sqrt(np.maximum(np.diagonal(F)[:-1], np.finfo(float).tiny))
+    values, vectors = np.linalg.eigh(S[:-1, :-1] / size / size[:, None])
+    keep = values > _DIRECTION_OF_BORDER
+    along = (vectors.T @ (S[:-1, -1] / size))[keep]
+    after = float(S[-1, -1] - np.sum(along**2 / values[keep]))
+    return LeastSquares(before=float(F[-1, -1]), after=max(after, 0.0), rank=rank + int(keep.sum()))
+
+
+def _drop_rounding(equations: tuple[Array, Array, Array], rows: tuple[Array, Array, Array] | None) -> None:
+    """Set columns to zero of which combinations of rows, those of AR(1) errors or data sets, leave only rounding.
+
+    Parameters
+    ----------
+    equations, rows : tuples of arrays, from `_equations`
+        Of the combinations, changed in place, and of the rows themselves.
+    """
+    assert rows is not None
+    F, D, E = equations
+    border = np.flatnonzero(np.diagonal(F)[:-1] <= _DIFFERENCE * np.diagonal(rows[0])[:-1])
+    F[border], F[:, border], E[:, :, border] = 0.0, 0.0, 0.0
+    squares, whole = (np.diagonal(one, axis1=1, axis2=2) for one in (D, rows[1]))
+    level, column = np.nonzero(squares <= _DIFFERENCE * whole)
+    D[level, column], D[level, :, column], E[level, column] = 0.0, 0.0, 0.0
+
+
+def _equations(gram: Gram, terms: Array, factors: tuple[int, ...]) -> tuple[Array, Array, Array] | None:
+    """Return border F (B, B), y last, groups D (J, q, q) beside it, and E (J, q, B); None where they are too large."""
     W = np.einsum("k,kab->ab", terms, gram.WtW)
     gram = _with_rows(gram, terms)
     used = [gram.factors[f] for f in factors]
@@ -83,20 +123,9 @@ def least_squares(gram: Gram, weights: NDArray[Any], factors: tuple[int, ...]) -
         a, b = (factors.index(f) if f in factors else None for f in (crossed.first, crossed.second))
         if a in place and b in place:
             _put_crossed(F, crossed, place[a], place[b], terms)
-    rank, S = 0, F
-    if main is not None:
-        D, E = _main_block(gram, factors, main, place, B, (terms, to))
-        values, vectors = np.linalg.eigh(D)
-        keep = values > _DIRECTION * np.maximum(values[:, -1:], np.finfo(float).tiny)
-        half = np.swapaxes(vectors, 1, 2) @ E / np.sqrt(np.where(keep, values, np.inf))[:, :, None]
-        half = half.reshape(-1, B)
-        rank, S = int(keep.sum()), F - half.T @ half
-    size = np.sqrt(np.maximum(np.diagonal(F)[:-1], np.finfo(float).tiny))
-    values, vectors = np.linalg.eigh(S[:-1, :-1] / size / size[:, None])
-    keep = values > _DIRECTION_OF_BORDER
-    along = (vectors.T @ (S[:-1, -1] / size))[keep]
-    after = float(S[-1, -1] - np.sum(along**2 / values[keep]))
-    return LeastSquares(before=float(F[-1, -1]), after=max(after, 0.0), rank=rank + int(keep.sum()))
+    if main is None:
+        return F, np.zeros((0, 1, 1)), np.zeros((0, 1, B))
+    return F, *_main_block(gram, factors, main, place, B, (terms, to))
 
 
 def _with_rows(gram: Gram, terms: Array) -> Gram:

@@ -249,7 +249,7 @@ def _weight_of_rows(held: Gram, gram: Gram) -> float:
     """
     terms = held.terms
     # Products of two rows, those of correlated errors, are no squares.
-    total = held.WtW[terms.table[:, 1] == terms.table[:, 2]].sum(axis=0)
+    total = held.WtW[terms.each_row].sum(axis=0)
     p = len(total) - 1
     weight = float(np.trace(total[:p, :p])) / (max(held.n, 1) * max(p, 1))  # of a row, on average
     if terms.kind.startswith("known") and not terms.n_sd:

@@ -183,6 +183,7 @@ class Target:
                 *flags(errors.terms.patterns),
                 *floats(errors.terms.counts),
                 errors.n_terms,
+                *integers(errors.terms.gaps),
             ],
             keep=native,
         )

@@ -13,7 +13,7 @@ from hierreg.variances.kernels import add_gradient_of_covariances, covariances_a
 from hierreg.variances.precision_kernels import error_precision_gradient, weights_of
 
 # Rows of the table (see `posterior.Target.table`).
-N_ROWS = 28
+N_ROWS = 29
 
 LOG_DENSITIES = types.int64(
     types.uint64,
@@ -81,7 +81,12 @@ def log_densities(n, x, gradient, value, table):
     u, g = np.empty(n), np.empty(n)
     point = room_for_covariances(u, variances)
     Lambda, S = point[3], point[4]
-    errors, K = (matrix_at(rows, Row(25), np.bool_), vector_at(rows, Row(26), np.float64)), rows[27, 0]
+    errors = (
+        vector_at(rows, Row(28), np.int64),
+        matrix_at(rows, Row(25), np.bool_),
+        vector_at(rows, Row(26), np.float64),
+    )
+    K = rows[27, 0]
     weights, g_omega, likelihood = np.empty(2 * K + 2), np.empty(K), np.empty(1)
     g_Lambda, g_S = np.empty(Lambda.shape), np.empty(S.shape)
     status = 0
@@ -105,7 +110,7 @@ def log_densities(n, x, gradient, value, table):
         if wanted == VALUE:
             continue
         if status == 0:
-            error_precision_gradient(S, errors[0], errors[1], g_omega, g_S)
+            error_precision_gradient(S, errors, g_omega, g_S)
             add_gradient_of_covariances(u, variances, z_map_inverse, point, first_corr, g_Lambda, g_S, g)
         for j in range(n):
             slopes[s, j] = 0.0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.errors.within_units import component_variances, diagonal
+from hierreg.errors.within_units import covariance_of
 from hierreg.estimate import maximise_likelihood, maximise_posterior
 from hierreg.exceptions import IdentificationWarning, ModelError
 from hierreg.likelihood.alone import no_pooling
@@ -146,6 +146,6 @@ def _error_covariance(reml: Estimate, terms: ErrorTerms) -> Array:
     if terms.components is not None:
         assert reml.error_corr is not None
         sd, rho = (np.atleast_1d(values.to_numpy()) for values in (reml.error_sd, reml.error_corr))
-        return diagonal(component_variances(terms.components.stratum, terms.components.size, sd, rho))
+        return covariance_of(terms.components.stratum, terms.components.size, sd, rho)
     S = reml.error_cov if reml.error_cov is not None else reml.error_sd**2
     return S.to_numpy().reshape(terms.n_labels, terms.n_labels)

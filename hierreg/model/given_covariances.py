@@ -9,7 +9,7 @@ import numpy as np
 
 from hierreg.checks import listed
 from hierreg.errors.known_covariance import in_order
-from hierreg.errors.within_units import component_variances, diagonal, lowest_correlation
+from hierreg.errors.within_units import covariance_of, lowest_correlation
 from hierreg.exceptions import ModelError
 from hierreg.linalg import semidefinite_factor, smallest_eigenvalue, unit_diagonal
 
@@ -86,7 +86,7 @@ def error_covariance(problem: Problem, error_cov: Any) -> Array:
 
 
 def _within_units(problem: Problem, components: Components, given: Any) -> Array:
-    """Return the variances of the components of exchangeable errors, diagonal."""
+    """Return the covariance (C, C) of the components of exchangeable errors, or of two neighbours of AR(1) ones."""
     strata = components.strata
     if not isinstance(given, Mapping) or sorted(given) != ["corr", "sd"]:
         raise ModelError(f"error_cov={given!r}: errors={problem.layout.spec} need {_WITHIN_UNITS}.")
@@ -104,12 +104,16 @@ def _within_units(problem: Problem, components: Components, given: Any) -> Array
     lowest = lowest_correlation(components.largest)
     if not np.all(np.isfinite(values["sd"]) & (values["sd"] > 0)):
         raise ModelError(f"error_cov['sd']={given['sd']!r} must be finite and positive.")
+    if components.is_chain and not np.all(np.abs(values["corr"]) < 1):
+        raise ModelError(
+            f"error_cov['corr']={given['corr']!r}, the correlation of rows one step apart, must be between -1 and 1."
+        )
     if not np.all((values["corr"] > lowest) & (values["corr"] < 1)):
         raise ModelError(
             f"error_cov['corr']={given['corr']!r} must be between -1 / (n - 1), n the rows of the largest unit of a "
             f"stratum ({', '.join(f'{bound:.4g}' for bound in lowest)}), and 1."
         )
-    return diagonal(component_variances(components.stratum, components.size, values["sd"], values["corr"]))
+    return covariance_of(components.stratum, components.size, values["sd"], values["corr"])
 
 
 def precision_of_beta(problem: Problem, precision: float | Sequence[float]) -> Array:

@@ -43,7 +43,8 @@ class Model:
     data : table
         Anything narwhals reads: pandas, polars, pyarrow.
     errors : error structure, optional
-        `hr.independent` (default), `hr.by`, `hr.correlated`, `hr.exchangeable`, `hr.known_se` or `hr.known_cov`.
+        `hr.independent` (default), `hr.by`, `hr.correlated`, `hr.exchangeable`, `hr.ar1`, `hr.known_se` or
+        `hr.known_cov`.
     priors : Priors, optional
         Whatever is left out has a default scaled to the data; see `Model.priors`.
     collinear : {"refuse", "drop"}
@@ -225,7 +226,7 @@ class Model:
         error_cov : array_like
             Error covariance: a variance for one data set; (D,) variances or (D, D) for strata or data sets, in
             the order of the levels; ``{"sd": sd, "corr": rho}`` for exchangeable errors, each a number or one per
-            stratum; the squared factor for known errors with a scale; nothing for known errors.
+            stratum, and for AR(1) errors; the squared factor for known errors with a scale; nothing for known errors.
         beta_precision : float or sequence of float (p,)
             Prior precision kappa of beta ~ N(0, 1 / kappa). Zero gives BLUE and BLUP.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from hierreg.errors.ar1 import chain_of, given_neighbours, innovations
 from hierreg.errors.within_units import units_by_size
 from hierreg.linalg import sd_and_corr
 from hierreg.predictive.rows import chunks, row_means, row_sds, unit_patterns, unit_variances
@@ -62,13 +63,16 @@ def _row_density(layout: ErrorLayout) -> Density:
         return _given_unit(layout)
     if layout.kind == "exchangeable":
         return _given_exchangeable_unit(layout)
+    if layout.kind == "ar1":
+        return _given_neighbours(layout)
     if layout.V is not None:
         return _given_other_rows(layout.V)
     return lambda draws, residual: _normal(residual, row_sds(layout, draws))
 
 
 def _unit_density(layout: ErrorLayout) -> Density:
-    return _by_unit(layout) if layout.kind == "correlated" else _by_exchangeable_unit(layout)
+    by = {"correlated": _by_unit, "exchangeable": _by_exchangeable_unit, "ar1": _by_unit_in_time}
+    return by[layout.kind](layout)
 
 
 def _joint_density(layout: ErrorLayout) -> Density:
@@ -115,6 +119,20 @@ def _by_exchangeable_unit(layout: ErrorLayout) -> Density:
     return density
 
 
+def _by_unit_in_time(layout: ErrorLayout) -> Density:
+    """Return the joint density of the rows of each unit with AR(1) errors, each row given the one before."""
+    chain, n, unit = chain_of(layout), n_units(layout), layout.unit
+    assert unit is not None
+
+    def density(draws: Draws, residual: Array) -> Array:
+        e, sd = innovations(chain, draws.error_sd[:, 0], draws.error_corr[:, 0], residual)
+        out = np.zeros((n, len(residual)))
+        np.add.at(out, unit, _normal(e, sd).T)
+        return out.T
+
+    return density
+
+
 # The densities of rows given others. With P the precision of correlated errors and r = y - mu, y_i given the rest has
 # variance 1 / P_ii and lies (P r)_i / P_ii from its mean: Buerkner, P.-C., Gabry, J. and Vehtari, A. (2021). Efficient
 # leave-one-out cross-validation for Bayesian non-factorized normal and Student-t models. Computational Statistics 36,
@@ -153,6 +171,16 @@ def _given_exchangeable_unit(layout: ErrorLayout) -> Density:
             precision, Pr = (c * (n - 1) + a) / n, c * (r - mean) + a * mean
             out[:, same.rows] = _normal(Pr / precision, np.sqrt(a * c / precision))
         return out
+
+    return density
+
+
+def _given_neighbours(layout: ErrorLayout) -> Density:
+    """Return the density of each row given the other rows of its unit, which is that given its neighbours in time."""
+    chain = chain_of(layout)
+
+    def density(draws: Draws, residual: Array) -> Array:
+        return _normal(*given_neighbours(chain, draws.error_sd[:, 0], draws.error_corr[:, 0], residual))
 
     return density
 

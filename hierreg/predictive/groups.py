@@ -165,7 +165,8 @@ def _check_units(problem: Problem, what: str) -> None:
     if problem.layout.unit is None:
         raise ModelError(
             f"{what} asks for the densities of units, but errors={problem.layout.spec} have none: use "
-            "hr.correlated(dataset, unit=...) or hr.exchangeable(unit), or the densities of rows, 'log_likelihood'."
+            "hr.correlated(dataset, unit=...), hr.exchangeable(unit) or hr.ar1(time, unit=...), or the densities of "
+            "rows, 'log_likelihood'."
         )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierreg.errors.ar1 import chain_of, errors_of
 from hierreg.errors.within_units import WITHIN, component_variances, units_by_size
 from hierreg.exceptions import ModelError
 
@@ -43,7 +44,8 @@ class Draws:
     error_sd : array (S, D)
         One where the errors are fully known; (S, 1) where strata of exchangeable errors have a common one.
     error_corr : array (S, D, D)
-        Of exchangeable errors the correlation within units by stratum, (S, D).
+        Of exchangeable errors the correlation within units by stratum, (S, D); of AR(1) errors that of rows one step
+        apart, (S, 1).
     """
 
     beta: Array
@@ -160,6 +162,9 @@ def error_scaler(layout: ErrorLayout) -> Callable[[Draws, Array], Array]:
     if layout.kind == "exchangeable":
         sizes = units_by_size(layout)
         return lambda draws, z: _exchangeable_errors(sizes, draws, z)
+    if layout.kind == "ar1":
+        chain = chain_of(layout)
+        return lambda draws, z: errors_of(chain, draws.error_sd[:, 0], draws.error_corr[:, 0], z)
     if layout.V is not None:
         L = layout.V.factor()
         return lambda draws, z: draws.error_sd * L.rows_times(z)

@@ -16,7 +16,7 @@ Defaults (each part that is left out), with y_sd the standard deviation of the r
 - correlation of group coefficients: LKJ(2), for the coefficients that the sds above are of. Few groups say little
   about it: mildly away from -1 and 1.
 - correlation of errors: LKJ(1). Uniform: every unit speaks about it. Within units of exchangeable errors too,
-  uniform between its lower bound and 1.
+  uniform between its lower bound and 1, and one step of time apart of AR(1) errors, between -1 and 1.
 
 So what the model says of rows (fits, predictions, contrasts, the error sd) has the same prior whatever the zero and the
 unit of a predictor, for ``x + I(x**2)`` as for ``poly(x, 2)``, for ``a * x`` as for ``a * (x - c)``. A scale of 2.5

@@ -66,6 +66,7 @@ def measure_scales(gram: Gram, design: Design, layout: ErrorLayout) -> PriorScal
         has_error_corr=layout.has_corr,
         error_corr_labels=corr_labels,
         error_corr_lowest=corr_lowest,
+        is_chain=layout.kind == "ar1",
         error_factor=_error_factor(gram) if known and layout.n_sd else None,
     )
 

@@ -32,7 +32,7 @@ class Priors:
     error_corr : LKJ or Fixed, or {stratum: LKJ or Fixed}
         Correlations of the errors across data sets. For exchangeable errors the correlation within units, in all
         strata or by stratum: LKJ(eta) has density proportional to ((rho - lowest) (1 - rho))^(eta - 1) over its
-        interval, Fixed takes a number.
+        interval, Fixed takes a number. For AR(1) errors the correlation of rows one step of time apart, lowest = -1.
 
     Raises
     ------

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from hierreg.design import Design
     from hierreg.errors.structures import ErrorLayout
-    from hierreg.gram import Gram
+    from hierreg.gram import ErrorTerms, Gram
     from hierreg.gram.frame import Frame
     from hierreg.priors import Priors
     from hierreg.problem.problem import Problem
@@ -49,8 +49,8 @@ class Part:
 
     Attributes
     ----------
-    terms : bool array (K,)
-        Its terms of the error precision.
+    terms : bool array (K,), or array (K,)
+        Its terms of the error precision, or what these count.
     n : float
         Number of rows.
     label : str
@@ -61,7 +61,7 @@ class Part:
         Whether its rows are rows of the table.
     """
 
-    terms: Mask
+    terms: Mask | Array
     n: float
     label: str
     stratum: int | None
@@ -148,6 +148,8 @@ def parts_of(problem: Problem) -> list[Part]:
                     Part(terms=own, n=n, label="" if single else label, stratum=None if single else d, has_rows=True)
                 )
         return out
+    if terms.components.is_chain:
+        return _parts_in_time(problem)
     components, within = terms.components, parameters.within_units
     for s, label in enumerate(components.strata):
         mine = components.stratum == s
@@ -159,6 +161,27 @@ def parts_of(problem: Problem) -> list[Part]:
                 shown = label if len(components.strata) > 1 else ""
                 out.append(Part(terms=own, n=n, label=shown, stratum=s, has_rows=False))
     return out
+
+
+def _parts_in_time(problem: Problem) -> list[Part]:
+    """Return all rows with AR(1) errors, and what neighbours leave of each other as rho goes to one or minus one."""
+    terms, parameters = problem.gram.terms, problem.parameters
+    out = []
+    if parameters.sd_is_free[parameters.n_factor]:
+        out.append(Part(terms=terms.each_row, n=problem.gram.n, label="", stratum=None, has_rows=True))
+    if parameters.within_units.is_free[0]:
+        n = float(terms.counts[terms.gaps > 0].sum())
+        both = (between_neighbours(terms, end) for end in (1.0, -1.0))
+        out += [Part(terms=weights, n=n, label="", stratum=None, has_rows=False) for weights in both]
+    return out
+
+
+def between_neighbours(terms: ErrorTerms, rho: float) -> Array:
+    """Return what each term (K,) counts in the sum of (e_t - rho^gap e_s)^2 over neighbours in time."""
+    pattern, d, e = terms.table.T
+    gap = terms.gaps[pattern]
+    weights = np.where(d == e, np.where(d == 0, rho ** (2 * gap), 1.0), -(rho**gap))
+    return np.where(gap > 0, weights, 0.0)
 
 
 def _factors(problem: Problem) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from hierreg.design.build import assemble_design
 from hierreg.design.learned import restore
-from hierreg.errors.structures import ErrorLayout, Exchangeable, KnownCov
+from hierreg.errors.structures import ErrorLayout, KnownCov
 from hierreg.exceptions import ModelError, PriorError
 from hierreg.gram import Gram
 from hierreg.gram.ordering import with_levels
@@ -76,10 +76,11 @@ def _layout(gram: Gram) -> ErrorLayout:
         n_sd=terms.n_sd,
         has_corr=terms.has_corr,
         stratum=none,
-        unit=none if terms.kind in {"correlated", "exchangeable"} else None,
+        unit=none if terms.kind in {"correlated", "exchangeable", "ar1"} else None,
         se=np.empty(0) if terms.kind == "known_se" else None,
         V=spec.V if isinstance(spec, KnownCov) else None,
-        common_sd=isinstance(spec, Exchangeable) and spec.common_sd,
+        time=none if terms.kind == "ar1" else None,
+        common_sd=terms.components is not None and terms.components.common_sd,
     )
 
 
@@ -88,7 +89,12 @@ def _check_replication(gram: Gram, layout: ErrorLayout) -> None:
     for factor in gram.factors:
         if factor.n_levels == gram.n and terms.kind in {"independent", "by", "exchangeable"}:
             raise not_replicated(gram.n, factor.name)
-        if terms.components is not None and factor.frame is not None and factor.frame.constant is not None:
+        if (
+            terms.kind == "exchangeable"
+            and terms.components is not None
+            and factor.frame is not None
+            and factor.frame.constant is not None
+        ):
             n_units = float(terms.counts[terms.components.size > 0].sum())
             # With no links each unit is in one group, so that as many groups as units are the units.
             if not factor.has_links and n_units == factor.n_levels:

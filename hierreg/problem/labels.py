@@ -27,7 +27,7 @@ _OWN = {
     *("coef", "coef_col", "quantile", "beta", "beta_cov", "criterion", "error_sd", "error_corr", "error_cov"),
     *("error_patterns", "error_pattern_counts", "error_pattern", "error_label", "error_component"),
     *("group_patterns", "group_error_pattern", "group_error_component"),
-    *("group_component_stratum", "group_component_size"),
+    *("group_component_stratum", "group_component_size", "error_gaps", "group_error_gaps"),
     *("no_pooling", "no_pooling_se", "plug_in", "plug_in_sd", "mean", "sd", "lower", "upper", "mcse", "sd_ratio"),
     *("gap_in_sd", "gap_in_mcse", "weight", "weight_sd", "population", "population_plug_in", "pooling_factor"),
 }
@@ -105,9 +105,12 @@ class Labels:
         Number of unknown error standard deviations.
     has_error_corr : bool
     is_exchangeable : bool
-        Whether the error correlations are within units, one for each stratum, rather than between data sets.
+        Whether the error correlations are within units, one for each stratum, rather than between data sets: of
+        exchangeable errors, and of AR(1) ones.
     has_common_error_sd : bool
         Whether all strata have one error standard deviation.
+    is_chain : bool
+        Whether errors are AR(1), and their correlation that of rows one step of time apart.
     """
 
     response: str
@@ -119,6 +122,7 @@ class Labels:
     has_error_corr: bool
     is_exchangeable: bool = False
     has_common_error_sd: bool = False
+    is_chain: bool = False
 
     @property
     def factor_names(self) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ from hierreg.errors.within_units import WITHIN
 from hierreg.likelihood.least_squares import least_squares
 from hierreg.likelihood.population import hold_fixed
 from hierreg.priors import Fixed
-from hierreg.problem.exact_fit import parts_of
+from hierreg.problem.exact_fit import between_neighbours, parts_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,8 +67,8 @@ class _Limit:
 
     Attributes
     ----------
-    terms : bool array (K,)
-        Their terms of the error precision.
+    terms : bool array (K,), or array (K,)
+        Their terms of the error precision, or what these count.
     n : int
         How many they are.
     what : str
@@ -79,7 +79,7 @@ class _Limit:
         As for `Unbounded`.
     """
 
-    terms: NDArray[np.bool_]
+    terms: NDArray[np.bool_] | NDArray[np.float64]
     n: int
     what: str
     goes: str = "the error sd there can go to zero"
@@ -124,6 +124,7 @@ def _limits_of_rows(problem: Problem) -> list[_Limit]:
     return [
         _Limit(terms=part.terms, n=int(part.n), what=f"{_counted(part.n, 'row')}{_of(part.label)}")
         for part in parts_of(problem)
+        if part.has_rows
     ]
 
 
@@ -131,6 +132,8 @@ def _limits_within_units(problem: Problem) -> list[_Limit]:
     terms, parameters = problem.gram.terms, problem.parameters
     components, within = terms.components, parameters.within_units
     assert components is not None
+    if components.is_chain:
+        return _limits_of_neighbours(problem)
     free_sd = parameters.sd_is_free[parameters.n_factor :]
     several = len(components.strata) > 1
     found = []
@@ -150,6 +153,20 @@ def _limits_within_units(problem: Problem) -> list[_Limit]:
             found.append(_rows_of(terms, mine, of))
     if components.common_sd and free_sd[0]:
         found.append(_rows_of(terms, np.ones(len(components.stratum), dtype=bool), ""))
+    return found
+
+
+def _limits_of_neighbours(problem: Problem) -> list[_Limit]:
+    """Return what AR(1) errors can lose: all rows, or what neighbours leave of each other with rho one or minus one."""
+    terms, within = problem.gram.terms, problem.parameters.within_units
+    found = _limits_of_rows(problem)
+    if not within.is_free[0]:
+        return found
+    n = int(terms.counts[terms.gaps > 0].sum())
+    for end, word, what in ((1.0, "one", "all differences"), (-1.0, "minus one", "all sums or differences")):
+        what = f"{what} of neighbours in time ({n})"  # noqa: PLW2901
+        goes = f"their correlation can go to {word}"
+        found.append(_Limit(terms=between_neighbours(terms, end), n=n, what=what, goes=goes))
     return found
 
 

@@ -170,7 +170,8 @@ def assemble(
     if errors is not None and not isinstance(errors, ErrorSpec):
         raise ModelError(
             f"errors={errors!r} is not an error structure; use hr.independent(), hr.by(column), "
-            "hr.correlated(dataset, unit=...), hr.exchangeable(unit), hr.known_se(column) or hr.known_cov(V)."
+            "hr.correlated(dataset, unit=...), hr.exchangeable(unit), hr.ar1(time, unit=...), hr.known_se(column) or "
+            "hr.known_cov(V)."
         )
     if priors is not None and not isinstance(priors, Priors):
         raise PriorError(f"priors={priors!r} is not a set of priors; use hr.Priors(beta=..., sd=..., ...).")
@@ -234,8 +235,9 @@ def _labels(design: Design, gram: Gram, layout: ErrorLayout) -> Labels:
         error_labels=layout.labels,
         n_error_sd=layout.n_sd,
         has_error_corr=layout.has_corr,
-        is_exchangeable=layout.kind == "exchangeable",
+        is_exchangeable=layout.kind in {"exchangeable", "ar1"},
         has_common_error_sd=layout.common_sd,
+        is_chain=layout.kind == "ar1",
     )
 
 

@@ -11,6 +11,7 @@ import pytensor.tensor as pt
 from hierreg.exceptions import ModelError
 from hierreg.linalg import smallest_eigenvalue
 from hierreg.priors import Fixed
+from hierreg.pymc_model.ar1 import add_rows_in_time
 from hierreg.pymc_model.exchangeable import add_exchangeable_rows, add_within_units, component_covariance
 from hierreg.pymc_model.likelihood_op import MarginalLogLikelihood
 from hierreg.pymc_model.parameters import add_beta, add_correlation, add_vector
@@ -34,7 +35,7 @@ def build(
     """Return the PyMC model; the arguments are those of `build_pymc_model`."""
     with pm.Model(coords=_coords(design, layout)) as model:
         Lambdas = {factor.name: _add_group_covariance(factor, priors) for factor in design.factors}
-        is_exchangeable = layout.kind == "exchangeable"
+        is_exchangeable = layout.kind in {"exchangeable", "ar1"}
         errors: Any = add_within_units(layout, priors) if is_exchangeable else _add_error_covariance(layout, priors)
         if parametrization == "marginal":
             marginal: Any = MarginalLogLikelihood(likelihood)
@@ -49,7 +50,7 @@ def build(
             b = _add_group_effects(factor, Lambdas[factor.name], priors, parametrization)
             _add_theta(factor, b, beta, design.coef_names)
             mu = mu + _group_part(factor, b)
-        add_observed = add_exchangeable_rows if is_exchangeable else add_rows
+        add_observed = {"exchangeable": add_exchangeable_rows, "ar1": add_rows_in_time}.get(layout.kind, add_rows)
         add_observed(design, mu, layout, errors)
     return model
 

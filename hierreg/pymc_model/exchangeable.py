@@ -1,4 +1,4 @@
-"""Exchangeable errors as PyMC variables: standard deviations, correlations within units, and the rows."""
+"""Exchangeable errors as PyMC variables: standard deviations, correlations within units, and the rows; AR(1) too."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from hierreg.errors.within_units import WITHIN, Components, components_of, lowest_correlation, units_by_size
+from hierreg.errors.within_units import (
+    WITHIN,
+    Components,
+    components_of,
+    lowest_correlation,
+    neighbours,
+    units_by_size,
+)
 from hierreg.priors import LKJ
 from hierreg.problem.labels import response_variable
 from hierreg.pymc_model.parameters import add_vector
@@ -38,7 +45,7 @@ class ErrorTensors:
 
 def add_within_units(layout: ErrorLayout, priors: ResolvedPriors) -> ErrorTensors:
     """Register ``error_sd`` and ``error_corr``; free correlations as ``error_corr_partial``, mapped to (0, 1)."""
-    components, _ = components_of(layout)
+    components = neighbours(layout.labels[0]) if layout.kind == "ar1" else components_of(layout)[0]
     T, labels = len(layout.labels), layout.labels
     sd = add_vector("error_sd", priors.error_sd, labels=labels, dim=None if layout.common_sd else layout.dim)
     lowest = lowest_correlation(components.largest)
@@ -59,7 +66,10 @@ def add_within_units(layout: ErrorLayout, priors: ResolvedPriors) -> ErrorTensor
 
 
 def component_covariance(errors: ErrorTensors) -> Tensor:
-    """Return the diagonal covariance (C, C) of the components, which the marginal likelihood takes."""
+    """Return the covariance (C, C) of the components, which the marginal likelihood takes; of AR(1) errors (2, 2)."""
+    if errors.components.is_chain:
+        rho = errors.lowest[0] + errors.below[0]
+        return errors.variance[0] * (rho * np.ones((2, 2)) + errors.above[0] * np.eye(2))
     stratum, size = errors.components.stratum, errors.components.size
     n = size.astype(float)
     is_within = (size == WITHIN).astype(float)

@@ -83,13 +83,12 @@ def correlations(tree: xr.DataTree, ci_prob: float = 0.95, *, at: Mapping[str, f
     """Return every correlation of the model and of its posterior.
 
     Five kinds: ``group`` (coefficients across the groups of a factor), ``error`` (errors across data sets, or of
-    exchangeable errors within units), ``intraclass`` (the share of the variance that is between the groups of a factor,
-    z'Sigma z / (sum of z'Sigma z over grouping factors + error_sd^2); for nested factors that of each level alone, so
-    that the correlation of two rows of one inner group is the sum of both), ``population``
-    (posterior correlation of two population coefficients) and ``between groups`` (posterior correlation of one
-    coefficient in two groups, where there are at most eight groups or the groups are the data sets). The
-    first three are parameters, with a posterior; the last two describe the posterior, so they are one
-    number, with a Monte-Carlo error.
+    exchangeable and AR(1) errors within units), ``intraclass`` (the share of the variance that is between the groups of
+    a factor, z'Sigma z / (sum of z'Sigma z over grouping factors + error_sd^2); for nested factors that of each level
+    alone, so that the correlation of two rows of one inner group is the sum of both), ``population`` (posterior
+    correlation of two population coefficients) and ``between groups`` (posterior correlation of one coefficient in two
+    groups, where there are at most eight groups or the groups are the data sets). The first three are parameters, with
+    a posterior; the last two describe the posterior, so they are one number, with a Monte-Carlo error.
 
     With a random slope the intraclass correlation depends on the predictors. It is reported at the means of the group
     columns z; where errors have strata or data sets, at those of the stratum's own rows with its own error variance. So

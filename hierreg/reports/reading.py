@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from hierreg.checks import listed, suggestion
-from hierreg.errors.within_units import component_variances, diagonal
+from hierreg.errors.within_units import covariance_of
 from hierreg.exceptions import DataError, ModelError
 from hierreg.problem.labels import factors_of, variable_name
 
@@ -74,7 +74,8 @@ class Fit:
     def error_covariance(self) -> Array:
         """Return the draws of the error covariance (S, D, D); ones where the errors are known.
 
-        Of exchangeable errors, the variances of the components of each group's own rows, diagonal.
+        Of exchangeable errors, the variances of the components of each group's own rows, diagonal; of AR(1) errors the
+        covariance (S, 2, 2) of rows one step apart.
         """
         if "error_sd" not in self.posterior:
             chains, draws = self.n_draws
@@ -84,7 +85,7 @@ class Fit:
         if "group_component_size" in self.constant:
             stratum, size = (self.constant[f"group_component_{what}"].to_numpy() for what in ("stratum", "size"))
             rho = self.draws("error_corr").reshape(len(sd), -1)
-            return diagonal(component_variances(stratum, size, sd, rho))
+            return covariance_of(stratum, size, sd, rho)
         D = sd.shape[1]
         corr = self.draws("error_corr").reshape(-1, D, D) if "error_corr" in self.posterior else np.eye(D)
         return sd[:, :, None] * corr * sd[:, None, :]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierreg.errors.ar1 import over_gaps
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -61,7 +63,9 @@ def weights(factor: FactorFit) -> Weights:
     level, term, ZtZ = level[order], term[order], ZtZ[order]
     kind_of, n_kinds, kept = distinct_groups(level, term, ZtZ, J)
     use = thinned(len(Sigma), n_kinds)
-    omega = error_precision_terms(fit.constant["group_patterns"].to_numpy().astype(bool), error_cov[use])
+    patterns = fit.constant["group_patterns"].to_numpy().astype(bool)
+    gaps = fit.constant["group_error_gaps"].to_numpy() if "group_error_gaps" in fit.constant else None
+    omega = error_precision_terms(patterns, error_cov[use], gaps)
     mean, sd = _moments(Sigma[use], omega, kind_of[level[kept]], term[kept], ZtZ[kept])
     # The last kind is that of groups without rows, whose weight is zero.
     mean, sd = (np.concatenate([part, np.zeros((1, q, q))]) for part in (mean, sd))
@@ -103,13 +107,19 @@ def distinct_groups(level: Ints, term: Ints, ZtZ: Array, J: int) -> tuple[Ints, 
     return kind_of, len(kinds), kept
 
 
-def error_precision_terms(patterns: NDArray[np.bool_], error_cov: Array) -> Array:
+def error_precision_terms(patterns: NDArray[np.bool_], error_cov: Array, gaps: Ints | None = None) -> Array:
     """Return omega (S, K): the upper triangles of the inverse of each pattern's part of covariances.
 
-    Terms are in the order of `hierreg.gram.ErrorTerms`: pattern, then row, then column.
+    Terms are in the order of `hierreg.gram.ErrorTerms`: pattern, then row, then column. Patterns with a gap (M,) are
+    two neighbours in time of AR(1) errors.
     """
     out = []
-    for pattern in patterns:
+    for m, pattern in enumerate(patterns):
+        if gaps is not None and gaps[m] > 0:
+            v = error_cov[:, 0, 0]
+            r, left = over_gaps(error_cov[:, 0, 1] / v, gaps[m])
+            out.append(np.stack([r * r, -r, np.ones_like(r)], axis=1) / (v * left)[:, None])
+            continue
         places = np.flatnonzero(pattern)
         inverse = np.linalg.inv(error_cov[:, places[:, None], places])
         rows, cols = np.triu_indices(len(places))

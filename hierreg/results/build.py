@@ -187,6 +187,10 @@ def constant_group(  # what reports need of rows that are gone
         }
     if statistics:
         out["group_patterns"] = (("group_error_pattern", group_dim), group_terms.patterns.astype(np.int8))
+        if group_terms.gaps.any():
+            out["group_error_gaps"] = (("group_error_pattern",), group_terms.gaps)
+    if terms.gaps.any():
+        out["error_gaps"] = (("error_pattern",), terms.gaps)
     for factor, own in zip(labels.factors, statistics, strict=True):
         coef, entry = factor.coef_dim, f"entry_{factor.key}"
         out |= {

@@ -79,8 +79,8 @@ class Estimate(Coefficients):
     error_sd : DataArray
         Scalar, or by stratum or data set.
     error_corr : DataArray or None
-        By data set twice; of exchangeable errors the correlation within units, scalar or by stratum. None where errors
-        have no data sets.
+        By data set twice; of exchangeable errors the correlation within units, scalar or by stratum; of AR(1) errors
+        that of rows one step of time apart. None where errors have no data sets.
     error_cov : DataArray or None
         By data set twice; None where there is one data set, or where errors are exchangeable.
     criterion : float
@@ -212,7 +212,7 @@ def estimate(
         corr=corr,
         cov=cov,
         error_sd=labels.array("error_sd", variances.error_sd),
-        error_corr=labels.array("error_corr", variances.error_corr) if many or labels.is_exchangeable else None,
+        error_corr=_error_correlation(labels, variances) if many or labels.is_exchangeable else None,
         error_cov=labels.array("error_cov", variances.error_cov) if many else None,
         criterion=criterion,
         boundary=variances.boundary,
@@ -225,6 +225,11 @@ def estimate(
         unidentified=variances.unidentified,
         **_coefficient_fields(labels, solution),
     )
+
+
+def _error_correlation(labels: Labels, variances: VarianceEstimate) -> xr.DataArray:
+    corr = labels.array("error_corr", variances.error_corr)
+    return corr.assign_attrs(long_name="corr one step apart") if labels.is_chain else corr
 
 
 def _variance_covariance(variances: VarianceEstimate) -> xr.DataArray:

@@ -66,7 +66,8 @@ def within_units_table(sd: xr.DataArray, corr: xr.DataArray) -> str:
     labels = [str(v) for v in corr[corr.dims[0]].values] if corr.dims else [""]
     sds = np.broadcast_to(np.atleast_1d(sd.to_numpy()), len(labels))
     return table(
-        ["error", "sd", "corr within units"], list(zip(labels, sds, np.atleast_1d(corr.to_numpy()), strict=True))
+        ["error", "sd", corr.attrs.get("long_name", "corr within units")],
+        list(zip(labels, sds, np.atleast_1d(corr.to_numpy()), strict=True)),
     )
 
 

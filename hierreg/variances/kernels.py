@@ -7,6 +7,7 @@ from math import cosh, exp, lgamma, log, sinh, tanh
 import numpy as np
 from numba import njit
 
+from hierreg.errors.within_units import NEIGHBOURS
 from hierreg.priors.families import FIXED
 from hierreg.variances.prior_kernels import log_density_and_slope
 
@@ -89,9 +90,10 @@ def exchangeable_prior(u, place, within, natural, g_u):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def component_covariance(u, place, sd, within, S):
-    """Write the diagonal S (C, C) of the components of exchangeable errors, from sds and rho (u from ``place`` on).
+    """Write the S (C, C) of the components of exchangeable errors, diagonal, from sds and rho (u from ``place`` on).
 
-    Differences 1 - rho and rho - lowest are taken from u itself, so that they keep their digits near zero.
+    Differences 1 - rho and rho - lowest are taken from u itself, so that they keep their digits near zero. Of AR(1)
+    errors S (2, 2) is that of two rows one step of time apart.
     """
     stratum, size, rest, sd_of_stratum, lowest, is_free, _, fixed = within
     T = len(lowest)
@@ -106,6 +108,11 @@ def component_covariance(u, place, sd, within, S):
             above[t] = 1.0 - fixed[t]
             below[t] = fixed[t] - lowest[t]
     S[:] = 0.0
+    if size[0] == NEIGHBOURS:
+        v = sd[0] * sd[0]
+        S[0, 0] = S[1, 1] = v
+        S[0, 1] = S[1, 0] = v * (1.0 - above[0] if above[0] < below[0] else below[0] - 1.0)
+        return
     for c in range(len(stratum)):
         t = stratum[c]
         v = sd[sd_of_stratum[t]] * sd[sd_of_stratum[t]]
@@ -117,7 +124,12 @@ def component_gradient(u, place, sd, within, S, g_S, g_log_sd, g_u):
     """Add the gradient with respect to the components' variances to those of log sds and of u, from ``place`` on."""
     stratum, size, _, sd_of_stratum, lowest, is_free, _, _ = within
     g_rho = np.zeros(len(lowest))
-    for c in range(len(stratum)):
+    if size[0] == NEIGHBOURS:
+        g_rho[0] = (g_S[0, 1] + g_S[1, 0]) * sd[0] * sd[0]
+        for i in range(2):
+            for j in range(2):
+                g_log_sd[0] += 2.0 * g_S[i, j] * S[i, j]
+    for c in range(len(stratum) if size[0] != NEIGHBOURS else 0):
         t = stratum[c]
         s = sd_of_stratum[t]
         g_log_sd[s] += 2.0 * g_S[c, c] * S[c, c]

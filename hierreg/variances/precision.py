@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 class ErrorPrecision:
     """The map from the covariance (D, D) of a unit's errors to the weights (2 K + 2,) of `precision_kernels`.
 
+    That of AR(1) errors is of two rows one step of time apart, of which S[0, 0] and S[0, 1] are read.
+
     Attributes
     ----------
     terms : ErrorTerms
@@ -34,7 +36,7 @@ class ErrorPrecision:
     @property
     def arrays(self) -> tuple[Any, ...]:
         """What the kernels read."""
-        return self.terms.patterns, self.terms.counts
+        return self.terms.gaps, self.terms.patterns, self.terms.counts
 
     def weights(self, error_cov: Array) -> Array:
         """Return the weights at an error covariance (D, D).
@@ -65,5 +67,5 @@ class ErrorPrecision:
         from hierreg.variances.precision_kernels import error_precision_gradient
 
         out = np.empty((self.terms.n_labels,) * 2)
-        error_precision_gradient(np.ascontiguousarray(error_cov, dtype=float), *self.arrays, g_omega, out)
+        error_precision_gradient(np.ascontiguousarray(error_cov, dtype=float), self.arrays, g_omega, out)
         return out

@@ -3,11 +3,15 @@
 A likelihood is a function of Lambda and of R^-1 = sum_k omega[k] K[k], fixed matrices K[k] in which the data were
 collected. It reads one vector, the *weights*: omega (K,), the roots of the patterns' precisions (K,), log|R|, and by
 what factor correlations enlarge the precision of a row.
+
+A pattern with a gap d > 0 is two neighbours in time of AR(1) errors (`autoregression`), d steps apart: with
+v = S[0, 0], rho = S[0, 1] / v and r = rho^d it has the precision of what r e_1 leaves of e_2, a (-r, 1)'(-r, 1) with
+a = 1 / (v (1 - r^2)), which is no inverse, and adds log(v (1 - r^2)) to log|R|.
 """
 
 from __future__ import annotations
 
-from math import log
+from math import log, sqrt
 
 import numpy as np
 from numba import njit
@@ -25,33 +29,54 @@ def place_of(n, d, e):
 def weights_of(S, errors, weights):
     """Write the weights (2 K + 2,) of an error covariance S (D, D); log|R| is NaN where S is not definite.
 
-    ``errors`` are the patterns (M, D) of `ErrorTerms`, and how many units have each (M,).
+    ``errors`` are the gaps (M,) and the patterns (M, D) of `ErrorTerms`, and how many units have each (M,).
     """
-    patterns, counts = errors
+    gaps, patterns, counts = errors
     K = (len(weights) - 2) // 2
     omega = weights[:K]
-    weights[2 * K] = error_precision(S, patterns, counts, omega)
-    error_roots(S, patterns, weights[K : 2 * K])
+    weights[2 * K] = error_precision(S, errors, omega)
+    error_roots(S, errors, weights[K : 2 * K])
     growth, k = 1.0, 0
     for m in range(len(counts)):
+        if gaps[m] > 0:
+            r, left = over_gap(S, gaps[m])
+            growth = max(growth, (1.0 + r * r) / left)
         for d in range(patterns.shape[1]):
             for e in range(d, patterns.shape[1]):
                 if patterns[m, d] and patterns[m, e]:
-                    if d == e:
+                    if d == e and gaps[m] == 0:
                         growth = max(growth, omega[k] * S[d, d])
                     k += 1
     weights[2 * K + 1] = growth
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def error_precision(S, patterns, counts, omega):
+def over_gap(S, gap):
+    """Return r = rho^gap of AR(1) errors, and 1 - r^2 with the digits of S[0, 0] - |S[0, 1]|; NaN where |rho| > 1."""
+    rho, distance = S[0, 1] / S[0, 0], (S[0, 0] - abs(S[0, 1])) / S[0, 0]
+    return rho**gap, -np.expm1(2.0 * gap * np.log1p(-distance)) if distance > 0.0 else np.nan
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def error_precision(S, errors, omega):
     """Write the entries omega of R^-1 for error covariance S (D, D); return log|R|, NaN where S is not definite."""
+    gaps, patterns, counts = errors
     M, D = patterns.shape
     work, inv = np.empty((D, D)), np.empty((D, D))
     place = np.empty(D, dtype=np.int64)
     log_det = 0.0
     k = 0
     for m in range(M):
+        if gaps[m] > 0:
+            r, left = over_gap(S, gaps[m])
+            if not (S[0, 0] > 0.0 and left > 0.0):
+                return np.nan
+            log_det += counts[m] * (log(S[0, 0]) + log(left))
+            omega[k + 2] = 1.0 / (S[0, 0] * left)
+            omega[k + 1] = -r * omega[k + 2]
+            omega[k] = r * r * omega[k + 2]
+            k += 3
+            continue
         n = _gather(S, patterns[m], place, work)
         if not cholesky_in_place(work, n):
             return np.nan
@@ -66,8 +91,9 @@ def error_precision(S, patterns, counts, omega):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def error_precision_gradient(S, patterns, counts, g_omega, g_S):
+def error_precision_gradient(S, errors, g_omega, g_S):
     """Write d/dS (symmetric) of a function with gradient g_omega, minus half of d log|R| / dS."""
+    gaps, patterns, counts = errors
     M, D = patterns.shape
     work, inv = np.empty((D, D)), np.empty((D, D))
     T, E = np.empty((D, D)), np.empty((D, D))
@@ -75,6 +101,10 @@ def error_precision_gradient(S, patterns, counts, g_omega, g_S):
     g_S[:] = 0.0
     k = 0
     for m in range(M):
+        if gaps[m] > 0:
+            add_gradient_over_gap(S, gaps[m], counts[m], g_omega[k : k + 3], g_S)
+            k += 3
+            continue
         n = _gather(S, patterns[m], place, work)
         cholesky_in_place(work, n)
         inverse_from_cholesky(work, n, inv)
@@ -90,12 +120,34 @@ def error_precision_gradient(S, patterns, counts, g_omega, g_S):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def error_roots(S, patterns, root):
-    """Write T of each pattern, lower triangular, T'T the inverse of its S; T[e, d] stands where omega has (d, e)."""
+def add_gradient_over_gap(S, gap, count, g_omega, g_S):
+    """Add to g_S what `error_precision_gradient` writes of one pattern with a gap."""
+    v, rho = S[0, 0], S[0, 1] / S[0, 0]
+    r, left = over_gap(S, gap)
+    a = 1.0 / (v * left)
+    g_v = -(r * r * g_omega[0] - r * g_omega[1] + g_omega[2]) * a / v - 0.5 * count / v
+    g_r = (2.0 * r * (g_omega[0] + g_omega[2]) - (1.0 + r * r) * g_omega[1]) * a / left + count * r / left
+    g_rho = g_r * gap * rho ** (gap - 1)
+    g_S[0, 0] += g_v - g_rho * rho / v
+    g_S[0, 1] += 0.5 * g_rho / v
+    g_S[1, 0] += 0.5 * g_rho / v
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def error_roots(S, errors, root):
+    """Write T of each pattern, lower triangular, T'T its precision; T[e, d] stands where omega has (d, e)."""
+    gaps, patterns, _ = errors
     M, D = patterns.shape
     work, place = np.empty((D, D)), np.empty(D, dtype=np.int64)
     start = 0
     for m in range(M):
+        if gaps[m] > 0:
+            r, left = over_gap(S, gaps[m])
+            root[start] = 0.0
+            root[start + 2] = 1.0 / sqrt(S[0, 0] * left)
+            root[start + 1] = -r * root[start + 2]
+            start += 3
+            continue
         n = _gather(S, patterns[m], place, work)
         if not cholesky_in_place(work, n):
             for k in range(n * (n + 1) // 2):

@@ -18,6 +18,9 @@ def error_covariance(layout, error_cov):
                 R[r, s] = V[r, s] * error_cov[0, 0]
             elif layout.kind == "known_se":
                 R[r, s] = layout.se[r] ** 2 * error_cov[0, 0] if r == s else 0.0
+            elif layout.kind == "ar1":
+                rho, distance = error_cov[0, 1] / error_cov[0, 0], abs(int(layout.time[r]) - int(layout.time[s]))
+                R[r, s] = error_cov[0, 0] * rho**distance if layout.unit[r] == layout.unit[s] else 0.0
             elif layout.kind == "exchangeable":
                 R[r, s] = sum(error_cov[c, c] * share for c, share in component_shares(layout, r, s))
             elif layout.kind == "correlated":

@@ -185,6 +185,8 @@ def _keeps_digits(gram: Gram) -> bool:
     What no group fits of y bounds them: where it is nothing, an error variance may be as small as it likes.
     """
     label, components = np.arange(gram.terms.n_labels), gram.terms.components
+    if components is not None and components.is_chain:
+        return _pairs_keep_digits(gram)
     if components is not None:
         # Variances of means of units go together, whatever their size.
         label = np.unique(np.stack([components.stratum, components.size > WITHIN]), axis=1, return_inverse=True)[1]
@@ -201,6 +203,28 @@ def _keeps_digits(gram: Gram) -> bool:
         return False
     most = _most_subtracted(gram.n, 1.0)[0]
     return bool(np.linalg.eigvalsh(left / np.outer(root, root))[0] * most > _MARGIN * gram.n)
+
+
+def _pairs_keep_digits(gram: Gram) -> bool:
+    """Return what `_keeps_digits` does, of AR(1) errors: of what neighbours leave of each other.
+
+    Where that vanishes rho is near one or minus one: pairs with odd gaps, and with even ones, have one combination.
+    """
+    terms, remainder = gram.terms, gram.remainder
+    pattern, d, e = terms.table.T
+    most = _most_subtracted(gram.n, 1.0)[0]
+    for is_odd in (0, 1):
+        left, own = np.zeros((2, 2)), np.zeros((2, 2))
+        for k in np.flatnonzero((terms.gaps[pattern] > 0) & (terms.gaps[pattern] % 2 == is_odd)):
+            for out, one in ((left, remainder), (own, gram.WtW)):
+                out[d[k], e[k]] += 0.5 * one[k, -1, -1]
+                out[e[k], d[k]] += 0.5 * one[k, -1, -1]
+        if not np.any(terms.gaps[terms.gaps > 0] % 2 == is_odd):
+            continue
+        root = np.sqrt(np.diagonal(own))
+        if not (np.all(root > 0) and np.linalg.eigvalsh(left / np.outer(root, root))[0] * most > _MARGIN * gram.n):
+            return False
+    return True
 
 
 def _patterns_left(gram: Gram) -> Index:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.checks import first_rows, listed
-from hierreg.design import column_levels
 from hierreg.errors.known_covariance import has_labels
 from hierreg.errors.structures import (
+    AR1,
+    WITHIN_UNITS,
     By,
     Correlated,
     Exchangeable,
@@ -21,6 +22,7 @@ from hierreg.errors.structures import (
 )
 from hierreg.exceptions import DataError, ModelError
 from hierreg.linalg import smallest_eigenvalue, unit_diagonal
+from hierreg.linear.prediction.ar1 import RowsInTime, places_of, rows_in_time
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]
+    type NewUnits = tuple[UnitRows, ...] | tuple[ExchangeableRows, ...] | tuple[RowsInTime, ...]
 
 # Of a variance, below which it is zero.
 _OF_VARIANCE = 1e-9
@@ -112,7 +115,7 @@ class NewErrors:
 
     Attributes
     ----------
-    units : tuple of UnitRows or ExchangeableRows
+    units : tuple of UnitRows, ExchangeableRows or RowsInTime
         Empty for a known covariance.
     scale : array (M,)
         Known standard errors, or weight^-1/2; ones elsewhere.
@@ -122,7 +125,7 @@ class NewErrors:
         Of a known covariance: what the observed errors leave, apart from the unknown factor.
     """
 
-    units: tuple[UnitRows, ...] | tuple[ExchangeableRows, ...]
+    units: NewUnits
     scale: Array
     gain: Array | None = None
     cov: Array | None = None
@@ -158,10 +161,8 @@ def new_errors(
     ones = np.ones(m)
     if isinstance(layout.spec, KnownSE) and observation:
         return NewErrors(units=_alone(np.zeros(m, dtype=np.intp)), scale=standard_errors(table, layout.spec.column))
-    if isinstance(layout.spec, Correlated):
-        return NewErrors(units=_of_units(layout, layout.spec, table, observation=observation), scale=ones)
-    if isinstance(layout.spec, Exchangeable):
-        return NewErrors(units=_exchangeable(layout, layout.spec, table, observation=observation), scale=ones)
+    if isinstance(layout.spec, WITHIN_UNITS):
+        return NewErrors(units=_within_units(layout, layout.spec, table, observation=observation), scale=ones)
     if not observation:
         return NewErrors(units=(), scale=ones)
     stratum = np.zeros(m, dtype=np.intp) if layout.dim is None else _strata(layout, table, observation=True)
@@ -170,9 +171,20 @@ def new_errors(
     return NewErrors(units=_alone(stratum), scale=ones if relative is None else relative)
 
 
+def _within_units(
+    layout: ErrorLayout, spec: Correlated | Exchangeable | AR1, table: Any, *, observation: bool
+) -> NewUnits:
+    match spec:
+        case Correlated():
+            return _of_units(layout, spec, table, observation=observation)
+        case Exchangeable():
+            return _exchangeable(layout, spec, table, observation=observation)
+    return rows_in_time(layout, spec, table, observation=observation)
+
+
 def _check_without_rows(layout: ErrorLayout, table: Any, cross_cov: Any) -> None:
     """Raise where errors of new rows would depend on those of rows that the model does not have."""
-    unit = layout.spec.unit if isinstance(layout.spec, (Correlated, Exchangeable)) else None
+    unit = layout.spec.unit if isinstance(layout.spec, WITHIN_UNITS) else None
     if unit in table.columns or cross_cov is not None:
         what = f"newdata has the column of units, {unit!r}" if cross_cov is None else "cross_cov was given"
         raise ModelError(
@@ -198,7 +210,7 @@ def _alone(stratum: Index) -> tuple[UnitRows, ...]:
 def _strata(layout: ErrorLayout, table: Any, *, observation: bool) -> Index:
     """Return the data set or stratum of each row; -1 for one that was not observed, where only means are wanted."""
     assert layout.dim is not None
-    stratum, labels = _places(table, layout.dim, layout.labels, role="data set or stratum of the errors")
+    stratum, labels = places_of(table, layout.dim, layout.labels, role="data set or stratum of the errors")
     if observation and np.any(stratum < 0):
         new = dict.fromkeys(labels[row] for row in np.flatnonzero(stratum < 0))
         raise DataError(
@@ -209,14 +221,6 @@ def _strata(layout: ErrorLayout, table: Any, *, observation: bool) -> Index:
     return stratum
 
 
-def _places(table: Any, name: str, known: tuple[str, ...], *, role: str) -> tuple[Index, list[str]]:
-    """Return the position of each row's label among known labels (-1: none), and the labels."""
-    levels, index = column_levels(table, name, role=role, allow_fractions=True)
-    place = {label: i for i, label in enumerate(known)}
-    found = np.array([place.get(str(level), -1) for level in levels], dtype=np.intp)
-    return found[index], [str(levels[i]) for i in index]
-
-
 def _of_units(layout: ErrorLayout, spec: Correlated, table: Any, *, observation: bool) -> tuple[UnitRows, ...]:
     assert layout.unit is not None
     if spec.unit not in table.columns:
@@ -225,7 +229,7 @@ def _of_units(layout: ErrorLayout, spec: Correlated, table: Any, *, observation:
         return _alone(_strata(layout, table, observation=True))
     stratum = _strata(layout, table, observation=observation)
     rows = np.flatnonzero(stratum >= 0)
-    seen, labels = _places(table, spec.unit, layout.unit_labels, role="unit of the errors")
+    seen, labels = places_of(table, spec.unit, layout.unit_labels, role="unit of the errors")
     names, unit = np.unique(np.array(labels)[rows], return_inverse=True)
     D = len(layout.labels)
     new = np.full((len(names), D), -1, dtype=np.intp)
@@ -290,7 +294,7 @@ def _exchangeable(
     old_of: list[Index] = []
     if has_units:
         assert layout.unit is not None
-        seen, labels = _places(table, spec.unit, layout.unit_labels, role="unit of the errors")
+        seen, labels = places_of(table, spec.unit, layout.unit_labels, role="unit of the errors")
         order = np.argsort(layout.unit, kind="stable")
         old_of = np.split(order, np.cumsum(np.bincount(layout.unit))[:-1])
     names, unit = np.unique(np.array(labels)[rows], return_inverse=True)

@@ -89,10 +89,11 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
 
     To predict for a group of which a few rows are known, put those rows in the data of the model.
 
-    Correlated and exchangeable errors: where other rows of a unit were observed, their residuals are used, and the
-    expected value is that given the observed rows. A unit that was not observed, or newdata without the unit column,
-    has none; so leave the column out to predict for the rows of the data themselves. With exchangeable errors rows of
-    an observed unit are further rows of it, beside those of the data.
+    Correlated, exchangeable and AR(1) errors: where other rows of a unit were observed, their residuals are used, and
+    the expected value is that given the observed rows. A unit that was not observed, or newdata without the unit
+    column, has none; so leave the column out to predict for the rows of the data themselves. With exchangeable errors
+    rows of an observed unit are further rows of it, beside those of the data; with AR(1) errors they are rows at other
+    times.
 
     Known covariance: with ``cross_cov`` the new errors are predicted from the residuals too. This is kriging, or
     Gaussian-process regression with the population part as its mean: with V = k(x, x') + noise, ``cross_cov`` =
