@@ -10,7 +10,7 @@ correlated; a *data set* (or stratum) ``d`` gives a row its place in the D x D e
 
 Independent errors are D = 1; strata are patterns of one data set each. Errors that are exchangeable within units
 are independent along other directions than the rows: see `within_units`. Errors that are AR(1) within units are
-those of pairs of neighbours in time: see `autoregression`.
+those of pairs of neighbours in time: see `ar1`.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class ErrorTerms:
     components : Components or None
         Those of exchangeable errors; of AR(1) errors two neighbours.
     gaps : int array (M,)
-        Steps of time between the two rows of each pattern of AR(1) errors (`autoregression`), which are the D = 2
+        Steps of time between the two rows of each pattern of AR(1) errors (`errors.ar1`), which are the D = 2
         places of a pattern; a unit's first row has a pattern by itself. Zero there, and for all other errors.
     """
 

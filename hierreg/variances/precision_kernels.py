@@ -4,7 +4,7 @@ A likelihood is a function of Lambda and of R^-1 = sum_k omega[k] K[k], fixed ma
 collected. It reads one vector, the *weights*: omega (K,), the roots of the patterns' precisions (K,), log|R|, and by
 what factor correlations enlarge the precision of a row.
 
-A pattern with a gap d > 0 is two neighbours in time of AR(1) errors (`autoregression`), d steps apart: with
+A pattern with a gap d > 0 is two neighbours in time of AR(1) errors (`errors.ar1`), d steps apart: with
 v = S[0, 0], rho = S[0, 1] / v and r = rho^d it has the precision of what r e_1 leaves of e_2, a (-r, 1)'(-r, 1) with
 a = 1 / (v (1 - r^2)), which is no inverse, and adds log(v (1 - r^2)) to log|R|.
 """

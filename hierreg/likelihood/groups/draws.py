@@ -35,26 +35,11 @@ def draw_groups(
     covariances: Covariances,
     *,
     seed: int,
-    probs: Sequence[float] | None = None,
-    theta_columns: Sequence[Sequence[int | None]] = (),
-    threads: int = 1,
+    probs: Sequence[float] | None,
+    theta_columns: Sequence[Sequence[int | None]],
+    threads: int,
 ) -> Recovered:
-    """Return one exact draw of the coefficients per draw of the variance parameters.
-
-    Parameters
-    ----------
-    likelihood : MarginalLikelihood
-        Statistics of the data, beta integrated.
-    covariances : Covariances
-        At S draws of the variance parameters.
-    seed : int
-        The draws depend on it and on nothing else, whatever the number of threads.
-    probs : sequence of float or None
-        None keeps every draw of b; otherwise only means, sds and these quantiles are kept, in constant memory.
-    theta_columns : sequence of sequences of (int or None)
-        Per grouping factor, the column of X that each of its columns matches; empty where theta is not wanted.
-    threads : int
-    """
+    """Return one exact draw of the coefficients per draw of the variance parameters; see `engines.recover`."""
     gram, Lambda = likelihood.gram, covariances.Lambda
     S, p = len(Lambda), len(gram.coef_names)
     J, q = gram.factors[0].n_levels if gram.factors else 0, gram.n_coef

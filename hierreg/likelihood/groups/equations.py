@@ -50,22 +50,7 @@ _MOST_LOST = 1e12
 
 
 def solve_groups(likelihood: MarginalLikelihood, Lambda: Array, error_cov: Array) -> Solution:
-    """Return the solution of the mixed-model equations.
-
-    Parameters
-    ----------
-    likelihood : MarginalLikelihood
-        The statistics and the prior of beta.
-    Lambda : array (q, q)
-        Square factor of Sigma, user scale; of several grouping factors block diagonal.
-    error_cov : array (D, D)
-        Error covariance of one unit.
-
-    Returns
-    -------
-    Solution
-        Of the coefficients that are not fixed.
-    """
+    """Return the solution of the mixed-model equations; see `engines.solve_equations`."""
     likelihood, weights, hat, factors = _with_digits(likelihood, Lambda, error_cov)
     gram, F = likelihood.gram, factors[0]
     J, q, p = gram.factors[0].n_levels if gram.factors else 0, gram.n_coef, len(gram.coef_names)
