@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from hierreg.compiled import part
 
 
-@njit(cache=True, nogil=True)
+@part
 def accumulate_products(W, first, second, term, out):
     """Add w[r]w[s]' (and its transpose where r != s) of every pair of rows (r, s) to out[term]."""
     p = W.shape[1]
@@ -21,7 +21,7 @@ def accumulate_products(W, first, second, term, out):
                     out[k, a, b] += W[r, a] * W[s, b] + W[s, a] * W[r, b]
 
 
-@njit(cache=True, nogil=True)
+@part
 def accumulate_pair_products(Z, index, first, second, place, out):
     """Add z[r]z[s]' of every pair of rows to out[place], the entry of their term and pair of groups.
 
@@ -40,7 +40,7 @@ def accumulate_pair_products(Z, index, first, second, place, out):
                     out[e, a, b] += Z[s, a] * Z[r, b]
 
 
-@njit(cache=True, nogil=True)
+@part
 def accumulate_level_products(Z, W, first, second, place_first, place_second, out):
     """Add z[r]w[s]' to the entry of the group of r and, where r != s, z[s]w[r]' to that of s."""
     q, p = Z.shape[1], W.shape[1]
@@ -57,7 +57,7 @@ def accumulate_level_products(Z, W, first, second, place_first, place_second, ou
                     out[e, a, b] += Z[s, a] * W[r, b]
 
 
-@njit(cache=True, nogil=True)
+@part
 def accumulate_triangles(Z, W, place, triangle, left):
     """Rotate each row [z w] into the triangle of its entry, and write what is left of w.
 
@@ -87,7 +87,7 @@ def accumulate_triangles(Z, W, place, triangle, left):
             left[i, a] = row[q + a]
 
 
-@njit(cache=True, nogil=True)
+@part
 def accumulate_cross_products(Z, V, first, second, place, out):
     """Add z[r]v[s]' (and z[s]v[r]' where r != s) of every pair of rows to the entry of their term and groups."""
     q, m = Z.shape[1], V.shape[1]
@@ -100,7 +100,7 @@ def accumulate_cross_products(Z, V, first, second, place, out):
                     out[e, a, b] += Z[s, a] * V[r, b]
 
 
-@njit(cache=True, nogil=True)
+@part
 def sum_deviations(X, centre, total, squares):
     """Add the deviations of columns from their centre to total, and their squares to squares."""
     n, p = X.shape
@@ -111,7 +111,7 @@ def sum_deviations(X, centre, total, squares):
             squares[j] += d * d
 
 
-@njit(cache=True, nogil=True)
+@part
 def accumulate_centred(X, centre, out):
     """Add (x - centre)(x - centre)' of every row to the upper triangle of out."""
     n, p = X.shape
@@ -123,7 +123,7 @@ def accumulate_centred(X, centre, out):
                 out[k, j] += d[k] * d[j]
 
 
-@njit(cache=True, nogil=True)
+@part
 def apply_frame(X, centre, basis, out):
     """Write (x - centre)' basis, with an upper triangular basis, to the first columns of out."""
     n, p = X.shape
@@ -137,7 +137,7 @@ def apply_frame(X, centre, basis, out):
             out[i, j] = value
 
 
-@njit(cache=True, nogil=True)
+@part
 def take_off(W, coef, centre, y):
     """Write y - centre - x'coef to the last column of W, x the columns before it."""
     n, p1 = W.shape
@@ -148,7 +148,7 @@ def take_off(W, coef, centre, y):
         W[i, p1 - 1] = value
 
 
-@njit(cache=True, nogil=True)
+@part
 def take_off_exactly(X, centre, coef, y, at, out):
     """Write y - at - (x - centre)'coef to out, summed in twice the digits (Ogita, Rump and Oishi 2005, section 4)."""
     for i in range(len(y)):
@@ -161,7 +161,7 @@ def take_off_exactly(X, centre, coef, y, at, out):
         out[i] = value + rest
 
 
-@njit(cache=True, nogil=True)
+@part
 def _difference(a, b):
     """Return a - b, rounded, and what rounding took (Knuth)."""
     value = a - b
@@ -169,7 +169,7 @@ def _difference(a, b):
     return value, (a - (value - back)) - (b + back)
 
 
-@njit(cache=True, nogil=True)
+@part
 def _product(a, b):
     """Return a b, rounded, and what rounding took (Dekker and Veltkamp)."""
     value = a * b
@@ -179,7 +179,7 @@ def _product(a, b):
     return value, a_low * b_low - (((value - a_high * b_high) - a_low * b_high) - a_high * b_low)
 
 
-@njit(cache=True, nogil=True)
+@part
 def move_products(L, A, R, out):
     """Write L' A[e] R to out[e]."""
     E, q, p = A.shape

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import carray, njit, types
+from numba import carray, types
+from hierreg.compiled import part
 from numba.core import cgutils
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
@@ -74,44 +75,44 @@ def call_likelihood(
     return signature, generate
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def rows_at(address, n):
     """Return the first n rows of the table at an address."""
     return carray(pointer_to(address), (n, WIDTH), np.int64)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def vector_at(table, i, dtype):
     """Return the one-dimensional array of row i."""
     return carray(pointer_to(table[i, 0]), (table[i, 1],), dtype)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def matrix_at(table, i, dtype):
     """Return the two-dimensional array of row i."""
     return carray(pointer_to(table[i, 0]), (table[i, 1], table[i, 2]), dtype)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def stack_at(table, i):
     """Return the three-dimensional array of float64 of row i."""
     a = table[i]
     return carray(pointer_to(a[0]), (a[1], a[2], a[3]), np.float64)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def vector_of(address, n):
     """Return the n numbers at an address."""
     return carray(pointer_to(address), (n,), np.float64)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def square_of(address, n):
     """Return the n x n matrix at an address."""
     return carray(pointer_to(address), (n, n), np.float64)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def blocks_at(table, i):
     """Return the six arrays of `tiles.Tiles.arrays` from row i on."""
     a, b = table[i + 2], table[i + 3]
@@ -125,7 +126,7 @@ def blocks_at(table, i):
     )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def row_blocks_at(table, i):
     """Return the nine arrays of `rows.RowTiles.arrays` from row i on."""
     a, b, c, d = table[i + 4], table[i + 5], table[i + 6], table[i + 8]

@@ -16,6 +16,20 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
+# The compiled likelihood of each kind of blocks (see `SplitBlocks.arrays`): the last kind that there is decides.
+_ENTRIES = ("theta_entry", "strip_entry", "tile_entry", "tile_entry", "row_entry")
+
+
+def entry_of(kinds: Sequence[Any]) -> str:
+    """Return the module with the compiled likelihood of a model with one grouping factor.
+
+    Parameters
+    ----------
+    kinds : sequence
+        `SplitBlocks.arrays`.
+    """
+    return [name for name, blocks in zip(_ENTRIES, kinds, strict=True) if blocks is not None][-1]
+
 
 class AddressTable:
     """Addresses and extents of arrays, as `address_kernels` reads them; the arrays live as long as it does.

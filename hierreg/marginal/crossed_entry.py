@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import cfunc
+from hierreg.compiled import callback
 
 from hierreg.marginal.address_kernels import (
     GRADIENT,
@@ -18,7 +18,7 @@ from hierreg.marginal.address_kernels import (
 from hierreg.marginal.crossed_kernels import log_likelihood_of
 
 
-@cfunc(LIKELIHOOD, cache=True, error_model="numpy")
+@callback(LIKELIHOOD)
 def log_likelihood(table, Lambda, S, g_Lambda, g_S, value, wanted):
     """Write the log likelihood, and its gradient where it is wanted; -inf where a matrix is not definite.
 

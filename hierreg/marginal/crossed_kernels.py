@@ -36,6 +36,7 @@ from math import log
 
 import numpy as np
 from numba import njit
+from hierreg.compiled import part
 
 from hierreg.marginal.dense_kernels import cholesky_in_place
 from hierreg.marginal.kernels import error_precision, error_precision_gradient
@@ -45,7 +46,7 @@ from hierreg.marginal.tail_kernels import factor_leading, invert_leading, solve_
 MOST_LOST = 2.0**22
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def assemble(omega, sources, S):
     """Write S = sum over terms omega K to the workspace."""
     place, term, value, _ = sources
@@ -54,13 +55,13 @@ def assemble(omega, sources, S):
         S[place[e]] += omega[term[e]] * value[e]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def room_for_level(q):
     """Return arrays for A, M and its Cholesky factor, L^-1 and E of one level."""
     return np.empty((q, q)), np.empty((q, q)), np.empty((q, q)), np.empty((q, q))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def factor_of_level(S, at, q, Lambda, start, level):
     """Write A, L, L^-1 and E = L^-1 Lambda' of one level; return log|M|, NaN on failure."""
     A, L, L_inverse, E = level
@@ -98,7 +99,7 @@ def factor_of_level(S, at, q, Lambda, start, level):
     return log_det
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def times_panel(E, q, S, at, w, U):
     """Write U = E B (q, w) for the panel B that begins at ``at``."""
     for i in range(q):
@@ -109,7 +110,7 @@ def times_panel(E, q, S, at, w, U):
                 U[i, c] += E[i, k] * S[at + k * w + c]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def width_of_panels(nodes):
     """Return the largest width and the largest number of rows of a panel."""
     w, q = 1, 1
@@ -119,7 +120,7 @@ def width_of_panels(nodes):
     return w, q
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def own_squares(S, Lambda, nodes, dense, W0, own):
     """Write what each pivot is before elimination: of the columns of nodes, then of the tail (n_node_columns + D,)."""
     at, tail_start, tail_q, tail_lambda, T, D = dense
@@ -146,7 +147,7 @@ def own_squares(S, Lambda, nodes, dense, W0, own):
         own[n_before + i] = S[at + i * D + i] + W0[i - T, i - T]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def lost_digits(own, of_nodes, C, quadratic, S_error, omega, errors):
     """Return by what factor rounding grows, on average over the rows, from `own_squares` and what is left of them.
 
@@ -169,7 +170,7 @@ def lost_digits(own, of_nodes, C, quadratic, S_error, omega, errors):
     return growth * (lost / n + own[len(own) - 1] / max(quadratic, n))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def eliminate_levels(S, Lambda, nodes, dense, own):
     """Eliminate all staged levels in the workspace; return the sum of log|M|, NaN on failure, and that of lost digits.
 
@@ -210,7 +211,7 @@ def eliminate_levels(S, Lambda, nodes, dense, own):
     return log_det, lost
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def make_symmetric(S, at, D):
     """Copy the upper triangle of the tail to the lower one, in squares that a cache holds."""
     for i_first in range(0, D, 32):
@@ -220,7 +221,7 @@ def make_symmetric(S, at, D):
                     S[at + i * D + j] = S[at + j * D + i]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def scale_of_columns(Lambda, dense):
     """Return the diagonal of T (D,), where every level of the tail has one column."""
     scale = np.ones(dense[5])
@@ -229,7 +230,7 @@ def scale_of_columns(Lambda, dense):
     return scale
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def row_times_T(S, row, Lambda, dense, stop, out):
     """Write the first ``stop`` entries of one row of S T, which begins at ``row``; stop ends a level or is D."""
     _, tail_start, tail_q, tail_lambda, T, _ = dense
@@ -246,7 +247,7 @@ def row_times_T(S, row, Lambda, dense, stop, out):
         out[j] = S[row + j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def tail_equations(S, Lambda, dense, W0, C):
     """Make the tail of S full, and write C = T'S T + diag(I, W0), lower triangle (D, D)."""
     at, tail_start, tail_q, tail_lambda, T, D = dense
@@ -277,7 +278,7 @@ def tail_equations(S, Lambda, dense, W0, C):
             C[i, j] += W0[i - T, j - T]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def solve_tail(C, T, x):
     """Factor C and write its coefficients x (D - 1,); return log|M|, log|P| and the residual sum of squares."""
     n = C.shape[0] - 1
@@ -295,7 +296,7 @@ def solve_tail(C, T, x):
     return log_det_M, log_det_P, quadratic
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def turn_tail(G, Lambda, dense):
     """Replace G (D, D), symmetric, by T G T'."""
     _, tail_start, tail_q, tail_lambda, T, D = dense
@@ -331,7 +332,7 @@ def turn_tail(G, Lambda, dense):
                 G[i, s + j] = small[j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def selected_inverse(S, Lambda, nodes, tail, G, g_Lambda, standard):
     """Write G on the places of S, from that of the tail (D, D), and add the staged levels' part of g_Lambda.
 
@@ -374,7 +375,7 @@ def selected_inverse(S, Lambda, nodes, tail, G, g_Lambda, standard):
             _write_standard(level[2], small[0], q, standard[diag_at[n] : diag_at[n] + q * q])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _write_standard(L_inverse, R, q, out):
     """Write L'^-1 (I + R) L^-1 (q q), I in R already."""
     for i in range(q):
@@ -386,7 +387,7 @@ def _write_standard(L_inverse, R, q, out):
             out[i * q + j] = x
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _write_level(S, G, level, panels, small, sizes, diag_at, panel_at, g_Lambda):
     """Write G[level, later] = -E'V and G[level, level] = E'(I + R) E, and add (B V' - A E'(I + R)) L^-1."""
     A, _, L_inverse, E = level
@@ -426,7 +427,7 @@ def _write_level(S, G, level, panels, small, sizes, diag_at, panel_at, g_Lambda)
             g_Lambda[b + i, b + j] += x
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def gradient_of_tail(S, Lambda, G, dense, g_Lambda):
     """Add -sum over the tail's levels of (S T) G to g_Lambda."""
     at, tail_start, tail_q, tail_lambda, T, D = dense
@@ -446,7 +447,7 @@ def gradient_of_tail(S, Lambda, G, dense, g_Lambda):
                 g_Lambda[b + i, b + j] -= x
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def gradient_of_terms(sources, G, tail, tail_at, K):
     """Return d log p / d omega = -1/2 <G, K> of every term."""
     place, term, value, weight = sources

@@ -8,7 +8,7 @@ covariance of linear functions w: h = E w of a level, w of all later -= U'h; the
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from hierreg.compiled import part
 
 from hierreg.marginal.crossed_kernels import (
     MOST_LOST,
@@ -29,7 +29,7 @@ from hierreg.marginal.kernels import error_precision
 from hierreg.marginal.tail_kernels import invert_leading, solve_leading
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def eliminate_all(Lambda, S_error, gram, errors, W0, S, C, x):
     """Write the eliminated workspace S, the factored tail C (D, D) and its coefficients x (D - 1,).
 
@@ -50,7 +50,7 @@ def eliminate_all(Lambda, S_error, gram, errors, W0, S, C, x):
     return quadratic if np.isfinite(log_det + log_det_M) and has_digits else np.nan
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def carry_back(S, Lambda, nodes, dense, x, z, values):
     """Write all coefficients from those of the tail x (D - 1,) and z, added to each level.
 
@@ -103,7 +103,7 @@ def carry_back(S, Lambda, nodes, dense, x, z, values):
             b[at + i], values[at + i] = value, standard
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def draw_coefficients(Lambda, S_error, gram, errors, W0, normals, draws):
     """Write one draw of all coefficients for each value of the variance parameters.
 
@@ -128,7 +128,7 @@ def draw_coefficients(Lambda, S_error, gram, errors, W0, normals, draws):
         carry_back(work, Lambda[s], nodes, dense, x, normals[s], draws[s])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def covariances_of_coefficients(S, C, Lambda, nodes, dense, n, G, tail, standard):
     """Write the covariance of the coefficients on the places of S to G, and that of the tail (D, D).
 
@@ -148,7 +148,7 @@ def covariances_of_coefficients(S, C, Lambda, nodes, dense, n, G, tail, standard
     selected_inverse(S, Lambda, nodes, tail, G, np.zeros(Lambda.shape), standard)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def carry_forward(S, Lambda, nodes, w):
     """Replace weights w (n_node_columns + D - 1,) of levels by h = E w, and take U'h off those of later columns."""
     start, n_columns, diag_at, panel_at, column_at, column, _, _, _, _, _ = nodes

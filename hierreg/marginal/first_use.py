@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from importlib import import_module
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from hierreg.marginal.addresses import entry_of
 
 if TYPE_CHECKING:
     from hierreg.marginal.blocks import SplitBlocks
@@ -21,23 +23,13 @@ def announce_compilation(blocks: SplitBlocks | None) -> None:
     blocks : SplitBlocks or None
         Of the model; None where it has several grouping factors.
     """
-    module, name = _a_kernel_for(blocks)
-    kernel = getattr(import_module(f"hierreg.marginal.{module}"), name)
-    folder = Path(kernel.stats.cache_path)
-    if not kernel.signatures and not any(folder.glob(f"{module}.{name}-*.nbi")):
+    from hierreg.marginal.target_kernels import covariances_at
+
+    entry = "crossed_entry" if blocks is None else entry_of(blocks.arrays)
+    # Where the compiled code of all functions of this folder is kept.
+    folder = Path(covariances_at.alone.stats.cache_path)
+    if f"hierreg.marginal.{entry}" not in sys.modules and not any(folder.glob(f"{entry}.log_likelihood-*.nbi")):
         _LOGGER.warning(
             "hierreg compiles the numerical kernels of such models on first use, once per installation: "
             "about half a minute."
         )
-
-
-def _a_kernel_for(blocks: SplitBlocks | None) -> tuple[str, str]:
-    """Return module and name of a function that is compiled for this kind of model only."""
-    if blocks is None:
-        return "crossed_kernels", "eliminate_levels"
-    theta, strips, *_, rows = blocks.arrays
-    if theta is not None:
-        return "theta_kernels", "absorb_theta"
-    if rows is not None:
-        return "row_kernels", "absorb_rows"
-    return ("kernels", "factor_tile") if strips is None else ("strip_kernels", "factor_strip")

@@ -36,6 +36,7 @@ from math import log, sqrt
 
 import numpy as np
 from numba import njit
+from hierreg.compiled import part
 
 from hierreg.marginal.address_kernels import (
     GRADIENT,
@@ -83,7 +84,7 @@ from hierreg.marginal.strip_kernels import absorb_strips, gradient_of_strips, on
 from hierreg.marginal.theta_kernels import absorb_theta, gradient_of_theta
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def error_precision(S, patterns, counts, omega):
     """Write the entries omega of R^-1 for error covariance S (D, D); return log|R|, NaN where S is not definite."""
     M, D = patterns.shape
@@ -105,7 +106,7 @@ def error_precision(S, patterns, counts, omega):
     return log_det
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def error_precision_gradient(S, patterns, counts, g_omega, g_S):
     """Write d/dS (symmetric) of a function with gradient g_omega, minus half of d log|R| / dS."""
     M, D = patterns.shape
@@ -129,7 +130,7 @@ def error_precision_gradient(S, patterns, counts, g_omega, g_S):
                 g_S[place[i], place[j]] -= E[i, j] + 0.5 * counts[m] * inv[i, j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def error_roots(S, patterns, root):
     """Write T of each pattern, lower triangular, T'T the inverse of its S; T[e, d] stands where omega has (d, e)."""
     M, D = patterns.shape
@@ -150,14 +151,14 @@ def error_roots(S, patterns, root):
         start += n * (n + 1) // 2
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def roots_of_draws(S, patterns, roots):
     """Write `error_roots` of each of S covariances."""
     for s in range(len(S)):
         error_roots(S[s], patterns, roots[s])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _gather(S, pattern, place, out):
     n = 0
     for d in range(len(pattern)):
@@ -170,7 +171,7 @@ def _gather(S, pattern, place, out):
     return n
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def factor_tile(omega, Lambda, blocks, t, A, B, LA, L, pivot, U, work):
     """Write A, B, LA = Lambda' A, the Cholesky factor L of M = I + Lambda' A Lambda, and U = L^-1 Lambda' B."""
     indptr, term, ZtZ, ZtW, _, _ = blocks
@@ -182,7 +183,7 @@ def factor_tile(omega, Lambda, blocks, t, A, B, LA, L, pivot, U, work):
     solve_lower(L, pivot, U)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def room_for_factors(blocks, n_tiles):
     """Return arrays for what `absorb_blocks` finds in each tile and the gradient needs again: L, pivots, U."""
     if blocks is None:
@@ -191,19 +192,19 @@ def room_for_factors(blocks, n_tiles):
     return np.empty((n_tiles, m, m, LANES)), np.empty((n_tiles, m, LANES)), np.empty((n_tiles, m, p1, LANES))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def is_missing(kind):
     """Return whether a kind of groups is None."""
     return kind is None
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def n_tiles_of(blocks):
     """Return the number of tiles, zero of None."""
     return 0 if blocks is None else len(blocks[0]) - 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def absorb_blocks(omega, Lambda, blocks, factors, total):
     """Add what every block adds to W'R^-1 W to total; return the sum of log|M|, NaN on failure.
 
@@ -261,7 +262,7 @@ def absorb_blocks(omega, Lambda, blocks, factors, total):
     return log_det + log(det)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _weighted_logs(d, weight):
     """Return the sum over lanes of weight times log|diag(d)|."""
     total = 0.0
@@ -273,7 +274,7 @@ def _weighted_logs(d, weight):
     return total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def gradient_of_blocks(omega, Lambda, blocks, factors, weights, g_factor, g_omega):
     """Add the blocks' part of d log p / d Lambda to g_factor, and that of tiles of several terms to g_omega.
 
@@ -336,7 +337,7 @@ def gradient_of_blocks(omega, Lambda, blocks, factors, weights, g_factor, g_omeg
                         g_factor[k, i, j, lane] += f * of_triangles[k, i, r, lane]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _gradient_of_terms(Lambda, blocks, t, L, pivot, U, G, g_omega):
     """Add d log p / d omega of one tile: -1/2 (<N, ZtZ[k]> - 2 <Q, ZtW[k]>) for each of its terms."""
     indptr, term, ZtZ, ZtW, weight, _ = blocks
@@ -364,7 +365,7 @@ def _gradient_of_terms(Lambda, blocks, t, L, pivot, U, G, g_omega):
             g_omega[term[e]] -= 0.5 * sums[lane]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def collect_gradient(omega, Lambda, base, total, g_factor, G, G_base, g_Lambda, g_omega):
     """Add up g_Lambda over terms and lanes, and complete g_omega; ``G_base`` is G, less v v' where rows have that part.
 
@@ -392,7 +393,7 @@ def collect_gradient(omega, Lambda, base, total, g_factor, G, G_base, g_Lambda, 
             g_omega[k] += 0.5 * (along_Lambda - of_total) / omega[k]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def reduce_population(omega, base, W0, most_subtracted, total, B, C):
     """Write C = W'V^-1 W + W0, with the base of `SplitBlocks` and the total of `absorb_blocks`, and B, the total alone.
 
@@ -425,7 +426,7 @@ def reduce_population(omega, base, W0, most_subtracted, total, B, C):
 KNOWN_TO_DIGITS, _KNOWN_AT_ALL = 1e-7, 1e-12
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def solve_population(C, B, P, beta, is_strict):
     """Write the Cholesky factor of P = C[:p, :p] and beta = P^-1 C[:p, p]; return log|P| and the residual form.
 
@@ -451,7 +452,7 @@ def solve_population(C, B, P, beta, is_strict):
     return log_det, quadratic
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def has_digits(C, B, P, quadratic, most_subtracted, is_strict):
     """Return whether the residual form has digits that is left of C, from which -B was subtracted.
 
@@ -470,7 +471,7 @@ def has_digits(C, B, P, quadratic, most_subtracted, is_strict):
     return EPS * subtracted <= 1e-9 * quadratic
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def residual_form(root, rows, B, beta):
     """Return v'(W'V^-1 W + W0) v of v = (-beta, 1) from rows, squared after they are added up.
 
@@ -499,7 +500,7 @@ def residual_form(root, rows, B, beta):
     return value
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def is_noise(B, beta, value):
     """Return whether v'B v, to the rounding of what is added up in it, is not known to eleven digits.
 
@@ -511,7 +512,7 @@ def is_noise(B, beta, value):
     return EPS * size * size > 1e-11 * (p + 1 + abs(value))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def quadratic_of_strips(omega, Lambda, strips, beta):
     """Return what strips of factored groups add to the residual form, from D of the residual y - X beta alone."""
     if strips is None:
@@ -530,7 +531,7 @@ def quadratic_of_strips(omega, Lambda, strips, beta):
     return _sum_of(total)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def quadratic_of_tiles(omega, Lambda, blocks, beta):
     """Return what tiles of factored blocks add to the residual form, from D of the residual y - X beta alone."""
     if blocks is None:
@@ -549,7 +550,7 @@ def quadratic_of_tiles(omega, Lambda, blocks, beta):
     return _sum_of(total)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def quadratic_of_rows(root, Lambda, rows, beta):
     """Return what blocks by their rows add to the residual form, from rows of the residual y - X beta alone."""
     if rows is None:
@@ -559,7 +560,7 @@ def quadratic_of_rows(root, Lambda, rows, beta):
     return _sum_of(total)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _sum_of(total):
     value = 0.0
     for k in range(len(total)):
@@ -568,7 +569,7 @@ def _sum_of(total):
     return value
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _residual(left, row, beta):
     value = left[row, len(beta)]
     for i in range(len(beta)):
@@ -576,7 +577,7 @@ def _residual(left, row, beta):
     return value
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def add_residual_gradient(rows, beta, g_omega):
     """Add the derivatives of -1/2 `residual_form` with respect to omega, the part of its rows."""
     left, left_of, _ = rows
@@ -590,7 +591,7 @@ def add_residual_gradient(rows, beta, g_omega):
                     g_omega[term + place_of(n, d, e)] -= share * own * _residual(left, first + d * height + i, beta)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def population_weights(P, beta, integrate, P_inv, G, T):
     """Write P^-1 (p, p) from its Cholesky factor, zero if beta is profiled, G = v v' + [[P^-1, 0], [0, 0]], and T.
 
@@ -611,7 +612,7 @@ def population_weights(P, beta, integrate, P_inv, G, T):
     T[p, p] = 1.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def weights_of_base(G, P_inv, is_exact):
     """Return G, or [[P^-1, 0], [0, 0]] where `add_residual_gradient` adds the rest."""
     if not is_exact:

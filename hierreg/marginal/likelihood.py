@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.marginal.addresses import NativeLikelihood, PerThread, finished, flags, floats, integers
+from hierreg.marginal.addresses import NativeLikelihood, PerThread, entry_of, finished, flags, floats, integers
 from hierreg.marginal.blocks import SplitBlocks, split_into_blocks
 from hierreg.marginal.chunks import is_large, log_likelihood_in_chunks
 from hierreg.marginal.crossed import CrossedLikelihood, crossed_likelihood
@@ -36,8 +36,6 @@ _FAR_AROUND = 1.0 / 32.0
 _PASSES, _NOTHING_LOST, _NEAR_ENOUGH = 6, 2.0, 1e-7
 _EPS, _ROUNDING = float(np.finfo(float).eps), 1e-10
 _LIGHT = 1e-11  # squared, of pseudo-observations that keep a precision definite that rounding has made singular
-# The compiled likelihood of each kind of blocks (see `SplitBlocks.arrays`): the last kind that there is decides.
-_ENTRIES = ("theta_entry", "strip_entry", "tile_entry", "tile_entry", "row_entry")
 
 
 def blocks_of(gram: Gram, fixed: FixedBeta) -> SplitBlocks | None:
@@ -186,8 +184,7 @@ class MarginalLikelihood:
             for array in (array for blocks in kinds if blocks is not None for array in blocks):
                 row = flags if array.dtype == np.bool_ else integers if array.dtype == np.intp else floats
                 rows += row(array)
-            entry = [name for name, blocks in zip(_ENTRIES, kinds, strict=True) if blocks is not None][-1]
-            setattr(self._mine, name, NativeLikelihood(entry, rows, q=len(self.z_map_inverse), D=terms.n_labels))
+            setattr(self._mine, name, NativeLikelihood(entry_of(kinds), rows, q=len(self.z_map_inverse), D=terms.n_labels))
         native: NativeLikelihood = getattr(self._mine, name)
         return native
 

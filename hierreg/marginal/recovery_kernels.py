@@ -13,7 +13,7 @@ from __future__ import annotations
 from math import sqrt
 
 import numpy as np
-from numba import njit
+from hierreg.compiled import part
 
 from hierreg.marginal.address_kernels import MOMENTS, call_likelihood
 from hierreg.marginal.kernels import error_precision, factor_tile
@@ -33,7 +33,7 @@ from hierreg.marginal.lanes import LANES
 from hierreg.marginal.row_kernels import rotate_rows, times_basis
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def population_moments(Lambda, S, errors, likelihood, omega, beta, beta_factor):
     """Write omega, the mean of beta (S, p) and a factor of its covariance (S, p, p) at each of S covariances.
 
@@ -52,7 +52,7 @@ def population_moments(Lambda, S, errors, likelihood, omega, beta, beta_factor):
     return value[0]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _factor_block(precision, Lambda, blocks, rows, t, A, B, X, L, pivot, U, work):
     """Do what `kernels.factor_tile` does; of triangles by H = C'N^-1 D, with M^-1 Lambda' B = Lambda' H.
 
@@ -94,7 +94,7 @@ def _factor_block(precision, Lambda, blocks, rows, t, A, B, X, L, pivot, U, work
                     U[i, j, lane] += L[r, i, lane] * B[r, j, lane]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def block_moments(covariance, blocks, rows, v, beta_factor, moments):
     """Write the moments of b, user scale, of every block at one value of the variance parameters.
 
@@ -139,7 +139,7 @@ def block_moments(covariance, blocks, rows, v, beta_factor, moments):
                     cross[t, i, c, lane] = -cross[t, i, c, lane]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def block_draws(covariances, blocks, rows, first, population, draws, sums):
     """Write a draw of b given each draw of beta for n tiles from tile ``first`` on, user scale.
 

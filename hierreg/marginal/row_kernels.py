@@ -21,6 +21,7 @@ from math import log, sqrt
 
 import numpy as np
 from numba import njit
+from hierreg.compiled import part
 
 from hierreg.marginal.lane_kernels import (
     add_gradient_of_factor,
@@ -38,7 +39,7 @@ def place_of(n, d, e):
     return d * n - d * (d - 1) // 2 + e - d
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def rotate_rows(root, rows, t, R, D, left):
     """Write R (m, m) and D (m, p + 1) of a tile, and add squares of what is left of W to left, its lower triangle.
 
@@ -101,7 +102,7 @@ def rotate_rows(root, rows, t, R, D, left):
                     D[i, j, lane] += R[i, k, lane] * fit[t, k, j, lane]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def times_basis(R, basis, out):
     """Write R C to out (m, m), R upper triangular."""
     m = R.shape[0]
@@ -114,7 +115,7 @@ def times_basis(R, basis, out):
                     out[i, j, lane] += R[i, k, lane] * basis[k, j, lane]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def room_for_rows(rows, n_tiles):
     """Return arrays for what `absorb_rows` finds in each tile and the gradient needs again: R, D, L, pivots, L^-1 D."""
     if rows is None:
@@ -129,7 +130,7 @@ def room_for_rows(rows, n_tiles):
     )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def absorb_rows(root, Lambda, rows, factors, total):
     """Add what every block adds to W'R^-1 W to the last place of total; return the sum of log|N|.
 
@@ -169,7 +170,7 @@ def absorb_rows(root, Lambda, rows, factors, total):
     return log_det + log(det)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def rows_of_residual(rows, beta):
     """Return rows whose only column is y - X beta."""
     indptr, term, size, height, S, W, basis, is_left, fit = rows
@@ -189,7 +190,7 @@ def rows_of_residual(rows, beta):
     return indptr, term, size, height, S, residual, basis, whole, fitted
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def gradient_of_rows(Lambda, rows, factors, P_inv, T, g_factor, g_omega):
     """Add the blocks' part of d log p / d Lambda to the last place of g_factor, and of d log p / d omega to g_omega.
 
@@ -223,7 +224,7 @@ def gradient_of_rows(Lambda, rows, factors, P_inv, T, g_factor, g_omega):
                     g_factor[K, i, j, lane] += f * of_rows[i, r, lane]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _gradient_of_omega(rows, t, factors, P_inv, v, g_omega):
     """Add d log p / d omega of one tile; ``factors`` are R, D, L, pivots and Y of it, v is (-beta, 1).
 
@@ -277,7 +278,7 @@ def _gradient_of_omega(rows, t, factors, P_inv, v, g_omega):
                         g_omega[term[e] + place_of(n, b, d)] += share * sums[lane]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _row_in_factors(z, R, L, P, F):
     """Write P = z R^-1 and F = L^-1 P' of a row z (m,); where R has no pivot z has nothing."""
     m = z.shape[0]

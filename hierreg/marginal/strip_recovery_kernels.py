@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import sqrt
 
 import numpy as np
-from numba import njit
+from hierreg.compiled import part
 
 from hierreg.marginal.lanes import STRIP
 from hierreg.marginal.strip_kernels import (
@@ -29,21 +29,21 @@ from hierreg.marginal.strip_kernels import (
 )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def room_for_products(blocks):
     """Return room for A and B of a tile of several terms."""
     p1, m = blocks[3].shape[1], blocks[3].shape[2]
     return np.empty(m * m * STRIP), np.empty(m * p1 * STRIP)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _root(omega, indptr, term, t):
     """Return sqrt(omega) of a tile with one term, whose `products` are without omega; 1 of others."""
     k = only_term(indptr, term, t, np.int64(len(omega)))
     return sqrt(omega[k]) if k < len(omega) else 1.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _factor(root, Lambda, is_triangle, A, M, N, width):
     """Write the factors of M, and those of N of triangles, whose A is C."""
     if not is_triangle:
@@ -66,7 +66,7 @@ def _factor(root, Lambda, is_triangle, A, M, N, width):
         M[INVERSE_1 + lane] = m0 / (m0 + (x01 * x01 + x11 * x11) + whole * whole)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _solve(root, Lambda, is_triangle, A, b, M, N, x, width):
     """Write M^-1 root Lambda' B of one column, or root Lambda' C'N^-1 D; the second half of x is room."""
     if not is_triangle:
@@ -87,7 +87,7 @@ def _solve(root, Lambda, is_triangle, A, b, M, N, x, width):
         x[STRIP + lane] = l01 * h0 + l11 * h1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def strip_moments(covariance, blocks, v, beta_factor, moments):
     """Write the moments of b of every group at one value of the variance parameters.
 
@@ -134,7 +134,7 @@ def strip_moments(covariance, blocks, v, beta_factor, moments):
                         cov[t, i, j, lane] += cross[t, i, c, lane] * cross[t, j, c, lane]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def strip_draws(covariances, blocks, t, population, normals, levels, draws, moments):
     """Write a draw of b given each draw of beta for the groups of one tile, user scale.
 
@@ -187,7 +187,7 @@ def strip_draws(covariances, blocks, t, population, normals, levels, draws, mome
             _add_moments(covariance, tile, population, s, 1.0 / (before + s + 1), sums)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _residuals(B, root, beta, e):
     """Write e = root (B_y - B_X beta) of one tile."""
     n, p = len(e), len(beta)
@@ -200,7 +200,7 @@ def _residuals(B, root, beta, e):
             e[i] -= f * x[i]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _add_noise(M, x, z, m, width):
     """Replace z by x + T'^-1 D^-1/2 z."""
     if m == 1:
@@ -213,7 +213,7 @@ def _add_noise(M, x, z, m, width):
         z[STRIP + lane] = x[STRIP + lane] + z1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _add_moments(covariance, tile, population, s, share, sums):
     """Take draw s, a share of those so far, into the mean, the variance and the squared deviations of each target."""
     root, Lambda, Lambda_user = covariance

@@ -6,14 +6,14 @@ Unlike LAPACK through NumPy these neither copy nor raise, and release the interp
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from hierreg.compiled import part
 
 from hierreg.marginal.dense_kernels import cholesky_in_place
 
 BLOCK = 96
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def factor_leading(C, n):
     """Replace the lower triangle of the first n columns of C (D, D) by those of its Cholesky factor.
 
@@ -40,7 +40,7 @@ def factor_leading(C, n):
     return True
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def lower_inverse(L, n):
     """Return the inverse of the leading lower triangle (n, n), zero above the diagonal."""
     out = np.zeros((n, n))
@@ -54,7 +54,7 @@ def lower_inverse(L, n):
     return out
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def invert_leading(C, n):
     """Replace the Cholesky factor L in the leading lower triangle of C (D, D) by (L L')^-1, both triangles.
 
@@ -80,7 +80,7 @@ def invert_leading(C, n):
     C[:, n:] = 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def solve_leading(C, n, x, transposed):
     """Replace x (n,) by L^-1 x or L'^-1 x, for L in the leading lower triangle of C."""
     if not transposed:

@@ -6,7 +6,8 @@ nutpie calls it from its own threads, without the interpreter. The likelihood is
 from __future__ import annotations
 
 import numpy as np
-from numba import carray, cfunc, njit, types
+from numba import carray, types
+from hierreg.compiled import callback, part
 
 from hierreg.marginal.address_kernels import VALUE, WIDTH, Row, call_likelihood, matrix_at, vector_at
 from hierreg.marginal.target_kernels import add_gradient_of_covariances, covariances_at, room_for_covariances
@@ -23,7 +24,7 @@ LOG_DENSITIES = types.int64(
 )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _variances(table):
     """Return the tuple that `target_kernels.covariances_at` reads."""
     return (
@@ -48,7 +49,7 @@ def _variances(table):
     )
 
 
-@cfunc(LOG_DENSITIES, cache=True, error_model="numpy")
+@callback(LOG_DENSITIES)
 def log_densities(n, x, gradient, value, table):
     """Write the log density, and its gradient where it is wanted, at points x; u = centre + scale x.
 

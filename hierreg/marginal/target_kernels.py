@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import cosh, exp, lgamma, log, sinh, tanh
 
 import numpy as np
-from numba import njit
+from hierreg.compiled import part
 
 from hierreg.marginal.prior_kernels import log_density_and_slope
 from hierreg.priors.families import FIXED
@@ -16,7 +16,7 @@ LOG_2 = log(2.0)
 NEAR_ZERO = 1e-4
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def corr_factor_block(u, place, start, size, F, sech):
     """Write the lower factor of one correlation matrix into F[start:, start:]; return the next place in u."""
     for i in range(size):
@@ -30,7 +30,7 @@ def corr_factor_block(u, place, start, size, F, sech):
     return place
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def corr_factor_gradient(u, place, start, size, F, sech, g_F, g_u):
     """Add the gradient with respect to the partial correlations of one block to g_u; return the next place."""
     for i in range(size):
@@ -47,7 +47,7 @@ def corr_factor_gradient(u, place, start, size, F, sech, g_F, g_u):
     return place
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def lkj_prior(u, place, size, eta, natural, g_u):
     """Return the LKJ log density of one block and add its gradient.
 
@@ -69,7 +69,7 @@ def lkj_prior(u, place, size, eta, natural, g_u):
     return value
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def exchangeable_prior(u, place, within, natural, g_u):
     """Return the log density of the correlations of exchangeable errors and add its gradient.
 
@@ -87,7 +87,7 @@ def exchangeable_prior(u, place, within, natural, g_u):
     return value
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def component_covariance(u, place, sd, within, S):
     """Write the diagonal S (C, C) of the components of exchangeable errors, from sds and rho (u from ``place`` on).
 
@@ -112,7 +112,7 @@ def component_covariance(u, place, sd, within, S):
         S[c, c] = v * (above[t] if size[c] == 0 else rest[c] + (size[c] - 1.0) * below[t])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def component_gradient(u, place, sd, within, S, g_S, g_log_sd, g_u):
     """Add the gradient with respect to the components' variances to those of log sds and of u, from ``place`` on."""
     stratum, size, _, sd_of_stratum, lowest, is_free, _, _ = within
@@ -129,7 +129,7 @@ def component_gradient(u, place, sd, within, S, g_S, g_log_sd, g_u):
             place += 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def covariance_of_factor(sd, F, S):
     """Write S = diag(sd) F F' diag(sd)."""
     D = len(sd)
@@ -141,7 +141,7 @@ def covariance_of_factor(sd, F, S):
             S[i, j] = sd[i] * sd[j] * t
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def sd_of(u, unit):
     """Return a standard deviation: exp(u), or unit sinh(u), signed, where a unit is given."""
     if unit == 0.0:
@@ -151,7 +151,7 @@ def sd_of(u, unit):
     return unit * sinh(u)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def slope_of_sd(u, unit, sd):
     """Return the derivative of a standard deviation with respect to its u."""
     if unit == 0.0:
@@ -159,7 +159,7 @@ def slope_of_sd(u, unit, sd):
     return 0.0 if abs(u) < NEAR_ZERO else unit * cosh(u)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def read_sds(u, sd_code, sd_parameters, sd_unit, prior_on, natural, sd, g_u):
     """Write the standard deviations; return their log prior density, its gradient added, and the next place in u.
 
@@ -191,7 +191,7 @@ def read_sds(u, sd_code, sd_parameters, sd_unit, prior_on, natural, sd, g_u):
     return value, place
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def covariances_at(u, variances, z_map_inverse, prior_on, natural, point, g_u):
     """Write sd, sech, F, Lambda (internal) and S at u; return the log prior, its gradient added, and the first corr.
 
@@ -239,7 +239,7 @@ def covariances_at(u, variances, z_map_inverse, prior_on, natural, point, g_u):
     return value, first_corr
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def room_for_covariances(u, variances):
     """Return the arrays that `covariances_at` writes."""
     q, Q = variances[0], len(variances[2])
@@ -248,7 +248,7 @@ def room_for_covariances(u, variances):
     return np.empty(Q), np.ones(len(u) + 1), np.empty((Q, Q)), np.empty((q, q)), np.empty((D, D))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def add_gradient_of_covariances(u, variances, z_map_inverse, point, first_corr, g_Lambda, g_S, g_u):
     """Add the gradient with respect to Lambda (internal) and S to that of u."""
     q, block_sizes, sd_code, _, corr_is_free, _, _, within, sd_unit = variances
@@ -272,7 +272,7 @@ def add_gradient_of_covariances(u, variances, z_map_inverse, point, first_corr, 
     _pull_back(u, variances, z_map_inverse, sd, F, sech, g_Lambda, g_S, first_corr, g_u)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _pull_back(u, variances, z_map_inverse, sd, F, sech, g_Lambda, g_S, place, g_u):
     """Add the gradient with respect to Lambda (internal scale) and S to g_u, through sds and correlations."""
     q, block_sizes, sd_code, _, corr_is_free, _, _, _, sd_unit = variances
