@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from hierreg.compiled import callback
 
+from hierreg.compiled import callback
 from hierreg.marginal.address_kernels import (
     GRADIENT,
     LIKELIHOOD,

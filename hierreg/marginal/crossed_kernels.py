@@ -32,12 +32,13 @@ Communications of the ACM 18(3), 177-179.
 
 from __future__ import annotations
 
-from math import log
+from math import isfinite, log
 
 import numpy as np
 from numba import njit
-from hierreg.compiled import part
 
+from hierreg.compiled import part
+from hierreg.marginal.array_kernels import empty, zeros
 from hierreg.marginal.dense_kernels import cholesky_in_place
 from hierreg.marginal.kernels import error_precision, error_precision_gradient
 from hierreg.marginal.tail_kernels import factor_leading, invert_leading, solve_leading
@@ -58,7 +59,7 @@ def assemble(omega, sources, S):
 @part
 def room_for_level(q):
     """Return arrays for A, M and its Cholesky factor, L^-1 and E of one level."""
-    return np.empty((q, q)), np.empty((q, q)), np.empty((q, q)), np.empty((q, q))
+    return empty((q, q)), empty((q, q)), empty((q, q)), empty((q, q))
 
 
 @part
@@ -179,7 +180,7 @@ def eliminate_levels(S, Lambda, nodes, dense, own):
     start, n_columns, diag_at, panel_at, column_at, column, up_at, up_node, up_map_at, up_map, n_before = nodes
     tail_at, D = dense[0], dense[5]
     w_max, q_max = width_of_panels(nodes)
-    U, level = np.empty((q_max, w_max)), room_for_level(q_max)
+    U, level = empty((q_max, w_max)), room_for_level(q_max)
     log_det, lost, at = 0.0, 0.0, 0
     for n in range(len(start)):
         q, first = n_columns[n], column_at[n]
@@ -260,7 +261,7 @@ def tail_equations(S, Lambda, dense, W0, C):
             if i < T:
                 C[i, i] += 1.0
     else:
-        h = np.empty(D)
+        h = empty(D)
         for t in range(len(tail_start)):
             s, q, b = tail_start[t], tail_q[t], tail_lambda[t]
             C[s : s + q] = 0.0
@@ -309,7 +310,7 @@ def turn_tail(G, Lambda, dense):
     q_max = 1
     for t in range(len(tail_q)):
         q_max = max(q_max, tail_q[t])
-    work = np.empty((q_max, D))
+    work = empty((q_max, D))
     for t in range(len(tail_start)):
         s, q, b = tail_start[t], tail_q[t], tail_lambda[t]
         for i in range(q):
@@ -319,7 +320,7 @@ def turn_tail(G, Lambda, dense):
                     work[i, j] += Lambda[b + i, b + k] * G[s + k, j]
         for i in range(q):
             G[s + i] = work[i]
-    small = np.empty(q_max)
+    small = empty(q_max)
     for i in range(D):
         for t in range(len(tail_start)):
             s, q, b = tail_start[t], tail_q[t], tail_lambda[t]
@@ -340,8 +341,8 @@ def selected_inverse(S, Lambda, nodes, tail, G, g_Lambda, standard):
     """
     start, n_columns, diag_at, panel_at, column_at, column, up_at, up_node, up_map_at, up_map, n_before = nodes
     w_max, q_max = width_of_panels(nodes)
-    U, V, level = np.empty((q_max, w_max)), np.empty((q_max, w_max)), room_for_level(q_max)
-    small = np.empty((q_max, q_max)), np.empty((q_max, q_max)), np.empty((q_max, q_max))
+    U, V, level = empty((q_max, w_max)), empty((q_max, w_max)), room_for_level(q_max)
+    small = empty((q_max, q_max)), empty((q_max, q_max)), empty((q_max, q_max))
     for n in range(len(start) - 1, -1, -1):
         q, first = n_columns[n], column_at[n]
         w = column_at[n + 1] - first
@@ -431,7 +432,7 @@ def _write_level(S, G, level, panels, small, sizes, diag_at, panel_at, g_Lambda)
 def gradient_of_tail(S, Lambda, G, dense, g_Lambda):
     """Add -sum over the tail's levels of (S T) G to g_Lambda."""
     at, tail_start, tail_q, tail_lambda, T, D = dense
-    h, scale = np.empty(D), scale_of_columns(Lambda, dense)
+    h, scale = empty(D), scale_of_columns(Lambda, dense)
     for t in range(len(tail_start)):
         s, q, b = tail_start[t], tail_q[t], tail_lambda[t]
         if len(tail_start) == T:
@@ -451,7 +452,7 @@ def gradient_of_tail(S, Lambda, G, dense, g_Lambda):
 def gradient_of_terms(sources, G, tail, tail_at, K):
     """Return d log p / d omega = -1/2 <G, K> of every term."""
     place, term, value, weight = sources
-    g_omega, D = np.zeros(K), tail.shape[0]
+    g_omega, D = zeros(K), tail.shape[0]
     for e in range(len(place)):
         p = place[e]
         g = G[p] if p < tail_at else tail[(p - tail_at) // D, (p - tail_at) % D]
@@ -484,11 +485,11 @@ def log_likelihood_of(Lambda, S_error, gram, errors, W0, constant, treat, g_Lamb
     patterns, counts = errors
     integrate, with_gradient = treat
     T, D = dense[4], dense[5]
-    omega, x = np.empty(K), np.empty(D - 1)
+    omega, x = empty(K), empty(D - 1)
     S, C = room
     log_det_R = error_precision(S_error, patterns, counts, omega)
     assemble(omega, sources, S)
-    own = np.empty(nodes[10] + D)
+    own = empty(nodes[10] + D)
     own_squares(S, Lambda, nodes, dense, W0, own)
     log_det_M, lost = eliminate_levels(S, Lambda, nodes, dense, own)
     tail_equations(S, Lambda, dense, W0, C)
@@ -496,7 +497,7 @@ def log_likelihood_of(Lambda, S_error, gram, errors, W0, constant, treat, g_Lamb
     value = constant - 0.5 * (log_det_R + log_det_M + log_det_tail + quadratic)
     if integrate:
         value -= 0.5 * log_det_P
-    if not np.isfinite(value) or lost_digits(own, lost, C, quadratic, S_error, omega, errors) > MOST_LOST:
+    if not isfinite(value) or lost_digits(own, lost, C, quadratic, S_error, omega, errors) > MOST_LOST:
         value = -np.inf
     elif with_gradient:
         g_Lambda[:] = 0.0
@@ -506,10 +507,10 @@ def log_likelihood_of(Lambda, S_error, gram, errors, W0, constant, treat, g_Lamb
             for j in range(D - 1):
                 C[i, j] -= v * x[j]
             C[i, D - 1] += v
-        G = np.empty(dense[0])
+        G = empty(dense[0])
         gradient_of_tail(S, Lambda, C, dense, g_Lambda)
         turn_tail(C, Lambda, dense)
-        selected_inverse(S, Lambda, nodes, C, G, g_Lambda, np.empty(0))
+        selected_inverse(S, Lambda, nodes, C, G, g_Lambda, empty(0))
         g_omega = gradient_of_terms(sources, G, C, dense[0], K)
         error_precision_gradient(S_error, patterns, counts, g_omega, g_S)
     return value

@@ -7,9 +7,12 @@ covariance of linear functions w: h = E w of a level, w of all later -= U'h; the
 
 from __future__ import annotations
 
-import numpy as np
-from hierreg.compiled import part
+from math import isfinite
 
+import numpy as np
+
+from hierreg.compiled import part
+from hierreg.marginal.array_kernels import empty, zeros
 from hierreg.marginal.crossed_kernels import (
     MOST_LOST,
     assemble,
@@ -38,16 +41,16 @@ def eliminate_all(Lambda, S_error, gram, errors, W0, S, C, x):
     """
     K, _, sources, nodes, dense = gram
     patterns, counts = errors
-    omega = np.empty(K)
+    omega = empty(K)
     log_det = error_precision(S_error, patterns, counts, omega)
     assemble(omega, sources, S)
-    own = np.empty(nodes[10] + dense[5])
+    own = empty(nodes[10] + dense[5])
     own_squares(S, Lambda, nodes, dense, W0, own)
     log_det_M, lost = eliminate_levels(S, Lambda, nodes, dense, own)
     tail_equations(S, Lambda, dense, W0, C)
     quadratic = solve_tail(C, dense[4], x)[2]
     has_digits = lost_digits(own, lost, C, quadratic, S_error, omega, errors) <= MOST_LOST
-    return quadratic if np.isfinite(log_det + log_det_M) and has_digits else np.nan
+    return quadratic if isfinite(log_det + log_det_M) and has_digits else np.nan
 
 
 @part
@@ -64,7 +67,7 @@ def carry_back(S, Lambda, nodes, dense, x, z, values):
         Overwritten: columns of nodes, of the tail, of X, and -1 for y. Those of groups standardised, b = Lambda times
         them: so that a zero in Lambda is one in b, whatever the scale; those of X internal.
     """
-    b = np.empty(len(values))
+    b = empty(len(values))
     start, n_columns, diag_at, panel_at, column_at, column, _, _, _, _, n_before = nodes
     _, tail_start, tail_q, tail_lambda, T, D = dense
     for t in range(len(tail_start)):
@@ -81,7 +84,7 @@ def carry_back(S, Lambda, nodes, dense, x, z, values):
     values[n_before + D - 1] = -1.0
     b[n_before + D - 1] = -1.0
     w_max, q_max = width_of_panels(nodes)
-    U, level, r = np.empty((q_max, w_max)), room_for_level(q_max), np.empty(q_max)
+    U, level, r = empty((q_max, w_max)), room_for_level(q_max), empty(q_max)
     at = n_before
     for n in range(len(start) - 1, -1, -1):
         q, first = n_columns[n], column_at[n]
@@ -118,7 +121,7 @@ def draw_coefficients(Lambda, S_error, gram, errors, W0, normals, draws):
     """
     _, (work, C), _, nodes, dense = gram
     D, n_before = dense[5], nodes[10]
-    x = np.empty(D - 1)
+    x = empty(D - 1)
     for s in range(len(Lambda)):
         eliminate_all(Lambda[s], S_error[s], gram, errors, W0, work, C, x)
         z = normals[s, n_before:].copy()
@@ -145,7 +148,7 @@ def covariances_of_coefficients(S, C, Lambda, nodes, dense, n, G, tail, standard
             for j in range(q):
                 standard[at + i * q + j] = tail[first + i, first + j]
     turn_tail(tail, Lambda, dense)
-    selected_inverse(S, Lambda, nodes, tail, G, np.zeros(Lambda.shape), standard)
+    selected_inverse(S, Lambda, nodes, tail, G, zeros(Lambda.shape), standard)
 
 
 @part
@@ -153,7 +156,7 @@ def carry_forward(S, Lambda, nodes, w):
     """Replace weights w (n_node_columns + D - 1,) of levels by h = E w, and take U'h off those of later columns."""
     start, n_columns, diag_at, panel_at, column_at, column, _, _, _, _, _ = nodes
     w_max, q_max = width_of_panels(nodes)
-    U, level, h = np.empty((q_max, w_max)), room_for_level(q_max), np.empty(q_max)
+    U, level, h = empty((q_max, w_max)), room_for_level(q_max), empty(q_max)
     at = 0
     for n in range(len(start)):
         q, first = n_columns[n], column_at[n]

@@ -32,12 +32,12 @@ have weights, which say how often log|M| and its derivatives count, A Lambda M^-
 
 from __future__ import annotations
 
-from math import log, sqrt
+from math import isfinite, log, sqrt
 
 import numpy as np
 from numba import njit
-from hierreg.compiled import part
 
+from hierreg.compiled import part
 from hierreg.marginal.address_kernels import (
     GRADIENT,
     MOMENTS,
@@ -48,6 +48,7 @@ from hierreg.marginal.address_kernels import (
     vector_at,
     vector_of,
 )
+from hierreg.marginal.array_kernels import empty, empty_integers, zeros
 from hierreg.marginal.dense_kernels import (
     cholesky_in_place,
     factor_of_inverse,
@@ -88,8 +89,8 @@ from hierreg.marginal.theta_kernels import absorb_theta, gradient_of_theta
 def error_precision(S, patterns, counts, omega):
     """Write the entries omega of R^-1 for error covariance S (D, D); return log|R|, NaN where S is not definite."""
     M, D = patterns.shape
-    work, inv = np.empty((D, D)), np.empty((D, D))
-    place = np.empty(D, dtype=np.int64)
+    work, inv = empty((D, D)), empty((D, D))
+    place = empty_integers(D)
     log_det = 0.0
     k = 0
     for m in range(M):
@@ -110,9 +111,9 @@ def error_precision(S, patterns, counts, omega):
 def error_precision_gradient(S, patterns, counts, g_omega, g_S):
     """Write d/dS (symmetric) of a function with gradient g_omega, minus half of d log|R| / dS."""
     M, D = patterns.shape
-    work, inv = np.empty((D, D)), np.empty((D, D))
-    T, E = np.empty((D, D)), np.empty((D, D))
-    place = np.empty(D, dtype=np.int64)
+    work, inv = empty((D, D)), empty((D, D))
+    T, E = empty((D, D)), empty((D, D))
+    place = empty_integers(D)
     g_S[:] = 0.0
     k = 0
     for m in range(M):
@@ -134,7 +135,7 @@ def error_precision_gradient(S, patterns, counts, g_omega, g_S):
 def error_roots(S, patterns, root):
     """Write T of each pattern, lower triangular, T'T the inverse of its S; T[e, d] stands where omega has (d, e)."""
     M, D = patterns.shape
-    work, place = np.empty((D, D)), np.empty(D, dtype=np.int64)
+    work, place = empty((D, D)), empty_integers(D)
     start = 0
     for m in range(M):
         n = _gather(S, patterns[m], place, work)
@@ -189,7 +190,7 @@ def room_for_factors(blocks, n_tiles):
     if blocks is None:
         return None
     m, p1 = blocks[2].shape[1], blocks[3].shape[2]
-    return np.empty((n_tiles, m, m, LANES)), np.empty((n_tiles, m, LANES)), np.empty((n_tiles, m, p1, LANES))
+    return empty((n_tiles, m, m, LANES)), empty((n_tiles, m, LANES)), empty((n_tiles, m, p1, LANES))
 
 
 @part
@@ -216,9 +217,9 @@ def absorb_blocks(omega, Lambda, blocks, factors, total):
         return 0.0
     weight, factored, (Ls, pivots, Us) = blocks[4], blocks[5], factors
     n, m, p1 = Us.shape[0], Us.shape[1], Us.shape[2]
-    A, B = np.empty((m, m, LANES)), np.empty((m, p1, LANES))
-    LA, work = np.empty((m, m, LANES)), np.empty((m, m, LANES))
-    d, column, share = np.empty((m, LANES)), np.empty((m, LANES)), np.empty((2, LANES))
+    A, B = empty((m, m, LANES)), empty((m, p1, LANES))
+    LA, work = empty((m, m, LANES)), empty((m, m, LANES))
+    d, column, share = empty((m, LANES)), empty((m, LANES)), empty((2, LANES))
     log_det, det = 0.0, 1.0
     for t in range(len(blocks[0]) - 1):
         s, k = t % n, only_term(blocks[0], blocks[1], t, np.int64(len(omega)))
@@ -287,9 +288,9 @@ def gradient_of_blocks(omega, Lambda, blocks, factors, weights, g_factor, g_omeg
     G, T = weights
     Ls, pivots, Us = factors
     m, p1, q, K = Us.shape[1], Us.shape[2], Lambda.shape[0], len(omega)
-    A, B, E = np.empty((m, m, LANES)), np.empty((m, p1, LANES)), np.empty((m, m, LANES))
-    U, H, HG = np.empty((m, p1, LANES)), np.empty((m, p1, LANES)), np.empty((m, p1, LANES))
-    of_triangles, is_any = np.zeros((K + 1, q, q, LANES)), False
+    A, B, E = empty((m, m, LANES)), empty((m, p1, LANES)), empty((m, m, LANES))
+    U, H, HG = empty((m, p1, LANES)), empty((m, p1, LANES)), empty((m, p1, LANES))
+    of_triangles, is_any = zeros((K + 1, q, q, LANES)), False
     for t in range(len(indptr) - 1):
         k, L, pivot = only_term(indptr, term, t, K), Ls[t], pivots[t]
         if factored[t]:
@@ -342,8 +343,8 @@ def _gradient_of_terms(Lambda, blocks, t, L, pivot, U, G, g_omega):
     """Add d log p / d omega of one tile: -1/2 (<N, ZtZ[k]> - 2 <Q, ZtW[k]>) for each of its terms."""
     indptr, term, ZtZ, ZtW, weight, _ = blocks
     m, p1 = U.shape[0], U.shape[1]
-    F, N = np.empty((m, m, LANES)), np.zeros((m, m, LANES))
-    LU, Q, sums = np.empty((m, p1, LANES)), np.empty((m, p1, LANES)), np.empty(LANES)
+    F, N = empty((m, m, LANES)), zeros((m, m, LANES))
+    LU, Q, sums = empty((m, p1, LANES)), empty((m, p1, LANES)), empty(LANES)
     # With F = Lambda L'^-1: Lambda M^-1 Lambda' = F F'.
     repeated_over_transposed(Lambda, L, pivot, F)
     repeated_times(Lambda, False, U, LU)
@@ -519,7 +520,7 @@ def quadratic_of_strips(omega, Lambda, strips, beta):
         return 0.0
     indptr, term, ZtZ, ZtW, weight, factored = strips
     E, p1, m, lanes = ZtW.shape
-    residual, total = np.empty((E, 1, m, lanes)), np.zeros((len(omega) + 1, 1, 1, LANES))
+    residual, total = empty((E, 1, m, lanes)), zeros((len(omega) + 1, 1, 1, LANES))
     for e in range(E):
         for i in range(m):
             for lane in range(lanes):
@@ -538,7 +539,7 @@ def quadratic_of_tiles(omega, Lambda, blocks, beta):
         return 0.0
     indptr, term, ZtZ, ZtW, weight, factored = blocks
     E, m, p1, _ = ZtW.shape
-    residual, total = np.empty((E, m, 1, LANES)), np.zeros((len(omega) + 1, 1, 1, LANES))
+    residual, total = empty((E, m, 1, LANES)), zeros((len(omega) + 1, 1, 1, LANES))
     for e in range(E):
         for i in range(m):
             for lane in range(LANES):
@@ -555,7 +556,7 @@ def quadratic_of_rows(root, Lambda, rows, beta):
     """Return what blocks by their rows add to the residual form, from rows of the residual y - X beta alone."""
     if rows is None:
         return 0.0
-    of_y, total = rows_of_residual(rows, beta), np.zeros((1, 1, 1, LANES))
+    of_y, total = rows_of_residual(rows, beta), zeros((1, 1, 1, LANES))
     absorb_rows(root, Lambda, of_y, room_for_rows(of_y, np.int64(1)), total)
     return _sum_of(total)
 
@@ -617,7 +618,7 @@ def weights_of_base(G, P_inv, is_exact):
     """Return G, or [[P^-1, 0], [0, 0]] where `add_residual_gradient` adds the rest."""
     if not is_exact:
         return G
-    out = np.zeros(G.shape)
+    out = zeros(G.shape)
     for i in range(len(P_inv)):
         for j in range(len(P_inv)):
             out[i, j] = P_inv[i, j]
@@ -670,13 +671,13 @@ def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted
     D, K, p = patterns.shape[1], base.shape[0], base.shape[1] - 1
     Lambda, S = square_of(Lambda_at, q), square_of(S_at, D)
     theta, strips, one, many, rows = kinds
-    omega, total = np.empty(K), np.zeros((K + 1, p + 1, p + 1, LANES))
-    C, P, beta = np.empty((p + 1, p + 1)), np.empty((p, p)), np.empty(p)
+    omega, total = empty(K), zeros((K + 1, p + 1, p + 1, LANES))
+    C, P, beta = empty((p + 1, p + 1)), empty((p, p)), empty(p)
     of_strips = room_for_strips(strips)
     of_one = room_for_factors(one, n_tiles_of(one) if wanted == GRADIENT else np.int64(1))
     of_many = room_for_factors(many, n_tiles_of(many) if wanted == GRADIENT else np.int64(1))
     of_rows = room_for_rows(rows, n_tiles_of(rows) if wanted == GRADIENT else np.int64(1))
-    root, B = np.empty(K), np.empty((p + 1, p + 1))
+    root, B = empty(K), empty((p + 1, p + 1))
     log_det = error_precision(S, patterns, counts, omega)
     error_roots(S, patterns, root)
     log_det += absorb_theta(omega, Lambda, theta, total)
@@ -689,7 +690,7 @@ def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted
     if not is_exact:
         if not has_digits(C, B, P, quadratic, numbers[1], is_strict and wanted != MOMENTS):
             quadratic = np.nan
-    elif np.isfinite(quadratic):
+    elif isfinite(quadratic):
         quadratic = residual_form(root, left, B, beta)
         if is_noise(B, beta, quadratic):
             if is_strict:
@@ -701,7 +702,7 @@ def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted
                 quadratic += quadratic_of_tiles(omega, Lambda, one, beta)
                 quadratic += quadratic_of_rows(root, Lambda, rows, beta)
     value = numbers[0] - 0.5 * (log_det + quadratic + (log_det_P if integrate else 0.0))
-    if not np.isfinite(value):
+    if not isfinite(value):
         value = -np.inf
     elif wanted == MOMENTS:
         mean = vector_of(first_at, p)
@@ -710,8 +711,8 @@ def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted
         factor_of_inverse(P, p, square_of(second_at, p))
     elif wanted == GRADIENT:
         g_Lambda, g_S = square_of(first_at, q), square_of(second_at, D)
-        g_omega, g_factor = np.zeros(K), np.zeros((K + 1, q, q, LANES))
-        P_inv, G, T = np.empty((p, p)), np.empty((p + 1, p + 1)), np.empty((p + 1, p + 1))
+        g_omega, g_factor = zeros(K), zeros((K + 1, q, q, LANES))
+        P_inv, G, T = empty((p, p)), empty((p + 1, p + 1)), empty((p + 1, p + 1))
         g_Lambda[:] = 0.0
         population_weights(P, beta, integrate, P_inv, G, T)
         gradient_of_theta(omega, Lambda, theta, P_inv, beta, g_factor)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from math import log, sqrt
 
 from hierreg.compiled import part
-
 from hierreg.marginal.lanes import LANES
 
 

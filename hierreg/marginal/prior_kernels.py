@@ -3,7 +3,6 @@
 import math
 
 from hierreg.compiled import part
-
 from hierreg.priors.families import (
     EXPONENTIAL,
     FIXED,

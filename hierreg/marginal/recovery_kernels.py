@@ -10,12 +10,13 @@ beta is in internal coordinates; b is carried to the user's by the rows of Lambd
 
 from __future__ import annotations
 
-from math import sqrt
+from math import isfinite, sqrt
 
 import numpy as np
-from hierreg.compiled import part
 
+from hierreg.compiled import part
 from hierreg.marginal.address_kernels import MOMENTS, call_likelihood
+from hierreg.marginal.array_kernels import empty
 from hierreg.marginal.kernels import error_precision, factor_tile
 from hierreg.marginal.lane_kernels import (
     add_times_transposed,
@@ -42,12 +43,12 @@ def population_moments(Lambda, S, errors, likelihood, omega, beta, beta_factor):
     """
     patterns, counts = errors
     function, table = likelihood
-    value, wanted = np.empty(1), np.int64(MOMENTS)
+    value, wanted = empty(1), np.int64(MOMENTS)
     for s in range(len(Lambda)):
         error_precision(S[s], patterns, counts, omega[s])
         value[0] = np.nan
         call_likelihood(function, table, Lambda[s], S[s], beta[s], beta_factor[s], value, wanted)
-        if not np.isfinite(value[0]):
+        if not isfinite(value[0]):
             break
     return value[0]
 
@@ -59,7 +60,7 @@ def _factor_block(precision, Lambda, blocks, rows, t, A, B, X, L, pivot, U, work
     ``precision`` is omega (K,) of tiles in ``blocks``, roots (K,) of those in ``rows``; the other is None.
     """
     m, p1 = B.shape[0], B.shape[1]
-    d, column, share, H = np.empty((m, LANES)), np.empty((m, LANES)), np.empty((2, LANES)), np.empty(B.shape)
+    d, column, share, H = empty((m, LANES)), empty((m, LANES)), empty((2, LANES)), empty(B.shape)
     if blocks is not None:
         indptr, term, ZtZ, ZtW, _, factored = blocks
         if not factored[t]:
@@ -116,8 +117,8 @@ def block_moments(covariance, blocks, rows, v, beta_factor, moments):
     m, p1 = cov.shape[1], len(v)
     p = p1 - 1
     square, wide = (m, m, LANES), (m, p1, LANES)
-    A, B, AL, L = np.empty(square), np.empty(wide), np.empty(square), np.empty(square)
-    pivot, U, F = np.empty((m, LANES)), np.empty(wide), np.empty(square)
+    A, B, AL, L = empty(square), empty(wide), empty(square), empty(square)
+    pivot, U, F = empty((m, LANES)), empty(wide), empty(square)
     for t in range(len(mean)):
         _factor_block(precision, Lambda, blocks, rows, t, A, B, AL, L, pivot, U, F)
         repeated_over_transposed(Lambda_user, L, pivot, F)
@@ -164,10 +165,10 @@ def block_draws(covariances, blocks, rows, first, population, draws, sums):
     m, p1 = draws.shape[2], beta.shape[1] + 1
     q, p = Lambda.shape[1], p1 - 1
     square, wide = (m, m, LANES), (m, p1, LANES)
-    A, B, AL, L = np.empty(square), np.empty(wide), np.empty(square), np.empty(square)
-    pivot, U, F = np.empty((m, LANES)), np.empty(wide), np.empty(square)
-    x, r = np.empty((m, LANES)), np.empty((p, LANES))
-    hat, var = np.empty(LANES), np.empty(LANES)
+    A, B, AL, L = empty(square), empty(wide), empty(square), empty(square)
+    pivot, U, F = empty((m, LANES)), empty(wide), empty(square)
+    x, r = empty((m, LANES)), empty((p, LANES))
+    hat, var = empty(LANES), empty(LANES)
     for t in range(draws.shape[1]):
         for s in range(len(precision)):
             _factor_block(precision[s], Lambda[s], blocks, rows, first + t, A, B, AL, L, pivot, U, F)

@@ -21,8 +21,9 @@ from math import log, sqrt
 
 import numpy as np
 from numba import njit
-from hierreg.compiled import part
 
+from hierreg.compiled import part
+from hierreg.marginal.array_kernels import empty, zeros
 from hierreg.marginal.lane_kernels import (
     add_gradient_of_factor,
     factor_one_plus,
@@ -47,8 +48,8 @@ def rotate_rows(root, rows, t, R, D, left):
     """
     indptr, term, size, height, all_S, all_W, _, is_left, fit = rows
     m, p1 = D.shape[0], D.shape[1]
-    z, w = np.empty((m, LANES)), np.empty((p1, LANES))
-    cosine, sine = np.empty(LANES), np.empty(LANES)
+    z, w = empty((m, LANES)), empty((p1, LANES))
+    cosine, sine = empty(LANES), empty(LANES)
     R[:] = 0.0
     D[:] = 0.0
     for e in range(indptr[t], indptr[t + 1]):
@@ -122,11 +123,11 @@ def room_for_rows(rows, n_tiles):
         return None
     m, p1 = rows[4].shape[2], rows[5].shape[2]
     return (
-        np.empty((n_tiles, m, m, LANES)),
-        np.empty((n_tiles, m, p1, LANES)),
-        np.empty((n_tiles, m, m, LANES)),
-        np.empty((n_tiles, m, LANES)),
-        np.empty((n_tiles, m, p1, LANES)),
+        empty((n_tiles, m, m, LANES)),
+        empty((n_tiles, m, p1, LANES)),
+        empty((n_tiles, m, m, LANES)),
+        empty((n_tiles, m, LANES)),
+        empty((n_tiles, m, p1, LANES)),
     )
 
 
@@ -140,8 +141,8 @@ def absorb_rows(root, Lambda, rows, factors, total):
         return 0.0
     Rs, Ds, Ls, pivots, Us = factors
     n, m, p1, K = Us.shape[0], Us.shape[1], Us.shape[2], total.shape[0] - 1
-    A, X = np.empty((m, m, LANES)), np.empty((m, m, LANES))
-    d, column, share = np.empty((m, LANES)), np.empty((m, LANES)), np.empty((2, LANES))
+    A, X = empty((m, m, LANES)), empty((m, m, LANES))
+    d, column, share = empty((m, LANES)), empty((m, LANES)), empty((2, LANES))
     log_det, det = 0.0, 1.0
     for t in range(len(rows[0]) - 1):
         s = t % n
@@ -175,8 +176,8 @@ def rows_of_residual(rows, beta):
     """Return rows whose only column is y - X beta."""
     indptr, term, size, height, S, W, basis, is_left, fit = rows
     p, m = len(beta), S.shape[2]
-    residual = np.zeros((W.shape[0], W.shape[1], 1, LANES))
-    whole, fitted = np.ones((len(basis), 1, LANES)), np.zeros((len(basis), m, 1, LANES))
+    residual = zeros((W.shape[0], W.shape[1], 1, LANES))
+    whole, fitted = np.ones((len(basis), 1, LANES)), zeros((len(basis), m, 1, LANES))
     for t in range(len(basis)):
         for c in range(p + 1):
             f = 1.0 if c == p else -beta[c]
@@ -200,8 +201,8 @@ def gradient_of_rows(Lambda, rows, factors, P_inv, T, g_factor, g_omega):
         return
     Rs, Ds, Ls, pivots, Us = factors
     m, p1, q, K = Us.shape[1], Us.shape[2], Lambda.shape[0], g_factor.shape[0] - 1
-    A, N, of_rows = np.empty((m, m, LANES)), np.empty((m, m, LANES)), np.zeros((q, q, LANES))
-    H, HT, once = np.empty((m, p1, LANES)), np.empty((m, p1, LANES)), np.empty((0, LANES))
+    A, N, of_rows = empty((m, m, LANES)), empty((m, m, LANES)), zeros((q, q, LANES))
+    H, HT, once = empty((m, p1, LANES)), empty((m, p1, LANES)), empty((0, LANES))
     for t in range(len(rows[0]) - 1):
         L, pivot = Ls[t], pivots[t]
         times_basis(Rs[t], rows[6][t], A)
@@ -237,9 +238,9 @@ def _gradient_of_omega(rows, t, factors, P_inv, v, g_omega):
     p, widest = p1 - 1, 0
     for e in range(indptr[t], indptr[t + 1]):
         widest = max(widest, size[e])
-    P, F = np.empty((widest, m, LANES)), np.empty((widest, m, LANES))
-    E, EP, residual = np.zeros((widest, p1, LANES)), np.empty((widest, p, LANES)), np.empty((widest, LANES))
-    sums = np.empty(LANES)
+    P, F = empty((widest, m, LANES)), empty((widest, m, LANES))
+    E, EP, residual = zeros((widest, p1, LANES)), empty((widest, p, LANES)), empty((widest, LANES))
+    sums = empty(LANES)
     for e in range(indptr[t], indptr[t + 1]):
         n = size[e]
         for first in range(0, height[e], n):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from hierreg.compiled import callback
-
 from hierreg.marginal.address_kernels import LIKELIHOOD, Row, blocks_at, rows_at, vector_of
 from hierreg.marginal.kernels import FIRST_BLOCKS, log_likelihood_of
 

@@ -30,8 +30,9 @@ from math import log, nan, sqrt
 
 import numpy as np
 from numba import njit
-from hierreg.compiled import part
 
+from hierreg.compiled import part
+from hierreg.marginal.array_kernels import empty
 from hierreg.marginal.lanes import LANES, STRIP
 
 # Rows of the factors of M: the inverses of D, f, and |D|.
@@ -44,7 +45,7 @@ def room_for_strips(blocks):
     if blocks is None:
         return None
     p1, m = blocks[3].shape[1], blocks[3].shape[2]
-    return np.empty((m * m + 3 * p1 * m + m + 5 + max(p1 * p1, m * m)) * STRIP)
+    return empty((m * m + 3 * p1 * m + m + 5 + max(p1 * p1, m * m)) * STRIP)
 
 
 @part
@@ -465,7 +466,7 @@ def _gradient_of_terms(Lambda, blocks, t, M, XH, G, weight, g_omega):
     """
     indptr, term, ZtZ, ZtW, _, _ = blocks
     p1, m, width = ZtW.shape[1], ZtW.shape[2], ZtW.shape[3]
-    y, LX, Q, N = np.empty(m * STRIP), np.empty(m * STRIP), np.empty((p1, m * STRIP)), np.empty((m, m, STRIP))
+    y, LX, Q, N = empty(m * STRIP), empty(m * STRIP), empty((p1, m * STRIP)), empty((m, m, STRIP))
     flat = N.reshape(-1)
     weighted_inverse(Lambda, M, weight, flat, width)
     for c in range(p1):

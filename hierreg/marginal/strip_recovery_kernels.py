@@ -9,8 +9,9 @@ from __future__ import annotations
 from math import sqrt
 
 import numpy as np
-from hierreg.compiled import part
 
+from hierreg.compiled import part
+from hierreg.marginal.array_kernels import empty, zeros
 from hierreg.marginal.lanes import STRIP
 from hierreg.marginal.strip_kernels import (
     FACTOR,
@@ -33,7 +34,7 @@ from hierreg.marginal.strip_kernels import (
 def room_for_products(blocks):
     """Return room for A and B of a tile of several terms."""
     p1, m = blocks[3].shape[1], blocks[3].shape[2]
-    return np.empty(m * m * STRIP), np.empty(m * p1 * STRIP)
+    return empty(m * m * STRIP), empty(m * p1 * STRIP)
 
 
 @part
@@ -103,8 +104,8 @@ def strip_moments(covariance, blocks, v, beta_factor, moments):
     all_A, all_B = ZtZ.reshape(-1), ZtW.reshape(-1)
     p1, m, width = ZtW.shape[1], ZtW.shape[2], ZtW.shape[3]
     p, column, (room_A, room_B) = p1 - 1, m * STRIP, room_for_products(blocks)
-    M, N, x, T = np.empty(4 * STRIP), np.empty(m * column), np.empty(2 * column), np.empty((p1, column))
-    once, of_rows = np.ones(STRIP), np.empty(4 * STRIP)
+    M, N, x, T = empty(4 * STRIP), empty(m * column), empty(2 * column), empty((p1, column))
+    once, of_rows = np.ones(STRIP), empty(4 * STRIP)
     for t in range(len(mean)):
         root = _root(omega, indptr, term, t)
         A, B = products(omega, indptr, term, all_A, all_B, t, room_A, room_B)
@@ -164,8 +165,8 @@ def strip_draws(covariances, blocks, t, population, normals, levels, draws, mome
     all_A, all_B = ZtZ.reshape(-1), ZtW.reshape(-1)
     m, width, n = ZtW.shape[2], ZtW.shape[3], len(levels)
     room_A, room_B = room_for_products(blocks)
-    M, e, x, z = np.empty(4 * STRIP), np.empty(m * STRIP), np.empty(2 * m * STRIP), np.zeros(m * STRIP)
-    is_triangle, of_rows = factored[t], np.empty(4 * STRIP)
+    M, e, x, z = empty(4 * STRIP), empty(m * STRIP), empty(2 * m * STRIP), zeros(m * STRIP)
+    is_triangle, of_rows = factored[t], empty(4 * STRIP)
     for s in range(len(omega)):
         root = _root(omega[s], indptr, term, t)
         A, B = products(omega[s], indptr, term, all_A, all_B, t, room_A, room_B)
@@ -221,10 +222,10 @@ def _add_moments(covariance, tile, population, s, share, sums):
     _, beta_hat, beta_cov, targets = population
     p, m, width = beta_hat.shape[1], sums.shape[2], sums.shape[3]
     column = m * STRIP
-    N, x, once = np.empty(m * m * STRIP), np.empty(2 * column), np.ones(STRIP)
+    N, x, once = empty(m * m * STRIP), empty(2 * column), np.ones(STRIP)
     # Lambda M^-1 Lambda' B of each column, user scale.
-    T, r = np.empty((p + 1, column)), np.empty((p, STRIP))
-    hat, var = np.empty(STRIP), np.empty(STRIP)
+    T, r = empty((p + 1, column)), empty((p, STRIP))
+    hat, var = empty(STRIP), empty(STRIP)
     weighted_inverse(Lambda_user, M, once, N, width)
     for c in range(p + 1):
         _solve(root, Lambda, is_triangle, A, B[c * column : (c + 1) * column], M, of_rows, x, width)

@@ -6,8 +6,9 @@ Unlike LAPACK through NumPy these neither copy nor raise, and release the interp
 from __future__ import annotations
 
 import numpy as np
-from hierreg.compiled import part
 
+from hierreg.compiled import part
+from hierreg.marginal.array_kernels import zeros
 from hierreg.marginal.dense_kernels import cholesky_in_place
 
 BLOCK = 96
@@ -43,7 +44,7 @@ def factor_leading(C, n):
 @part
 def lower_inverse(L, n):
     """Return the inverse of the leading lower triangle (n, n), zero above the diagonal."""
-    out = np.zeros((n, n))
+    out = zeros((n, n))
     for j in range(n):
         out[j, j] = 1.0 / L[j, j]
         for i in range(j + 1, n):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from math import cosh, exp, lgamma, log, sinh, tanh
+from math import cosh, exp, lgamma, log, log1p, sinh, tanh
 
 import numpy as np
-from hierreg.compiled import part
 
+from hierreg.compiled import part
+from hierreg.marginal.array_kernels import empty, zeros
 from hierreg.marginal.prior_kernels import log_density_and_slope
 from hierreg.priors.families import FIXED
 
@@ -61,7 +62,7 @@ def lkj_prior(u, place, size, eta, natural, g_u):
             b = eta + 0.5 * (size - 2 - j)
             power = eta - 1.0 if natural else b
             a = abs(u[place])
-            log_1mz2 = 2.0 * (LOG_2 - a - np.log1p(exp(-2.0 * a)))
+            log_1mz2 = 2.0 * (LOG_2 - a - log1p(exp(-2.0 * a)))
             log_beta = 2.0 * lgamma(b) - lgamma(2.0 * b)
             value += power * log_1mz2 - (2.0 * b - 1.0) * LOG_2 - log_beta
             g_u[place] -= 2.0 * power * tanh(u[place])
@@ -95,7 +96,7 @@ def component_covariance(u, place, sd, within, S):
     """
     stratum, size, rest, sd_of_stratum, lowest, is_free, _, fixed = within
     T = len(lowest)
-    above, below = np.empty(T), np.empty(T)
+    above, below = empty(T), empty(T)
     for t in range(T):
         if is_free[t]:
             x = min(max(u[place], -350.0), 350.0)
@@ -116,7 +117,7 @@ def component_covariance(u, place, sd, within, S):
 def component_gradient(u, place, sd, within, S, g_S, g_log_sd, g_u):
     """Add the gradient with respect to the components' variances to those of log sds and of u, from ``place`` on."""
     stratum, size, _, sd_of_stratum, lowest, is_free, _, _ = within
-    g_rho = np.zeros(len(lowest))
+    g_rho = zeros(len(lowest))
     for c in range(len(stratum)):
         t = stratum[c]
         s = sd_of_stratum[t]
@@ -182,7 +183,7 @@ def read_sds(u, sd_code, sd_parameters, sd_unit, prior_on, natural, sd, g_u):
                 if unit > 0.0:
                     a = abs(u[place])
                     # log(unit cosh(u) / 2)
-                    value += log(unit) + a + np.log1p(exp(-2.0 * a)) - 2.0 * LOG_2
+                    value += log(unit) + a + log1p(exp(-2.0 * a)) - 2.0 * LOG_2
                     g_u[place] += tanh(u[place])
                 else:
                     value += u[place]
@@ -245,7 +246,7 @@ def room_for_covariances(u, variances):
     q, Q = variances[0], len(variances[2])
     C = len(variances[7][0])
     D = C if C > 0 else Q - q
-    return np.empty(Q), np.ones(len(u) + 1), np.empty((Q, Q)), np.empty((q, q)), np.empty((D, D))
+    return empty(Q), np.ones(len(u) + 1), empty((Q, Q)), empty((q, q)), empty((D, D))
 
 
 @part
@@ -259,7 +260,7 @@ def add_gradient_of_covariances(u, variances, z_map_inverse, point, first_corr, 
         for block in range(len(block_sizes)):
             if corr_is_free[block]:
                 place += block_sizes[block] * (block_sizes[block] - 1) // 2
-        g_log_sd = np.zeros(Q - q)
+        g_log_sd = zeros(Q - q)
         component_gradient(u, place, sd[q:], within, S, g_S, g_log_sd, g_u)
         free = first_corr
         for c in range(Q - 1, q - 1, -1):
@@ -268,7 +269,7 @@ def add_gradient_of_covariances(u, variances, z_map_inverse, point, first_corr, 
                 # sd itself may be beyond all numbers where its logarithm is not.
                 change = slope_of_sd(u[free], sd_unit[c], sd[c]) / sd[c] if sd_unit[c] > 0.0 else 1.0
                 g_u[free] += g_log_sd[c - q] * change
-        g_S = np.zeros((Q - q, Q - q))
+        g_S = zeros((Q - q, Q - q))
     _pull_back(u, variances, z_map_inverse, sd, F, sech, g_Lambda, g_S, first_corr, g_u)
 
 
@@ -277,7 +278,7 @@ def _pull_back(u, variances, z_map_inverse, sd, F, sech, g_Lambda, g_S, place, g
     """Add the gradient with respect to Lambda (internal scale) and S to g_u, through sds and correlations."""
     q, block_sizes, sd_code, _, corr_is_free, _, _, _, sd_unit = variances
     Q = len(sd)
-    g_F = np.zeros((Q, Q))
+    g_F = zeros((Q, Q))
     for k in range(q):
         for j in range(q):
             t = 0.0

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from hierreg.compiled import callback
 
+from hierreg.compiled import callback
 from hierreg.marginal.address_kernels import LIKELIHOOD, Row, matrix_at, rows_at, stack_at, vector_at, vector_of
 from hierreg.marginal.kernels import FIRST_BLOCKS, log_likelihood_of
 

@@ -30,8 +30,9 @@ from __future__ import annotations
 from math import sqrt
 
 import numpy as np
-from hierreg.compiled import part
 
+from hierreg.compiled import part
+from hierreg.marginal.array_kernels import empty, zeros
 from hierreg.marginal.lanes import STRIP
 from hierreg.marginal.strip_kernels import log_of_product, multiply, scaled
 
@@ -99,7 +100,7 @@ def _total_of(sums, row, width):
 @part
 def _symmetric(sums, q, width):
     """Return the matrix (q, q) of the sums over the lanes of the first rows, its lower triangle, and clear them."""
-    out = np.empty((q, q))
+    out = empty((q, q))
     row = 0
     for i in range(q):
         for j in range(i + 1):
@@ -130,7 +131,7 @@ def absorb_theta(omega, Lambda, theta, total):
         return 0.0
     term, products, K = theta
     n_rows, width, q, flat = products.shape[1], products.shape[2], len(K), products.reshape(-1)
-    det, product, sums = np.empty(STRIP), np.ones(STRIP), np.zeros((q * (q + 1) // 2 + q + 1) * STRIP)
+    det, product, sums = empty(STRIP), np.ones(STRIP), zeros((q * (q + 1) // 2 + q + 1) * STRIP)
     log_det, last, root = 0.0, np.int64(-1), 1.0
     for t in range(len(term)):
         if term[t] != last:
@@ -212,7 +213,7 @@ def gradient_of_theta(omega, Lambda, theta, P_inv, beta, g_factor):
     term, products, K = theta
     n_rows, width, flat = products.shape[1], products.shape[2], products.reshape(-1)
     q, p = K.shape
-    Q, mean, sums = np.zeros((q, q)), np.zeros(q), np.zeros(q * (q + 1) // 2 * STRIP)
+    Q, mean, sums = zeros((q, q)), zeros(q), zeros(q * (q + 1) // 2 * STRIP)
     for i in range(q):
         for c in range(p):
             mean[i] += K[i, c] * beta[c]
