@@ -12,7 +12,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from numba import cfunc, config, njit
+from numba import cfunc, config, jit
 from numba.core import compiler, typed_passes, untyped_passes
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler_machinery import PassManager, register_pass
@@ -197,7 +197,7 @@ def part(function: Callable[..., Any]) -> Any:
 
 def whole(function: Callable[..., Any]) -> Any:
     """Return a function that Python calls."""
-    return njit(function, cache=True, pipeline_class=_WholeCompiler, **_OPTIONS)
+    return jit(function, cache=True, pipeline_class=_WholeCompiler, **_OPTIONS)
 
 
 def callback(signature: Any) -> Callable[[Callable[..., Any]], Any]:

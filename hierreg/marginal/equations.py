@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.exceptions import ModelError
-from hierreg.marginal.addresses import finished
+from hierreg.marginal.block_recovery import moments as moments_of_blocks
 from hierreg.marginal.crossed import CrossedLikelihood
+from hierreg.marginal.error_terms import terms_at
 from hierreg.marginal.joint import BlockJoint, JointCovariance
-from hierreg.marginal.lanes import STRIP
 from hierreg.marginal.likelihood import seen_from_the_mean, share_lost
 from hierreg.marginal.rows import RowTiles
 
@@ -120,13 +120,9 @@ def solve_equations(likelihood: Likelihood, Lambda: Array, error_cov: Array) -> 
     linked_levels, linked_cond_cov = [], []
     for tiles in likelihood.blocks.tiles:
         n, m = len(tiles.levels), tiles.n_coef
-        shapes = ((n, m, 1), (n, m, m), (n, m, m), (n, m, p))
-        moments = tuple(np.empty((*shape, tiles.width)) for shape in shapes)
-        if isinstance(tiles, RowTiles):
-            root = error_roots_at(likelihood, error_cov[None])[0]
-            _moments(tiles, (root, *covariance[1:]), v, F, moments)
-        elif n:
-            _moments(tiles, covariance, v, F, moments)
+        is_by_rows = isinstance(tiles, RowTiles)
+        precision = terms_at(error_cov[None], gram.terms.patterns)[1][0] if is_by_rows else covariance[0]
+        moments = _moments(tiles, (precision, *covariance[1:]), v, F)
         for slot in range(tiles.levels.shape[1]):
             tile, lane = np.nonzero(tiles.levels[:, slot] >= 0)
             levels, mine = tiles.levels[tile, slot, lane], slice(slot * q, (slot + 1) * q)
@@ -212,28 +208,17 @@ def _with_digits(
 
 
 def _moments(
-    tiles: Tiles | RowTiles, covariance: tuple[Array, Array, Array], v: Array, F: Array, moments: tuple[Array, ...]
-) -> None:
-    """Call the kernel for the layout of the tiles; each is compiled where it is first needed."""
-    if tiles.width == STRIP:
-        from hierreg.marginal.strip_recovery_kernels import strip_moments
+    tiles: Tiles | RowTiles, covariance: tuple[Array, Array, Array], v: Array, F: Array
+) -> tuple[Array, Array, Array, Array]:
+    """Return what `block_recovery.moments` does."""
+    if isinstance(tiles, RowTiles):
+        from hierreg.marginal.recovery_kernels import block_moments
 
-        strip_moments(covariance, tiles.arrays, v, F, moments)
-        return
-    from hierreg.marginal.recovery_kernels import block_moments
-
-    arrays = (None, tiles.arrays) if isinstance(tiles, RowTiles) else (tiles.arrays, None)
-    block_moments(covariance, *arrays, v, F, moments)
-
-
-def error_roots_at(likelihood: MarginalLikelihood, error_cov: Array) -> Array:
-    """Return the roots (S, K) that `row_kernels` take in place of omega, at S error covariances (S, D, D)."""
-    from hierreg.marginal.kernels import roots_of_draws
-
-    terms = likelihood.gram.terms
-    roots = np.empty((len(error_cov), terms.n_terms))
-    roots_of_draws(np.ascontiguousarray(error_cov, dtype=float), terms.patterns, roots)
-    return roots
+        n, m = len(tiles.levels), tiles.n_coef
+        mean, cov, cond_cov, cross = (np.empty((n, m, c, tiles.width)) for c in (1, m, m, len(F)))
+        block_moments(covariance, tiles.arrays, v, F, (mean, cov, cond_cov, cross))
+        return mean, cov, cond_cov, cross
+    return moments_of_blocks(covariance, tiles, v, F)
 
 
 def population_at(
@@ -249,24 +234,19 @@ def population_at(
     ModelError
         If a matrix is not positive definite.
     """
-    from hierreg.marginal.recovery_kernels import population_moments
-
-    errors = likelihood.gram.terms.patterns, likelihood.gram.terms.counts
     S, p = len(Lambda), len(likelihood.gram.coef_names)
-    omega = np.empty((S, likelihood.gram.terms.n_terms))
     hat, F = np.empty((S, p)), np.empty((S, p, p))
     internal = np.ascontiguousarray(likelihood.z_map_inverse @ Lambda)
     error_cov = np.ascontiguousarray(error_cov, dtype=float)
 
     def has_digits(some: slice) -> bool:
-        own = likelihood.native(is_strict=is_strict).addresses
-        value = population_moments(internal[some], error_cov[some], errors, own, omega[some], hat[some], F[some])
-        return finished(value) > -np.inf
+        own = likelihood.native(is_strict=is_strict)
+        return own.moments(internal[some], error_cov[some], hat[some], F[some]) > -np.inf
 
     edges = np.linspace(0, S, min(threads, S) + 1).astype(int)
     with ThreadPoolExecutor(max_workers=threads) as pool:
         if all(list(pool.map(has_digits, map(slice, edges[:-1], edges[1:])))):
-            return likelihood, omega, hat, F
+            return likelihood, terms_at(error_cov, likelihood.gram.terms.patterns)[0], hat, F
     if likelihood.blocks.can_be_exact:
         return population_at(likelihood.by_rows(), Lambda, error_cov, threads, is_strict=is_strict)
     raise ModelError(NO_DIGITS_LINKED if len(likelihood.blocks.linked.levels) else NO_DIGITS)

@@ -153,13 +153,6 @@ def error_roots(S, patterns, root):
 
 
 @part
-def roots_of_draws(S, patterns, roots):
-    """Write `error_roots` of each of S covariances."""
-    for s in range(len(S)):
-        error_roots(S[s], patterns, roots[s])
-
-
-@part
 def _gather(S, pattern, place, out):
     n = 0
     for d in range(len(pattern)):

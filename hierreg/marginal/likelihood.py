@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.marginal.addresses import NativeLikelihood, PerThread, entry_of, finished, flags, floats, integers
+from hierreg.marginal.addresses import NativeLikelihood, PerThread, entry_of, flags, floats, integers
 from hierreg.marginal.blocks import SplitBlocks, split_into_blocks
 from hierreg.marginal.chunks import is_large, log_likelihood_in_chunks
 from hierreg.marginal.crossed import CrossedLikelihood, crossed_likelihood
@@ -184,19 +184,17 @@ class MarginalLikelihood:
             for array in (array for blocks in kinds if blocks is not None for array in blocks):
                 row = flags if array.dtype == np.bool_ else integers if array.dtype == np.intp else floats
                 rows += row(array)
-            setattr(self._mine, name, NativeLikelihood(entry_of(kinds), rows, q=len(self.z_map_inverse), D=terms.n_labels))
+            made = NativeLikelihood(entry_of(kinds), rows, q=len(self.z_map_inverse), D=terms.n_labels)
+            setattr(self._mine, name, made)
         native: NativeLikelihood = getattr(self._mine, name)
         return native
 
     def moments_at(self, internal: Array, S: Array) -> tuple[Array, Array] | None:
         """Return the conditional mean (p,) of internal beta and F (p, p), F F' its covariance; None without digits."""
-        from hierreg.marginal.recovery_kernels import population_moments
-
-        p, terms = len(self.gram.coef_names), self.gram.terms
-        omega, hat, F = np.empty((1, terms.n_terms)), np.empty((1, p)), np.empty((1, p, p))
-        errors, own = (terms.patterns, terms.counts), self.native().addresses
-        value = population_moments(internal[None], S[None], errors, own, omega, hat, F)
-        return (hat[0], F[0]) if finished(value) > -np.inf else None
+        p = len(self.gram.coef_names)
+        hat, F = np.empty((1, p)), np.empty((1, p, p))
+        value = self.native().moments(np.ascontiguousarray(internal[None]), np.ascontiguousarray(S[None]), hat, F)
+        return (hat[0], F[0]) if value > -np.inf else None
 
 
 Likelihood = MarginalLikelihood | CrossedLikelihood

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.linalg import semidefinite_factor
-from hierreg.marginal.kernels import error_precision
+from hierreg.marginal.error_terms import terms_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,9 +56,7 @@ def group_statistics(own: Gram, factor: int) -> GroupStatistics:
 
 def error_terms(own: Gram, error_cov: Array) -> Array:
     """Return omega (K,) at an error covariance (D, D)."""
-    omega = np.empty(own.terms.n_terms)
-    error_precision(np.ascontiguousarray(error_cov), own.terms.patterns, own.terms.counts, omega)
-    return omega
+    return terms_at(error_cov[None], own.terms.patterns)[0][0]
 
 
 def no_pooling(

@@ -10,14 +10,11 @@ beta is in internal coordinates; b is carried to the user's by the rows of Lambd
 
 from __future__ import annotations
 
-from math import isfinite, sqrt
-
-import numpy as np
+from math import sqrt
 
 from hierreg.compiled import part
-from hierreg.marginal.address_kernels import MOMENTS, call_likelihood
 from hierreg.marginal.array_kernels import empty
-from hierreg.marginal.kernels import error_precision, factor_tile
+from hierreg.marginal.kernels import factor_tile
 from hierreg.marginal.lane_kernels import (
     add_times_transposed,
     factor_one_plus,
@@ -32,25 +29,6 @@ from hierreg.marginal.lane_kernels import (
 )
 from hierreg.marginal.lanes import LANES
 from hierreg.marginal.row_kernels import rotate_rows, times_basis
-
-
-@part
-def population_moments(Lambda, S, errors, likelihood, omega, beta, beta_factor):
-    """Write omega, the mean of beta (S, p) and a factor of its covariance (S, p, p) at each of S covariances.
-
-    ``likelihood`` has the addresses of a compiled likelihood and its table. Returns the last value that it wrote: the
-    first that is not finite, after which nothing is written.
-    """
-    patterns, counts = errors
-    function, table = likelihood
-    value, wanted = empty(1), np.int64(MOMENTS)
-    for s in range(len(Lambda)):
-        error_precision(S[s], patterns, counts, omega[s])
-        value[0] = np.nan
-        call_likelihood(function, table, Lambda[s], S[s], beta[s], beta_factor[s], value, wanted)
-        if not isfinite(value[0]):
-            break
-    return value[0]
 
 
 @part
@@ -96,15 +74,15 @@ def _factor_block(precision, Lambda, blocks, rows, t, A, B, X, L, pivot, U, work
 
 
 @part
-def block_moments(covariance, blocks, rows, v, beta_factor, moments):
-    """Write the moments of b, user scale, of every block at one value of the variance parameters.
+def block_moments(covariance, rows, v, beta_factor, moments):
+    """Write the moments of b, user scale, of every block by its rows at one value of the variance parameters.
 
     Parameters
     ----------
     covariance : tuple
-        omega (K,), or roots of rows, Lambda (q, q) internal and Lambda_user (q, q).
-    blocks, rows : tuple or None
-        See `tiles.Tiles.arrays` and `rows.RowTiles.arrays`; one of them.
+        Roots (K,), Lambda (q, q) internal and Lambda_user (q, q).
+    rows : tuple
+        See `rows.RowTiles.arrays`.
     v : array (p + 1, 1)
         (-beta_hat, 1), internal scale.
     beta_factor : array (p, p)
@@ -120,7 +98,7 @@ def block_moments(covariance, blocks, rows, v, beta_factor, moments):
     A, B, AL, L = empty(square), empty(wide), empty(square), empty(square)
     pivot, U, F = empty((m, LANES)), empty(wide), empty(square)
     for t in range(len(mean)):
-        _factor_block(precision, Lambda, blocks, rows, t, A, B, AL, L, pivot, U, F)
+        _factor_block(precision, Lambda, None, rows, t, A, B, AL, L, pivot, U, F)
         repeated_over_transposed(Lambda_user, L, pivot, F)
         times(F, U, B)
         times_matrix(B, v, mean[t])

@@ -89,53 +89,6 @@ def _solve(root, Lambda, is_triangle, A, b, M, N, x, width):
 
 
 @part
-def strip_moments(covariance, blocks, v, beta_factor, moments):
-    """Write the moments of b of every group at one value of the variance parameters.
-
-    Parameters
-    ----------
-    covariance, blocks, v, beta_factor : see `recovery_kernels.block_moments`
-    moments : tuple of arrays (n, m, 1, STRIP), (n, m, m, STRIP), (n, m, m, STRIP), (n, m, p, STRIP)
-        Overwritten: E b, Var b with beta integrated out, Var(b | beta), Cov(b, u).
-    """
-    omega, Lambda, Lambda_user = covariance
-    mean, cov, cond_cov, cross = moments
-    indptr, term, ZtZ, ZtW, _, factored = blocks
-    all_A, all_B = ZtZ.reshape(-1), ZtW.reshape(-1)
-    p1, m, width = ZtW.shape[1], ZtW.shape[2], ZtW.shape[3]
-    p, column, (room_A, room_B) = p1 - 1, m * STRIP, room_for_products(blocks)
-    M, N, x, T = empty(4 * STRIP), empty(m * column), empty(2 * column), empty((p1, column))
-    once, of_rows = np.ones(STRIP), empty(4 * STRIP)
-    for t in range(len(mean)):
-        root = _root(omega, indptr, term, t)
-        A, B = products(omega, indptr, term, all_A, all_B, t, room_A, room_B)
-        _factor(root, Lambda, factored[t], A, M, of_rows, width)
-        weighted_inverse(Lambda_user, M, once, N, width)
-        for c in range(p1):
-            # Lambda M^-1 Lambda' B of each column, user scale.
-            _solve(root, Lambda, factored[t], A, B[c * column : (c + 1) * column], M, of_rows, x, width)
-            times_factor(Lambda_user, x, T[c], width)
-        for i in range(m):
-            for lane in range(width):
-                at = i * STRIP + lane
-                mean[t, i, 0, lane] = 0.0
-                for c in range(p1):
-                    T[c, at] *= root
-                    mean[t, i, 0, lane] += T[c, at] * v[c, 0]
-                for c in range(p):
-                    cross[t, i, c, lane] = 0.0
-                    for d in range(p):
-                        cross[t, i, c, lane] -= T[d, at] * beta_factor[d, c]
-        for i in range(m):
-            for j in range(m):
-                for lane in range(width):
-                    cond_cov[t, i, j, lane] = N[(i * m + j) * STRIP + lane]
-                    cov[t, i, j, lane] = cond_cov[t, i, j, lane]
-                    for c in range(p):
-                        cov[t, i, j, lane] += cross[t, i, c, lane] * cross[t, j, c, lane]
-
-
-@part
 def strip_draws(covariances, blocks, t, population, normals, levels, draws, moments):
     """Write a draw of b given each draw of beta for the groups of one tile, user scale.
 
