@@ -123,6 +123,16 @@ class NativeLikelihood:
             g_Lambda[:], g_S[:] = own_g_Lambda, own_g_S
         return finished(float(value[0]))
 
+    def value(self, Lambda: Array, S: Array) -> float:
+        """Return the log likelihood at Lambda (q, q), internal scale, and S (D, D)."""
+        from hierreg.marginal.address_kernels import VALUE
+
+        own_Lambda, own_S, first, second, value = self._room
+        own_Lambda[:], own_S[:], value[0] = Lambda, S, np.nan
+        places = (array.ctypes.data for array in (own_Lambda, own_S, first, second, value))
+        self._function(self._table.address, *places, VALUE)
+        return finished(float(value[0]))
+
     def moments(self, Lambda: Array, S: Array, mean: Array, factor: Array) -> float:
         """Write the conditional mean of beta, internal scale, and F, F F' its covariance, at n points.
 

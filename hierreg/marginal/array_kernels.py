@@ -14,6 +14,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
 
+from hierreg.compiled import part
+
 _WORD = ir.IntType(64)
 
 
@@ -97,3 +99,12 @@ def array_at(typing_context: Any, address: Any, shape: Any, dtype: Any) -> Any: 
         return _array(context, builder, kind, extents, place, None)._getvalue()
 
     return kind(address, shape, dtype), generate
+
+
+@part
+def ones(n):
+    """Return a vector of ones."""
+    out = empty(n)
+    for i in range(n):
+        out[i] = 1.0
+    return out

@@ -38,7 +38,7 @@ import numpy as np
 from numba import njit
 
 from hierreg.compiled import part
-from hierreg.marginal.array_kernels import empty, zeros
+from hierreg.marginal.array_kernels import empty, ones, zeros
 from hierreg.marginal.dense_kernels import cholesky_in_place
 from hierreg.marginal.kernels import error_precision, error_precision_gradient
 from hierreg.marginal.tail_kernels import factor_leading, invert_leading, solve_leading
@@ -225,7 +225,7 @@ def make_symmetric(S, at, D):
 @part
 def scale_of_columns(Lambda, dense):
     """Return the diagonal of T (D,), where every level of the tail has one column."""
-    scale = np.ones(dense[5])
+    scale = ones(dense[5])
     for t in range(len(dense[1])):
         scale[dense[1][t]] = Lambda[dense[3][t], dense[3][t]]
     return scale
@@ -264,7 +264,9 @@ def tail_equations(S, Lambda, dense, W0, C):
         h = empty(D)
         for t in range(len(tail_start)):
             s, q, b = tail_start[t], tail_q[t], tail_lambda[t]
-            C[s : s + q] = 0.0
+            for i in range(q):
+                for j in range(D):
+                    C[s + i, j] = 0.0
             for k in range(q):
                 row_times_T(S, at + (s + k) * D, Lambda, dense, s + q, h)
                 for i in range(q):
@@ -314,12 +316,15 @@ def turn_tail(G, Lambda, dense):
     for t in range(len(tail_start)):
         s, q, b = tail_start[t], tail_q[t], tail_lambda[t]
         for i in range(q):
-            work[i] = 0.0
+            for j in range(D):
+                work[i, j] = 0.0
             for k in range(q):
                 for j in range(D):
                     work[i, j] += Lambda[b + i, b + k] * G[s + k, j]
+        # A loop: copying by slices costs seconds of compilation.
         for i in range(q):
-            G[s + i] = work[i]
+            for j in range(D):
+                G[s + i, j] = work[i, j]
     small = empty(q_max)
     for i in range(D):
         for t in range(len(tail_start)):
@@ -348,7 +353,9 @@ def selected_inverse(S, Lambda, nodes, tail, G, g_Lambda, standard):
         w = column_at[n + 1] - first
         factor_of_level(S, diag_at[n], q, Lambda, start[n], level)
         times_panel(level[3], q, S, panel_at[n], w, U)
-        V[:q, :w] = 0.0
+        for k in range(q):
+            for c in range(w):
+                V[k, c] = 0.0
         done = 0
         for u in range(up_at[n], up_at[n + 1]):
             s = up_node[u]

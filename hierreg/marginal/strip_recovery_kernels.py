@@ -11,7 +11,7 @@ from math import sqrt
 import numpy as np
 
 from hierreg.compiled import part
-from hierreg.marginal.array_kernels import empty, zeros
+from hierreg.marginal.array_kernels import empty, ones, zeros
 from hierreg.marginal.lanes import STRIP
 from hierreg.marginal.strip_kernels import (
     FACTOR,
@@ -175,7 +175,7 @@ def _add_moments(covariance, tile, population, s, share, sums):
     _, beta_hat, beta_cov, targets = population
     p, m, width = beta_hat.shape[1], sums.shape[2], sums.shape[3]
     column = m * STRIP
-    N, x, once = empty(m * m * STRIP), empty(2 * column), np.ones(STRIP)
+    N, x, once = empty(m * m * STRIP), empty(2 * column), ones(STRIP)
     # Lambda M^-1 Lambda' B of each column, user scale.
     T, r = empty((p + 1, column)), empty((p, STRIP))
     hat, var = empty(STRIP), empty(STRIP)

@@ -7,7 +7,7 @@ from math import cosh, exp, lgamma, log, log1p, sinh, tanh
 import numpy as np
 
 from hierreg.compiled import part
-from hierreg.marginal.array_kernels import empty, zeros
+from hierreg.marginal.array_kernels import empty, ones, zeros
 from hierreg.marginal.prior_kernels import log_density_and_slope
 from hierreg.priors.families import FIXED
 
@@ -246,7 +246,7 @@ def room_for_covariances(u, variances):
     q, Q = variances[0], len(variances[2])
     C = len(variances[7][0])
     D = C if C > 0 else Q - q
-    return empty(Q), np.ones(len(u) + 1), empty((Q, Q)), empty((q, q)), empty((D, D))
+    return empty(Q), ones(len(u) + 1), empty((Q, Q)), empty((q, q)), empty((D, D))
 
 
 @part

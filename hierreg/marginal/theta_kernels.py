@@ -32,7 +32,7 @@ from math import sqrt
 import numpy as np
 
 from hierreg.compiled import part
-from hierreg.marginal.array_kernels import empty, zeros
+from hierreg.marginal.array_kernels import empty, ones, zeros
 from hierreg.marginal.lanes import STRIP
 from hierreg.marginal.strip_kernels import log_of_product, multiply, scaled
 
@@ -131,7 +131,7 @@ def absorb_theta(omega, Lambda, theta, total):
         return 0.0
     term, products, K = theta
     n_rows, width, q, flat = products.shape[1], products.shape[2], len(K), products.reshape(-1)
-    det, product, sums = empty(STRIP), np.ones(STRIP), zeros((q * (q + 1) // 2 + q + 1) * STRIP)
+    det, product, sums = empty(STRIP), ones(STRIP), zeros((q * (q + 1) // 2 + q + 1) * STRIP)
     log_det, last, root = 0.0, np.int64(-1), 1.0
     for t in range(len(term)):
         if term[t] != last:
