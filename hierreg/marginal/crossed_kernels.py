@@ -35,7 +35,6 @@ from __future__ import annotations
 from math import isfinite, log
 
 import numpy as np
-from numba import njit
 
 from hierreg.compiled import part
 from hierreg.marginal.array_kernels import empty, ones, zeros
@@ -467,8 +466,7 @@ def gradient_of_terms(sources, G, tail, tail_at, K):
     return g_omega
 
 
-# Inlined: as a function of its own it would be compiled twice.
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@part
 def log_likelihood_of(Lambda, S_error, gram, errors, W0, constant, treat, g_Lambda, g_S):
     """Return the marginal log likelihood; write its gradient to g_Lambda (q, q) and g_S (D, D) where it is wanted.
 

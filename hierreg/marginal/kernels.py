@@ -35,7 +35,6 @@ from __future__ import annotations
 from math import isfinite, log, sqrt
 
 import numpy as np
-from numba import njit
 
 from hierreg.compiled import part
 from hierreg.marginal.address_kernels import (
@@ -623,8 +622,7 @@ def weights_of_base(G, P_inv, is_exact):
 FIRST_BLOCKS = 10
 
 
-# Inlined: as a function of its own it would be compiled twice.
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@part
 def log_likelihood_of(table, kinds, Lambda_at, S_at, first_at, second_at, wanted):  # noqa: PLR0915  # a call a kind
     """Return the marginal log likelihood and write what else is wanted, where it is finite.
 

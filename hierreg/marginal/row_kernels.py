@@ -20,7 +20,6 @@ from __future__ import annotations
 from math import log, sqrt
 
 import numpy as np
-from numba import njit
 
 from hierreg.compiled import part
 from hierreg.marginal.array_kernels import empty, zeros
@@ -34,7 +33,7 @@ from hierreg.marginal.lane_kernels import (
 from hierreg.marginal.lanes import LANES
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@part
 def place_of(n, d, e):
     """Return the place of the pair d <= e among those of n data sets."""
     return d * n - d * (d - 1) // 2 + e - d

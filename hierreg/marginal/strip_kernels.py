@@ -29,7 +29,6 @@ from __future__ import annotations
 from math import log, nan, sqrt
 
 import numpy as np
-from numba import njit
 
 from hierreg.compiled import part
 from hierreg.marginal.array_kernels import empty
@@ -73,14 +72,14 @@ def _sum_entries(omega, first, last, term, values, out):
             out[i] += w * source[i]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@part
 def only_term(indptr, term, t, K):
     """Return the term of a tile that has one; K for a tile of several, or of none."""
     return term[indptr[t]] if indptr[t + 1] - indptr[t] == 1 else K
 
 
-# Inlined, and with the flat arrays found before the loop: to hand the arrays over takes a third as long as a strip.
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+# With the flat arrays found before the loop: to hand the arrays over takes a third as long as a strip.
+@part
 def products(omega, indptr, term, all_A, all_B, t, room_A, room_B):
     """Return A / omega and B / omega of a tile with one term, where they are; else A and B, in their room.
 

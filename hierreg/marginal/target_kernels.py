@@ -18,13 +18,19 @@ NEAR_ZERO = 1e-4
 
 
 @part
+def _bounded(u):
+    """Return u where its exponential has a square, the nearest such number elsewhere."""
+    return -350.0 if u < -350.0 else 350.0 if u > 350.0 else u
+
+
+@part
 def corr_factor_block(u, place, start, size, F, sech):
     """Write the lower factor of one correlation matrix into F[start:, start:]; return the next place in u."""
     for i in range(size):
         rest = 1.0
         for j in range(i):
             F[start + i, start + j] = tanh(u[place]) * rest
-            sech[place] = 1.0 / cosh(min(max(u[place], -350.0), 350.0))
+            sech[place] = 1.0 / cosh(_bounded(u[place]))
             rest *= sech[place]
             place += 1
         F[start + i, start + i] = rest
@@ -99,7 +105,7 @@ def component_covariance(u, place, sd, within, S):
     above, below = empty(T), empty(T)
     for t in range(T):
         if is_free[t]:
-            x = min(max(u[place], -350.0), 350.0)
+            x = _bounded(u[place])
             above[t] = (1.0 - lowest[t]) / (1.0 + exp(2.0 * x))
             below[t] = (1.0 - lowest[t]) / (1.0 + exp(-2.0 * x))
             place += 1
@@ -125,7 +131,7 @@ def component_gradient(u, place, sd, within, S, g_S, g_log_sd, g_u):
         g_rho[t] += g_S[c, c] * sd[s] * sd[s] * (-1.0 if size[c] == 0 else size[c] - 1.0)
     for t in range(len(lowest)):
         if is_free[t]:
-            sech = 1.0 / cosh(min(max(u[place], -350.0), 350.0))
+            sech = 1.0 / cosh(_bounded(u[place]))
             g_u[place] += g_rho[t] * 0.5 * (1.0 - lowest[t]) * sech * sech
             place += 1
 
