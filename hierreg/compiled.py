@@ -5,6 +5,8 @@ and two files, and its callers do all that again with what they inline of it. Of
 that call each other, that was three quarters of the time of compiling them. A `part` is typed and translated to LLVM's
 language only. What Python or a sampler calls (`whole`, `callback`) takes all its parts in, and they are optimised once,
 together. A part that Python calls after all is compiled as a whole then.
+
+This builds on classes of numba that are not documented. What they are told here is what to leave out.
 """
 
 from __future__ import annotations
@@ -16,7 +18,6 @@ from numba import cfunc, config, jit
 from numba.core import compiler, typed_passes, untyped_passes
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler_machinery import PassManager, register_pass
-from numba.core.dispatcher import _FunctionCompiler
 from numba.core.registry import CPUDispatcher
 from numba.core.targetconfig import ConfigStack
 
@@ -29,8 +30,8 @@ _OPTIONS: dict[str, Any] = {"nopython": True, "nogil": True, "error_model": "num
 class _PartLibrary(JITCodeLibrary):
     """A function as it was translated, and the libraries of what it calls."""
 
-    def _optimize_functions(self, ll_module: Any) -> None:
-        ll_module.data_layout = self._codegen._data_layout
+    _linking_libraries: list[Any]
+    _shared_module: Any
 
     def finalize(self) -> None:
         """Take nothing in and generate nothing."""
@@ -52,6 +53,8 @@ class _PartLibrary(JITCodeLibrary):
 
 
 class _Linked:
+    """What a library links: the module of one other alone."""
+
     def __init__(self, library: Any) -> None:
         self._library, self._reload_init = library, library._reload_init
 
@@ -61,6 +64,8 @@ class _Linked:
 
 class _WholeLibrary(JITCodeLibrary):
     """A function with all that it calls."""
+
+    _linking_libraries: list[Any]
 
     def finalize(self) -> None:
         """Take everything in and generate machine code."""
@@ -160,12 +165,9 @@ class _WholeCompiler(_Compiler):
         return [_passes(_LowerWhole)]
 
 
-class _PartFunctionCompiler(_FunctionCompiler):
-    def _customize_flags(self, flags: Any) -> Any:
-        flags.no_cpython_wrapper = True
-        flags.no_cfunc_wrapper = True
-        flags.no_compile = True
-        return flags
+def _of_parts(flags: Any) -> Any:
+    flags.no_cpython_wrapper = flags.no_cfunc_wrapper = flags.no_compile = True
+    return flags
 
 
 class Part(CPUDispatcher):
@@ -173,7 +175,7 @@ class Part(CPUDispatcher):
 
     def __init__(self, py_func: Callable[..., Any], options: dict[str, Any]) -> None:
         super().__init__(py_func, targetoptions=options, pipeline_class=_PartCompiler)
-        self._compiler = _PartFunctionCompiler(py_func, self.targetdescr, options, {}, _PartCompiler)
+        self._compiler._customize_flags = _of_parts
 
     @cached_property
     def alone(self) -> Any:
@@ -197,6 +199,6 @@ def whole(function: Callable[..., Any]) -> Any:
     return jit(function, cache=True, pipeline_class=_WholeCompiler, **_OPTIONS)
 
 
-def callback(signature: Any) -> Callable[[Callable[..., Any]], Any]:
+def callback(signature: Any) -> Any:
     """Return a decorator of a function that is called by its address."""
     return cfunc(signature, cache=True, error_model="numpy", pipeline_class=_WholeCompiler)

@@ -56,7 +56,7 @@ def group_statistics(own: Gram, factor: int) -> GroupStatistics:
 
 def error_terms(own: Gram, error_cov: Array) -> Array:
     """Return omega (K,) at an error covariance (D, D)."""
-    return terms_at(error_cov[None], own.terms.patterns)[0][0]
+    return np.asarray(terms_at(error_cov[None], own.terms.patterns)[0][0])
 
 
 def no_pooling(

@@ -20,7 +20,10 @@ NEAR_ZERO = 1e-4
 @part
 def _bounded(u):
     """Return u where its exponential has a square, the nearest such number elsewhere."""
-    return -350.0 if u < -350.0 else 350.0 if u > 350.0 else u
+    if u < -350.0:
+        return -350.0
+    # numba compiles its own min and max for each.
+    return 350.0 if u > 350.0 else u  # noqa: FURB136
 
 
 @part
