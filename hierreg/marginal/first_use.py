@@ -31,5 +31,5 @@ def announce_compilation(blocks: SplitBlocks | None) -> None:
     if f"hierreg.marginal.{entry}" not in sys.modules and not any(folder.glob(f"{entry}.log_likelihood-*.nbi")):
         _LOGGER.warning(
             "hierreg compiles the numerical kernels of such models on first use, once per installation: "
-            "about half a minute."
+            "about ten seconds."
         )
