@@ -38,7 +38,9 @@ def pytest_configure():
     """
     package = Path(__file__).parents[1] / "hierreg"
     newest = max(
-        path.stat().st_mtime for path in package.rglob("*.py") if "kernels" in path.name or "lanes" in path.name
+        path.stat().st_mtime
+        for path in package.rglob("*.py")
+        if path.name == "compiled.py" or "kernels" in path.name or "lanes" in path.name
     )
     for compiled in package.rglob("__pycache__/*.nb[ic]"):
         if compiled.stat().st_mtime < newest:

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 import hierreg as hr
+from hierreg.gram.columns import take_off_exactly
 from hierreg.gram.frame import frame_of
-from hierreg.gram.kernels import take_off_exactly
 
 
 def table(n=60, seed=0):

@@ -9,10 +9,11 @@ from hierreg.compiled.lanes import LANES, STRIP
 from hierreg.gram import collect
 from hierreg.likelihood.engines import marginal_likelihood, recover, solve_equations
 from hierreg.likelihood.groups import draws as recovery
+from hierreg.likelihood.groups.block_moments import draw, moments
 from hierreg.likelihood.groups.blocks import _separate
-from hierreg.likelihood.groups.moments_kernels import block_draws, block_moments
+from hierreg.likelihood.groups.moments_kernels import block_draws
 from hierreg.likelihood.groups.strip_kernels import absorb_strips, room_for_strips
-from hierreg.likelihood.groups.strip_moments_kernels import strip_draws, strip_moments
+from hierreg.likelihood.groups.strip_moments_kernels import strip_draws
 from hierreg.likelihood.groups.tiles import tiles_of
 from hierreg.variances.parameters import Covariances
 from tests.oracles.cases import KINDS, make_layout, random_case
@@ -207,6 +208,10 @@ def test_draws_and_moments_are_those_of_narrow_tiles(q, n_targets, rng):
     block_draws((omega, Lambda, user), narrow.arrays, None, 0, population, expected, sums)
     expected_sums[:, :, level] = np.moveaxis(sums[:, :, t, :, lane], 0, 2)
 
+    of_levels = np.empty((S, J, q))
+    of_levels[:, level] = np.moveaxis(expected[:, t, :, lane], 0, 1)
+    for layout in (tiles, narrow):
+        assert_drawn_by_numpy(layout, (omega, Lambda, user), population, normals, (of_levels, expected_sums))
     draws, moments = np.full((S, J, q), np.nan), np.zeros((n_targets, 3, J, q))
     for strip, (members,) in enumerate(tiles.levels):
         levels = members[members >= 0]
@@ -220,21 +225,28 @@ def test_draws_and_moments_are_those_of_narrow_tiles(q, n_targets, rng):
     np.testing.assert_allclose(moments, expected_sums, rtol=1e-10, atol=1e-11)
 
 
+def assert_drawn_by_numpy(tiles, covariances, population, normals, compiled):
+    """Compare the draws (S, J, q) and moments (n_targets, 3, J, q) of each tile with those of compiled functions."""
+    for t, (members,) in enumerate(tiles.levels):
+        levels = members[members >= 0]
+        z, sums = (
+            np.moveaxis(normals[:, levels], 1, 2),
+            np.zeros((*compiled[1].shape[:2], normals.shape[2], len(levels))),
+        )
+        mine = draw(covariances, tiles, t, population, z, sums)
+        np.testing.assert_allclose(mine, np.moveaxis(compiled[0][:, levels], 1, 2), rtol=1e-10, atol=1e-11)
+        np.testing.assert_allclose(sums, np.moveaxis(compiled[1][:, :, levels], 2, 3), rtol=1e-10, atol=1e-11)
+
+
 @pytest.mark.parametrize("q", [1, 2])
 def test_moments_are_those_of_narrow_tiles(q, rng):
     case = strata_of_groups(rng, q=q)
     omega, Lambda, user = rng.uniform(0.5, 2.0, 3), rng.normal(size=(q, q)), rng.normal(size=(q, q))
     root, v, found = rng.normal(size=(3, 3)), rng.normal(size=(4, 1)), []
     for tiles in (strips_of(case), narrow_tiles_of(case)):
-        moments = [np.empty((len(tiles.levels), q, n, tiles.width)) for n in (1, q, q, 3)]
-        covariance = omega, Lambda, user
-        if tiles.width == LANES:
-            block_moments(covariance, tiles.arrays, None, v, root @ root.T, tuple(moments))
-        else:
-            strip_moments(covariance, tiles.arrays, v, root @ root.T, tuple(moments))
         t, level, lane = levels_of(tiles)
         order = np.argsort(level)
-        found.append([m[t, :, :, lane][order] for m in moments])
+        found.append([m[t, :, :, lane][order] for m in moments((omega, Lambda, user), tiles, v, root @ root.T)])
     for mine, expected in zip(*found, strict=True):
         np.testing.assert_allclose(mine, expected, rtol=1e-10, atol=1e-11)
 

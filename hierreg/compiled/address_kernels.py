@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import carray, njit, types
-from numba.core import cgutils
+from numba import types
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
+
+from hierreg.compiled.array_kernels import array_at
+from hierreg.compiled.parts import part
 
 VALUE, GRADIENT, MOMENTS = 0, 1, 2
 
@@ -31,16 +33,6 @@ Row = np.int64
 # that fails for want of memory returns as if nothing had happened; who calls it writes NaN to the value before, which
 # no likelihood does.
 LIKELIHOOD = types.int64(*[types.int64] * 7)
-
-
-@intrinsic
-def pointer_to(typing_context: Any, address: Any) -> Any:  # noqa: ARG001  # the signature numba asks for
-    """Return the pointer with the given address."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
-        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
-
-    return types.voidptr(types.int64), generate
 
 
 @intrinsic
@@ -75,58 +67,58 @@ def call_likelihood(
     return signature, generate
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def rows_at(address, n):
     """Return the first n rows of the table at an address."""
-    return carray(pointer_to(address), (n, WIDTH), np.int64)
+    return array_at(address, (n, WIDTH), np.int64)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def vector_at(table, i, dtype):
     """Return the one-dimensional array of row i."""
-    return carray(pointer_to(table[i, 0]), (table[i, 1],), dtype)
+    return array_at(table[i, 0], (table[i, 1],), dtype)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def matrix_at(table, i, dtype):
     """Return the two-dimensional array of row i."""
-    return carray(pointer_to(table[i, 0]), (table[i, 1], table[i, 2]), dtype)
+    return array_at(table[i, 0], (table[i, 1], table[i, 2]), dtype)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def stack_at(table, i):
     """Return the three-dimensional array of float64 of row i."""
     a = table[i]
-    return carray(pointer_to(a[0]), (a[1], a[2], a[3]), np.float64)
+    return array_at(a[0], (a[1], a[2], a[3]), np.float64)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def vector_of(address, n):
     """Return the n numbers at an address."""
-    return carray(pointer_to(address), (n,), np.float64)
+    return array_at(address, (n,), np.float64)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def square_of(address, n):
     """Return the n x n matrix at an address."""
-    return carray(pointer_to(address), (n, n), np.float64)
+    return array_at(address, (n, n), np.float64)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def blocks_at(table, i):
     """Return the six arrays of `tiles.Tiles.arrays` from row i on."""
     a, b = table[i + 2], table[i + 3]
     return (
         vector_at(table, i, np.int64),
         vector_at(table, i + 1, np.int64),
-        carray(pointer_to(a[0]), (a[1], a[2], a[3], a[4]), np.float64),
-        carray(pointer_to(b[0]), (b[1], b[2], b[3], b[4]), np.float64),
+        array_at(a[0], (a[1], a[2], a[3], a[4]), np.float64),
+        array_at(b[0], (b[1], b[2], b[3], b[4]), np.float64),
         matrix_at(table, i + 4, np.float64),
         vector_at(table, i + 5, np.bool_),
     )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def row_blocks_at(table, i):
     """Return the nine arrays of `rows.RowTiles.arrays` from row i on."""
     a, b, c, d = table[i + 4], table[i + 5], table[i + 6], table[i + 8]
@@ -135,9 +127,9 @@ def row_blocks_at(table, i):
         vector_at(table, i + 1, np.int64),
         vector_at(table, i + 2, np.int64),
         vector_at(table, i + 3, np.int64),
-        carray(pointer_to(a[0]), (a[1], a[2], a[3], a[4]), np.float64),
-        carray(pointer_to(b[0]), (b[1], b[2], b[3], b[4]), np.float64),
-        carray(pointer_to(c[0]), (c[1], c[2], c[3], c[4]), np.float64),
+        array_at(a[0], (a[1], a[2], a[3], a[4]), np.float64),
+        array_at(b[0], (b[1], b[2], b[3], b[4]), np.float64),
+        array_at(c[0], (c[1], c[2], c[3], c[4]), np.float64),
         stack_at(table, i + 7),
-        carray(pointer_to(d[0]), (d[1], d[2], d[3], d[4]), np.float64),
+        array_at(d[0], (d[1], d[2], d[3], d[4]), np.float64),
     )

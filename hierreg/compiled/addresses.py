@@ -92,6 +92,7 @@ class NativeLikelihood:
         self.addresses = address, self._table.address
         # Arrays of its own: asking others for their addresses takes longer than a small likelihood.
         self._room = np.empty((q, q)), np.empty(2 * K + 2), np.empty((q, q)), np.empty(K), np.empty(1)
+        self._function = function
         self._call = partial(function, self._table.address, *(array.ctypes.data for array in self._room), GRADIENT)
 
     def __call__(self, Lambda: Array, weights: Array, g_Lambda: Array, g_omega: Array) -> float:
@@ -104,6 +105,46 @@ class NativeLikelihood:
         if value[0] > -np.inf:
             g_Lambda[:], g_omega[:] = own_g_Lambda, own_g_omega
         return finished(float(value[0]))
+
+    def value(self, Lambda: Array, weights: Array) -> float:
+        """Return the log likelihood at internal Lambda (q, q) and weights (2 K + 2,)."""
+        from hierreg.compiled.address_kernels import VALUE
+
+        own_Lambda, own_weights, first, second, value = self._room
+        own_Lambda[:], own_weights[:], value[0] = Lambda, weights, np.nan
+        places = (array.ctypes.data for array in (own_Lambda, own_weights, first, second, value))
+        self._function(self._table.address, *places, VALUE)
+        return finished(float(value[0]))
+
+    def moments(self, Lambda: Array, weights: Array, mean: Array, factor: Array) -> float:
+        """Write the conditional mean of beta, internal scale, and F, F F' its covariance, at n points.
+
+        Parameters
+        ----------
+        Lambda, weights : arrays (n, q, q), (n, 2 K + 2)
+            Internal scale; in C order, as the others.
+        mean, factor : arrays (n, p), (n, p, p)
+            Overwritten.
+
+        Returns
+        -------
+        float
+            The log likelihood at the last point; -inf at the first where there is none, after which nothing is written.
+        """
+        from hierreg.compiled.address_kernels import MOMENTS
+
+        arrays = Lambda, weights, mean, factor
+        assert all(array.flags.c_contiguous and array.dtype == np.float64 for array in arrays)
+        value, found = self._room[4], -np.inf
+        first, step = [array.ctypes.data for array in arrays], [array[:1].nbytes for array in arrays]
+        for s in range(len(Lambda)):
+            places = (start + s * size for start, size in zip(first, step, strict=True))
+            value[0] = np.nan
+            self._function(self._table.address, *places, value.ctypes.data, MOMENTS)
+            found = finished(float(value[0]))
+            if found == -np.inf:
+                break
+        return found
 
 
 def finished(value: float) -> float:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from math import sqrt
 
-from numba import njit
+from hierreg.compiled.parts import part
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def cholesky_in_place(A, n):
     """Replace the lower triangle of A by its Cholesky factor; return False where A is not positive definite."""
     for j in range(n):
@@ -29,7 +29,7 @@ def cholesky_in_place(A, n):
     return True
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def solve_vector(L, n, x, transposed):
     """Replace x (n,) by L^-1 x or L'^-1 x."""
     for step in range(n):
@@ -39,7 +39,7 @@ def solve_vector(L, n, x, transposed):
         x[i] /= L[i, i]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def inverse_from_cholesky(L, n, out):
     """Write (L L')^-1 to out."""
     for c in range(n):
@@ -50,7 +50,7 @@ def inverse_from_cholesky(L, n, out):
         solve_vector(L, n, out[c], True)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def factor_of_inverse(L, n, out):
     """Write L'^-1 to out: out out' = (L L')^-1."""
     for c in range(n):
@@ -61,7 +61,7 @@ def factor_of_inverse(L, n, out):
             out[i, c] = s / L[i, i]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def sandwich(A, T, n, work, out):
     """Write A T A to out, for symmetric A and T."""
     for i in range(n):

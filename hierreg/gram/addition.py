@@ -249,11 +249,9 @@ def _add_crossed(
 
 def _between(L: Array, A: Array, R: Array) -> Array:
     """Return L' A[e] R for each e."""
-    from hierreg.gram import kernels
-
-    out = np.empty((len(A), L.shape[1], R.shape[1]))
-    kernels.move_products(*(np.ascontiguousarray(one) for one in (L, A, R)), out)
-    return out
+    E, q, p = A.shape
+    half = (A.reshape(E * q, p) @ R).reshape(E, q, R.shape[1])
+    return np.ascontiguousarray(np.swapaxes(np.tensordot(half, L, (1, 0)), 1, 2))
 
 
 def _sum_by_key(keys: Index, values: Array) -> tuple[Index, Array]:

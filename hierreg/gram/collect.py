@@ -11,6 +11,7 @@ from hierreg.errors.ar1 import chain_of
 from hierreg.errors.within_units import neighbours
 from hierreg.exceptions import ModelError
 from hierreg.gram.basis import CrossProducts, Gram, GroupProducts
+from hierreg.gram.columns import pair_products
 from hierreg.gram.dropping import check_rank
 from hierreg.gram.frame import frame_of
 from hierreg.gram.known import check_known_errors, known_products, rows_are_within, whitened_rows
@@ -269,16 +270,15 @@ def _pair_neighbours(layout: ErrorLayout) -> tuple[ErrorTerms, _RowPairs]:
 
 
 def _accumulate(W: Array, columns: list[_Columns], K: int, pairs: _RowPairs) -> _Products:
-    from hierreg.gram import kernels
-
     if len(columns) == 1 and pairs.second is pairs.first:
         return _triangles(W, columns[0], K, pairs)
     if not columns and pairs.second is pairs.first:
         return _without_groups(W, K, pairs)
-    WtW = np.zeros((K, W.shape[1], W.shape[1]))
-    kernels.accumulate_products(W, pairs.first, pairs.second, pairs.term, WtW)
+    other = pairs.first != pairs.second
+    WtW = pair_products(W, W, (pairs.first, pairs.second), pairs.term, K)
+    turned = pair_products(W, W, (pairs.second[other], pairs.first[other]), pairs.term[other], K)
     return _Products(
-        WtW=WtW,
+        WtW=WtW + turned,
         factors=tuple(_group_products(W, one, K, pairs) for one in columns),
         crossed=tuple(_cross_products(columns, (i, j), K, pairs) for j in range(len(columns)) for i in range(j)),
     )
@@ -337,29 +337,28 @@ def _triangles(W: Array, columns: _Columns, K: int, rows: _RowPairs) -> _Product
 
 
 def _group_products(W: Array, columns: _Columns, K: int, pairs: _RowPairs) -> GroupProducts:
-    from hierreg.gram import kernels
-
     first, second, term = pairs.first, pairs.second, pairs.term
     J, index, Z, m = columns.n_levels, columns.index, columns.Z, len(pairs.first)
     g, h = index[first], index[second]
     pair_keys, pair_of = _compact((term * J + np.minimum(g, h)) * J + np.maximum(g, h), K * J * J)
     level_keys, level_of = _compact(np.concatenate([term * J + g, term * J + h]), K * J)
-    ZtZ = np.zeros((len(pair_keys), Z.shape[1], Z.shape[1]))
-    kernels.accumulate_pair_products(Z, index, first, second, pair_of, ZtZ)
-    ZtW = np.zeros((len(level_keys), Z.shape[1], W.shape[1]))
-    kernels.accumulate_level_products(Z, W, first, second, level_of[:m], level_of[m:], ZtW)
+    # The smaller group comes first; rows r != s of one group add the transpose too.
+    ordered = np.where(g > h, second, first), np.where(g > h, first, second)
+    other, within = first != second, (first != second) & (g == h)
+    ZtZ = pair_products(Z, Z, ordered, pair_of, len(pair_keys))
+    ZtZ += pair_products(Z, Z, (second[within], first[within]), pair_of[within], len(pair_keys))
+    ZtW = pair_products(Z, W, (first, second), level_of[:m], len(level_keys))
+    ZtW += pair_products(Z, W, (second[other], first[other]), level_of[m:][other], len(level_keys))
     return columns.products(_pair_of_key(pair_keys, J, J), ZtZ, (level_keys // J, level_keys % J), ZtW)
 
 
 def _cross_products(columns: list[_Columns], which: tuple[int, int], K: int, pairs: _RowPairs) -> CrossProducts:
     """Return the products of two factors; rows of a pair are in the same groups (`check_units_in_groups`)."""
-    from hierreg.gram import kernels
-
     a, b = (columns[i] for i in which)
     keys = (pairs.term * a.n_levels + a.index[pairs.first]) * b.n_levels + b.index[pairs.first]
     keys, place = _compact(keys, K * a.n_levels * b.n_levels)
-    ZtZ = np.zeros((len(keys), a.Z.shape[1], b.Z.shape[1]))
-    kernels.accumulate_cross_products(a.Z, b.Z, pairs.first, pairs.second, place, ZtZ)
+    ZtZ, other = pair_products(a.Z, b.Z, (pairs.first, pairs.second), place, len(keys)), pairs.first != pairs.second
+    ZtZ += pair_products(a.Z, b.Z, (pairs.second[other], pairs.first[other]), place[other], len(keys))
     term, row, col = _pair_of_key(keys, a.n_levels, b.n_levels)
     return CrossProducts(first=which[0], second=which[1], term=term, row=row, col=col, ZtZ=ZtZ)
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.design.rank import Measured
+from hierreg.gram.columns import centred_products, sums_of_deviations, take_off, take_off_exactly, write_in_frame
 from hierreg.linalg import semidefinite_factor
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 _NOTHING_NEW = 1e-12
 _NOTHING_NEW_TO_ROWS = 1e-7  # of the rows themselves, not squared; the tolerance of `design.rank` and of R's lm
 _ILL_CONDITIONED = 1e10
-_FEW_COLUMNS = 12  # for which a loop over rows is as fast as BLAS, which makes copies
 _FAR_LARGER = 1e3  # what the predictors explain of a response, over what they leave of it
 _NO_VARIATION = 8 * np.finfo(float).eps
 
@@ -120,8 +120,6 @@ def frame_of(X: Array, y: Array | None = None) -> tuple[Array, Frame]:
     Predictors have nearly orthonormal columns (times sqrt(N)); columns that others determine are scaled only. The
     least-squares fit on them is taken off y.
     """
-    from hierreg.gram import kernels
-
     n, p = X.shape
     m = p + (y is not None)
     X = np.ascontiguousarray(X)
@@ -133,7 +131,7 @@ def frame_of(X: Array, y: Array | None = None) -> tuple[Array, Frame]:
         centre[constant] = 0.0
     basis[:p, :p] = _orthogonaliser(X, centre[:p])
     out = np.empty((n, m))
-    kernels.apply_frame(X, centre[:p], np.ascontiguousarray(basis[:p, :p]), out)
+    write_in_frame(X, centre[:p], basis[:p, :p], out)
     if y is not None:
         mean[p:], squares[p:] = _moments(y[:, None])
         if constant is not None:
@@ -146,7 +144,7 @@ def frame_of(X: Array, y: Array | None = None) -> tuple[Array, Frame]:
         value=float(X[0, constant]) if constant is not None else 1.0,
         centre=centre,
         basis=basis,
-        products=_products(out, np.zeros(m)),
+        products=centred_products(out, np.zeros(m)),
         mean=mean,
         squares=squares,
     )
@@ -160,12 +158,9 @@ def constant_column(X: Array) -> int | None:
 
 def _moments(A: Array) -> tuple[Array, Array]:
     """Return the means of columns (m,), and the sums of their squared deviations (m,)."""
-    from hierreg.gram import kernels
-
     # Sums of differences from a first guess: an offset takes no digits from them.
     mean = A.mean(axis=0)
-    total, squares = np.zeros(A.shape[1]), np.zeros(A.shape[1])
-    kernels.sum_deviations(A, mean, total, squares)
+    total, squares = sums_of_deviations(A, mean)
     more = total / len(A)
     mean += more
     squares = np.maximum(squares - len(A) * more**2, 0.0)
@@ -176,25 +171,13 @@ def _moments(A: Array) -> tuple[Array, Array]:
     return mean, squares
 
 
-def _products(A: Array, centre: Array) -> Array:
-    """Return (A - 1 centre')'(A - 1 centre')."""
-    from hierreg.gram import kernels
-
-    if A.shape[1] > _FEW_COLUMNS:
-        centred = A - centre
-        return np.asarray(centred.T @ centred)
-    out = np.zeros((A.shape[1], A.shape[1]))
-    kernels.accumulate_centred(A, centre, out)
-    return out + np.triu(out, 1).T
-
-
 def _orthogonaliser(X: Array, centre: Array) -> Array:
     """Return T (p, p), upper triangular, so that X - 1 centre' times T is orthonormal times sqrt(N).
 
     Columns that others determine are scaled only.
     """
     n, p = X.shape
-    G = _products(X, centre) / n
+    G = centred_products(X, centre) / n
     scale = np.sqrt(np.diagonal(G))
     used = np.flatnonzero(scale > 0)
     scale = np.where(scale > 0, scale, 1.0)
@@ -226,8 +209,6 @@ def _take_off_fit(W: Array, y: Array, X: Array, centre: Array, basis: Array) -> 
     W holds the columns X in internal coordinates, rounded: where the fit is far larger than what it leaves, so is what
     rounding adds. The fit is then taken off in the units of X, in twice the digits, and what that leaves is fitted.
     """
-    from hierreg.gram import kernels
-
     p = W.shape[1] - 1
     y, at = np.ascontiguousarray(y), float(centre[p])
     coef, products = np.zeros(p), np.zeros((p + 1, p + 1))
@@ -235,19 +216,19 @@ def _take_off_fit(W: Array, y: Array, X: Array, centre: Array, basis: Array) -> 
 
     def fit() -> Array:
         nonlocal products
-        products = _products(W, np.zeros(p + 1))
+        products = centred_products(W, np.zeros(p + 1))
         # Columns are orthonormal, or repeat others up to the rounding of their values, which is not to be fitted.
         return np.asarray(np.linalg.lstsq(products[:p, :p], products[:p, p], rcond=_NOTHING_NEW)[0])
 
     # The second pass removes what rounding left of a large offset.
     for _ in range(2 if p else 0):
         coef += fit()
-        kernels.take_off(W, coef, at, y)
+        take_off(W, coef, at, y)
     fitted = coef @ products[:p, :p] @ coef
     if fitted <= _FAR_LARGER**2 * float(W[:, p] @ W[:, p]):
         return basis @ coef
     of_columns = basis @ coef
-    kernels.take_off_exactly(X, np.ascontiguousarray(centre[:p]), of_columns, y, at, W[:, p])
+    take_off_exactly(X, centre[:p], of_columns, y, at, W[:, p])
     small = fit()
     W[:, p] -= W[:, :p] @ small
     return np.asarray(of_columns + basis @ small)

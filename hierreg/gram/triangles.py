@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierreg.gram.columns import rotate
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -169,18 +171,9 @@ def of_independent_rows(Z: Array, W: Array, place: Index, term: Index) -> tuple[
     triangle, left = np.zeros((len(term), q, q + p1)), Left(rows=np.empty((0, p1)), term=np.empty(0, dtype=np.intp))
     for first in range(0, N, _ROWS_AT_ONCE):
         some = slice(first, first + _ROWS_AT_ONCE)
-        rest = _rotate(Z[some], W[some], place[some], triangle)
+        rest = rotate(Z[some], W[some], place[some], triangle)
         left = _fewest_independent([left, Left(rows=rest, term=term[place[some]])])
     return triangle, left
-
-
-def _rotate(Z: Array, W: Array, place: Index, triangle: Array) -> Array:
-    """Rotate rows into the triangles of their places, and return what is left of W."""
-    from hierreg.gram import kernels
-
-    left = np.empty(W.shape)
-    kernels.accumulate_triangles(np.ascontiguousarray(Z), np.ascontiguousarray(W), place, triangle, left)
-    return left
 
 
 def fewest(parts: Sequence[Left], table: Index, p1: int) -> Left:
@@ -253,7 +246,7 @@ def _wide_triangles(rows: Array, place: Index, n: int, q: int) -> tuple[Array, A
     R, s, width = rows.shape
     Z, W = rows[:, :, :q].reshape(R, s * q), rows[:, :, q:].reshape(R, s * (width - q))
     triangle = np.zeros((n, s * q, s * width))
-    left = _factor(_rotate(Z, W, place, triangle))
+    left = _factor(rotate(Z, W, place, triangle))
     C = triangle[:, :, : s * q].reshape(n, s * q, s, q)
     D = triangle[:, :, s * q :].reshape(n, s * q, s, width - q)
     return np.concatenate([C, D], axis=3), left.reshape(-1, s, width - q)

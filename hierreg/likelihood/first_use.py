@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from hierreg.likelihood.groups.engine import entry_of
 
 if TYPE_CHECKING:
     from hierreg.likelihood.groups.blocks import SplitBlocks
@@ -21,23 +24,13 @@ def announce_compilation(blocks: SplitBlocks | None) -> None:
     blocks : SplitBlocks or None
         Of the model; None where it has several grouping factors.
     """
-    module, name = _a_kernel_for(blocks)
-    kernel = getattr(import_module(f"hierreg.likelihood.{module}"), name)
-    folder = Path(kernel.stats.cache_path)
-    if not kernel.signatures and not any(folder.glob(f"{module.rsplit('.', 1)[1]}.{name}-*.nbi")):
+    entry = "crossed.entry" if blocks is None else entry_of(blocks.arrays)
+    folder, name = entry.split(".")
+    # A function beside the entry knows the folder where the compiled code of both is kept.
+    beside = import_module(f"hierreg.likelihood.{folder}.kernels").log_likelihood_of
+    kept = Path(beside.alone.stats.cache_path).glob(f"{name}.log_likelihood-*.nbi")
+    if f"hierreg.likelihood.{entry}" not in sys.modules and not any(kept):
         _LOGGER.warning(
             "hierreg compiles the numerical kernels of such models on first use, once per installation: "
-            "about half a minute."
+            "about ten seconds."
         )
-
-
-def _a_kernel_for(blocks: SplitBlocks | None) -> tuple[str, str]:
-    """Return module and name of a function that is compiled for this kind of model only."""
-    if blocks is None:
-        return "crossed.kernels", "eliminate_levels"
-    theta, strips, *_, rows = blocks.arrays
-    if theta is not None:
-        return "groups.theta_kernels", "absorb_theta"
-    if rows is not None:
-        return "groups.row_kernels", "absorb_rows"
-    return ("groups.kernels", "factor_tile") if strips is None else ("groups.strip_kernels", "factor_strip")

@@ -5,10 +5,14 @@ nutpie calls it from its own threads, without the interpreter. The likelihood is
 
 from __future__ import annotations
 
+from math import isfinite, isnan
+
 import numpy as np
-from numba import carray, cfunc, njit, types
+from numba import types
 
 from hierreg.compiled.address_kernels import VALUE, WIDTH, Row, call_likelihood, matrix_at, vector_at
+from hierreg.compiled.array_kernels import array_at, empty
+from hierreg.compiled.parts import callback, part
 from hierreg.variances.kernels import add_gradient_of_covariances, covariances_at, room_for_covariances
 from hierreg.variances.precision_kernels import error_precision_gradient, weights_of
 
@@ -24,7 +28,7 @@ LOG_DENSITIES = types.int64(
 )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _variances(table):
     """Return the tuple that `variances.kernels.covariances_at` reads."""
     return (
@@ -49,7 +53,7 @@ def _variances(table):
     )
 
 
-@cfunc(LOG_DENSITIES, cache=True, error_model="numpy")
+@callback(LOG_DENSITIES)
 def log_densities(n, x, gradient, value, table):
     """Write the log density, and its gradient where it is wanted, at points x; u = centre + scale x.
 
@@ -67,8 +71,8 @@ def log_densities(n, x, gradient, value, table):
         0; 4 where the last density is not finite, which nutpie takes for a divergence; -1 where there was no memory
         for the likelihood, which ends its chain. The value is NaN then.
     """
-    rows = carray(table, (N_ROWS, WIDTH), types.int64)
-    values = carray(value, (rows[22, 0],))
+    rows = array_at(table, (N_ROWS, WIDTH), np.int64)
+    values = array_at(value, (rows[22, 0],), np.float64)
     # Before memory is asked for: a C function that fails returns as if nothing had happened.
     for s in range(rows[22, 0]):
         values[s] = np.nan
@@ -77,8 +81,8 @@ def log_densities(n, x, gradient, value, table):
     centre, scale = vector_at(rows, Row(18), np.float64), matrix_at(rows, Row(19), np.float64)
     prior_on, natural = rows[20, 0] == 1, rows[21, 0] == 1
     n_points, wanted = rows[22, 0], rows[23, 0]
-    points, slopes = carray(x, (n_points, n)), carray(gradient, (n_points, n))
-    u, g = np.empty(n), np.empty(n)
+    points, slopes = array_at(x, (n_points, n), np.float64), array_at(gradient, (n_points, n), np.float64)
+    u, g = empty(n), empty(n)
     point = room_for_covariances(u, variances)
     Lambda, S = point[3], point[4]
     errors = (
@@ -87,8 +91,8 @@ def log_densities(n, x, gradient, value, table):
         vector_at(rows, Row(26), np.float64),
     )
     K = rows[27, 0]
-    weights, g_omega, likelihood = np.empty(2 * K + 2), np.empty(K), np.empty(1)
-    g_Lambda, g_S = np.empty(Lambda.shape), np.empty(S.shape)
+    weights, g_omega, likelihood = empty(2 * K + 2), empty(K), empty(1)
+    g_Lambda, g_S = empty(Lambda.shape), empty(S.shape)
     status = 0
     for s in range(n_points):
         for i in range(n):
@@ -96,15 +100,15 @@ def log_densities(n, x, gradient, value, table):
             for j in range(n):
                 u[i] += scale[i, j] * points[s, j]
         log_density, first_corr = covariances_at(u, variances, z_map_inverse, prior_on, natural, point, g)
-        if np.isfinite(log_density):
+        if isfinite(log_density):
             likelihood[0] = np.nan
             weights_of(S, errors, weights)
             call_likelihood(function, own_table, Lambda, weights, g_Lambda, g_omega, likelihood, wanted)
             log_density += likelihood[0]
-            if np.isnan(log_density):
+            if isnan(log_density):
                 return -1
         status = 0
-        if not np.isfinite(log_density):
+        if not isfinite(log_density):
             log_density, status = -np.inf, 4
         values[s] = log_density
         if wanted == VALUE:

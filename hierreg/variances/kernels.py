@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from math import cosh, exp, lgamma, log, sinh, tanh
+from math import cosh, exp, lgamma, log, log1p, sinh, tanh
 
 import numpy as np
-from numba import njit
 
+from hierreg.compiled.array_kernels import empty, ones, zeros
+from hierreg.compiled.parts import part
 from hierreg.errors.within_units import NEIGHBOURS
 from hierreg.priors.families import FIXED
 from hierreg.variances.prior_kernels import log_density_and_slope
@@ -17,21 +18,30 @@ LOG_2 = log(2.0)
 NEAR_ZERO = 1e-4
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
+def _bounded(u):
+    """Return u where its exponential has a square, the nearest such number elsewhere."""
+    if u < -350.0:
+        return -350.0
+    # numba compiles its own min and max for each.
+    return 350.0 if u > 350.0 else u  # noqa: FURB136
+
+
+@part
 def corr_factor_block(u, place, start, size, F, sech):
     """Write the lower factor of one correlation matrix into F[start:, start:]; return the next place in u."""
     for i in range(size):
         rest = 1.0
         for j in range(i):
             F[start + i, start + j] = tanh(u[place]) * rest
-            sech[place] = 1.0 / cosh(min(max(u[place], -350.0), 350.0))
+            sech[place] = 1.0 / cosh(_bounded(u[place]))
             rest *= sech[place]
             place += 1
         F[start + i, start + i] = rest
     return place
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def corr_factor_gradient(u, place, start, size, F, sech, g_F, g_u):
     """Add the gradient with respect to the partial correlations of one block to g_u; return the next place."""
     for i in range(size):
@@ -48,7 +58,7 @@ def corr_factor_gradient(u, place, start, size, F, sech, g_F, g_u):
     return place
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def lkj_prior(u, place, size, eta, natural, g_u):
     """Return the LKJ log density of one block and add its gradient.
 
@@ -62,7 +72,7 @@ def lkj_prior(u, place, size, eta, natural, g_u):
             b = eta + 0.5 * (size - 2 - j)
             power = eta - 1.0 if natural else b
             a = abs(u[place])
-            log_1mz2 = 2.0 * (LOG_2 - a - np.log1p(exp(-2.0 * a)))
+            log_1mz2 = 2.0 * (LOG_2 - a - log1p(exp(-2.0 * a)))
             log_beta = 2.0 * lgamma(b) - lgamma(2.0 * b)
             value += power * log_1mz2 - (2.0 * b - 1.0) * LOG_2 - log_beta
             g_u[place] -= 2.0 * power * tanh(u[place])
@@ -70,7 +80,7 @@ def lkj_prior(u, place, size, eta, natural, g_u):
     return value
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def exchangeable_prior(u, place, within, natural, g_u):
     """Return the log density of the correlations of exchangeable errors and add its gradient.
 
@@ -88,7 +98,7 @@ def exchangeable_prior(u, place, within, natural, g_u):
     return value
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def component_covariance(u, place, sd, within, S):
     """Write the S (C, C) of the components of exchangeable errors, diagonal, from sds and rho (u from ``place`` on).
 
@@ -97,10 +107,10 @@ def component_covariance(u, place, sd, within, S):
     """
     stratum, size, rest, sd_of_stratum, lowest, is_free, _, fixed = within
     T = len(lowest)
-    above, below = np.empty(T), np.empty(T)
+    above, below = empty(T), empty(T)
     for t in range(T):
         if is_free[t]:
-            x = min(max(u[place], -350.0), 350.0)
+            x = _bounded(u[place])
             above[t] = (1.0 - lowest[t]) / (1.0 + exp(2.0 * x))
             below[t] = (1.0 - lowest[t]) / (1.0 + exp(-2.0 * x))
             place += 1
@@ -119,11 +129,11 @@ def component_covariance(u, place, sd, within, S):
         S[c, c] = v * (above[t] if size[c] == 0 else rest[c] + (size[c] - 1.0) * below[t])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def component_gradient(u, place, sd, within, S, g_S, g_log_sd, g_u):
     """Add the gradient with respect to the components' variances to those of log sds and of u, from ``place`` on."""
     stratum, size, _, sd_of_stratum, lowest, is_free, _, _ = within
-    g_rho = np.zeros(len(lowest))
+    g_rho = zeros(len(lowest))
     if size[0] == NEIGHBOURS:
         g_rho[0] = (g_S[0, 1] + g_S[1, 0]) * sd[0] * sd[0]
         for i in range(2):
@@ -136,12 +146,12 @@ def component_gradient(u, place, sd, within, S, g_S, g_log_sd, g_u):
         g_rho[t] += g_S[c, c] * sd[s] * sd[s] * (-1.0 if size[c] == 0 else size[c] - 1.0)
     for t in range(len(lowest)):
         if is_free[t]:
-            sech = 1.0 / cosh(min(max(u[place], -350.0), 350.0))
+            sech = 1.0 / cosh(_bounded(u[place]))
             g_u[place] += g_rho[t] * 0.5 * (1.0 - lowest[t]) * sech * sech
             place += 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def covariance_of_factor(sd, F, S):
     """Write S = diag(sd) F F' diag(sd)."""
     D = len(sd)
@@ -153,7 +163,7 @@ def covariance_of_factor(sd, F, S):
             S[i, j] = sd[i] * sd[j] * t
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def sd_of(u, unit):
     """Return a standard deviation: exp(u), or unit sinh(u), signed, where a unit is given."""
     if unit == 0.0:
@@ -163,7 +173,7 @@ def sd_of(u, unit):
     return unit * sinh(u)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def slope_of_sd(u, unit, sd):
     """Return the derivative of a standard deviation with respect to its u."""
     if unit == 0.0:
@@ -171,7 +181,7 @@ def slope_of_sd(u, unit, sd):
     return 0.0 if abs(u) < NEAR_ZERO else unit * cosh(u)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def read_sds(u, sd_code, sd_parameters, sd_unit, prior_on, natural, sd, g_u):
     """Write the standard deviations; return their log prior density, its gradient added, and the next place in u.
 
@@ -194,7 +204,7 @@ def read_sds(u, sd_code, sd_parameters, sd_unit, prior_on, natural, sd, g_u):
                 if unit > 0.0:
                     a = abs(u[place])
                     # log(unit cosh(u) / 2)
-                    value += log(unit) + a + np.log1p(exp(-2.0 * a)) - 2.0 * LOG_2
+                    value += log(unit) + a + log1p(exp(-2.0 * a)) - 2.0 * LOG_2
                     g_u[place] += tanh(u[place])
                 else:
                     value += u[place]
@@ -203,7 +213,7 @@ def read_sds(u, sd_code, sd_parameters, sd_unit, prior_on, natural, sd, g_u):
     return value, place
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def covariances_at(u, variances, z_map_inverse, prior_on, natural, point, g_u):
     """Write sd, sech, F, Lambda (internal) and S at u; return the log prior, its gradient added, and the first corr.
 
@@ -251,16 +261,16 @@ def covariances_at(u, variances, z_map_inverse, prior_on, natural, point, g_u):
     return value, first_corr
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def room_for_covariances(u, variances):
     """Return the arrays that `covariances_at` writes."""
     q, Q = variances[0], len(variances[2])
     C = len(variances[7][0])
     D = C if C > 0 else Q - q
-    return np.empty(Q), np.ones(len(u) + 1), np.empty((Q, Q)), np.empty((q, q)), np.empty((D, D))
+    return empty(Q), ones(len(u) + 1), empty((Q, Q)), empty((q, q)), empty((D, D))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def add_gradient_of_covariances(u, variances, z_map_inverse, point, first_corr, g_Lambda, g_S, g_u):
     """Add the gradient with respect to Lambda (internal) and S to that of u."""
     q, block_sizes, sd_code, _, corr_is_free, _, _, within, sd_unit = variances
@@ -271,7 +281,7 @@ def add_gradient_of_covariances(u, variances, z_map_inverse, point, first_corr, 
         for block in range(len(block_sizes)):
             if corr_is_free[block]:
                 place += block_sizes[block] * (block_sizes[block] - 1) // 2
-        g_log_sd = np.zeros(Q - q)
+        g_log_sd = zeros(Q - q)
         component_gradient(u, place, sd[q:], within, S, g_S, g_log_sd, g_u)
         free = first_corr
         for c in range(Q - 1, q - 1, -1):
@@ -280,16 +290,16 @@ def add_gradient_of_covariances(u, variances, z_map_inverse, point, first_corr, 
                 # sd itself may be beyond all numbers where its logarithm is not.
                 change = slope_of_sd(u[free], sd_unit[c], sd[c]) / sd[c] if sd_unit[c] > 0.0 else 1.0
                 g_u[free] += g_log_sd[c - q] * change
-        g_S = np.zeros((Q - q, Q - q))
+        g_S = zeros((Q - q, Q - q))
     _pull_back(u, variances, z_map_inverse, sd, F, sech, g_Lambda, g_S, first_corr, g_u)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _pull_back(u, variances, z_map_inverse, sd, F, sech, g_Lambda, g_S, place, g_u):
     """Add the gradient with respect to Lambda (internal scale) and S to g_u, through sds and correlations."""
     q, block_sizes, sd_code, _, corr_is_free, _, _, _, sd_unit = variances
     Q = len(sd)
-    g_F = np.zeros((Q, Q))
+    g_F = zeros((Q, Q))
     for k in range(q):
         for j in range(q):
             t = 0.0

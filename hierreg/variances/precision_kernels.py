@@ -14,18 +14,19 @@ from __future__ import annotations
 from math import log, sqrt
 
 import numpy as np
-from numba import njit
 
+from hierreg.compiled.array_kernels import empty, empty_integers
 from hierreg.compiled.dense_kernels import cholesky_in_place, inverse_from_cholesky, sandwich
+from hierreg.compiled.parts import part
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@part
 def place_of(n, d, e):
     """Return the place of the pair d <= e among those of n data sets."""
     return d * n - d * (d - 1) // 2 + e - d
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def weights_of(S, errors, weights):
     """Write the weights (2 K + 2,) of an error covariance S (D, D); log|R| is NaN where S is not definite.
 
@@ -50,20 +51,20 @@ def weights_of(S, errors, weights):
     weights[2 * K + 1] = growth
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def over_gap(S, gap):
     """Return r = rho^gap of AR(1) errors, and 1 - r^2 with the digits of S[0, 0] - |S[0, 1]|; NaN where |rho| > 1."""
     rho, distance = S[0, 1] / S[0, 0], (S[0, 0] - abs(S[0, 1])) / S[0, 0]
     return rho**gap, -np.expm1(2.0 * gap * np.log1p(-distance)) if distance > 0.0 else np.nan
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def error_precision(S, errors, omega):
     """Write the entries omega of R^-1 for error covariance S (D, D); return log|R|, NaN where S is not definite."""
     gaps, patterns, counts = errors
     M, D = patterns.shape
-    work, inv = np.empty((D, D)), np.empty((D, D))
-    place = np.empty(D, dtype=np.int64)
+    work, inv = empty((D, D)), empty((D, D))
+    place = empty_integers(D)
     log_det = 0.0
     k = 0
     for m in range(M):
@@ -90,14 +91,14 @@ def error_precision(S, errors, omega):
     return log_det
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def error_precision_gradient(S, errors, g_omega, g_S):
     """Write d/dS (symmetric) of a function with gradient g_omega, minus half of d log|R| / dS."""
     gaps, patterns, counts = errors
     M, D = patterns.shape
-    work, inv = np.empty((D, D)), np.empty((D, D))
-    T, E = np.empty((D, D)), np.empty((D, D))
-    place = np.empty(D, dtype=np.int64)
+    work, inv = empty((D, D)), empty((D, D))
+    T, E = empty((D, D)), empty((D, D))
+    place = empty_integers(D)
     g_S[:] = 0.0
     k = 0
     for m in range(M):
@@ -119,7 +120,7 @@ def error_precision_gradient(S, errors, g_omega, g_S):
                 g_S[place[i], place[j]] -= E[i, j] + 0.5 * counts[m] * inv[i, j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def add_gradient_over_gap(S, gap, count, g_omega, g_S):
     """Add to g_S what `error_precision_gradient` writes of one pattern with a gap."""
     v, rho = S[0, 0], S[0, 1] / S[0, 0]
@@ -133,12 +134,12 @@ def add_gradient_over_gap(S, gap, count, g_omega, g_S):
     g_S[1, 0] += 0.5 * g_rho / v
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def error_roots(S, errors, root):
     """Write T of each pattern, lower triangular, T'T its precision; T[e, d] stands where omega has (d, e)."""
     gaps, patterns, _ = errors
     M, D = patterns.shape
-    work, place = np.empty((D, D)), np.empty(D, dtype=np.int64)
+    work, place = empty((D, D)), empty_integers(D)
     start = 0
     for m in range(M):
         if gaps[m] > 0:
@@ -162,14 +163,7 @@ def error_roots(S, errors, root):
         start += n * (n + 1) // 2
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def weights_of_draws(S, errors, weights):
-    """Write `weights_of` of each of S covariances (S, D, D)."""
-    for s in range(len(S)):
-        weights_of(S[s], errors, weights[s])
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _gather(S, pattern, place, out):
     n = 0
     for d in range(len(pattern)):

@@ -2,8 +2,7 @@
 
 import math
 
-from numba import njit
-
+from hierreg.compiled.parts import part
 from hierreg.priors.families import (
     EXPONENTIAL,
     FIXED,
@@ -16,7 +15,7 @@ from hierreg.priors.families import (
 )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def log_density_and_slope(  # noqa: PLR0911  # one branch per family, compiled into a jump table
     code: int, a: float, b: float, x: float
 ) -> tuple[float, float]:

@@ -67,7 +67,7 @@ def _draws(
     likelihood: CrossedLikelihood, covariances: Covariances, which: NDArray[np.intp], seed: int, threads: int
 ) -> tuple[Array, tuple[Array, ...]]:
     """Return draws of beta (len(which), p) and of b, (len(which), J, q) per factor, user scale."""
-    from hierreg.likelihood.crossed.moments_kernels import draw_coefficients
+    from hierreg.likelihood.crossed.moments_kernels import carry_back
 
     plan = likelihood.plan
     internal = likelihood.z_map_inverse @ covariances.Lambda[which]
@@ -77,8 +77,9 @@ def _draws(
     def run(first: int) -> None:
         some = slice(first, first + _CHUNK_DRAWS)
         normals = np.random.default_rng([seed, int(which[first])]).standard_normal((len(out[some]), out.shape[1] - 1))
-        arguments = np.ascontiguousarray(internal[some]), weights[some]
-        draw_coefficients(*arguments, *likelihood.kernel_arguments(), normals, out[some])
+        for s, z in enumerate(normals, start=first):
+            _, workspace, tail = likelihood.eliminated(internal[s], weights[s])
+            carry_back(workspace, tail, internal[s], plan.nodes, plan.dense, z, out[s])
 
     with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
         list(pool.map(run, range(0, len(which), _CHUNK_DRAWS)))

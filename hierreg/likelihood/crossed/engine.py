@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -128,10 +128,23 @@ class CrossedLikelihood:
         native: NativeLikelihood = self._mine.native
         return native
 
-    def kernel_arguments(self) -> tuple[Any, ...]:
-        """Return what the kernels of the equations and draws read; for one thread, which it has room for."""
-        gram = (self.gram.terms.n_terms, self._room(), self.sources.arrays, self.plan.nodes, self.plan.dense)
-        return float(self.gram.n), gram, self.W0
+    def eliminated(self, internal: Array, weights: Array) -> tuple[float, Array, Array]:
+        """Return the log likelihood, the eliminated workspace and the factored tail (D, D), of this thread.
+
+        Parameters
+        ----------
+        internal : array (q, q)
+            Lambda, internal scale.
+        weights : array (2 K + 2,)
+
+        Returns
+        -------
+        value : float
+            -inf where a matrix is not positive definite, or too few digits are left.
+        workspace, tail : arrays
+            Overwritten by the next evaluation.
+        """
+        return self.native().value(internal, weights), *self._room()
 
     def _room(self) -> tuple[Array, Array]:
         """Return the arrays that an evaluation works in, of this thread: new ones cost a tenth of it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import cfunc
 
 from hierreg.compiled.address_kernels import (
     GRADIENT,
@@ -15,10 +14,11 @@ from hierreg.compiled.address_kernels import (
     vector_at,
     vector_of,
 )
+from hierreg.compiled.parts import callback
 from hierreg.likelihood.crossed.kernels import log_likelihood_of
 
 
-@cfunc(LIKELIHOOD, cache=True, error_model="numpy")
+@callback(LIKELIHOOD)
 def log_likelihood(table, Lambda, weights, g_Lambda, g_omega, value, wanted):
     """Write the log likelihood, and its gradient where it is wanted; -inf where a matrix is not definite.
 

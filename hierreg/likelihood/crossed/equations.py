@@ -52,15 +52,12 @@ class Eliminated:
         Laid out as `Plan` says.
     tail : array (D, D)
         Its Cholesky factor in the lower triangle, y apart.
-    coefficients : array (D - 1,)
-        Of the tail, standardised.
     """
 
     likelihood: CrossedLikelihood
     Lambda: Array
     workspace: Array
     tail: Array
-    coefficients: Array
 
 
 def eliminate(likelihood: CrossedLikelihood, Lambda: Array, error_cov: Array) -> Eliminated:
@@ -71,15 +68,11 @@ def eliminate(likelihood: CrossedLikelihood, Lambda: Array, error_cov: Array) ->
     ModelError
         If a matrix is not positive definite, or fewer than eight digits would be left.
     """
-    from hierreg.likelihood.crossed.moments_kernels import eliminate_all
-
-    D = likelihood.plan.n_tail
     internal = np.ascontiguousarray(likelihood.z_map_inverse @ Lambda)
-    workspace, tail, x = np.empty(likelihood.plan.tail_at + D * D), np.empty((D, D)), np.empty(D - 1)
-    weights = likelihood.errors.weights(error_cov)
-    if not np.isfinite(eliminate_all(internal, weights, *likelihood.kernel_arguments(), workspace, tail, x)):
+    value, workspace, tail = likelihood.eliminated(internal, likelihood.errors.weights(error_cov))
+    if value == -np.inf:
         raise ModelError(FEW_DIGITS)
-    return Eliminated(likelihood=likelihood, Lambda=internal, workspace=workspace, tail=tail, coefficients=x)
+    return Eliminated(likelihood=likelihood, Lambda=internal, workspace=workspace.copy(), tail=tail.copy())
 
 
 def split_coefficients(likelihood: CrossedLikelihood, values: Array, Lambda: Array) -> tuple[Array, tuple[Array, ...]]:
@@ -111,9 +104,8 @@ def solve_crossed(likelihood: CrossedLikelihood, Lambda: Array, error_cov: Array
     at = eliminate(likelihood, Lambda, error_cov)
     gram, plan = likelihood.gram, likelihood.plan
     values = np.empty((1, plan.n_node_columns + plan.n_tail))
-    carry_back(
-        at.workspace, at.Lambda, plan.nodes, plan.dense, at.coefficients, np.zeros(plan.n_node_columns), values[0]
-    )
+    z = np.zeros(values.shape[1] - 1)
+    carry_back(at.workspace, at.tail, at.Lambda, plan.nodes, plan.dense, z, values[0])
     beta, b = split_coefficients(likelihood, values, Lambda[None])
     moments = _moments(at, plan.n_tail - 1, Lambda)
     T, p = plan.n_tail_b, len(gram.coef_names)
@@ -138,15 +130,19 @@ def _moments(at: Eliminated, n: int, Lambda: Array) -> list[tuple[Array, Array]]
     The leading n columns of the tail are unknown: all, or those of groups alone, beta known. Variances are
     (Lambda F)(Lambda F)' with the user's Lambda (q, q): no difference, and zero where a row of Lambda is.
     """
-    from hierreg.likelihood.crossed.moments_kernels import covariances_of_coefficients
+    from scipy.linalg import solve_triangular
+
+    from hierreg.likelihood.crossed.kernels import selected_inverse
 
     plan, gram = at.likelihood.plan, at.likelihood.gram
-    G, tail = np.empty(plan.tail_at), np.empty((plan.n_tail, plan.n_tail))
-    in_levels = int(np.sum(plan.node_q**2))
-    standard = np.empty(in_levels + int(np.sum(plan.tail_q**2)))
-    covariances_of_coefficients(at.workspace, at.tail, at.Lambda, plan.nodes, plan.dense, n, G, tail, standard)
+    G, own_tail = np.empty(plan.tail_at), np.zeros((plan.n_tail, plan.n_tail))
+    inverse = solve_triangular(np.tril(at.tail[:n, :n]), np.eye(n), lower=True)
+    own_tail[:n, :n] = inverse.T @ inverse
+    tail = np.ascontiguousarray(_turned(_turned(own_tail, plan, at.Lambda.T).T, plan, at.Lambda.T))
+    standard = np.empty(int(np.sum(plan.node_q**2)))
+    selected_inverse(at.workspace, at.Lambda, plan.nodes, tail, G, np.zeros(at.Lambda.shape), standard)
     p, T = len(gram.coef_names), plan.n_tail_b
-    out, next_in_tail = [], in_levels
+    out = []
     for f, (factor, mine) in enumerate(zip(gram.factors, gram.factor_slices, strict=True)):
         J, q, z_map = factor.n_levels, factor.n_coef, factor.z_map
         if f in plan.staged:
@@ -154,8 +150,7 @@ def _moments(at: Eliminated, n: int, Lambda: Array) -> list[tuple[Array, Array]]
             cross = G[plan.panel_rows(f, np.arange(J), q)[1] - p - 1 + np.arange(p)]
         else:
             column = plan.first_column[f] - plan.n_node_columns + np.arange(J * q).reshape(J, q)
-            own = standard[next_in_tail : next_in_tail + J * q * q].reshape(J, q, q)
-            next_in_tail += J * q * q
+            own = own_tail[column[:, :, None], column[:, None, :]]
             cross = tail[column, T : T + p]
         root = Lambda[mine, mine] @ semidefinite_factor(own)
         out.append((root @ np.swapaxes(root, 1, 2), np.swapaxes(z_map @ cross, 1, 2)))

@@ -32,19 +32,20 @@ Communications of the ACM 18(3), 177-179.
 
 from __future__ import annotations
 
-from math import log
+from math import isfinite, log
 
 import numpy as np
-from numba import njit
 
+from hierreg.compiled.array_kernels import empty, ones
 from hierreg.compiled.dense_kernels import cholesky_in_place
+from hierreg.compiled.parts import part
 from hierreg.likelihood.crossed.large_kernels import factor_leading, invert_leading, solve_leading
 
 # Pivots before elimination over what is left of them: eight digits stay, and one to spare.
 MOST_LOST = 2.0**22
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def assemble(omega, sources, S):
     """Write S = sum over terms omega K to the workspace."""
     place, term, value, _ = sources
@@ -53,13 +54,13 @@ def assemble(omega, sources, S):
         S[place[e]] += omega[term[e]] * value[e]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def room_for_level(q):
     """Return arrays for A, M and its Cholesky factor, L^-1 and E of one level."""
-    return np.empty((q, q)), np.empty((q, q)), np.empty((q, q)), np.empty((q, q))
+    return empty((q, q)), empty((q, q)), empty((q, q)), empty((q, q))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def factor_of_level(S, at, q, Lambda, start, level):
     """Write A, L, L^-1 and E = L^-1 Lambda' of one level; return log|M|, NaN on failure."""
     A, L, L_inverse, E = level
@@ -97,7 +98,7 @@ def factor_of_level(S, at, q, Lambda, start, level):
     return log_det
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def times_panel(E, q, S, at, w, U):
     """Write U = E B (q, w) for the panel B that begins at ``at``."""
     for i in range(q):
@@ -108,7 +109,7 @@ def times_panel(E, q, S, at, w, U):
                 U[i, c] += E[i, k] * S[at + k * w + c]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def width_of_panels(nodes):
     """Return the largest width and the largest number of rows of a panel."""
     w, q = 1, 1
@@ -118,7 +119,7 @@ def width_of_panels(nodes):
     return w, q
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def own_squares(S, Lambda, nodes, dense, W0, own):
     """Write what each pivot is before elimination: of the columns of nodes, then of the tail (n_node_columns + D,)."""
     at, tail_start, tail_q, tail_lambda, T, D = dense
@@ -145,7 +146,7 @@ def own_squares(S, Lambda, nodes, dense, W0, own):
         own[n_before + i] = S[at + i * D + i] + W0[i - T, i - T]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def lost_digits(own, of_nodes, C, quadratic, growth, n):
     """Return by what factor rounding grows, on average over n rows, from `own_squares` and what is left of them.
 
@@ -159,7 +160,7 @@ def lost_digits(own, of_nodes, C, quadratic, growth, n):
     return growth * (lost / n + own[len(own) - 1] / max(quadratic, n))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def eliminate_levels(S, Lambda, nodes, dense, own):
     """Eliminate all staged levels in the workspace; return the sum of log|M|, NaN on failure, and that of lost digits.
 
@@ -168,7 +169,7 @@ def eliminate_levels(S, Lambda, nodes, dense, own):
     start, n_columns, diag_at, panel_at, column_at, column, up_at, up_node, up_map_at, up_map, n_before = nodes
     tail_at, D = dense[0], dense[5]
     w_max, q_max = width_of_panels(nodes)
-    U, level = np.empty((q_max, w_max)), room_for_level(q_max)
+    U, level = empty((q_max, w_max)), room_for_level(q_max)
     log_det, lost, at = 0.0, 0.0, 0
     for n in range(len(start)):
         q, first = n_columns[n], column_at[n]
@@ -200,7 +201,7 @@ def eliminate_levels(S, Lambda, nodes, dense, own):
     return log_det, lost
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def make_symmetric(S, at, D):
     """Copy the upper triangle of the tail to the lower one, in squares that a cache holds."""
     for i_first in range(0, D, 32):
@@ -210,16 +211,16 @@ def make_symmetric(S, at, D):
                     S[at + i * D + j] = S[at + j * D + i]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def scale_of_columns(Lambda, dense):
     """Return the diagonal of T (D,), where every level of the tail has one column."""
-    scale = np.ones(dense[5])
+    scale = ones(dense[5])
     for t in range(len(dense[1])):
         scale[dense[1][t]] = Lambda[dense[3][t], dense[3][t]]
     return scale
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def row_times_T(S, row, Lambda, dense, stop, out):
     """Write the first ``stop`` entries of one row of S T, which begins at ``row``; stop ends a level or is D."""
     _, tail_start, tail_q, tail_lambda, T, _ = dense
@@ -236,7 +237,7 @@ def row_times_T(S, row, Lambda, dense, stop, out):
         out[j] = S[row + j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def tail_equations(S, Lambda, dense, W0, C):
     """Make the tail of S full, and write C = T'S T + diag(I, W0), lower triangle (D, D)."""
     at, tail_start, tail_q, tail_lambda, T, D = dense
@@ -249,10 +250,12 @@ def tail_equations(S, Lambda, dense, W0, C):
             if i < T:
                 C[i, i] += 1.0
     else:
-        h = np.empty(D)
+        h = empty(D)
         for t in range(len(tail_start)):
             s, q, b = tail_start[t], tail_q[t], tail_lambda[t]
-            C[s : s + q] = 0.0
+            for i in range(q):
+                for j in range(D):
+                    C[s + i, j] = 0.0
             for k in range(q):
                 row_times_T(S, at + (s + k) * D, Lambda, dense, s + q, h)
                 for i in range(q):
@@ -267,7 +270,7 @@ def tail_equations(S, Lambda, dense, W0, C):
             C[i, j] += W0[i - T, j - T]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def solve_tail(C, T, x):
     """Factor C and write its coefficients x (D - 1,); return log|M|, log|P| and the residual sum of squares."""
     n = C.shape[0] - 1
@@ -285,7 +288,7 @@ def solve_tail(C, T, x):
     return log_det_M, log_det_P, quadratic
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def turn_tail(G, Lambda, dense):
     """Replace G (D, D), symmetric, by T G T'."""
     _, tail_start, tail_q, tail_lambda, T, D = dense
@@ -298,17 +301,20 @@ def turn_tail(G, Lambda, dense):
     q_max = 1
     for t in range(len(tail_q)):
         q_max = max(q_max, tail_q[t])
-    work = np.empty((q_max, D))
+    work = empty((q_max, D))
     for t in range(len(tail_start)):
         s, q, b = tail_start[t], tail_q[t], tail_lambda[t]
         for i in range(q):
-            work[i] = 0.0
+            for j in range(D):
+                work[i, j] = 0.0
             for k in range(q):
                 for j in range(D):
                     work[i, j] += Lambda[b + i, b + k] * G[s + k, j]
+        # A loop: copying by slices costs seconds of compilation.
         for i in range(q):
-            G[s + i] = work[i]
-    small = np.empty(q_max)
+            for j in range(D):
+                G[s + i, j] = work[i, j]
+    small = empty(q_max)
     for i in range(D):
         for t in range(len(tail_start)):
             s, q, b = tail_start[t], tail_q[t], tail_lambda[t]
@@ -321,7 +327,7 @@ def turn_tail(G, Lambda, dense):
                 G[i, s + j] = small[j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def selected_inverse(S, Lambda, nodes, tail, G, g_Lambda, standard):
     """Write G on the places of S, from that of the tail (D, D), and add the staged levels' part of g_Lambda.
 
@@ -329,14 +335,16 @@ def selected_inverse(S, Lambda, nodes, tail, G, g_Lambda, standard):
     """
     start, n_columns, diag_at, panel_at, column_at, column, up_at, up_node, up_map_at, up_map, n_before = nodes
     w_max, q_max = width_of_panels(nodes)
-    U, V, level = np.empty((q_max, w_max)), np.empty((q_max, w_max)), room_for_level(q_max)
-    small = np.empty((q_max, q_max)), np.empty((q_max, q_max)), np.empty((q_max, q_max))
+    U, V, level = empty((q_max, w_max)), empty((q_max, w_max)), room_for_level(q_max)
+    small = empty((q_max, q_max)), empty((q_max, q_max)), empty((q_max, q_max))
     for n in range(len(start) - 1, -1, -1):
         q, first = n_columns[n], column_at[n]
         w = column_at[n + 1] - first
         factor_of_level(S, diag_at[n], q, Lambda, start[n], level)
         times_panel(level[3], q, S, panel_at[n], w, U)
-        V[:q, :w] = 0.0
+        for k in range(q):
+            for c in range(w):
+                V[k, c] = 0.0
         done = 0
         for u in range(up_at[n], up_at[n + 1]):
             s = up_node[u]
@@ -364,7 +372,7 @@ def selected_inverse(S, Lambda, nodes, tail, G, g_Lambda, standard):
             _write_standard(level[2], small[0], q, standard[diag_at[n] : diag_at[n] + q * q])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _write_standard(L_inverse, R, q, out):
     """Write L'^-1 (I + R) L^-1 (q q), I in R already."""
     for i in range(q):
@@ -376,7 +384,7 @@ def _write_standard(L_inverse, R, q, out):
             out[i * q + j] = x
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _write_level(S, G, level, panels, small, sizes, diag_at, panel_at, g_Lambda):
     """Write G[level, later] = -E'V and G[level, level] = E'(I + R) E, and add (B V' - A E'(I + R)) L^-1."""
     A, _, L_inverse, E = level
@@ -416,11 +424,11 @@ def _write_level(S, G, level, panels, small, sizes, diag_at, panel_at, g_Lambda)
             g_Lambda[b + i, b + j] += x
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def gradient_of_tail(S, Lambda, G, dense, g_Lambda):
     """Add -sum over the tail's levels of (S T) G to g_Lambda."""
     at, tail_start, tail_q, tail_lambda, T, D = dense
-    h, scale = np.empty(D), scale_of_columns(Lambda, dense)
+    h, scale = empty(D), scale_of_columns(Lambda, dense)
     for t in range(len(tail_start)):
         s, q, b = tail_start[t], tail_q[t], tail_lambda[t]
         if len(tail_start) == T:
@@ -436,7 +444,7 @@ def gradient_of_tail(S, Lambda, G, dense, g_Lambda):
                 g_Lambda[b + i, b + j] -= x
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def gradient_of_terms(sources, G, tail, tail_at, g_omega):
     """Write d log p / d omega = -1/2 <G, K> of every term."""
     place, term, value, weight = sources
@@ -449,7 +457,7 @@ def gradient_of_terms(sources, G, tail, tail_at, g_omega):
 
 
 # Inlined: as a function of its own it would be compiled twice.
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@part
 def log_likelihood_of(Lambda, weights, n_rows, gram, W0, constant, treat, g_Lambda, g_omega):
     """Return the marginal log likelihood; write its gradient to g_Lambda (q, q) and g_omega (K,) where it is wanted.
 
@@ -472,10 +480,10 @@ def log_likelihood_of(Lambda, weights, n_rows, gram, W0, constant, treat, g_Lamb
     integrate, with_gradient = treat
     T, D = dense[4], dense[5]
     omega, log_det_R, growth = weights[:K], weights[2 * K], weights[2 * K + 1]
-    x = np.empty(D - 1)
+    x = empty(D - 1)
     S, C = room
     assemble(omega, sources, S)
-    own = np.empty(nodes[10] + D)
+    own = empty(nodes[10] + D)
     own_squares(S, Lambda, nodes, dense, W0, own)
     log_det_M, lost = eliminate_levels(S, Lambda, nodes, dense, own)
     tail_equations(S, Lambda, dense, W0, C)
@@ -483,7 +491,7 @@ def log_likelihood_of(Lambda, weights, n_rows, gram, W0, constant, treat, g_Lamb
     value = constant - 0.5 * (log_det_R + log_det_M + log_det_tail + quadratic)
     if integrate:
         value -= 0.5 * log_det_P
-    if not np.isfinite(value) or lost_digits(own, lost, C, quadratic, growth, n_rows) > MOST_LOST:
+    if not isfinite(value) or lost_digits(own, lost, C, quadratic, growth, n_rows) > MOST_LOST:
         value = -np.inf
     elif with_gradient:
         g_Lambda[:] = 0.0
@@ -493,9 +501,9 @@ def log_likelihood_of(Lambda, weights, n_rows, gram, W0, constant, treat, g_Lamb
             for j in range(D - 1):
                 C[i, j] -= v * x[j]
             C[i, D - 1] += v
-        G = np.empty(dense[0])
+        G = empty(dense[0])
         gradient_of_tail(S, Lambda, C, dense, g_Lambda)
         turn_tail(C, Lambda, dense)
-        selected_inverse(S, Lambda, nodes, C, G, g_Lambda, np.empty(0))
+        selected_inverse(S, Lambda, nodes, C, G, g_Lambda, empty(0))
         gradient_of_terms(sources, G, C, dense[0], g_omega)
     return value

@@ -6,14 +6,36 @@ Unlike LAPACK through NumPy these neither copy nor raise, and release the interp
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from hierreg.compiled.array_kernels import empty, zeros
 from hierreg.compiled.dense_kernels import cholesky_in_place
+from hierreg.compiled.parts import part
 
 BLOCK = 96
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+# Loops: slices that are copied cost seconds of compilation, for the text of errors that cannot occur.
+@part
+def _copy(A, top, bottom, left, right):
+    """Return a copy of A[top:bottom, left:right]."""
+    out = empty((bottom - top, right - left))
+    for i in range(bottom - top):
+        for j in range(right - left):
+            out[i, j] = A[top + i, left + j]
+    return out
+
+
+@part
+def _transposed(A, top, bottom, left, right):
+    """Return the transpose of A[top:bottom, left:right]."""
+    out = empty((right - left, bottom - top))
+    for i in range(bottom - top):
+        for j in range(right - left):
+            out[j, i] = A[top + i, left + j]
+    return out
+
+
+@part
 def factor_leading(C, n):
     """Replace the lower triangle of the first n columns of C (D, D) by those of its Cholesky factor.
 
@@ -25,25 +47,31 @@ def factor_leading(C, n):
         stop = min(start + BLOCK, n)
         if start > 0:
             # Column blocks to the left, and their rows that belong to this block.
-            left = np.ascontiguousarray(C[start:D, :start])
-            C[start:D, start:stop] -= np.dot(left, np.ascontiguousarray(left[: stop - start].T))
+            left = _copy(C, start, D, 0, start)
+            change = np.dot(left, _transposed(C, start, stop, 0, start))
+            for i in range(D - start):
+                for j in range(stop - start):
+                    C[start + i, start + j] -= change[i, j]
         size = stop - start
-        block = np.ascontiguousarray(C[start:stop, start:stop])
+        block = _copy(C, start, stop, start, stop)
         if not cholesky_in_place(block, size):
             return False
         for i in range(size):
             for j in range(i + 1):
                 C[start + i, start + j] = block[i, j]
         if stop < D:
-            inverse = lower_inverse(block, size)
-            C[stop:D, start:stop] = np.dot(np.ascontiguousarray(C[stop:D, start:stop]), inverse.T)
+            inverse = _transposed(lower_inverse(block, size), 0, size, 0, size)
+            below = np.dot(_copy(C, stop, D, start, stop), inverse)
+            for i in range(D - stop):
+                for j in range(size):
+                    C[stop + i, start + j] = below[i, j]
     return True
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def lower_inverse(L, n):
     """Return the inverse of the leading lower triangle (n, n), zero above the diagonal."""
-    out = np.zeros((n, n))
+    out = zeros((n, n))
     for j in range(n):
         out[j, j] = 1.0 / L[j, j]
         for i in range(j + 1, n):
@@ -54,7 +82,7 @@ def lower_inverse(L, n):
     return out
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def invert_leading(C, n):
     """Replace the Cholesky factor L in the leading lower triangle of C (D, D) by (L L')^-1, both triangles.
 
@@ -65,22 +93,28 @@ def invert_leading(C, n):
     last = (n - 1) // BLOCK * BLOCK if n > 0 else -1
     for start in range(last, -1, -BLOCK):
         stop = min(start + BLOCK, n)
-        own = lower_inverse(np.ascontiguousarray(C[start:stop, start:stop]), stop - start)
-        square = np.dot(np.ascontiguousarray(own.T), own)
+        size = stop - start
+        own = lower_inverse(_copy(C, start, stop, start, stop), size)
+        square = np.dot(_transposed(own, 0, size, 0, size), own)
         if stop < n:
-            V = np.dot(np.ascontiguousarray(C[stop:n, start:stop]), own)
-            below = -np.dot(np.ascontiguousarray(C[stop:n, stop:n]), V)
-            square -= np.dot(np.ascontiguousarray(V.T), below)
-            C[stop:n, start:stop] = below
-            C[start:stop, stop:n] = below.T
+            V = np.dot(_copy(C, stop, n, start, stop), own)
+            below = np.dot(_copy(C, stop, n, stop, n), V)
+            more = np.dot(_transposed(V, 0, n - stop, 0, size), below)
+            for i in range(size):
+                for j in range(size):
+                    square[i, j] += more[i, j]
+                for j in range(n - stop):
+                    C[stop + j, start + i] = -below[j, i]
+                    C[start + i, stop + j] = -below[j, i]
         for i in range(stop - start):
             for j in range(stop - start):
                 C[start + i, start + j] = 0.5 * (square[i, j] + square[j, i])
-    C[n:] = 0.0
-    C[:, n:] = 0.0
+    for i in range(C.shape[0]):
+        for j in range(0 if i >= n else n, C.shape[0]):
+            C[i, j] = 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def solve_leading(C, n, x, transposed):
     """Replace x (n,) by L^-1 x or L'^-1 x, for L in the leading lower triangle of C."""
     if not transposed:

@@ -7,63 +7,31 @@ covariance of linear functions w: h = E w of a level, w of all later -= U'h; the
 
 from __future__ import annotations
 
-import numpy as np
-from numba import njit
-
-from hierreg.likelihood.crossed.kernels import (
-    MOST_LOST,
-    assemble,
-    eliminate_levels,
-    factor_of_level,
-    lost_digits,
-    own_squares,
-    room_for_level,
-    selected_inverse,
-    solve_tail,
-    tail_equations,
-    times_panel,
-    turn_tail,
-    width_of_panels,
-)
-from hierreg.likelihood.crossed.large_kernels import invert_leading, solve_leading
+from hierreg.compiled.array_kernels import empty
+from hierreg.compiled.parts import part
+from hierreg.likelihood.crossed.kernels import factor_of_level, room_for_level, times_panel, width_of_panels
+from hierreg.likelihood.crossed.large_kernels import solve_leading
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def eliminate_all(Lambda, weights, n_rows, gram, W0, S, C, x):
-    """Write the eliminated workspace S, the factored tail C (D, D) and its coefficients x (D - 1,).
-
-    Returns the residual sum of squares, NaN where a matrix is not positive definite, or too few digits are left
-    (`lost_digits`).
-    """
-    K, _, sources, nodes, dense = gram
-    omega, log_det, growth = weights[:K], weights[2 * K], weights[2 * K + 1]
-    assemble(omega, sources, S)
-    own = np.empty(nodes[10] + dense[5])
-    own_squares(S, Lambda, nodes, dense, W0, own)
-    log_det_M, lost = eliminate_levels(S, Lambda, nodes, dense, own)
-    tail_equations(S, Lambda, dense, W0, C)
-    quadratic = solve_tail(C, dense[4], x)[2]
-    has_digits = lost_digits(own, lost, C, quadratic, growth, n_rows) <= MOST_LOST
-    return quadratic if np.isfinite(log_det + log_det_M) and has_digits else np.nan
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def carry_back(S, Lambda, nodes, dense, x, z, values):
-    """Write all coefficients from those of the tail x (D - 1,) and z, added to each level.
+@part
+def carry_back(S, C, Lambda, nodes, dense, z, values):
+    """Write all coefficients from the eliminated workspace S and the factored tail C (D, D).
 
     Parameters
     ----------
-    x : array (D - 1,)
-        The tail's, standardised: T x are its group coefficients.
-    z : array (n_node_columns,)
-        Zeros for means, standard normals for draws.
+    z : array (n_node_columns + D - 1,)
+        Zeros for means, standard normals for draws; those of the tail last.
     values : array (n_node_columns + D,)
         Overwritten: columns of nodes, of the tail, of X, and -1 for y. Those of groups standardised, b = Lambda times
         them: so that a zero in Lambda is one in b, whatever the scale; those of X internal.
     """
-    b = np.empty(len(values))
+    b, x = empty(len(values)), empty(len(C) - 1)
     start, n_columns, diag_at, panel_at, column_at, column, _, _, _, _, n_before = nodes
     _, tail_start, tail_q, tail_lambda, T, D = dense
+    for i in range(D - 1):
+        x[i] = C[D - 1, i] + z[n_before + i]
+    # The tail's, standardised: T x are its group coefficients.
+    solve_leading(C, D - 1, x, True)
     for t in range(len(tail_start)):
         s, q, first = tail_start[t], tail_q[t], tail_lambda[t]
         for i in range(q):
@@ -78,7 +46,7 @@ def carry_back(S, Lambda, nodes, dense, x, z, values):
     values[n_before + D - 1] = -1.0
     b[n_before + D - 1] = -1.0
     w_max, q_max = width_of_panels(nodes)
-    U, level, r = np.empty((q_max, w_max)), room_for_level(q_max), np.empty(q_max)
+    U, level, r = empty((q_max, w_max)), room_for_level(q_max), empty(q_max)
     at = n_before
     for n in range(len(start) - 1, -1, -1):
         q, first = n_columns[n], column_at[n]
@@ -100,57 +68,12 @@ def carry_back(S, Lambda, nodes, dense, x, z, values):
             b[at + i], values[at + i] = value, standard
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def draw_coefficients(Lambda, weights, n_rows, gram, W0, normals, draws):
-    """Write one draw of all coefficients for each value of the variance parameters.
-
-    Parameters
-    ----------
-    Lambda : array (S, q, q)
-    weights : array (S, 2 K + 2)
-    normals : array (S, n_node_columns + D - 1)
-        Standard normals, those of the tail last.
-    draws : array (S, n_node_columns + D)
-        Overwritten; see `carry_back`.
-    """
-    _, (work, C), _, nodes, dense = gram
-    D, n_before = dense[5], nodes[10]
-    x = np.empty(D - 1)
-    for s in range(len(Lambda)):
-        eliminate_all(Lambda[s], weights[s], n_rows, gram, W0, work, C, x)
-        z = normals[s, n_before:].copy()
-        solve_leading(C, D - 1, z, True)
-        for i in range(D - 1):
-            x[i] += z[i]
-        carry_back(work, Lambda[s], nodes, dense, x, normals[s], draws[s])
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def covariances_of_coefficients(S, C, Lambda, nodes, dense, n, G, tail, standard):
-    """Write the covariance of the coefficients on the places of S to G, and that of the tail (D, D).
-
-    ``n`` is the number of leading columns of the tail that are unknown: T where beta is known, D - 1 where it is not.
-    ``standard`` gets the covariance of each level before Lambda, (q, q) one after the other, those of the tail last.
-    """
-    tail[:] = C
-    invert_leading(tail, n)
-    at = len(standard)
-    for t in range(len(dense[1]) - 1, -1, -1):
-        first, q = dense[1][t], dense[2][t]
-        at -= q * q
-        for i in range(q):
-            for j in range(q):
-                standard[at + i * q + j] = tail[first + i, first + j]
-    turn_tail(tail, Lambda, dense)
-    selected_inverse(S, Lambda, nodes, tail, G, np.zeros(Lambda.shape), standard)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def carry_forward(S, Lambda, nodes, w):
     """Replace weights w (n_node_columns + D - 1,) of levels by h = E w, and take U'h off those of later columns."""
     start, n_columns, diag_at, panel_at, column_at, column, _, _, _, _, _ = nodes
     w_max, q_max = width_of_panels(nodes)
-    U, level, h = np.empty((q_max, w_max)), room_for_level(q_max), np.empty(q_max)
+    U, level, h = empty((q_max, w_max)), room_for_level(q_max), empty(q_max)
     at = 0
     for n in range(len(start)):
         q, first = n_columns[n], column_at[n]

@@ -10,6 +10,7 @@ import numpy as np
 
 from hierreg.compiled.lanes import LANES, STRIP
 from hierreg.likelihood.drawn import EffectSummary, Recovered
+from hierreg.likelihood.groups.block_moments import draw
 from hierreg.likelihood.groups.equations import population_at
 from hierreg.likelihood.groups.rows import RowTiles
 from hierreg.likelihood.groups.tiles import Tiles
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 _CHUNK_VALUES = 2_000_000
 # Draws of a strip at a time, so that their random numbers stay in the cache.
 _DRAWS_AT_ONCE = 256
+# Coefficients times draws from which compiled functions are worth their compilation, of which there are three seconds.
+_MANY = 500_000
 
 
 def draw_groups(
@@ -63,6 +66,7 @@ def draw_groups(
         population=(np.ascontiguousarray(beta), hat, F @ np.swapaxes(F, 1, 2), targets),
         seed=seed,
         probs=probs,
+        is_compiled=S * J * q > _MANY,
     )
     effects = _Effects(S, J, q, probs, n_targets=len(targets))
     tasks = [
@@ -119,6 +123,7 @@ class _Job:
     population: tuple[Array, Array, Array, Array]
     seed: int
     probs: Sequence[float] | None
+    is_compiled: bool
 
     def chunk(self, S: int, tiles: Tiles | RowTiles) -> int:
         if tiles.width == STRIP:
@@ -126,8 +131,6 @@ class _Job:
         return max(1, _CHUNK_VALUES // max(1, S * tiles.n_coef * LANES))
 
     def _run_strip(self, tiles: Tiles, t: int, which: int, out: _Effects) -> None:
-        from hierreg.likelihood.groups.strip_moments_kernels import strip_draws
-
         beta, beta_hat, beta_cov, targets = self.population
         S, m = len(beta), tiles.ZtZ.shape[1]
         rng = np.random.default_rng([self.seed, 1 + which, t])
@@ -135,6 +138,14 @@ class _Job:
         # Lanes without a group are the last ones.
         levels = levels[levels >= 0]
         n = len(levels)
+        if not self.is_compiled:
+            of_strip = np.zeros((len(targets), 3, m, n))
+            normals = rng.standard_normal((S, m, n))
+            b = np.swapaxes(draw(self.covariances, tiles, t, self.population, normals, of_strip), 1, 2)
+            self._keep(b, of_strip, levels, out)
+            return
+        from hierreg.likelihood.groups.strip_moments_kernels import strip_draws
+
         sums = np.zeros((len(targets), 3, m, STRIP))
         normals = np.empty((min(S, _DRAWS_AT_ONCE), m * n))
         # Where only summaries are kept, draws of this strip alone.
@@ -146,8 +157,24 @@ class _Job:
             population = beta[some], beta_hat[some], beta_cov[some], targets
             strip_draws(covariances, tiles.arrays, t, population, z, places, draws[some], (first, sums))
         if out.draws is None:
-            out.sums[:, :, levels] = np.moveaxis(sums[:, :, :, :n], 3, 2)
-            self._quantiles(draws, levels, out)
+            self._keep(draws, sums[:, :, :, :n], levels, out)
+
+    def _keep(self, b: Array, sums: Array, levels: NDArray[np.intp], out: _Effects) -> None:
+        """Keep draws b (S, n, m) of groups, or their quantiles and sums (T, 3, m, n)."""
+        if out.draws is not None:
+            out.draws[:, levels] = b
+            return
+        out.sums[:, :, levels] = np.moveaxis(sums, 3, 2)
+        self._quantiles(b, levels, out)
+
+    def _compiled(self, tiles: Tiles | RowTiles, first: int, draws: Array, sums: Array) -> None:
+        from hierreg.likelihood.groups.moments_kernels import block_draws
+
+        if isinstance(tiles, RowTiles):
+            assert self.roots is not None
+            block_draws((self.roots, *self.covariances[1:]), None, tiles.arrays, first, self.population, draws, sums)
+        else:
+            block_draws(self.covariances, tiles.arrays, None, first, self.population, draws, sums)
 
     def _quantiles(self, b: Array, levels: NDArray[np.intp], out: _Effects) -> None:
         beta, targets = self.population[0], self.population[3]
@@ -159,20 +186,17 @@ class _Job:
         if isinstance(tiles, Tiles) and tiles.width == STRIP:
             self._run_strip(tiles, first, which, out)
             return
-        from hierreg.likelihood.groups.moments_kernels import block_draws
-
         targets = self.population[3]
         S, q = len(self.population[0]), targets.shape[1]
         n = min(self.chunk(S, tiles), len(tiles.levels) - first)
         m = tiles.n_coef
         draws = np.random.default_rng([self.seed, 1 + which, first]).standard_normal((S, n, m, LANES))
         sums = np.zeros((len(targets), 3, n, m, LANES))
-        if isinstance(tiles, RowTiles):
-            assert self.roots is not None
-            covariances = self.roots, *self.covariances[1:]
-            block_draws(covariances, None, tiles.arrays, first, self.population, draws, sums)
+        if isinstance(tiles, Tiles) and not self.is_compiled:
+            for t in range(n):
+                draws[:, t] = draw(self.covariances, tiles, first + t, self.population, draws[:, t], sums[:, :, t])
         else:
-            block_draws(self.covariances, tiles.arrays, None, first, self.population, draws, sums)
+            self._compiled(tiles, first, draws, sums)
         for slot in range(tiles.levels.shape[1]):
             members = tiles.levels[first : first + n, slot]
             tile, lane = np.nonzero(members >= 0)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.compiled.addresses import NativeLikelihood, PerThread, finished, flags, floats, integers
+from hierreg.compiled.addresses import NativeLikelihood, PerThread, flags, floats, integers
 from hierreg.likelihood.groups.blocks import SplitBlocks, split_into_blocks
 from hierreg.likelihood.groups.layout import layout_of_blocks
 from hierreg.likelihood.groups.threads import is_large, log_likelihood_in_chunks
@@ -15,6 +15,8 @@ from hierreg.likelihood.population import moved
 from hierreg.variances.precision import ErrorPrecision
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from hierreg.gram import Gram
@@ -29,6 +31,8 @@ _FAR_AROUND = 1.0 / 32.0
 _PASSES, _NOTHING_LOST, _NEAR_ENOUGH = 6, 2.0, 1e-7
 _EPS, _ROUNDING = float(np.finfo(float).eps), 1e-10
 _LIGHT = 1e-11  # squared, of pseudo-observations that keep a precision definite that rounding has made singular
+
+
 # The compiled likelihood of each kind of blocks (see `SplitBlocks.arrays`): the last kind that there is decides.
 _ENTRIES = ("groups.theta_entry", "groups.strip_entry", "groups.tile_entry", "groups.tile_entry", "groups.row_entry")
 
@@ -177,19 +181,17 @@ class MarginalLikelihood:
             for array in (array for blocks in kinds if blocks is not None for array in blocks):
                 row = flags if array.dtype == np.bool_ else integers if array.dtype == np.intp else floats
                 rows += row(array)
-            entry = [name for name, blocks in zip(_ENTRIES, kinds, strict=True) if blocks is not None][-1]
-            setattr(self._mine, name, NativeLikelihood(entry, rows, q=len(self.z_map_inverse), K=self.errors.n_terms))
+            made = NativeLikelihood(entry_of(kinds), rows, q=len(self.z_map_inverse), K=self.errors.n_terms)
+            setattr(self._mine, name, made)
         native: NativeLikelihood = getattr(self._mine, name)
         return native
 
     def moments_at(self, internal: Array, weights: Array) -> tuple[Array, Array] | None:
         """Return the conditional mean (p,) of internal beta and F (p, p), F F' its covariance; None without digits."""
-        from hierreg.likelihood.groups.moments_kernels import population_moments
-
         p = len(self.gram.coef_names)
         mean, F = np.empty((1, p)), np.empty((1, p, p))
-        value = population_moments(internal[None], weights[None], self.native().addresses, mean, F)
-        return (mean[0], F[0]) if finished(value) > -np.inf else None
+        value = self.native().moments(np.ascontiguousarray(internal[None]), weights[None], mean, F)
+        return (mean[0], F[0]) if value > -np.inf else None
 
 
 def seen_from_the_mean(likelihood: MarginalLikelihood, internal: Array, weights: Array) -> MarginalLikelihood | None:
@@ -265,3 +267,8 @@ def _most_precision(likelihood: MarginalLikelihood, weights: Array) -> Array | N
     # In other coordinates a square may be the rounding of zero.
     squares = np.maximum(np.diagonal(likelihood.gram.WtW[own], axis1=1, axis2=2)[:, :p], 0.0)
     return np.asarray(trace @ squares + np.sum(likelihood.prior_rows[:, :p] ** 2, axis=0))
+
+
+def entry_of(kinds: Sequence[Any]) -> str:
+    """Return the module of `hierreg.likelihood` with the compiled likelihood of `SplitBlocks.arrays`."""
+    return [name for name, blocks in zip(_ENTRIES, kinds, strict=True) if blocks is not None][-1]

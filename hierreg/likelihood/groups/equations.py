@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.compiled.addresses import finished
-from hierreg.compiled.lanes import STRIP
 from hierreg.exceptions import ModelError
+from hierreg.likelihood.groups.block_moments import moments as moments_of_blocks
 from hierreg.likelihood.groups.engine import seen_from_the_mean, share_lost
 from hierreg.likelihood.groups.joint import BlockJoint
 from hierreg.likelihood.groups.rows import RowTiles
@@ -65,12 +64,9 @@ def solve_groups(likelihood: MarginalLikelihood, Lambda: Array, error_cov: Array
     linked_levels, linked_cond_cov = [], []
     for tiles in likelihood.blocks.tiles:
         n, m = len(tiles.levels), tiles.n_coef
-        shapes = ((n, m, 1), (n, m, m), (n, m, m), (n, m, p))
-        moments = tuple(np.empty((*shape, tiles.width)) for shape in shapes)
-        if isinstance(tiles, RowTiles):
-            _moments(tiles, (weights[0, K : 2 * K], *covariance[1:]), v, F, moments)
-        elif n:
-            _moments(tiles, covariance, v, F, moments)
+        is_by_rows = isinstance(tiles, RowTiles)
+        precision = weights[0, K : 2 * K] if is_by_rows else covariance[0]
+        moments = _moments(tiles, (precision, *covariance[1:]), v, F)
         for slot in range(tiles.levels.shape[1]):
             tile, lane = np.nonzero(tiles.levels[:, slot] >= 0)
             levels, mine = tiles.levels[tile, slot, lane], slice(slot * q, (slot + 1) * q)
@@ -132,18 +128,17 @@ def _with_digits(
 
 
 def _moments(
-    tiles: Tiles | RowTiles, covariance: tuple[Array, Array, Array], v: Array, F: Array, moments: tuple[Array, ...]
-) -> None:
-    """Call the kernel for the layout of the tiles; each is compiled where it is first needed."""
-    if tiles.width == STRIP:
-        from hierreg.likelihood.groups.strip_moments_kernels import strip_moments
+    tiles: Tiles | RowTiles, covariance: tuple[Array, Array, Array], v: Array, F: Array
+) -> tuple[Array, Array, Array, Array]:
+    """Return what `block_moments.moments` does."""
+    if isinstance(tiles, RowTiles):
+        from hierreg.likelihood.groups.moments_kernels import block_moments
 
-        strip_moments(covariance, tiles.arrays, v, F, moments)
-        return
-    from hierreg.likelihood.groups.moments_kernels import block_moments
-
-    arrays = (None, tiles.arrays) if isinstance(tiles, RowTiles) else (tiles.arrays, None)
-    block_moments(covariance, *arrays, v, F, moments)
+        n, m = len(tiles.levels), tiles.n_coef
+        mean, cov, cond_cov, cross = (np.empty((n, m, c, tiles.width)) for c in (1, m, m, len(F)))
+        block_moments(covariance, tiles.arrays, v, F, (mean, cov, cond_cov, cross))
+        return mean, cov, cond_cov, cross
+    return moments_of_blocks(covariance, tiles, v, F)
 
 
 def population_at(
@@ -159,16 +154,14 @@ def population_at(
     ModelError
         If a matrix is not positive definite.
     """
-    from hierreg.likelihood.groups.moments_kernels import population_moments
-
     S, p = len(Lambda), len(likelihood.gram.coef_names)
     weights = likelihood.errors.weights_of_draws(error_cov)
     hat, F = np.empty((S, p)), np.empty((S, p, p))
     internal = np.ascontiguousarray(likelihood.z_map_inverse @ Lambda)
 
     def has_digits(some: slice) -> bool:
-        own = likelihood.native(is_strict=is_strict).addresses
-        return finished(population_moments(internal[some], weights[some], own, hat[some], F[some])) > -np.inf
+        own = likelihood.native(is_strict=is_strict)
+        return own.moments(internal[some], weights[some], hat[some], F[some]) > -np.inf
 
     edges = np.linspace(0, S, min(threads, S) + 1).astype(int)
     with ThreadPoolExecutor(max_workers=threads) as pool:

@@ -6,10 +6,9 @@ are faster for few coefficients are in `strip_kernels` and `theta_kernels`, grou
 
 from __future__ import annotations
 
-from math import log, sqrt
+from math import isfinite, log, sqrt
 
 import numpy as np
-from numba import njit
 
 from hierreg.compiled.address_kernels import (
     GRADIENT,
@@ -21,6 +20,7 @@ from hierreg.compiled.address_kernels import (
     vector_at,
     vector_of,
 )
+from hierreg.compiled.array_kernels import empty, zeros
 from hierreg.compiled.dense_kernels import (
     cholesky_in_place,
     factor_of_inverse,
@@ -28,6 +28,7 @@ from hierreg.compiled.dense_kernels import (
     solve_vector,
 )
 from hierreg.compiled.lanes import EPS, LANES
+from hierreg.compiled.parts import part
 from hierreg.likelihood.groups.lane_kernels import (
     add_gradient_of_factor,
     add_times_transposed,
@@ -56,7 +57,7 @@ from hierreg.likelihood.groups.theta_kernels import absorb_theta, gradient_of_th
 from hierreg.variances.precision_kernels import place_of
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def factor_tile(omega, Lambda, blocks, t, A, B, LA, L, pivot, U, work):
     """Write A, B, LA = Lambda' A, the Cholesky factor L of M = I + Lambda' A Lambda, and U = L^-1 Lambda' B."""
     indptr, term, ZtZ, ZtW, _, _ = blocks
@@ -68,28 +69,28 @@ def factor_tile(omega, Lambda, blocks, t, A, B, LA, L, pivot, U, work):
     solve_lower(L, pivot, U)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def room_for_factors(blocks, n_tiles):
     """Return arrays for what `absorb_blocks` finds in each tile and the gradient needs again: L, pivots, U."""
     if blocks is None:
         return None
     m, p1 = blocks[2].shape[1], blocks[3].shape[2]
-    return np.empty((n_tiles, m, m, LANES)), np.empty((n_tiles, m, LANES)), np.empty((n_tiles, m, p1, LANES))
+    return empty((n_tiles, m, m, LANES)), empty((n_tiles, m, LANES)), empty((n_tiles, m, p1, LANES))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def is_missing(kind):
     """Return whether a kind of groups is None."""
     return kind is None
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def n_tiles_of(blocks):
     """Return the number of tiles, zero of None."""
     return 0 if blocks is None else len(blocks[0]) - 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def absorb_blocks(omega, Lambda, blocks, factors, total):
     """Add what every block adds to W'R^-1 W to total; return the sum of log|M|, NaN on failure.
 
@@ -101,9 +102,9 @@ def absorb_blocks(omega, Lambda, blocks, factors, total):
         return 0.0
     weight, factored, (Ls, pivots, Us) = blocks[4], blocks[5], factors
     n, m, p1 = Us.shape[0], Us.shape[1], Us.shape[2]
-    A, B = np.empty((m, m, LANES)), np.empty((m, p1, LANES))
-    LA, work = np.empty((m, m, LANES)), np.empty((m, m, LANES))
-    d, column, share = np.empty((m, LANES)), np.empty((m, LANES)), np.empty((2, LANES))
+    A, B = empty((m, m, LANES)), empty((m, p1, LANES))
+    LA, work = empty((m, m, LANES)), empty((m, m, LANES))
+    d, column, share = empty((m, LANES)), empty((m, LANES)), empty((2, LANES))
     log_det, det = 0.0, 1.0
     for t in range(len(blocks[0]) - 1):
         s, k = t % n, only_term(blocks[0], blocks[1], t, np.int64(len(omega)))
@@ -147,7 +148,7 @@ def absorb_blocks(omega, Lambda, blocks, factors, total):
     return log_det + log(det)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _weighted_logs(d, weight):
     """Return the sum over lanes of weight times log|diag(d)|."""
     total = 0.0
@@ -159,7 +160,7 @@ def _weighted_logs(d, weight):
     return total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def gradient_of_blocks(omega, Lambda, blocks, factors, weights, g_factor, g_omega):
     """Add the blocks' part of d log p / d Lambda to g_factor, and that of tiles of several terms to g_omega.
 
@@ -172,9 +173,9 @@ def gradient_of_blocks(omega, Lambda, blocks, factors, weights, g_factor, g_omeg
     G, T = weights
     Ls, pivots, Us = factors
     m, p1, q, K = Us.shape[1], Us.shape[2], Lambda.shape[0], len(omega)
-    A, B, E = np.empty((m, m, LANES)), np.empty((m, p1, LANES)), np.empty((m, m, LANES))
-    U, H, HG = np.empty((m, p1, LANES)), np.empty((m, p1, LANES)), np.empty((m, p1, LANES))
-    of_triangles, is_any = np.zeros((K + 1, q, q, LANES)), False
+    A, B, E = empty((m, m, LANES)), empty((m, p1, LANES)), empty((m, m, LANES))
+    U, H, HG = empty((m, p1, LANES)), empty((m, p1, LANES)), empty((m, p1, LANES))
+    of_triangles, is_any = zeros((K + 1, q, q, LANES)), False
     for t in range(len(indptr) - 1):
         k, L, pivot = only_term(indptr, term, t, K), Ls[t], pivots[t]
         if factored[t]:
@@ -222,13 +223,13 @@ def gradient_of_blocks(omega, Lambda, blocks, factors, weights, g_factor, g_omeg
                         g_factor[k, i, j, lane] += f * of_triangles[k, i, r, lane]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _gradient_of_terms(Lambda, blocks, t, L, pivot, U, G, g_omega):
     """Add d log p / d omega of one tile: -1/2 (<N, ZtZ[k]> - 2 <Q, ZtW[k]>) for each of its terms."""
     indptr, term, ZtZ, ZtW, weight, _ = blocks
     m, p1 = U.shape[0], U.shape[1]
-    F, N = np.empty((m, m, LANES)), np.zeros((m, m, LANES))
-    LU, Q, sums = np.empty((m, p1, LANES)), np.empty((m, p1, LANES)), np.empty(LANES)
+    F, N = empty((m, m, LANES)), zeros((m, m, LANES))
+    LU, Q, sums = empty((m, p1, LANES)), empty((m, p1, LANES)), empty(LANES)
     # With F = Lambda L'^-1: Lambda M^-1 Lambda' = F F'.
     repeated_over_transposed(Lambda, L, pivot, F)
     repeated_times(Lambda, False, U, LU)
@@ -250,7 +251,7 @@ def _gradient_of_terms(Lambda, blocks, t, L, pivot, U, G, g_omega):
             g_omega[term[e]] -= 0.5 * sums[lane]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def collect_gradient(omega, Lambda, base, total, g_factor, G, G_base, g_Lambda, g_omega):
     """Add up g_Lambda over terms and lanes, and complete g_omega; ``G_base`` is G, less v v' where rows have that part.
 
@@ -278,7 +279,7 @@ def collect_gradient(omega, Lambda, base, total, g_factor, G, G_base, g_Lambda, 
             g_omega[k] += 0.5 * (along_Lambda - of_total) / omega[k]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def reduce_population(omega, base, W0, most_subtracted, total, B, C):
     """Write C = W'V^-1 W + W0, with the base of `SplitBlocks` and the total of `absorb_blocks`, and B, the total alone.
 
@@ -311,7 +312,7 @@ def reduce_population(omega, base, W0, most_subtracted, total, B, C):
 KNOWN_TO_DIGITS, _KNOWN_AT_ALL = 1e-7, 1e-12
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def solve_population(C, B, P, beta, is_strict):
     """Write the Cholesky factor of P = C[:p, :p] and beta = P^-1 C[:p, p]; return log|P| and the residual form.
 
@@ -337,7 +338,7 @@ def solve_population(C, B, P, beta, is_strict):
     return log_det, quadratic
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def has_digits(C, B, P, quadratic, most_subtracted, is_strict):
     """Return whether the residual form has digits that is left of C, from which -B was subtracted.
 
@@ -356,7 +357,7 @@ def has_digits(C, B, P, quadratic, most_subtracted, is_strict):
     return EPS * subtracted <= 1e-9 * quadratic
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def residual_form(root, rows, B, beta):
     """Return v'(W'V^-1 W + W0) v of v = (-beta, 1) from rows, squared after they are added up.
 
@@ -385,7 +386,7 @@ def residual_form(root, rows, B, beta):
     return value
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def is_noise(B, beta, value):
     """Return whether v'B v, to the rounding of what is added up in it, is not known to eleven digits.
 
@@ -397,14 +398,14 @@ def is_noise(B, beta, value):
     return EPS * size * size > 1e-11 * (p + 1 + abs(value))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def quadratic_of_strips(omega, Lambda, strips, beta):
     """Return what strips of factored groups add to the residual form, from D of the residual y - X beta alone."""
     if strips is None:
         return 0.0
     indptr, term, ZtZ, ZtW, weight, factored = strips
     E, p1, m, lanes = ZtW.shape
-    residual, total = np.empty((E, 1, m, lanes)), np.zeros((len(omega) + 1, 1, 1, LANES))
+    residual, total = empty((E, 1, m, lanes)), zeros((len(omega) + 1, 1, 1, LANES))
     for e in range(E):
         for i in range(m):
             for lane in range(lanes):
@@ -416,14 +417,14 @@ def quadratic_of_strips(omega, Lambda, strips, beta):
     return _sum_of(total)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def quadratic_of_tiles(omega, Lambda, blocks, beta):
     """Return what tiles of factored blocks add to the residual form, from D of the residual y - X beta alone."""
     if blocks is None:
         return 0.0
     indptr, term, ZtZ, ZtW, weight, factored = blocks
     E, m, p1, _ = ZtW.shape
-    residual, total = np.empty((E, m, 1, LANES)), np.zeros((len(omega) + 1, 1, 1, LANES))
+    residual, total = empty((E, m, 1, LANES)), zeros((len(omega) + 1, 1, 1, LANES))
     for e in range(E):
         for i in range(m):
             for lane in range(LANES):
@@ -435,17 +436,17 @@ def quadratic_of_tiles(omega, Lambda, blocks, beta):
     return _sum_of(total)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def quadratic_of_rows(root, Lambda, rows, beta):
     """Return what blocks by their rows add to the residual form, from rows of the residual y - X beta alone."""
     if rows is None:
         return 0.0
-    of_y, total = rows_of_residual(rows, beta), np.zeros((1, 1, 1, LANES))
+    of_y, total = rows_of_residual(rows, beta), zeros((1, 1, 1, LANES))
     absorb_rows(root, Lambda, of_y, room_for_rows(of_y, np.int64(1)), total)
     return _sum_of(total)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _sum_of(total):
     value = 0.0
     for k in range(len(total)):
@@ -454,7 +455,7 @@ def _sum_of(total):
     return value
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _residual(left, row, beta):
     value = left[row, len(beta)]
     for i in range(len(beta)):
@@ -462,7 +463,7 @@ def _residual(left, row, beta):
     return value
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def add_residual_gradient(rows, beta, g_omega):
     """Add the derivatives of -1/2 `residual_form` with respect to omega, the part of its rows."""
     left, left_of, _ = rows
@@ -476,7 +477,7 @@ def add_residual_gradient(rows, beta, g_omega):
                     g_omega[term + place_of(n, d, e)] -= share * own * _residual(left, first + d * height + i, beta)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def population_weights(P, beta, integrate, P_inv, G, T):
     """Write P^-1 (p, p) from its Cholesky factor, zero if beta is profiled, G = v v' + [[P^-1, 0], [0, 0]], and T.
 
@@ -497,12 +498,12 @@ def population_weights(P, beta, integrate, P_inv, G, T):
     T[p, p] = 1.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def weights_of_base(G, P_inv, is_exact):
     """Return G, or [[P^-1, 0], [0, 0]] where `add_residual_gradient` adds the rest."""
     if not is_exact:
         return G
-    out = np.zeros(G.shape)
+    out = zeros(G.shape)
     for i in range(len(P_inv)):
         for j in range(len(P_inv)):
             out[i, j] = P_inv[i, j]
@@ -515,7 +516,7 @@ FIRST_BLOCKS = 8
 
 
 # Inlined: as a function of its own it would be compiled twice.
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@part
 def log_likelihood_of(table, kinds, Lambda_at, weights_at, first_at, second_at, wanted):  # noqa: PLR0915  # a call a kind
     """Return the marginal log likelihood and write what else is wanted, where it is finite.
 
@@ -554,13 +555,13 @@ def log_likelihood_of(table, kinds, Lambda_at, weights_at, first_at, second_at, 
     Lambda, weights = square_of(Lambda_at, q), vector_of(weights_at, 2 * K + 2)
     omega, root, log_det = weights[:K], weights[K : 2 * K], weights[2 * K]
     theta, strips, one, many, rows = kinds
-    total = np.zeros((K + 1, p + 1, p + 1, LANES))
-    C, P, beta = np.empty((p + 1, p + 1)), np.empty((p, p)), np.empty(p)
+    total = zeros((K + 1, p + 1, p + 1, LANES))
+    C, P, beta = empty((p + 1, p + 1)), empty((p, p)), empty(p)
     of_strips = room_for_strips(strips)
     of_one = room_for_factors(one, n_tiles_of(one) if wanted == GRADIENT else np.int64(1))
     of_many = room_for_factors(many, n_tiles_of(many) if wanted == GRADIENT else np.int64(1))
     of_rows = room_for_rows(rows, n_tiles_of(rows) if wanted == GRADIENT else np.int64(1))
-    B = np.empty((p + 1, p + 1))
+    B = empty((p + 1, p + 1))
     log_det += absorb_theta(omega, Lambda, theta, total)
     log_det += absorb_strips(omega, Lambda, strips, of_strips, total)
     log_det += absorb_blocks(omega, Lambda, one, of_one, total)
@@ -571,7 +572,7 @@ def log_likelihood_of(table, kinds, Lambda_at, weights_at, first_at, second_at, 
     if not is_exact:
         if not has_digits(C, B, P, quadratic, numbers[1], is_strict and wanted != MOMENTS):
             quadratic = np.nan
-    elif np.isfinite(quadratic):
+    elif isfinite(quadratic):
         quadratic = residual_form(root, left, B, beta)
         if is_noise(B, beta, quadratic):
             if is_strict:
@@ -583,7 +584,7 @@ def log_likelihood_of(table, kinds, Lambda_at, weights_at, first_at, second_at, 
                 quadratic += quadratic_of_tiles(omega, Lambda, one, beta)
                 quadratic += quadratic_of_rows(root, Lambda, rows, beta)
     value = numbers[0] - 0.5 * (log_det + quadratic + (log_det_P if integrate else 0.0))
-    if not np.isfinite(value):
+    if not isfinite(value):
         value = -np.inf
     elif wanted == MOMENTS:
         mean = vector_of(first_at, p)
@@ -592,8 +593,8 @@ def log_likelihood_of(table, kinds, Lambda_at, weights_at, first_at, second_at, 
         factor_of_inverse(P, p, square_of(second_at, p))
     elif wanted == GRADIENT:
         g_Lambda, g_omega = square_of(first_at, q), vector_of(second_at, K)
-        g_factor = np.zeros((K + 1, q, q, LANES))
-        P_inv, G, T = np.empty((p, p)), np.empty((p + 1, p + 1)), np.empty((p + 1, p + 1))
+        g_factor = zeros((K + 1, q, q, LANES))
+        P_inv, G, T = empty((p, p)), empty((p + 1, p + 1)), empty((p + 1, p + 1))
         g_Lambda[:], g_omega[:] = 0.0, 0.0
         population_weights(P, beta, integrate, P_inv, G, T)
         gradient_of_theta(omega, Lambda, theta, P_inv, beta, g_factor)

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from math import log, sqrt
 
-from numba import njit
-
 from hierreg.compiled.lanes import LANES
+from hierreg.compiled.parts import part
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def sum_terms(omega, start, stop, term, ZtZ, ZtW, A, B):
     """Write A = sum omega ZtZ (m, m) and B = sum omega ZtW (m, c) over the entries start..stop."""
     m, c = B.shape[0], B.shape[1]
@@ -31,7 +30,7 @@ def sum_terms(omega, start, stop, term, ZtZ, ZtW, A, B):
                     B[i, j, lane] += w * ZtW[e, i, j, lane]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def repeated_times(Lambda, transposed, X, out):
     """Write (I x Lambda) X or (I x Lambda') X to out, both (m, c)."""
     q = Lambda.shape[0]
@@ -47,7 +46,7 @@ def repeated_times(Lambda, transposed, X, out):
                     out[i, j, lane] += f * X[s + k, j, lane]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def times_repeated(X, Lambda, transposed, out):
     """Write X (I x Lambda) or X (I x Lambda') to out, both (m, m)."""
     q = Lambda.shape[0]
@@ -63,7 +62,7 @@ def times_repeated(X, Lambda, transposed, out):
                     out[i, j, lane] += X[i, s + k, lane] * f
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def times_matrix(X, G, out):
     """Write X G to out (m, d), for the first c columns of X and one matrix G (c, d) common to all lanes."""
     m = X.shape[0]
@@ -78,7 +77,7 @@ def times_matrix(X, G, out):
                     out[i, j, lane] += X[i, k, lane] * f
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def times(A, B, out):
     """Write A B to out (m, c)."""
     m, c, inner = A.shape[0], B.shape[1], A.shape[1]
@@ -91,7 +90,7 @@ def times(A, B, out):
                     out[i, j, lane] += A[i, k, lane] * B[k, j, lane]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def add_times_transposed(A, B, out):
     """Add A B' to out (m, n)."""
     m, n, inner = A.shape[0], B.shape[0], A.shape[1]
@@ -102,7 +101,7 @@ def add_times_transposed(A, B, out):
                     out[i, j, lane] += A[i, k, lane] * B[j, k, lane]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def cholesky_of_one_plus(S, L, pivot):
     """Write the Cholesky factor of I + S (m, m) to L, with the inverse of its diagonal in ``pivot`` (m,)."""
     m = S.shape[0]
@@ -126,7 +125,7 @@ def cholesky_of_one_plus(S, L, pivot):
                 L[i, j, lane] *= pivot[j, lane]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def solve_lower(L, pivot, B):
     """Replace B (m, c) by L^-1 B."""
     m, c = B.shape[0], B.shape[1]
@@ -139,7 +138,7 @@ def solve_lower(L, pivot, B):
                 B[i, j, lane] *= pivot[i, lane]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def solve_lower_transposed(L, pivot, B):
     """Replace B (m, c) by L'^-1 B."""
     m, c = B.shape[0], B.shape[1]
@@ -152,7 +151,7 @@ def solve_lower_transposed(L, pivot, B):
                 B[i, j, lane] *= pivot[i, lane]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def repeated_over_transposed(Lambda, L, pivot, F):
     """Write F = (I x Lambda) L'^-1, so that F F' = Lambda M^-1 Lambda' for M = L L'."""
     m, q = F.shape[0], Lambda.shape[0]
@@ -168,7 +167,7 @@ def repeated_over_transposed(Lambda, L, pivot, F):
                 F[i, j, lane] *= pivot[j, lane]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def weigh(X, weight):
     """Multiply X (m, c) by the weight of each lane."""
     for i in range(X.shape[0]):
@@ -177,7 +176,7 @@ def weigh(X, weight):
                 X[i, j, lane] *= weight[lane]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def weighted_log_det(L, weight):
     """Return the sum over lanes of weight times log|L L'|."""
     total = 0.0
@@ -189,7 +188,7 @@ def weighted_log_det(L, weight):
     return total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def factor_one_plus(X, by_rows, L, d, inverse, p, share):
     """Write the factors of I + X X' = L diag(d) L' (m, m), or of I + X'X by rows, and the inverses of d.
 
@@ -230,7 +229,7 @@ def factor_one_plus(X, by_rows, L, d, inverse, p, share):
                     L[i, j, lane] += share[1, lane] * p[i, lane]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def solve_unit(L, B):
     """Replace B (m, c) by L^-1 B, for L with ones on its diagonal."""
     m, c = B.shape[0], B.shape[1]
@@ -241,7 +240,7 @@ def solve_unit(L, B):
                     B[i, j, lane] -= L[i, k, lane] * B[k, j, lane]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def root_terms(omega, start, stop, term, source, out):
     """Write sum root(omega) source (m, c) over the entries start..stop."""
     out[:] = 0.0
@@ -253,7 +252,7 @@ def root_terms(omega, start, stop, term, source, out):
                     out[i, j, lane] += w * source[e, i, j, lane]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def weighted_products(C, pivot, D, out):
     """Write C'diag(pivot) D to out (m, c)."""
     m, c = C.shape[1], D.shape[1]
@@ -266,7 +265,7 @@ def weighted_products(C, pivot, D, out):
                     out[i, j, lane] += C[r, i, lane] * pivot[r, lane] * D[r, j, lane]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def add_gradient_of_factor(C, pivot, D, T, H, HT, N, g, weight):
     """Add H T T'H' - C'N^-1 C, from L^-1 C and L^-1 D, to g (q, q), over the slots of a block; H, HT and N are room.
 

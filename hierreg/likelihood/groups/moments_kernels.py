@@ -12,11 +12,9 @@ from __future__ import annotations
 
 from math import sqrt
 
-import numpy as np
-from numba import njit
-
-from hierreg.compiled.address_kernels import MOMENTS, call_likelihood
+from hierreg.compiled.array_kernels import empty
 from hierreg.compiled.lanes import LANES
+from hierreg.compiled.parts import part
 from hierreg.likelihood.groups.kernels import factor_tile
 from hierreg.likelihood.groups.lane_kernels import (
     add_times_transposed,
@@ -33,31 +31,14 @@ from hierreg.likelihood.groups.lane_kernels import (
 from hierreg.likelihood.groups.row_kernels import rotate_rows, times_basis
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def population_moments(Lambda, weights, likelihood, beta, beta_factor):
-    """Write the mean of beta (S, p) and a factor of its covariance (S, p, p) at S values of Lambda and the weights.
-
-    ``likelihood`` has the addresses of a compiled likelihood and its table. Returns the last value that it wrote: the
-    first that is not finite, after which nothing is written.
-    """
-    function, table = likelihood
-    value, wanted = np.empty(1), np.int64(MOMENTS)
-    for s in range(len(Lambda)):
-        value[0] = np.nan
-        call_likelihood(function, table, Lambda[s], weights[s], beta[s], beta_factor[s], value, wanted)
-        if not np.isfinite(value[0]):
-            break
-    return value[0]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _factor_block(precision, Lambda, blocks, rows, t, A, B, X, L, pivot, U, work):
     """Do what `kernels.factor_tile` does; of triangles by H = C'N^-1 D, with M^-1 Lambda' B = Lambda' H.
 
     ``precision`` is omega (K,) of tiles in ``blocks``, roots (K,) of those in ``rows``; the other is None.
     """
     m, p1 = B.shape[0], B.shape[1]
-    d, column, share, H = np.empty((m, LANES)), np.empty((m, LANES)), np.empty((2, LANES)), np.empty(B.shape)
+    d, column, share, H = empty((m, LANES)), empty((m, LANES)), empty((2, LANES)), empty(B.shape)
     if blocks is not None:
         indptr, term, ZtZ, ZtW, _, factored = blocks
         if not factored[t]:
@@ -92,16 +73,16 @@ def _factor_block(precision, Lambda, blocks, rows, t, A, B, X, L, pivot, U, work
                     U[i, j, lane] += L[r, i, lane] * B[r, j, lane]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def block_moments(covariance, blocks, rows, v, beta_factor, moments):
-    """Write the moments of b, user scale, of every block at one value of the variance parameters.
+@part
+def block_moments(covariance, rows, v, beta_factor, moments):
+    """Write the moments of b, user scale, of every block by its rows at one value of the variance parameters.
 
     Parameters
     ----------
     covariance : tuple
-        omega (K,), or roots of rows, Lambda (q, q) internal and Lambda_user (q, q).
-    blocks, rows : tuple or None
-        See `tiles.Tiles.arrays` and `rows.RowTiles.arrays`; one of them.
+        Roots (K,), Lambda (q, q) internal and Lambda_user (q, q).
+    rows : tuple
+        See `rows.RowTiles.arrays`.
     v : array (p + 1, 1)
         (-beta_hat, 1), internal scale.
     beta_factor : array (p, p)
@@ -114,10 +95,10 @@ def block_moments(covariance, blocks, rows, v, beta_factor, moments):
     m, p1 = cov.shape[1], len(v)
     p = p1 - 1
     square, wide = (m, m, LANES), (m, p1, LANES)
-    A, B, AL, L = np.empty(square), np.empty(wide), np.empty(square), np.empty(square)
-    pivot, U, F = np.empty((m, LANES)), np.empty(wide), np.empty(square)
+    A, B, AL, L = empty(square), empty(wide), empty(square), empty(square)
+    pivot, U, F = empty((m, LANES)), empty(wide), empty(square)
     for t in range(len(mean)):
-        _factor_block(precision, Lambda, blocks, rows, t, A, B, AL, L, pivot, U, F)
+        _factor_block(precision, Lambda, None, rows, t, A, B, AL, L, pivot, U, F)
         repeated_over_transposed(Lambda_user, L, pivot, F)
         times(F, U, B)
         times_matrix(B, v, mean[t])
@@ -137,7 +118,7 @@ def block_moments(covariance, blocks, rows, v, beta_factor, moments):
                     cross[t, i, c, lane] = -cross[t, i, c, lane]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def block_draws(covariances, blocks, rows, first, population, draws, sums):
     """Write a draw of b given each draw of beta for n tiles from tile ``first`` on, user scale.
 
@@ -162,10 +143,10 @@ def block_draws(covariances, blocks, rows, first, population, draws, sums):
     m, p1 = draws.shape[2], beta.shape[1] + 1
     q, p = Lambda.shape[1], p1 - 1
     square, wide = (m, m, LANES), (m, p1, LANES)
-    A, B, AL, L = np.empty(square), np.empty(wide), np.empty(square), np.empty(square)
-    pivot, U, F = np.empty((m, LANES)), np.empty(wide), np.empty(square)
-    x, r = np.empty((m, LANES)), np.empty((p, LANES))
-    hat, var = np.empty(LANES), np.empty(LANES)
+    A, B, AL, L = empty(square), empty(wide), empty(square), empty(square)
+    pivot, U, F = empty((m, LANES)), empty(wide), empty(square)
+    x, r = empty((m, LANES)), empty((p, LANES))
+    hat, var = empty(LANES), empty(LANES)
     for t in range(draws.shape[1]):
         for s in range(len(precision)):
             _factor_block(precision[s], Lambda[s], blocks, rows, first + t, A, B, AL, L, pivot, U, F)

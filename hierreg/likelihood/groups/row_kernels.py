@@ -19,10 +19,9 @@ from __future__ import annotations
 
 from math import log, sqrt
 
-import numpy as np
-from numba import njit
-
+from hierreg.compiled.array_kernels import empty, ones, zeros
 from hierreg.compiled.lanes import LANES
+from hierreg.compiled.parts import part
 from hierreg.likelihood.groups.lane_kernels import (
     add_gradient_of_factor,
     factor_one_plus,
@@ -33,7 +32,7 @@ from hierreg.likelihood.groups.lane_kernels import (
 from hierreg.variances.precision_kernels import place_of
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def rotate_rows(root, rows, t, R, D, left):
     """Write R (m, m) and D (m, p + 1) of a tile, and add squares of what is left of W to left, its lower triangle.
 
@@ -41,8 +40,8 @@ def rotate_rows(root, rows, t, R, D, left):
     """
     indptr, term, size, height, all_S, all_W, _, is_left, fit = rows
     m, p1 = D.shape[0], D.shape[1]
-    z, w = np.empty((m, LANES)), np.empty((p1, LANES))
-    cosine, sine = np.empty(LANES), np.empty(LANES)
+    z, w = empty((m, LANES)), empty((p1, LANES))
+    cosine, sine = empty(LANES), empty(LANES)
     R[:] = 0.0
     D[:] = 0.0
     for e in range(indptr[t], indptr[t + 1]):
@@ -96,7 +95,7 @@ def rotate_rows(root, rows, t, R, D, left):
                     D[i, j, lane] += R[i, k, lane] * fit[t, k, j, lane]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def times_basis(R, basis, out):
     """Write R C to out (m, m), R upper triangular."""
     m = R.shape[0]
@@ -109,22 +108,22 @@ def times_basis(R, basis, out):
                     out[i, j, lane] += R[i, k, lane] * basis[k, j, lane]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def room_for_rows(rows, n_tiles):
     """Return arrays for what `absorb_rows` finds in each tile and the gradient needs again: R, D, L, pivots, L^-1 D."""
     if rows is None:
         return None
     m, p1 = rows[4].shape[2], rows[5].shape[2]
     return (
-        np.empty((n_tiles, m, m, LANES)),
-        np.empty((n_tiles, m, p1, LANES)),
-        np.empty((n_tiles, m, m, LANES)),
-        np.empty((n_tiles, m, LANES)),
-        np.empty((n_tiles, m, p1, LANES)),
+        empty((n_tiles, m, m, LANES)),
+        empty((n_tiles, m, p1, LANES)),
+        empty((n_tiles, m, m, LANES)),
+        empty((n_tiles, m, LANES)),
+        empty((n_tiles, m, p1, LANES)),
     )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def absorb_rows(root, Lambda, rows, factors, total):
     """Add what every block adds to W'R^-1 W to the last place of total; return the sum of log|N|.
 
@@ -134,8 +133,8 @@ def absorb_rows(root, Lambda, rows, factors, total):
         return 0.0
     Rs, Ds, Ls, pivots, Us = factors
     n, m, p1, K = Us.shape[0], Us.shape[1], Us.shape[2], total.shape[0] - 1
-    A, X = np.empty((m, m, LANES)), np.empty((m, m, LANES))
-    d, column, share = np.empty((m, LANES)), np.empty((m, LANES)), np.empty((2, LANES))
+    A, X = empty((m, m, LANES)), empty((m, m, LANES))
+    d, column, share = empty((m, LANES)), empty((m, LANES)), empty((2, LANES))
     log_det, det = 0.0, 1.0
     for t in range(len(rows[0]) - 1):
         s = t % n
@@ -164,13 +163,13 @@ def absorb_rows(root, Lambda, rows, factors, total):
     return log_det + log(det)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def rows_of_residual(rows, beta):
     """Return rows whose only column is y - X beta."""
     indptr, term, size, height, S, W, basis, is_left, fit = rows
     p, m = len(beta), S.shape[2]
-    residual = np.zeros((W.shape[0], W.shape[1], 1, LANES))
-    whole, fitted = np.ones((len(basis), 1, LANES)), np.zeros((len(basis), m, 1, LANES))
+    residual = zeros((W.shape[0], W.shape[1], 1, LANES))
+    whole, fitted = ones((len(basis), 1, LANES)), zeros((len(basis), m, 1, LANES))
     for t in range(len(basis)):
         for c in range(p + 1):
             f = 1.0 if c == p else -beta[c]
@@ -184,7 +183,7 @@ def rows_of_residual(rows, beta):
     return indptr, term, size, height, S, residual, basis, whole, fitted
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def gradient_of_rows(Lambda, rows, factors, P_inv, T, g_factor, g_omega):
     """Add the blocks' part of d log p / d Lambda to the last place of g_factor, and of d log p / d omega to g_omega.
 
@@ -194,8 +193,8 @@ def gradient_of_rows(Lambda, rows, factors, P_inv, T, g_factor, g_omega):
         return
     Rs, Ds, Ls, pivots, Us = factors
     m, p1, q, K = Us.shape[1], Us.shape[2], Lambda.shape[0], g_factor.shape[0] - 1
-    A, N, of_rows = np.empty((m, m, LANES)), np.empty((m, m, LANES)), np.zeros((q, q, LANES))
-    H, HT, once = np.empty((m, p1, LANES)), np.empty((m, p1, LANES)), np.empty((0, LANES))
+    A, N, of_rows = empty((m, m, LANES)), empty((m, m, LANES)), zeros((q, q, LANES))
+    H, HT, once = empty((m, p1, LANES)), empty((m, p1, LANES)), empty((0, LANES))
     for t in range(len(rows[0]) - 1):
         L, pivot = Ls[t], pivots[t]
         times_basis(Rs[t], rows[6][t], A)
@@ -218,7 +217,7 @@ def gradient_of_rows(Lambda, rows, factors, P_inv, T, g_factor, g_omega):
                     g_factor[K, i, j, lane] += f * of_rows[i, r, lane]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _gradient_of_omega(rows, t, factors, P_inv, v, g_omega):
     """Add d log p / d omega of one tile; ``factors`` are R, D, L, pivots and Y of it, v is (-beta, 1).
 
@@ -231,9 +230,9 @@ def _gradient_of_omega(rows, t, factors, P_inv, v, g_omega):
     p, widest = p1 - 1, 0
     for e in range(indptr[t], indptr[t + 1]):
         widest = max(widest, size[e])
-    P, F = np.empty((widest, m, LANES)), np.empty((widest, m, LANES))
-    E, EP, residual = np.zeros((widest, p1, LANES)), np.empty((widest, p, LANES)), np.empty((widest, LANES))
-    sums = np.empty(LANES)
+    P, F = empty((widest, m, LANES)), empty((widest, m, LANES))
+    E, EP, residual = zeros((widest, p1, LANES)), empty((widest, p, LANES)), empty((widest, LANES))
+    sums = empty(LANES)
     for e in range(indptr[t], indptr[t + 1]):
         n = size[e]
         for first in range(0, height[e], n):
@@ -272,7 +271,7 @@ def _gradient_of_omega(rows, t, factors, P_inv, v, g_omega):
                         g_omega[term[e] + place_of(n, b, d)] += share * sums[lane]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _row_in_factors(z, R, L, P, F):
     """Write P = z R^-1 and F = L^-1 P' of a row z (m,); where R has no pivot z has nothing."""
     m = z.shape[0]

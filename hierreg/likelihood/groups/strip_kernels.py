@@ -29,24 +29,25 @@ from __future__ import annotations
 from math import log, nan, sqrt
 
 import numpy as np
-from numba import njit
 
+from hierreg.compiled.array_kernels import empty
 from hierreg.compiled.lanes import LANES, STRIP
+from hierreg.compiled.parts import part
 
 # Rows of the factors of M: the inverses of D, f, and |D|.
 INVERSE_0, FACTOR, INVERSE_1, _DET = 0, STRIP, 2 * STRIP, 3 * STRIP
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def room_for_strips(blocks):
     """Return room for the work on one strip: the rows of `_rows`, one after the other."""
     if blocks is None:
         return None
     p1, m = blocks[3].shape[1], blocks[3].shape[2]
-    return np.empty((m * m + 3 * p1 * m + m + 5 + max(p1 * p1, m * m)) * STRIP)
+    return empty((m * m + 3 * p1 * m + m + 5 + max(p1 * p1, m * m)) * STRIP)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _rows(room, p1, m):
     """Return parts of the room: A, B, factors of M, X and V or H (by column), a column, a row of ones, zeros."""
     a = m * m * STRIP
@@ -60,7 +61,7 @@ def _rows(room, p1, m):
     return room[:a], room[a:b], room[b:c], room[c:d], room[d:e], room[e:f], room[f:]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _sum_entries(omega, first, last, term, values, out):
     """Write sum omega values[e] over the entries of a tile, as many numbers each as ``out`` has."""
     size = len(out)
@@ -71,14 +72,14 @@ def _sum_entries(omega, first, last, term, values, out):
             out[i] += w * source[i]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@part
 def only_term(indptr, term, t, K):
     """Return the term of a tile that has one; K for a tile of several, or of none."""
     return term[indptr[t]] if indptr[t + 1] - indptr[t] == 1 else K
 
 
-# Inlined, and with the flat arrays found before the loop: to hand the arrays over takes a third as long as a strip.
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+# With the flat arrays found before the loop: to hand the arrays over takes a third as long as a strip.
+@part
 def products(omega, indptr, term, all_A, all_B, t, room_A, room_B):
     """Return A / omega and B / omega of a tile with one term, where they are; else A and B, in their room.
 
@@ -92,13 +93,13 @@ def products(omega, indptr, term, all_A, all_B, t, room_A, room_B):
     return room_A, room_B
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def scaled(root, Lambda):
     """Return the four elements of root Lambda (2, 2)."""
     return root * Lambda[0, 0], root * Lambda[0, 1], root * Lambda[1, 0], root * Lambda[1, 1]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def factor_strip(root, Lambda, A, M, width):
     """Write 1/D, f and |D| of M = I + root^2 Lambda' A Lambda; NaN for |D| where M is not positive definite."""
     if len(Lambda) == 1:
@@ -124,7 +125,7 @@ def factor_strip(root, Lambda, A, M, width):
         M[_DET + lane] = d0 * d1 if d0 > 0.0 and d1 > 0.0 else nan
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def factor_rows(root, Lambda, C, N, width):
     """Write 1/E, f and |E| of N = I + root^2 C Lambda Lambda' C'."""
     if len(Lambda) == 1:
@@ -149,7 +150,7 @@ def factor_rows(root, Lambda, C, N, width):
         N[_DET + lane] = det
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def solve_row_column(d, N, x, width):
     """Write T^-1 D and E^-1 T^-1 D of one column (or column of C), the latter after the former."""
     if len(d) == STRIP:
@@ -166,7 +167,7 @@ def solve_row_column(d, N, x, width):
         x[3 * STRIP + lane] = y1 * N[INVERSE_1 + lane]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def times_triangle(C, N, z, h, width):
     """Write (T^-1 C)' z to h, for z = E^-1 T^-1 D of one column: C'N^-1 D."""
     if len(C) == STRIP:
@@ -180,7 +181,7 @@ def times_triangle(C, N, z, h, width):
         h[STRIP + lane] = C[STRIP + lane] * rest + C[3 * STRIP + lane] * z1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _subtract_weights(C, N, weight, g, width):
     """Subtract C'N^-1 C times the weight from g (q q rows)."""
     if len(C) == STRIP:
@@ -199,7 +200,7 @@ def _subtract_weights(C, N, weight, g, width):
         g[3 * STRIP + lane] -= c01 * c01 * r0 + y11 * y11 * r1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def solve_column(root, Lambda, b, M, x, width):
     """Write X and V = root Lambda' B of one column, V after X."""
     if len(Lambda) == 1:
@@ -219,7 +220,7 @@ def solve_column(root, Lambda, b, M, x, width):
         x[3 * STRIP + lane] = v1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _add_products(XV, c, m, sums, width):
     """Add V_d' X_c for all columns d up to c to rows of sums (p + 1, p + 1, STRIP)."""
     for d in range(c + 1):
@@ -233,7 +234,7 @@ def _add_products(XV, c, m, sums, width):
                 )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _add_sums(times, sums, width, out):
     """Add every row (r, c, STRIP), times a number, to ``out`` (r, c, LANES), and clear the rows."""
     for i in range(out.shape[0]):
@@ -244,7 +245,7 @@ def _add_sums(times, sums, width, out):
             sums[i, j] = 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _weighted_logs(det, weight):
     """Return the sum of weight times log(det) over the lanes."""
     total = 0.0
@@ -255,7 +256,7 @@ def _weighted_logs(det, weight):
     return total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def multiply(product, det):
     """Multiply ``product`` by the determinants; return whether it is below 1e100 still, with room for one of 1e200."""
     is_small = True
@@ -265,7 +266,7 @@ def multiply(product, det):
     return is_small
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def log_of_product(values):
     """Return the sum of log(values), numbers of at least one, with few logarithms."""
     total, product = 0.0, 1.0
@@ -277,7 +278,7 @@ def log_of_product(values):
     return total + log(product)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def absorb_strips(omega, Lambda, blocks, room, total):
     """Add what every group adds to W'R^-1 W, -V' M^-1 V; return the sum of log|M|, NaN on failure.
 
@@ -321,7 +322,7 @@ def absorb_strips(omega, Lambda, blocks, room, total):
     return log_det + log_of_product(product)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _add_log_det_gradient(root, Lambda, A, M, weight, g, width):
     """Subtract root A Lambda M^-1 times the weight from g (q q rows)."""
     if len(Lambda) == 1:
@@ -342,7 +343,7 @@ def _add_log_det_gradient(root, Lambda, A, M, weight, g, width):
         g[3 * STRIP + lane] -= e11
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _residual_column(root, Lambda, A, b, x, width):
     """Replace V, after X of one column, by H = B - root A Lambda X."""
     if len(Lambda) == 1:
@@ -358,7 +359,7 @@ def _residual_column(root, Lambda, A, b, x, width):
         x[3 * STRIP + lane] = b[STRIP + lane] - (a10 * t0 + A[3 * STRIP + lane] * t1)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _times_column(rows, first, scale, g, out):
     """Write scale times sum_d g[d] rows[first + 2 d]."""
     odd = len(g) % 2
@@ -375,7 +376,7 @@ def _times_column(rows, first, scale, g, out):
             out[i] += f * rows[one, i] + h * rows[one + 2, i]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _add_outer(y, x, m, sums, width):
     """Add y x' to sums (m m rows)."""
     if m == 1:
@@ -389,7 +390,7 @@ def _add_outer(y, x, m, sums, width):
             sums[3 * STRIP + lane] += y[STRIP + lane] * x[STRIP + lane]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _add_gradient(scale, root, is_sum, Lambda, sums, width, g):
     """Add the sums (m, m, STRIP) of strips of one term to g (m, m, LANES), factored ones times Lambda; clear them."""
     m = len(Lambda)
@@ -406,7 +407,7 @@ def _add_gradient(scale, root, is_sum, Lambda, sums, width, g):
     sums[:] = 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def gradient_of_strips(omega, Lambda, blocks, room, weights, g_factor, g_omega):
     """Add what `gradient_of_blocks` does; M is factored once more rather than kept."""
     if blocks is None:
@@ -456,7 +457,7 @@ def gradient_of_strips(omega, Lambda, blocks, room, weights, g_factor, g_omega):
         _add_gradient(scale, root, is_sum, Lambda, sums, width, g_factor[last])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _gradient_of_terms(Lambda, blocks, t, M, XH, G, weight, g_omega):
     """Add d log p / d omega of a tile of several terms: see `kernels`, with Q = Lambda X G and N = Lambda M^-1 Lambda'.
 
@@ -464,7 +465,7 @@ def _gradient_of_terms(Lambda, blocks, t, M, XH, G, weight, g_omega):
     """
     indptr, term, ZtZ, ZtW, _, _ = blocks
     p1, m, width = ZtW.shape[1], ZtW.shape[2], ZtW.shape[3]
-    y, LX, Q, N = np.empty(m * STRIP), np.empty(m * STRIP), np.empty((p1, m * STRIP)), np.empty((m, m, STRIP))
+    y, LX, Q, N = empty(m * STRIP), empty(m * STRIP), empty((p1, m * STRIP)), empty((m, m, STRIP))
     flat = N.reshape(-1)
     weighted_inverse(Lambda, M, weight, flat, width)
     for c in range(p1):
@@ -484,7 +485,7 @@ def _gradient_of_terms(Lambda, blocks, t, M, XH, G, weight, g_omega):
         g_omega[term[e]] -= 0.5 * s
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def times_factor(Lambda, x, out, width):
     """Write Lambda x of one column."""
     if len(Lambda) == 1:
@@ -498,7 +499,7 @@ def times_factor(Lambda, x, out, width):
         out[STRIP + lane] = l10 * x[lane] + l11 * x[STRIP + lane]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def weighted_inverse(Lambda, M, weight, N, width):
     """Write Lambda M^-1 Lambda' times the weight (m m rows)."""
     if len(Lambda) == 1:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from math import sqrt
 
 import numpy as np
-from numba import njit
 
+from hierreg.compiled.array_kernels import empty, ones, zeros
 from hierreg.compiled.lanes import STRIP
+from hierreg.compiled.parts import part
 from hierreg.likelihood.groups.strip_kernels import (
     FACTOR,
     INVERSE_0,
@@ -29,21 +30,21 @@ from hierreg.likelihood.groups.strip_kernels import (
 )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def room_for_products(blocks):
     """Return room for A and B of a tile of several terms."""
     p1, m = blocks[3].shape[1], blocks[3].shape[2]
-    return np.empty(m * m * STRIP), np.empty(m * p1 * STRIP)
+    return empty(m * m * STRIP), empty(m * p1 * STRIP)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _root(omega, indptr, term, t):
     """Return sqrt(omega) of a tile with one term, whose `products` are without omega; 1 of others."""
     k = only_term(indptr, term, t, np.int64(len(omega)))
     return sqrt(omega[k]) if k < len(omega) else 1.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _factor(root, Lambda, is_triangle, A, M, N, width):
     """Write the factors of M, and those of N of triangles, whose A is C."""
     if not is_triangle:
@@ -66,7 +67,7 @@ def _factor(root, Lambda, is_triangle, A, M, N, width):
         M[INVERSE_1 + lane] = m0 / (m0 + (x01 * x01 + x11 * x11) + whole * whole)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _solve(root, Lambda, is_triangle, A, b, M, N, x, width):
     """Write M^-1 root Lambda' B of one column, or root Lambda' C'N^-1 D; the second half of x is room."""
     if not is_triangle:
@@ -87,54 +88,7 @@ def _solve(root, Lambda, is_triangle, A, b, M, N, x, width):
         x[STRIP + lane] = l01 * h0 + l11 * h1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def strip_moments(covariance, blocks, v, beta_factor, moments):
-    """Write the moments of b of every group at one value of the variance parameters.
-
-    Parameters
-    ----------
-    covariance, blocks, v, beta_factor : see `moments_kernels.block_moments`
-    moments : tuple of arrays (n, m, 1, STRIP), (n, m, m, STRIP), (n, m, m, STRIP), (n, m, p, STRIP)
-        Overwritten: E b, Var b with beta integrated out, Var(b | beta), Cov(b, u).
-    """
-    omega, Lambda, Lambda_user = covariance
-    mean, cov, cond_cov, cross = moments
-    indptr, term, ZtZ, ZtW, _, factored = blocks
-    all_A, all_B = ZtZ.reshape(-1), ZtW.reshape(-1)
-    p1, m, width = ZtW.shape[1], ZtW.shape[2], ZtW.shape[3]
-    p, column, (room_A, room_B) = p1 - 1, m * STRIP, room_for_products(blocks)
-    M, N, x, T = np.empty(4 * STRIP), np.empty(m * column), np.empty(2 * column), np.empty((p1, column))
-    once, of_rows = np.ones(STRIP), np.empty(4 * STRIP)
-    for t in range(len(mean)):
-        root = _root(omega, indptr, term, t)
-        A, B = products(omega, indptr, term, all_A, all_B, t, room_A, room_B)
-        _factor(root, Lambda, factored[t], A, M, of_rows, width)
-        weighted_inverse(Lambda_user, M, once, N, width)
-        for c in range(p1):
-            # Lambda M^-1 Lambda' B of each column, user scale.
-            _solve(root, Lambda, factored[t], A, B[c * column : (c + 1) * column], M, of_rows, x, width)
-            times_factor(Lambda_user, x, T[c], width)
-        for i in range(m):
-            for lane in range(width):
-                at = i * STRIP + lane
-                mean[t, i, 0, lane] = 0.0
-                for c in range(p1):
-                    T[c, at] *= root
-                    mean[t, i, 0, lane] += T[c, at] * v[c, 0]
-                for c in range(p):
-                    cross[t, i, c, lane] = 0.0
-                    for d in range(p):
-                        cross[t, i, c, lane] -= T[d, at] * beta_factor[d, c]
-        for i in range(m):
-            for j in range(m):
-                for lane in range(width):
-                    cond_cov[t, i, j, lane] = N[(i * m + j) * STRIP + lane]
-                    cov[t, i, j, lane] = cond_cov[t, i, j, lane]
-                    for c in range(p):
-                        cov[t, i, j, lane] += cross[t, i, c, lane] * cross[t, j, c, lane]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def strip_draws(covariances, blocks, t, population, normals, levels, draws, moments):
     """Write a draw of b given each draw of beta for the groups of one tile, user scale.
 
@@ -164,8 +118,8 @@ def strip_draws(covariances, blocks, t, population, normals, levels, draws, mome
     all_A, all_B = ZtZ.reshape(-1), ZtW.reshape(-1)
     m, width, n = ZtW.shape[2], ZtW.shape[3], len(levels)
     room_A, room_B = room_for_products(blocks)
-    M, e, x, z = np.empty(4 * STRIP), np.empty(m * STRIP), np.empty(2 * m * STRIP), np.zeros(m * STRIP)
-    is_triangle, of_rows = factored[t], np.empty(4 * STRIP)
+    M, e, x, z = empty(4 * STRIP), empty(m * STRIP), empty(2 * m * STRIP), zeros(m * STRIP)
+    is_triangle, of_rows = factored[t], empty(4 * STRIP)
     for s in range(len(omega)):
         root = _root(omega[s], indptr, term, t)
         A, B = products(omega[s], indptr, term, all_A, all_B, t, room_A, room_B)
@@ -187,7 +141,7 @@ def strip_draws(covariances, blocks, t, population, normals, levels, draws, mome
             _add_moments(covariance, tile, population, s, 1.0 / (before + s + 1), sums)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _residuals(B, root, beta, e):
     """Write e = root (B_y - B_X beta) of one tile."""
     n, p = len(e), len(beta)
@@ -200,7 +154,7 @@ def _residuals(B, root, beta, e):
             e[i] -= f * x[i]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _add_noise(M, x, z, m, width):
     """Replace z by x + T'^-1 D^-1/2 z."""
     if m == 1:
@@ -213,7 +167,7 @@ def _add_noise(M, x, z, m, width):
         z[STRIP + lane] = x[STRIP + lane] + z1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _add_moments(covariance, tile, population, s, share, sums):
     """Take draw s, a share of those so far, into the mean, the variance and the squared deviations of each target."""
     root, Lambda, Lambda_user = covariance
@@ -221,10 +175,10 @@ def _add_moments(covariance, tile, population, s, share, sums):
     _, beta_hat, beta_cov, targets = population
     p, m, width = beta_hat.shape[1], sums.shape[2], sums.shape[3]
     column = m * STRIP
-    N, x, once = np.empty(m * m * STRIP), np.empty(2 * column), np.ones(STRIP)
+    N, x, once = empty(m * m * STRIP), empty(2 * column), ones(STRIP)
     # Lambda M^-1 Lambda' B of each column, user scale.
-    T, r = np.empty((p + 1, column)), np.empty((p, STRIP))
-    hat, var = np.empty(STRIP), np.empty(STRIP)
+    T, r = empty((p + 1, column)), empty((p, STRIP))
+    hat, var = empty(STRIP), empty(STRIP)
     weighted_inverse(Lambda_user, M, once, N, width)
     for c in range(p + 1):
         _solve(root, Lambda, is_triangle, A, B[c * column : (c + 1) * column], M, of_rows, x, width)

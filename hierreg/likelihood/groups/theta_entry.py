@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import cfunc
 
 from hierreg.compiled.address_kernels import LIKELIHOOD, Row, matrix_at, rows_at, stack_at, vector_at, vector_of
+from hierreg.compiled.parts import callback
 from hierreg.likelihood.groups.kernels import FIRST_BLOCKS, log_likelihood_of
 
 
-@cfunc(LIKELIHOOD, cache=True, error_model="numpy")
+@callback(LIKELIHOOD)
 def log_likelihood(table, Lambda, weights, first, second, value, wanted):
     """Write the log likelihood and what else is wanted; see `kernels.log_likelihood_of`."""
     rows = rows_at(table, Row(FIRST_BLOCKS + 3))

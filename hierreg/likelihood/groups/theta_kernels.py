@@ -30,13 +30,14 @@ from __future__ import annotations
 from math import sqrt
 
 import numpy as np
-from numba import njit
 
+from hierreg.compiled.array_kernels import empty, ones, zeros
 from hierreg.compiled.lanes import STRIP
+from hierreg.compiled.parts import part
 from hierreg.likelihood.groups.strip_kernels import log_of_product, multiply, scaled
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _excess(Lambda, c00, c01, c11, det):
     """Return |N| - 1, for the elements of Lambda (2, 2) and det = |C|.
 
@@ -49,7 +50,7 @@ def _excess(Lambda, c00, c01, c11, det):
     return x00 * x00 + x01 * x01 + (x10 * x10 + x11 * x11) + whole * whole
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _absorb_one(root, Lambda, strip, det, sums, width):
     """Write |N| and add W, t and d'N^-1 d to sums (3 rows), of one coefficient."""
     s = (root * Lambda[0, 0]) ** 2
@@ -63,7 +64,7 @@ def _absorb_one(root, Lambda, strip, det, sums, width):
         sums[2 * STRIP + lane] += d * d * r
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _absorb_two(root, Lambda, strip, det, sums, width):
     """Write |N| and add W, t and d'N^-1 d to sums (6 rows), of two coefficients."""
     l00, l01, l10, l11 = scaled(root, Lambda)
@@ -86,7 +87,7 @@ def _absorb_two(root, Lambda, strip, det, sums, width):
         sums[5 * STRIP + lane] += (strip[8 * STRIP + lane] + (u0 * u0 + u1 * u1)) * r
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _total_of(sums, row, width):
     """Return the sum of a row over the lanes and clear it."""
     total = 0.0
@@ -96,10 +97,10 @@ def _total_of(sums, row, width):
     return total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _symmetric(sums, q, width):
     """Return the matrix (q, q) of the sums over the lanes of the first rows, its lower triangle, and clear them."""
-    out = np.empty((q, q))
+    out = empty((q, q))
     row = 0
     for i in range(q):
         for j in range(i + 1):
@@ -108,7 +109,7 @@ def _symmetric(sums, q, width):
     return out
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _add_to_total(omega, K, sums, width, total):
     """Add omega times the sums of one term, between K' and K, to ``total`` (p + 1, p + 1, LANES); clear the sums."""
     q, p = K.shape
@@ -123,14 +124,14 @@ def _add_to_total(omega, K, sums, width, total):
     total[p, p, 0] += omega * _total_of(sums, first + q, width)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def absorb_theta(omega, Lambda, theta, total):
     """Do for strips of `theta_strips` what `kernels.absorb_blocks` does for tiles."""
     if theta is None:
         return 0.0
     term, products, K = theta
     n_rows, width, q, flat = products.shape[1], products.shape[2], len(K), products.reshape(-1)
-    det, product, sums = np.empty(STRIP), np.ones(STRIP), np.zeros((q * (q + 1) // 2 + q + 1) * STRIP)
+    det, product, sums = empty(STRIP), ones(STRIP), zeros((q * (q + 1) // 2 + q + 1) * STRIP)
     log_det, last, root = 0.0, np.int64(-1), 1.0
     for t in range(len(term)):
         if term[t] != last:
@@ -152,7 +153,7 @@ def absorb_theta(omega, Lambda, theta, total):
     return log_det + log_of_product(product)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _differentiate_one(root, Lambda, strip, omega, Q, mean, sums, width):
     """Add omega (h h' + W Q W) - W to sums, of one coefficient."""
     s, q, m = (root * Lambda[0, 0]) ** 2, omega * Q[0, 0], mean[0]
@@ -164,7 +165,7 @@ def _differentiate_one(root, Lambda, strip, omega, Q, mean, sums, width):
         sums[lane] += omega * h * h + w * q * w - w
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _differentiate_two(root, Lambda, strip, omega, Q, mean, sums, width):
     """Add omega (h h' + W Q W) - W to sums (3 rows), of two coefficients."""
     l00, l01, l10, l11 = scaled(root, Lambda)
@@ -190,7 +191,7 @@ def _differentiate_two(root, Lambda, strip, omega, Q, mean, sums, width):
         sums[2 * STRIP + lane] += g1 * h1 + (w10 * y01 + w11 * y11) - w11
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def _add_to_factor(omega, Lambda, sums, width, g_factor):
     """Add omega times the sums of one term times Lambda to ``g_factor`` (q, q, LANES); clear the sums."""
     q = len(Lambda)
@@ -201,7 +202,7 @@ def _add_to_factor(omega, Lambda, sums, width, g_factor):
                 g_factor[i, j, 0] += omega * of_Sigma[i, k] * Lambda[k, j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part
 def gradient_of_theta(omega, Lambda, theta, P_inv, beta, g_factor):
     """Do for strips of `theta_strips` what `kernels.gradient_of_blocks` does for tiles, without g_omega.
 
@@ -212,7 +213,7 @@ def gradient_of_theta(omega, Lambda, theta, P_inv, beta, g_factor):
     term, products, K = theta
     n_rows, width, flat = products.shape[1], products.shape[2], products.reshape(-1)
     q, p = K.shape
-    Q, mean, sums = np.zeros((q, q)), np.zeros(q), np.zeros(q * (q + 1) // 2 * STRIP)
+    Q, mean, sums = zeros((q, q)), zeros(q), zeros(q * (q + 1) // 2 * STRIP)
     for i in range(q):
         for c in range(p):
             mean[i] += K[i, c] * beta[c]

@@ -1,0 +1,113 @@
+"""Arrays within compiled functions: new ones, and those at an address (numba).
+
+What `np.empty`, `np.zeros` and `numba.carray` do, as a few instructions in place of a function that is compiled for
+number of axes, each combination of literal and other extents, and each element type.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array, populate_array
+
+_WORD = ir.IntType(64)
+
+
+def _extents_of(shape: Any) -> int:
+    """Return the number of axes of a shape; those of one axis may be given as a number."""
+    return len(shape) if isinstance(shape, types.BaseTuple) else 1
+
+
+def _integers(context: Any, builder: Any, shape_type: Any, shape: Any) -> list[Any]:
+    if not isinstance(shape_type, types.BaseTuple):
+        return [context.cast(builder, shape, shape_type, types.int64)]
+    parts = cgutils.unpack_tuple(builder, shape, len(shape_type))
+    return [context.cast(builder, part, one, types.int64) for part, one in zip(parts, shape_type, strict=True)]
+
+
+def _array(context: Any, builder: Any, kind: Any, extents: list[Any], data: Any, meminfo: Any) -> Any:
+    """Return an array in C order."""
+    array, itemsize = make_array(kind)(context, builder), context.get_abi_sizeof(context.get_data_type(kind.dtype))
+    strides = [_WORD(itemsize)]
+    for extent in reversed(extents[1:]):
+        strides.append(builder.mul(strides[-1], extent))
+    pointer = builder.bitcast(data, context.get_data_type(kind.dtype).as_pointer())
+    populate_array(array, pointer, extents, strides[::-1], itemsize, meminfo)
+    return array
+
+
+def _allocated(context: Any, builder: Any, kind: Any, shape_type: Any, shape: Any) -> tuple[Any, Any]:
+    """Return a new array and its size in bytes."""
+    extents = _integers(context, builder, shape_type, shape)
+    size = _WORD(context.get_abi_sizeof(context.get_data_type(kind.dtype)))
+    for extent in extents:
+        size = builder.mul(size, extent)
+    meminfo = context.nrt.meminfo_alloc_aligned(builder, size, context.get_preferred_array_alignment(kind.dtype))
+    return _array(context, builder, kind, extents, context.nrt.meminfo_data(builder, meminfo), meminfo), size
+
+
+def _empty(shape: Any, dtype: Any) -> Any:
+    kind = types.Array(dtype, _extents_of(shape), "C")
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _allocated(context, builder, kind, signature.args[0], arguments[0])[0]._getvalue()
+
+    return kind(shape), generate
+
+
+@intrinsic
+def empty(typing_context: Any, shape: Any) -> Any:  # noqa: ARG001  # the signature numba asks for
+    """Return an array of float64 whose elements are arbitrary."""
+    return _empty(shape, types.float64)
+
+
+@intrinsic
+def empty_integers(typing_context: Any, shape: Any) -> Any:  # noqa: ARG001
+    """Return an array of int64 whose elements are arbitrary."""
+    return _empty(shape, types.int64)
+
+
+@intrinsic
+def zeros(typing_context: Any, shape: Any) -> Any:  # noqa: ARG001
+    """Return an array of float64 that are zero."""
+    kind = types.Array(types.float64, _extents_of(shape), "C")
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array, size = _allocated(context, builder, kind, signature.args[0], arguments[0])
+        cgutils.memset(builder, array.data, size, 0)
+        return array._getvalue()
+
+    return kind(shape), generate
+
+
+@intrinsic
+def array_at(typing_context: Any, address: Any, shape: Any, dtype: Any) -> Any:  # noqa: ARG001
+    """Return the array in C order at an address."""
+    kind = types.Array(dtype.dtype, _extents_of(shape), "C")
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        place = arguments[0]
+        if not isinstance(place.type, ir.PointerType):
+            place = builder.inttoptr(place, cgutils.voidptr_t)
+        extents = _integers(context, builder, signature.args[1], arguments[1])
+        return _array(context, builder, kind, extents, place, None)._getvalue()
+
+    return kind(address, shape, dtype), generate
+
+
+@intrinsic
+def ones(typing_context: Any, shape: Any) -> Any:  # noqa: ARG001
+    """Return an array of float64 that are one."""
+    kind = types.Array(types.float64, _extents_of(shape), "C")
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array, size = _allocated(context, builder, kind, signature.args[0], arguments[0])
+        with cgutils.for_range(builder, builder.udiv(size, _WORD(8))) as loop:
+            builder.store(ir.DoubleType()(1.0), builder.gep(array.data, [loop.index]))
+        return array._getvalue()
+
+    return kind(shape), generate

@@ -1,0 +1,185 @@
+"""How parts are linked into what is compiled, by classes of numba that are not documented.
+
+A part stops after it was translated to LLVM's language, and its library has that module alone. A whole collects the
+modules of all parts below it, links each once, and hands the rest to numba. What the compilers here are told besides is
+what to leave out: rewrites of array expressions, parallel loops and inlining, of which these functions have none.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from numba import jit
+from numba.core import compiler, typed_passes, untyped_passes
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler_machinery import PassManager, register_pass
+from numba.core.registry import CPUDispatcher
+from numba.core.targetconfig import ConfigStack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+class _PartLibrary(JITCodeLibrary):
+    """A function as it was translated, and the libraries of what it calls."""
+
+    _linking_libraries: list[Any]
+    _shared_module: Any
+
+    def finalize(self) -> None:
+        """Take nothing in and generate nothing."""
+        self._raise_if_finalized()
+        self._finalized = True
+
+    @cached_property
+    def own(self) -> Any:
+        """The module of this function alone, which may be linked several times."""
+        return super()._get_module_for_linking()
+
+    def _get_module_for_linking(self) -> Any:
+        if self._shared_module is None:
+            module = self.own.clone()
+            for library in _all_of(self._linking_libraries):
+                module.link_in(_own_module(library), preserve=True)
+            self._shared_module = module
+        return self._shared_module
+
+
+class _Linked:
+    """What a library links: the module of one other alone."""
+
+    def __init__(self, library: Any) -> None:
+        self._library, self._reload_init = library, library._reload_init
+
+    def _get_module_for_linking(self) -> Any:
+        return _own_module(self._library)
+
+
+class _WholeLibrary(JITCodeLibrary):
+    """A function with all that it calls."""
+
+    _linking_libraries: list[Any]
+
+    def finalize(self) -> None:
+        """Take everything in and generate machine code."""
+        self._linking_libraries = [_Linked(library) for library in _all_of(self._linking_libraries)]
+        super().finalize()
+
+
+def _own_module(library: Any) -> Any:
+    return library.own if isinstance(library, _PartLibrary) else library._get_module_for_linking()
+
+
+def _all_of(libraries: list[Any]) -> Iterator[Any]:
+    """Yield libraries, and those that they call, each once."""
+    seen, waiting = set(), list(reversed(libraries))
+    while waiting:
+        library = waiting.pop()
+        if library in seen:
+            continue
+        seen.add(library)
+        yield library
+        if isinstance(library, _PartLibrary):
+            waiting += library._linking_libraries
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _LowerPart(typed_passes.NativeLowering):
+    _name = "hierreg_lower_part"
+
+    def run_pass(self, state: Any) -> bool:
+        codegen = state.targetctx.codegen()
+        state.library = _PartLibrary(codegen, state.func_id.func_qualname)
+        super().run_pass(state)
+        lowered = state["cr"]
+        # Callers find it by this.
+        key = object()
+        state.targetctx.insert_user_function(key, lowered.fndesc, [state.library])
+        state["cr"] = lowered._replace(cfunc=key)
+        return True
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _LowerWhole(typed_passes.NativeLowering):
+    _name = "hierreg_lower_whole"
+
+    def run_pass(self, state: Any) -> bool:
+        codegen = state.targetctx.codegen()
+        state.library = _WholeLibrary(codegen, state.func_id.func_qualname)
+        state.library.enable_object_caching()
+        return bool(super().run_pass(state))
+
+
+def _passes(lowering: Any) -> PassManager:
+    manager = PassManager("hierreg")
+    for one in (
+        untyped_passes.TranslateByteCode,
+        untyped_passes.FixupArgs,
+        untyped_passes.IRProcessing,
+        untyped_passes.RewriteSemanticConstants,
+        untyped_passes.DeadBranchPrune,
+        untyped_passes.GenericRewrites,
+        untyped_passes.ReconstructSSA,
+        typed_passes.NopythonTypeInference,
+        typed_passes.PreLowerStripPhis,
+        typed_passes.IRLegalization,
+        lowering,
+        typed_passes.NoPythonBackend,
+    ):
+        manager.add_pass(one, one.__name__)
+    manager.finalize()
+    return manager
+
+
+# What numba looks its own functions up by: where it differed, np.empty would be compiled once more for each of them.
+_FLAGS = compiler.Flags()
+_FLAGS.nrt = True
+_FLAGS.error_model = "numpy"
+
+
+class _Compiler(compiler.CompilerBase):
+    """numba's compiler without what these functions do not need."""
+
+    def _compile_core(self) -> Any:
+        with ConfigStack().enter(_FLAGS):
+            (passes,) = self.define_pipelines()
+            passes.run(self.state)
+        self.state.pipeline = None
+        return self.state.cr
+
+
+class _PartCompiler(_Compiler):
+    def define_pipelines(self) -> list[PassManager]:
+        return [_passes(_LowerPart)]
+
+
+class WholeCompiler(_Compiler):
+    """The compiler of what takes its parts in."""
+
+    def define_pipelines(self) -> list[PassManager]:
+        return [_passes(_LowerWhole)]
+
+
+def _of_parts(flags: Any) -> Any:
+    flags.no_cpython_wrapper = flags.no_cfunc_wrapper = flags.no_compile = True
+    return flags
+
+
+class Part(CPUDispatcher):
+    """A function that compiled functions call."""
+
+    def __init__(self, py_func: Callable[..., Any], options: dict[str, Any]) -> None:
+        super().__init__(py_func, targetoptions=options, pipeline_class=_PartCompiler)
+        self._compiler._customize_flags = _of_parts
+
+    @cached_property
+    def alone(self) -> Any:
+        """The function for Python."""
+        return jit(self.py_func, cache=True, pipeline_class=WholeCompiler, **self.targetoptions)
+
+    def add_overload(self, cres: Any) -> None:
+        self.overloads[tuple(cres.signature.args)] = cres
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.alone(*arguments)

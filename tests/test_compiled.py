@@ -1,0 +1,87 @@
+"""Functions that compiled code calls, and arrays that it makes."""
+
+import numpy as np
+import pytest
+
+from hierreg.compiled.array_kernels import array_at, empty, empty_integers, ones, zeros
+from hierreg.compiled.parts import is_tried, part, plain, whole
+
+
+@part
+def inner(x, power):
+    if x is None:
+        return 0.0
+    total = 0.0
+    for i in range(len(x)):
+        total += x[i] ** power
+    return total
+
+
+@part
+def middle(x, y):
+    return inner(x, np.int64(2)) + inner(y, np.int64(2))
+
+
+def of_two_parts(x):
+    return middle(x, None) + inner(x, np.int64(3))
+
+
+def test_what_calls_parts_takes_them_in_and_they_have_no_machine_code():
+    x = np.array([1.0, 2.0, 3.0])
+    function = whole(of_two_parts)
+    assert function(x) == x @ x + np.sum(x**3)
+    function.recompile()  # what an earlier run compiled was read from a file
+    compiled = list(middle.overloads.values())
+    assert compiled
+    assert not any(hasattr(one.library, "_compiled_object") for one in compiled)
+
+
+def test_a_part_that_python_calls_is_compiled_alone():
+    assert middle(np.array([3.0]), np.array([4.0])) == 25.0
+
+
+@pytest.mark.parametrize(("version", "expected"), [("0.62.1", False), ("0.63.1", True), ("0.69.0", False)])
+def test_parts_are_linked_with_known_versions_of_numba(version, expected):
+    assert is_tried(version) is expected
+
+
+def test_with_another_version_functions_are_compiled_by_themselves(monkeypatch):
+    monkeypatch.setattr("numba.__version__", "0.99.0rc1")
+    function = part(inner.py_func)
+    assert type(function) is type(plain(inner.py_func))
+    assert function(np.array([3.0]), np.int64(2)) == 9.0
+    assert function.alone is function
+    assert function.overloads
+
+
+@part
+def fill(shape):
+    a, b, c, d = empty(shape), zeros(shape), empty_integers(3), ones((4, shape[1]))
+    for i in range(shape[0]):
+        for j in range(shape[1]):
+            a[i, j] = 10 * i + j
+    for i in range(3):
+        c[i] = i
+    return a, b, c, d
+
+
+@part
+def doubled(address, n):
+    source = array_at(address, (n, 2), np.float64)
+    return 2.0 * source[n - 1, 1]
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (0, 3), (1, 1)])
+def test_arrays_are_what_numpy_makes(shape):
+    a, b, c, d = fill(shape)
+    np.testing.assert_array_equal(a, 10 * np.arange(shape[0])[:, None] + np.arange(shape[1]))
+    np.testing.assert_array_equal(b, np.zeros(shape))
+    assert c.dtype == np.int64
+    assert c.tolist() == [0, 1, 2]
+    np.testing.assert_array_equal(d, np.ones((4, shape[1])))
+    assert a.flags.c_contiguous
+
+
+def test_an_array_at_an_address_is_read_in_place():
+    x = np.arange(6.0).reshape(3, 2)
+    assert doubled(x.ctypes.data, 3) == 2.0 * x[2, 1]
