@@ -74,6 +74,15 @@ def test_zero_and_unit_of_a_predictor(formula, unit, shift):
     )
 
 
+@pytest.mark.parametrize("formula", ["y ~ x + (0 + k | g)", "y ~ 0 + k + x + (0 + k | g)"])
+def test_unit_of_a_column_that_is_constant(formula):
+    table = rows()
+    reference = target_of(formula.replace("0 + k", "1"), table)
+    for size in (0.1, 3000.0):
+        own = target_of(formula, table.assign(k=size))
+        np.testing.assert_allclose(densities(own), densities(reference), rtol=0, atol=1e-8)
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [

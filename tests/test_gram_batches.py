@@ -266,3 +266,20 @@ def test_one_batch_whose_predictor_is_2_to_the_40_from_the_others(formula, sprea
     found, want = (m.problem.likelihood("reml").value_and_gradient(Lambda, np.eye(1)) for m in (both, whole))
     assert found[0] == pytest.approx(want[0], rel=1e-11)
     np.testing.assert_allclose(found[1], want[1], rtol=1e-9, atol=1e-9 * np.abs(want[1]).max(initial=0.0))
+
+
+@pytest.mark.parametrize("formula", ["y ~ 0 + c + c:x + (1 | g)", "y ~ 0 + x + c + c:x + (1 | g) + (1 | h)"])
+@pytest.mark.parametrize("cuts", [(3, 10), (10, 20), (1, 2), (2, 29)])
+def test_a_response_of_a_billion_that_indicators_fit_in_batches_with_one_row_of_some(formula, cuts, rng):
+    # One row tells the level and the slope of its category together: as much of either may be taken off as y is large.
+    n = 30
+    table = pd.DataFrame({"x": rng.normal(size=n), "c": np.array(list("abz"))[rng.integers(0, 3, n)]})
+    table["g"], table["h"] = np.arange(n) % 3, rng.integers(0, 4, n)
+    table["y"] = 1e9 + table["x"] + rng.normal(size=n)
+    first, second = cuts
+    parts = [table[:first], table[first:second], table[second:]]
+    whole, both = (hr.Model(formula, table), hr.Model.from_gram(hr.Gram.from_batches(parts, formula)))
+    Lambda = np.diag([0.7, 0.4][: whole.problem.parameters.n_factor])
+    found, want = (m.problem.likelihood("reml").value_and_gradient(Lambda, np.eye(1)) for m in (both, whole))
+    assert found[0] == pytest.approx(want[0], rel=1e-7)
+    np.testing.assert_allclose(found[1], want[1], rtol=0, atol=1e-6 * n)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.estimate.screening import SPREAD, directions
+from hierreg.estimate.screening import SIZES, SPREAD, directions
 from hierreg.estimate.starting_values import column_precision, expected_curvature, starting_point
 from hierreg.likelihood.alone import error_terms
 from hierreg.variances.parameters import Covariances, covariances
@@ -120,6 +120,12 @@ class FactorCoordinates:
             x[m + n_sd :] = 0.0
             out.append(x)
         return out
+
+    def line_of_sizes(self) -> Array:
+        """Return the neutral start with group coefficients of other sizes (K, m + errors)."""
+        line, m = np.tile(self.neutral_start(), (len(SIZES), 1)), len(self.rows)
+        line[:, :m] *= np.exp(SIZES)[:, None]
+        return line
 
     def spread_points(self, known: list[Array]) -> tuple[Array, Array, Array]:
         """Return points (K, m + errors) that are spread about the neutral start, where they are, and where others are.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.estimate.optimise import Optimum, maximise
-from hierreg.estimate.screening import SPREAD, directions, is_small, screened
+from hierreg.estimate.screening import SIZES, SPREAD, directions, is_small, is_worth_a_line, peaks, screened
 from hierreg.estimate.starting_values import expected_curvature, starting_point
 from hierreg.priors import SdPrior
 from hierreg.variances.parameters import covariances, partial_correlations
@@ -81,21 +81,18 @@ def best_mode(
         found.append(one)
         return one.n_evaluations
 
-    groups = np.zeros(parameters.n_free)
-    groups[: int(parameters.sd_is_free[: parameters.n_factor].sum())] = 1.0
+    groups = _of_groups(parameters)
     n = search(moments)
     if parameters.n_free:
         n += sum(search(start) for start in (starts or [moments + groups]))
         n += sum(search(start) for start in (_at_priors(parameters, moments) if target.prior_on else ()))
         sunk = np.any((found[0].x - moments)[groups > 0] < -_FAR_DOWN)
-        if sunk or not all(one.converged for one in found) or np.ptp([one.value for one in found]) > SAME_MODE:
+        # Where nothing is finite, the values are the same: minus infinity, which has no differences.
+        highest = max(one.value for one in found)
+        if sunk or not all(one.converged and one.value >= highest - SAME_MODE for one in found):
             n += sum(search(moments + change * groups) for change in _FURTHER)
-        if not target.prior_on and is_small(gram.n, parameters.n_free):
-            z = directions(parameters.n_free)
-            points, taken = moments + SPREAD * z, np.array([one.x for one in found if one.converged])
-            n += len(points)
-            for start in screened(function, points, points, taken.reshape(-1, parameters.n_free)):
-                n += search(start)
+        more, n_evaluations = ([], 0) if target.prior_on else _of_cheap_evaluations(target, function, moments, found)
+        n += n_evaluations + sum(search(start) for start in more)
         promising = max(found, key=lambda one: one.value)
         if not promising.converged and len(found) > 1:
             n += search(promising.x, again=False)
@@ -106,6 +103,30 @@ def best_mode(
         if one.value < (others[-1].value if others else best.value) - SAME_MODE:
             others.append(one)
     return replace(best, n_evaluations=n), tuple(others)
+
+
+def _of_groups(parameters: VarianceParameters) -> Array:
+    """Return ones (n_free,) where log sds of group coefficients are, and zeros."""
+    groups = np.zeros(parameters.n_free)
+    groups[: int(parameters.sd_is_free[: parameters.n_factor].sum())] = 1.0
+    return groups
+
+
+def _of_cheap_evaluations(
+    target: Target, function: Objective, moments: Array, found: list[Optimum]
+) -> tuple[list[Array], int]:
+    """Return starts that are found by evaluations alone, and how many those were: of small tables, of known errors."""
+    gram, n_free = target.likelihood.gram, target.parameters.n_free
+    starts, n = [], 0
+    if is_small(gram.n, n_free):
+        points, taken = moments + SPREAD * directions(n_free), np.array([one.x for one in found if one.converged])
+        starts += screened(function, points, points, taken.reshape(-1, n_free))
+        n += len(points)
+    if is_worth_a_line(gram, n_free):
+        line = moments + SIZES[:, None] * _of_groups(target.parameters)
+        starts += peaks(function, line)
+        n += len(line)
+    return starts, n
 
 
 def _at_priors(parameters: VarianceParameters, moments: Array) -> list[Array]:

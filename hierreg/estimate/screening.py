@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hierreg.gram import Gram
+
     Array = NDArray[np.float64]
     Objective = Callable[[Array], tuple[float, Array]]
 
@@ -24,6 +26,8 @@ _POINTS, _POINTS_PER_PARAMETER = 24, 8
 # Log sds, and other parameters, from the centre (standard deviation).
 SPREAD = 1.5
 _CHOSEN, _APART = 8, 1.0
+# Logarithms of sizes along a line.
+SIZES = np.linspace(-12.0, 12.0, 33)
 
 
 def is_small(n_rows: float, n_free: int) -> bool:
@@ -59,3 +63,20 @@ def screened(function: Objective, points: Array, places: Array, taken: Array) ->
             out.append(points[i])
             used.append(places[i])
     return out
+
+
+def peaks(function: Objective, points: Array) -> list[Array]:
+    """Return the points (K, n) of a line where values are higher than on either side, the highest first.
+
+    On a line of sizes of all group coefficients, `SIZES`: groups whose errors are known, and differ by orders of
+    magnitude, can have a mode for each of those.
+    """
+    values = np.array([-np.inf, *(function(x)[0] for x in points), -np.inf])
+    here = values[1:-1]
+    places = np.flatnonzero((here > values[:-2]) & (here >= values[2:]))
+    return [points[i] for i in places[np.argsort(-here[places])][:_CHOSEN]]
+
+
+def is_worth_a_line(gram: Gram, n_free: int) -> bool:
+    """Return whether maxima are looked for on a line: the table is small, or errors are known."""
+    return bool(gram.factors) and (is_small(gram.n, n_free) or not gram.terms.n_sd)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.estimate.optimise import Optimum, maximise
-from hierreg.estimate.screening import is_small, screened
+from hierreg.estimate.screening import is_small, is_worth_a_line, peaks, screened
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -97,6 +97,9 @@ def _search_again(coordinates: FactorCoordinates, found: list[Optimum]) -> int:
     if is_small(coordinates.likelihood.gram.n, len(found[0].x)):
         points, places, taken = coordinates.spread_points([one.x for one in found if one.converged])
         n += len(points) + _search_from(coordinates, screened(coordinates, points, places, taken), found)
+    if is_worth_a_line(coordinates.likelihood.gram, len(found[0].x)):
+        line = coordinates.line_of_sizes()
+        n += len(line) + _search_from(coordinates, peaks(coordinates, line), found)
     promising = max(found, key=lambda one: one.value)
     if not promising.converged:
         found.append(maximise(coordinates, promising.x, threads=threads))

@@ -286,7 +286,21 @@ def unite(a: Frame, b: Frame) -> tuple[Frame, Array, Array]:
     T = np.linalg.inv(_triangle_of_factor(rows, p))
     turned = rows @ T
     frame = replace(a, n=n, centre=centre, basis=basis @ T, products=turned.T @ turned * n, mean=mean, squares=squares)
-    return frame, a.to(centre, basis) @ T, b.to(centre, basis) @ T
+    maps = [one.to(centre, basis) @ T for one in (a, b)]
+    for M, root in zip(maps, roots, strict=True):
+        M[:p, p:] = _seen(root[:, :p], M[:p, p:])
+    return frame, maps[0], maps[1]
+
+
+def _seen(root: Array, coef: Array) -> Array:
+    """Return coefficients (p, r) without what the rows, whose columns have a root (k, p), do not see of them.
+
+    What a table cannot tell, the other one does: of a response far from zero a coefficient as large as the response may
+    be taken off, whose rounding the products would square, and the rows have none of it.
+    """
+    _, sizes, axes = np.linalg.svd(root)
+    seen = axes[: len(sizes)][sizes > _NOTHING_NEW_TO_ROWS * sizes.max(initial=0.0)]
+    return np.asarray(seen.T @ (seen @ coef))
 
 
 def _condition(A: Array) -> float:

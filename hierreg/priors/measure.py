@@ -90,7 +90,7 @@ def _factor_scales(factor: FactorDesign, frame: Frame | None) -> FactorScales:
     return FactorScales(
         coef_names=factor.coef_names,
         columns=columns_of(frame),
-        z_sd=np.where(frame.is_constant, 1.0, sd),
+        z_sd=np.where(frame.is_constant & (frame.rms > 0), frame.rms, sd),
         term_sizes=factor.term_sizes,
         term_correlated=factor.term_correlated,
     )

@@ -17,7 +17,7 @@ class FactorScales:
     columns : Columns
         The columns of Z.
     z_sd : array (q,)
-        Standard deviation of each column of Z; 1.0 for a constant column. Scales of uncorrelated coefficients.
+        Standard deviation of each column of Z; the size of a constant column. Scales of uncorrelated coefficients.
     term_sizes : tuple of int
         Columns of each bar term; sums to q.
     term_correlated : tuple of bool

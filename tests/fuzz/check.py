@@ -10,11 +10,13 @@ Tolerances, of a case with n rows where the oracle finds a log density d with qu
 - a directional derivative, relative to n + Q + the sum of its absolute terms: ten times that.
 - coefficients: the same ten-fold, relative to their standard error and their size.
 - densities of several factors, and of groups that errors link and that do not go together, which there are products of
-  alone: 1e-7.
+  alone: 1e-7. An estimate may be where groups differ by many thousand error standard deviations, of which products lose
+  eps times the square: its criterion may be as far off as that, up to 1e-6, where errors link groups.
 - coefficients of such groups, where they differ by 300 error standard deviations and more: 1e-3 of a standard error.
 - where groups differ by a million error standard deviations: besides, eps times that contrast times the response's over
   the errors, relative to a standard error (or to Q, of a derivative). The rotations of a group's rows and the factor of
   its covariance are both rounded, and residuals enlarge one by the other.
+- gradients of groups that errors link: besides, relative, eps times the square of that contrast, up to 1e-4.
 - besides, ten times what the exact answer changes where data and covariances are shaken by their last bit (`shaken`).
 """
 
@@ -144,14 +146,17 @@ def _must_have_dropped(case, model):
 
 
 def _check_dropped(case, model):
-    """What was left out is a linear combination of what is kept, to the tolerance that hierreg states (1e-7)."""
+    """What was left out is a linear combination of what is kept, to the tolerance that hierreg states.
+
+    That is 1e-7 of its own size, about its mean where a column is constant.
+    """
     for determined in model.problem.state.determined.values():
         columns = Columns(case)
         kept = columns.matrix([determined.names[j] for j in determined.kept])
         own = columns.matrix([determined.names[j] for j in determined.dropped])
         scale = np.linalg.norm(kept, axis=0)
         basis = np.linalg.qr(kept / np.where(scale > 0, scale, 1.0))[0]
-        centred = own - own.mean(axis=0)
+        centred = own - own.mean(axis=0) if np.any(np.ptp(kept, axis=0) == 0) else own
         left = own - basis @ (basis.T @ own)
         left = left - basis @ (basis.T @ left)
         rounding = 1e-15 * np.linalg.norm(own, axis=0) * len(own)
@@ -177,8 +182,10 @@ def extreme(rows, point):
 def _check_densities(model, rows, oracles, point, rng):
     direction = rng.normal(size=point.Lambda.shape) * point.Lambda
     if rows.kind == "correlated":
-        error_direction = 0.3 * rng.normal(size=point.error_cov.shape) * _geometric(point.error_cov)
-        error_direction = error_direction + error_direction.T
+        # A derivative is taken where covariances are: of nearly singular ones a third of their size is far outside.
+        root, changes = np.linalg.cholesky(point.error_cov), 0.1 * rng.normal(size=point.error_cov.shape)
+        error_direction = root @ (changes + changes.T) @ root.T
+        error_direction = (error_direction + error_direction.T) / 2
     else:
         error_direction = np.diag(rng.normal(size=len(point.error_cov)) * np.diagonal(point.error_cov))
     if not model.problem.labels.n_error_sd:
@@ -189,10 +196,12 @@ def _check_densities(model, rows, oracles, point, rng):
             continue
         value, g_Lambda, g_error = models.value_and_gradient(model, method, point.Lambda, point.error_cov)
         if value == -np.inf:
-            _must_be_refused(model, rows, point)
+            _must_be_refused(model, rows, point, beta)
         want = _check_density((model, method, value), rows, oracles, point, beta)
         parts = np.concatenate([(g_Lambda * direction).ravel(), (g_error * error_direction).ravel()])
         relative = relative_tolerance(rows, point.lost, model)
+        if model.problem.gram.has_links and not model.problem.gram.has_triangles:
+            relative += min(1e-5, EPS * contrast(rows, point.Lambda, point.error_cov) ** 2)
         allowed = 10.0 * (relative + extreme(rows, point)) * (want.n + number(want.quadratic) + np.abs(parts).sum())
         _check_slope((method, parts.sum(), allowed), rows, oracles, point, beta, (direction, error_direction))
 
@@ -234,16 +243,21 @@ def _check_slope(answer, rows, oracles, point, beta, directions):
         raise WrongAnswerError(f"gradient ({_of(rows, point.Lambda, point.error_cov)})", detail)
 
 
-def _must_be_refused(model, rows, point):
+def _must_be_refused(model, rows, point, beta):
     """Where there is no density for want of digits, equations are refused.
 
     Those are several factors, and groups that errors link, from 300 error standard deviations on; others where double
     precision itself ends.
     """
-    largest = max(contrast(rows, point.Lambda, point.error_cov), contrast_of_response(rows, point.error_cov))
+    groups = contrast(rows, point.Lambda, point.error_cov)
+    largest = max(groups, contrast_of_response(rows, point.error_cov))
     gram = model.problem.gram
     products_alone = (gram.has_links and not gram.has_triangles) or len(rows.Z) > 1
-    if largest < (300 if products_alone else 1e10):
+    # Of correlated errors, products are larger than variances say by what the others take from each.
+    growth = float(np.max(np.diagonal(np.linalg.inv(point.error_cov)) * np.diagonal(point.error_cov), initial=1.0))
+    if largest * np.sqrt(growth if products_alone else 1.0) < (300 if products_alone else 1e10):
+        if beta.prior is not None and _is_far_narrower(rows, point, beta):
+            raise hr.exceptions.ModelError("fewer than eight digits beside the priors")
         return
     names = [factor.name for factor in model.problem.labels.factors]
     blocks = [point.Lambda[own, own] for own in rows.factor_slices()]
@@ -255,13 +269,15 @@ def _must_be_refused(model, rows, point):
     raise hr.exceptions.ModelError("fewer than eight digits beside the priors")
 
 
+def _is_far_narrower(rows, point, beta):
+    """Return whether a prior says what it says 1e10 times as precisely as the rows could."""
+    rms = np.sqrt(np.mean(rows.X**2, axis=0))
+    sizes = [row[2] * one for row, one in zip(beta.prior, rms, strict=True) if row[0] == "normal"]
+    return bool(sizes) and np.sqrt(np.diagonal(point.error_cov).min() / len(rows.y)) > 1e10 * min(sizes)
+
+
 def _step(direction):
     return exact(direction) >> 60
-
-
-def _geometric(S):
-    root = np.sqrt(np.diagonal(S))
-    return 0.3 * root[:, None] * root[None, :]
 
 
 def _of(rows, Lambda, error_cov):
@@ -408,6 +424,8 @@ def _check_estimates(model, rows, oracles, rng):
     if rows.kind == "exchangeable":  # its correlation may be near a bound, where a variance is a small difference
         lost = max(lost, float(np.diagonal(point.error_cov).max() / np.diagonal(point.error_cov).min()))
     relative = relative_tolerance(rows, lost, model)
+    if model.problem.gram.has_links and not model.problem.gram.has_triangles:
+        relative += min(1e-6, EPS * contrast(rows, point.Lambda, point.error_cov) ** 2)
     if want is not None and relative < 1e-3 and found.converged:
         criterion = -2.0 * want.value
         allowed = 2.0 * relative * (abs(criterion) + want.n)

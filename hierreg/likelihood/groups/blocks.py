@@ -198,11 +198,14 @@ def _keeps_digits(gram: Gram) -> bool:
             # Of two data sets the products of both orders.
             out[label[d], label[e]] += 0.5 * one[k, -1, -1]
             out[label[e], label[d]] += 0.5 * one[k, -1, -1]
-    root = np.sqrt(np.diagonal(own))
-    if not np.all(root > 0):
-        return False
-    most = _most_subtracted(gram.n, 1.0)[0]
-    return bool(np.linalg.eigvalsh(left / np.outer(root, root))[0] * most > _MARGIN * gram.n)
+    return _least_left(left, own) * _most_subtracted(gram.n, 1.0)[0] > _MARGIN * gram.n
+
+
+def _least_left(left: Array, own: Array) -> float:
+    """Return the least share of its own products (D, D) that is left of a combination of data sets; zero of nothing."""
+    # Sums of batches may have the rounding of zero there.
+    root = np.sqrt(np.maximum(np.diagonal(own), 0.0))
+    return float(np.linalg.eigvalsh(left / root / root[:, None])[0]) if np.all(root > 0) else 0.0
 
 
 def _pairs_keep_digits(gram: Gram) -> bool:
@@ -221,8 +224,7 @@ def _pairs_keep_digits(gram: Gram) -> bool:
                 out[e[k], d[k]] += 0.5 * one[k, -1, -1]
         if not np.any(terms.gaps[terms.gaps > 0] % 2 == is_odd):
             continue
-        root = np.sqrt(np.diagonal(own))
-        if not (np.all(root > 0) and np.linalg.eigvalsh(left / np.outer(root, root))[0] * most > _MARGIN * gram.n):
+        if not _least_left(left, own) * most > _MARGIN * gram.n:
             return False
     return True
 

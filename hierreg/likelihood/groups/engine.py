@@ -211,6 +211,7 @@ def seen_from_the_mean(likelihood: MarginalLikelihood, internal: Array, weights:
     sizes, axes = _most_precision(likelihood, weights), np.eye(p)
     if sizes is None or not np.isfinite(internal).all():
         return None
+    at = internal, weights
     for _ in range(_PASSES if p else 0):
         found = here.moments_at(internal, weights) or _made_definite(here, internal, weights)
         if found is None:
@@ -218,11 +219,23 @@ def seen_from_the_mean(likelihood: MarginalLikelihood, internal: Array, weights:
         mean, F = found
         # What rounding of precise rows, squared, adds to a precision of one.
         noise = _EPS**2 * np.max(sizes @ axes**2)
-        is_settled = share_lost(F) < _NOTHING_LOST and np.abs(np.linalg.solve(F, mean)).max() < _NEAR_ENOUGH
-        if is_settled and noise < _ROUNDING:
+        if share_lost(F) < _NOTHING_LOST and noise < _ROUNDING and _is_near(here, np.linalg.solve(F, mean), at):
             return here
         here, axes = _in_coordinates(here, mean, F), axes @ F
     return None
+
+
+def _is_near(likelihood: MarginalLikelihood, z: Array, at: tuple[Array, Array]) -> bool:
+    """Return whether the mean is so near the origin, z (p,) standard errors, that residuals are those of the mean.
+
+    Beside residuals of many standard errors, which are rounded, the mean itself cannot be told more nearly.
+    """
+    distance = float(np.abs(z).max())
+    if distance < _NEAR_ENOUGH:
+        return True
+    q, K = len(likelihood.z_map_inverse), likelihood.errors.n_terms
+    value = likelihood.at(*at, np.empty((q, q)), np.empty(K))
+    return bool(np.isfinite(value) and distance < _NEAR_ENOUGH * np.sqrt(1.0 + abs(value)))
 
 
 def share_lost(F: Array) -> float:
