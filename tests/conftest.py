@@ -40,7 +40,7 @@ def pytest_configure():
     newest = max(
         path.stat().st_mtime
         for path in package.rglob("*.py")
-        if path.name == "compiled.py" or "kernels" in path.name or "lanes" in path.name
+        if path.parent.name == "compiled" or "kernels" in path.name
     )
     for compiled in package.rglob("__pycache__/*.nb[ic]"):
         if compiled.stat().st_mtime < newest:

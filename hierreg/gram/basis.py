@@ -245,6 +245,9 @@ class Gram:
         (``scale(x)``, ``poly(x, 3)``, ``bs(x, ...)``), must be known of all rows before the first is used: a pass of
         its own finds them, so such batches are gone through twice.
 
+        Offsets of predictors and response cost no digits where the formula has an intercept. Without one (``0 + ...``)
+        a response whose mean is 10^k error standard deviations has 15 - k of them.
+
         Parameters
         ----------
         batches : iterable of tables, or function that returns one

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-_TRIES, _PAUSE = 100, 0.02  # seconds
+_TRIES, _LONG_ENOUGH, _PAUSE = 200, 15, 0.02  # times; seconds
 _METADATA = 1 << 20  # bytes; what HDF5 writes at once and reads again is smaller
 
 
@@ -144,20 +144,27 @@ def write_zarr(tree: xr.DataTree, path: Path) -> None:
             if old.exists():
                 old.rename(path)
             raise
-    except OSError as error:
-        raise unwritten(path, error.strerror or str(error)) from error
-    finally:
+    except BaseException as error:
         _remove(partial)
+        if isinstance(error, OSError):
+            raise unwritten(path, error.strerror or str(error)) from error
+        raise
+    finally:
         if path.exists():
             shutil.rmtree(old, ignore_errors=True)
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder in which zarr's threads may be writing what they had begun when one of them failed."""
+    """Remove a folder into which zarr's threads may be writing what they had begun when one of them failed.
+
+    A thread that comes later makes the folder again, so it has to stay away for a while.
+    """
+    absent = 0
     for _ in range(_TRIES):
-        _removed(folder)
-        if not folder.exists():
+        absent = 0 if folder.exists() else absent + 1
+        if absent == _LONG_ENOUGH:
             return
+        shutil.rmtree(folder, ignore_errors=True)
         time.sleep(_PAUSE)
 
 
@@ -207,12 +214,3 @@ def open_stored(path: Path, engine: str, **options: Any) -> xr.DataTree:
     if engine == "zarr":
         options["consolidated"] = False
     return xr.open_datatree(path, engine=engine, **options)
-
-
-def _removed(folder: Path) -> None:
-    """Remove a folder into which threads of zarr may still be writing: an error in one does not wait for the others."""
-    for _ in range(50):
-        shutil.rmtree(folder, ignore_errors=True)
-        if not folder.exists():
-            return
-        time.sleep(0.02)

@@ -50,7 +50,8 @@ class _Factors:
         ZtZ, ZtW = tiles.ZtZ[..., :lanes], tiles.ZtW[..., :lanes]
         ZtW = np.swapaxes(ZtW, 1, 2) if tiles.width == STRIP else ZtW
         is_factored = bool(tiles.factored[some.start])
-        weights, factor = np.sqrt(omega) if is_factored else omega, _over_blocks(Lambda)
+        # Terms of two data sets, which may be negative, are none of a block that is factored.
+        weights, factor = np.sqrt(np.maximum(omega, 0.0)) if is_factored else omega, _over_blocks(Lambda)
         A, B = (_sum_of_terms(weights, tiles, source, some) for source in (ZtZ, ZtW))
         if not is_factored:
             L = _cholesky_of_one_plus(_transposed_times(factor, np.swapaxes(_transposed_times(factor, A), 0, 1)))
