@@ -1,11 +1,10 @@
-"""From the covariance of errors to what likelihoods read of it: by NumPy, compiled, and written out."""
+"""From the covariance of errors to what likelihoods read of it, and the same written out."""
 
 import numpy as np
 import pytest
 
 from hierreg.gram.terms import ErrorTerms
 from hierreg.variances.precision import ErrorPrecision
-from hierreg.variances.precision_kernels import error_precision_gradient, weights_of
 
 
 def errors_of(patterns, gaps, counts):
@@ -50,34 +49,60 @@ def covariances_for(errors, rng):
     return S
 
 
-def test_weights_are_those_of_compiled_densities(errors, rng):
-    S = covariances_for(errors, rng)
-    weights = errors.weights_of_draws(S)
-    for s, own in enumerate(S):
-        compiled = np.empty(2 * errors.n_terms + 2)
-        weights_of(own, errors.arrays, compiled)
-        np.testing.assert_allclose(weights[s], compiled, rtol=1e-12, atol=1e-14 * np.abs(compiled).max())
-        np.testing.assert_array_equal(weights[s], errors.weights(own))
-
-
-def test_gradient_is_that_of_compiled_densities(errors, rng):
-    for S in covariances_for(errors, rng):
-        g_omega, compiled = rng.normal(size=errors.n_terms), np.empty_like(S)
-        error_precision_gradient(S, errors.arrays, g_omega, compiled)
-        own = errors.gradient(S, g_omega)
-        np.testing.assert_allclose((own + own.T) / 2, compiled, rtol=1e-11, atol=1e-13 * np.abs(compiled).max())
-
-
-def test_weights_are_those_of_the_matrix_written_out(rng):
-    errors = errors_of(*CASES["correlated, some missing"])
-    S, K = covariances_for(errors, rng)[0], errors.n_terms
-    weights, omega, log_det = errors.weights(S), [], 0.0
-    for pattern, count in zip(errors.terms.patterns, errors.terms.counts, strict=True):
+def written_out(errors, S):
+    """Return the precision (n, n) and the covariance of each pattern, with how often it counts."""
+    for gap, pattern, count in zip(errors.terms.gaps, errors.terms.patterns, errors.terms.counts, strict=True):
         own = S[np.ix_(pattern, pattern)]
-        omega += list(np.linalg.inv(own)[np.triu_indices(len(own))])
-        log_det += count * np.linalg.slogdet(own)[1]
-    np.testing.assert_allclose(weights[:K], omega, rtol=1e-11)
-    assert weights[2 * K] == pytest.approx(log_det, rel=1e-12)
+        if gap == 0:
+            yield np.linalg.inv(own), own, count
+            continue
+        rho = own[0, 1] / own[0, 0]
+        pair = own[0, 0] * np.array([[1.0, rho**gap], [rho**gap, 1.0]])
+        # The density of the second row given the first: that of both less that of the first.
+        yield np.linalg.inv(pair) - np.diag([1.0 / pair[0, 0], 0.0]), pair, count
+
+
+def test_weights_are_those_of_the_matrices_written_out(errors, rng):
+    K = errors.n_terms
+    many = covariances_for(errors, rng)
+    for S, weights in zip(many, errors.weights_of_draws(many), strict=True):
+        omega, log_det = [], 0.0
+        for (precision, own, count), gap in zip(written_out(errors, S), errors.terms.gaps, strict=True):
+            omega += list(precision[np.triu_indices(len(own))])
+            log_det += count * (np.linalg.slogdet(own)[1] - (np.log(own[0, 0]) if gap else 0.0))
+        np.testing.assert_allclose(weights[:K], omega, rtol=1e-9, atol=1e-12 * np.abs(omega).max())
+        assert weights[2 * K] == pytest.approx(log_det, rel=1e-9)
+        np.testing.assert_array_equal(weights, errors.weights(S))
+
+
+def test_roots_are_those_of_the_precisions(errors, rng):
+    S, K, first = covariances_for(errors, rng)[1], errors.n_terms, 0
+    weights = errors.weights(S)
+    for precision, own, _ in written_out(errors, S):
+        d, e = np.triu_indices(len(own))
+        root = np.zeros_like(own)
+        root[e, d] = weights[K + first : K + first + len(d)]
+        np.testing.assert_allclose(root.T @ root, precision, rtol=1e-11, atol=1e-13 * np.abs(precision).max())
+        first += len(d)
+
+
+def test_gradient_is_that_of_the_density(errors, rng):
+    """Of f = g'omega - log|R| / 2, along a direction in which covariances stay definite."""
+    S, K = covariances_for(errors, rng)[1], errors.n_terms
+    g = rng.normal(size=K)
+    root = np.linalg.cholesky(S)
+    change = root @ np.diag(rng.normal(size=len(S))) @ root.T
+    if errors.terms.gaps.any():
+        change = 0.1 * S[0, 0] * np.array([[1.0, 0.4], [0.4, 1.0]])
+
+    def value(step):
+        weights = errors.weights(S + step * change)
+        return g @ weights[:K] - 0.5 * weights[2 * K]
+
+    slopes = [(value(h) - value(-h)) / (2 * h) for h in (2e-4, 1e-4)]
+    found = errors.gradient(S, g)
+    np.testing.assert_allclose(found, found.T, rtol=1e-13)
+    assert np.sum(found * change) == pytest.approx((4 * slopes[1] - slopes[0]) / 3, rel=1e-8)
 
 
 @pytest.mark.parametrize("S", [[[1.0, 2.0], [2.0, 1.0]], [[0.0, 0.0], [0.0, 1.0]], [[1.0, -1.0], [-1.0, 1.0]]])

@@ -17,7 +17,7 @@ import numpy as np
 
 from hierreg.compiled.array_kernels import empty, empty_integers
 from hierreg.compiled.dense_kernels import cholesky_in_place, inverse_from_cholesky, sandwich
-from hierreg.compiled.parts import part
+from hierreg.compiled.parts import part, whole
 
 
 @part
@@ -174,3 +174,16 @@ def _gather(S, pattern, place, out):
         for j in range(n):
             out[i, j] = S[place[i], place[j]]
     return n
+
+
+@whole
+def weights_or_gradient(S, errors, g_omega, out):
+    """Write the weights (S, 2 K + 2) at covariances S (S, D, D); with g_omega (K,) the gradient (D, D) at the first.
+
+    One function, so that the two, which share most of what they call, are compiled together.
+    """
+    if len(g_omega) > 0:
+        error_precision_gradient(S[0], errors, g_omega, out)
+    else:
+        for s in range(len(S)):
+            weights_of(S[s], errors, out[s])

@@ -90,7 +90,10 @@ class CrossedLikelihood:
     @property
     def errors(self) -> ErrorPrecision:
         """What makes weights of the terms from an error covariance."""
-        return ErrorPrecision(terms=self.gram.terms)
+        if not hasattr(self._mine, "errors"):
+            self._mine.errors = ErrorPrecision(terms=self.gram.terms)
+        errors: ErrorPrecision = self._mine.errors
+        return errors
 
     def layout(self) -> Layout:
         """Return how the factors are laid out."""

@@ -97,7 +97,10 @@ class MarginalLikelihood:
     @property
     def errors(self) -> ErrorPrecision:
         """What makes weights of the terms from an error covariance."""
-        return ErrorPrecision(terms=self.gram.terms)
+        if not hasattr(self._mine, "errors"):
+            self._mine.errors = ErrorPrecision(terms=self.gram.terms)
+        errors: ErrorPrecision = self._mine.errors
+        return errors
 
     @property
     def side_by_side(self) -> int:
