@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.design import Design
-    from hierreg.errors.structures import ErrorLayout
+    from hierreg.errors.base import ErrorLayout
     from hierreg.gram import ErrorTerms, Gram
     from hierreg.gram.frame import Frame
     from hierreg.priors import Priors
@@ -84,7 +84,7 @@ def check_response_varies(gram: Gram, design: Design, layout: ErrorLayout, prior
 
 
 def _has_known_errors(layout: ErrorLayout, priors: Priors | None) -> bool:
-    return layout.kind in {"known_se", "known_cov"} or (priors is not None and priors.error_sd is not None)
+    return layout.spec.is_known or (priors is not None and priors.error_sd is not None)
 
 
 def _is_constant(frame: Frame) -> bool:
@@ -148,7 +148,7 @@ def parts_of(problem: Problem) -> list[Part]:
                     Part(terms=own, n=n, label="" if single else label, stratum=None if single else d, has_rows=True)
                 )
         return out
-    if terms.components.is_chain:
+    if terms.components.is_in_time:
         return _parts_in_time(problem)
     components, within = terms.components, parameters.within_units
     for s, label in enumerate(components.strata):
@@ -229,7 +229,7 @@ def _is_exact_in_rows(problem: Problem, part: Part, factors: tuple[int, ...]) ->
 def _check_pairs(problem: Problem) -> None:
     """Raise where the responses of two data sets determine each other: their errors have the correlation one."""
     design, layout = problem.design, problem.layout
-    if layout.kind != "correlated" or not problem.parameters.corr_is_free[-1] or not len(design.y):
+    if not problem.gram.terms.has_corr_of_sets or not problem.parameters.corr_is_free[-1] or not len(design.y):
         return
     assert layout.unit is not None
     row_of = np.full((len(layout.labels), int(layout.unit.max()) + 1), -1, dtype=np.intp)

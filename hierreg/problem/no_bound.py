@@ -132,7 +132,7 @@ def _limits_within_units(problem: Problem) -> list[_Limit]:
     terms, parameters = problem.gram.terms, problem.parameters
     components, within = terms.components, parameters.within_units
     assert components is not None
-    if components.is_chain:
+    if components.is_in_time:
         return _limits_of_neighbours(problem)
     free_sd = parameters.sd_is_free[parameters.n_factor :]
     several = len(components.strata) > 1
