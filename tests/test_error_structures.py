@@ -41,6 +41,8 @@ IN_FILES = {
 # Tables by structure, and what they leave out.
 TABLES = {
     "hierreg.gram.collect._PRODUCTS": set(),
+    "hierreg.problem.exact_fit._PARTS": set(),
+    "hierreg.problem.no_bound._LIMITS": set(),
     "hierreg.predictive.rows._SCALERS": set(),
     "hierreg.predictive.densities._DENSITIES": set(),
     "hierreg.linear.prediction.errors._NEW_ERRORS": set(),

@@ -83,6 +83,11 @@ class Components:
         np.maximum.at(out, self.stratum, self.size)
         return out
 
+    def without_units(self, strata: tuple[str, ...]) -> Components:
+        """Return those of no units, in the strata given."""
+        none = np.empty(0, dtype=np.intp)
+        return self if self.is_in_time else replace(self, strata=strata, stratum=none, size=none)
+
     def unite(self, other: Components) -> Components:
         """Return the components of both, strata matched by label."""
         if self.is_in_time:

@@ -21,6 +21,8 @@ from hierreg.likelihood.population import hold_fixed
 from hierreg.priors import Fixed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from hierreg.design import Design
@@ -130,33 +132,39 @@ def check_exact_fit(problem: Problem) -> None:
 
 def parts_of(problem: Problem) -> list[Part]:
     """Return the parts of the rows whose error variance is unknown."""
+    terms = problem.gram.terms
+    return _PARTS[terms.kind](problem) if terms.n_sd else []
+
+
+def _parts_of_strata(problem: Problem) -> list[Part]:
+    """Return the rows of each data set or stratum."""
     terms, parameters = problem.gram.terms, problem.parameters
-    if not terms.n_sd:
-        return []
-    is_free = parameters.sd_is_free[parameters.n_factor :]
     table = terms.table
-    is_square = table[:, 1] == table[:, 2]
-    counts = terms.counts
+    is_free, single = parameters.sd_is_free[parameters.n_factor :], len(terms.labels) == 1
     out = []
-    if terms.components is None:
-        for d, label in enumerate(terms.labels):
-            own = is_square & (table[:, 1] == d)
-            n = float(counts[table[own, 0]].sum())
-            if is_free[d] and n:
-                single = len(terms.labels) == 1
-                out.append(
-                    Part(terms=own, n=n, label="" if single else label, stratum=None if single else d, has_rows=True)
-                )
-        return out
-    if terms.components.is_in_time:
-        return _parts_in_time(problem)
+    for d, label in enumerate(terms.labels):
+        own = (table[:, 1] == table[:, 2]) & (table[:, 1] == d)
+        n = float(terms.counts[table[own, 0]].sum())
+        if is_free[d] and n:
+            out.append(
+                Part(terms=own, n=n, label="" if single else label, stratum=None if single else d, has_rows=True)
+            )
+    return out
+
+
+def _parts_within_units(problem: Problem) -> list[Part]:
+    """Return contrasts within units, and means of the largest units, of each stratum of exchangeable errors."""
+    terms, parameters = problem.gram.terms, problem.parameters
     components, within = terms.components, parameters.within_units
+    assert components is not None
+    is_free = parameters.sd_is_free[parameters.n_factor :]
+    out = []
     for s, label in enumerate(components.strata):
         mine = components.stratum == s
         kinds = (components.size == WITHIN, components.size == components.size[mine].max())
         kinds = tuple(mine & kind for kind in kinds) if within.is_free[s] else (mine,)
         for own in kinds:
-            n = float(counts[own].sum())
+            n = float(terms.counts[own].sum())
             if (within.is_free[s] or is_free[0 if components.common_sd else s]) and n:
                 shown = label if len(components.strata) > 1 else ""
                 out.append(Part(terms=own, n=n, label=shown, stratum=s, has_rows=False))
@@ -174,6 +182,18 @@ def _parts_in_time(problem: Problem) -> list[Part]:
         both = (between_neighbours(terms, end) for end in (1.0, -1.0))
         out += [Part(terms=weights, n=n, label="", stratum=None, has_rows=False) for weights in both]
     return out
+
+
+# By error structure.
+_PARTS: dict[str, Callable[[Problem], list[Part]]] = {
+    "independent": _parts_of_strata,
+    "by": _parts_of_strata,
+    "correlated": _parts_of_strata,
+    "exchangeable": _parts_within_units,
+    "ar1": _parts_in_time,
+    "known_se": _parts_of_strata,
+    "known_cov": _parts_of_strata,
+}
 
 
 def between_neighbours(terms: ErrorTerms, rho: float) -> Array:
