@@ -46,12 +46,7 @@ class By(ErrorSpec):
         """Return the layout over the rows of a table."""
         labels, stratum = levels_of(table, self.column, role="error stratum")
         return ErrorLayout(
-            spec=self,
-            labels=labels,
-            dim=self.column,
-            n_sd=len(labels),
-            stratum=stratum,
-            se=self.known_sds(table),
+            spec=self, labels=labels, dim=self.column, n_sd=len(labels), stratum=stratum, se=self.known_sds(table)
         )
 
 

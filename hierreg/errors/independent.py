@@ -44,12 +44,7 @@ class Independent(ErrorSpec):
 
     def bind(self, table: Any) -> ErrorLayout:
         """Return the layout over the rows of a table."""
-        return ErrorLayout(
-            spec=self,
-            n_sd=1,
-            stratum=np.zeros(len(table), dtype=np.intp),
-            se=self.known_sds(table),
-        )
+        return ErrorLayout(spec=self, n_sd=1, stratum=np.zeros(len(table), dtype=np.intp), se=self.known_sds(table))
 
 
 def independent() -> Independent:

@@ -46,10 +46,7 @@ class KnownSE(ErrorSpec):
     def bind(self, table: Any) -> ErrorLayout:
         """Return the layout over the rows of a table."""
         return ErrorLayout(
-            spec=self,
-            n_sd=int(self.scale),
-            stratum=np.zeros(len(table), dtype=np.intp),
-            se=self.known_sds(table),
+            spec=self, n_sd=int(self.scale), stratum=np.zeros(len(table), dtype=np.intp), se=self.known_sds(table)
         )
 
 
