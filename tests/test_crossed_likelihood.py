@@ -10,6 +10,7 @@ from hierreg.gram import collect
 from hierreg.likelihood.engines import marginal_likelihood
 from hierreg.likelihood.population import FixedBeta, PopulationPrior
 from tests.oracles import dense
+from tests.oracles.cases import spec_of
 from tests.oracles.crossed_cases import KINDS, SHAPES, random_crossed_case
 
 
@@ -115,6 +116,6 @@ def test_a_nested_factor_needs_no_dense_tail(rng):
 def test_errors_across_groups_are_refused_with_what_is_possible(rng):
     case = random_crossed_case(rng, "crossed")
     unit = np.arange(45, dtype=np.intp) // 2
-    layout = replace(case.layout, kind="exchangeable", unit=unit, has_corr=True)
+    layout = replace(case.layout, spec=spec_of("exchangeable"), unit=unit, has_corr=True)
     with pytest.raises(ModelError, match="each unit must lie within one group of every factor"):
         collect(case.design, layout)

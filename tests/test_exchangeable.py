@@ -14,6 +14,7 @@ from hierreg.likelihood.engines import marginal_likelihood
 from hierreg.sampling.native import native_model
 from hierreg.variances.parameters import covariances
 from tests.oracles import dense
+from tests.oracles.cases import spec_of
 from tests.reference import load_reference, reference_data
 
 FORMULA = "y ~ x + (x | g)"
@@ -55,7 +56,7 @@ def dense_criterion(model, at, beta):
     problem = model.problem
     T = len(problem.layout.labels)
     R = dense.compound_symmetry(problem.layout, np.broadcast_to(at.error_sd[0], T), at.error_corr[0])
-    known = replace(problem.layout, kind="known_cov", V=R)
+    known = replace(problem.layout, spec=spec_of("known_cov", R), V=R)
     return dense.log_likelihood(problem.design, known, at.Lambda[0] @ at.Lambda[0].T, np.eye(1), beta=beta)
 
 

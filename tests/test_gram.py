@@ -9,7 +9,7 @@ from hierreg.exceptions import DataError, ModelError
 from hierreg.gram import collect
 from hierreg.likelihood.engines import marginal_likelihood
 from tests.oracles import dense
-from tests.oracles.cases import KINDS, only_observed, random_case, rows_of
+from tests.oracles.cases import KINDS, only_observed, random_case, rows_of, spec_of
 
 
 def value_of(gram, case):
@@ -160,7 +160,7 @@ def test_tables_with_offsets_of_a_billion_add_to_the_rounding_of_their_means(kin
             lambda d, lay: (replace(d, factors=(replace(d.factors[0], name="h"),)), lay),
             r"grouping factors differ: \['g'\] and \['h'\]",
         ),
-        (lambda d, lay: (d, replace(lay, kind="by", dim="site")), "error structures differ in kind"),
+        (lambda d, lay: (d, replace(lay, spec=spec_of("by"), dim="site")), "error structures differ in kind"),
     ],
 )
 def test_statistics_of_different_models_do_not_add(change, words, rng):

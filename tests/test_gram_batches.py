@@ -62,7 +62,7 @@ def assert_same(gram, other, *, rtol=1e-11):
     D = len(place)
     error_cov = np.diag(rng.uniform(0.5, 2.0, D))
     assert gram.terms.gaps.tolist() == other.terms.gaps.tolist()
-    if gram.terms.has_corr and (gram.terms.components is None or gram.terms.components.is_chain):
+    if gram.terms.has_corr and (gram.terms.components is None or gram.terms.components.is_in_time):
         error_cov += 0.2
     value, g_Lambda, g_error = marginal_likelihood(other).value_and_gradient(Lambda, error_cov)
     turned = np.ix_(place, place)

@@ -387,7 +387,11 @@ BAD_VALUES = [
     (lambda: hp.Priors(corr={"g": hp.HalfNormal(1)}), ["corr['g']", "LKJ(eta) or Fixed(matrix)"]),
     (lambda: hp.Priors(error_corr={"g": {"h": hp.LKJ(1)}}), ["error_corr['g']", "no further dictionary"]),
 ]
-EXCHANGEABLE = {"error_corr_labels": ("a", "b"), "error_corr_lowest": (-0.25, -1.0)}
+EXCHANGEABLE = {
+    "error_corr_labels": ("a", "b"),
+    "error_corr_lowest": (-0.25, -1.0),
+    "error_corr_ranges": tuple(hr.exchangeable("unit").range_of_corr(lowest) for lowest in (-0.25, -1.0)),
+}
 BAD_FOR_THE_MODEL = [
     (hp.Priors(beta={"days": hp.Flat()}), {}, ["'days'", "Did you mean 'Days'?", "'Intercept'"]),
     (hp.Priors(sd={"subject": hp.HalfNormal(1)}), {}, ["'subject'", "grouping factor", "'Subject'"]),

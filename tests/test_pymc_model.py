@@ -12,8 +12,7 @@ from scipy import stats
 import hierreg as hr
 import hierreg.priors as hp
 from hierreg.design import Design, FactorDesign
-from hierreg.errors.known_covariance import from_matrix
-from hierreg.errors.structures import ErrorLayout, Independent
+from hierreg.errors.base import ErrorLayout
 from hierreg.exceptions import ModelError
 from hierreg.gram import collect
 from hierreg.likelihood.engines import marginal_likelihood
@@ -22,6 +21,7 @@ from hierreg.likelihood.posterior import Target
 from hierreg.pymc_model import build_pymc_model
 from hierreg.variances.parameters import covariances, variance_parameters
 from tests.oracles import dense
+from tests.oracles.cases import make_layout
 
 J = 4
 
@@ -43,21 +43,6 @@ def make_factor(rng, n, *, name="g", names=("Intercept", "x", "w"), sizes=(2, 1)
 def make_design(rng, n, factors=(), *, coef_names=("Intercept", "x")):
     X = np.column_stack([np.ones(n), rng.normal(3, 1, n), rng.normal(-1, 2, n)])[:, : len(coef_names)]
     return Design(response_name="y", y=rng.normal(2, 3, n), X=X, coef_names=coef_names, factors=factors)
-
-
-def make_layout(kind, n, **changes):
-    values = {
-        "spec": Independent(),
-        "kind": kind,
-        "labels": ("sigma",),
-        "dim": None,
-        "n_sd": 1,
-        "has_corr": False,
-        "stratum": np.zeros(n, dtype=np.intp),
-    }
-    if "V" in changes:
-        changes["V"] = from_matrix(changes["V"])
-    return ErrorLayout(**(values | changes))
 
 
 def correlated_layout(rng, n_units, labels, *, dim="dataset"):

@@ -9,7 +9,7 @@ import numpy as np
 
 from hierreg import priors as families
 from hierreg.checks import listed
-from hierreg.errors.structures import ErrorSpec, ar1, by, correlated, exchangeable, independent, known_cov, known_se
+from hierreg.errors.structures import ar1, by, correlated, exchangeable, independent, known_cov, known_se
 from hierreg.exceptions import DataError, ModelError, PriorError
 from hierreg.model import Model
 from hierreg.priors import Priors
@@ -20,8 +20,10 @@ from hierreg.results.files import check_path
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from hierreg.errors.base import ErrorSpec
 
 _FAMILIES = ("Normal", "Flat", "Fixed", *SD_FAMILY_NAMES, "LKJ")
 # What --method calls a posterior, and what `Model.sample` calls its method.
@@ -88,22 +90,12 @@ def read_table(path: Path, as_category: Sequence[str]) -> Any:
     return table
 
 
-def error_structure(options: Namespace) -> ErrorSpec:  # noqa: PLR0911  # one return a structure
+def error_structure(options: Namespace) -> ErrorSpec:
     """Return the error structure that the options name."""
-    if options.by is not None:
-        return by(options.by)
-    if options.correlated is not None:
-        dataset, unit = options.correlated
-        return correlated(dataset, unit=unit)
-    if options.exchangeable is not None:
-        return exchangeable(options.exchangeable)
-    if options.ar1 is not None:
-        time, unit = options.ar1
-        return ar1(time, unit=unit)
-    if options.known_se is not None:
-        return known_se(options.known_se, scale=options.scale)
-    if options.known_cov is not None:
-        return known_cov(_read_matrix(options.known_cov), scale=options.scale)
+    for option, structure in _STRUCTURES.items():
+        given = getattr(options, option)
+        if given is not None:
+            return structure(given, options)
     if options.scale:
         raise ModelError("--scale goes with --known-se or --known-cov.")
     return independent()
@@ -114,6 +106,17 @@ def _read_matrix(path: Path) -> np.ndarray:
         return np.atleast_2d(np.loadtxt(path, delimiter=","))
     except ValueError as error:
         raise DataError(f"--known-cov {path} is not a table of numbers separated by commas: {error}") from error
+
+
+# By option, which is called as the structure is; without any of them errors are independent.
+_STRUCTURES: dict[str, Callable[[Any, Namespace], ErrorSpec]] = {
+    "by": lambda column, _: by(column),
+    "correlated": lambda columns, _: correlated(columns[0], unit=columns[1]),
+    "exchangeable": lambda unit, _: exchangeable(unit),
+    "ar1": lambda columns, _: ar1(columns[0], unit=columns[1]),
+    "known_se": lambda column, options: known_se(column, scale=options.scale),
+    "known_cov": lambda path, options: known_cov(_read_matrix(path), scale=options.scale),
+}
 
 
 def parse_priors(texts: Sequence[str]) -> Priors | None:

@@ -23,7 +23,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hierreg.errors.structures import ErrorLayout
+    from hierreg.errors.base import ErrorLayout
 
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]
@@ -57,14 +57,14 @@ class Components:
     size: Index
 
     @property
-    def is_chain(self) -> bool:
-        """Whether these are two neighbours of AR(1) errors."""
-        return is_chain(self.size)
+    def is_in_time(self) -> bool:
+        """Whether these are two neighbours in time, of AR(1) errors."""
+        return _are_neighbours(self.size)
 
     @property
     def labels(self) -> tuple[str, ...]:
         """Name of each component; the same in every table."""
-        if self.is_chain:
+        if self.is_in_time:
             return ("row before", "row")
         return tuple(
             f"{self.strata[s]}, within units" if n == WITHIN else f"{self.strata[s]}, mean of {n} rows"
@@ -83,9 +83,14 @@ class Components:
         np.maximum.at(out, self.stratum, self.size)
         return out
 
+    def without_units(self, strata: tuple[str, ...]) -> Components:
+        """Return those of no units, in the strata given."""
+        none = np.empty(0, dtype=np.intp)
+        return self if self.is_in_time else replace(self, strata=strata, stratum=none, size=none)
+
     def unite(self, other: Components) -> Components:
         """Return the components of both, strata matched by label."""
-        if self.is_chain:
+        if self.is_in_time:
             return self
         strata = self.strata + tuple(label for label in other.strata if label not in self.strata)
         theirs = np.array([strata.index(label) for label in other.strata], dtype=np.intp)[other.stratum]
@@ -94,7 +99,7 @@ class Components:
         return replace(self, strata=strata, stratum=stratum, size=size)
 
 
-def is_chain(size: Index) -> bool:
+def _are_neighbours(size: Index) -> bool:
     """Return whether sizes of components (C,) stand for two neighbours of AR(1) errors."""
     return bool(np.any(size == NEIGHBOURS))
 
@@ -166,7 +171,7 @@ def covariance_of(stratum: Index, size: Index, sd: Array, rho: Array) -> Array:
 
     The parameters are those of `component_variances`.
     """
-    if is_chain(size):
+    if _are_neighbours(size):
         v, c = sd**2, sd**2 * rho
         return np.stack([np.concatenate([v, c], axis=-1), np.concatenate([c, v], axis=-1)], axis=-2)
     return diagonal(component_variances(stratum, size, sd, rho))
@@ -247,9 +252,9 @@ class WithinUnits:
         return covariance_of(self.component_stratum, self.component_size, error_sd, rho)
 
     @property
-    def is_chain(self) -> bool:
+    def is_in_time(self) -> bool:
         """Whether errors are AR(1): rho is the correlation of rows one step of time apart."""
-        return is_chain(self.component_size)
+        return _are_neighbours(self.component_size)
 
     def of_rows(self, error_cov: Array) -> Array:
         """Return variance v and covariance rho v of two rows of a unit, by stratum: (..., T, 2).
@@ -257,7 +262,7 @@ class WithinUnits:
         Of the diagonal covariances (..., C, C) of the components: rho v = (c - a) / n with the largest n. Of AR(1)
         errors those of rows one step apart.
         """
-        if self.is_chain:
+        if self.is_in_time:
             return np.asarray(error_cov[..., :1, :])
         variance = np.diagonal(error_cov, axis1=-2, axis2=-1)
         out = np.empty((*variance.shape[:-1], len(self.strata), 2))

@@ -107,7 +107,7 @@ def errors_at_zero(
         The criterion.
     """
     q, response = parameters.n_factor, gram.response
-    if response is None or gram.terms.kind.startswith("known"):
+    if response is None or gram.terms.structure.is_known:
         return []
     free = np.flatnonzero(parameters.sd_is_free)
     mean = float(response.n @ response.mean) / gram.n
@@ -149,7 +149,7 @@ def _boundary_within_units(units: WithinUnits, errors: Covariances) -> list[str]
         units.strata, units.is_free, errors.error_corr[0] if units.strata else (), units.lowest, strict=True
     ):
         where = f"of {label} " if len(units.strata) > 1 else ""
-        if units.is_chain:
+        if units.is_in_time:
             found += _boundary_of_chain(rho) if free else []
             continue
         if free and 1.0 - rho < SINGULAR**2:

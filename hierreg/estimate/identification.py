@@ -147,16 +147,15 @@ def _slopes(likelihood: Likelihood, basis: Array, linear: _Linear, S0: Array, rn
     inner = np.diag(np.exp(rng.uniform(-_SPREAD, _SPREAD, q)))
     inner += np.where(np.tril(moves, -1), rng.uniform(-0.5, 0.5, (q, q)), 0.0)
     size = np.exp(rng.uniform(-_SPREAD, _SPREAD, D))
-    components = likelihood.gram.terms.components
-    is_chain = components is not None and components.is_chain
+    is_in_time = likelihood.gram.terms.structure.is_in_time
     is_free = any(direction[0, 0] == 0 for direction in linear.errors)
-    if is_chain:
+    if is_in_time:
         # Two neighbours have one variance; a correlation that is known stays.
         size[1] = size[0]
         S0 = np.where(np.eye(2) > 0, S0, S0[0, 0] * rng.uniform(0.3, 0.8)) if is_free else S0
     S = size[:, None] * S0 * size
     value, g_Lambda, g_S = likelihood.value_and_gradient(basis @ inner, S)
-    if is_chain and is_free:
+    if is_in_time and is_free:
         g_S = _over_the_gap(likelihood.gram.terms.gaps, S, g_S)
     if not np.isfinite(value):
         return np.full(len(linear.groups) + len(linear.errors), np.nan)

@@ -90,7 +90,7 @@ def residual_moments(gram: Gram) -> tuple[Array, Array]:
 
 def _moments_within_units(gram: Gram, units: WithinUnits) -> tuple[Array, Array]:
     """Return sds (1 or T,) and within-unit correlations (T,) of least-squares residuals, kept off their bounds."""
-    if units.is_chain:
+    if units.is_in_time:
         return _moments_of_neighbours(gram, units)
     squares, counts = gram.WtW[:, -1, -1], gram.terms.counts
     T = len(units.strata)

@@ -1,6 +1,6 @@
 """The Gram basis: every cross-product of the rows that the likelihood needs, collected in one pass.
 
-With W = [X y] the precision of the errors is R^-1 = sum_k omega[k] K[k] (see `errors.structures`), so the
+With W = [X y] the precision of the errors is R^-1 = sum_k omega[k] K[k] (see `errors.base`), so the
 data enter only through ``Z'K[k]Z``, ``Z'K[k]W`` and ``W'K[k]W``. They are stored by term, and for Z by pair
 of group levels, so that two collections can be added.
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hierreg.errors.structures import ErrorSpec
+    from hierreg.errors.base import ErrorSpec
     from hierreg.gram.frame import Frame
     from hierreg.gram.labels import LabelledMoments
     from hierreg.gram.origin import Origin

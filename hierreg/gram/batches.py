@@ -12,7 +12,7 @@ from hierreg.design.first_pass import learn, needs_of
 from hierreg.design.kinds import unite_kinds
 from hierreg.design.learned import restore
 from hierreg.design.table import as_table
-from hierreg.errors.structures import ErrorSpec, KnownCov, independent
+from hierreg.errors.structures import checked_structure
 from hierreg.exceptions import DataError, ModelError
 from hierreg.formula import parse_formula
 from hierreg.gram.part import Part, part_of, unite_parts, whole
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from hierreg.design.kinds import ColumnKind
     from hierreg.design.learned import LearnedState
+    from hierreg.errors.base import ErrorSpec
     from hierreg.gram.basis import Gram
 
     Batches = Iterable[Any] | Callable[[], Iterable[Any]]
@@ -73,7 +74,7 @@ def from_batches(
     collinear: str = "refuse",
 ) -> Gram:
     """Return the Gram basis of all rows of an iterable of tables; see `Gram.from_batches`."""
-    errors = checked_errors(errors)
+    errors = checked_structure(errors, in_parts=True)
     check_choice(collinear, ("refuse", "drop"), argument="collinear", error=ModelError)
     given = checked_levels(levels)
     passes = _Passes.of(batches)
@@ -193,22 +194,6 @@ def non_empty(batches: Iterable[Any]) -> Iterator[nw.DataFrame[Any]]:
         native = nw.from_native(batch, pass_through=True)
         if not (isinstance(native, nw.DataFrame) and len(native) == 0):
             yield as_table(batch)
-
-
-def checked_errors(errors: ErrorSpec | None) -> ErrorSpec:
-    """Return an error structure that rows in parts can have."""
-    errors = independent() if errors is None else errors
-    if not isinstance(errors, ErrorSpec):
-        raise ModelError(
-            f"errors={errors!r} is not an error structure; use hr.independent(), hr.by(column), "
-            "hr.correlated(dataset, unit=...), hr.exchangeable(unit), hr.ar1(time, unit=...) or hr.known_se(column)."
-        )
-    if isinstance(errors, KnownCov):
-        raise ModelError(
-            f"errors={errors}: a covariance of all rows joins them, so they cannot come in batches. Use "
-            "hr.Model(formula, table, errors), or hr.known_se(column) for independent errors."
-        )
-    return errors
 
 
 def checked_levels(levels: Mapping[str, Sequence[Any]] | None) -> dict[str, tuple[Any, ...]]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hierreg.design.learned import LearnedState
-    from hierreg.errors.structures import ErrorSpec
+    from hierreg.errors.base import ErrorSpec
 
 _KIND = "hierreg.Gram.scan"
 

@@ -20,11 +20,13 @@ from hierreg.gram.terms import ErrorTerms
 from hierreg.gram.triangles import Left, classes_of, fewest, of_independent_rows, rotated
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from hierreg.design import Design, FactorDesign
+    from hierreg.errors.base import ErrorLayout
     from hierreg.errors.known_covariance import BlockCovariance
-    from hierreg.errors.structures import ErrorLayout
     from hierreg.gram.frame import Frame
 
     Array = NDArray[np.float64]
@@ -136,7 +138,7 @@ def collect_part(design: Design, layout: ErrorLayout) -> Gram:
         columns.append(_Columns(factor=factor, Z=np.ascontiguousarray(Z), frame=z_frame))
     if len(columns) > 1:
         check_units_in_groups(design, layout)
-    terms, products = _products(layout, W, columns)
+    terms, products = _PRODUCTS[layout.kind](layout, W, columns)
     return Gram(
         coef_names=design.coef_names,
         factors=products.factors,
@@ -185,16 +187,8 @@ def check_units_in_groups(design: Design, layout: ErrorLayout) -> None:
             )
 
 
-def _products(layout: ErrorLayout, W: Array, columns: list[_Columns]) -> tuple[ErrorTerms, _Products]:
-    D = len(layout.labels)
-    if layout.kind == "known_cov":
-        return _known_covariance(layout, W, columns)
-    if layout.kind == "exchangeable":
-        return _exchangeable(layout, W, columns)
-    if layout.kind in {"correlated", "ar1"}:
-        terms, pairs = (_pair_rows_of_units if layout.kind == "correlated" else _pair_neighbours)(layout)
-        return terms, _with_wide_triangles(W, columns, terms, pairs)
-    log_det = 0.0
+def _independent(layout: ErrorLayout, W: Array, columns: list[_Columns]) -> tuple[ErrorTerms, _Products]:
+    D, log_det = len(layout.labels), 0.0
     if layout.se is not None:
         weight = 1.0 / layout.se[:, None]
         W, columns = W * weight, [replace(one, Z=one.Z * weight) for one in columns]
@@ -217,6 +211,16 @@ def _terms(layout: ErrorLayout, patterns: NDArray[np.bool_], counts: Index, log_
         counts=counts.astype(float),
         log_det_known=log_det,
     )
+
+
+def _correlated(layout: ErrorLayout, W: Array, columns: list[_Columns]) -> tuple[ErrorTerms, _Products]:
+    terms, pairs = _pair_rows_of_units(layout)
+    return terms, _with_wide_triangles(W, columns, terms, pairs)
+
+
+def _in_time(layout: ErrorLayout, W: Array, columns: list[_Columns]) -> tuple[ErrorTerms, _Products]:
+    terms, pairs = _pair_neighbours(layout)
+    return terms, _with_wide_triangles(W, columns, terms, pairs)
 
 
 def _pair_rows_of_units(layout: ErrorLayout) -> tuple[ErrorTerms, _RowPairs]:
@@ -441,3 +445,15 @@ def _known_covariance(layout: ErrorLayout, W: Array, columns: list[_Columns]) ->
     terms = _terms(layout, np.ones((1, 1), dtype=bool), np.array([len(W)]), found.log_det)
     WtW = found.WtW[None]
     return terms, _Products(WtW=WtW, factors=tuple(factors), crossed=tuple(crossed))
+
+
+# Terms and cross-products by error structure.
+_PRODUCTS: dict[str, Callable[[ErrorLayout, Array, list[_Columns]], tuple[ErrorTerms, _Products]]] = {
+    "independent": _independent,
+    "by": _independent,
+    "correlated": _correlated,
+    "exchangeable": _exchangeable,
+    "ar1": _in_time,
+    "known_se": _independent,
+    "known_cov": _known_covariance,
+}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.design import Design
-    from hierreg.errors.structures import ErrorLayout
+    from hierreg.errors.base import ErrorLayout
     from hierreg.gram.basis import Gram
     from hierreg.gram.frame import Frame
     from hierreg.gram.terms import ErrorTerms

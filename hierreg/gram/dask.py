@@ -9,15 +9,16 @@ from hierreg.checks import check_choice, listed, suggestion
 from hierreg.design.first_pass import Seen, needs_of
 from hierreg.design.learned import LearnedState, restore
 from hierreg.design.table import as_table
+from hierreg.errors.structures import checked_structure
 from hierreg.exceptions import DataError, ModelError
 from hierreg.formula import parse_formula
-from hierreg.gram.batches import checked_errors, checked_levels
+from hierreg.gram.batches import checked_levels
 from hierreg.gram.part import Part, columns_of, part_of, unite_parts, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from hierreg.errors.structures import ErrorSpec
+    from hierreg.errors.base import ErrorSpec
     from hierreg.gram.basis import Gram
 
 
@@ -32,7 +33,7 @@ def from_dask(
     """Return the Gram basis of a Dask dataframe; see `Gram.from_dask`."""
     _check_dask(ddf)
     check_choice(collinear, ("refuse", "drop"), argument="collinear", error=ModelError)
-    spec, errors, given = parse_formula(formula), checked_errors(errors), checked_levels(levels)
+    spec, errors, given = parse_formula(formula), checked_structure(errors, in_parts=True), checked_levels(levels)
     columns = columns_of(spec, errors)
     for column, role in columns.items():
         if column not in ddf.columns:

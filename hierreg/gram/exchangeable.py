@@ -22,7 +22,7 @@ from hierreg.gram.terms import ErrorTerms
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hierreg.errors.structures import ErrorLayout
+    from hierreg.errors.base import ErrorLayout
     from hierreg.errors.within_units import Units
 
     Array = NDArray[np.float64]

@@ -202,7 +202,7 @@ def check_known_errors(gram: Gram) -> None:
         If the precision of the population columns, of columns of length one, is singular to working precision.
     """
     p = len(gram.coef_names)
-    if gram.terms.kind not in {"independent", "by", "known_se", "known_cov"} or not p:
+    if gram.terms.structure.has_units or not p:
         return
     precision = gram.WtW[:, :p, :p].sum(axis=0)
     smallest = smallest_eigenvalue(unit_diagonal(precision)[1])

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hierreg.errors.structures import ErrorLayout
+    from hierreg.errors.base import ErrorLayout
 
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]

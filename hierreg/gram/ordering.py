@@ -121,8 +121,7 @@ def _empty(terms: ErrorTerms, labels: tuple[str, ...]) -> ErrorTerms:
     """Return terms like these, of no units, with the labels given."""
     components, none = terms.components, np.empty(0, dtype=np.intp)
     if components is not None:
-        if not components.is_chain:
-            components = replace(components, strata=labels, stratum=none, size=none)
+        components = components.without_units(labels)
         labels = components.labels
     return replace(
         terms,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from hierreg.design.learned import LearnedState
     from hierreg.design.levels import FactorLevels
-    from hierreg.errors.structures import ErrorSpec
+    from hierreg.errors.base import ErrorSpec
 
     Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -50,7 +50,7 @@ def unite_origins(a: Origin, b: Origin) -> Origin:
     mine, theirs = a.learned, b.learned
     for what, one, other in (
         ("formulas", mine.formula, theirs.formula),
-        ("error structures", _shown(a.errors), _shown(b.errors)),
+        ("error structures", a.errors.without_data(), b.errors.without_data()),
         ("levels of the categorical predictors", dict(mine.levels), dict(theirs.levels)),
     ):
         if one != other:
@@ -83,12 +83,6 @@ def check_determined(mine: LearnedState, theirs: LearnedState) -> None:
             )
 
 
-def _shown(errors: ErrorSpec) -> str:
-    from hierreg.errors.structures import KnownCov
-
-    return f"known_cov(scale={errors.scale})" if isinstance(errors, KnownCov) else str(errors)
-
-
 def origin_to_json(origin: Origin) -> Arrays:
     """Return an origin as arrays: one of JSON, and those of the levels of grouping factors."""
     from hierreg.design.learned import encoded
@@ -99,7 +93,7 @@ def origin_to_json(origin: Origin) -> Arrays:
         "formula": learned.formula,
         "levels": [[list(key), list(levels)] for key, levels in learned.levels.items()],
         "transforms": encoded(dict(learned.transforms)),
-        "errors": errors_to_json(origin.errors),
+        "errors": origin.errors.to_json(),
         "factors": [{"name": factor.name, "columns": factor.columns} for factor in learned.factors],
         "determined": determined_to_json(learned.determined),
     }
@@ -112,10 +106,11 @@ def origin_to_json(origin: Origin) -> Arrays:
 
 
 def origin_from_json(arrays: Mapping[str, np.ndarray[Any, Any]]) -> Origin:
-    """Return what `origin_to_json` was given."""
+    """Return what `origin_to_json` was given; a known covariance has no values."""
     from hierreg.design.learned import LearnedState, decoded
     from hierreg.design.levels import factor_levels
     from hierreg.design.rank import determined_from_json
+    from hierreg.errors.structures import errors_from_json
 
     head = json.loads(str(arrays["head"]))
     factors: list[FactorLevels] = []
@@ -131,26 +126,3 @@ def origin_from_json(arrays: Mapping[str, np.ndarray[Any, Any]]) -> Origin:
         determined=determined_from_json(head.get("determined", [])),
     )
     return Origin(learned=learned, errors=errors_from_json(head["errors"]))
-
-
-def errors_to_json(errors: ErrorSpec) -> dict[str, Any]:
-    """Return an error structure as JSON; of a known covariance its size alone."""
-    from hierreg.errors.structures import KnownCov
-
-    name = type(errors).__name__
-    if isinstance(errors, KnownCov):
-        return {"kind": name, "n": errors.V.n, "scale": errors.scale}
-    return {"kind": name, **asdict(errors)}  # type: ignore[call-overload]
-
-
-def errors_from_json(described: Mapping[str, Any]) -> ErrorSpec:
-    """Return what `errors_to_json` was given; a known covariance has no values."""
-    from hierreg.errors.known_covariance import BlockCovariance, GivenCovariance
-    from hierreg.errors.structures import AR1, By, Correlated, Exchangeable, Independent, KnownCov, KnownSE
-
-    kinds = {kind.__name__: kind for kind in (Independent, By, Correlated, Exchangeable, AR1, KnownSE)}
-    arguments = {key: value for key, value in described.items() if key != "kind"}
-    if described["kind"] == "KnownCov":
-        n = int(arguments["n"])
-        return KnownCov(GivenCovariance(V=BlockCovariance(n=n, batches=())), bool(arguments["scale"]))
-    return kinds[described["kind"]](**arguments)

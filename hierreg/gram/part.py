@@ -7,26 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.checks import listed
 from hierreg.design.batch import design_of_part
 from hierreg.design.build import columns_of_factors
 from hierreg.design.kinds import in_order_of, kinds_of, unite_kinds
 from hierreg.design.learned import RESPONSE, expressions_of
 from hierreg.design.levels import FactorLevels, unite_factors, united_levels, with_column_levels
 from hierreg.design.rank import warn_of_dropped
-from hierreg.errors.structures import (
-    AR1,
-    WITHIN_UNITS,
-    By,
-    Correlated,
-    Exchangeable,
-    Independent,
-    KnownSE,
-    bind_errors,
-    check_enough,
-    check_gaps,
-)
-from hierreg.exceptions import DataError, ModelError
+from hierreg.errors.base import Repeats
+from hierreg.errors.structures import bind_errors
+from hierreg.exceptions import DataError
 from hierreg.formula import compile_expression
 from hierreg.gram.addition import add
 from hierreg.gram.collect import collect_part, own_rows_layout
@@ -45,7 +34,7 @@ if TYPE_CHECKING:
     from hierreg.design.kinds import ColumnKind
     from hierreg.design.learned import LearnedState
     from hierreg.design.values import Level
-    from hierreg.errors.structures import ErrorSpec
+    from hierreg.errors.base import ErrorSpec
     from hierreg.formula import FormulaSpec
     from hierreg.gram.basis import Gram
 
@@ -84,7 +73,7 @@ def part_of(state: DesignState, errors: ErrorSpec, table: nw.DataFrame[Any]) -> 
         If a column cannot be used.
     """
     design, factors = design_of_part(state, table)
-    layout = bind_errors(errors, table, len(table), is_whole=False)
+    layout = bind_errors(errors, table, is_whole=False)
     gram = collect_part(design, layout)
     if gram.has_links:
         gram = replace(gram, own=collect_part(design, own_rows_layout(design, layout)))
@@ -100,15 +89,8 @@ def part_of(state: DesignState, errors: ErrorSpec, table: nw.DataFrame[Any]) -> 
 def _error_levels(errors: ErrorSpec, table: nw.DataFrame[Any]) -> tuple[Level, ...]:
     from hierreg.design.levels import column_levels
 
-    name = _error_column(errors)
+    name = errors.columns.stratum
     return column_levels(table, name, role="error stratum")[0] if name is not None else ()
-
-
-def _error_column(errors: ErrorSpec) -> str | None:
-    """Return the column of data sets or strata."""
-    if isinstance(errors, Exchangeable):
-        return errors.by
-    return errors.column if isinstance(errors, By) else errors.dataset if isinstance(errors, Correlated) else None
 
 
 def columns_of(spec: FormulaSpec, errors: ErrorSpec) -> dict[str, str]:
@@ -119,37 +101,9 @@ def columns_of(spec: FormulaSpec, errors: ErrorSpec) -> dict[str, str]:
         columns |= dict.fromkeys(compile_expression(text).column_names, role)
     for own in columns_of_factors(spec).values():
         columns |= {name: "grouping factor" for name in own if name not in columns}
-    return columns | {name: "errors" for name in (*error_labels(errors), *error_numbers(errors)) if name not in columns}
-
-
-def error_numbers(errors: ErrorSpec) -> tuple[str, ...]:
-    """Return the columns of numbers that an error structure needs: known standard errors, weights, times."""
-    match errors:
-        case KnownSE():
-            used: str | None = errors.column
-        case Independent() | By():
-            used = errors.weights
-        case AR1():
-            used = errors.time
-        case _:
-            used = None
-    return () if used is None else (used,)
-
-
-def error_labels(errors: ErrorSpec) -> tuple[str, ...]:
-    """Return the columns of labels that an error structure needs: strata, data sets, units."""
-    match errors:
-        case By():
-            used: tuple[str | None, ...] = (errors.column,)
-        case Correlated():
-            used = (errors.dataset, errors.unit)
-        case Exchangeable():
-            used = (errors.unit, errors.by)
-        case AR1():
-            used = (errors.unit,)
-        case _:
-            used = ()
-    return tuple(name for name in used if name is not None)
+    return columns | {
+        name: "errors" for name in (*errors.columns.labels, *errors.columns.numbers) if name not in columns
+    }
 
 
 def _hashes_of_units(errors: ErrorSpec, table: nw.DataFrame[Any]) -> NDArray[np.uint64]:
@@ -157,9 +111,9 @@ def _hashes_of_units(errors: ErrorSpec, table: nw.DataFrame[Any]) -> NDArray[np.
 
     from hierreg.design.levels import column_levels
 
-    if not isinstance(errors, WITHIN_UNITS):
+    if errors.columns.unit is None:
         return np.empty(0, dtype=np.uint64)
-    levels, _ = column_levels(table, errors.unit, role="unit of the errors")
+    levels, _ = column_levels(table, errors.columns.unit, role="unit of the errors")
     labels = np.asarray(levels)
     return np.sort(hash_array(labels if labels.dtype.kind in "iu" else labels.astype(object)))
 
@@ -217,8 +171,8 @@ def whole(part: Part, learned: LearnedState, errors: ErrorSpec, *, collinear: st
     warn_of_dropped(determined)
     gram = without_determined(gram, determined)
     check_known_errors(gram)
-    _check_errors(gram, errors)
-    error_levels = in_order_of(part.kinds.get(str(_error_column(errors))), part.error_levels)
+    errors.check(_repeats(gram))
+    error_levels = in_order_of(part.kinds.get(str(errors.columns.stratum)), part.error_levels)
     labels = tuple(str(level) for level in error_levels) or ("sigma",)
     learned = replace(learned, factors=factors, determined=determined)
     gram = with_labels(with_levels(gram, [factor.levels for factor in factors]), labels)
@@ -230,16 +184,12 @@ def _in_order(factor: FactorLevels, kinds: Mapping[str, ColumnKind]) -> FactorLe
     return with_column_levels(factor, [in_order_of(kinds.get(column), levels) for column, levels in pairs])
 
 
-def _check_errors(gram: Gram, errors: ErrorSpec) -> None:
+def _repeats(gram: Gram) -> Repeats:
     terms, labels = gram.terms, gram.terms.labels
-    if isinstance(errors, AR1):
-        check_gaps(errors, terms.gaps[terms.gaps > 0])
-        return
     largest = np.full(len(labels), 2, dtype=np.intp)
     if terms.components is not None:
         labels = terms.components.strata
         largest = np.ones(len(labels), dtype=np.intp)
         np.maximum.at(largest, terms.components.stratum, terms.components.size)
-    if len(labels) > 62 and isinstance(errors, Correlated):
-        raise ModelError(f"errors={errors}: {len(labels)} data sets ({listed(labels)}); at most 62 are possible.")
-    check_enough(errors, labels, gram.n, int(terms.counts.sum()), largest)
+    gaps, n_units = terms.gaps[terms.gaps > 0], int(terms.counts.sum())
+    return Repeats(labels=labels, n_rows=gram.n, n_units=n_units, largest=largest, gaps=gaps)

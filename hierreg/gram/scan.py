@@ -13,13 +13,12 @@ from hierreg.design.build import columns_of_factors
 from hierreg.design.first_pass import Seen, learn, needs_of
 from hierreg.design.learned import LearnedState, expressions_of, restore
 from hierreg.design.table import as_table
-from hierreg.errors.structures import WITHIN_UNITS
+from hierreg.errors.structures import checked_structure
 from hierreg.exceptions import DataError, ModelError
 from hierreg.formula import compile_expression, parse_formula
-from hierreg.gram.batches import Total, checked_errors, checked_levels
+from hierreg.gram.batches import Total, checked_levels
 from hierreg.gram.checkpoint import Saved, resume, write
-from hierreg.gram.origin import errors_to_json
-from hierreg.gram.part import columns_of, error_labels, error_numbers, part_of
+from hierreg.gram.part import columns_of, part_of
 from hierreg.gram.progress import Shown, progress_of
 from hierreg.gram.source_types import Types, Use, settled_types
 from hierreg.gram.sources import Source, sources_of
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
     import narwhals as nw
 
-    from hierreg.errors.structures import ErrorSpec
+    from hierreg.errors.base import ErrorSpec
     from hierreg.formula import FormulaSpec
     from hierreg.gram.basis import Gram
 
@@ -62,7 +61,7 @@ class Scan:
         files = [(source.path, source.path.stat()) for source in self.sources]
         return {
             "formula": self.spec.text,
-            "errors": errors_to_json(self.errors),
+            "errors": self.errors.to_json(),
             "batch_rows": self.batch_rows,
             "files": [[str(file), stat.st_size, stat.st_mtime_ns] for file, stat in files],
         }
@@ -105,11 +104,11 @@ class Scan:
 
     def _end_of_unit(self, table: Any) -> int:
         """Return the rows before the unit that the last row belongs to, which may go on."""
-        if not isinstance(self.errors, WITHIN_UNITS):
+        if self.errors.columns.unit is None:
             return len(table)
         import pyarrow.compute as pc
 
-        unit = table[self.errors.unit].combine_chunks()
+        unit = table[self.errors.columns.unit].combine_chunks()
         other = np.flatnonzero(pc.not_equal(unit, unit[-1]).to_numpy(zero_copy_only=False))
         return int(other[-1]) + 1 if len(other) else 0
 
@@ -207,7 +206,7 @@ def prepare(files: Any, formula: str, errors: ErrorSpec | None, batch_rows: int)
     """
     if not isinstance(batch_rows, (int, np.integer)) or isinstance(batch_rows, bool) or batch_rows < 1:
         raise ModelError(f"batch_rows={batch_rows!r} must be a whole number, 1 or more.")
-    spec, errors = parse_formula(formula), checked_errors(errors)
+    spec, errors = parse_formula(formula), checked_structure(errors, in_parts=True)
     sources, columns = sources_of(files), uses_of(spec, errors)
     return Scan(sources=sources, columns=columns, errors=errors, spec=spec, batch_rows=int(batch_rows))
 
@@ -219,8 +218,8 @@ def uses_of(spec: FormulaSpec, errors: ErrorSpec) -> dict[str, Use]:
     numbers = {column.name for one in expressions for column in one.columns if column.use != "level"}
     labels = {column.name for one in expressions for column in one.columns if column.use == "level"}
     labels |= {name for own in columns_of_factors(spec).values() for name in own}
-    numbers.update(error_numbers(errors))
-    labels.update(error_labels(errors))
+    numbers.update(errors.columns.numbers)
+    labels.update(errors.columns.labels)
     return {
         name: Use(role=role, is_label=name in labels, is_only_label=name not in numbers)
         for name, role in columns.items()

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierreg.errors.structures import STRUCTURES
 from hierreg.exceptions import ModelError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from hierreg.errors.base import ErrorSpec
     from hierreg.errors.within_units import Components
 
     Array = NDArray[np.float64]
@@ -65,6 +67,16 @@ class ErrorTerms:
     gaps: NDArray[np.intp]
 
     @property
+    def structure(self) -> type[ErrorSpec]:
+        """The error structure, which says more of itself (`ErrorSpec`)."""
+        return STRUCTURES[self.kind]
+
+    @property
+    def has_corr_of_sets(self) -> bool:
+        """Whether there are unknown correlations between data sets."""
+        return self.has_corr and self.components is None
+
+    @property
     def n_labels(self) -> int:
         """Number of data sets or strata D."""
         return int(self.patterns.shape[1])
@@ -115,7 +127,7 @@ class ErrorTerms:
         # A pattern is its gap and its data sets.
         mine, theirs = (np.column_stack([t.gaps, _relabelled(t.patterns, t.labels, labels)]) for t in (self, other))
         patterns = np.unique(np.concatenate([mine, theirs]), axis=0)
-        if components is not None and not components.is_chain:
+        if components is not None and not components.is_in_time:
             patterns = np.column_stack([np.zeros(len(labels), dtype=np.intp), np.eye(len(labels), dtype=np.intp)])
         united = replace(
             self,

@@ -252,7 +252,7 @@ def _weight_of_rows(held: Gram, gram: Gram) -> float:
     total = held.WtW[terms.each_row].sum(axis=0)
     p = len(total) - 1
     weight = float(np.trace(total[:p, :p])) / (max(held.n, 1) * max(p, 1))  # of a row, on average
-    if terms.kind.startswith("known") and not terms.n_sd:
+    if terms.structure.is_known and not terms.n_sd:
         return held.n * weight
     variance = float(total[p, p]) / (max(held.n, 1) * (weight or 1.0))
     if gram.frame is not None and variance <= _EXACT * float(gram.frame.sd[-1]) ** 2:

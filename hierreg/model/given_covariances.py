@@ -104,15 +104,8 @@ def _within_units(problem: Problem, components: Components, given: Any) -> Array
     lowest = lowest_correlation(components.largest)
     if not np.all(np.isfinite(values["sd"]) & (values["sd"] > 0)):
         raise ModelError(f"error_cov['sd']={given['sd']!r} must be finite and positive.")
-    if components.is_chain and not np.all(np.abs(values["corr"]) < 1):
-        raise ModelError(
-            f"error_cov['corr']={given['corr']!r}, the correlation of rows one step apart, must be between -1 and 1."
-        )
     if not np.all((values["corr"] > lowest) & (values["corr"] < 1)):
-        raise ModelError(
-            f"error_cov['corr']={given['corr']!r} must be between -1 / (n - 1), n the rows of the largest unit of a "
-            f"stratum ({', '.join(f'{bound:.4g}' for bound in lowest)}), and 1."
-        )
+        raise ModelError(f"error_cov['corr']={given['corr']!r}{problem.layout.spec.bounds_of_corr(lowest)}")
     return covariance_of(components.stratum, components.size, values["sd"], values["corr"])
 
 

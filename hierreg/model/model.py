@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-    from hierreg.errors.structures import ErrorSpec
+    from hierreg.errors.base import ErrorSpec
     from hierreg.gram import Gram
     from hierreg.model.describe import Description
     from hierreg.priors import Priors, ResolvedPriors

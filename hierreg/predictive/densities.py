@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-    from hierreg.errors.known_covariance import BlockCovariance
-    from hierreg.errors.structures import ErrorLayout
+    from hierreg.errors.base import ErrorLayout
     from hierreg.predictive.rows import Draws
     from hierreg.priors import GroupFrame, ResolvedPriors
     from hierreg.priors.requested import BetaChoice, CorrChoice, SdChoice
@@ -50,7 +49,7 @@ def log_densities(problem: Problem, draws: Draws, of: Literal["rows", "units", "
     """
     layout, y = problem.layout, problem.design.y
     S, N = len(draws.beta), len(y)
-    density = {"rows": _row_density, "units": _unit_density, "all": _joint_density}[of](layout)
+    density = _DENSITIES[layout.kind][of](layout)
     out = np.empty({"rows": (S, N), "units": (S, 0 if layout.unit is None else n_units(layout)), "all": (S,)}[of])
     for which in chunks(S, N):
         part = draws.part(which)
@@ -58,28 +57,18 @@ def log_densities(problem: Problem, draws: Draws, of: Literal["rows", "units", "
     return out
 
 
-def _row_density(layout: ErrorLayout) -> Density:
-    if layout.kind == "correlated":
-        return _given_unit(layout)
-    if layout.kind == "exchangeable":
-        return _given_exchangeable_unit(layout)
-    if layout.kind == "ar1":
-        return _given_neighbours(layout)
-    if layout.V is not None:
-        return _given_other_rows(layout.V)
+def _independent(layout: ErrorLayout) -> Density:
     return lambda draws, residual: _normal(residual, row_sds(layout, draws))
 
 
-def _unit_density(layout: ErrorLayout) -> Density:
-    by = {"correlated": _by_unit, "exchangeable": _by_exchangeable_unit, "ar1": _by_unit_in_time}
-    return by[layout.kind](layout)
+def _sum_of(elements: Callable[[ErrorLayout], Density]) -> Callable[[ErrorLayout], Density]:
+    """Return the joint density of independent elements, rows or units."""
 
+    def joint(layout: ErrorLayout) -> Density:
+        each = elements(layout)
+        return lambda draws, residual: each(draws, residual).sum(axis=1)
 
-def _joint_density(layout: ErrorLayout) -> Density:
-    if layout.V is not None:
-        return _known_covariance(layout.V)
-    elements = _row_density(layout) if layout.unit is None else _unit_density(layout)
-    return lambda draws, residual: elements(draws, residual).sum(axis=1)
+    return joint
 
 
 def _normal(residual: Array, sd: Array) -> Array:
@@ -185,9 +174,10 @@ def _given_neighbours(layout: ErrorLayout) -> Density:
     return density
 
 
-def _given_other_rows(V: BlockCovariance) -> Density:
+def _given_other_rows(layout: ErrorLayout) -> Density:
     """Return the density of each row given all other rows; P = V^-1 / sigma^2."""
-    inverse = V.inverse()
+    assert layout.V is not None
+    inverse = layout.V.inverse()
     precision = inverse.diagonal()
 
     def density(draws: Draws, residual: Array) -> Array:
@@ -196,9 +186,27 @@ def _given_other_rows(V: BlockCovariance) -> Density:
     return density
 
 
-def _known_covariance(V: BlockCovariance) -> Density:
-    L = V.factor()
+def _known_covariance(layout: ErrorLayout) -> Density:
+    assert layout.V is not None
+    L = layout.V.factor()
     return lambda draws, residual: _normal(L.whitened_rows(residual), draws.error_sd).sum(axis=1) - L.log_det()
+
+
+# By error structure, the densities that `log_densities` returns.
+_ROWS = {"rows": _independent, "all": _sum_of(_independent)}
+_DENSITIES: dict[str, dict[str, Callable[[ErrorLayout], Density]]] = {
+    "independent": _ROWS,
+    "by": _ROWS,
+    "correlated": {"rows": _given_unit, "units": _by_unit, "all": _sum_of(_by_unit)},
+    "exchangeable": {
+        "rows": _given_exchangeable_unit,
+        "units": _by_exchangeable_unit,
+        "all": _sum_of(_by_exchangeable_unit),
+    },
+    "ar1": {"rows": _given_neighbours, "units": _by_unit_in_time, "all": _sum_of(_by_unit_in_time)},
+    "known_se": _ROWS,
+    "known_cov": {"rows": _given_other_rows, "all": _known_covariance},
+}
 
 
 def log_prior_variables(problem: Problem, posterior: xr.Dataset) -> dict[str, xr.DataArray]:

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.design import Design
-    from hierreg.errors.structures import ErrorLayout
+    from hierreg.errors.base import ErrorLayout
     from hierreg.errors.within_units import UnitsOfSize
     from hierreg.problem.problem import Problem
 
     Array = NDArray[np.float64]
+    type Scaler = Callable[[Draws, Array], Array]
 
 _MAX_BYTES = 4 * 2**30
 # Values in temporary arrays; results do not depend on it.
@@ -92,7 +93,7 @@ def draws_of(group: xr.Dataset, problem: Problem) -> Draws:
         b[factor.name] = array(f"b_{factor.key}")
     beta = array("beta")
     S, D = len(beta), len(problem.layout.labels)
-    if labels.is_exchangeable:
+    if labels.has_corr_by_stratum:
         error_corr = array("error_corr").reshape(S, D)
     else:
         error_corr = array("error_corr") if labels.has_error_corr else np.broadcast_to(np.eye(D), (S, D, D))
@@ -154,21 +155,24 @@ def replicate(problem: Problem, draws: Draws, seed: list[int]) -> Array:
     return out
 
 
-def error_scaler(layout: ErrorLayout) -> Callable[[Draws, Array], Array]:
+def error_scaler(layout: ErrorLayout) -> Scaler:
     """Return the function (draws, standard normal numbers (S, N)) -> errors (S, N) of an error structure."""
-    if layout.kind == "correlated":
-        units = unit_patterns(layout)
-        return lambda draws, z: _correlated_errors(units, draws, z)
-    if layout.kind == "exchangeable":
-        sizes = units_by_size(layout)
-        return lambda draws, z: _exchangeable_errors(sizes, draws, z)
-    if layout.kind == "ar1":
-        chain = chain_of(layout)
-        return lambda draws, z: errors_of(chain, draws.error_sd[:, 0], draws.error_corr[:, 0], z)
-    if layout.V is not None:
-        L = layout.V.factor()
-        return lambda draws, z: draws.error_sd * L.rows_times(z)
+    return _SCALERS[layout.kind](layout)
+
+
+def _independent_errors(layout: ErrorLayout) -> Scaler:
     return lambda draws, z: row_sds(layout, draws) * z
+
+
+def _errors_in_time(layout: ErrorLayout) -> Scaler:
+    chain = chain_of(layout)
+    return lambda draws, z: errors_of(chain, draws.error_sd[:, 0], draws.error_corr[:, 0], z)
+
+
+def _errors_of_known_covariance(layout: ErrorLayout) -> Scaler:
+    assert layout.V is not None
+    L = layout.V.factor()
+    return lambda draws, z: draws.error_sd * L.rows_times(z)
 
 
 def row_sds(layout: ErrorLayout, draws: Draws) -> Array:
@@ -219,19 +223,41 @@ def unit_variances(same: UnitsOfSize, draws: Draws) -> tuple[Array, Array]:
     return a[:, 0], c[:, 0]
 
 
-def _exchangeable_errors(units: tuple[UnitsOfSize, ...], draws: Draws, z: Array) -> Array:
+def _exchangeable_errors(layout: ErrorLayout) -> Scaler:
     """Multiply by the symmetric root of the covariance of each unit: sqrt(a) (I - J / n) + sqrt(c) J / n."""
-    out = np.empty_like(z)
-    for same in units:
-        a, c = (np.sqrt(variance)[:, None, None] for variance in unit_variances(same, draws))
-        mean = z[:, same.rows].mean(axis=2, keepdims=True)
-        out[:, same.rows] = a * (z[:, same.rows] - mean) + c * mean
-    return out
+    units = units_by_size(layout)
+
+    def scale(draws: Draws, z: Array) -> Array:
+        out = np.empty_like(z)
+        for same in units:
+            a, c = (np.sqrt(variance)[:, None, None] for variance in unit_variances(same, draws))
+            mean = z[:, same.rows].mean(axis=2, keepdims=True)
+            out[:, same.rows] = a * (z[:, same.rows] - mean) + c * mean
+        return out
+
+    return scale
 
 
-def _correlated_errors(units: tuple[UnitPattern, ...], draws: Draws, z: Array) -> Array:
-    out = np.empty_like(z)
-    for same in units:
-        L = np.linalg.cholesky(draws.error_cov(same.present))  # (draw, data set, data set)
-        out[:, same.rows] = np.einsum("sij,snj->sni", L, z[:, same.rows])
-    return out
+def _correlated_errors(layout: ErrorLayout) -> Scaler:
+    units = unit_patterns(layout)
+
+    def scale(draws: Draws, z: Array) -> Array:
+        out = np.empty_like(z)
+        for same in units:
+            L = np.linalg.cholesky(draws.error_cov(same.present))  # (draw, data set, data set)
+            out[:, same.rows] = np.einsum("sij,snj->sni", L, z[:, same.rows])
+        return out
+
+    return scale
+
+
+# By error structure.
+_SCALERS: dict[str, Callable[[ErrorLayout], Scaler]] = {
+    "independent": _independent_errors,
+    "by": _independent_errors,
+    "correlated": _correlated_errors,
+    "exchangeable": _exchangeable_errors,
+    "ar1": _errors_in_time,
+    "known_se": _independent_errors,
+    "known_cov": _errors_of_known_covariance,
+}

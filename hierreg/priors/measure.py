@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.design import Design, FactorDesign
-    from hierreg.errors.structures import ErrorLayout
+    from hierreg.errors.base import ErrorLayout
     from hierreg.gram import Gram
     from hierreg.gram.frame import Frame
 
@@ -37,7 +37,7 @@ def measure_scales(gram: Gram, design: Design, layout: ErrorLayout) -> PriorScal
     assert frame is not None
     assert response is not None
     p = frame.n_predictors
-    known = layout.kind in {"known_se", "known_cov"}
+    known = layout.spec.is_known
     # Known errors are a scale of their own, where the response does not vary beside them.
     of_errors = float(np.exp(0.5 * gram.terms.log_det_known / gram.n)) if known else 0.0
     y_sd = float(frame.sd[p]) or of_errors
@@ -66,7 +66,7 @@ def measure_scales(gram: Gram, design: Design, layout: ErrorLayout) -> PriorScal
         has_error_corr=layout.has_corr,
         error_corr_labels=corr_labels,
         error_corr_lowest=corr_lowest,
-        is_chain=layout.kind == "ar1",
+        error_corr_ranges=tuple(layout.spec.range_of_corr(one) for one in corr_lowest),
         error_factor=_error_factor(gram) if known and layout.n_sd else None,
     )
 
@@ -120,5 +120,5 @@ def _error_factor(gram: Gram) -> float:
 
 def _weight_of_gram(gram: Gram) -> float:
     """Return the root of the geometric mean of the weights: the error sd is that of rows of weight one."""
-    weighted = gram.terms.kind in {"independent", "by"}
+    weighted = not gram.terms.structure.no_weights
     return float(np.exp(-0.5 * gram.terms.log_det_known / gram.n)) if weighted else 1.0

@@ -267,16 +267,10 @@ def _resolve_within_units(
     labels = scales.error_corr_labels
     by_name = _by_name(given, labels, "error_corr", "stratum")
     resolved: list[CorrChoice] = []
-    for label, lowest in zip(labels, scales.error_corr_lowest, strict=True):
+    for label, lowest, what in zip(labels, scales.error_corr_lowest, scales.error_corr_ranges, strict=True):
         parameter = "error_corr" if len(labels) == 1 else f"error_corr[{label}]"
         prior = by_name.get(label) or LKJ(1.0)
         if isinstance(prior, Fixed) and (prior.is_matrix or not lowest < float(prior.array) < 1):
-            what = (
-                f"the correlation of exchangeable errors is fixed with one number between {lowest:.4g} = -1 / (n - 1), "
-                f"n = {1 - 1 / lowest:.0f} rows in the largest unit, and 1"
-            )
-            if scales.is_chain:
-                what = "the correlation of errors one step of time apart is fixed with one number between -1 and 1"
             raise PriorError(f"{parameter} = {prior}: {what}")
         resolved.append(prior)
         words = f"{prior} on ({lowest:.3g}, 1)" if isinstance(prior, LKJ) else str(prior)

@@ -62,8 +62,8 @@ class PriorScales:
         Strata of exchangeable errors, each with a correlation within units of its own; none for other errors.
     error_corr_lowest : tuple of float
         Lower bound of each.
-    is_chain : bool
-        Whether they are the one correlation of AR(1) errors, of rows one step of time apart.
+    error_corr_ranges : tuple of str
+        What each may be fixed with, in words.
     error_factor : float or None
         Where the error sd is a factor on known standard errors or a known covariance: the root mean square of the
         response about its mean in units of the known errors.
@@ -81,5 +81,5 @@ class PriorScales:
     has_error_corr: bool = False
     error_corr_labels: tuple[str, ...] = ()
     error_corr_lowest: tuple[float, ...] = ()
-    is_chain: bool = False
+    error_corr_ranges: tuple[str, ...] = ()
     error_factor: float | None = None

@@ -21,10 +21,12 @@ from hierreg.likelihood.population import hold_fixed
 from hierreg.priors import Fixed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from hierreg.design import Design
-    from hierreg.errors.structures import ErrorLayout
+    from hierreg.errors.base import ErrorLayout
     from hierreg.gram import ErrorTerms, Gram
     from hierreg.gram.frame import Frame
     from hierreg.priors import Priors
@@ -84,7 +86,7 @@ def check_response_varies(gram: Gram, design: Design, layout: ErrorLayout, prior
 
 
 def _has_known_errors(layout: ErrorLayout, priors: Priors | None) -> bool:
-    return layout.kind in {"known_se", "known_cov"} or (priors is not None and priors.error_sd is not None)
+    return layout.spec.is_known or (priors is not None and priors.error_sd is not None)
 
 
 def _is_constant(frame: Frame) -> bool:
@@ -130,33 +132,39 @@ def check_exact_fit(problem: Problem) -> None:
 
 def parts_of(problem: Problem) -> list[Part]:
     """Return the parts of the rows whose error variance is unknown."""
+    terms = problem.gram.terms
+    return _PARTS[terms.kind](problem) if terms.n_sd else []
+
+
+def _parts_of_strata(problem: Problem) -> list[Part]:
+    """Return the rows of each data set or stratum."""
     terms, parameters = problem.gram.terms, problem.parameters
-    if not terms.n_sd:
-        return []
-    is_free = parameters.sd_is_free[parameters.n_factor :]
     table = terms.table
-    is_square = table[:, 1] == table[:, 2]
-    counts = terms.counts
+    is_free, single = parameters.sd_is_free[parameters.n_factor :], len(terms.labels) == 1
     out = []
-    if terms.components is None:
-        for d, label in enumerate(terms.labels):
-            own = is_square & (table[:, 1] == d)
-            n = float(counts[table[own, 0]].sum())
-            if is_free[d] and n:
-                single = len(terms.labels) == 1
-                out.append(
-                    Part(terms=own, n=n, label="" if single else label, stratum=None if single else d, has_rows=True)
-                )
-        return out
-    if terms.components.is_chain:
-        return _parts_in_time(problem)
+    for d, label in enumerate(terms.labels):
+        own = (table[:, 1] == table[:, 2]) & (table[:, 1] == d)
+        n = float(terms.counts[table[own, 0]].sum())
+        if is_free[d] and n:
+            out.append(
+                Part(terms=own, n=n, label="" if single else label, stratum=None if single else d, has_rows=True)
+            )
+    return out
+
+
+def _parts_within_units(problem: Problem) -> list[Part]:
+    """Return contrasts within units, and means of the largest units, of each stratum of exchangeable errors."""
+    terms, parameters = problem.gram.terms, problem.parameters
     components, within = terms.components, parameters.within_units
+    assert components is not None
+    is_free = parameters.sd_is_free[parameters.n_factor :]
+    out = []
     for s, label in enumerate(components.strata):
         mine = components.stratum == s
         kinds = (components.size == WITHIN, components.size == components.size[mine].max())
         kinds = tuple(mine & kind for kind in kinds) if within.is_free[s] else (mine,)
         for own in kinds:
-            n = float(counts[own].sum())
+            n = float(terms.counts[own].sum())
             if (within.is_free[s] or is_free[0 if components.common_sd else s]) and n:
                 shown = label if len(components.strata) > 1 else ""
                 out.append(Part(terms=own, n=n, label=shown, stratum=s, has_rows=False))
@@ -174,6 +182,18 @@ def _parts_in_time(problem: Problem) -> list[Part]:
         both = (between_neighbours(terms, end) for end in (1.0, -1.0))
         out += [Part(terms=weights, n=n, label="", stratum=None, has_rows=False) for weights in both]
     return out
+
+
+# By error structure.
+_PARTS: dict[str, Callable[[Problem], list[Part]]] = {
+    "independent": _parts_of_strata,
+    "by": _parts_of_strata,
+    "correlated": _parts_of_strata,
+    "exchangeable": _parts_within_units,
+    "ar1": _parts_in_time,
+    "known_se": _parts_of_strata,
+    "known_cov": _parts_of_strata,
+}
 
 
 def between_neighbours(terms: ErrorTerms, rho: float) -> Array:
@@ -229,7 +249,7 @@ def _is_exact_in_rows(problem: Problem, part: Part, factors: tuple[int, ...]) ->
 def _check_pairs(problem: Problem) -> None:
     """Raise where the responses of two data sets determine each other: their errors have the correlation one."""
     design, layout = problem.design, problem.layout
-    if layout.kind != "correlated" or not problem.parameters.corr_is_free[-1] or not len(design.y):
+    if not problem.gram.terms.has_corr_of_sets or not problem.parameters.corr_is_free[-1] or not len(design.y):
         return
     assert layout.unit is not None
     row_of = np.full((len(layout.labels), int(layout.unit.max()) + 1), -1, dtype=np.intp)

@@ -104,7 +104,7 @@ def spike_of(gram: Gram, fixed: FixedBeta, *, with_groups: bool = True) -> Spike
     with_groups : bool
         Whether group effects take up residuals; they do not where their variances are zero.
     """
-    if gram.terms.kind != "correlated" or gram.terms.n_labels < 2:
+    if not gram.terms.has_corr_of_sets or gram.terms.n_labels < 2:
         return None
     free = hold_fixed(gram, fixed)
     factors = tuple(range(len(gram.factors))) if with_groups else ()
@@ -184,7 +184,7 @@ def _fitted_by_ml(problem: Problem) -> tuple[tuple[str, ...], int] | None:
     those that integrated group effects take up; these may also be left out, as if their variances were zero.
     """
     gram = problem.gram
-    if gram.terms.kind != "correlated" or gram.terms.n_labels < 2:
+    if not gram.terms.has_corr_of_sets or gram.terms.n_labels < 2:
         return None
     free, terms = hold_fixed(gram, problem.fixed), gram.terms
     everything = replace(

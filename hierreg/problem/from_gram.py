@@ -8,7 +8,7 @@ import numpy as np
 
 from hierreg.design.build import assemble_design
 from hierreg.design.learned import restore
-from hierreg.errors.structures import ErrorLayout, KnownCov
+from hierreg.errors.base import ErrorLayout
 from hierreg.exceptions import ModelError, PriorError
 from hierreg.gram import Gram
 from hierreg.gram.ordering import with_levels
@@ -70,27 +70,25 @@ def _layout(gram: Gram) -> ErrorLayout:
     none = np.empty(0, dtype=np.intp)
     return ErrorLayout(
         spec=spec,
-        kind=terms.kind,
         labels=terms.labels if terms.components is None else terms.components.strata,
         dim=terms.dim,
         n_sd=terms.n_sd,
         has_corr=terms.has_corr,
         stratum=none,
-        unit=none if terms.kind in {"correlated", "exchangeable", "ar1"} else None,
-        se=np.empty(0) if terms.kind == "known_se" else None,
-        V=spec.V if isinstance(spec, KnownCov) else None,
-        time=none if terms.kind == "ar1" else None,
+        unit=none if spec.has_units else None,
+        time=none if spec.is_in_time else None,
+        V=spec.known_matrix,
         common_sd=terms.components is not None and terms.components.common_sd,
     )
 
 
 def _check_replication(gram: Gram, layout: ErrorLayout) -> None:
-    terms = gram.terms
+    terms, spec = gram.terms, layout.spec
     for factor in gram.factors:
-        if factor.n_levels == gram.n and terms.kind in {"independent", "by", "exchangeable"}:
+        if factor.n_levels == gram.n and not spec.rows_can_be_groups:
             raise not_replicated(gram.n, factor.name)
         if (
-            terms.kind == "exchangeable"
+            not spec.units_can_be_groups
             and terms.components is not None
             and factor.frame is not None
             and factor.frame.constant is not None

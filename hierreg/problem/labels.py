@@ -104,13 +104,13 @@ class Labels:
     n_error_sd : int
         Number of unknown error standard deviations.
     has_error_corr : bool
-    is_exchangeable : bool
+    has_corr_by_stratum : bool
         Whether the error correlations are within units, one for each stratum, rather than between data sets: of
         exchangeable errors, and of AR(1) ones.
     has_common_error_sd : bool
         Whether all strata have one error standard deviation.
-    is_chain : bool
-        Whether errors are AR(1), and their correlation that of rows one step of time apart.
+    error_corr_name : str
+        What their correlation is called, where "corr" does not say it (`ErrorSpec.corr_name`).
     """
 
     response: str
@@ -120,9 +120,9 @@ class Labels:
     error_labels: tuple[Any, ...]
     n_error_sd: int
     has_error_corr: bool
-    is_exchangeable: bool = False
+    has_corr_by_stratum: bool = False
     has_common_error_sd: bool = False
-    is_chain: bool = False
+    error_corr_name: str = ""
 
     @property
     def factor_names(self) -> tuple[str, ...]:
@@ -178,7 +178,7 @@ class Labels:
             "b_cov": (group, coef, f"{coef}_col"),
             "beta_b_cov": (group, "coef", coef),
             "error_sd": () if self.has_common_error_sd else by_error,
-            "error_corr": by_error if self.is_exchangeable else square,
+            "error_corr": by_error if self.has_corr_by_stratum else square,
             "error_cov": square,
         }[kind]
 

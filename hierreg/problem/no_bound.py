@@ -34,6 +34,8 @@ from hierreg.priors import Fixed
 from hierreg.problem.exact_fit import between_neighbours, parts_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from hierreg.gram import ErrorTerms, Gram
@@ -88,8 +90,7 @@ class _Limit:
 
 def without_bound(problem: Problem) -> Unbounded | None:
     """Return why ML has no maximum; None where no stratum or component of errors can lose its variance."""
-    limits = _limits_within_units(problem) if problem.gram.terms.components is not None else _limits_of_rows(problem)
-    limits = [limit for limit in limits if 0 < limit.n <= _MOST_ROWS]
+    limits = [limit for limit in _LIMITS[problem.gram.terms.kind](problem) if 0 < limit.n <= _MOST_ROWS]
     if not limits:
         return None
     gram = hold_fixed(problem.gram, problem.fixed)
@@ -132,8 +133,6 @@ def _limits_within_units(problem: Problem) -> list[_Limit]:
     terms, parameters = problem.gram.terms, problem.parameters
     components, within = terms.components, parameters.within_units
     assert components is not None
-    if components.is_chain:
-        return _limits_of_neighbours(problem)
     free_sd = parameters.sd_is_free[parameters.n_factor :]
     several = len(components.strata) > 1
     found = []
@@ -168,6 +167,18 @@ def _limits_of_neighbours(problem: Problem) -> list[_Limit]:
         goes = f"their correlation can go to {word}"
         found.append(_Limit(terms=between_neighbours(terms, end), n=n, what=what, goes=goes))
     return found
+
+
+# By error structure.
+_LIMITS: dict[str, Callable[[Problem], list[_Limit]]] = {
+    "independent": _limits_of_rows,
+    "by": _limits_of_rows,
+    "correlated": _limits_of_rows,
+    "exchangeable": _limits_within_units,
+    "ar1": _limits_of_neighbours,
+    "known_se": _limits_of_rows,
+    "known_cov": _limits_of_rows,
+}
 
 
 def _rows_of(terms: ErrorTerms, mine: NDArray[np.bool_], of: str) -> _Limit:

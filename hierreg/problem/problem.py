@@ -12,7 +12,7 @@ from hierreg.checks import listed
 from hierreg.design import Design, DesignState, FactorDesign, as_table, build_design
 from hierreg.design.learned import learned_of
 from hierreg.design.rank import dropped_columns, warn_of_dropped
-from hierreg.errors.structures import ErrorLayout, ErrorSpec, bind_errors, independent
+from hierreg.errors.structures import bind_errors, checked_structure
 from hierreg.exceptions import ModelError, PriorError
 from hierreg.formula import parse_formula
 from hierreg.gram import Gram, collect
@@ -30,6 +30,7 @@ from hierreg.variances.parameters import VarianceParameters, variance_parameters
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from hierreg.errors.base import ErrorLayout, ErrorSpec
     from hierreg.likelihood.drawn import Recovered
     from hierreg.likelihood.groups.blocks import SplitBlocks
     from hierreg.likelihood.solution import Solution
@@ -167,18 +168,13 @@ def assemble(
     FormulaError, DataError, PriorError, ModelError
         If one of them is malformed or does not fit the others.
     """
-    if errors is not None and not isinstance(errors, ErrorSpec):
-        raise ModelError(
-            f"errors={errors!r} is not an error structure; use hr.independent(), hr.by(column), "
-            "hr.correlated(dataset, unit=...), hr.exchangeable(unit), hr.ar1(time, unit=...), hr.known_se(column) or "
-            "hr.known_cov(V)."
-        )
+    errors = checked_structure(errors)
     if priors is not None and not isinstance(priors, Priors):
         raise PriorError(f"priors={priors!r} is not a set of priors; use hr.Priors(beta=..., sd=..., ...).")
     spec = parse_formula(formula)
     design, state = build_design(spec, data, collinear=collinear)
     warn_of_dropped(state.determined)
-    layout = bind_errors(errors or independent(), as_table(data), len(design.y))
+    layout = bind_errors(errors, as_table(data))
     _check_factors(design)
     _check_replication(design, layout)
     gram = collect(design, layout)
@@ -235,9 +231,9 @@ def _labels(design: Design, gram: Gram, layout: ErrorLayout) -> Labels:
         error_labels=layout.labels,
         n_error_sd=layout.n_sd,
         has_error_corr=layout.has_corr,
-        is_exchangeable=layout.kind in {"exchangeable", "ar1"},
+        has_corr_by_stratum=gram.terms.components is not None,
         has_common_error_sd=layout.common_sd,
-        is_chain=layout.kind == "ar1",
+        error_corr_name=layout.spec.corr_name,
     )
 
 
@@ -264,9 +260,9 @@ def _check_factors(design: Design) -> None:
 def _check_replication(design: Design, layout: ErrorLayout) -> None:
     """Raise where every row is a group of its own, so that group and error variances are one."""
     for factor in design.factors:
-        if len(factor.levels) == len(design.y) and layout.kind in {"independent", "by", "exchangeable"}:
+        if len(factor.levels) == len(design.y) and not layout.spec.rows_can_be_groups:
             raise not_replicated(len(design.y), factor.name)
-        if layout.kind == "exchangeable" and _is_intercept_of_units(factor, layout):
+        if not layout.spec.units_can_be_groups and _is_intercept_of_units(factor, layout):
             raise units_are_groups(factor.name, layout)
 
 

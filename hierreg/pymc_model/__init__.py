@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pymc as pm
 
     from hierreg.design import Design
-    from hierreg.errors.structures import ErrorLayout
+    from hierreg.errors.base import ErrorLayout
     from hierreg.likelihood.engines import Likelihood
     from hierreg.priors import ResolvedPriors
 

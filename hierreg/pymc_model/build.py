@@ -11,15 +11,13 @@ import pytensor.tensor as pt
 from hierreg.exceptions import ModelError
 from hierreg.linalg import smallest_eigenvalue
 from hierreg.priors import Fixed
-from hierreg.pymc_model.ar1 import add_rows_in_time
-from hierreg.pymc_model.exchangeable import add_exchangeable_rows, add_within_units, component_covariance
+from hierreg.pymc_model.errors import IN_PYMC
 from hierreg.pymc_model.likelihood_op import MarginalLogLikelihood
 from hierreg.pymc_model.parameters import add_beta, add_correlation, add_vector
-from hierreg.pymc_model.rows import add_rows
 
 if TYPE_CHECKING:
     from hierreg.design import Design, FactorDesign
-    from hierreg.errors.structures import ErrorLayout
+    from hierreg.errors.base import ErrorLayout
     from hierreg.priors import ResolvedPriors
     from hierreg.pymc_model.likelihood_op import ValueAndGradient
     from hierreg.pymc_model.parameters import Tensor
@@ -35,12 +33,12 @@ def build(
     """Return the PyMC model; the arguments are those of `build_pymc_model`."""
     with pm.Model(coords=_coords(design, layout)) as model:
         Lambdas = {factor.name: _add_group_covariance(factor, priors) for factor in design.factors}
-        is_exchangeable = layout.kind in {"exchangeable", "ar1"}
-        errors: Any = add_within_units(layout, priors) if is_exchangeable else _add_error_covariance(layout, priors)
+        structure = IN_PYMC[layout.kind]
+        errors = structure.add(layout, priors)
         if parametrization == "marginal":
             marginal: Any = MarginalLogLikelihood(likelihood)
             Lambda = _block_diagonal(list(Lambdas.values()))
-            value, _, _ = marginal(Lambda, component_covariance(errors) if is_exchangeable else errors @ errors.T)
+            value, _, _ = marginal(Lambda, structure.covariance(errors))
             pm.Potential("marginal_log_likelihood", value)
             return model
         X = pm.Data("population_columns", design.X, dims=("obs", "coef"))
@@ -50,8 +48,7 @@ def build(
             b = _add_group_effects(factor, Lambdas[factor.name], priors, parametrization)
             _add_theta(factor, b, beta, design.coef_names)
             mu = mu + _group_part(factor, b)
-        add_observed = {"exchangeable": add_exchangeable_rows, "ar1": add_rows_in_time}.get(layout.kind, add_rows)
-        add_observed(design, mu, layout, errors)
+        structure.add_rows(design, mu, layout, errors)
     return model
 
 
@@ -88,19 +85,6 @@ def _add_group_covariance(factor: FactorDesign, priors: ResolvedPriors) -> Tenso
     diagonal = np.arange(len(labels))
     pm.Deterministic(f"corr_{name}", (rows @ rows.T)[diagonal, diagonal].set(1.0), dims=dims)
     return Lambda
-
-
-def _add_error_covariance(layout: ErrorLayout, priors: ResolvedPriors) -> Tensor:
-    """Register error sds and correlations and return the lower factor of the error covariance, (D, D)."""
-    n, dim = len(layout.labels), layout.dim
-    if not layout.n_sd:
-        return pt.as_tensor(np.eye(n))
-    sd = add_vector("error_sd", priors.error_sd, labels=layout.labels, dim=dim)
-    if not layout.has_corr:
-        return sd[:, None] * np.eye(n)
-    assert not isinstance(priors.error_corr, tuple)
-    L = add_correlation("error_corr", [priors.error_corr], [n], labels=layout.labels, dims=(f"{dim}", f"{dim}_col"))
-    return sd[:, None] * L
 
 
 def _block_diagonal(blocks: list[Tensor]) -> Tensor:

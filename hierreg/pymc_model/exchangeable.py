@@ -1,4 +1,4 @@
-"""Exchangeable errors as PyMC variables: standard deviations, correlations within units, and the rows; AR(1) too."""
+"""Exchangeable errors as PyMC variables: standard deviations, correlations within units, and the rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from hierreg.errors.within_units import (
     Components,
     components_of,
     lowest_correlation,
-    neighbours,
     units_by_size,
 )
 from hierreg.priors import LKJ
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.design import Design
-    from hierreg.errors.structures import ErrorLayout
+    from hierreg.errors.base import ErrorLayout
     from hierreg.priors import ResolvedPriors
 
 # PyTensor's own annotations are too partial to check against
@@ -43,9 +42,13 @@ class ErrorTensors:
     components: Components
 
 
-def add_within_units(layout: ErrorLayout, priors: ResolvedPriors) -> ErrorTensors:
+def add_exchangeable(layout: ErrorLayout, priors: ResolvedPriors) -> ErrorTensors:
+    """Register ``error_sd`` and ``error_corr`` of exchangeable errors."""
+    return add_within_units(layout, priors, components_of(layout)[0])
+
+
+def add_within_units(layout: ErrorLayout, priors: ResolvedPriors, components: Components) -> ErrorTensors:
     """Register ``error_sd`` and ``error_corr``; free correlations as ``error_corr_partial``, mapped to (0, 1)."""
-    components = neighbours(layout.labels[0]) if layout.kind == "ar1" else components_of(layout)[0]
     T, labels = len(layout.labels), layout.labels
     sd = add_vector("error_sd", priors.error_sd, labels=labels, dim=None if layout.common_sd else layout.dim)
     lowest = lowest_correlation(components.largest)
@@ -66,10 +69,7 @@ def add_within_units(layout: ErrorLayout, priors: ResolvedPriors) -> ErrorTensor
 
 
 def component_covariance(errors: ErrorTensors) -> Tensor:
-    """Return the covariance (C, C) of the components, which the marginal likelihood takes; of AR(1) errors (2, 2)."""
-    if errors.components.is_chain:
-        rho = errors.lowest[0] + errors.below[0]
-        return errors.variance[0] * (rho * np.ones((2, 2)) + errors.above[0] * np.eye(2))
+    """Return the covariance (C, C) of the components, which the marginal likelihood takes."""
     stratum, size = errors.components.stratum, errors.components.size
     n = size.astype(float)
     is_within = (size == WITHIN).astype(float)

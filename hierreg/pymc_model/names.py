@@ -10,7 +10,7 @@ from hierreg.problem.labels import response_variable, result_dims
 
 if TYPE_CHECKING:
     from hierreg.design import Design
-    from hierreg.errors.structures import ErrorLayout
+    from hierreg.errors.base import ErrorLayout
 
 _OWN_DIMS = {"obs", "population_columns"}
 

@@ -1,4 +1,4 @@
-"""The likelihood of the rows given their means, for every error structure."""
+"""The likelihood of the rows given their means, where errors are independent, correlated or of known covariance."""
 
 from __future__ import annotations
 
@@ -11,18 +11,13 @@ import pytensor.tensor as pt
 from hierreg.problem.labels import response_variable
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from hierreg.design import Design
-    from hierreg.errors.structures import ErrorLayout
+    from hierreg.errors.base import ErrorLayout
     from hierreg.pymc_model.parameters import Tensor
 
 
-def add_rows(design: Design, mu: Tensor, layout: ErrorLayout, error_factor: Tensor) -> None:
+def add_independent_rows(design: Design, mu: Tensor, layout: ErrorLayout, error_factor: Tensor) -> None:
     """Register the observed response under its own name.
-
-    A unit observed in some data sets only contributes through the sub-matrix of the error covariance; such
-    units are variables of their own, ``<response>_<data sets>``.
 
     Parameters
     ----------
@@ -33,20 +28,25 @@ def add_rows(design: Design, mu: Tensor, layout: ErrorLayout, error_factor: Tens
     error_factor : tensor (D, D)
         Lower Cholesky factor of the error covariance of one unit.
     """
+    sd = error_factor.diagonal()[layout.stratum]
+    sd = sd if layout.se is None else sd * layout.se
+    pm.Normal(response_variable(design.response_name), mu, sd, observed=design.y, dims="obs")
+
+
+def add_rows_of_known_covariance(design: Design, mu: Tensor, layout: ErrorLayout, error_factor: Tensor) -> None:
+    """Register the observed response as one variable; the parameters are those of `add_independent_rows`."""
+    assert layout.V is not None
+    chol = error_factor[0, 0] * layout.V.factor().toarray()
+    pm.MvNormal(response_variable(design.response_name), mu, chol=chol, observed=design.y, dims="obs")
+
+
+def add_rows_of_units(design: Design, mu: Tensor, layout: ErrorLayout, error_factor: Tensor) -> None:
+    """Register one multivariate normal per set of data sets in which units were observed.
+
+    A unit observed in some data sets only contributes through the sub-matrix of the error covariance; such
+    units are variables of their own, ``<response>_<data sets>``. The parameters are those of `add_independent_rows`.
+    """
     name, y = response_variable(design.response_name), design.y
-    if layout.kind == "correlated":
-        _add_units(name, y, mu, layout, error_factor)
-    elif layout.kind == "known_cov":
-        assert layout.V is not None
-        chol = error_factor[0, 0] * layout.V.factor().toarray()
-        pm.MvNormal(name, mu, chol=chol, observed=y, dims="obs")
-    else:
-        sd = error_factor.diagonal()[layout.stratum]
-        pm.Normal(name, mu, sd if layout.se is None else sd * layout.se, observed=y, dims="obs")
-
-
-def _add_units(name: str, y: NDArray[np.float64], mu: Tensor, layout: ErrorLayout, error_factor: Tensor) -> None:
-    """Register one multivariate normal per set of data sets in which units were observed."""
     assert layout.unit is not None
     row_of = np.full((int(layout.unit.max()) + 1, len(layout.labels)), -1, dtype=np.intp)
     row_of[layout.unit, layout.stratum] = np.arange(len(y))

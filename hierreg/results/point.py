@@ -205,14 +205,14 @@ def estimate(
         sd[factor.name] = labels.array("sd", variances.sd[mine], factor=factor)
         corr[factor.name] = labels.array("cov", variances.corr[mine, mine], factor=factor)
         cov[factor.name] = labels.array("cov", variances.cov[mine, mine], factor=factor)
-    many = labels.error_dim is not None and not labels.is_exchangeable
+    many = labels.error_dim is not None and not labels.has_corr_by_stratum
     return Estimate(
         method=method,
         sd=sd,
         corr=corr,
         cov=cov,
         error_sd=labels.array("error_sd", variances.error_sd),
-        error_corr=_error_correlation(labels, variances) if many or labels.is_exchangeable else None,
+        error_corr=_error_correlation(labels, variances) if many or labels.has_corr_by_stratum else None,
         error_cov=labels.array("error_cov", variances.error_cov) if many else None,
         criterion=criterion,
         boundary=variances.boundary,
@@ -229,7 +229,7 @@ def estimate(
 
 def _error_correlation(labels: Labels, variances: VarianceEstimate) -> xr.DataArray:
     corr = labels.array("error_corr", variances.error_corr)
-    return corr.assign_attrs(long_name="corr one step apart") if labels.is_chain else corr
+    return corr.assign_attrs(long_name=labels.error_corr_name) if labels.error_corr_name else corr
 
 
 def _variance_covariance(variances: VarianceEstimate) -> xr.DataArray:

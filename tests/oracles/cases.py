@@ -5,8 +5,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hierreg.design import Design, FactorDesign
-from hierreg.errors.known_covariance import from_matrix
-from hierreg.errors.structures import ErrorLayout, Independent
+from hierreg.errors.ar1 import AR1
+from hierreg.errors.base import ErrorLayout
+from hierreg.errors.by import By
+from hierreg.errors.correlated import Correlated
+from hierreg.errors.exchangeable import Exchangeable
+from hierreg.errors.independent import Independent
+from hierreg.errors.known_cov import KnownCov
+from hierreg.errors.known_covariance import GivenCovariance, from_matrix
+from hierreg.errors.known_se import KnownSE
 
 KINDS = (
     "independent",
@@ -39,6 +46,19 @@ class Case:
         return self.Lambda, self.error_cov
 
 
+def spec_of(kind, V=None):
+    """Return a structure of a kind; the columns are names and nothing more."""
+    return {
+        "independent": Independent(),
+        "by": By("site"),
+        "correlated": Correlated("dataset", "unit"),
+        "exchangeable": Exchangeable("unit"),
+        "ar1": AR1("time", "unit"),
+        "known_se": KnownSE("se"),
+        "known_cov": KnownCov(GivenCovariance(V=V)),
+    }[kind]
+
+
 def make_layout(kind, n, **changes):
     values = {
         "labels": ("sigma",),
@@ -49,7 +69,7 @@ def make_layout(kind, n, **changes):
     }
     if changes.get("V") is not None:
         changes["V"] = from_matrix(np.asarray(changes["V"]))
-    return ErrorLayout(spec=Independent(), kind=kind, **(values | changes))
+    return ErrorLayout(spec=spec_of(kind, changes.get("V")), **(values | changes))
 
 
 def units_with_missing(rng, n, D):

@@ -185,7 +185,7 @@ def _keeps_digits(gram: Gram) -> bool:
     What no group fits of y bounds them: where it is nothing, an error variance may be as small as it likes.
     """
     label, components = np.arange(gram.terms.n_labels), gram.terms.components
-    if components is not None and components.is_chain:
+    if gram.terms.structure.is_in_time:
         return _pairs_keep_digits(gram)
     if components is not None:
         # Variances of means of units go together, whatever their size.

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from hierreg.design import column_levels
-from hierreg.errors.ar1 import over_gaps
-from hierreg.errors.structures import whole_times
+from hierreg.errors.ar1 import over_gaps, whole_times
 from hierreg.exceptions import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hierreg.errors.structures import AR1, ErrorLayout
+    from hierreg.errors.ar1 import AR1
+    from hierreg.errors.base import ErrorLayout
 
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]
@@ -71,7 +71,7 @@ class RowsInTime:
         return (before[0] if len(before) else None), (after[0] if len(after) else None)
 
 
-def rows_in_time(layout: ErrorLayout, spec: AR1, table: Any, *, observation: bool) -> tuple[RowsInTime, ...]:
+def rows_in_time(layout: ErrorLayout, table: Any, *, observation: bool) -> tuple[RowsInTime, ...]:
     """Return the runs of new rows; rows of an observed unit are further ones of it, at times of their own.
 
     Raises
@@ -79,7 +79,7 @@ def rows_in_time(layout: ErrorLayout, spec: AR1, table: Any, *, observation: boo
     DataError
         If a row repeats a time of its unit, or there are units without times.
     """
-    m = len(table)
+    spec, m = cast("AR1", layout.spec), len(table)
     if spec.unit not in table.columns:
         if not observation:
             return ()

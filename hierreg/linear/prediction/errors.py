@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from hierreg.checks import first_rows, listed
 from hierreg.errors.known_covariance import has_labels
-from hierreg.errors.structures import (
-    AR1,
-    WITHIN_UNITS,
-    By,
-    Correlated,
-    Exchangeable,
-    Independent,
-    KnownSE,
-    relative_sds,
-    standard_errors,
-)
 from hierreg.exceptions import DataError, ModelError
 from hierreg.linalg import smallest_eigenvalue, unit_diagonal
 from hierreg.linear.prediction.ar1 import RowsInTime, places_of, rows_in_time
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
-    from hierreg.errors.known_covariance import BlockCovariance
-    from hierreg.errors.structures import ErrorLayout
+    from hierreg.errors.base import ErrorLayout
+    from hierreg.errors.correlated import Correlated
+    from hierreg.errors.exchangeable import Exchangeable
 
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]
@@ -110,6 +102,35 @@ class ExchangeableRows:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NewRows:
+    """M new rows.
+
+    Attributes
+    ----------
+    table : narwhals.DataFrame
+    observation : bool
+        Whether their own errors will be needed.
+    cross_cov, new_cov : array_like (M, N) and (M, M), or None
+        For a known covariance.
+    """
+
+    table: Any
+    observation: bool
+    cross_cov: Any
+    new_cov: Any
+
+    @property
+    def ones(self) -> Array:
+        """One for each row."""
+        return np.ones(len(self.table))
+
+    @property
+    def zeros(self) -> Index:
+        """Zero for each row."""
+        return np.zeros(len(self.table), dtype=np.intp)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewErrors:
     """Distribution of the errors of M new rows given those of the N observed rows.
 
@@ -151,42 +172,31 @@ def new_errors(
     ------
     DataError, ModelError
     """
-    m = len(table)
+    new = NewRows(table=table, observation=observation, cross_cov=cross_cov, new_cov=new_cov)
     if not len(layout.stratum):
-        _check_without_rows(layout, table, cross_cov)
-    if layout.V is not None:
-        return _of_known_covariance(layout.V, m, cross_cov, new_cov, observation=observation)
-    if cross_cov is not None or new_cov is not None:
+        _check_without_rows(layout, new)
+    if layout.V is None and (cross_cov is not None or new_cov is not None):
         raise ModelError(f"cross_cov and new_cov belong to errors=hr.known_cov(V); the errors here are {layout.spec}.")
-    ones = np.ones(m)
-    if isinstance(layout.spec, KnownSE) and observation:
-        return NewErrors(units=_alone(np.zeros(m, dtype=np.intp)), scale=standard_errors(table, layout.spec.column))
-    if isinstance(layout.spec, WITHIN_UNITS):
-        return NewErrors(units=_within_units(layout, layout.spec, table, observation=observation), scale=ones)
-    if not observation:
-        return NewErrors(units=(), scale=ones)
-    stratum = np.zeros(m, dtype=np.intp) if layout.dim is None else _strata(layout, table, observation=True)
-    weights = layout.spec.weights if isinstance(layout.spec, (Independent, By)) else None
-    relative = relative_sds(table, weights)
-    return NewErrors(units=_alone(stratum), scale=ones if relative is None else relative)
+    return _NEW_ERRORS[layout.kind](layout, new)
 
 
-def _within_units(
-    layout: ErrorLayout, spec: Correlated | Exchangeable | AR1, table: Any, *, observation: bool
-) -> NewUnits:
-    match spec:
-        case Correlated():
-            return _of_units(layout, spec, table, observation=observation)
-        case Exchangeable():
-            return _exchangeable(layout, spec, table, observation=observation)
-    return rows_in_time(layout, spec, table, observation=observation)
+def _independent(layout: ErrorLayout, new: NewRows) -> NewErrors:
+    if not new.observation:
+        return NewErrors(units=(), scale=new.ones)
+    stratum = new.zeros if layout.dim is None else _strata(layout, new)
+    sds = layout.spec.known_sds(new.table)
+    return NewErrors(units=_alone(stratum), scale=new.ones if sds is None else sds)
 
 
-def _check_without_rows(layout: ErrorLayout, table: Any, cross_cov: Any) -> None:
+def _in_time(layout: ErrorLayout, new: NewRows) -> NewErrors:
+    return NewErrors(units=rows_in_time(layout, new.table, observation=new.observation), scale=new.ones)
+
+
+def _check_without_rows(layout: ErrorLayout, new: NewRows) -> None:
     """Raise where errors of new rows would depend on those of rows that the model does not have."""
-    unit = layout.spec.unit if isinstance(layout.spec, WITHIN_UNITS) else None
-    if unit in table.columns or cross_cov is not None:
-        what = f"newdata has the column of units, {unit!r}" if cross_cov is None else "cross_cov was given"
+    unit = layout.spec.columns.unit
+    if unit in new.table.columns or new.cross_cov is not None:
+        what = f"newdata has the column of units, {unit!r}" if new.cross_cov is None else "cross_cov was given"
         raise ModelError(
             f"predict: {what}, so that the errors of new rows depend on those observed, which this model does not have "
             "(Model.from_gram). Leave it out to predict for units that were not observed, with observation=False, or "
@@ -207,29 +217,31 @@ def _alone(stratum: Index) -> tuple[UnitRows, ...]:
     )
 
 
-def _strata(layout: ErrorLayout, table: Any, *, observation: bool) -> Index:
+def _strata(layout: ErrorLayout, new: NewRows) -> Index:
     """Return the data set or stratum of each row; -1 for one that was not observed, where only means are wanted."""
     assert layout.dim is not None
-    stratum, labels = places_of(table, layout.dim, layout.labels, role="data set or stratum of the errors")
-    if observation and np.any(stratum < 0):
-        new = dict.fromkeys(labels[row] for row in np.flatnonzero(stratum < 0))
+    stratum, labels = places_of(new.table, layout.dim, layout.labels, role="data set or stratum of the errors")
+    if new.observation and np.any(stratum < 0):
+        unknown = dict.fromkeys(labels[row] for row in np.flatnonzero(stratum < 0))
         raise DataError(
             f"newdata[{layout.dim!r}] has levels whose error variance is unknown ({first_rows(stratum < 0)}: "
-            f"{listed(new)}; known are {listed(layout.labels)}). Leave these rows out, or pass observation=False for "
-            "expected values alone."
+            f"{listed(unknown)}; known are {listed(layout.labels)}). Leave these rows out, or pass observation=False "
+            "for expected values alone."
         )
     return stratum
 
 
-def _of_units(layout: ErrorLayout, spec: Correlated, table: Any, *, observation: bool) -> tuple[UnitRows, ...]:
+def _correlated(layout: ErrorLayout, new: NewRows) -> NewErrors:
+    if layout.spec.columns.unit in new.table.columns:
+        return NewErrors(units=_of_units(layout, new), scale=new.ones)
+    return NewErrors(units=_alone(_strata(layout, new)) if new.observation else (), scale=new.ones)
+
+
+def _of_units(layout: ErrorLayout, asked: NewRows) -> tuple[UnitRows, ...]:
     assert layout.unit is not None
-    if spec.unit not in table.columns:
-        if not observation:
-            return ()
-        return _alone(_strata(layout, table, observation=True))
-    stratum = _strata(layout, table, observation=observation)
+    spec, stratum = cast("Correlated", layout.spec), _strata(layout, asked)
     rows = np.flatnonzero(stratum >= 0)
-    seen, labels = places_of(table, spec.unit, layout.unit_labels, role="unit of the errors")
+    seen, labels = places_of(asked.table, spec.unit, layout.unit_labels, role="unit of the errors")
     names, unit = np.unique(np.array(labels)[rows], return_inverse=True)
     D = len(layout.labels)
     new = np.full((len(names), D), -1, dtype=np.intp)
@@ -279,22 +291,23 @@ def _check_units(
         )
 
 
-def _exchangeable(
-    layout: ErrorLayout, spec: Exchangeable, table: Any, *, observation: bool
-) -> tuple[ExchangeableRows, ...]:
+def _exchangeable(layout: ErrorLayout, new: NewRows) -> NewErrors:
+    return NewErrors(units=_exchangeable_units(layout, new), scale=new.ones)
+
+
+def _exchangeable_units(layout: ErrorLayout, asked: NewRows) -> tuple[ExchangeableRows, ...]:
     """Return the units of new rows; rows of an observed unit are further ones of it."""
-    m, has_units = len(table), spec.unit in table.columns
-    if not has_units and not observation:
+    spec, m = cast("Exchangeable", layout.spec), len(asked.table)
+    has_units = spec.unit in asked.table.columns
+    if not has_units and not asked.observation:
         return ()
-    stratum = np.zeros(m, dtype=np.intp)
-    if layout.dim is not None:
-        stratum = _strata(layout, table, observation=observation)
+    stratum = asked.zeros if layout.dim is None else _strata(layout, asked)
     rows = np.flatnonzero(stratum >= 0)
     seen, labels = np.full(m, -1, dtype=np.intp), [str(row) for row in range(m)]
     old_of: list[Index] = []
     if has_units:
         assert layout.unit is not None
-        seen, labels = places_of(table, spec.unit, layout.unit_labels, role="unit of the errors")
+        seen, labels = places_of(asked.table, spec.unit, layout.unit_labels, role="unit of the errors")
         order = np.argsort(layout.unit, kind="stable")
         old_of = np.split(order, np.cumsum(np.bincount(layout.unit))[:-1])
     names, unit = np.unique(np.array(labels)[rows], return_inverse=True)
@@ -305,7 +318,7 @@ def _exchangeable(
         old = old_of[seen[new[0]]] if seen[new[0]] >= 0 else np.empty(0, dtype=np.intp)
         _check_stratum(spec, names[u], np.unique(np.concatenate([stratum[new], layout.stratum[old]])), layout.labels)
         # Of expected values only what observed rows say matters, and that of each row by itself.
-        for part in [new] if observation else list(new[:, None]) if len(old) else []:
+        for part in [new] if asked.observation else list(new[:, None]) if len(old) else []:
             news, olds = found.setdefault((int(stratum[part[0]]), len(part), len(old)), ([], []))
             news.append(part)
             olds.append(old)
@@ -328,9 +341,10 @@ def _check_stratum(spec: Exchangeable, name: Any, strata: Index, labels: tuple[s
         )
 
 
-def _of_known_covariance(V: BlockCovariance, m: int, cross_cov: Any, new_cov: Any, *, observation: bool) -> NewErrors:
-    ones = np.ones(m)
-    if new_cov is None and observation:
+def _of_known_covariance(layout: ErrorLayout, new: NewRows) -> NewErrors:
+    assert layout.V is not None
+    V, m, cross_cov, new_cov = layout.V, len(new.table), new.cross_cov, new.new_cov
+    if new_cov is None and new.observation:
         raise ModelError(
             f"new_cov is missing: with errors=hr.known_cov(V) the covariance ({m}, {m}) of the new errors is needed "
             "for new observations. Give it, or pass observation=False for expected values alone."
@@ -357,7 +371,7 @@ def _of_known_covariance(V: BlockCovariance, m: int, cross_cov: Any, new_cov: An
                 f"semidefinite (new_cov - cross_cov V^-1 cross_cov' has the eigenvalue {smallest:.3g}). Are all three "
                 "computed with one kernel, and rows in the same order?"
             )
-    return NewErrors(units=(), scale=ones, gain=gain, cov=rest)
+    return NewErrors(units=(), scale=new.ones, gain=gain, cov=rest)
 
 
 def _positive(sd: Array) -> Array:
@@ -380,3 +394,15 @@ def _numbers(value: Any, name: str, shape: tuple[int, int]) -> Array:
     if not np.all(np.isfinite(matrix)):
         raise ModelError(f"{name} has values that are not finite.")
     return matrix
+
+
+# By error structure.
+_NEW_ERRORS: dict[str, Callable[[ErrorLayout, NewRows], NewErrors]] = {
+    "independent": _independent,
+    "by": _independent,
+    "correlated": _correlated,
+    "exchangeable": _exchangeable,
+    "ar1": _in_time,
+    "known_se": _independent,
+    "known_cov": _of_known_covariance,
+}
