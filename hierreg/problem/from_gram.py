@@ -14,7 +14,7 @@ from hierreg.gram import Gram
 from hierreg.gram.ordering import with_levels
 from hierreg.priors import Priors, measure_scales, resolve_priors
 from hierreg.problem.exact_fit import check_response_varies
-from hierreg.problem.problem import Problem, not_replicated, of_parts, units_are_groups
+from hierreg.problem.problem import Problem, check_replication, of_parts
 
 if TYPE_CHECKING:
     from hierreg.design import Design, DesignState
@@ -50,7 +50,7 @@ def problem_of_gram(gram: Gram, priors: Priors | None) -> Problem:
     state = restore(gram.origin.learned)
     gram = with_levels(gram, [factor.levels for factor in state.factors])
     design, layout = _without_rows(state), _layout(gram)
-    _check_replication(gram, layout)
+    check_replication(gram, layout.spec)
     check_response_varies(gram, design, layout, priors)
     resolved = resolve_priors(priors, measure_scales(gram, design, layout))
     return of_parts(state.spec.text, design, state, layout, gram, resolved)
@@ -80,20 +80,3 @@ def _layout(gram: Gram) -> ErrorLayout:
         V=spec.known_matrix,
         common_sd=terms.components is not None and terms.components.common_sd,
     )
-
-
-def _check_replication(gram: Gram, layout: ErrorLayout) -> None:
-    terms, spec = gram.terms, layout.spec
-    for factor in gram.factors:
-        if factor.n_levels == gram.n and not spec.rows_can_be_groups:
-            raise not_replicated(gram.n, factor.name)
-        if (
-            not spec.units_can_be_groups
-            and terms.components is not None
-            and factor.frame is not None
-            and factor.frame.constant is not None
-        ):
-            n_units = float(terms.counts[terms.components.size > 0].sum())
-            # With no links each unit is in one group, so that as many groups as units are the units.
-            if not factor.has_links and n_units == factor.n_levels:
-                raise units_are_groups(factor.name, layout)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from hierreg.checks import listed
-from hierreg.design import Design, DesignState, FactorDesign, as_table, build_design
+from hierreg.design import Design, DesignState, as_table, build_design
 from hierreg.design.learned import learned_of
 from hierreg.design.rank import dropped_columns, warn_of_dropped
 from hierreg.errors.structures import bind_errors, checked_structure
@@ -17,7 +17,6 @@ from hierreg.exceptions import ModelError, PriorError
 from hierreg.formula import parse_formula
 from hierreg.gram import Gram, collect
 from hierreg.gram.collect import own_rows_layout
-from hierreg.gram.frame import constant_column
 from hierreg.gram.origin import Origin
 from hierreg.likelihood.engines import Likelihood, blocks_of, marginal_likelihood
 from hierreg.likelihood.population import FixedBeta, PopulationPrior, fixed_beta, population_prior
@@ -176,8 +175,8 @@ def assemble(
     warn_of_dropped(state.determined)
     layout = bind_errors(errors, as_table(data))
     _check_factors(design)
-    _check_replication(design, layout)
     gram = collect(design, layout)
+    check_replication(gram, layout.spec)
     check_response_varies(gram, design, layout, priors)
     return of_parts(formula, design, state, layout, gram, resolve_priors(priors, measure_scales(gram, design, layout)))
 
@@ -257,16 +256,22 @@ def _check_factors(design: Design) -> None:
             )
 
 
-def _check_replication(design: Design, layout: ErrorLayout) -> None:
-    """Raise where every row is a group of its own, so that group and error variances are one."""
-    for factor in design.factors:
-        if len(factor.levels) == len(design.y) and not layout.spec.rows_can_be_groups:
-            raise not_replicated(len(design.y), factor.name)
-        if not layout.spec.units_can_be_groups and _is_intercept_of_units(factor, layout):
-            raise units_are_groups(factor.name, layout)
+def check_replication(gram: Gram, spec: ErrorSpec) -> None:
+    """Raise where groups are single rows, or units of exchangeable errors, so that their variance is that of errors."""
+    terms = gram.terms
+    for factor in gram.factors:
+        if factor.n_levels == gram.n and not spec.rows_can_be_groups:
+            raise _not_replicated(gram.n, factor.name)
+        has_constant = factor.frame is not None and factor.frame.constant is not None
+        if spec.units_can_be_groups or terms.components is None or not has_constant:
+            continue
+        n_units = float(terms.counts[terms.components.size > 0].sum())
+        # With no links each unit is in one group, so that as many groups as units are the units.
+        if not factor.has_links and n_units == factor.n_levels:
+            raise _units_are_groups(factor.name, spec)
 
 
-def not_replicated(n: int, factor: str) -> ModelError:
+def _not_replicated(n: int, factor: str) -> ModelError:
     """Return the error of a factor that has a group for each row."""
     return ModelError(
         f"each of the {n} rows is a group of {factor!r} of its own, so the variance between "
@@ -275,17 +280,10 @@ def not_replicated(n: int, factor: str) -> ModelError:
     )
 
 
-def units_are_groups(factor: str, layout: ErrorLayout) -> ModelError:
+def _units_are_groups(factor: str, spec: ErrorSpec) -> ModelError:
     """Return the error of a factor whose groups are the units of exchangeable errors."""
     return ModelError(
-        f"the groups of {factor!r} are the units of errors={layout.spec}, so the variance of their "
+        f"the groups of {factor!r} are the units of errors={spec}, so the variance of their "
         "intercept cannot be told from the correlation of errors within units. Leave the intercept out of the "
         f"group term, (0 + x | {factor}), or give the errors another structure."
     )
-
-
-def _is_intercept_of_units(factor: FactorDesign, layout: ErrorLayout) -> bool:
-    """Return whether a factor has an intercept for each unit of more than one row."""
-    assert layout.unit is not None
-    pairs = np.unique(np.stack([layout.unit, factor.index]), axis=1)
-    return constant_column(factor.Z) is not None and len(np.unique(layout.unit)) == pairs.shape[1] == len(factor.levels)
