@@ -88,7 +88,7 @@ __all__ = [
     "summary",
 ]
 
-# The same table as the imports above, for use at run time; tests/test_import.py keeps the two equal.
+# The same table as the imports above, for use at run time; tests/whole/test_import.py keeps the two equal.
 _NAMES_BY_MODULE = {
     "hierreg": ("exceptions", "plots"),
     "hierreg.datasets": ("load_dataset",),

@@ -11,9 +11,9 @@ from hierreg.exceptions import DataError
 from hierreg.gram import addition, collect
 from hierreg.gram.collect import collect_part
 from hierreg.gram.dropping import check_rank
+from tests.helpers.gram import assert_same
 from tests.oracles.cases import only_observed, rows_of
 from tests.properties.test_model_properties import cases, seeds
-from tests.test_gram import assert_same
 
 
 def parts_of(case, rng, n_parts):

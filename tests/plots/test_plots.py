@@ -1,0 +1,263 @@
+"""`hr.plots`: what is drawn is what the reports say, panel by panel."""
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib.colors import to_hex
+from scipy import stats
+
+import hierreg as hr
+from hierreg.plots.canvas import POSTERIOR, PRIOR, density, sorted_and_thinned
+from tests.helpers import report_trees as trees
+
+ALL = [hr.plots.shrinkage, hr.plots.caterpillar, hr.plots.correlations, hr.plots.variances]
+
+
+def line(axis, label):
+    """Return x and y of the line of an axis with a label."""
+    found = [artist for artist in axis.lines if artist.get_label() == label]
+    assert len(found) == 1, [artist.get_label() for artist in axis.lines]
+    return np.asarray(found[0].get_xdata(), dtype=float), np.asarray(found[0].get_ydata(), dtype=float)
+
+
+def segments(axis):
+    """Return y, start and end of every horizontal interval of an axis, by y."""
+    parts = np.concatenate([np.array(c.get_segments()).reshape(-1, 2, 2) for c in axis.collections])
+    parts = parts[np.argsort(parts[:, 0, 1], kind="stable")]
+    np.testing.assert_array_equal(parts[:, 0, 1], parts[:, 1, 1])
+    return parts[:, 0, 1], parts[:, 0, 0], parts[:, 1, 0]
+
+
+def tick_labels(axis):
+    """Return the names on the vertical axis."""
+    return [text.get_text() for text in axis.get_yticklabels()]
+
+
+def test_shrinkage_draws_the_report():
+    tree = trees.tree("by")
+    report = hr.shrinkage(tree, ci_prob=0.8)
+    figure = hr.plots.shrinkage(tree, ci_prob=0.8)
+    assert len(figure.axes) == 2
+    order = np.argsort(report["mean"].sel(g_coef="Intercept").values)
+    for axis, coef in zip(figure.axes, ("Intercept", "x"), strict=True):
+        column = report.sel(g_coef=coef).isel(g=order)
+        y = np.arange(5)
+        for label, name in (
+            ("posterior mean", "mean"),
+            ("group alone", "no_pooling"),
+            ("plug-in limit (REML)", "plug_in"),
+        ):
+            drawn = line(axis, label)
+            np.testing.assert_array_equal(drawn[0], column[name])
+            np.testing.assert_array_equal(drawn[1], y)
+        drawn_y, lower, upper = segments(axis)
+        np.testing.assert_array_equal(drawn_y, y)
+        np.testing.assert_array_equal(lower, column["lower"])
+        np.testing.assert_array_equal(upper, column["upper"])
+        np.testing.assert_array_equal(line(axis, "population mean")[0], [column["population"]] * 2)
+        assert coef in axis.get_xlabel()
+        assert "of y" in axis.get_xlabel()
+    assert tick_labels(figure.axes[0]) == [str(g) for g in report["g"].values[order]]
+
+
+def test_arrows_go_from_the_group_alone_to_the_posterior_and_skip_what_does_not_exist():
+    tree = trees.tree("independent")  # group e has a single row
+    report = hr.shrinkage(tree).sel(g_coef="x")
+    (axis,) = hr.plots.shrinkage(tree, "x").axes
+    arrows = sorted((t.xyann[0], t.xy[0]) for t in axis.texts)
+    kept = report.sel(g=list("abcd"))
+    expected = sorted(zip(kept["no_pooling"].values.tolist(), kept["mean"].values.tolist(), strict=True))
+    np.testing.assert_allclose(arrows, expected, rtol=1e-12)
+
+
+def test_the_plane_shows_two_coefficients_against_each_other():
+    tree = trees.sleepstudy()
+    report = hr.shrinkage(tree)
+    figure = hr.plots.shrinkage(tree, ["Days", "Intercept"], kind="plane")
+    (axis,) = figure.axes
+    order = np.argsort(report["mean"].sel(Subject_coef="Days").values)
+    for label, name in (("group alone", "no_pooling"), ("posterior mean", "mean")):
+        x, y = line(axis, label)
+        np.testing.assert_array_equal(x, report[name].sel(Subject_coef="Days").values[order])
+        np.testing.assert_array_equal(y, report[name].sel(Subject_coef="Intercept").values[order])
+    x, y = line(axis, "population mean")
+    np.testing.assert_array_equal([x[0], y[0]], report["population"].values[::-1])
+    assert axis.get_xlabel().startswith("Days")
+    assert {"308", "372"} <= {text.get_text() for text in axis.texts}
+
+
+def test_many_groups_are_thinned_and_this_is_said():
+    tree = trees.many_groups()
+    figure = hr.plots.shrinkage(tree)
+    assert len(line(figure.axes[0], "posterior mean")[0]) == 40
+    assert "40 of 45" in figure.axes[0].get_ylabel()
+    means = hr.shrinkage(tree)["mean"].values[:, 0]
+    drawn = line(figure.axes[0], "posterior mean")[0]
+    assert (np.diff(drawn) > 0).all()
+    assert {means.min(), means.max()} <= set(drawn)
+    assert sorted_and_thinned(np.array([3.0, 1.0, 2.0]), 2).tolist() == [1, 0]
+
+
+def test_estimates_far_outside_do_not_squeeze_the_rest():
+    tree = trees.tree("by").copy()
+    limit = tree["mixed_model_limit"].to_dataset().copy(deep=True)
+    limit["no_pooling_g"][0, 0] = 1e6
+    tree["mixed_model_limit"] = xr.DataTree(limit)
+    axis = hr.plots.shrinkage(tree, "Intercept").axes[0]
+    assert axis.get_xlim()[1] < 1e3
+    assert axis.get_title() == "1 of the groups' own estimates lies outside"
+
+
+def test_caterpillar_is_sorted_and_colours_what_differs():
+    tree = trees.sleepstudy()
+    theta, b = (tree["posterior"][f"{name}_Subject"].sel(Subject_coef="Days") for name in ("theta", "b"))
+    axis = hr.plots.caterpillar(tree, "Days").axes[0]
+    _, lower, upper = segments(axis)
+    expected = np.sort([theta.sel(Subject=s).values.mean() for s in theta["Subject"].values])
+    names = tick_labels(axis)
+    for place, name in enumerate(names):
+        draws = theta.sel(Subject=name).values
+        assert draws.mean() == pytest.approx(expected[place], rel=1e-12)
+        assert lower[place] == pytest.approx(np.quantile(draws, 0.025), rel=1e-12)
+        assert upper[place] == pytest.approx(np.quantile(draws, 0.975), rel=1e-12)
+    blue = next(artist for artist in axis.lines if artist.get_color() == POSTERIOR)
+    differs = [
+        place
+        for place, name in enumerate(names)
+        if np.quantile(b.sel(Subject=name), 0.025) > 0 or np.quantile(b.sel(Subject=name), 0.975) < 0
+    ]
+    assert list(blue.get_ydata()) == differs
+    assert axis.get_title().startswith(f"{len(differs)} of 18 groups of Subject differ")
+
+
+def test_caterpillar_of_many_groups_has_no_names():
+    axis = hr.plots.caterpillar(trees.many_groups(), "x").axes[0]
+    assert not tick_labels(axis)
+    assert len(segments(axis)[0]) == 45
+
+
+def test_correlations_have_their_marginal_prior():
+    tree = trees.tree("correlated")
+    figure = hr.plots.correlations(tree)
+    names = ["corr_g[x, Intercept]", "error_corr[q, p]", "error_corr[r, p]", "error_corr[r, q]"]
+    assert [axis.get_xlabel() for axis in figure.axes] == names
+    for axis, name, (eta, size) in zip(figure.axes, names, [(None, 2), (1, 3), (1, 3), (1, 3)], strict=True):
+        row = hr.correlations(tree).sel(correlation=name)
+        if eta is None:
+            r, prior = line(axis, "prior")  # that of another correlation, at the means: from draws
+            assert np.sum(prior) * (r[1] - r[0]) == pytest.approx(1, abs=1e-9)
+        else:
+            r, prior = line(axis, f"prior LKJ({eta})")
+            a = eta - 1 + size / 2
+            np.testing.assert_allclose(prior, stats.beta(a, a, loc=-1, scale=2).pdf(r), rtol=1e-9)
+        r, posterior = line(axis, "posterior")
+        assert np.trapezoid(posterior, r) == pytest.approx(1, abs=0.01)
+        assert np.trapezoid(r * posterior, r) == pytest.approx(float(row["mean"]), abs=0.03)
+        np.testing.assert_array_equal(line(axis, "REML")[0], [float(row["reml"])])
+        assert axis.get_title() == f"P(> 0) = {float(row['prob_positive']):.2f}"
+
+
+def test_marginal_prior_is_that_of_draws_of_the_matrix(rng):
+    r, prior = line(hr.plots.correlations(trees.tree("correlated")).axes[3], "prior LKJ(1)")
+    draws = hr.LKJ(1).draw(rng, 20000, 3)[:, 2, 1]
+    inside = r[:-1][np.cumsum(prior[:-1] * np.diff(r)) < 0.3][-1]
+    assert np.mean(draws < inside) == pytest.approx(0.3, abs=0.015)
+
+
+def test_variances_have_their_prior_and_reml_value():
+    data = trees.table()
+    priors = hr.Priors(
+        sd={"g": {"Intercept": hr.Gamma(2, 0.5), "x": hr.Exponential(1.5)}}, error_sd=hr.LogNormal(0, 0.5)
+    )
+    tree = trees.run(hr.Model("y ~ x + (x | g)", data, priors=priors))
+    expected = [stats.gamma(2, scale=2), stats.expon(scale=1 / 1.5), stats.lognorm(0.5)]
+    figure = hr.plots.variances(tree)
+    limit = tree["mixed_model_limit"]
+    reml = [*limit["sd_g"].values, float(limit["error_sd"])]
+    for axis, prior, value in zip(figure.axes, expected, reml, strict=True):
+        x, drawn = line(axis, "prior")
+        np.testing.assert_allclose(drawn, prior.pdf(x), rtol=1e-9, atol=1e-12)
+        np.testing.assert_array_equal(line(axis, "REML")[0], [value])
+        x, posterior = line(axis, "posterior")
+        assert np.trapezoid(posterior, x) == pytest.approx(1, abs=0.03)
+    assert [axis.get_xlabel() for axis in figure.axes] == ["sd_g[Intercept]", "sd_g[x]", "error_sd"]
+
+
+def test_what_is_fixed_is_not_drawn():
+    figure = hr.plots.variances(trees.plain())
+    assert [axis.get_xlabel() for axis in figure.axes] == ["error_sd[p]", "error_sd[r]"]
+
+
+def test_density_is_that_of_a_half_normal_up_to_its_bound(rng):
+    draws = np.abs(rng.normal(size=20000))
+    x = np.linspace(-0.5, 3, 50)
+    np.testing.assert_allclose(density(draws, 0.0, np.inf, x), stats.halfnorm.pdf(x), atol=0.04)
+
+
+@pytest.mark.parametrize("plot", ALL)
+def test_a_saved_file_is_enough(tmp_path, plot):
+    tree = trees.tree("correlated")
+    loaded = plot(hr.load(hr.save(tree, tmp_path / "fit.nc")))
+    for axis, other in zip(loaded.axes, plot(tree).axes, strict=True):
+        for artist, twin in zip(axis.lines, other.lines, strict=True):
+            np.testing.assert_array_equal(artist.get_xydata(), twin.get_xydata())
+
+
+@pytest.mark.parametrize("plot", [hr.plots.shrinkage, hr.plots.caterpillar])
+def test_summaries_of_groups_are_enough(plot):
+    assert len(plot(trees.summarised()).axes) == 2
+
+
+@pytest.mark.parametrize("plot", ALL)
+def test_figures_belong_to_the_caller(plot):
+    before = plt.get_fignums()
+    figure = plot(trees.tree("correlated"))
+    assert isinstance(figure, mpl.figure.Figure)
+    assert plt.get_fignums() == before
+
+
+@pytest.mark.parametrize("plot", [hr.plots.shrinkage, hr.plots.caterpillar])
+def test_a_panel_can_be_drawn_into_axes(plot):
+    figure, (left, right) = plt.subplots(1, 2)
+    assert plot(trees.tree("by"), "x", ax=right) is figure
+    assert right.lines
+    assert not left.lines
+    with pytest.raises(hr.exceptions.ModelError, match="ax= takes one panel, but there are 2"):
+        plot(trees.tree("by"), ax=right)
+    plt.close(figure)
+
+
+@pytest.mark.parametrize("plot", ALL)
+def test_other_trees_are_refused(plot):
+    with pytest.raises(hr.exceptions.DataError, match="not made by hierreg"):
+        plot(xr.DataTree())
+
+
+@pytest.mark.parametrize(
+    ("draw", "words"),
+    [
+        (lambda: hr.plots.shrinkage(trees.tree("by"), "X"), r"coef='X'.*'Intercept', 'x'.*Did you mean 'x'"),
+        (lambda: hr.plots.shrinkage(trees.tree("by"), []), r"coef is empty"),
+        (lambda: hr.plots.shrinkage(trees.tree("by"), "x", kind="plane"), r"kind='plane' shows two"),
+        (lambda: hr.plots.shrinkage(trees.tree("by"), kind="map"), r"kind='map' is not one of"),
+        (lambda: hr.plots.caterpillar(trees.plain()), r"plots.caterpillar needs a grouping factor"),
+        (lambda: hr.plots.correlations(trees.plain()), r"no free correlation"),
+    ],
+)
+def test_impossible_requests_are_refused(draw, words):
+    with pytest.raises(hr.exceptions.ModelError, match=words):
+        draw()
+
+
+def test_colours_differ_in_lightness():
+    def grey(colour):
+        red, green, blue = mpl.colors.to_rgb(to_hex(colour))
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    from hierreg.plots.canvas import ALONE, PLUG_IN
+
+    shades = sorted(grey(colour) for colour in (POSTERIOR, ALONE, "#000000"))
+    assert min(np.diff(shades)) > 0.2
+    assert len({POSTERIOR, ALONE, PLUG_IN, PRIOR}) == 4
