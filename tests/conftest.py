@@ -1,7 +1,6 @@
 """Settings that every test shares: no display, and the same examples and random numbers in every run."""
 
 import os
-from pathlib import Path
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # before anything imports matplotlib
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -29,19 +28,3 @@ collect_ignore_glob = ["benchmarks/*", "reference/scripts/*"]
 def rng() -> np.random.Generator:
     """Return a generator that starts from the same seed in every test."""
     return np.random.default_rng(20030416)
-
-
-def pytest_configure():
-    """Drop compiled kernels that are older than any kernel's source.
-
-    numba recompiles a function whose own file has changed, not one that calls it from another file.
-    """
-    package = Path(__file__).parents[1] / "hierreg"
-    newest = max(
-        path.stat().st_mtime
-        for path in package.rglob("*.py")
-        if path.parent.name == "compiled" or "kernels" in path.name
-    )
-    for compiled in package.rglob("__pycache__/*.nb[ic]"):
-        if compiled.stat().st_mtime < newest:
-            compiled.unlink(missing_ok=True)

@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from numba import jit
 from numba.core import compiler, typed_passes, untyped_passes
+from numba.core.ccallback import CFunc
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler_machinery import PassManager, register_pass
 from numba.core.registry import CPUDispatcher
+from numba.core.sigutils import normalize_signature
 from numba.core.targetconfig import ConfigStack
+
+from hierreg.compiled.sources import stamped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -176,10 +180,31 @@ class Part(CPUDispatcher):
     @cached_property
     def alone(self) -> Any:
         """The function for Python."""
-        return jit(self.py_func, cache=True, pipeline_class=WholeCompiler, **self.targetoptions)
+        return whole(self.py_func, self.targetoptions)
 
     def add_overload(self, cres: Any) -> None:
         self.overloads[tuple(cres.signature.args)] = cres
 
     def __call__(self, *arguments: Any) -> Any:
         return self.alone(*arguments)
+
+
+def whole(function: Callable[..., Any], options: dict[str, Any]) -> Any:
+    """Return a function that Python calls, with its parts."""
+    return stamped(jit(function, cache=True, pipeline_class=WholeCompiler, **options))
+
+
+class _Callback(CFunc):
+    """A function that is called by its address."""
+
+    def enable_caching(self) -> None:
+        super().enable_caching()
+        stamped(self)
+
+
+def callback(function: Callable[..., Any], signature: Any, options: dict[str, Any]) -> Any:
+    """Return a function that is called by its address, with its parts."""
+    made = _Callback(function, normalize_signature(signature), {}, dict(options), pipeline_class=WholeCompiler)
+    made.enable_caching()
+    made.compile()
+    return made

@@ -7,7 +7,8 @@ language only. What Python or a sampler calls (`whole`, `callback`) takes all it
 together. A part that Python calls after all is compiled as a whole then, as its attribute ``alone``.
 
 That builds on what numba does not promise (`linking`). With versions of numba that it was not tried with, functions are
-compiled the plain way: the numbers are the same, and the first use takes about four times as long.
+compiled the plain way: the numbers are the same, and the first use takes about four times as long. What is called by
+its address is then compiled in each process.
 """
 
 from __future__ import annotations
@@ -17,21 +18,14 @@ from typing import TYPE_CHECKING, Any
 import numba
 from numba import cfunc, config, jit
 
+from hierreg.compiled.sources import stamped
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _OPTIONS: dict[str, Any] = {"nopython": True, "nogil": True, "error_model": "numpy"}
 # First and last version of numba that `linking` was tried with.
 _TRIED = (0, 63), (0, 68)
-
-
-def _compiler() -> dict[str, Any]:
-    """Return the option that has parts linked, where this numba is known."""
-    if not is_tried(numba.__version__):
-        return {}
-    from hierreg.compiled.linking import WholeCompiler
-
-    return {"pipeline_class": WholeCompiler}
 
 
 def is_tried(version: str) -> bool:
@@ -48,21 +42,31 @@ def part(function: Callable[..., Any]) -> Any:
         from hierreg.compiled.linking import Part
 
         return Part(function, dict(_OPTIONS))
-    return plain(function)
-
-
-def plain(function: Callable[..., Any]) -> Any:
-    """Return a function that is compiled by itself, as `part` does with an unknown numba."""
-    made = jit(function, cache=True, **_OPTIONS)
+    made = _plain(function)
     made.alone = made
     return made
 
 
 def whole(function: Callable[..., Any]) -> Any:
     """Return a function that Python calls."""
-    return jit(function, cache=True, **_compiler(), **_OPTIONS)
+    if config.DISABLE_JIT:
+        return function
+    if is_tried(numba.__version__):
+        from hierreg.compiled.linking import whole as linked
+
+        return linked(function, _OPTIONS)
+    return _plain(function)
 
 
-def callback(signature: Any) -> Any:
+def callback(signature: Any) -> Callable[[Callable[..., Any]], Any]:
     """Return a decorator of a function that is called by its address."""
-    return cfunc(signature, cache=True, error_model="numpy", **_compiler())
+    if is_tried(numba.__version__):
+        from hierreg.compiled.linking import callback as linked
+
+        return lambda function: linked(function, signature, _OPTIONS)
+    return cfunc(signature, error_model="numpy")  # type: ignore[no-any-return]
+
+
+def _plain(function: Callable[..., Any]) -> Any:
+    """Return a function that is compiled by itself."""
+    return stamped(jit(function, cache=True, **_OPTIONS))

@@ -1,10 +1,17 @@
 """Functions that compiled code calls, and arrays that it makes."""
 
+import ast
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import hierreg as hr
 from hierreg.compiled.array_kernels import array_at, empty, empty_integers, ones, zeros
-from hierreg.compiled.parts import is_tried, part, plain, whole
+from hierreg.compiled.linking import Part
+from hierreg.compiled.parts import is_tried, part, whole
+from hierreg.compiled.sources import source_files
 
 
 @part
@@ -48,7 +55,7 @@ def test_parts_are_linked_with_known_versions_of_numba(version, expected):
 def test_with_another_version_functions_are_compiled_by_themselves(monkeypatch):
     monkeypatch.setattr("numba.__version__", "0.99.0rc1")
     function = part(inner.py_func)
-    assert type(function) is type(plain(inner.py_func))
+    assert not isinstance(function, Part)
     assert function(np.array([3.0]), np.int64(2)) == 9.0
     assert function.alone is function
     assert function.overloads
@@ -85,3 +92,33 @@ def test_arrays_are_what_numpy_makes(shape):
 def test_an_array_at_an_address_is_read_in_place():
     x = np.arange(6.0).reshape(3, 2)
     assert doubled(x.ctypes.data, 3) == 2.0 * x[2, 1]
+
+
+def test_code_that_was_made_of_other_sources_is_left_aside(monkeypatch):
+    x = np.array([1.0, 2.0])
+    whole(of_two_parts)(x)
+    again = whole(of_two_parts)
+    assert again(x) == 14.0
+    assert sum(again.stats.cache_hits.values()) == 1
+    monkeypatch.setattr("hierreg.compiled.sources.digest_of_sources", lambda: "of another version")
+    other = whole(of_two_parts)
+    assert other(x) == 14.0
+    assert sum(other.stats.cache_hits.values()) == 0
+
+
+def test_files_with_compiled_functions_and_their_constants_are_among_the_sources():
+    package = Path(hr.__file__).parent
+    sources = set(source_files())
+    compiled = [
+        path
+        for path in package.rglob("*.py")
+        if re.search(r"^@(part|whole|callback|njit|cfunc)", path.read_text(), re.MULTILINE)
+    ]
+    assert set(compiled) <= sources
+    for path in compiled:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module.startswith("hierreg."):
+                assert package.parent.joinpath(*node.module.split(".")).with_suffix(".py") in sources, (
+                    path,
+                    node.module,
+                )
