@@ -1,4 +1,4 @@
-"""Exchangeable errors: any two errors of a unit have the same correlation.
+"""One correlation within units: of any two errors of a unit, or of neighbours in time (`ar1`).
 
 With n rows in a unit, v = sd^2, and J the (n, n) matrix of ones, compound symmetry is::
 

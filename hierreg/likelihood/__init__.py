@@ -11,9 +11,13 @@ Per block of b, with Lambda a square factor of Sigma and W = [X y]::
     U = L^-1 Lambda' B             log|V| = log|R| + sum log|M|
     W'V^-1 W = sum_k omega[k] WtW[k] - sum over blocks U'U
 
-and then, with P = X'V^-1 X + prior precision of beta, beta_hat the conditional mean, v = (-beta_hat, 1),
-G = v v' + [[P^-1, 0], [0, 0]] (without P^-1 where beta is profiled out) and
-H = B - A Lambda L'^-1 U (= Z'V^-1 W)::
+and then, with P = X'V^-1 X + prior precision of beta, beta_hat the conditional mean and v = (-beta_hat, 1)::
+
+    log p = constant - 1/2 (log|V| + log|P| + v'W'V^-1 W v)
+
+the restricted likelihood of REML where the prior of beta is flat, the profile of ML without log|P|, and otherwise the
+likelihood of the variance parameters under a normal prior of beta. With G = v v' + [[P^-1, 0], [0, 0]] (without P^-1
+where beta is profiled out) and H = B - A Lambda L'^-1 U (= Z'V^-1 W)::
 
     d log p / d Lambda   = sum over blocks  H G U' L^-1 - A Lambda M^-1
     d log p / d omega[k] = -1/2 ( sum over blocks <E, ZtZ[k]> - 2 <Q, ZtW[k]>  + <G, WtW[k]> )
@@ -35,16 +39,30 @@ where moreover all population coefficients vary between groups).
 Groups with the same A are few blocks with the same sum of b b', b the entries of B (see `equal_groups`): the first
 tiles have weights, which say how often log|M| and its derivatives count, A Lambda M^-1 and Lambda M^-1 Lambda'.
 
-Modules:
+The way of one evaluation: u -> `posterior.Target` -> `posterior_entry` -> `variances.kernels` (Lambda and the covariance
+of errors, and back the gradient, correlations included), `variances.precision_kernels` (omega, log|R|) -> the
+``log_likelihood`` of an entry below, by its address. REML and ML are searched for in `estimate.search`.
 
-- `engines`: which engine takes a model, and what each can do;
-- `groups/`: one factor or none. `kernels` has this page for general blocks, `strip_kernels` for one and two
-  coefficients, `theta_kernels` where all population coefficients vary between groups, `row_kernels` where errors link
-  rows, or have several terms in a group;
-- `crossed/`: several factors, the same by sparse elimination;
-- `population`, `pivots`, `spanned`: fixed population coefficients, their priors, those that groups fit by themselves;
-- `posterior`: log p(u | y) of the unconstrained variance parameters u, with priors;
-- `solution`, `drawn`: what engines return.
+==========================================  ==============================  ===========================  ==============
+blocks                                      value and gradient              draws and moments of b       entry
+==========================================  ==============================  ===========================  ==============
+one factor, or none: groups alone,          `groups.strip_kernels`          `strip_moments_kernels`      `strip_entry`
+one or two coefficients
+the same, all population columns vary       `groups.theta_kernels`          the same                     `theta_entry`
+between groups, few groups alike
+more coefficients; groups that errors link  `groups.kernels`                `moments_kernels`            `tile_entry`
+several terms in a group, by rows           `groups.row_kernels`            `moments_kernels`            `row_entry`
+several factors                             `crossed.kernels`               `crossed.moments_kernels`    `crossed.entry`
+==========================================  ==============================  ===========================  ==============
+
+`groups.blocks` chooses among the first four. Their sum over blocks, the rest of log p and its gradient are
+`groups.kernels.log_likelihood_of`, and from some thousand blocks on `groups.threads`, in chunks. Draws of b given draws
+of the variances begin at `groups.draws` and `crossed.draws`, moments at `groups.equations` and `crossed.equations`; of few
+blocks NumPy finds both (`groups.block_moments`).
+
+Besides: `engines`, which engine takes a model and what each can do; `population`, `pivots`, `spanned`, fixed population
+coefficients, their priors, those that groups fit by themselves; `posterior`, log p(u | y) of the unconstrained variance
+parameters u, with priors; `solution`, `drawn`, what engines return.
 
 Symbols, wherever kernels use them: W = [X y] and v = (-beta_hat, 1), so that W v is the residual; A = Z'R^-1 Z and
 B = Z'R^-1 W of a block; C and D its triangle, C'C = A and C'D = B; M = I + Lambda' A Lambda and N = I + C Sigma C',

@@ -47,6 +47,10 @@ NOT_ORDINARY = frozenset({
 })  # fmt: skip
 
 
+# Seeds from here on have autoregressive errors, so that cases with other errors kept their numbers.
+AUTOREGRESSIVE = 1_000_000
+
+
 def make(seed):
     """Return the case of a seed."""
     draft = Draft(seed)
@@ -116,6 +120,7 @@ def _errors(draft):
     kinds = ["independent", "by", "correlated", "exchangeable", "known_se", "known_cov"]
     kind = draft.pick(kinds, [32, 16, 22, 12, 10, 8])
     draft.n = int(draft.pick([rng.integers(3, 13), rng.integers(12, 31), rng.integers(30, 56)], [35, 50, 15]))
+    kind = "ar1" if draft.seed >= AUTOREGRESSIVE else kind
     if kind != "independent":
         draft.errors = globals()[f"_{kind}"](draft, draft.n)
 
@@ -169,6 +174,17 @@ def _exchangeable(draft, n):
     name = draft.add("u", draft.labels(unit, "u"))
     by = draft.add("s", draft.labels((np.arange(len(sizes)) % 2)[unit], "b")) if draft.chance(0.4) else None
     return "exchangeable", name, by, draft.chance(0.5)
+
+
+def _ar1(draft, n):
+    sizes = draft.rng.integers(1, int(draft.pick([3, 5, 12])), max(3, n // 3))
+    sizes[0] = max(2, sizes[0])
+    unit = np.repeat(np.arange(len(sizes)), sizes)
+    draft.n = len(unit)
+    gaps = draft.rng.integers(1, int(draft.pick([2, 4, 30])), draft.n)
+    gaps[:2] = 1  # one gap that is odd
+    time = np.cumsum(gaps) + int(draft.pick([0, 2012, -40]))
+    return "ar1", draft.add("t", time), draft.add("u", draft.labels(unit, "u"))
 
 
 def _all_of(levels, n, rng):

@@ -186,6 +186,11 @@ def _check_densities(model, rows, oracles, point, rng):
         root, changes = np.linalg.cholesky(point.error_cov), 0.1 * rng.normal(size=point.error_cov.shape)
         error_direction = root @ (changes + changes.T) @ root.T
         error_direction = (error_direction + error_direction.T) / 2
+    elif rows.kind == "ar1":
+        variance, rho = point.error_cov[0, 0], point.error_cov[0, 1] / point.error_cov[0, 0]
+        changes = 0.3 * rng.normal(size=2)
+        error_direction = changes[0] * point.error_cov
+        error_direction[[0, 1], [1, 0]] += changes[1] * variance * (1.0 - abs(rho))
     else:
         error_direction = np.diag(rng.normal(size=len(point.error_cov)) * np.diagonal(point.error_cov))
     if not model.problem.labels.n_error_sd:

@@ -99,6 +99,8 @@ def rows_of(case, coef_names, factor_coef_names, strata):
     elif kind == "exchangeable":
         unit = codes(labels(case, arguments[0]))
         stratum = stratum if arguments[1] is None else stratum_codes(case, arguments[1], strata)
+    elif kind == "ar1":
+        unit, extra = codes(labels(case, arguments[1])), {"time": np.asarray(case.table[arguments[0]], dtype=int)}
     elif kind == "known_se":
         extra = {"se": np.asarray(case.table[arguments[0]], dtype=float)}
     elif kind == "known_cov":

@@ -29,6 +29,8 @@ def error_spec(case):
         case "exchangeable":
             unit, by, common = arguments
             return hr.exchangeable(unit) if by is None else hr.exchangeable(unit, by=by, common_sd=common)
+        case "ar1":
+            return hr.ar1(arguments[0], unit=arguments[1])
         case "known_se":
             return hr.known_se(arguments[0], scale=arguments[1])
     return hr.known_cov(COVARIANCES[case.given or "matrix"](arguments[0], case), scale=arguments[1])
@@ -287,7 +289,9 @@ def point_of_estimate(model, found):
         Lambda[own, own] = _root(found.cov[factor.name].values)
         start = own.stop
     terms = model.problem.gram.terms
-    if terms.components is not None:
+    if case_is_in_time(model):
+        error_cov = pair_of(float(found.error_sd.values) ** 2, float(found.error_corr.values))
+    elif terms.components is not None:
         sd, rho = (np.atleast_1d(values.values) for values in (found.error_sd, found.error_corr))
         sd = np.broadcast_to(sd, rho.shape)
         own, size = terms.components.stratum, terms.components.size
@@ -299,6 +303,16 @@ def point_of_estimate(model, found):
     else:
         error_cov = np.diag(np.atleast_1d(found.error_sd.values) ** 2)
     return SimpleNamespace(Lambda=Lambda, error_cov=np.asarray(error_cov, dtype=float))
+
+
+def case_is_in_time(model):
+    """Return whether errors are autoregressive."""
+    return model.problem.layout.kind == "ar1"
+
+
+def pair_of(variance, rho):
+    """Return the covariance (2, 2) of rows one step of time apart."""
+    return variance * np.array([[1.0, rho], [rho, 1.0]])
 
 
 def _root(cov):

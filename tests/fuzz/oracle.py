@@ -21,8 +21,8 @@ class Rows:
     """The rows of a model.
 
     y (n,), X (n, p) and, for each grouping factor, Z (n, q) and the group of each row (n,); the error structure `kind`,
-    with the data set or stratum of each row, its unit, its weight, its known standard error or the known covariance of
-    all.
+    with the data set or stratum of each row, its unit, its weight, its time, its known standard error or the
+    known covariance of all.
     """
 
     y: np.ndarray
@@ -34,6 +34,7 @@ class Rows:
     unit: np.ndarray
     se: np.ndarray | None = None
     V: np.ndarray | None = None
+    time: np.ndarray | None = None
     weight: np.ndarray | None = None
 
     @property
@@ -87,6 +88,16 @@ def error_covariance(rows, same_unit, shares, error_cov):
     if rows.kind == "known_cov":
         return times(exact(rows.V), error_cov[0, 0])
     R = zeros(n, n)
+    if rows.kind == "ar1":
+        # rho^0, rho^1, ... of rows one step apart
+        v, c = error_cov[0, 0], error_cov[0, 1]
+        powers = [v]
+        for _ in range(int(np.ptp(rows.time))):
+            powers.append(powers[-1] * c // v)
+        for r in range(n):
+            for s in np.flatnonzero(same_unit[r]).tolist():
+                R[r, s] = powers[abs(int(rows.time[r]) - int(rows.time[s]))]
+        return R
     if rows.kind == "exchangeable":
         for c, share in enumerate(shares):
             R = R + times(share, error_cov[c, c])

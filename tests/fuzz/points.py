@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tests.fuzz.models import pair_of
+
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
@@ -68,6 +70,9 @@ def _over_errors(signal, rows, error_cov):
     elif rows.kind == "correlated":
         root = np.sqrt(np.diagonal(error_cov))
         smallest = np.linalg.eigvalsh(error_cov / root[:, None] / root[None, :])[0] * root.min() ** 2
+    elif rows.kind == "ar1":
+        rho = abs(error_cov[0, 1] / error_cov[0, 0])
+        smallest = error_cov[0, 0] * (1.0 - rho) / (1.0 + rho)
     else:
         smallest = np.diagonal(error_cov).min() / (1.0 if rows.weight is None else rows.weight.max())
     return signal / np.sqrt(smallest) if smallest > 0 else np.inf
@@ -101,6 +106,11 @@ def _errors(model, rows, y_sd, rng):
         sd = sd * 10.0 ** rng.uniform(-7, -1)
     if rows.kind == "exchangeable":
         return _exchangeable(model, rows, sd, rng)
+    if rows.kind == "ar1":
+        rho = float(
+            rng.choice([rng.uniform(-0.95, 0.95), rng.choice([-1.0, 1.0]) * (1.0 - 10.0 ** rng.uniform(-6, -1))])
+        )
+        return pair_of(sd[0] ** 2, rho), {"sd": float(sd[0]), "corr": rho}
     if rows.kind.startswith("known"):
         if not model.problem.labels.n_error_sd:
             return np.eye(1), None

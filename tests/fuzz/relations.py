@@ -25,7 +25,7 @@ def gaps(case, model, rng):
     if case.priors == "default":
         for name, changed in _changes(case, rng):
             out[name] = _posterior_gap(case, model, *changed)
-    in_parts = case.errors[0] not in {"known_cov", "correlated", "exchangeable"} and "poly" not in case.formula
+    in_parts = case.errors[0] not in {"known_cov", "correlated", "exchangeable", "ar1"} and "poly" not in case.formula
     if in_parts and not model.problem.fixed.is_fixed.any():
         out["rows in batches"] = _batch_gap(case, model, rng)
     return {name: found for name, found in out.items() if found is not None}

@@ -8,7 +8,7 @@ import pytest
 
 import hierreg as hr
 from tests.fuzz import check, invariances, models
-from tests.fuzz.cases import make
+from tests.fuzz.cases import AUTOREGRESSIVE, make
 from tests.fuzz.exact import ONE, eliminate, exact, log, log_ratio, number, numbers, product
 from tests.fuzz.oracle import Beta, Dense
 from tests.fuzz.run import report, run
@@ -18,7 +18,7 @@ from tests.oracles.cases import KINDS, random_case
 CASES, AT_ONCE = 300, 20
 
 
-@pytest.mark.parametrize("first", range(0, CASES, AT_ONCE))
+@pytest.mark.parametrize("first", [*range(0, CASES, AT_ONCE), *range(AUTOREGRESSIVE, AUTOREGRESSIVE + 60, AT_ONCE)])
 def test_every_case_is_right_or_refused(first):
     verdicts = run(range(first, first + AT_ONCE))
     assert not [found for found in verdicts if found.outcome == "failure"], report(verdicts)

@@ -132,7 +132,9 @@ def _reports(case, model, tree, steps):
     """Return what every report says, in words."""
     coef = tree["posterior"].coords["coef"].values.tolist() if "coef" in tree["posterior"].coords else []
     # Rows of a unit that was observed are further rows of it.
-    unit = [case.errors[i] for kind, i in (("correlated", 2), ("exchangeable", 1)) if case.errors[0] == kind]
+    unit = [
+        case.errors[i] for kind, i in (("correlated", 2), ("exchangeable", 1), ("ar1", 2)) if case.errors[0] == kind
+    ]
     kept = [name for name in case.table if name not in unit or any(name in own for own in case.factors)]
     table = models.LIBRARIES[case.library](case.table[kept])
     calls = {
