@@ -39,9 +39,9 @@ where moreover all population coefficients vary between groups).
 Groups with the same A are few blocks with the same sum of b b', b the entries of B (see `equal_groups`): the first
 tiles have weights, which say how often log|M| and its derivatives count, A Lambda M^-1 and Lambda M^-1 Lambda'.
 
-The way of one evaluation: u -> `posterior.Target` -> `posterior_entry` -> `variances.kernels` (Lambda and the covariance
-of errors, and back the gradient, correlations included), `variances.precision_kernels` (omega, log|R|) -> the
-``log_likelihood`` of an entry below, by its address. REML and ML are searched for in `estimate.search`.
+The way of one evaluation: u -> `posterior.Target` -> `posterior_entry` -> `variances.kernels` (Lambda and the
+covariance of errors, and back the gradient, correlations included), `variances.precision_kernels` (omega, log|R|) ->
+the ``log_likelihood`` of an entry below, by its address. REML and ML are searched for in `estimate.search`.
 
 ==========================================  ==============================  ===========================  ==============
 blocks                                      value and gradient              draws and moments of b       entry
@@ -57,8 +57,8 @@ several factors                             `crossed.kernels`               `cro
 
 `groups.blocks` chooses among the first four. Their sum over blocks, the rest of log p and its gradient are
 `groups.kernels.log_likelihood_of`, and from some thousand blocks on `groups.threads`, in chunks. Draws of b given draws
-of the variances begin at `groups.draws` and `crossed.draws`, moments at `groups.equations` and `crossed.equations`; of few
-blocks NumPy finds both (`groups.block_moments`).
+of the variances begin at `groups.draws` and `crossed.draws`, moments at `groups.equations` and `crossed.equations`; of
+few blocks NumPy finds both (`groups.block_moments`).
 
 Besides: `engines`, which engine takes a model and what each can do; `population`, `pivots`, `spanned`, fixed population
 coefficients, their priors, those that groups fit by themselves; `posterior`, log p(u | y) of the unconstrained variance

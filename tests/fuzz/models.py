@@ -20,20 +20,16 @@ LIKELIHOODS = ("reml", "ml", "prior")
 def error_spec(case):
     kind, *arguments = case.errors
     match kind:
-        case "independent":
-            return hr.independent()
-        case "by":
-            return hr.by(arguments[0])
-        case "correlated":
-            return hr.correlated(arguments[0], unit=arguments[1])
         case "exchangeable":
             unit, by, common = arguments
             return hr.exchangeable(unit) if by is None else hr.exchangeable(unit, by=by, common_sd=common)
-        case "ar1":
-            return hr.ar1(arguments[0], unit=arguments[1])
         case "known_se":
             return hr.known_se(arguments[0], scale=arguments[1])
-    return hr.known_cov(COVARIANCES[case.given or "matrix"](arguments[0], case), scale=arguments[1])
+        case "known_cov":
+            return hr.known_cov(COVARIANCES[case.given or "matrix"](arguments[0], case), scale=arguments[1])
+        case "correlated" | "ar1":
+            return getattr(hr, kind)(arguments[0], unit=arguments[1])
+    return getattr(hr, kind)(*arguments)
 
 
 def _in_blocks(V, case):

@@ -89,15 +89,7 @@ def error_covariance(rows, same_unit, shares, error_cov):
         return times(exact(rows.V), error_cov[0, 0])
     R = zeros(n, n)
     if rows.kind == "ar1":
-        # rho^0, rho^1, ... of rows one step apart
-        v, c = error_cov[0, 0], error_cov[0, 1]
-        powers = [v]
-        for _ in range(int(np.ptp(rows.time))):
-            powers.append(powers[-1] * c // v)
-        for r in range(n):
-            for s in np.flatnonzero(same_unit[r]).tolist():
-                R[r, s] = powers[abs(int(rows.time[r]) - int(rows.time[s]))]
-        return R
+        return _over_time(rows, same_unit, error_cov)
     if rows.kind == "exchangeable":
         for c, share in enumerate(shares):
             R = R + times(share, error_cov[c, c])
@@ -109,6 +101,18 @@ def error_covariance(rows, same_unit, shares, error_cov):
     if rows.weight is not None:
         diagonal = (diagonal << BITS) // exact(rows.weight)
     R[np.arange(n), np.arange(n)] = diagonal
+    return R
+
+
+def _over_time(rows, same_unit, error_cov):
+    """Autoregressive errors: v rho^|t - s| within units."""
+    v, c = error_cov[0, 0], error_cov[0, 1]
+    powers = [v]
+    for _ in range(int(np.ptp(rows.time))):
+        powers.append(powers[-1] * c // v)
+    R = zeros(len(rows.y), len(rows.y))
+    for r, s in zip(*np.nonzero(same_unit), strict=True):
+        R[r, s] = powers[abs(int(rows.time[r]) - int(rows.time[s]))]
     return R
 
 
