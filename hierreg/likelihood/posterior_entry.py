@@ -114,7 +114,7 @@ def log_densities(n, x, gradient, value, table):
         if wanted == VALUE:
             continue
         if status == 0:
-            error_precision_gradient(S, errors, g_omega, g_S)
+            error_precision_gradient(S, errors, weights, g_omega, g_S)
             add_gradient_of_covariances(u, variances, z_map_inverse, point, first_corr, g_Lambda, g_S, g)
         for j in range(n):
             slopes[s, j] = 0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +27,13 @@ class ErrorPrecision:
     """
 
     terms: ErrorTerms
+    _label: NDArray[np.intp] = field(init=False, repr=False, compare=False)
+    _is_diagonal: bool = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        is_diagonal = bool(np.all(self.terms.patterns.sum(axis=1) == 1)) and not self.terms.gaps.any()
+        object.__setattr__(self, "_is_diagonal", is_diagonal)
+        object.__setattr__(self, "_label", self.terms.patterns.argmax(axis=1))
 
     @property
     def n_terms(self) -> int:
@@ -54,18 +61,34 @@ class ErrorPrecision:
 
     def weights_of_draws(self, error_cov: Array) -> Array:
         """Return the weights (S, 2 K + 2) at S error covariances (S, D, D)."""
+        S = np.ascontiguousarray(error_cov, dtype=float)
+        if self._is_diagonal:
+            return self._diagonal_weights(S)
         from hierreg.variances.precision_kernels import weights_or_gradient
 
-        S = np.ascontiguousarray(error_cov, dtype=float)
-        out = np.empty((len(S), 2 * self.n_terms + 2))
-        weights_or_gradient(S, self.arrays, np.empty(0), out)
-        return out
+        weights = np.empty((len(S), 2 * self.n_terms + 2))
+        weights_or_gradient(S, self.arrays, np.empty(0), weights, np.empty((0, 0)))
+        return weights
 
     def gradient(self, error_cov: Array, g_omega: Array) -> Array:
         """Return d/dS (D, D), symmetric, of a function with gradient g_omega (K,), minus half of d log|R| / dS."""
+        S = np.ascontiguousarray(error_cov, dtype=float)
+        if self._is_diagonal:
+            variance = S[self._label, self._label]
+            slopes = (g_omega / variance + 0.5 * self.terms.counts) / variance
+            return -np.diag(np.bincount(self._label, slopes, minlength=len(S)))
         from hierreg.variances.precision_kernels import weights_or_gradient
 
-        S = np.ascontiguousarray(error_cov, dtype=float)
-        out = np.empty_like(S)
-        weights_or_gradient(S[None], self.arrays, np.ascontiguousarray(g_omega), out)
+        weights, out = np.empty((1, 2 * self.n_terms + 2)), np.empty_like(S)
+        weights_or_gradient(S[None], self.arrays, np.ascontiguousarray(g_omega), weights, out)
         return out
+
+    def _diagonal_weights(self, S: Array) -> Array:
+        """Return the weights where each pattern has one data set: the most usual one, and not worth a compilation."""
+        variance = S[:, self._label, self._label]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            omega = 1.0 / np.where(variance > 0.0, variance, np.nan)
+            log_det = np.log(variance) @ self.terms.counts
+        return np.column_stack(
+            [omega, np.sqrt(omega), np.where(np.isnan(omega).any(axis=1), np.nan, log_det), np.ones(len(S))]
+        )

@@ -11,12 +11,10 @@ a = 1 / (v (1 - r^2)), which is no inverse, and adds log(v (1 - r^2)) to log|R|.
 
 from __future__ import annotations
 
-from math import log, sqrt
-
-import numpy as np
+from math import expm1, log, log1p, nan, sqrt
 
 from hierreg.compiled.array_kernels import empty, empty_integers
-from hierreg.compiled.dense_kernels import cholesky_in_place, inverse_from_cholesky, sandwich
+from hierreg.compiled.dense_kernels import cholesky_in_place, sandwich
 from hierreg.compiled.parts import part, whole
 
 
@@ -30,74 +28,67 @@ def place_of(n, d, e):
 def weights_of(S, errors, weights):
     """Write the weights (2 K + 2,) of an error covariance S (D, D); log|R| is NaN where S is not definite.
 
-    ``errors`` are the gaps (M,) and the patterns (M, D) of `ErrorTerms`, and how many units have each (M,).
+    ``errors`` are the gaps (M,) and the patterns (M, D) of `ErrorTerms`, and how many units have each (M,). The root of a
+    pattern is T, lower triangular, T'T its precision; T[e, d] stands where omega has (d, e).
     """
     gaps, patterns, counts = errors
+    M, D = patterns.shape
     K = (len(weights) - 2) // 2
-    omega = weights[:K]
-    weights[2 * K] = error_precision(S, errors, omega)
-    error_roots(S, errors, weights[K : 2 * K])
-    growth, k = 1.0, 0
-    for m in range(len(counts)):
+    omega, root = weights[:K], weights[K : 2 * K]
+    work, place = empty((D, D)), empty_integers(D)
+    log_det, growth, k = 0.0, 1.0, 0
+    for m in range(M):
         if gaps[m] > 0:
             r, left = over_gap(S, gaps[m])
-            growth = max(growth, (1.0 + r * r) / left)
-        for d in range(patterns.shape[1]):
-            for e in range(d, patterns.shape[1]):
-                if patterns[m, d] and patterns[m, e]:
-                    if d == e and gaps[m] == 0:
-                        growth = max(growth, omega[k] * S[d, d])
-                    k += 1
-    weights[2 * K + 1] = growth
+            v = S[0, 0] if S[0, 0] > 0.0 and left > 0.0 else nan
+            root[k], root[k + 2] = 0.0, 1.0 / sqrt(v * left)
+            root[k + 1] = -r * root[k + 2]
+            omega[k + 2] = 1.0 / (v * left)
+            omega[k + 1] = -r * omega[k + 2]
+            omega[k] = r * r * omega[k + 2]
+            log_det += counts[m] * (log(v) + log(left))
+            inflation = (1.0 + r * r) / left
+            growth = max(growth, inflation)
+            k += 3
+            continue
+        n = places_of(patterns[m], place)
+        for i in range(n):
+            for j in range(n):
+                work[i, j] = S[place[i], place[j]]
+        is_definite = cholesky_in_place(work, n)
+        for d in range(n):
+            for e in range(d, n):
+                x = 1.0 if d == e else 0.0
+                for j in range(d, e):
+                    x -= work[e, j] * root[k + place_of(n, d, j)]
+                root[k + place_of(n, d, e)] = x / work[e, e] if is_definite else nan
+            log_det += 2.0 * counts[m] * (log(work[d, d]) if is_definite else nan)
+        for d in range(n):
+            for e in range(d, n):
+                x = 0.0
+                for i in range(e, n):
+                    x += root[k + place_of(n, d, i)] * root[k + place_of(n, e, i)]
+                omega[k + place_of(n, d, e)] = x
+            inflation = omega[k + place_of(n, d, d)] * S[place[d], place[d]]
+            growth = max(growth, inflation)
+        k += n * (n + 1) // 2
+    weights[2 * K], weights[2 * K + 1] = log_det, growth
 
 
 @part
 def over_gap(S, gap):
     """Return r = rho^gap of AR(1) errors, and 1 - r^2 with the digits of S[0, 0] - |S[0, 1]|; NaN where |rho| > 1."""
     rho, distance = S[0, 1] / S[0, 0], (S[0, 0] - abs(S[0, 1])) / S[0, 0]
-    return rho**gap, -np.expm1(2.0 * gap * np.log1p(-distance)) if distance > 0.0 else np.nan
+    return rho**gap, -expm1(2.0 * gap * log1p(-distance)) if distance > 0.0 else nan
 
 
 @part
-def error_precision(S, errors, omega):
-    """Write the entries omega of R^-1 for error covariance S (D, D); return log|R|, NaN where S is not definite."""
+def error_precision_gradient(S, errors, weights, g_omega, g_S):
+    """Write d/dS (symmetric) of a function with gradient g_omega, minus half of d log|R| / dS; ``weights`` are those at S."""
     gaps, patterns, counts = errors
     M, D = patterns.shape
-    work, inv = empty((D, D)), empty((D, D))
-    place = empty_integers(D)
-    log_det = 0.0
-    k = 0
-    for m in range(M):
-        if gaps[m] > 0:
-            r, left = over_gap(S, gaps[m])
-            if not (S[0, 0] > 0.0 and left > 0.0):
-                return np.nan
-            log_det += counts[m] * (log(S[0, 0]) + log(left))
-            omega[k + 2] = 1.0 / (S[0, 0] * left)
-            omega[k + 1] = -r * omega[k + 2]
-            omega[k] = r * r * omega[k + 2]
-            k += 3
-            continue
-        n = _gather(S, patterns[m], place, work)
-        if not cholesky_in_place(work, n):
-            return np.nan
-        for i in range(n):
-            log_det += 2.0 * counts[m] * log(work[i, i])
-        inverse_from_cholesky(work, n, inv)
-        for i in range(n):
-            for j in range(i, n):
-                omega[k] = inv[i, j]
-                k += 1
-    return log_det
-
-
-@part
-def error_precision_gradient(S, errors, g_omega, g_S):
-    """Write d/dS (symmetric) of a function with gradient g_omega, minus half of d log|R| / dS."""
-    gaps, patterns, counts = errors
-    M, D = patterns.shape
-    work, inv = empty((D, D)), empty((D, D))
-    T, E = empty((D, D)), empty((D, D))
+    inv, T = empty((D, D)), empty((D, D))
+    work, E = empty((D, D)), empty((D, D))
     place = empty_integers(D)
     g_S[:] = 0.0
     k = 0
@@ -106,13 +97,13 @@ def error_precision_gradient(S, errors, g_omega, g_S):
             add_gradient_over_gap(S, gaps[m], counts[m], g_omega[k : k + 3], g_S)
             k += 3
             continue
-        n = _gather(S, patterns[m], place, work)
-        cholesky_in_place(work, n)
-        inverse_from_cholesky(work, n, inv)
+        n = places_of(patterns[m], place)
         for i in range(n):
             for j in range(i, n):
                 T[i, j] = g_omega[k] if i == j else 0.5 * g_omega[k]
                 T[j, i] = T[i, j]
+                inv[i, j] = weights[k]
+                inv[j, i] = inv[i, j]
                 k += 1
         sandwich(inv, T, n, work, E)
         for i in range(n):
@@ -135,55 +126,23 @@ def add_gradient_over_gap(S, gap, count, g_omega, g_S):
 
 
 @part
-def error_roots(S, errors, root):
-    """Write T of each pattern, lower triangular, T'T its precision; T[e, d] stands where omega has (d, e)."""
-    gaps, patterns, _ = errors
-    M, D = patterns.shape
-    work, place = empty((D, D)), empty_integers(D)
-    start = 0
-    for m in range(M):
-        if gaps[m] > 0:
-            r, left = over_gap(S, gaps[m])
-            root[start] = 0.0
-            root[start + 2] = 1.0 / sqrt(S[0, 0] * left)
-            root[start + 1] = -r * root[start + 2]
-            start += 3
-            continue
-        n = _gather(S, patterns[m], place, work)
-        if not cholesky_in_place(work, n):
-            for k in range(n * (n + 1) // 2):
-                root[start + k] = np.nan
-        else:
-            for d in range(n):
-                for e in range(d, n):
-                    x = 1.0 if d == e else 0.0
-                    for k in range(d, e):
-                        x -= work[e, k] * root[start + place_of(n, d, k)]
-                    root[start + place_of(n, d, e)] = x / work[e, e]
-        start += n * (n + 1) // 2
-
-
-@part
-def _gather(S, pattern, place, out):
+def places_of(pattern, place):
+    """Write the data sets of a pattern (D,) to place, in order; return how many they are."""
     n = 0
     for d in range(len(pattern)):
         if pattern[d]:
             place[n] = d
             n += 1
-    for i in range(n):
-        for j in range(n):
-            out[i, j] = S[place[i], place[j]]
     return n
 
 
 @whole
-def weights_or_gradient(S, errors, g_omega, out):
-    """Write the weights (S, 2 K + 2) at covariances S (S, D, D); with g_omega (K,) the gradient (D, D) at the first.
+def weights_or_gradient(S, errors, g_omega, weights, g_S):
+    """Write the weights (S, 2 K + 2) at covariances S (S, D, D), and with g_omega (K,) the gradient (D, D) at the first.
 
-    One function, so that the two, which share most of what they call, are compiled together.
+    One function, so that the two, which share what they call, are compiled together.
     """
+    for s in range(len(S)):
+        weights_of(S[s], errors, weights[s])
     if len(g_omega) > 0:
-        error_precision_gradient(S[0], errors, g_omega, out)
-    else:
-        for s in range(len(S)):
-            weights_of(S[s], errors, out[s])
+        error_precision_gradient(S[0], errors, weights[0], g_omega, g_S)
