@@ -89,6 +89,5 @@ class ErrorPrecision:
         with np.errstate(invalid="ignore", divide="ignore"):
             omega = 1.0 / np.where(variance > 0.0, variance, np.nan)
             log_det = np.log(variance) @ self.terms.counts
-        return np.column_stack(
-            [omega, np.sqrt(omega), np.where(np.isnan(omega).any(axis=1), np.nan, log_det), np.ones(len(S))]
-        )
+        log_det[np.isnan(omega).any(axis=1)] = np.nan
+        return np.column_stack([omega, np.sqrt(omega), log_det, np.ones(len(S))])

@@ -28,8 +28,8 @@ def place_of(n, d, e):
 def weights_of(S, errors, weights):
     """Write the weights (2 K + 2,) of an error covariance S (D, D); log|R| is NaN where S is not definite.
 
-    ``errors`` are the gaps (M,) and the patterns (M, D) of `ErrorTerms`, and how many units have each (M,). The root of a
-    pattern is T, lower triangular, T'T its precision; T[e, d] stands where omega has (d, e).
+    ``errors`` are the gaps (M,) and the patterns (M, D) of `ErrorTerms`, and how many units have each (M,). The root of
+    a pattern is T, lower triangular, T'T its precision; T[e, d] stands where omega has (d, e).
     """
     gaps, patterns, counts = errors
     M, D = patterns.shape
@@ -84,7 +84,10 @@ def over_gap(S, gap):
 
 @part
 def error_precision_gradient(S, errors, weights, g_omega, g_S):
-    """Write d/dS (symmetric) of a function with gradient g_omega, minus half of d log|R| / dS; ``weights`` are those at S."""
+    """Write d/dS (symmetric) of a function with gradient g_omega, minus half of d log|R| / dS.
+
+    ``weights`` are those at S.
+    """
     gaps, patterns, counts = errors
     M, D = patterns.shape
     inv, T = empty((D, D)), empty((D, D))
@@ -138,7 +141,7 @@ def places_of(pattern, place):
 
 @whole
 def weights_or_gradient(S, errors, g_omega, weights, g_S):
-    """Write the weights (S, 2 K + 2) at covariances S (S, D, D), and with g_omega (K,) the gradient (D, D) at the first.
+    """Write the weights (S, 2 K + 2) at covariances S (S, D, D); with g_omega (K,) the gradient (D, D) at the first.
 
     One function, so that the two, which share what they call, are compiled together.
     """
