@@ -85,9 +85,10 @@ class ErrorPrecision:
 
     def _diagonal_weights(self, S: Array) -> Array:
         """Return the weights where each pattern has one data set: the most usual one, and not worth a compilation."""
-        variance = S[:, self._label, self._label]
+        variance, K = S[:, self._label, self._label], self.n_terms
+        out = np.ones((len(S), 2 * K + 2))
         with np.errstate(invalid="ignore", divide="ignore"):
-            omega = 1.0 / np.where(variance > 0.0, variance, np.nan)
-            log_det = np.log(variance) @ self.terms.counts
-        log_det[np.isnan(omega).any(axis=1)] = np.nan
-        return np.column_stack([omega, np.sqrt(omega), log_det, np.ones(len(S))])
+            out[:, :K] = 1.0 / np.where(variance > 0.0, variance, np.nan)
+            out[:, 2 * K] = -np.log(out[:, :K]) @ self.terms.counts
+        out[:, K : 2 * K] = np.sqrt(out[:, :K])
+        return out

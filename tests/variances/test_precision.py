@@ -25,6 +25,7 @@ def errors_of(patterns, gaps, counts):
 
 CASES = {
     "independent": ([[1]], [0], [40]),
+    "strata": ([[0, 1, 0], [1, 0, 0], [0, 0, 1]], [0, 0, 0], [7, 9, 2]),
     "correlated": ([[1, 1, 1]], [0], [17]),
     "correlated, some missing": ([[1, 0, 1], [1, 1, 1], [0, 1, 0]], [0, 0, 0], [3, 5, 2]),
     "autoregressive": ([[1, 0], [1, 1], [1, 1]], [0, 1, 3], [4, 9, 2]),
@@ -73,6 +74,7 @@ def test_weights_are_those_of_the_matrices_written_out(errors, rng):
         np.testing.assert_allclose(weights[:K], omega, rtol=1e-9, atol=1e-12 * np.abs(omega).max())
         assert weights[2 * K] == pytest.approx(log_det, rel=1e-9)
         np.testing.assert_array_equal(weights, errors.weights(S))
+        assert errors.weights_of_draws(many).flags.c_contiguous
 
 
 def test_roots_are_those_of_the_precisions(errors, rng):
