@@ -298,7 +298,9 @@ def _check_solution(model, rows, oracles, point):
     dense, shaken = oracles
     if model.problem.fixed.is_fixed.any():
         return
-    relative = 10.0 * (relative_tolerance(rows, point.lost) + extreme(rows, point))
+    # With several factors there are products alone, as for densities.
+    own = model if len(rows.Z) > 1 else None
+    relative = 10.0 * (relative_tolerance(rows, point.lost, own) + extreme(rows, point))
     gram = model.problem.gram
     if gram.has_links and gram.factors and not gram.has_triangles:
         relative += 1e-3 if contrast(rows, point.Lambda, point.error_cov) > 300 else 0.0

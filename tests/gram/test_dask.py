@@ -137,6 +137,8 @@ def test_fits_on_workers_are_bit_for_bit_those_made_here(data, client):
     assert not here[0]["posterior"].to_dataset().equals(here[1]["posterior"].to_dataset())
 
 
+# Chains of 250 draws may be said to be short.
+@pytest.mark.filterwarnings("ignore::hierreg.exceptions.ConvergenceWarning")
 def test_chains_on_workers_are_bit_for_bit_those_made_here(client):
     model = hr.Model("diameter ~ 1 + (1 | plate) + (1 | sample)", hr.load_dataset("penicillin"))
     here = hr.map_chains(model, chains=3, draws=250, seed=5, include=("log_prior",))
