@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -162,6 +162,13 @@ def finished(value: float) -> float:
 
 class PerThread(threading.local):
     """What a thread makes once for an object; deep copies, and what arrives in another process, begin anew."""
+
+    def once[T](self, name: str, make: Callable[[], T]) -> T:
+        """Return what was made for this thread under a name, or make it."""
+        if not hasattr(self, name):
+            setattr(self, name, make())
+        made: T = getattr(self, name)
+        return made
 
     def __reduce__(self) -> tuple[type[PerThread], tuple[()]]:
         return PerThread, ()

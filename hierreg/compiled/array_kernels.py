@@ -6,13 +6,16 @@ number of axes, each combination of literal and other extents, and each element 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _WORD = ir.IntType(64)
 
@@ -50,38 +53,50 @@ def _allocated(context: Any, builder: Any, kind: Any, shape_type: Any, shape: An
     return _array(context, builder, kind, extents, context.nrt.meminfo_data(builder, meminfo), meminfo), size
 
 
-def _empty(shape: Any, dtype: Any) -> Any:
+def _new(shape: Any, dtype: Any, fill: Callable[[Any, Any, Any], None] | None = None) -> Any:
+    """Return what an intrinsic does that makes an array; ``fill`` writes its elements, given the size in bytes."""
     kind = types.Array(dtype, _extents_of(shape), "C")
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return _allocated(context, builder, kind, signature.args[0], arguments[0])[0]._getvalue()
+        array, size = _allocated(context, builder, kind, signature.args[0], arguments[0])
+        if fill is not None:
+            fill(builder, array, size)
+        return array._getvalue()
 
     return kind(shape), generate
+
+
+def _with_zeros(builder: Any, array: Any, size: Any) -> None:
+    cgutils.memset(builder, array.data, size, 0)
+
+
+def _with_ones(builder: Any, array: Any, size: Any) -> None:
+    with cgutils.for_range(builder, builder.udiv(size, _WORD(8))) as loop:
+        builder.store(ir.DoubleType()(1.0), builder.gep(array.data, [loop.index]))
 
 
 @intrinsic
 def empty(typing_context: Any, shape: Any) -> Any:  # noqa: ARG001  # the signature numba asks for
     """Return an array of float64 whose elements are arbitrary."""
-    return _empty(shape, types.float64)
+    return _new(shape, types.float64)
 
 
 @intrinsic
 def empty_integers(typing_context: Any, shape: Any) -> Any:  # noqa: ARG001
     """Return an array of int64 whose elements are arbitrary."""
-    return _empty(shape, types.int64)
+    return _new(shape, types.int64)
 
 
 @intrinsic
 def zeros(typing_context: Any, shape: Any) -> Any:  # noqa: ARG001
     """Return an array of float64 that are zero."""
-    kind = types.Array(types.float64, _extents_of(shape), "C")
+    return _new(shape, types.float64, _with_zeros)
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array, size = _allocated(context, builder, kind, signature.args[0], arguments[0])
-        cgutils.memset(builder, array.data, size, 0)
-        return array._getvalue()
 
-    return kind(shape), generate
+@intrinsic
+def ones(typing_context: Any, shape: Any) -> Any:  # noqa: ARG001
+    """Return an array of float64 that are one."""
+    return _new(shape, types.float64, _with_ones)
 
 
 @intrinsic
@@ -97,17 +112,3 @@ def array_at(typing_context: Any, address: Any, shape: Any, dtype: Any) -> Any: 
         return _array(context, builder, kind, extents, place, None)._getvalue()
 
     return kind(address, shape, dtype), generate
-
-
-@intrinsic
-def ones(typing_context: Any, shape: Any) -> Any:  # noqa: ARG001
-    """Return an array of float64 that are one."""
-    kind = types.Array(types.float64, _extents_of(shape), "C")
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array, size = _allocated(context, builder, kind, signature.args[0], arguments[0])
-        with cgutils.for_range(builder, builder.udiv(size, _WORD(8))) as loop:
-            builder.store(ir.DoubleType()(1.0), builder.gep(array.data, [loop.index]))
-        return array._getvalue()
-
-    return kind(shape), generate

@@ -37,8 +37,11 @@ def stamped(function: Any) -> Any:
 
     Where this numba keeps its files in another way, they are not used at all.
     """
-    files = getattr(function._cache, "_cache_file", None)
-    if files is not None:
-        assert hasattr(files, "_source_stamp")
+    files: Any = getattr(function._cache, "_cache_file", None)
+    if hasattr(files, "_source_stamp"):
         files._source_stamp = digest_of_sources()
+    else:
+        from numba.core.caching import NullCache
+
+        function._cache = NullCache()
     return function

@@ -58,9 +58,7 @@ class Target:
         """Return the log density of u (n_free,) and its gradient (n_free,)."""
         if not isinstance(self.likelihood, CrossedLikelihood) and self.likelihood.is_large:
             return self._in_chunks(self.likelihood, np.ascontiguousarray(u, dtype=float))
-        if not hasattr(self._mine, "evaluator"):
-            self._mine.evaluator = self.evaluator()
-        found: tuple[float, Array] = self._mine.evaluator(u)
+        found = self._mine.once("evaluator", self.evaluator)(u)
         if found[0] == -np.inf:
             exact = self._by_rows()
             return found if exact is self else exact(u)
@@ -70,10 +68,8 @@ class Target:
         """Return the target whose likelihood has all digits; itself where it has them."""
         if isinstance(self.likelihood, CrossedLikelihood) or not self.likelihood.blocks.can_be_exact:
             return self
-        if not hasattr(self._mine, "exact"):
-            self._mine.exact = replace(self, likelihood=self.likelihood.by_rows())
-        exact: Target = self._mine.exact
-        return exact
+        by_rows = self.likelihood.by_rows
+        return self._mine.once("exact", lambda: replace(self, likelihood=by_rows()))
 
     def with_digits_at(self, u: Array) -> Target:
         """Return a target that compiled samplers can use around u (n_free,), of log sds, without losing digits."""

@@ -3,15 +3,17 @@
 import ast
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from numba.core.caching import NullCache
 
 import hierreg as hr
 from hierreg.compiled.array_kernels import array_at, empty, empty_integers, ones, zeros
 from hierreg.compiled.linking import Part
 from hierreg.compiled.parts import is_tried, part, whole
-from hierreg.compiled.sources import source_files
+from hierreg.compiled.sources import source_files, stamped
 
 
 @part
@@ -104,6 +106,11 @@ def test_code_that_was_made_of_other_sources_is_left_aside(monkeypatch):
     other = whole(of_two_parts)
     assert other(x) == 14.0
     assert sum(other.stats.cache_hits.values()) == 0
+
+
+def test_files_that_are_kept_in_another_way_are_not_used():
+    function = SimpleNamespace(_cache=SimpleNamespace(_cache_file=SimpleNamespace()))
+    assert isinstance(stamped(function)._cache, NullCache)
 
 
 def test_files_with_compiled_functions_and_their_constants_are_among_the_sources():

@@ -1,6 +1,5 @@
 """AR(1) errors within units: the covariance written out entry by entry, nlme's answers, cases that others know."""
 
-import ctypes
 from dataclasses import replace
 
 import mpmath as mp
@@ -11,8 +10,8 @@ import pytest
 import hierreg as hr
 from hierreg.likelihood.engines import marginal_likelihood
 from hierreg.likelihood.posterior import Target
-from hierreg.sampling.native import native_model
 from hierreg.variances.parameters import covariances
+from tests.helpers.targets import assert_a_sampler_reads_the_same
 from tests.reference import load_reference, reference_data
 
 AR1 = hr.ar1("day", unit="unit")
@@ -181,21 +180,7 @@ def test_near_the_ends_of_its_interval_the_correlation_keeps_its_digits(rho):
 
 
 def test_a_sampler_reads_the_same_density_from_memory(rng):
-    """The table of addresses that nutpie's threads use has the arrays in the right places."""
-    from hierreg.likelihood.posterior_entry import log_densities
-
-    problem = hr.Model("y ~ x + (x | w)", table(), errors=AR1).problem
-    target = Target(parameters=problem.parameters, likelihood=problem.likelihood("prior"))
-    n = problem.parameters.n_free
-    u = rng.normal(0, 0.5, n)
-    model = native_model(target, u, np.eye(n), None)
-    x, gradient, value = np.zeros(n), np.empty(n), np.empty(1)
-    pointer = ctypes.POINTER(ctypes.c_double)
-    arguments = [array.ctypes.data_as(pointer) for array in (x, gradient, value)]
-    assert log_densities.ctypes(n, *arguments, model.table.address) == 0
-    expected, expected_gradient = target(u)
-    assert value[0] == pytest.approx(expected, rel=1e-13)
-    np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-12)
+    assert_a_sampler_reads_the_same(hr.Model("y ~ x + (x | w)", table(), errors=AR1).problem, rng)
 
 
 # ---- cases that other structures know

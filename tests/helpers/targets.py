@@ -1,6 +1,9 @@
 """Densities over unconstrained variance parameters, and their priors."""
 
+import ctypes
+
 import numpy as np
+import pytest
 from scipy import stats
 
 import hierreg.priors as hp
@@ -8,6 +11,8 @@ from hierreg.gram import collect
 from hierreg.likelihood.engines import marginal_likelihood
 from hierreg.likelihood.population import population_prior
 from hierreg.likelihood.posterior import Target
+from hierreg.likelihood.posterior_entry import log_densities
+from hierreg.sampling.native import native_model
 from hierreg.variances.parameters import covariances, variance_parameters
 from tests.oracles.cases import random_case
 
@@ -72,3 +77,18 @@ CASES = [
     {"kind": "exchangeable", "q": 2},
     {"kind": "exchangeable, by stratum", "q": 3, "terms": (2, 1)},
 ]
+
+
+def assert_a_sampler_reads_the_same(problem, rng):
+    """The table of addresses that nutpie's threads use has the arrays in the right places."""
+    target = Target(parameters=problem.parameters, likelihood=problem.likelihood("prior"))
+    n = problem.parameters.n_free
+    u = rng.normal(0, 0.5, n)
+    model = native_model(target, u, np.eye(n), None)
+    x, gradient, value = np.zeros(n), np.empty(n), np.empty(1)
+    pointer = ctypes.POINTER(ctypes.c_double)
+    arguments = [array.ctypes.data_as(pointer) for array in (x, gradient, value)]
+    assert log_densities.ctypes(n, *arguments, model.table.address) == 0
+    expected, expected_gradient = target(u)
+    assert value[0] == pytest.approx(expected, rel=1e-13)
+    np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-12)

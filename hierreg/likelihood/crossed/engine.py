@@ -90,10 +90,7 @@ class CrossedLikelihood:
     @property
     def errors(self) -> ErrorPrecision:
         """What makes weights of the terms from an error covariance."""
-        if not hasattr(self._mine, "errors"):
-            self._mine.errors = ErrorPrecision(terms=self.gram.terms)
-        errors: ErrorPrecision = self._mine.errors
-        return errors
+        return self._mine.once("errors", lambda: ErrorPrecision(terms=self.gram.terms))
 
     def layout(self) -> Layout:
         """Return how the factors are laid out."""
@@ -103,33 +100,33 @@ class CrossedLikelihood:
 
     def native(self) -> NativeLikelihood:
         """Return the compiled likelihood, for one thread, which it has room for."""
-        if not hasattr(self._mine, "native"):
-            terms, plan = self.gram.terms, self.plan
-            *nodes, n_node_columns = plan.nodes
-            tail_at, *tail, n_tail_b, n_tail = plan.dense
-            place, term, value, weight = self.sources.arrays
-            self._mine.native = NativeLikelihood(
-                "crossed.entry",
-                [
-                    len(self.z_map_inverse),
-                    terms.n_terms,
-                    int(self.integrate),
-                    *floats(self.constant),
-                    *floats(self.gram.n, self.W0, *self._room()),
-                    *integers(place, term),
-                    *floats(value, weight),
-                    *integers(*nodes),
-                    int(n_node_columns),
-                    int(tail_at),
-                    *integers(*tail),
-                    int(n_tail_b),
-                    int(n_tail),
-                ],
-                q=len(self.z_map_inverse),
-                K=terms.n_terms,
-            )
-        native: NativeLikelihood = self._mine.native
-        return native
+        return self._mine.once("native", self._native)
+
+    def _native(self) -> NativeLikelihood:
+        terms, plan = self.gram.terms, self.plan
+        *nodes, n_node_columns = plan.nodes
+        tail_at, *tail, n_tail_b, n_tail = plan.dense
+        place, term, value, weight = self.sources.arrays
+        return NativeLikelihood(
+            "crossed.entry",
+            [
+                len(self.z_map_inverse),
+                terms.n_terms,
+                int(self.integrate),
+                *floats(self.constant),
+                *floats(self.gram.n, self.W0, *self._room()),
+                *integers(place, term),
+                *floats(value, weight),
+                *integers(*nodes),
+                int(n_node_columns),
+                int(tail_at),
+                *integers(*tail),
+                int(n_tail_b),
+                int(n_tail),
+            ],
+            q=len(self.z_map_inverse),
+            K=terms.n_terms,
+        )
 
     def eliminated(self, internal: Array, weights: Array) -> tuple[float, Array, Array]:
         """Return the log likelihood, the eliminated workspace and the factored tail (D, D), of this thread.
@@ -151,11 +148,8 @@ class CrossedLikelihood:
 
     def _room(self) -> tuple[Array, Array]:
         """Return the arrays that an evaluation works in, of this thread: new ones cost a tenth of it."""
-        if not hasattr(self._mine, "room"):
-            D = self.plan.n_tail
-            self._mine.room = np.empty(self.plan.tail_at + D * D), np.empty((D, D))
-        room: tuple[Array, Array] = self._mine.room
-        return room
+        D = self.plan.n_tail
+        return self._mine.once("room", lambda: (np.empty(self.plan.tail_at + D * D), np.empty((D, D))))
 
 
 def crossed_likelihood(gram: Gram, *, W0: Array, constant: float, integrate: bool) -> CrossedLikelihood:

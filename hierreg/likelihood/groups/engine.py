@@ -31,8 +31,6 @@ _FAR_AROUND = 1.0 / 32.0
 _PASSES, _NOTHING_LOST, _NEAR_ENOUGH = 6, 2.0, 1e-7
 _EPS, _ROUNDING = float(np.finfo(float).eps), 1e-10
 _LIGHT = 1e-11  # squared, of pseudo-observations that keep a precision definite that rounding has made singular
-
-
 # The compiled likelihood of each kind of blocks (see `SplitBlocks.arrays`): the last kind that there is decides.
 _ENTRIES = ("groups.theta_entry", "groups.strip_entry", "groups.tile_entry", "groups.tile_entry", "groups.row_entry")
 
@@ -97,10 +95,7 @@ class MarginalLikelihood:
     @property
     def errors(self) -> ErrorPrecision:
         """What makes weights of the terms from an error covariance."""
-        if not hasattr(self._mine, "errors"):
-            self._mine.errors = ErrorPrecision(terms=self.gram.terms)
-        errors: ErrorPrecision = self._mine.errors
-        return errors
+        return self._mine.once("errors", lambda: ErrorPrecision(terms=self.gram.terms))
 
     @property
     def side_by_side(self) -> int:
@@ -142,10 +137,7 @@ class MarginalLikelihood:
         """Return the same likelihood, slower, with all its digits whatever the errors are beside the groups."""
         if not self.blocks.can_be_exact:
             return self
-        if not hasattr(self._mine, "exact"):
-            self._mine.exact = replace(self, blocks=split_into_blocks(self.gram, by_rows=True))
-        exact: MarginalLikelihood = self._mine.exact
-        return exact
+        return self._mine.once("exact", lambda: replace(self, blocks=split_into_blocks(self.gram, by_rows=True)))
 
     def has_digits_around(self, Lambda: Array, error_cov: Array) -> bool:
         """Return whether products do at Lambda (q, q) and error_cov (D, D), and with far smaller errors."""
@@ -170,24 +162,22 @@ class MarginalLikelihood:
         is_strict : bool
             Have -inf where fewer than eight digits are known, not only where there are none.
         """
-        name = "strict" if is_strict else "native"
-        if not hasattr(self._mine, name):
-            kinds = self.blocks.arrays
-            rows: list[Any] = [
-                *floats(self.blocks.base, self._W0, self._numbers(is_strict=is_strict)),
-                int(self.integrate),
-                len(self.z_map_inverse),
-                *floats(self.blocks.left),
-                *integers(self.blocks.left_of if self.blocks.left_of is not None else np.empty((0, 4), dtype=np.intp)),
-                *floats(self.prior_rows),
-            ]
-            for array in (array for blocks in kinds if blocks is not None for array in blocks):
-                row = flags if array.dtype == np.bool_ else integers if array.dtype == np.intp else floats
-                rows += row(array)
-            made = NativeLikelihood(entry_of(kinds), rows, q=len(self.z_map_inverse), K=self.errors.n_terms)
-            setattr(self._mine, name, made)
-        native: NativeLikelihood = getattr(self._mine, name)
-        return native
+        return self._mine.once("strict" if is_strict else "native", lambda: self._native(is_strict=is_strict))
+
+    def _native(self, *, is_strict: bool) -> NativeLikelihood:
+        kinds = self.blocks.arrays
+        rows: list[Any] = [
+            *floats(self.blocks.base, self._W0, self._numbers(is_strict=is_strict)),
+            int(self.integrate),
+            len(self.z_map_inverse),
+            *floats(self.blocks.left),
+            *integers(self.blocks.left_of if self.blocks.left_of is not None else np.empty((0, 4), dtype=np.intp)),
+            *floats(self.prior_rows),
+        ]
+        for array in (array for blocks in kinds if blocks is not None for array in blocks):
+            row = flags if array.dtype == np.bool_ else integers if array.dtype == np.intp else floats
+            rows += row(array)
+        return NativeLikelihood(entry_of(kinds), rows, q=len(self.z_map_inverse), K=self.errors.n_terms)
 
     def moments_at(self, internal: Array, weights: Array) -> tuple[Array, Array] | None:
         """Return the conditional mean (p,) of internal beta and F (p, p), F F' its covariance; None without digits."""
