@@ -7,7 +7,7 @@ language only. What Python or a sampler calls (`whole`, `callback`) takes all it
 together. A part that Python calls after all is compiled as a whole then, as its attribute ``alone``.
 
 That builds on what numba does not promise (`linking`). With versions of numba that it was not tried with, functions are
-compiled the plain way: the numbers are the same, and the first use takes two to three times as long. What is called by
+compiled the plain way: the numbers are the same, and the first use takes about twice as long. What is called by
 its address is then compiled in each process.
 """
 

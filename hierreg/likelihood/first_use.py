@@ -32,5 +32,5 @@ def announce_compilation(blocks: SplitBlocks | None) -> None:
     if f"hierreg.likelihood.{entry}" not in sys.modules and not any(kept):
         _LOGGER.warning(
             "hierreg compiles the numerical kernels of such models on first use, once per installation: "
-            "ten to twenty seconds."
+            "about twenty seconds."
         )
