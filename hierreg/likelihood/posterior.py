@@ -79,6 +79,19 @@ class Target:
         has_digits = self.likelihood.has_digits_around(cov.Lambda[0], cov.error_cov[0])
         return self if has_digits else self._by_rows()
 
+    @property
+    def is_native(self) -> bool:
+        """Whether samplers can call it by its address, from several threads."""
+        return not isinstance(self.likelihood, CrossedLikelihood)
+
+    def on_threads(self, threads: int) -> Target:
+        """Return the target with a likelihood that may use so many threads."""
+        return replace(self, likelihood=replace(self.likelihood, threads=threads))
+
+    def with_signed(self, unit: Array) -> Target:
+        """Return the target in coordinates of which some are signed standard deviations (see `sd_unit`)."""
+        return replace(self, sd_unit=unit)
+
     def evaluator(self) -> Callable[[Array], tuple[float, Array]]:
         """Return the density as a function with room of its own, for one thread at a time.
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from hierreg.checks import check_choice
 from hierreg.errors.structures import weighted
 from hierreg.exceptions import ModelError
-from hierreg.model.describe import describe, engine_of
+from hierreg.model.describe import engine_of
 from hierreg.model.given_covariances import error_covariance, group_factor, precision_of_beta
+from hierreg.model.kinds import kind_of
 from hierreg.problem.problem import assemble
 from hierreg.results import point
 
@@ -173,7 +174,7 @@ class Model:
           dense tail: 8 columns, with those of the population and the response
           memory: statistics ... KiB, engine ... KiB
         """
-        return describe(self._problem, time_it=time)
+        return kind_of(self._problem).describe(self._problem, time)
 
     def estimate(self, method: Method = "reml") -> Estimate:
         """Return point estimates of the variances, and the coefficients at them.
@@ -205,10 +206,9 @@ class Model:
         ----------
         Patterson and Thompson (1971), Biometrika 58; Laird and Ware (1982), Biometrics 38, sections 3 and 4.
         """
-        from hierreg.model.estimation import estimate
-
-        check_choice(method, ("reml", "ml", "map"), argument="method", error=ModelError)
-        return estimate(self._problem, method)
+        kind = kind_of(self._problem)
+        check_choice(method, kind.methods, argument="method", error=ModelError)
+        return kind.estimate(self._problem, method, None)
 
     def solve(
         self,
@@ -346,7 +346,6 @@ class Model:
         Gabry (2024), Pareto smoothed importance sampling, Journal of Machine Learning Research 25(72); Cornuet, Marin,
         Mira and Robert (2012), Scandinavian Journal of Statistics 39, 798-812.
         """
-        from hierreg.model.posterior import sample
         from hierreg.sampling.request import SampleRequest
 
         request = SampleRequest(
@@ -363,7 +362,7 @@ class Model:
             include=(include,) if isinstance(include, str) else tuple(include),
             method=method,
         )
-        return sample(self._problem, request)
+        return kind_of(self._problem).sample(self._problem, request)
 
     def to_pymc(self, parametrization: Literal["marginal", "noncentered", "centered"] = "marginal") -> Any:
         """Return the same model as a `pymc.Model`.
@@ -374,16 +373,4 @@ class Model:
             "marginal" has the variance parameters only, with the marginal likelihood as one PyTensor operation;
             the others have beta and b too.
         """
-        from hierreg.predictive.of_model import check_has_rows
-        from hierreg.pymc_model import build_pymc_model
-
-        problem = self._problem
-        if parametrization != "marginal":
-            check_has_rows(problem, f"parametrization={parametrization!r}")
-        return build_pymc_model(
-            problem.design,
-            problem.layout,
-            problem.priors,
-            problem.likelihood("prior"),
-            parametrization,
-        )
+        return kind_of(self._problem).to_pymc(self._problem, parametrization)

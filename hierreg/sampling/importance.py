@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hierreg.likelihood.posterior import Target
+    from hierreg.sampling.density import Density
     from hierreg.sampling.nuts import Mode
 
     Array = NDArray[np.float64]
@@ -152,12 +152,12 @@ class Weights:
         return self.k <= _GOOD_K and self.efficiency >= _GOOD_EFFICIENCY
 
 
-def sample_by_importance(target: Target, mode: Mode, settings: Settings) -> Draws:
+def sample_by_importance(target: Density, mode: Mode, settings: Settings) -> Draws:
     """Return draws of u by importance sampling.
 
     Parameters
     ----------
-    target : Target
+    target : Density
     mode : Mode
         Location and scale of the first proposal.
     settings : Settings
@@ -212,7 +212,7 @@ def _interrupted(pool: Pool, weights: Weights, S: int) -> str:
     )
 
 
-def _nothing_to_sample(target: Target, settings: Settings) -> Draws:
+def _nothing_to_sample(target: Density, settings: Settings) -> Draws:
     shape = (settings.chains, settings.draws)
     S = settings.chains * settings.draws
     return Draws(
@@ -231,7 +231,7 @@ def _nothing_to_sample(target: Target, settings: Settings) -> Draws:
     )
 
 
-def propose(target: Target, mode: Mode, S: int, rng: np.random.Generator, cores: int) -> tuple[Pool, Weights, bool]:
+def propose(target: Density, mode: Mode, S: int, rng: np.random.Generator, cores: int) -> tuple[Pool, Weights, bool]:
     """Return proposals, their weights, and whether they are all: enough for S draws where that is possible.
 
     Where a user interrupts, those of the rounds that are finished.
@@ -246,7 +246,9 @@ def propose(target: Target, mode: Mode, S: int, rng: np.random.Generator, cores:
     return pool, weights, True
 
 
-def _rounds(target: Target, mode: Mode, S: int, rng: np.random.Generator, cores: int) -> Iterator[tuple[Pool, Weights]]:
+def _rounds(
+    target: Density, mode: Mode, S: int, rng: np.random.Generator, cores: int
+) -> Iterator[tuple[Pool, Weights]]:
     """Yield all proposals so far and their weights, after each round."""
     n = len(mode.u)
     scale = mode.scale @ mode.scale.T
@@ -277,7 +279,7 @@ def _rounds(target: Target, mode: Mode, S: int, rng: np.random.Generator, cores:
             proposal = _refit(pool, weights, scale, rng)
 
 
-def _extended(pool: Pool, proposal: Mixture, size: int, target: Target, rng: np.random.Generator, cores: int) -> Pool:
+def _extended(pool: Pool, proposal: Mixture, size: int, target: Density, rng: np.random.Generator, cores: int) -> Pool:
     """Return the pool with one more round."""
     u = proposal.draw(rng, size)
     old = np.array([mixture.log_density(u) for mixture in pool.mixtures]).reshape(len(pool.mixtures), size)

@@ -7,15 +7,14 @@ nothing is compiled per model.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hierreg.estimate.mode import best_mode, names_of_difference
 from hierreg.exceptions import ConvergenceWarning, ModelError
-from hierreg.likelihood.engines import on_threads
-from hierreg.likelihood.groups.engine import MarginalLikelihood
+from hierreg.likelihood.posterior import Target
 from hierreg.sampling.extension import has, raw_trace
 from hierreg.sampling.interrupted import kept
 from hierreg.sampling.signed import coordinates
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.estimate.optimise import Optimum
-    from hierreg.likelihood.posterior import Target
+    from hierreg.sampling.density import Density
     from hierreg.sampling.signed import Coordinates
 
     Array = NDArray[np.float64]
@@ -164,12 +163,12 @@ def _scale(hessian: Array) -> Array:
     return vectors / np.sqrt(values)
 
 
-def sample_chains(target: Target, mode: Mode, settings: Settings) -> Chains:
+def sample_chains(target: Density, mode: Mode, settings: Settings) -> Chains:
     """Return NUTS draws of u.
 
     Parameters
     ----------
-    target : Target
+    target : Density
     mode : Mode
         Where the chains start and how they are scaled.
     settings : Settings
@@ -183,9 +182,9 @@ def sample_chains(target: Target, mode: Mode, settings: Settings) -> Chains:
     n = len(mode.u)
     if n == 0:
         return Chains(u=np.empty((chains, draws, 0)), stats=_constant_stats(chains, draws), n_warmup_steps=0)
-    signed = coordinates(replace(target, likelihood=on_threads(target.likelihood, settings.cores)), mode)
+    signed = coordinates(target.on_threads(settings.cores), mode)
     if signed is not None:
-        target, mode = replace(target, sd_unit=signed.unit), signed.approximation(mode)
+        target, mode = target.with_signed(signed.unit), signed.approximation(mode)
     trace = raw_trace(
         nutpie_model(target, mode),
         {
@@ -236,12 +235,12 @@ def _column(batch: Any, name: str) -> NDArray[Any]:
     return np.asarray(values.to_numpy(zero_copy_only=False))
 
 
-def nutpie_model(target: Target, mode: Mode, *, native: bool = True) -> Any:
+def nutpie_model(target: Density, mode: Mode, *, native: bool = True) -> Any:
     """Return the target as nutpie samples it, in x with u = mode + C x.
 
     Parameters
     ----------
-    target : Target
+    target : Density
     mode : Mode
     native : bool
         Hand over compiled code, so that chains do not wait for each other at the interpreter; False calls the same
@@ -253,8 +252,7 @@ def nutpie_model(target: Target, mode: Mode, *, native: bool = True) -> Any:
         return _START_SCALE * np.random.default_rng(chain_seed).standard_normal(n)
 
     # With several grouping factors one evaluation takes so long that calling it through Python costs nothing.
-    native = native and isinstance(target.likelihood, MarginalLikelihood)
-    if native and has("PyMcModel", "LogpFunc", "ExpandFunc"):
+    if native and isinstance(target, Target) and target.is_native and has("PyMcModel", "LogpFunc", "ExpandFunc"):
         from hierreg.sampling.native import native_model
 
         return native_model(target, mode.u, mode.scale, start)
@@ -273,7 +271,7 @@ def nutpie_model(target: Target, mode: Mode, *, native: bool = True) -> Any:
     )
 
 
-def _log_density_in_x(target: Target, mode: Mode) -> Any:
+def _log_density_in_x(target: Density, mode: Mode) -> Any:
     centre, scale = mode.u, np.ascontiguousarray(mode.scale)
     back, evaluate = np.ascontiguousarray(scale.T), target.evaluator()
 

@@ -31,7 +31,7 @@ from hierreg.priors.families import EXPONENTIAL, GAMMA, HALF_CAUCHY, HALF_NORMAL
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hierreg.likelihood.posterior import Target
+    from hierreg.sampling.density import Density
     from hierreg.sampling.nuts import Mode
     from hierreg.variances.parameters import VarianceParameters
 
@@ -126,12 +126,12 @@ class Coordinates:
         return replace(mode, u=np.where(turns, 0.0, centre), scale=np.linalg.cholesky(cov))
 
 
-def coordinates(target: Target, mode: Mode) -> Coordinates | None:
+def coordinates(target: Density, mode: Mode) -> Coordinates | None:
     """Return the coordinates for NUTS, or None where log sds are right for all.
 
     Parameters
     ----------
-    target : Target
+    target : Density
         Of log sds.
     mode : Mode
         Its mode.
@@ -154,7 +154,7 @@ def _reaches_zero(parameters: VarianceParameters) -> Flags:
     return np.asarray(always | ((code == GAMMA) & (first == 1.0)))
 
 
-def _unit(target: Target, mode: Mode, place: int) -> tuple[float, float]:
+def _unit(target: Density, mode: Mode, place: int) -> tuple[float, float]:
     """Return the unit of an sd, and up to where its density is about that at zero, as `Coordinates` has them."""
     rest = np.arange(len(mode.u)) != place
     at_zero = mode.u.copy()
@@ -175,7 +175,7 @@ def _unit(target: Target, mode: Mode, place: int) -> tuple[float, float]:
     return extent * (_LIGHT if is_light else _HEAVY), extent
 
 
-def _adapted(target: Target, u: Array, rest: Flags, mode: Mode) -> Array:
+def _adapted(target: Density, u: Array, rest: Flags, mode: Mode) -> Array:
     """Return the other parameters (n_free - 1,), moved uphill with one of them held where it is."""
     from scipy.optimize import minimize
 

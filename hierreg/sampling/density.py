@@ -1,0 +1,42 @@
+"""What samplers ask of a density."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from hierreg.variances.parameters import VarianceParameters
+
+    Array = NDArray[np.float64]
+
+
+class Density(Protocol):
+    """The log density of an unconstrained vector that begins with the variance parameters u.
+
+    Where other parameters are sampled beside them, they follow u. `likelihood.posterior.Target` is the one of Gaussian
+    models, of u alone.
+    """
+
+    @property
+    def parameters(self) -> VarianceParameters:
+        """The variance parameters."""
+
+    def __call__(self, u: Array) -> tuple[float, Array]:
+        """Return the log density of a vector (n,) and its gradient (n,); minus infinity where there is none."""
+
+    def evaluator(self) -> Callable[[Array], tuple[float, Array]]:
+        """Return the density as a function with room of its own, for one thread at a time."""
+
+    def values(self, points: Array, *, threads: int = 1) -> Array:
+        """Return the log densities (k,) of many vectors (k, n)."""
+
+    def on_threads(self, threads: int) -> Density:
+        """Return the density, which may use so many threads for one evaluation."""
+
+    def with_signed(self, unit: Array) -> Density:
+        """Return the density in coordinates of which some are signed standard deviations (`sampling.signed`)."""
