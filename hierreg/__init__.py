@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         Priors,
     )
     from hierreg.reports import correlations, shrinkage, summary
+    from hierreg.response import Bernoulli, Beta, Binomial, Cumulative, NegativeBinomial, Poisson
     from hierreg.results import load, save
     from hierreg.studies import map_chains, map_fits
 
@@ -47,6 +48,10 @@ __version__ = "0.1.0"
 
 __all__ = [
     "LKJ",
+    "Bernoulli",
+    "Beta",
+    "Binomial",
+    "Cumulative",
     "Exponential",
     "Fixed",
     "Flat",
@@ -59,7 +64,9 @@ __all__ = [
     "InverseGamma",
     "LogNormal",
     "Model",
+    "NegativeBinomial",
     "Normal",
+    "Poisson",
     "Priors",
     "ar1",
     "by",
@@ -116,6 +123,7 @@ _NAMES_BY_MODULE = {
     "hierreg.reports": ("correlations", "shrinkage", "summary"),
     "hierreg.errors.from_samples": ("covariance_from_samples",),
     "hierreg.studies": ("map_chains", "map_fits"),
+    "hierreg.response": ("Bernoulli", "Beta", "Binomial", "Cumulative", "NegativeBinomial", "Poisson"),
     "hierreg.results": ("load", "save"),
 }
 _MODULE_OF = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}

@@ -22,7 +22,7 @@ from numba.core.targetconfig import ConfigStack
 from hierreg.compiled.sources import stamped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 
 class _PartLibrary(JITCodeLibrary):
@@ -75,17 +75,23 @@ def _own_module(library: Any) -> Any:
     return library.own if isinstance(library, _PartLibrary) else library._get_module_for_linking()
 
 
-def _all_of(libraries: list[Any]) -> Iterator[Any]:
-    """Yield libraries, and those that they call, each once."""
-    seen, waiting = set(), list(reversed(libraries))
+def _all_of(libraries: list[Any]) -> list[Any]:
+    """Return libraries, and those that they call, each once and before all that it calls.
+
+    A function that nothing refers to yet is not taken in when its module is linked, and would be missing where the one
+    that calls it comes later.
+    """
+    done: dict[Any, None] = {}
+    waiting = [(library, False) for library in libraries]
     while waiting:
-        library = waiting.pop()
-        if library in seen:
-            continue
-        seen.add(library)
-        yield library
-        if isinstance(library, _PartLibrary):
-            waiting += library._linking_libraries
+        library, is_finished = waiting.pop()
+        if is_finished:
+            done.setdefault(library)
+        elif library not in done:
+            waiting.append((library, True))
+            if isinstance(library, _PartLibrary):
+                waiting += [(one, False) for one in library._linking_libraries]
+    return list(reversed(done))
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)

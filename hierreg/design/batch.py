@@ -31,4 +31,6 @@ def design_of_part(state: DesignState, table: nw.DataFrame[Any]) -> tuple[Design
     y, matrices = evaluate(state, table, response=True)
     columns = columns_of_factors(state.spec)
     factors = [learn_factor(table, name, own, allow_single=True) for name, own in columns.items()]
-    return assemble_design(state.spec, state.response, y, matrices, factors), tuple(levels for levels, _ in factors)
+    return assemble_design(state.spec, state.response_name, y, matrices, factors), tuple(
+        levels for levels, _ in factors
+    )

@@ -42,7 +42,8 @@ class DesignState:
     Attributes
     ----------
     spec : FormulaSpec
-    response : FittedExpression
+    response : FittedExpression or None
+        None of a response that a family reads (`response`).
     expressions : mapping str -> FittedExpression
         The population expression and those left of the bars, by their text.
     learned : mapping (column, use) -> levels
@@ -53,7 +54,7 @@ class DesignState:
     """
 
     spec: FormulaSpec
-    response: FittedExpression
+    response: FittedExpression | None
     expressions: Mapping[str, FittedExpression]
     learned: Learned
     factors: tuple[FactorLevels, ...]
@@ -81,7 +82,12 @@ class DesignState:
         y, matrices = evaluate(self, table, response=response)
         indices = [locate(factor, table, allow_new=new_levels == "allow") for factor in self.factors]
         factors = list(zip(self.factors, indices, strict=True))
-        return assemble_design(self.spec, self.response, y, matrices, factors, self.determined)
+        return assemble_design(self.spec, self.response_name, y, matrices, factors, self.determined)
+
+    @property
+    def response_name(self) -> str:
+        """Label of the response."""
+        return self.spec.response if self.response is None else self.response.names[0]
 
 
 def build_design(
@@ -89,6 +95,7 @@ def build_design(
     data: Any,
     *,
     collinear: Literal["refuse", "drop"] = "refuse",
+    y: NDArray[np.float64] | None = None,
 ) -> tuple[Design, DesignState]:
     """Return the arrays of a model for a table, and what was learned on the way.
 
@@ -100,6 +107,8 @@ def build_design(
         Anything narwhals reads eagerly, or a dictionary of columns. All rows are used.
     collinear : str
         What to do with columns that those before them determine: "refuse", or "drop".
+    y : array (N,), optional
+        The response, where a family has read it; by default that of the formula.
 
     Raises
     ------
@@ -122,17 +131,19 @@ def build_design(
     terms_by_factor = _terms_by_factor(spec)
     table = as_table(data)
     learned: Learned = {}
-    source = ColumnSource(table=table, role="response", learned=learned, is_learning=True)
-    response, y = fit_expression(compile_expression(f"0 + {spec.response}"), source)
+    response = None
+    if y is None:
+        response, y = _response(spec, ColumnSource(table=table, role="response", learned=learned, is_learning=True))
     source = ColumnSource(table=table, role="predictor", learned=learned, is_learning=True)
     texts = dict.fromkeys([spec.population, *(term.expression for term in spec.group_terms)])
     matrices = {text: fit_expression(compile_expression(text), source) for text in texts}
     factors = [learn_factor(table, name, terms[0].columns) for name, terms in terms_by_factor.items()]
-    design = assemble_design(spec, response, _single_column(y), matrices, factors)
+    name = spec.response if response is None else response.names[0]
+    design = assemble_design(spec, name, y, matrices, factors)
     _check_design(design, spec)
     determined = _determined(design, drop=collinear == "drop")
     if determined:
-        design = assemble_design(spec, response, design.y, matrices, factors, determined)
+        design = assemble_design(spec, name, design.y, matrices, factors, determined)
     state = DesignState(
         spec=spec,
         response=response,
@@ -144,9 +155,21 @@ def build_design(
     return design, state
 
 
+def _response(spec: FormulaSpec, source: ColumnSource) -> tuple[FittedExpression, NDArray[np.float64]]:
+    """Return the response of a formula as one column of numbers (N,)."""
+    if spec.second is not None:
+        raise FormulaError(
+            f"formula {spec.text!r}: a response of successes and {spec.second.what} is that of a family: "
+            "hr.Model(..., family=hr.Binomial())."
+        )
+    response, y = fit_expression(compile_expression(f"0 + {spec.response}"), source)
+    return response, _single_column(y)
+
+
 def evaluate(state: DesignState, table: nw.DataFrame[Any], *, response: bool) -> tuple[NDArray[np.float64], Matrices]:
     """Return the response (NaN where it is not asked for) and the matrices of the expressions, for another table."""
     if response:
+        assert state.response is not None
         source = ColumnSource(table=table, role="response", learned=state.learned, is_learning=False)
         y = _single_column(apply_expression(state.response, source))
     else:
@@ -175,7 +198,7 @@ def _single_column(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def assemble_design(  # the parts of a design
     spec: FormulaSpec,
-    response: FittedExpression,
+    response_name: str,
     y: NDArray[np.float64],
     matrices: Matrices,
     factors: Sequence[tuple[FactorLevels, NDArray[np.intp]]],
@@ -192,7 +215,7 @@ def assemble_design(  # the parts of a design
     population, X = matrices[spec.population]
     dropped = determined.get("")
     design = Design(
-        response_name=response.names[0],
+        response_name=response_name,
         y=y,
         X=read_only(without_determined(X, dropped, what="population columns")),
         coef_names=_kept_names(population.names, dropped),

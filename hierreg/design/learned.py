@@ -57,6 +57,7 @@ class LearnedState:
 
 def learned_of(state: DesignState) -> LearnedState:
     """Return what a design learned, as plain values."""
+    assert state.response is not None  # of a family: it has no cross-products to be kept with
     fitted = {RESPONSE: state.response, **state.expressions}
     return LearnedState(
         formula=state.spec.text,

@@ -9,6 +9,7 @@ from hierreg.exceptions import FormulaError
 from hierreg.formula.expression import compile_tokens
 from hierreg.formula.functions import SEVERAL_COLUMNS
 from hierreg.formula.tokens import Kind, Token, tokenize
+from hierreg.formula.two_part import SecondPart, two_parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,12 +51,16 @@ class FormulaSpec:
         Right of the tilde without the bar terms, with its intercept written out, for example "1 + Days".
     group_terms : tuple of GroupTerm
         The bar terms, in order.
+    second : SecondPart or None
+        Of a response of two parts, ``cbind(successes, failures)`` or ``successes / trials``: what is beside
+        `response`, the successes.
     """
 
     text: str
     response: str
     population: str
     group_terms: tuple[GroupTerm, ...]
+    second: SecondPart | None = None
 
 
 def parse_formula(text: str) -> FormulaSpec:
@@ -106,7 +111,7 @@ def _parse(text: str) -> FormulaSpec:
         raise FormulaError("there is no `~`; write the response left of it, as in 'y ~ x + (x | g)'")
     if len(tildes) > 1:
         raise FormulaError("there is more than one `~`; a formula has one response and one right-hand side")
-    response, response_columns = _response(tokens[: tildes[0]])
+    response, response_columns, second = _response(tokens[: tildes[0]])
     population: list[tuple[str, list[Token]]] = []
     group_terms: list[GroupTerm] = []
     for sign, term in _signed_terms(tokens[tildes[0] + 1 :]):
@@ -119,6 +124,7 @@ def _parse(text: str) -> FormulaSpec:
         response=response,
         population=_canonical(population),
         group_terms=tuple(group_terms),
+        second=second,
     )
     for _, term in population:
         _check_brackets(term)
@@ -126,9 +132,13 @@ def _parse(text: str) -> FormulaSpec:
     return spec
 
 
-def _response(tokens: Sequence[Token]) -> tuple[str, tuple[str, ...]]:
+def _response(tokens: Sequence[Token]) -> tuple[str, tuple[str, ...], SecondPart | None]:
     if not tokens:
         raise FormulaError("the response left of `~` is empty")
+    parts = two_parts(tokens)
+    second = None
+    if parts is not None:
+        tokens, second = parts
     if len(tokens) > 1 or tokens[0].kind not in (Kind.NAME, Kind.CALL):
         shown = " ".join(str(token) for token in tokens)
         raise FormulaError(
@@ -137,7 +147,8 @@ def _response(tokens: Sequence[Token]) -> tuple[str, tuple[str, ...]]:
     expression = compile_tokens(tokens)
     if tokens[0].kind is Kind.CALL and tokens[0].text.split("(")[0].strip() in SEVERAL_COLUMNS:
         raise FormulaError(f"the response must be one column of numbers, which `{expression.text}` is not")
-    return expression.text, expression.column_names
+    others = () if second is None else second.column_names
+    return expression.text, (*expression.column_names, *others), second
 
 
 def _signed_terms(tokens: Sequence[Token]) -> list[tuple[str, list[Token]]]:

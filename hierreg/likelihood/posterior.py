@@ -84,6 +84,13 @@ class Target:
         """Whether samplers can call it by its address, from several threads."""
         return not isinstance(self.likelihood, CrossedLikelihood)
 
+    @property
+    def address(self) -> int:
+        """Where the compiled function is that `table` belongs to."""
+        from hierreg.likelihood.posterior_entry import log_densities
+
+        return int(log_densities.address)
+
     def on_threads(self, threads: int) -> Target:
         """Return the target with a likelihood that may use so many threads."""
         return replace(self, likelihood=replace(self.likelihood, threads=threads))

@@ -49,6 +49,13 @@ def estimate(problem: Problem, method: str) -> Estimate:
     return found
 
 
+def estimate_without_nodes(problem: Problem, method: str, nodes: int | None) -> Estimate:
+    """Return the estimate of a problem whose integrals need no quadrature."""
+    if nodes is not None:
+        raise ModelError(f"nodes={nodes} without a family: normal responses need no quadrature. Leave nodes out.")
+    return estimate(problem, method)
+
+
 def _quiet_estimate(problem: Problem, method: str) -> Estimate:
     check_exact_fit(problem)
     announce_compilation(problem.blocks)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from hierreg.problem.family import FamilyProblem
 from hierreg.problem.problem import Problem
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-    from hierreg.model.describe import Description
     from hierreg.results.point import Estimate
     from hierreg.sampling.request import SampleRequest
 
@@ -34,36 +34,57 @@ class Kind:
     sample : function
         Problem and request -> DataTree.
     describe : function
-        Problem and whether to measure the time -> Description.
+        Problem and whether to measure the time -> what prints how the model is evaluated.
     to_pymc : function
         Problem and parametrization -> pymc.Model.
+    shown : function
+        Problem -> further lines of what a model prints.
     """
 
     methods: tuple[str, ...]
     estimate: Callable[[Any, str, int | None], Estimate]
     sample: Callable[[Any, SampleRequest], xr.DataTree]
-    describe: Callable[[Any, bool], Description]
+    describe: Callable[[Any, bool], Any]
     to_pymc: Callable[[Any, Any], Any]
+    shown: Callable[[Any], list[str]]
 
 
 @cache
 def _gaussian() -> Kind:
-    from hierreg.model.describe import describe
-    from hierreg.model.estimation import estimate
+    from hierreg.model.describe import describe, engine_of
+    from hierreg.model.estimation import estimate_without_nodes
     from hierreg.model.posterior import sample
     from hierreg.model.translation import to_pymc
 
     return Kind(
         methods=("reml", "ml", "map"),
-        estimate=lambda problem, method, _: estimate(problem, method),
+        estimate=estimate_without_nodes,
         sample=sample,
         describe=lambda problem, time_it: describe(problem, time_it=time_it),
         to_pymc=to_pymc,
+        shown=lambda problem: [f"  errors: {problem.layout.spec}", f"  engine: {engine_of(problem)}"],
+    )
+
+
+@cache
+def _family() -> Kind:
+    from hierreg.model.family.describe import describe, shown
+    from hierreg.model.family.estimation import estimate
+    from hierreg.model.family.posterior import sample
+    from hierreg.model.family.translation import to_pymc
+
+    return Kind(
+        methods=("laplace", "quadrature"),
+        estimate=estimate,
+        sample=sample,
+        describe=describe,
+        to_pymc=to_pymc,
+        shown=shown,
     )
 
 
 # By class of problem; each is a function, so that what it needs is imported when it is needed.
-KINDS: dict[type[Any], Callable[[], Kind]] = {Problem: _gaussian}
+KINDS: dict[type[Any], Callable[[], Kind]] = {Problem: _gaussian, FamilyProblem: _family}
 
 
 def kind_of(problem: object) -> Kind:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from hierreg.checks import check_choice
 from hierreg.errors.structures import weighted
 from hierreg.exceptions import ModelError
-from hierreg.model.describe import engine_of
 from hierreg.model.given_covariances import error_covariance, group_factor, precision_of_beta
 from hierreg.model.kinds import kind_of
-from hierreg.problem.problem import assemble
+from hierreg.predictive.of_model import gaussian
+from hierreg.problem.problem import assemble, check_has_no_family
 from hierreg.results import point
 
 if TYPE_CHECKING:
@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from hierreg.model.describe import Description
     from hierreg.priors import Priors, ResolvedPriors
     from hierreg.problem.problem import Problem
+    from hierreg.response import Family
     from hierreg.results.point import Coefficients, Estimate
 
-    Method = Literal["reml", "ml", "map"]
+    Method = Literal["reml", "ml", "map", "laplace", "quadrature"]
 
 
 class Model:
-    """A hierarchical linear regression.
+    """A hierarchical regression.
 
     ``y = X beta + Z b + e`` with ``b_j ~ N(0, Sigma)`` for each group j and ``e ~ N(0, R)``, so that
     ``theta_j = beta + b_j ~ N(beta, Sigma)`` where the columns of X and Z match. Several grouping factors each have
@@ -55,6 +56,15 @@ class Model:
     weights : str, optional
         Column of weights w > 0, as in lme4: the error variance of a row is error_sd^2 / w, in each stratum of `hr.by`
         its own. A row that is the mean of w observations has the weight w. ``error_sd`` is that of rows of weight one.
+        With a `family` a row of weight w counts as w rows.
+    family : family of responses, optional
+        `hr.Bernoulli`, `hr.Binomial`, `hr.Poisson`, `hr.NegativeBinomial`, `hr.Gamma`, `hr.Beta`, `hr.LogNormal` or
+        `hr.Cumulative`: the response is not normal, and ``link(mean) = X beta + Z b``. There is one grouping factor or
+        none, whose coefficients, up to three in a group, are integrated out by adaptive Gauss-Hermite quadrature.
+    offset : str, optional
+        With a family, a column that is added to the linear predictor, such as the logarithm of an exposure.
+    trials : str, optional
+        With `hr.Binomial`, the column of the numbers of trials, where the formula does not name it.
 
     Raises
     ------
@@ -104,7 +114,7 @@ class Model:
         model._problem = problem_of_gram(gram, priors)  # noqa: SLF001  # another way to make the same object
         return model
 
-    def __init__(  # the public signature: every argument has a default
+    def __init__(  # noqa: PLR0913  # the public signature: every argument has a default
         self,
         formula: str,
         data: Any,
@@ -113,35 +123,52 @@ class Model:
         *,
         collinear: Literal["refuse", "drop"] = "refuse",
         weights: str | None = None,
+        family: Family | None = None,
+        offset: str | None = None,
+        trials: str | None = None,
     ) -> None:
-        self._problem = assemble(formula, data, weighted(errors, weights), priors, collinear=collinear)
+        self._problem: Any
+        if family is None:
+            check_has_no_family(offset=offset, trials=trials)
+            self._problem = assemble(formula, data, weighted(errors, weights), priors, collinear=collinear)
+            return
+        from hierreg.problem.family import assemble_family
+
+        if errors is not None:
+            raise ModelError(
+                f"errors={errors} with family={family}: errors are those of normal responses. Leave errors out; "
+                "families have parameters by stratum of their own, such as hr.NegativeBinomial(by='column')."
+            )
+        self._problem = assemble_family(
+            formula, data, family, priors, collinear=collinear, weights=weights, offset=offset, trials=trials
+        )
 
     @property
     def formula(self) -> str:
         """The formula."""
-        return self._problem.formula
+        return str(self._problem.formula)
 
     @property
     def problem(self) -> Problem:
         """What the model is made of (rows, errors, priors, ...), for functions that take a model."""
-        return self._problem
+        return self._problem  # type: ignore[no-any-return]  # or what stands for it where the response is not normal
 
     @property
     def priors(self) -> ResolvedPriors:
         """The priors in use, defaults included; print it."""
-        return self._problem.priors
+        return self._problem.priors  # type: ignore[no-any-return]
 
     @property
     def gram(self) -> Gram:
         """The cross-products of the data; those of two tables of one formula and error structure can be added."""
-        return self._problem.complete_gram()
+        return gaussian(self._problem, "Model.gram").complete_gram()
 
     def __repr__(self) -> str:
         problem = self._problem
         lines = [f"hierreg.Model: {problem.formula}", f"  {problem.n_rows} rows"]
         lines += [f"  {len(factor.levels)} groups of {factor.name}" for factor in problem.labels.factors]
         lines += [f"  dropped: {dropped}" for dropped in problem.dropped_columns]
-        return "\n".join([*lines, f"  errors: {problem.layout.spec}", f"  engine: {engine_of(problem)}"])
+        return "\n".join([*lines, *kind_of(problem).shown(problem)])
 
     def describe(self, *, time: bool = False) -> Description:
         """Return how the model is evaluated, and what that costs; print it.
@@ -174,17 +201,20 @@ class Model:
           dense tail: 8 columns, with those of the population and the response
           memory: statistics ... KiB, engine ... KiB
         """
-        return kind_of(self._problem).describe(self._problem, time)
+        return kind_of(self._problem).describe(self._problem, time)  # type: ignore[no-any-return]  # of its kind
 
-    def estimate(self, method: Method = "reml") -> Estimate:
+    def estimate(self, method: Method | None = None, *, nodes: int | None = None) -> Estimate:
         """Return point estimates of the variances, and the coefficients at them.
 
         Parameters
         ----------
-        method : {"reml", "ml", "map"}
-            Restricted maximum likelihood (beta integrated under a flat prior), maximum likelihood, or the mode
-            of the posterior density of standard deviations and correlations under the model's priors. REML and
-            ML ignore the priors, except that `Fixed` values are kept.
+        method : {"reml", "ml", "map"}, or {"laplace", "quadrature"} with a family
+            Restricted maximum likelihood (beta integrated under a flat prior; the default), maximum likelihood, or the
+            mode of the posterior density of standard deviations and correlations under the model's priors. REML and
+            ML ignore the priors, except that `Fixed` values are kept. With a family, maximum likelihood with the
+            coefficients of groups integrated out by Laplace's approximation (the default) or by quadrature.
+        nodes : int, optional
+            Of "quadrature", on each axis; 9 by default.
 
         Returns
         -------
@@ -207,8 +237,9 @@ class Model:
         Patterson and Thompson (1971), Biometrika 58; Laird and Ware (1982), Biometrics 38, sections 3 and 4.
         """
         kind = kind_of(self._problem)
-        check_choice(method, kind.methods, argument="method", error=ModelError)
-        return kind.estimate(self._problem, method, None)
+        chosen = kind.methods[0] if method is None else str(method)
+        check_choice(chosen, kind.methods, argument="method", error=ModelError)
+        return kind.estimate(self._problem, chosen, nodes)
 
     def solve(
         self,
@@ -244,7 +275,7 @@ class Model:
         from hierreg.likelihood.engines import solve_equations
         from hierreg.likelihood.first_use import announce_compilation
 
-        problem = self._problem
+        problem = gaussian(self._problem, "Model.solve")
         Lambda = group_factor(problem, cov)
         S = error_covariance(problem, error_cov)
         announce_compilation(problem.blocks)

@@ -39,6 +39,26 @@ def problem_of(model: ModelLike) -> Problem:
     return problem  # type: ignore[no-any-return]  # what has a `problem` is a model
 
 
+def gaussian(problem: object, what: str) -> Problem:
+    """Return the problem of a model with normal responses.
+
+    Raises
+    ------
+    ModelError
+        If it is that of another model; names what asks for it.
+    """
+    from hierreg.problem.problem import Problem
+
+    if not isinstance(problem, Problem):
+        family = getattr(problem, "family", None)
+        raise ModelError(
+            f"{what} is made of models with normal responses; this one has family={family}."
+            if family is not None
+            else f"{what} is made of models with normal responses and normal group effects."
+        )
+    return problem
+
+
 def check_has_rows(problem: Problem, what: str) -> None:
     """Raise where a model was made of cross-products, without rows.
 

@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
     from hierreg.priors import ResolvedPriors
     from hierreg.priors.requested import CorrChoice, SdChoice
+    from hierreg.problem.family import FamilyProblem
     from hierreg.problem.problem import Problem
 
     Array = NDArray[np.float64]
 
 
-def check_priors(problem: Problem, draws: int) -> None:
+def check_priors(problem: Problem | FamilyProblem, draws: int) -> None:
     """Raise where the priors cannot be drawn from, or the draws would be too large.
 
     Raises
@@ -36,7 +37,7 @@ def check_priors(problem: Problem, draws: int) -> None:
     ModelError
         If the draws of the group coefficients would take more than 4 GiB.
     """
-    for name, prior in zip(problem.labels.coef, problem.priors.beta, strict=True):
+    for name, prior in zip(problem.design.coef_names, problem.priors.beta, strict=True):
         if isinstance(prior, Flat):
             raise PriorError(
                 f"beta[{name!r}] has the prior Flat(), which is improper and cannot be drawn from: give it a "
@@ -58,15 +59,21 @@ def draw_prior(problem: Problem, draws: int, seed: list[int]) -> xr.Dataset:
         What it depends on.
     """
     check_priors(problem, draws)
-    rng = np.random.default_rng(seed)
+    recovered, cov = draw_coefficients(problem, draws, np.random.default_rng(seed))
+    return build.posterior(problem.labels, (1, draws), cov, recovered)
+
+
+def draw_coefficients(
+    problem: Problem | FamilyProblem, draws: int, rng: np.random.Generator
+) -> tuple[Recovered, Covariances]:
+    """Return draws of all coefficients, and of the covariances, from their priors."""
     beta = _draw_beta(problem.priors, draws, rng)
     cov = _draw_covariances(problem, draws, rng)
     b = []
     for factor, mine in zip(problem.labels.factors, problem.parameters.factor_slices, strict=True):
         z = rng.standard_normal((draws, len(factor.levels), len(factor.coef)))
         b.append(np.einsum("sij,snj->sni", cov.Lambda[:, mine, mine], z))
-    recovered = Recovered(beta=beta, b=tuple(b), b_summary=None, theta_summary=None)
-    return build.posterior(problem.labels, (1, draws), cov, recovered)
+    return Recovered(beta=beta, b=tuple(b), b_summary=None, theta_summary=None), cov
 
 
 def _draw_beta(priors: ResolvedPriors, draws: int, rng: np.random.Generator) -> Array:
@@ -81,7 +88,7 @@ def _draw_column(prior: object, draws: int, rng: np.random.Generator) -> Array:
     return prior.draw(rng, draws)  # type: ignore[attr-defined,no-any-return]  # every other choice is a family
 
 
-def _draw_covariances(problem: Problem, draws: int, rng: np.random.Generator) -> Covariances:
+def _draw_covariances(problem: Problem | FamilyProblem, draws: int, rng: np.random.Generator) -> Covariances:
     priors, factors = problem.priors, problem.design.factors
     # The columns of all factors one after the other, as the variance parameters have them.
     sd = _draw_sds([sd for factor in factors for sd in priors.sd[factor.name]], draws, rng)

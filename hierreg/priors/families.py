@@ -13,7 +13,7 @@ import abc
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,6 +24,19 @@ FIXED, HALF_NORMAL, HALF_STUDENT_T, HALF_CAUCHY, EXPONENTIAL, GAMMA, INVERSE_GAM
 
 type FloatArray = NDArray[np.float64]
 type Size = int | tuple[int, ...]
+
+
+class AlsoResponse(abc.ABCMeta):
+    """Makes ``hr.Gamma()``, without the parameters of a prior, the family of responses of that name."""
+
+    def __call__(cls, *arguments: Any, **named: Any) -> Any:
+        """Return a prior where its parameters are given, and else a family of responses."""
+        own = {one.name for one in fields(cls)}  # type: ignore[arg-type]  # both are dataclasses
+        if arguments or own & named.keys():
+            return super().__call__(*arguments, **named)
+        from hierreg.response import GammaResponse, LogNormalResponse
+
+        return {"Gamma": GammaResponse, "LogNormal": LogNormalResponse}[cls.__name__](**named)
 
 
 class Prior(abc.ABC):
@@ -209,8 +222,8 @@ class Exponential(SdPrior):
 
 @final
 @dataclass(frozen=True, slots=True)
-class Gamma(SdPrior):
-    """Gamma with shape `alpha` and rate `beta`; mean alpha / beta.
+class Gamma(SdPrior, metaclass=AlsoResponse):
+    """Gamma with shape `alpha` and rate `beta`; mean alpha / beta. Without them, ``hr.Gamma()``, a family of responses.
 
     With alpha = 2 and a small rate it keeps the mode of the posterior away from zero.
 
@@ -258,8 +271,11 @@ class InverseGamma(SdPrior):
 
 @final
 @dataclass(frozen=True, slots=True)
-class LogNormal(SdPrior):
-    """The exponential of a normal with mean `mu` and standard deviation `sigma`; density zero at zero."""
+class LogNormal(SdPrior, metaclass=AlsoResponse):
+    """The exponential of a normal with mean `mu` and standard deviation `sigma`; density zero at zero.
+
+    Without them, ``hr.LogNormal()``, it is a family of responses.
+    """
 
     mu: float
     sigma: float

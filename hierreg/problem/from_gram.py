@@ -60,7 +60,7 @@ def _without_rows(state: DesignState) -> Design:
     matrices = {text: (fitted, np.empty((0, len(fitted.names)))) for text, fitted in state.expressions.items()}
     none = np.empty(0, dtype=np.intp)
     factors = [(factor, none) for factor in state.factors]
-    return assemble_design(state.spec, state.response, np.empty(0), matrices, factors, state.determined)
+    return assemble_design(state.spec, state.response_name, np.empty(0), matrices, factors, state.determined)
 
 
 def _layout(gram: Gram) -> ErrorLayout:

@@ -174,11 +174,26 @@ def assemble(
     design, state = build_design(spec, data, collinear=collinear)
     warn_of_dropped(state.determined)
     layout = bind_errors(errors, as_table(data))
-    _check_factors(design)
+    check_factors(design)
     gram = collect(design, layout)
     check_replication(gram, layout.spec)
     check_response_varies(gram, design, layout, priors)
     return of_parts(formula, design, state, layout, gram, resolve_priors(priors, measure_scales(gram, design, layout)))
+
+
+def check_has_no_family(**arguments: str | None) -> None:
+    """Raise where an argument of families of responses was given without one.
+
+    Raises
+    ------
+    ModelError
+    """
+    for name, value in arguments.items():
+        if value is not None:
+            raise ModelError(
+                f"{name}={value!r} without a family: it belongs to responses that are not normal, family=hr.Poisson() "
+                "or hr.Binomial(). Of a normal response take an offset off before."
+            )
 
 
 def of_parts(  # the parts of a problem
@@ -198,13 +213,14 @@ def of_parts(  # the parts of a problem
             resolved,
             factors=[(factor.name, factor.coef_names, factor.term_sizes) for factor in design.factors],
         ),
-        labels=_labels(design, gram, layout),
+        labels=labels_of(design, gram, layout),
         fixed=fixed,
         blocks=blocks_of(gram, fixed),
     )
 
 
-def _labels(design: Design, gram: Gram, layout: ErrorLayout) -> Labels:
+def labels_of(design: Design, gram: Gram, layout: ErrorLayout) -> Labels:
+    """Return what the parameters of a model are called."""
     place = {name: i for i, name in enumerate(design.coef_names)}
     names = [factor.name for factor in design.factors]
     dims = result_dims(list(dict.fromkeys([*names, *([layout.dim] if layout.dim is not None else [])])), names)
@@ -236,7 +252,7 @@ def _labels(design: Design, gram: Gram, layout: ErrorLayout) -> Labels:
     )
 
 
-def _check_factors(design: Design) -> None:
+def check_factors(design: Design) -> None:
     """Raise where grouping factors cannot be told apart, by their groups or by the names of their results."""
     for one, other in permutations(design.factors, 2):
         if other.name in {f"cov_{one.name}", f"cond_cov_{one.name}"} or (

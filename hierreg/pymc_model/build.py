@@ -31,8 +31,8 @@ def build(
     parametrization: str,
 ) -> pm.Model:
     """Return the PyMC model; the arguments are those of `build_pymc_model`."""
-    with pm.Model(coords=_coords(design, layout)) as model:
-        Lambdas = {factor.name: _add_group_covariance(factor, priors) for factor in design.factors}
+    with pm.Model(coords=coords_of(design, layout)) as model:
+        Lambdas = {factor.name: add_group_covariance(factor, priors) for factor in design.factors}
         structure = IN_PYMC[layout.kind]
         errors = structure.add(layout, priors)
         if parametrization == "marginal":
@@ -45,14 +45,15 @@ def build(
         beta = add_beta(priors, design.coef_names)
         mu = X @ beta
         for factor in design.factors:
-            b = _add_group_effects(factor, Lambdas[factor.name], priors, parametrization)
-            _add_theta(factor, b, beta, design.coef_names)
-            mu = mu + _group_part(factor, b)
+            b = add_group_effects(factor, Lambdas[factor.name], priors, parametrization)
+            add_theta(factor, b, beta, design.coef_names)
+            mu = mu + group_part(factor, b)
         structure.add_rows(design, mu, layout, errors)
     return model
 
 
-def _coords(design: Design, layout: ErrorLayout) -> dict[str, Any]:
+def coords_of(design: Design, layout: ErrorLayout) -> dict[str, Any]:
+    """Return the coordinates of the model."""
     coords: dict[str, Any] = {"coef": list(design.coef_names), "obs": np.arange(len(design.y))}
     for factor in design.factors:
         coords[factor.name] = list(factor.levels)
@@ -64,7 +65,7 @@ def _coords(design: Design, layout: ErrorLayout) -> dict[str, Any]:
     return coords
 
 
-def _add_group_covariance(factor: FactorDesign, priors: ResolvedPriors) -> Tensor:
+def add_group_covariance(factor: FactorDesign, priors: ResolvedPriors) -> Tensor:
     """Register sds and correlations of one factor and return a factor of Sigma, (q, q).
 
     Where the priors are of other coefficients than those of the columns as they stand, their sds and correlations are
@@ -93,7 +94,7 @@ def _block_diagonal(blocks: list[Tensor]) -> Tensor:
     return blocks[0] if len(blocks) == 1 else pt.linalg.block_diag(*blocks)
 
 
-def _add_group_effects(factor: FactorDesign, Lambda: Tensor, priors: ResolvedPriors, parametrization: str) -> Tensor:
+def add_group_effects(factor: FactorDesign, Lambda: Tensor, priors: ResolvedPriors, parametrization: str) -> Tensor:
     """Register the group effects, (J, q)."""
     name, dims = factor.name, (factor.name, f"{factor.name}_coef")
     if parametrization == "noncentered":
@@ -121,14 +122,15 @@ def _check_regular(factor: FactorDesign, priors: ResolvedPriors) -> None:
             )
 
 
-def _add_theta(factor: FactorDesign, b: Tensor, beta: Tensor, coef_names: tuple[str, ...]) -> None:
+def add_theta(factor: FactorDesign, b: Tensor, beta: Tensor, coef_names: tuple[str, ...]) -> None:
     """Register theta = beta + b, with b alone in group columns that are no population columns."""
     E = np.array([[float(group == population) for population in coef_names] for group in factor.coef_names])
     if E.any():
         pm.Deterministic(f"theta_{factor.name}", pt.as_tensor(E) @ beta + b, dims=(factor.name, f"{factor.name}_coef"))
 
 
-def _group_part(factor: FactorDesign, b: Tensor) -> Tensor:
+def group_part(factor: FactorDesign, b: Tensor) -> Tensor:
+    """Register the columns of a factor and return what its effects add to the rows, (N,)."""
     Z = pm.Data(f"{factor.name}_columns", factor.Z, dims=("obs", f"{factor.name}_coef"))
     index = pm.Data(f"{factor.name}_index", factor.index, dims="obs")
     return (Z * b[index]).sum(axis=1)

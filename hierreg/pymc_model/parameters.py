@@ -70,6 +70,11 @@ def add_vector(name: str, priors: Sequence[Any], *, labels: Sequence[str], dim: 
     return _family(priors[0])(name, **_parameters(priors), dims=dim)
 
 
+def add_scalar(name: str, prior: Any) -> Tensor:
+    """Register one parameter under its name, constant or not."""
+    return _scalar(name, prior, is_named=True)
+
+
 def _scalar(name: str, prior: Any, *, is_named: bool) -> Tensor:
     """Register one parameter; a constant is registered only where it has a name of its own."""
     parameters = {key: value[0] for key, value in _parameters([prior]).items()}

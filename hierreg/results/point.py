@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from hierreg.estimate import VarianceEstimate
     from hierreg.likelihood.solution import Solution
     from hierreg.problem.labels import Labels
+
+
+# What a method of estimation is called where it stands above its numbers.
+METHOD_NAMES = {"reml": "REML", "ml": "ML", "map": "MAP", "laplace": "Laplace", "quadrature": "Quadrature"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -105,6 +109,12 @@ class Estimate(Coefficients):
         parameter on the boundary or not identified; that of the others then holds given it.
     unidentified : tuple of str
         Variance parameters that no data of this design tell apart, empty where there are none; `message` says why.
+    family : str
+        Family of responses; empty for normal ones. Of others `error_sd` is one and means nothing.
+    n_nodes : int
+        Of the quadrature, on each axis; one is Laplace's approximation. Zero for normal responses, which need none.
+    auxiliary : dict of DataArray
+        Further parameters of the family: dispersion, shape, precision, error_sd, thresholds.
     """
 
     method: str
@@ -123,6 +133,9 @@ class Estimate(Coefficients):
     chi_square: float | None = None
     degrees_of_freedom: int | None = None
     unidentified: tuple[str, ...] = ()
+    family: str = ""
+    n_nodes: int = 0
+    auxiliary: Mapping[str, xr.DataArray] = field(default_factory=dict)
 
     @property
     def p_value(self) -> float | None:
@@ -153,15 +166,18 @@ class Estimate(Coefficients):
         return bool(self.boundary)
 
     def __str__(self) -> str:
-        name = {"reml": "REML", "ml": "ML", "map": "MAP"}[self.method]
-        lines = [
-            f"{name} estimate; criterion {self.criterion:.4f}; {self.message}",
-            "",
-            "Variance parameters",
-        ]
+        lines = [f"{METHOD_NAMES[self.method]} estimate; criterion {self.criterion:.4f}; {self.message}", ""]
+        if self.family:
+            lines += [
+                f"Family {self.family}; {self.n_nodes} {'node' if self.n_nodes == 1 else 'nodes'} on each axis",
+                "",
+            ]
+        lines.append("Variance parameters")
         for factor, sd in self.sd.items():
             lines.append(covariance_table(factor, sd, self.corr[factor]))
-        if self.error_corr is None or self.error_corr.ndim == 2:
+        if self.family:
+            lines += [_auxiliary_table(self.auxiliary)] if self.auxiliary else []
+        elif self.error_corr is None or self.error_corr.ndim == 2:
             lines.append(covariance_table("error", self.error_sd, self.error_corr))
         else:
             lines.append(within_units_table(self.error_sd, self.error_corr))
@@ -170,6 +186,18 @@ class Estimate(Coefficients):
             df = self.degrees_of_freedom
             lines += ["", f"chi-square {self.chi_square:.4g} on {df} degrees of freedom, p = {self.p_value:.3g}"]
         return "\n".join(lines)
+
+
+def _auxiliary_table(auxiliary: Mapping[str, xr.DataArray]) -> str:
+    rows: list[tuple[str, float]] = []
+    for name, values in auxiliary.items():
+        if values.ndim:
+            rows += [
+                (f"{name}[{label}]", float(x)) for label, x in zip(values[values.dims[0]].values, values, strict=True)
+            ]
+        else:
+            rows.append((name, float(values)))
+    return table(["", "estimate"], rows)
 
 
 def _beta_table(result: Coefficients) -> str:
@@ -225,6 +253,37 @@ def estimate(
         unidentified=variances.unidentified,
         **_coefficient_fields(labels, solution),
     )
+
+
+def family_estimate(  # noqa: PLR0913  # the parts of an estimate
+    labels: Labels,
+    method: str,
+    variances: VarianceEstimate,
+    solution: Solution,
+    criterion: float,
+    *,
+    family: str,
+    n_nodes: int,
+    auxiliary: Mapping[str, tuple[tuple[str, ...], np.ndarray]],
+    coords: Mapping[str, Any],
+) -> Estimate:
+    """Return the estimate of a model whose response is not normal, with labels.
+
+    Parameters
+    ----------
+    auxiliary : dict of (dimensions, values)
+        Further parameters of the family, by name.
+    coords : dict
+        Labels of their dimensions.
+    """
+    import xarray as xr
+
+    arrays = {
+        name: xr.DataArray(values, dims=dims, coords={dim: coords[dim] for dim in dims})
+        for name, (dims, values) in auxiliary.items()
+    }
+    plain = estimate(labels, method, variances, solution, criterion)
+    return replace(plain, family=family, n_nodes=n_nodes, auxiliary=arrays)
 
 
 def _error_correlation(labels: Labels, variances: VarianceEstimate) -> xr.DataArray:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from hierreg.compiled.addresses import AddressTable
     from hierreg.variances.parameters import VarianceParameters
 
     Array = NDArray[np.float64]
@@ -26,7 +27,7 @@ class Density(Protocol):
     def parameters(self) -> VarianceParameters:
         """The variance parameters."""
 
-    def __call__(self, u: Array) -> tuple[float, Array]:
+    def __call__(self, u: Array, /) -> tuple[float, Array]:
         """Return the log density of a vector (n,) and its gradient (n,); minus infinity where there is none."""
 
     def evaluator(self) -> Callable[[Array], tuple[float, Array]]:
@@ -40,3 +41,14 @@ class Density(Protocol):
 
     def with_signed(self, unit: Array) -> Density:
         """Return the density in coordinates of which some are signed standard deviations (`sampling.signed`)."""
+
+    @property
+    def is_native(self) -> bool:
+        """Whether compiled samplers can call it by its address, from several threads."""
+
+    @property
+    def address(self) -> int:
+        """Where the compiled function is: of the number of parameters, x, gradient, value, and a table."""
+
+    def table(self, *, centre: Array, scale: Array) -> AddressTable:
+        """Return the table that the compiled function reads, for the density of x, the vector = centre + scale x."""

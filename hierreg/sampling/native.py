@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.likelihood.groups.engine import MarginalLikelihood
-from hierreg.likelihood.posterior_entry import log_densities
 from hierreg.sampling.extension import extension
 from hierreg.sampling.native_kernels import copy_draw
 
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.compiled.addresses import AddressTable
-    from hierreg.likelihood.posterior import Target
+    from hierreg.sampling.density import Density
 
 
 @dataclass(frozen=True)
@@ -28,6 +26,7 @@ class NativeModel:
     """The density of x, u = centre + scale x, and the table of addresses of what it needs."""
 
     n: int
+    function: int
     table: AddressTable
     start: Any
 
@@ -39,7 +38,7 @@ class NativeModel:
     def _model(self) -> Any:
         address, part = self.table.address, extension()
         return part.PyMcModel(
-            part.LogpFunc(log_densities.address, address, self),
+            part.LogpFunc(self.function, address, self),
             part.ExpandFunc(self.n, self.n, copy_draw.address, address, self),
             part.PyVariable.new_variables(
                 ["x"], ["float64"], [(self.n,)], {"parameter": self.n}, {"x": ("parameter",)}
@@ -60,16 +59,18 @@ class NativeModel:
         return self.sampler(settings, cores, *arguments)
 
 
-def native_model(target: Target, centre: NDArray[np.float64], scale: NDArray[np.float64], start: Any) -> NativeModel:
+def native_model(target: Density, centre: NDArray[np.float64], scale: NDArray[np.float64], start: Any) -> NativeModel:
     """Return the nutpie model of a target.
 
     Parameters
     ----------
-    target : Target
+    target : Density
     centre, scale : arrays (n,), (n, n)
     start : callable
         Seed of a chain -> starting point (n,).
     """
     # Chains share the table; a crossed likelihood has room for one thread.
-    assert isinstance(target.likelihood, MarginalLikelihood)
-    return NativeModel(n=len(centre), table=target.table(centre=centre, scale=scale), start=start)
+    assert target.is_native
+    return NativeModel(
+        n=len(centre), function=target.address, table=target.table(centre=centre, scale=scale), start=start
+    )

@@ -14,7 +14,6 @@ import numpy as np
 
 from hierreg.estimate.mode import best_mode, names_of_difference
 from hierreg.exceptions import ConvergenceWarning, ModelError
-from hierreg.likelihood.posterior import Target
 from hierreg.sampling.extension import has, raw_trace
 from hierreg.sampling.interrupted import kept
 from hierreg.sampling.signed import coordinates
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.estimate.optimise import Optimum
+    from hierreg.likelihood.posterior import Target
     from hierreg.sampling.density import Density
     from hierreg.sampling.signed import Coordinates
 
@@ -128,7 +128,7 @@ def find_mode(target: Target, starts: Sequence[Array] = ()) -> Mode:
     _warn_about_modes(target, optimum, others)
     return Mode(
         u=optimum.x,
-        scale=_scale(optimum.hessian),
+        scale=scale_of(optimum.hessian),
         log_density=optimum.value,
         converged=optimum.converged,
     )
@@ -154,7 +154,7 @@ def _log_det(hessian: Array) -> float:
     return float(np.sum(np.log(np.maximum(values, 1e-3))))
 
 
-def _scale(hessian: Array) -> Array:
+def scale_of(hessian: Array) -> Array:
     """Return C with C C' = (-H)^-1; directions without curvature get scale one at most."""
     if hessian.size == 0:
         return hessian
@@ -252,7 +252,7 @@ def nutpie_model(target: Density, mode: Mode, *, native: bool = True) -> Any:
         return _START_SCALE * np.random.default_rng(chain_seed).standard_normal(n)
 
     # With several grouping factors one evaluation takes so long that calling it through Python costs nothing.
-    if native and isinstance(target, Target) and target.is_native and has("PyMcModel", "LogpFunc", "ExpandFunc"):
+    if native and target.is_native and has("PyMcModel", "LogpFunc", "ExpandFunc"):
         from hierreg.sampling.native import native_model
 
         return native_model(target, mode.u, mode.scale, start)

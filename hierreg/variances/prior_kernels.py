@@ -16,7 +16,7 @@ from hierreg.priors.families import (
 
 
 @part
-def log_density_and_slope(  # noqa: PLR0911  # one branch per family, compiled into a jump table
+def log_density_and_slope(  # one branch per family, compiled into a jump table
     code: int, a: float, b: float, x: float
 ) -> tuple[float, float]:
     """Log density of an sd family at `x` and its derivative with respect to `x`.

@@ -45,6 +45,38 @@ def test_what_calls_parts_takes_them_in_and_they_have_no_machine_code():
     assert not any(hasattr(one.library, "_compiled_object") for one in compiled)
 
 
+@part
+def twice(x):
+    return 2.0 * x[0]
+
+
+@part
+def thrice(x):
+    return 3.0 * x[0]
+
+
+@part
+def by_kind(kind, x):
+    if kind == 0:
+        return twice(x)
+    return thrice(x)
+
+
+def of_a_constant_and_a_variable(kind, x):
+    return by_kind(1, x) + 10.0 * by_kind(kind, x)
+
+
+def of_a_variable_and_a_constant(kind, x):
+    return 10.0 * by_kind(kind, x) + by_kind(1, x)
+
+
+@pytest.mark.parametrize("function", [of_a_constant_and_a_variable, of_a_variable_and_a_constant])
+def test_a_part_that_is_called_with_a_constant_and_with_a_variable(function):
+    """What is left out for the constant has to be there for the variable."""
+    compiled = whole(function)
+    assert [compiled(kind, np.ones(1)) for kind in (0, 1)] == [23.0, 33.0]
+
+
 def test_a_part_that_python_calls_is_compiled_alone():
     assert middle(np.array([3.0]), np.array([4.0])) == 25.0
 

@@ -1,0 +1,201 @@
+"""Maximum likelihood of responses that are not normal, by Laplace's approximation or quadrature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hierreg.estimate.boundary import SINGULAR
+from hierreg.estimate.optimise import Optimum, maximise
+from hierreg.linalg import sd_and_corr
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from hierreg.likelihood.quadrature.density import QuadratureTarget
+    from hierreg.variances.parameters import VarianceParameters
+
+    Array = NDArray[np.float64]
+
+# Sizes of Lambda at the starts, in those of moments.
+_SIZES = (1.0, 0.3)
+# Larger parameters, in sds of the linear predictor, mean that there is no maximum.
+_OUT_OF_RANGE = 1e3
+# The likelihood is flat enough there to have no maximum: a step of one sd changes it by less.
+_FLAT = 1e-8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FamilyOptimum:
+    """Where the likelihood is highest.
+
+    Attributes
+    ----------
+    phi : array (p,)
+        Free population coefficients, in the frame of priors.
+    Lambda : array (q, q)
+        Factor of the covariance of effects, in the frame of priors.
+    auxiliary : array (T, m)
+    log_likelihood : float
+    phi_cov : array (p, p)
+        Covariance of phi, from the curvature of the likelihood in all parameters that are not on the boundary.
+    converged : bool
+    n_evaluations : int
+    newton_decrement : float
+    zero : tuple of int
+        Columns of the effects whose variance is zero.
+    is_singular : bool
+        Whether the covariance of effects has no full rank.
+    """
+
+    phi: Array
+    Lambda: Array
+    auxiliary: Array
+    log_likelihood: float
+    phi_cov: Array
+    converged: bool
+    n_evaluations: int
+    newton_decrement: float
+    zero: tuple[int, ...]
+    is_singular: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Coordinates:
+    """x = (phi, entries of Lambda, w): smooth where a variance is zero too.
+
+    Attributes
+    ----------
+    target : QuadratureTarget
+        The log likelihood.
+    rows, cols : int arrays
+        Places of the free entries of Lambda.
+    """
+
+    target: QuadratureTarget
+    rows: NDArray[np.intp]
+    cols: NDArray[np.intp]
+
+    def unpack(self, x: Array) -> tuple[Array, Array, Array]:
+        """Return phi (p,), Lambda (q, q) and w."""
+        p, q = len(self.target.population.mean), self.target.parameters.n_factor
+        Lambda = np.zeros((q, q))
+        Lambda[self.rows, self.cols] = x[p : p + len(self.rows)]
+        return x[:p], Lambda, x[p + len(self.rows) :]
+
+    def __call__(self, x: Array) -> tuple[float, Array]:
+        """Return the log likelihood and its gradient."""
+        if not np.all(np.abs(x) < _OUT_OF_RANGE):
+            return -np.inf, np.zeros(len(x))
+        phi, Lambda, w = self.unpack(x)
+        auxiliary = self.target.auxiliary.natural(w)
+        if not np.all(np.isfinite(auxiliary)):
+            return -np.inf, np.zeros(len(x))
+        value, g_phi, g_Lambda, g_auxiliary = self.target.likelihood.value_and_gradient(phi, Lambda, auxiliary)
+        g_w = self.target.auxiliary.jacobian(w).T @ g_auxiliary.ravel()
+        return value, np.concatenate([g_phi, g_Lambda[self.rows, self.cols], g_w])
+
+
+def maximise_family(target: QuadratureTarget, starts: Sequence[tuple[Array, Array, Array]]) -> FamilyOptimum:
+    """Return the maximum of the likelihood, the best of searches from several starts.
+
+    Parameters
+    ----------
+    target : QuadratureTarget
+        Without priors.
+    starts : sequence of (phi (p,), sds (q,), auxiliary (T, m))
+    """
+    rows, cols = _pattern(target.parameters)
+    found: list[Optimum] = []
+    coordinates = _Coordinates(target=target, rows=rows, cols=cols)
+    n = 0
+    for phi, sds, auxiliary in starts:
+        for size in _SIZES if len(rows) else (1.0,):
+            entries = np.where(rows == cols, size * sds[rows], 0.0)
+            x = np.concatenate([phi, entries, target.auxiliary.unconstrained(auxiliary)])
+            if not np.isfinite(coordinates(x)[0]):
+                continue
+            one = maximise(coordinates, x, tolerance=1e-9, with_hessian=True, known=found)
+            found.append(one)
+            n += one.n_evaluations
+    if not found:
+        return _nothing(starts[0])
+    best = max(found, key=lambda one: (one.converged, one.value))
+    phi, Lambda, w = coordinates.unpack(best.x)
+    Lambda, held = _at_boundary(Lambda)
+    hessian = best.hessian
+    p = len(phi)
+    kept = np.ones(len(best.x), dtype=bool)
+    kept[p : p + len(rows)] = ~np.isin(rows, held)
+    cov = _covariance(hessian[np.ix_(kept, kept)], p)
+    return FamilyOptimum(
+        phi=phi,
+        Lambda=Lambda,
+        auxiliary=target.auxiliary.natural(w),
+        log_likelihood=best.value,
+        phi_cov=cov,
+        converged=best.converged and bool(np.all(np.isfinite(cov))),
+        n_evaluations=n,
+        newton_decrement=best.newton_decrement,
+        zero=tuple(int(k) for k in held),
+        is_singular=_is_singular(Lambda, rows, cols),
+    )
+
+
+def _nothing(start: tuple[Array, Array, Array]) -> FamilyOptimum:
+    phi, sds, auxiliary = start
+    return FamilyOptimum(
+        phi=phi,
+        Lambda=np.diag(sds),
+        auxiliary=auxiliary,
+        log_likelihood=-np.inf,
+        phi_cov=np.full((len(phi), len(phi)), np.nan),
+        converged=False,
+        n_evaluations=len(_SIZES),
+        newton_decrement=np.inf,
+        zero=(),
+        is_singular=False,
+    )
+
+
+def _pattern(parameters: VarianceParameters) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the places of the free entries of Lambda: the lower triangle of each term with correlations."""
+    rows, cols = [], []
+    for start, size, free in zip(parameters.block_starts, parameters.block_sizes, parameters.corr_is_free, strict=True):
+        if start >= parameters.n_factor:
+            continue
+        for i in range(size):
+            for j in range(i + 1) if free else (i,):
+                rows.append(int(start) + i)
+                cols.append(int(start) + j)
+    return np.array(rows, dtype=np.intp), np.array(cols, dtype=np.intp)
+
+
+def _at_boundary(Lambda: Array) -> tuple[Array, NDArray[np.intp]]:
+    """Return Lambda with negligible rows at zero, and which these are; effects are in units of the linear predictor."""
+    held = np.flatnonzero(np.linalg.norm(Lambda, axis=1) < SINGULAR) if len(Lambda) else np.empty(0, dtype=np.intp)
+    out = Lambda.copy()
+    out[held] = 0.0
+    return out, held
+
+
+def _is_singular(Lambda: Array, rows: NDArray[np.intp], cols: NDArray[np.intp]) -> bool:
+    """Return whether a correlation of effects is one, all variances being more than zero."""
+    if not len(Lambda) or np.array_equal(rows, cols):
+        return False
+    sd, _ = sd_and_corr(Lambda @ Lambda.T)
+    if np.any(sd == 0):
+        return False
+    return bool(np.linalg.svd(Lambda / sd[:, None], compute_uv=False)[-1] < SINGULAR)
+
+
+def _covariance(hessian: Array, p: int) -> Array:
+    """Return the covariance (p, p) of the first parameters; NaN where the likelihood has no curvature."""
+    values, vectors = np.linalg.eigh(-hessian)
+    if len(values) and values[0] < _FLAT:
+        return np.full((p, p), np.nan)
+    return np.asarray(((vectors / values) @ vectors.T)[:p, :p])

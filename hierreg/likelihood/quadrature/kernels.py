@@ -1,0 +1,459 @@
+"""The log likelihood of groups of rows with their effects integrated out, and its gradient (numba).
+
+`rows` is a tuple, in this order: X (N, p), Z (N, q), y (N,), trials n (N,), weights (N,), offset (N,), stratum (N,),
+family, link, and the first row of each group (J + 1,). Rows of a group stand together.
+"""
+
+from __future__ import annotations
+
+from math import exp, inf, isfinite, log, sqrt
+
+from hierreg.compiled.array_kernels import empty
+from hierreg.compiled.parts import part, whole
+from hierreg.response.kernels import CUMULATIVE, auxiliary_slopes, row_constant, row_terms
+
+_MOST_STEPS = 100
+_MOST_HALVINGS = 40
+# Newton decrement at which a mode is one: its square is the error of the last step.
+_DECREMENT = 1e-12
+_ROUNDING = 1e-11
+
+
+@part
+def auxiliaries_of(family, auxiliary, t, y):
+    """Return the numbers a and c of a response: those of its stratum t, or the thresholds around its category."""
+    if family == CUMULATIVE:
+        k, m = int(y), auxiliary.shape[1]
+        return (auxiliary[0, k - 1] if k > 0 else -inf), (auxiliary[0, k] if k < m else inf)
+    m = auxiliary.shape[1]
+    return (auxiliary[t, 0] if m > 0 else 0.0), (auxiliary[t, 1] if m > 1 else 0.0)
+
+
+@part
+def room_for_group(rows):
+    """Return arrays for one group: eta without effects, Z Lambda, a, c, gradient (q,), H and L (q, q), trial v (q,)."""
+    starts, q = rows[9], rows[1].shape[1]
+    most = 0
+    for j in range(len(starts) - 1):
+        most = max(most, starts[j + 1] - starts[j])
+    return (
+        empty(most),
+        empty((most, q)),
+        empty(most),
+        empty(most),
+        empty(q),
+        empty((q, q)),
+        empty((q, q)),
+        empty(q),
+        empty(q),
+    )
+
+
+@part
+def read_group(rows, j, beta, Lambda, auxiliary, room):
+    """Write eta without effects, Z Lambda, a and c of the rows of group j; return what does not depend on eta."""
+    X, Z, y, n, weight, offset, stratum, family, _, starts = rows
+    base, ZL, a, c = room[0], room[1], room[2], room[3]
+    p, q = X.shape[1], Z.shape[1]
+    constant = 0.0
+    for r in range(starts[j], starts[j + 1]):
+        i = r - starts[j]
+        t = offset[r]
+        for k in range(p):
+            t += X[r, k] * beta[k]
+        base[i] = t
+        for k in range(q):
+            t = 0.0
+            for h in range(q):
+                t += Z[r, h] * Lambda[h, k]
+            ZL[i, k] = t
+        a[i], c[i] = auxiliaries_of(family, auxiliary, stratum[r], y[r])
+        constant += weight[r] * row_constant(family, y[r], n[r], a[i], c[i])
+    return constant
+
+
+@part
+def value_at(rows, j, v, room):
+    """Return f(v)."""
+    y, n, weight, family, link, starts = rows[2], rows[3], rows[4], rows[7], rows[8], rows[9]
+    base, ZL, a, c = room[0], room[1], room[2], room[3]
+    f = 0.0
+    for k in range(len(v)):
+        f -= 0.5 * v[k] * v[k]
+    for r in range(starts[j], starts[j + 1]):
+        i = r - starts[j]
+        eta = base[i]
+        for k in range(len(v)):
+            eta += ZL[i, k] * v[k]
+        f += weight[r] * row_terms(family, link, y[r], n[r], eta, a[i], c[i])[0]
+    return f
+
+
+@part
+def slopes_at(rows, j, v, room, is_exact):
+    """Return f(v), and write its gradient and H = -f''(v), without rows that bend upwards where it is not exact."""
+    y, n, weight, family, link, starts = rows[2], rows[3], rows[4], rows[7], rows[8], rows[9]
+    base, ZL, a, c, g, H = room[0], room[1], room[2], room[3], room[4], room[5]
+    q = len(v)
+    f = 0.0
+    for k in range(q):
+        f -= 0.5 * v[k] * v[k]
+        g[k] = -v[k]
+        for h in range(q):
+            H[k, h] = 1.0 if k == h else 0.0
+    for r in range(starts[j], starts[j + 1]):
+        i = r - starts[j]
+        eta = base[i]
+        for k in range(q):
+            eta += ZL[i, k] * v[k]
+        log_density, d1, d2, _ = row_terms(family, link, y[r], n[r], eta, a[i], c[i])
+        w = -weight[r] * d2
+        if w < 0.0 and not is_exact:
+            w = 0.0
+        f += weight[r] * log_density
+        for k in range(q):
+            g[k] += weight[r] * d1 * ZL[i, k]
+            for h in range(k + 1):
+                H[k, h] += w * ZL[i, k] * ZL[i, h]
+    return f
+
+
+@part
+def factor(H, L):
+    """Write the lower Cholesky factor L of H; return whether there is one."""
+    q = len(H)
+    for i in range(q):
+        for k in range(i + 1):
+            t = H[i, k]
+            for h in range(k):
+                t -= L[i, h] * L[k, h]
+            if i == k:
+                if not t > 0.0:
+                    return False
+                L[i, i] = sqrt(t)
+            else:
+                L[i, k] = t / L[k, k]
+    return True
+
+
+@part
+def solve_lower(L, x):
+    """Overwrite x with L^-1 x."""
+    for i in range(len(L)):
+        for k in range(i):
+            x[i] -= L[i, k] * x[k]
+        x[i] /= L[i, i]
+
+
+@part
+def solve_upper(L, x):
+    """Overwrite x with L'^-1 x."""
+    for i in range(len(L) - 1, -1, -1):
+        for k in range(i + 1, len(L)):
+            x[i] -= L[k, i] * x[k]
+        x[i] /= L[i, i]
+
+
+@part
+def find_mode(rows, j, v, room):
+    """Overwrite v with the mode of f, and write H there, or a step before; return whether it was found."""
+    g, H, L, step, trial = room[4], room[5], room[6], room[7], room[8]
+    q = len(v)
+    # No constant: what is called with one is compiled for it once more.
+    exact = q < 0
+    f = slopes_at(rows, j, v, room, exact)
+    if not isfinite(f):
+        for k in range(q):
+            v[k] = 0.0
+        f = slopes_at(rows, j, v, room, exact)
+        if not isfinite(f):
+            return False
+    for _ in range(_MOST_STEPS):
+        if not factor(H, L):
+            return False
+        decrement = 0.0
+        for k in range(q):
+            step[k] = g[k]
+        solve_lower(L, step)
+        for k in range(q):
+            decrement += step[k] * step[k]
+        solve_upper(L, step)
+        if decrement < _DECREMENT:
+            for k in range(q):
+                v[k] += step[k]
+            return True
+        size, halvings = 1.0, 0
+        while True:
+            for k in range(q):
+                trial[k] = v[k] + size * step[k]
+            after = slopes_at(rows, j, trial, room, exact)
+            if after >= f - _ROUNDING * (1.0 + abs(f)):
+                break
+            size *= 0.5
+            halvings += 1
+            if halvings > _MOST_HALVINGS:
+                return False
+        f = after
+        for k in range(q):
+            v[k] = trial[k]
+    return False
+
+
+@part
+def log_determinant(L):
+    """Return log|L|."""
+    t = 0.0
+    for k in range(len(L)):
+        t += log(L[k, k])
+    return t
+
+
+@part
+def sum_over_groups(
+    rows, nodes, log_weights, beta, Lambda, auxiliary, modes, first, last, wanted, g_beta, g_Lambda, g_auxiliary
+):
+    """Return the log likelihood of groups first to last, and add its gradient where it is wanted.
+
+    Parameters
+    ----------
+    rows : tuple
+    nodes, log_weights : arrays (K, q), (K,)
+        From `nodes.product_rule`.
+    beta, Lambda, auxiliary : arrays (p,), (q, q), (T, m)
+    modes : array (J, q)
+        Where the search for the mode of each group begins.
+    wanted : bool
+    g_beta, g_Lambda, g_auxiliary : arrays (p,), (q, q), (T, m)
+        Of one node, that of the auxiliary parameters is not found.
+    """
+    q, K = len(Lambda), len(nodes)
+    room = room_for_group(rows)
+    v, at = empty(q), empty((K, q))
+    weight = empty(K)
+    slopes = empty((len(room[0]) if wanted else 1, K))
+    total = 0.0
+    for j in range(first, last):
+        total += read_group(rows, j, beta, Lambda, auxiliary, room)
+        for k in range(q):
+            v[k] = modes[j, k]
+        if not find_mode(rows, j, v, room):
+            return -inf
+        if K == 1:
+            total += _by_laplace(rows, j, v, room, wanted, g_beta, g_Lambda)
+        else:
+            total += _by_nodes(
+                rows, j, v, room, nodes, log_weights, at, weight, slopes, wanted, g_beta, g_Lambda, g_auxiliary
+            )
+        if not isfinite(total):
+            return -inf
+    return total
+
+
+@part
+def _by_laplace(rows, j, v, room, wanted, g_beta, g_Lambda):
+    """Return f(v) - log|L| of one group, and add its exact gradient, that of the mode's moves included."""
+    X, Z, y, n, weight, _, _, family, link, starts = rows
+    base, ZL, a, c, H, L, t = room[0], room[1], room[2], room[3], room[5], room[6], room[7]
+    q, p = len(v), X.shape[1]
+    exact = q >= 0
+    f = slopes_at(rows, j, v, room, exact)
+    if not factor(H, L):
+        return -inf
+    value = f - log_determinant(L)
+    if not wanted:
+        return value
+    # With h_r = z_r Lambda H^-1 Lambda'z_r and c_r = h_r l'''_r / 2:  t = H^-1 Lambda'Z'c
+    inverse = empty((q, q))
+    for k in range(q):
+        for i in range(q):
+            inverse[i, k] = 1.0 if i == k else 0.0
+        solve_lower(L, inverse[:, k])
+        solve_upper(L, inverse[:, k])
+        t[k] = 0.0
+    size = starts[j + 1] - starts[j]
+    d1s, ws, cs = empty(size), empty(size), empty(size)
+    for r in range(starts[j], starts[j + 1]):
+        i = r - starts[j]
+        eta, h = base[i], 0.0
+        for k in range(q):
+            eta += ZL[i, k] * v[k]
+            for m in range(q):
+                h += ZL[i, k] * inverse[k, m] * ZL[i, m]
+        _, d1, d2, d3 = row_terms(family, link, y[r], n[r], eta, a[i], c[i])
+        d1s[i], ws[i], cs[i] = weight[r] * d1, -weight[r] * d2, 0.5 * h * weight[r] * d3
+        for k in range(q):
+            t[k] += cs[i] * ZL[i, k]
+    solve_lower(L, t)
+    solve_upper(L, t)
+    for r in range(starts[j], starts[j + 1]):
+        i = r - starts[j]
+        moved = 0.0
+        for k in range(q):
+            moved += ZL[i, k] * t[k]
+        e = d1s[i] + cs[i] - ws[i] * moved
+        for k in range(p):
+            g_beta[k] += e * X[r, k]
+        for k in range(q):
+            row = e * v[k] + d1s[i] * t[k]
+            for m in range(q):
+                row -= ws[i] * ZL[i, m] * inverse[m, k]
+            for m in range(q):
+                g_Lambda[m, k] += Z[r, m] * row
+    return value
+
+
+@part
+def _by_nodes(rows, j, v, room, nodes, log_weights, at, weight, slopes, wanted, g_beta, g_Lambda, g_auxiliary):
+    """Return the log of the integral of exp f by nodes about the mode, and add its gradient, by Fisher's identity."""
+    X, Z, y, n, row_weight, _, _, family, link, starts = rows
+    base, ZL, a, c, L, step = room[0], room[1], room[2], room[3], room[6], room[7]
+    q, p, K, m = len(v), X.shape[1], len(nodes), g_auxiliary.shape[1]
+    highest = -inf
+    for s in range(K):
+        for k in range(q):
+            step[k] = nodes[s, k]
+        solve_upper(L, step)
+        f = log_weights[s]
+        for k in range(q):
+            at[s, k] = v[k] + step[k]
+            f -= 0.5 * at[s, k] * at[s, k]
+        for r in range(starts[j], starts[j + 1]):
+            i = r - starts[j]
+            eta = base[i]
+            for k in range(q):
+                eta += ZL[i, k] * at[s, k]
+            log_density, d1, _, _ = row_terms(family, link, y[r], n[r], eta, a[i], c[i])
+            f += row_weight[r] * log_density
+            if wanted:
+                slopes[i, s] = row_weight[r] * d1
+        weight[s] = f
+        highest = max(highest, f)
+    if not isfinite(highest):
+        return -inf
+    total = 0.0
+    for s in range(K):
+        weight[s] = exp(weight[s] - highest)
+        total += weight[s]
+    value = highest + log(total) - log_determinant(L)
+    if not wanted:
+        return value
+    for s in range(K):
+        weight[s] /= total
+    for r in range(starts[j], starts[j + 1]):
+        i = r - starts[j]
+        e = 0.0
+        for k in range(q):
+            step[k] = 0.0
+        for s in range(K):
+            # A node of no weight may lie where there is no density.
+            if weight[s] > 0.0:
+                d = weight[s] * slopes[i, s]
+                e += d
+                for k in range(q):
+                    step[k] += d * at[s, k]
+        for k in range(p):
+            g_beta[k] += e * X[r, k]
+        for k in range(q):
+            for h in range(q):
+                g_Lambda[h, k] += Z[r, h] * step[k]
+        if m > 0:
+            _add_auxiliary(rows, r, i, at, weight, room, g_auxiliary)
+    return value
+
+
+@part
+def _add_auxiliary(rows, r, i, at, weight, room, g_auxiliary):
+    """Add the mean of the derivatives in a and c of row r to those of its stratum, or of its thresholds."""
+    y, row_weight, stratum, family, link = rows[2], rows[4], rows[6], rows[7], rows[8]
+    base, ZL, a, c = room[0], room[1], room[2], room[3]
+    of_a, of_c = 0.0, 0.0
+    for s in range(len(at)):
+        if weight[s] > 0.0:
+            eta = base[i]
+            for k in range(at.shape[1]):
+                eta += ZL[i, k] * at[s, k]
+            first, second = auxiliary_slopes(family, link, y[r], eta, a[i], c[i])
+            of_a += weight[s] * first
+            of_c += weight[s] * second
+    m = g_auxiliary.shape[1]
+    if family == CUMULATIVE:
+        k = int(y[r])
+        if k > 0:
+            g_auxiliary[0, k - 1] += row_weight[r] * of_a
+        if k < m:
+            g_auxiliary[0, k] += row_weight[r] * of_c
+        return
+    g_auxiliary[stratum[r], 0] += row_weight[r] * of_a
+    if m > 1:
+        g_auxiliary[stratum[r], 1] += row_weight[r] * of_c
+
+
+@whole
+def modes_of(rows, beta, Lambda, auxiliary, modes, curvature):
+    """Overwrite modes (J, q) with those of f, write H^-1 (J, q, q), and return whether all were found."""
+    q = len(Lambda)
+    exact = q >= 0
+    room = room_for_group(rows)
+    for j in range(len(modes)):
+        read_group(rows, j, beta, Lambda, auxiliary, room)
+        if not find_mode(rows, j, modes[j], room):
+            return False
+        slopes_at(rows, j, modes[j], room, exact)
+        if not factor(room[5], room[6]):
+            return False
+        for k in range(q):
+            for i in range(q):
+                curvature[j, i, k] = 1.0 if i == k else 0.0
+            solve_lower(room[6], curvature[j, :, k])
+            solve_upper(room[6], curvature[j, :, k])
+    return True
+
+
+@whole
+def draw_effects(rows, beta, Lambda, auxiliary, modes, proposals, log_proposals, uniforms, out):
+    """Write a draw of v (J, q) given the parameters: an independence chain about each mode.
+
+    Parameters
+    ----------
+    proposals : array (J, m, q)
+        Draws t of a heavy-tailed density about zero; v = v_hat + L'^-1 t.
+    log_proposals : array (J, m)
+        Log density of each.
+    uniforms : array (J, m)
+        Logarithms of uniform numbers; the first is not used.
+    """
+    q = len(Lambda)
+    room = room_for_group(rows)
+    v, trial = empty(q), empty(q)
+    for j in range(len(modes)):
+        read_group(rows, j, beta, Lambda, auxiliary, room)
+        for k in range(q):
+            v[k] = modes[j, k]
+        if not find_mode(rows, j, v, room):
+            return False
+        log_ratio = -inf
+        for s in range(proposals.shape[1]):
+            for k in range(q):
+                trial[k] = proposals[j, s, k]
+            solve_upper(room[6], trial)
+            for k in range(q):
+                trial[k] += v[k]
+            after = value_at(rows, j, trial, room) - log_proposals[j, s]
+            if s == 0 or uniforms[j, s] < after - log_ratio:
+                log_ratio = after
+                for k in range(q):
+                    out[j, k] = trial[k]
+    return True
+
+
+@whole
+def rows_at(rows, eta, auxiliary, value, slope, information):
+    """Write the log density of every row at its linear predictor (N,), its derivative, and minus the second one."""
+    y, n, weight, stratum, family, link = rows[2], rows[3], rows[4], rows[6], rows[7], rows[8]
+    for r in range(len(y)):
+        a, c = auxiliaries_of(family, auxiliary, stratum[r], y[r])
+        log_density, d1, d2, _ = row_terms(family, link, y[r], n[r], eta[r], a, c)
+        value[r] = weight[r] * (log_density + row_constant(family, y[r], n[r], a, c))
+        slope[r] = weight[r] * d1
+        information[r] = -weight[r] * d2
+    return len(y)

@@ -1,0 +1,1 @@
+"""What `Model` does where the response is not normal."""

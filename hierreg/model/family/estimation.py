@@ -1,0 +1,231 @@
+"""Point estimates where the response is not normal: maximum likelihood by Laplace's approximation or quadrature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hierreg.estimate import VarianceEstimate
+from hierreg.estimate.of_families import FamilyOptimum, maximise_family
+from hierreg.estimate.starting_values import starting_point
+from hierreg.exceptions import ConvergenceWarning, ModelError
+from hierreg.likelihood.alone import no_pooling
+from hierreg.likelihood.groups.threads import available_cores
+from hierreg.likelihood.quadrature.solution import ModeCovariance
+from hierreg.likelihood.solution import Solution
+from hierreg.linalg import sd_and_corr
+from hierreg.model.family.working import Working, working_model
+from hierreg.problem.family import nodes_of
+from hierreg.results import point
+from hierreg.results.build import Limit
+from hierreg.warning import warn
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hierreg.likelihood.quadrature.density import QuadratureTarget
+    from hierreg.problem.family import FamilyProblem
+    from hierreg.results.point import Estimate
+
+    Array = NDArray[np.float64]
+
+# Nodes on each axis, where none are asked for.
+QUADRATURE_NODES = 9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlugIn:
+    """A point estimate with the working model at it.
+
+    Attributes
+    ----------
+    optimum : FamilyOptimum
+    estimate : Estimate
+    working : Working
+    """
+
+    optimum: FamilyOptimum
+    estimate: Estimate
+    working: Working
+
+
+def estimate(problem: FamilyProblem, method: str, nodes: int | None) -> Estimate:
+    """Return the estimate by "laplace" or "quadrature"."""
+    if method == "laplace" and nodes not in {None, 1}:
+        raise ModelError(f"nodes={nodes} with method='laplace', which has one node. Use method='quadrature' for more.")
+    found = plug_in(problem, 1 if method == "laplace" else nodes_of(nodes, problem, QUADRATURE_NODES), method)
+    if not found.estimate.converged:
+        warn(found.estimate.message, ConvergenceWarning)
+    return found.estimate
+
+
+def plug_in(problem: FamilyProblem, n_nodes: int, method: str) -> PlugIn:
+    """Return the maximum of the likelihood with so many nodes on each axis, and what follows from it."""
+    target = problem.target(n_nodes, prior_on=False).on_threads(available_cores())
+    optimum = maximise_family(target, starts_of(problem))
+    return at_optimum(problem, target, optimum, method)
+
+
+def starts_of(problem: FamilyProblem) -> list[tuple[Array, Array, Array]]:
+    """Return where searches begin: phi by weighted least squares, sds by moments, and further parameters."""
+    X, held = problem.X[:, problem.free], problem.X @ problem.held
+    _, information = problem.family.working(problem.observed)
+    root = np.sqrt(information * problem.weights)
+    phi, *_ = np.linalg.lstsq(root[:, None] * X, root * (problem.design.y - held), rcond=None)
+    residual = problem.design.y - held - X @ phi
+    parameters = problem.parameters
+    q = parameters.n_factor
+    u = starting_point(problem.gram, parameters)
+    sds = parameters.sd_parameters[:q, 0].copy()
+    free = parameters.sd_is_free[:q]
+    # Moments of one response each say little of the size of effects.
+    sds[free] = np.clip(np.exp(u[: int(free.sum())]), 0.05, 2.0) if problem.family.unit else np.exp(u[: free.sum()])
+    return [(np.asarray(phi), sds, _auxiliary_start(problem, residual))]
+
+
+def _auxiliary_start(problem: FamilyProblem, residual: Array) -> Array:
+    """Return further parameters (T, m) to begin with."""
+    auxiliary, observed = problem.auxiliary, problem.observed
+    if auxiliary.has_order:
+        shares = np.cumsum(np.bincount(observed.y.astype(np.int64))) / len(observed.y)
+        return problem.family.link_function.forward(shares[:-1])[None]
+    variance = max(float(np.var(residual)), 1e-12)
+    start = {"dispersion": 0.3, "shape": 1.0 / variance, "precision": 4.0 / variance, "error_sd": variance**0.5}
+    out = np.array([[start[name] for name in auxiliary.names] for _ in auxiliary.strata]).reshape(auxiliary.shape)
+    fixed = auxiliary.natural(np.zeros(auxiliary.n))
+    return np.where(auxiliary.is_free.reshape(out.shape), out, fixed)
+
+
+def at_optimum(problem: FamilyProblem, target: QuadratureTarget, optimum: FamilyOptimum, method: str) -> PlugIn:
+    """Return the estimate at an optimum of the likelihood."""
+    modes = target.likelihood.effects(optimum.phi, optimum.Lambda, optimum.auxiliary)
+    if modes is None or not np.isfinite(optimum.log_likelihood):
+        raise ModelError(
+            f"the likelihood of {problem.formula!r} with family={problem.family} is not finite where its search "
+            "begins: are there responses or offsets that are many orders of magnitude from the others?"
+        )
+    v, inverse = modes
+    raw = problem.to_raw @ optimum.Lambda
+    b_frame = v @ optimum.Lambda.T
+    X = problem.X[:, problem.free]
+    eta = problem.offset + problem.X @ problem.held + X @ optimum.phi
+    if problem.design.factors:
+        eta = eta + np.einsum("rq,rq->r", problem.Z, b_frame[problem.index])
+    working = working_model(problem, eta, optimum.auxiliary)
+    # How the modes move with phi: -(inverse) Lambda' Z'W X
+    J, q = v.shape
+    ZWX = np.zeros((J, q, X.shape[1]))
+    np.add.at(ZWX, problem.index, problem.Z[:, :, None] * (working.information[:, None] * X)[:, None, :])
+    slope_phi = -raw @ inverse @ optimum.Lambda.T @ ZWX
+    to_beta = problem.beta_map()
+    beta_cov = to_beta @ optimum.phi_cov @ to_beta.T
+    cond = raw @ inverse @ raw.T
+    cross = np.swapaxes(to_beta @ optimum.phi_cov @ np.swapaxes(slope_phi, 1, 2), 1, 2)
+    beta, auxiliary = problem.reported(problem.beta(optimum.phi), optimum.auxiliary)
+    kept = problem.kept_coefficients
+    from_beta = np.linalg.pinv(to_beta)
+    solution = Solution(
+        beta=beta,
+        beta_cov=beta_cov[np.ix_(kept, kept)],
+        b=(b_frame @ problem.to_raw.T,) if q else (),
+        b_cov=(cond + slope_phi @ optimum.phi_cov @ np.swapaxes(slope_phi, 1, 2),) if q else (),
+        b_cond_cov=(cond,) if q else (),
+        beta_b_cov=(np.swapaxes(cross, 1, 2)[:, kept],) if q else (),
+        joint=ModeCovariance(
+            beta_cov=beta_cov[np.ix_(kept, kept)], slope=(slope_phi @ from_beta)[:, :, kept], cond_cov=cond
+        ),
+        Sigma=raw @ raw.T,
+        error_cov=np.ones((1, 1)),
+    )
+    estimate = point.family_estimate(
+        problem.labels,
+        method,
+        _variances(problem, optimum, raw),
+        solution,
+        -2.0 * optimum.log_likelihood,
+        family=str(problem.family),
+        n_nodes=target.likelihood.n_nodes,
+        auxiliary=problem.auxiliary.arrays(auxiliary),
+        coords=problem.auxiliary.coords,
+    )
+    return PlugIn(optimum=optimum, estimate=estimate, working=working)
+
+
+def _variances(problem: FamilyProblem, optimum: FamilyOptimum, raw: Array) -> VarianceEstimate:
+    cov = raw @ raw.T
+    sd, corr = sd_and_corr(cov)
+    names = [f"{factor}[{name}]" for factor, name in problem.parameters.group_columns]
+    zero = [f"the standard deviation of {names[k]} is zero" for k in range(len(sd)) if sd[k] == 0]
+    if optimum.is_singular:
+        zero.append(f"the correlation matrix of {problem.parameters.factors[0]} is singular")
+    return VarianceEstimate(
+        Lambda=raw,
+        cov=cov,
+        sd=sd,
+        corr=corr,
+        error_sd=np.ones(1),
+        error_corr=np.ones((1, 1)),
+        error_cov=np.ones((1, 1)),
+        log_density=optimum.log_likelihood,
+        converged=optimum.converged,
+        boundary=tuple(zero),
+        message=_message(problem, optimum),
+        n_evaluations=optimum.n_evaluations,
+        newton_decrement=optimum.newton_decrement,
+        parameter_names=(),
+        parameter_cov=np.empty((0, 0)),
+    )
+
+
+def _message(problem: FamilyProblem, optimum: FamilyOptimum) -> str:
+    if optimum.converged:
+        return f"converged after {optimum.n_evaluations} evaluations"
+    return (
+        f"not converged after {optimum.n_evaluations} evaluations: the likelihood has no maximum, or is flat there. "
+        "Likely causes: (a) separation: some combination of predictors determines the response, so that coefficients "
+        "grow without bound; (b) too few groups for the variances asked for. A posterior exists all the same, by its "
+        f"priors: model.sample(). ({problem.formula})"
+    )
+
+
+def limit(problem: FamilyProblem) -> tuple[Limit, PlugIn]:
+    """Return the Laplace plug-in, with estimates of each group alone by the working model, one step from it."""
+    found = plug_in(problem, 1, "laplace")
+    labels = problem.labels
+    alone = []
+    for f, factor in enumerate(labels.factors):
+        J, q = len(factor.levels), len(factor.coef)
+        if problem.family.has_level:
+            theta, cov = no_pooling(
+                found.working.gram,
+                f,
+                np.ones((1, 1)),
+                found.estimate.beta.to_numpy(),
+                factor.theta_columns,
+                found.estimate.solution.b,
+            )
+        else:
+            theta, cov = np.full((J, q), np.nan), np.full((J, q, q), np.nan)
+        alone.append((theta, cov))
+    return Limit(
+        estimate=found.estimate,
+        no_pooling=tuple(theta for theta, _ in alone),
+        no_pooling_cov=tuple(cov for _, cov in alone),
+    ), found
+
+
+def start_of_chains(problem: FamilyProblem, optimum: FamilyOptimum) -> Array:
+    """Return psi near an optimum of the likelihood, off its boundaries."""
+    from hierreg.estimate.mode import start_at
+
+    parameters = problem.parameters
+    moments = starting_point(problem.gram, parameters)
+    raw = problem.to_raw @ optimum.Lambda
+    u = start_at(parameters, moments, raw @ raw.T, (np.ones(1), None))
+    # In units of the linear predictor: an estimate of zero is a small sd, not none.
+    n_sd = int(parameters.sd_is_free[: parameters.n_factor].sum())
+    if problem.family.unit:
+        u[:n_sd] = np.maximum(u[:n_sd], np.log(0.05))
+    return np.concatenate([u, optimum.phi, problem.auxiliary.unconstrained(optimum.auxiliary)])

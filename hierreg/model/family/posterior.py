@@ -1,0 +1,286 @@
+"""`Model.sample` where the response is not normal: from a problem to the DataTree."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hierreg.estimate.optimise import maximise
+from hierreg.exceptions import BoundaryWarning, ModelError, SamplingError
+from hierreg.gram.column_means import means_of_rows
+from hierreg.likelihood.alone import group_statistics
+from hierreg.likelihood.drawn import Recovered
+from hierreg.likelihood.groups.threads import available_cores
+from hierreg.likelihood.quadrature.draws import draw_effects
+from hierreg.model.family.estimation import limit, start_of_chains
+from hierreg.predictive.of_family import attributes, observed_values, with_auxiliary
+from hierreg.problem.reference import references
+from hierreg.results import build
+from hierreg.results.prior_attributes import prior_attributes
+from hierreg.sampling.nuts import Mode, scale_of
+from hierreg.variances.parameters import covariances
+from hierreg.warning import warn
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from numpy.typing import NDArray
+
+    from hierreg.likelihood.quadrature.density import QuadratureTarget
+    from hierreg.problem.family import FamilyProblem
+    from hierreg.sampling.request import SampleRequest
+
+    Array = NDArray[np.float64]
+
+# Nodes on each axis that are tried, one after the other, and how many more say how wrong they are.
+_NODES, _MORE = (3, 5, 7, 9, 11, 15), 4
+# Sd over the posterior of the error of the log density: what is visible in no quantile, and what weights take off.
+_ALLOWED, _UNWEIGHTED = 0.1, 0.01
+_POINTS = 24
+_STREAM_POINTS, _STREAM_WEIGHTS = 301, 303
+_MAX_BYTES = 2**30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """The quadrature that a posterior is sampled with.
+
+    Attributes
+    ----------
+    n_nodes : int
+        On each axis.
+    n_check : int
+        Of the finer rule that says how wrong it is.
+    error : float
+        Sd, over the posterior, of the difference of the two log densities.
+    """
+
+    n_nodes: int
+    n_check: int
+    error: float
+
+
+def sample(problem: FamilyProblem, request: SampleRequest) -> xr.DataTree:
+    """Return the posterior as a DataTree."""
+    import xarray as xr
+
+    request.check()
+    _check_request(problem, request)
+    begin = time.perf_counter()
+    seed = int(np.random.SeedSequence().generate_state(1)[0]) if request.seed is None else int(request.seed)
+    cores = available_cores() if request.cores is None else int(request.cores)
+    plug_in, found = limit(problem)
+    if plug_in.estimate.singular:
+        warn(
+            f"the Laplace estimate is on the boundary: {'; '.join(plug_in.estimate.boundary)}. The posterior averages "
+            "over what the data leave open; the plug-in limit beside it does not.",
+            BoundaryWarning,
+        )
+    target, mode = _at_mode(problem, start_of_chains(problem, found.optimum), cores)
+    rule = _rule(target, mode, seed, cores)
+    target = target.with_nodes(rule.n_nodes)
+    psi, stats = _sampled(target, mode, request, seed, problem.names, cores)
+    if rule.error > _UNWEIGHTED:
+        psi, stats = _weighted(target.with_nodes(rule.n_check), psi, stats, seed, cores)
+    stats.attrs |= {
+        "quadrature_nodes": rule.n_nodes,
+        "quadrature_check_nodes": rule.n_check,
+        "quadrature_error": rule.error,
+    }
+    sampled = time.perf_counter()
+    posterior = _posterior(problem, target, psi, seed, cores)
+    sizes = {factor.name: factor.term_sizes for factor in problem.design.factors}
+    for name, attrs in prior_attributes(problem.labels, problem.priors, sizes).items():
+        posterior[name].attrs.update(attrs)
+    own = found.working.gram
+    constant = build.constant_group(
+        problem.labels,
+        own.terms,
+        own.terms,
+        [group_statistics(own, f) for f in range(len(problem.labels.factors))],
+        means_of_rows(problem.design, replace(found.working.layout, se=problem.weights**-0.5)),
+        references(problem.labels, problem.state),
+    )
+    tree = xr.DataTree.from_dict(
+        {
+            "posterior": posterior,
+            "sample_stats": stats,
+            "observed_data": build.observed_group(problem.labels, observed_values(problem)),
+            "constant_data": constant,
+            "mixed_model_limit": build.limit_group(problem.labels, plug_in),
+        }
+    )
+    dropped = {"dropped_columns": json.dumps(problem.dropped_columns, ensure_ascii=False)}
+    tree.attrs = build.versions() | attributes(problem) | (dropped if problem.dropped_columns else {})
+    tree.attrs |= {
+        "seed": seed,
+        "method": request.method,
+        "sampler": "psis" if request.method == "psis" else "nutpie",
+        "parametrization": "marginal",
+        "unidentified": "",
+        "sampling_time": sampled - begin,
+        "recovery_time": time.perf_counter() - sampled,
+        "wall_time": time.perf_counter() - begin,
+    }
+    if "interrupted" in stats.attrs:
+        from hierreg.sampling.interrupted import warn_interrupted
+
+        tree.attrs["interrupted"] = stats.attrs["interrupted"]
+        warn_interrupted(tree.attrs["interrupted"])
+    for name in request.include:
+        from hierreg.predictive.of_family import with_family_group
+
+        tree = with_family_group(tree, problem, name, seed=seed)
+    return tree
+
+
+def _check_request(problem: FamilyProblem, request: SampleRequest) -> None:
+    """Raise where something is asked for that these models do not have."""
+    what = f"family={problem.family}"
+    if request.parametrization != "marginal":
+        raise ModelError(
+            f"parametrization={request.parametrization!r} with {what}: sample the model that "
+            f"Model.to_pymc({request.parametrization!r}) returns, with pymc.sample."
+        )
+    if request.sampler != "nutpie":
+        raise ModelError(f"sampler={request.sampler!r} with {what}: sample what Model.to_pymc() returns, with PyMC.")
+    if request.group_effects == "summary":
+        raise ModelError(f"group_effects='summary' with {what}: draws are kept; leave group_effects out.")
+    size = request.chains * request.draws * problem.n_groups * max(problem.Z.shape[1], 1) * 16
+    if size > _MAX_BYTES and request.group_effects != "draws":
+        raise ModelError(
+            f"draws of the coefficients of {problem.n_groups} groups would take {size / 2**30:.1f} GiB. Ask for fewer "
+            "draws, or for all of them with group_effects='draws'."
+        )
+    from hierreg.predictive.of_family import check_family_groups
+
+    check_family_groups(problem, request.include, request.chains * request.draws)
+
+
+def _at_mode(problem: FamilyProblem, start: Array, cores: int) -> tuple[QuadratureTarget, Mode]:
+    """Return the target, whose searches for modes of groups begin at those of the posterior mode, and that mode."""
+    target = problem.target(_NODES[0]).on_threads(cores)
+    first = maximise(problem.target(1).on_threads(cores), start, tolerance=1e-6)
+    target = target.with_modes_at(first.x)
+    optimum = maximise(target, first.x, tolerance=1e-5, with_hessian=True)
+    if not np.isfinite(optimum.value):
+        raise SamplingError(
+            f"the posterior density of {problem.formula!r} is not finite where its search begins: check that the "
+            "priors allow values of the size of the data."
+        )
+    return target, Mode(
+        u=optimum.x, scale=scale_of(optimum.hessian), log_density=optimum.value, converged=optimum.converged
+    )
+
+
+def _rule(target: QuadratureTarget, mode: Mode, seed: int, cores: int) -> Rule:
+    """Return the first rule that is accurate enough over the posterior, by its normal approximation."""
+    q = target.parameters.n_factor
+    if not q:
+        return Rule(n_nodes=1, n_check=1, error=0.0)
+    rng = np.random.default_rng([seed, _STREAM_POINTS])
+    points = mode.u + rng.standard_normal((_POINTS, len(mode.u))) @ mode.scale.T
+    for n in _NODES:
+        check = n + _MORE
+        by = [target.with_nodes(k).values(points, threads=cores) for k in (n, check)]
+        kept = np.isfinite(by[0]) & np.isfinite(by[1])
+        error = float(np.std((by[0] - by[1])[kept])) if kept.sum() > 1 else np.inf
+        if error <= _ALLOWED:
+            return Rule(n_nodes=n, n_check=check, error=error)
+    raise SamplingError(
+        f"quadrature with {_NODES[-1]} nodes on each axis does not represent the likelihood of a group: with "
+        f"{_NODES[-1] + _MORE} the log density differs by {error:.2g} (sd over the posterior). The effects of some "
+        "groups have more than one mode."
+    )
+
+
+def _sampled(
+    target: QuadratureTarget, mode: Mode, request: SampleRequest, seed: int, names: tuple[str, ...], cores: int
+) -> tuple[Array, xr.Dataset]:
+    """Return psi (chains, draws, n) and the ``sample_stats`` group."""
+    from hierreg.sampling.warnings_of_draws import stats_group, warn_about, warn_about_copies
+
+    if request.method == "psis":
+        from hierreg.sampling.importance import Settings as PsisSettings
+        from hierreg.sampling.importance import sample_by_importance
+
+        drawn = sample_by_importance(
+            target, mode, PsisSettings(draws=request.draws, chains=request.chains, seed=seed, cores=cores)
+        )
+        stats = stats_group(drawn.stats, (request.chains, request.draws))
+        stats.attrs |= drawn.attributes
+        warn_about_copies(stats)
+        return drawn.u, stats
+    from hierreg.sampling.nuts import Settings, sample_chains
+
+    chains = sample_chains(
+        target,
+        mode,
+        Settings(
+            draws=request.draws,
+            tune=300 if request.tune is None else request.tune,
+            chains=request.chains,
+            seed=seed,
+            cores=cores,
+            progress=request.progress,
+            target_accept=request.target_accept,
+        ),
+    )
+    stats = stats_group(chains.stats, chains.u.shape[:2])
+    stats.attrs["warmup_steps"] = chains.n_warmup_steps
+    if chains.interrupted:
+        stats.attrs["interrupted"] = chains.interrupted
+    if chains.u.shape[2]:
+        warn_about(names, chains.u, stats)
+    return chains.u, stats
+
+
+def _weighted(
+    finer: QuadratureTarget, psi: Array, stats: xr.Dataset, seed: int, cores: int
+) -> tuple[Array, xr.Dataset]:
+    """Return the draws resampled by the ratio of the finer density to the one that they are from."""
+    from hierreg.sampling.importance import K_LIMIT, smoothed
+    from hierreg.sampling.resampling import resample, resampled_ess
+
+    flat = psi.reshape(-1, psi.shape[2])
+    log_ratio = finer.values(flat, threads=cores) - stats["lp"].to_numpy().ravel()
+    weights = smoothed(log_ratio - log_ratio.max())
+    if not weights.k <= K_LIMIT:
+        raise SamplingError(
+            f"the weights of the finer quadrature have too heavy a tail (Pareto k {weights.k:.2f}, at most {K_LIMIT}): "
+            "the posterior is wider than its normal approximation says."
+        )
+    rng = np.random.default_rng([seed, _STREAM_WEIGHTS])
+    worth = resampled_ess(weights.value, len(flat))
+    chosen = resample(weights.value, len(flat), rng)
+    # Draws that are kept stay where they were; only those that are not are replaced.
+    count = np.bincount(chosen, minlength=len(flat))
+    place = np.arange(len(flat))
+    place[count == 0] = rng.permutation(np.repeat(np.arange(len(flat)), np.maximum(count - 1, 0)))
+    shape = psi.shape[:2]
+    stats = stats.assign(
+        {name: (values.dims, values.to_numpy().ravel()[place].reshape(shape)) for name, values in stats.items()}
+    )
+    stats.attrs |= {"quadrature_pareto_k": weights.k, "quadrature_weights_ess": worth}
+    return flat[place].reshape(psi.shape), stats
+
+
+def _posterior(problem: FamilyProblem, target: QuadratureTarget, psi: Array, seed: int, cores: int) -> xr.Dataset:
+    """Return the posterior group, one draw of the effects of every group for each draw of psi."""
+    shape = psi.shape[:2]
+    u, phi, w = target.split(psi.reshape(shape[0] * shape[1], psi.shape[2]))
+    auxiliary = problem.auxiliary.natural(w)
+    cov = covariances(problem.parameters, u)
+    factors = problem.labels.factors
+    b: tuple[Array, ...] = ()
+    if factors:
+        Lambda = problem.parameters.from_raw @ cov.Lambda
+        v = draw_effects(target.likelihood, phi, Lambda, auxiliary, seed=seed, threads=cores)
+        b = (np.einsum("sij,sgj->sgi", cov.Lambda, v),)
+    beta, auxiliary = problem.reported(problem.beta(phi), auxiliary)
+    recovered = Recovered(beta=beta, b=b, b_summary=None, theta_summary=None)
+    out = build.posterior(problem.labels, shape, cov, recovered)
+    return with_auxiliary(out, problem.auxiliary, auxiliary)

@@ -1,0 +1,224 @@
+"""What draws say of rows whose response is not normal: linear predictors, replicates, log densities, prior draws."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hierreg.checks import check_choice
+from hierreg.exceptions import ModelError
+from hierreg.predictive.prior_draws import check_priors, draw_coefficients
+from hierreg.predictive.rows import check_size
+from hierreg.priors import Fixed
+from hierreg.problem.labels import factors_attribute, response_variable
+from hierreg.response import Cumulative, LogNormalResponse
+from hierreg.results import build
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import xarray as xr
+    from numpy.typing import NDArray
+
+    from hierreg.likelihood.quadrature.auxiliary import Auxiliary
+    from hierreg.problem.family import FamilyProblem
+
+    Array = NDArray[np.float64]
+
+GROUPS = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood")
+PRIOR_DRAWS = 500
+_PRIOR_STREAM, _PRIOR_PREDICTIVE_STREAM, _POSTERIOR_PREDICTIVE_STREAM = 101, 102, 103
+
+
+def attributes(problem: FamilyProblem) -> dict[str, Any]:
+    """Return what a result records of its model."""
+    return {
+        "formula": problem.formula,
+        "errors": str(problem.family),
+        "family": str(problem.family),
+        "link": problem.family.link,
+        "offset": problem.offset_name or "",
+        "weights": problem.weights_name or "",
+        "trials": problem.trials_name or "",
+        "categories": list(problem.observed.categories) or [""],
+        "priors": str(problem.priors),
+        "response": problem.labels.response,
+        "factors": factors_attribute(problem.labels),
+        "error_dim": "",
+        "n_rows": problem.n_rows,
+    }
+
+
+def observed_values(problem: FamilyProblem) -> Array:
+    """Return the responses (N,) as they were given: successes, counts, values, or categories counted from zero."""
+    y = problem.observed.y
+    return np.exp(y) if isinstance(problem.family, LogNormalResponse) else y
+
+
+def check_family_groups(problem: FamilyProblem, names: Sequence[str], n_draws: int) -> None:
+    """Raise where a group that is asked for cannot be made."""
+    for name in names:
+        if name in {"log_prior", "log_likelihood_units"}:
+            raise ModelError(
+                f"include={name!r} with family={problem.family}: this group is made of models with normal responses. "
+                f"Here there are {', '.join(GROUPS)}."
+            )
+        check_choice(name, GROUPS, argument="include", error=ModelError)
+        if name in {"prior", "prior_predictive"}:
+            check_priors(problem, PRIOR_DRAWS)
+        elif name != "prior":
+            check_size(n_draws, problem.n_rows, name, "Use fewer draws.")
+
+
+def with_family_group(tree: xr.DataTree, problem: FamilyProblem, name: str, *, seed: int) -> xr.DataTree:
+    """Return the tree with one more group; with ``prior_predictive`` comes ``prior``."""
+    if name == "posterior_predictive":
+        return _with(tree, name, replicates(problem, tree["posterior"].to_dataset(), seed))
+    if name == "log_likelihood":
+        return _with(tree, name, row_log_likelihood(problem, tree["posterior"].to_dataset()))
+    prior = prior_group(problem, PRIOR_DRAWS, seed)
+    tree = _with(tree, "prior", prior)
+    if name == "prior":
+        return tree
+    return _with(tree, name, replicates(problem, prior, seed, stream=_PRIOR_PREDICTIVE_STREAM))
+
+
+def _with(tree: xr.DataTree, name: str, group: xr.Dataset) -> xr.DataTree:
+    import xarray as xr
+
+    out = tree.copy()
+    out[name] = xr.DataTree(group)
+    return out
+
+
+def prior_group(problem: FamilyProblem, draws: int, seed: int) -> xr.Dataset:
+    """Return draws of all parameters from their priors, with the variables of the posterior."""
+    check_priors(problem, draws)
+    rng = np.random.default_rng([seed, _PRIOR_STREAM])
+    recovered, cov = draw_coefficients(problem, draws, rng)
+    phi = recovered.beta @ problem.priors.beta_basis.T
+    beta, auxiliary = problem.reported(problem.beta(phi[:, problem.free]), _draw_auxiliary(problem, draws, rng))
+    from dataclasses import replace
+
+    out = build.posterior(problem.labels, (1, draws), cov, replace(recovered, beta=beta))
+    return with_auxiliary(out, problem.auxiliary, auxiliary)
+
+
+def _draw_auxiliary(problem: FamilyProblem, draws: int, rng: np.random.Generator) -> Array:
+    auxiliary = problem.auxiliary
+    T, m = auxiliary.shape
+    columns = [
+        np.full(draws, float(prior.array)) if isinstance(prior, Fixed) else prior.draw(rng, draws)
+        for prior in auxiliary.flat
+    ]
+    values = np.stack(columns, axis=1) if columns else np.empty((draws, 0))
+    # The density of increasing thresholds is that of sorted ones.
+    return (np.sort(values, axis=1) if auxiliary.has_order else values).reshape(draws, T, m)
+
+
+def with_auxiliary(posterior: xr.Dataset, auxiliary: Auxiliary, values: Array) -> xr.Dataset:
+    """Return a posterior group with the further parameters (S, T, m) of the family."""
+    shape = posterior.sizes["chain"], posterior.sizes["draw"]
+    out = posterior
+    for name, (dims, mine) in auxiliary.arrays(values).items():
+        out[name] = (("chain", "draw", *dims), mine.reshape(*shape, *mine.shape[1:]))
+        out = out.assign_coords({dim: auxiliary.coords[dim] for dim in dims})
+    return out
+
+
+def auxiliary_draws(problem: FamilyProblem, posterior: xr.Dataset) -> Array:
+    """Return the further parameters (S, T, m) of a posterior or prior group, as they are reported."""
+    auxiliary = problem.auxiliary
+    T, m = auxiliary.shape
+    S = posterior.sizes["chain"] * posterior.sizes["draw"]
+    if auxiliary.has_order:
+        return posterior[auxiliary.names[0]].transpose("chain", "draw", ...).to_numpy().reshape(S, 1, m)
+    columns = [posterior[name].transpose("chain", "draw", ...).to_numpy().reshape(S, T) for name in auxiliary.names]
+    return np.stack(columns, axis=2) if columns else np.empty((S, T, 0))
+
+
+def coefficient_draws(problem: FamilyProblem, posterior: xr.Dataset) -> tuple[Array, Array | None]:
+    """Return beta (S, p), those that are reported, and b (S, J, q), None where there are no groups."""
+    S = posterior.sizes["chain"] * posterior.sizes["draw"]
+    beta = posterior["beta"].transpose("chain", "draw", ...).to_numpy().reshape(S, -1)
+    if not problem.labels.factors:
+        return beta, None
+    b = posterior[f"b_{problem.labels.factors[0].key}"].transpose("chain", "draw", ...).to_numpy()
+    return beta, b.reshape(S, *b.shape[2:])
+
+
+def linear_predictors(problem: FamilyProblem, beta: Array, b: Array | None) -> Array:
+    """Return the linear predictors (S, N) of the rows, the offset included; thresholds are not taken off."""
+    X = problem.design.X[:, problem.kept_coefficients]
+    eta = problem.offset + beta @ X.T
+    if b is not None:
+        eta += np.einsum("snq,nq->sn", b[:, problem.index], problem.design.factors[0].Z)
+    return np.asarray(eta)
+
+
+def replicates(
+    problem: FamilyProblem, draws: xr.Dataset, seed: int, *, stream: int = _POSTERIOR_PREDICTIVE_STREAM
+) -> xr.Dataset:
+    """Return replicated responses (chain, draw, obs), one for each draw of a posterior or prior group."""
+    rng = np.random.default_rng([seed, stream])
+    beta, b = coefficient_draws(problem, draws)
+    auxiliary = auxiliary_draws(problem, draws)
+    out = np.empty((len(beta), problem.n_rows))
+    for part in _chunks(len(beta), problem.n_rows):
+        eta = linear_predictors(problem, beta[part], None if b is None else b[part])
+        out[part] = drawn(problem, rng, eta, auxiliary[part], problem.observed.stratum, problem.observed.trials)
+    return _group(problem, draws, out)
+
+
+def drawn(  # what a response depends on
+    problem: FamilyProblem, rng: np.random.Generator, eta: Array, auxiliary: Array, stratum: Any, trials: Array
+) -> Array:
+    """Return responses (S, M) drawn at linear predictors (S, M), as they are given: counts, values, categories."""
+    family = problem.family
+    if isinstance(family, Cumulative):
+        latent = family.draw(rng, eta, trials, eta, eta)
+        return np.sum(latent[:, :, None] > auxiliary[:, 0][:, None, :], axis=2).astype(np.float64)
+    a, c = row_auxiliaries(auxiliary, stratum)
+    y = family.draw(rng, eta, np.broadcast_to(trials, eta.shape), a, c)
+    return np.exp(y) if isinstance(family, LogNormalResponse) else y
+
+
+def row_auxiliaries(auxiliary: Array, stratum: Any) -> tuple[Array, Array]:
+    """Return a and c (S, M) of `response.kernels` from further parameters (S, T, m) by stratum."""
+    m = auxiliary.shape[2]
+    nothing = np.zeros((len(auxiliary), len(stratum)))
+    return (
+        auxiliary[:, stratum, 0] if m > 0 else nothing,
+        auxiliary[:, stratum, 1] if m > 1 else nothing,
+    )
+
+
+def row_log_likelihood(problem: FamilyProblem, posterior: xr.Dataset) -> xr.Dataset:
+    """Return the log density of every row given all coefficients (chain, draw, obs)."""
+    beta, b = coefficient_draws(problem, posterior)
+    auxiliary = auxiliary_draws(problem, posterior)
+    likelihood = problem.likelihood(1)
+    out = np.empty((len(beta), problem.n_rows))
+    for part in _chunks(len(beta), problem.n_rows):
+        eta = linear_predictors(problem, beta[part], None if b is None else b[part])
+        for s, one in zip(range(*part.indices(len(beta))), eta, strict=True):
+            out[s] = likelihood.row_densities(one, auxiliary[s])
+    if isinstance(problem.family, LogNormalResponse):
+        # The response is the exponential.
+        out -= problem.weights * problem.observed.y
+    return _group(problem, posterior, out).assign_attrs(element="row")
+
+
+def _chunks(S: int, n: int) -> list[slice]:
+    size = max(1, 2_000_000 // max(n, 1))
+    return [slice(begin, min(begin + size, S)) for begin in range(0, S, size)]
+
+
+def _group(problem: FamilyProblem, draws: xr.Dataset, values: Array) -> xr.Dataset:
+    import xarray as xr
+
+    shape = draws.sizes["chain"], draws.sizes["draw"]
+    name = response_variable(problem.labels.response)
+    coords = {d: draws.coords[d].to_numpy() for d in ("chain", "draw")} | {"obs": np.arange(values.shape[1])}
+    return xr.Dataset({name: (("chain", "draw", "obs"), values.reshape(*shape, -1))}, coords=coords)

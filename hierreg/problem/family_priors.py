@@ -1,0 +1,65 @@
+"""Priors of the further parameters of a family of responses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from hierreg.exceptions import PriorError
+from hierreg.likelihood.quadrature.auxiliary import Auxiliary
+from hierreg.priors import Exponential, Fixed, Gamma, HalfStudentT, Normal
+from hierreg.priors.families import SdPrior
+from hierreg.priors.resolved import PriorRow
+
+if TYPE_CHECKING:
+    from hierreg.priors import ResolvedPriors
+    from hierreg.priors.scales import PriorScales
+    from hierreg.response import Family, Observed
+
+_THRESHOLD = Normal(0.0, 5.0)
+
+
+def auxiliary_of(family: Family, observed: Observed, scales: PriorScales) -> Auxiliary:
+    """Return the further parameters of a family with their priors, defaults included."""
+    if not family.auxiliary:
+        return Auxiliary(names=(), strata=observed.strata, priors=((),) * len(observed.strata))
+    if not family.has_level:
+        thresholds = (_THRESHOLD,) * (len(observed.categories) - 1)
+        return Auxiliary(names=family.auxiliary, strata=("",), priors=(thresholds,), has_order=True)
+    row = tuple(_prior(family, name, scales) for name in family.auxiliary)
+    return Auxiliary(names=family.auxiliary, strata=observed.strata, priors=(row,) * len(observed.strata))
+
+
+def _prior(family: Family, name: str, scales: PriorScales) -> SdPrior | Fixed:
+    given = family.prior_of(name)
+    if given is None:
+        return {
+            "dispersion": Exponential(1.0),
+            "shape": Gamma(2.0, 0.1),
+            "precision": Gamma(1.0, 0.05),
+            "error_sd": HalfStudentT(3.0, scales.y_sd or 1.0),
+        }[name]
+    if isinstance(given, (int, float)) and not isinstance(given, bool):
+        given = Fixed(float(given))
+    if isinstance(given, Fixed) and not given.is_matrix and float(given.array) > 0:
+        return given
+    if isinstance(given, SdPrior):
+        return given
+    raise PriorError(
+        f"{name}={given!r} of family={type(family).__name__.removesuffix('Response')}: a prior of a positive number, "
+        "such as hr.HalfNormal(1) or hr.Gamma(2, 0.1), or a positive number is required."
+    )
+
+
+def with_auxiliary_rows(resolved: ResolvedPriors, family: Family, auxiliary: Auxiliary) -> ResolvedPriors:
+    """Return priors whose table has those of the further parameters too."""
+    rows = []
+    for stratum, priors in zip(auxiliary.strata, auxiliary.priors, strict=True):
+        if auxiliary.has_order:
+            rows.append(PriorRow(parameter="thresholds", prior=f"{priors[0]}, increasing", origin="default"))
+            continue
+        for name, prior in zip(auxiliary.names, priors, strict=True):
+            parameter = name if len(auxiliary.strata) == 1 else f"{name}[{stratum}]"
+            origin = "default" if family.prior_of(name) is None else "given"
+            rows.append(PriorRow(parameter=parameter, prior=str(prior), origin=origin))
+    return replace(resolved, rows=(*resolved.rows, *rows))

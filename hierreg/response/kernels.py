@@ -1,0 +1,284 @@
+"""Log densities of one response given its linear predictor eta, with three derivatives in eta (numba).
+
+What a response is given by beside eta: y, the number of trials n, and two numbers a, c, whose meaning depends on the
+family (dispersion; shape; precision; standard deviation; scale and degrees of freedom; the thresholds below and above
+the category of y). Every family is one branch of `row_terms`, of `row_constant` (what does not depend on eta) and of
+`auxiliary_slopes` (derivatives in a and c).
+"""
+
+from __future__ import annotations
+
+from math import exp, expm1, inf, lgamma, log, log1p
+
+from hierreg.compiled.parts import part
+from hierreg.response.special_kernels import expit, log1p_exp, log_normal_cdf, polygammas
+
+BINOMIAL, POISSON, NEGATIVE_BINOMIAL, GAMMA, BETA, NORMAL, STUDENT_T, CUMULATIVE = range(8)
+LOGIT, PROBIT, CLOGLOG, LOG, IDENTITY = range(5)
+
+_LOG_ROOT_2PI = 0.9189385332046727
+_LOG_PI = 1.1447298858494002
+# Beyond, exp(eta) is no number that a probability needs.
+_MOST = 30.0
+# Counts up to this are summed over.
+_FEW = 60.0
+
+
+@part
+def row_terms(family, link, y, n, eta, a, c):
+    """Return the part of the log density that depends on eta, and its first three derivatives in eta."""
+    if family == BINOMIAL:
+        return _binomial(link, y, n, eta)
+    if family == POISSON:
+        mu = exp(eta)
+        return y * eta - mu, y - mu, -mu, -mu
+    if family == NEGATIVE_BINOMIAL:
+        return _negative_binomial(y, eta, a)
+    if family == GAMMA:
+        t = a * y * exp(-eta)
+        return -a * eta - t, t - a, -t, t
+    if family == BETA:
+        return _beta(y, eta, a)
+    if family == NORMAL:
+        w = 1.0 / (a * a)
+        r = y - eta
+        return -0.5 * w * r * r, w * r, -w, 0.0
+    if family == STUDENT_T:
+        return _student_t(y, eta, a, c)
+    return _cumulative(link, eta, a, c)
+
+
+@part
+def _binomial(link, y, n, eta):
+    if link == LOGIT:
+        p = expit(eta)
+        v = p * expit(-eta)
+        return y * eta - n * log1p_exp(eta), y - n * p, -n * v, -n * v * (1.0 - 2.0 * p)
+    if link == PROBIT:
+        value, d1, d2, d3 = 0.0, 0.0, 0.0, 0.0
+        if y > 0.0:
+            log_p, h = log_normal_cdf(eta)
+            dh = -h * (eta + h)
+            value += y * log_p
+            d1 += y * h
+            d2 += y * dh
+            d3 -= y * (dh * (eta + h) + h * (1.0 + dh))
+        if n > y:
+            log_p, h = log_normal_cdf(-eta)
+            dh = -h * (h - eta)
+            value += (n - y) * log_p
+            d1 -= (n - y) * h
+            d2 += (n - y) * dh
+            d3 += (n - y) * (dh * (h - eta) + h * (1.0 + dh))
+        return value, d1, d2, d3
+    m = exp(eta)
+    value, d1, d2, d3 = -(n - y) * m, -(n - y) * m, -(n - y) * m, -(n - y) * m
+    if y > 0.0 and eta < _MOST:
+        s = m / expm1(m)
+        r = 1.0 - m - s
+        value += y * log(-expm1(-m))
+        d1 += y * s
+        d2 += y * s * r
+        d3 += y * s * (r * r - m - s * r)
+    return value, d1, d2, d3
+
+
+@part
+def _negative_binomial(y, eta, a):
+    """Variance mu + a mu^2: y eta - (y + 1/a) log(1 + a mu)."""
+    # t = a mu / (1 + a mu), by logarithms: a mu may be beyond all numbers, and zero.
+    x = eta + log(a)
+    t, rest = expit(x), expit(-x)
+    slope = (y + 1.0 / a) * t
+    # log(1 + a mu) / a has to tend to mu
+    small = exp(eta)
+    whole = log1p_exp(x)
+    value = y * (eta - whole) - (whole / a if x > -30.0 else small)
+    return value, y - slope, -slope * rest, -slope * rest * (rest - t)
+
+
+@part
+def _beta(y, eta, a):
+    """Mean expit(eta), precision a."""
+    p, rest = expit(eta), expit(-eta)
+    f, g = p * a, rest * a
+    f0, f1, f2 = polygammas(f)
+    g0, g1, g2 = polygammas(g)
+    d = log(y) - log1p(-y) - f0 + g0
+    # derivatives in p, then in eta
+    s1, s2, s3 = a * d, -a * a * (f1 + g1), -a * a * a * (f2 - g2)
+    v = p * rest
+    v1, v2 = v * (rest - p), v * (1.0 - 6.0 * v)
+    value = f * log(y) + g * log1p(-y) - lgamma(f) - lgamma(g)
+    return value, s1 * v, s2 * v * v + s1 * v1, s3 * v * v * v + 3.0 * s2 * v * v1 + s1 * v2
+
+
+@part
+def _student_t(y, eta, a, c):
+    """Scale a, degrees of freedom c."""
+    z = (y - eta) / a
+    q = z * z / c
+    k = (c + 1.0) / (c * a * (1.0 + q))
+    d1 = k * z
+    d2 = -k * (1.0 - q) / (a * (1.0 + q))
+    d3 = 2.0 * k * z * (q - 3.0) / (c * a * a * (1.0 + q) * (1.0 + q))
+    return -0.5 * (c + 1.0) * log1p(q), d1, d2, d3
+
+
+@part
+def _cumulative(link, eta, a, c):
+    """Log of F(c - eta) - F(a - eta), for thresholds a < c, either of which may be infinite."""
+    if link == LOGIT:
+        # F(u) - F(l) = F(u) F(-l) (1 - exp(l - u))
+        value, d1, d2, d3 = 0.0, 0.0, 0.0, 0.0
+        if c < inf:
+            x = c - eta
+            q, p = expit(-x), expit(x)
+            value -= log1p_exp(-x)
+            d1 -= q
+            d2 -= q * p
+            d3 += q * p * (q - p)
+        if a > -inf:
+            x = a - eta
+            p, q = expit(x), expit(-x)
+            value -= log1p_exp(x)
+            d1 += p
+            d2 -= q * p
+            d3 += q * p * (q - p)
+        if c < inf and a > -inf:
+            value += log(-expm1(a - c))
+        return value, d1, d2, d3
+    return _cumulative_probit(eta, a, c)
+
+
+@part
+def _cumulative_probit(eta, a, c):
+    if a == -inf:
+        value, h = log_normal_cdf(c - eta)
+        x = c - eta
+        dh = -h * (x + h)
+        return value, -h, dh, h * (1.0 + dh) + dh * (x + h)
+    if c == inf:
+        value, h = log_normal_cdf(eta - a)
+        x = eta - a
+        dh = -h * (x + h)
+        return value, h, dh, -(h * (1.0 + dh) + dh * (x + h))
+    # On the side where both tails are small, differences keep their digits.
+    sign = 1.0
+    lower, upper = a - eta, c - eta
+    if lower > 0.0:
+        lower, upper, sign = -upper, -lower, -1.0
+    high, h = log_normal_cdf(upper)
+    low, g = log_normal_cdf(lower)
+    ratio = exp(low - high)
+    P = -expm1(low - high)
+    # densities at the ends over the probability between them
+    f, g = h / P, g * ratio / P
+    s = g - f
+    m = upper * f - lower * g
+    r = (1.0 - upper * upper) * f - (1.0 - lower * lower) * g
+    # with P the probability: P'/P = s, P''/P = -m, P'''/P = r, in eta (for sign = 1)
+    return high + log(P), sign * s, -m - s * s, sign * (r + 3.0 * m * s + 2.0 * s * s * s)
+
+
+@part
+def row_constant(family, y, n, a, c):
+    """Return the part of the log density that does not depend on eta."""
+    if family == BINOMIAL:
+        return lgamma(n + 1.0) - lgamma(y + 1.0) - lgamma(n - y + 1.0) if n > 1.0 else 0.0
+    if family == POISSON:
+        return -lgamma(y + 1.0)
+    if family == NEGATIVE_BINOMIAL:
+        return _rising(y, a) - lgamma(y + 1.0)
+    if family == GAMMA:
+        return a * log(a) - lgamma(a) + (a - 1.0) * log(y)
+    if family == BETA:
+        return lgamma(a) - log(y) - log1p(-y)
+    if family == NORMAL:
+        return -log(a) - _LOG_ROOT_2PI
+    if family == STUDENT_T:
+        return lgamma(0.5 * (c + 1.0)) - lgamma(0.5 * c) - 0.5 * (log(c) + _LOG_PI) - log(a)
+    return 0.0
+
+
+@part
+def _rising(y, a):
+    """Return log(Gamma(y + 1/a) / Gamma(1/a)) + y log a, which is zero for a = 0: the sum of log(1 + a i), i < y."""
+    if y <= _FEW:
+        total = 0.0
+        for i in range(1, int(y)):
+            total += log1p(a * i)
+        return total
+    r = 1.0 / a
+    if r < 1e3:
+        return lgamma(y + r) - lgamma(r) + y * log(a)
+    # Stirling's series, whose leading terms cancel
+    x = y * a
+    corrections = (1.0 / (y + r) - a) / 12.0 - (1.0 / (y + r) ** 3 - a**3) / 360.0
+    return (r + y - 0.5) * log1p(x) - y + corrections
+
+
+@part
+def auxiliary_slopes(family, link, y, eta, a, c):
+    """Return the derivatives of the whole log density in a and in c."""
+    if family == NEGATIVE_BINOMIAL:
+        return _slope_of_dispersion(y, eta, a), 0.0
+    if family == GAMMA:
+        return log(a) + 1.0 - eta - polygammas(a)[0] + log(y) - y * exp(-eta), 0.0
+    if family == BETA:
+        p, rest = expit(eta), expit(-eta)
+        inner = p * (log(y) - polygammas(p * a)[0]) + rest * (log1p(-y) - polygammas(rest * a)[0])
+        return polygammas(a)[0] + inner, 0.0
+    if family == NORMAL:
+        r = (y - eta) / a
+        return (r * r - 1.0) / a, 0.0
+    if family == STUDENT_T:
+        z = (y - eta) / a
+        q = z * z / c
+        of_scale = ((c + 1.0) * q / (1.0 + q) - 1.0) / a
+        psi = polygammas(0.5 * (c + 1.0))[0] - polygammas(0.5 * c)[0]
+        return of_scale, 0.5 * (psi - 1.0 / c - log1p(q) + (c + 1.0) / c * q / (1.0 + q))
+    if family == CUMULATIVE:
+        return _slopes_of_thresholds(link, eta, a, c)
+    return 0.0, 0.0
+
+
+@part
+def _slope_of_dispersion(y, eta, a):
+    total = 0.0
+    if y <= _FEW:
+        for i in range(1, int(y)):
+            total += i / (1.0 + a * i)
+    else:
+        r = 1.0 / a
+        if r < 1e3:
+            total = (polygammas(r)[0] - polygammas(y + r)[0]) * r * r + y * r
+        else:
+            x = y * a
+            total = -log1p(x) * r * r + (r + y - 0.5) * y / (1.0 + x)
+            total += ((1.0 / (y + r) ** 2) * r * r - 1.0) / 12.0
+    mu = exp(eta)
+    x = a * mu
+    # d/da of -(y + 1/a) log(1 + a mu); log(1 + x) - x / (1 + x) = x^2/2 - 2 x^3/3 + ...
+    first = log1p(x) - x / (1.0 + x) if x > 1e-3 else x * x * (0.5 - x * (2 / 3 - x * (0.75 - 0.8 * x)))
+    return total + first / (a * a) - y * mu / (1.0 + x)
+
+
+@part
+def _slopes_of_thresholds(link, eta, a, c):
+    if link == LOGIT:
+        below, above = 0.0, 0.0
+        if c < inf:
+            above = expit(eta - c)
+        if a > -inf:
+            below = -expit(a - eta)
+        if c < inf and a > -inf:
+            # of log(1 - exp(a - c))
+            slope = 1.0 / expm1(c - a)
+            above += slope
+            below -= slope
+        return below, above
+    log_p = row_terms(CUMULATIVE, link, 0.0, 0.0, eta, a, c)[0]
+    above = exp(-0.5 * (c - eta) ** 2 - _LOG_ROOT_2PI - log_p) if c < inf else 0.0
+    below = -exp(-0.5 * (a - eta) ** 2 - _LOG_ROOT_2PI - log_p) if a > -inf else 0.0
+    return below, above

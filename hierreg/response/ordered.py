@@ -1,0 +1,76 @@
+"""Ordered categories."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, final
+
+import numpy as np
+
+from hierreg.checks import listed
+from hierreg.design import column_levels
+from hierreg.exceptions import DataError
+from hierreg.formula import compile_expression
+from hierreg.response.base import Family, Observed
+from hierreg.response.kernels import CUMULATIVE
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hierreg.formula import FormulaSpec
+
+    Array = NDArray[np.float64]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Cumulative(Family):
+    """Ordered categories: P(y <= k) = F(threshold_k - eta).
+
+    The formula has an intercept as always; it is taken out of the linear predictor, and the thresholds stand for it.
+
+    Parameters
+    ----------
+    link : {"logit", "probit"}
+    """
+
+    link: str = "logit"
+    code: ClassVar[int] = CUMULATIVE
+    links: ClassVar[tuple[str, ...]] = ("logit", "probit")
+    auxiliary: ClassVar[tuple[str, ...]] = ("thresholds",)
+    takes: ClassVar[str] = "an ordered category, or whole numbers in their order"
+
+    @property
+    def has_level(self) -> bool:
+        """The thresholds are the level."""
+        return False
+
+    def values(self, table: Any, spec: FormulaSpec) -> tuple[Array, tuple[str, ...]]:
+        """Return categories counted from zero, and their labels in order."""
+        name = compile_expression(spec.response).column_names
+        if len(name) != 1 or spec.response.strip("`") != name[0]:
+            raise DataError(f"the response `{spec.response}` must be one column; family={self} takes {self.takes}.")
+        levels, index = column_levels(table, name[0], role="response")
+        if len(levels) < 3:
+            raise DataError(
+                f"the response `{spec.response}` has the categories {listed(levels)}; family={self} takes three or "
+                "more. Two are hr.Bernoulli()."
+            )
+        return index.astype(np.float64), tuple(str(level) for level in levels)
+
+    def mean(self, eta: Array, a: Array, c: Array) -> Array:  # the signature of all families
+        """Return the probability of the category between the thresholds a and c."""
+        F = self.link_function.inverse
+        return np.asarray(F(c - eta) - F(a - eta))
+
+    def draw(self, rng: np.random.Generator, eta: Array, trials: Array, a: Array, c: Array) -> Array:  # noqa: ARG002
+        """Return latent responses, whose category is their place among the thresholds."""
+        noise = rng.logistic(size=np.shape(eta)) if self.link == "logit" else rng.standard_normal(np.shape(eta))
+        return eta + noise
+
+    def working(self, observed: Observed) -> tuple[Array, Array]:
+        """Return latent responses at the middle of each category's share, and their information."""
+        y = observed.y.astype(np.int64)
+        share = np.bincount(y) / len(y)
+        middle = np.cumsum(share) - 0.5 * share
+        return self.link_function.forward(middle)[y], np.full(len(y), 0.25)
