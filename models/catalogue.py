@@ -119,7 +119,7 @@ def run(name: str) -> Run:
     model = part(name, "model").build()
     outcomes = tuple(compare(expectation) for expectation in expectations(name))
     seconds = time.perf_counter() - start
-    reml = model.estimate("reml")
+    reml = model.estimate()
     return Run(
         name=name,
         rows=len(part(name, "model").data()),

@@ -16,6 +16,27 @@ _FROM_R = (
 )
 _DOLLARS = "million US dollars of 1947"
 
+_CBPP = Dataset(
+    name="cbpp",
+    title="new cases of contagious bovine pleuropneumonia by herd and period",
+    rows=56,
+    columns=(
+        Column(name="herd", kind="category", about="herd, 1 to 15"),
+        Column(name="incidence", kind="integer", about="animals that became seropositive in the period"),
+        Column(name="size", kind="integer", about="animals of the herd at the beginning of the period"),
+        Column(name="period", kind="category", about="period of about four months, 1 to 4"),
+    ),
+    source="R package lme4 1.1-31, cbpp",
+    citation=(
+        "Lesnoff M, Laval G, Bonnet P, Abdicho S, Workalemahu A, Kifle D, Peyraud A, Lancelot R, Thiaucourt F (2004). "
+        "Within-herd spread of contagious bovine pleuropneumonia in Ethiopian highlands. Preventive Veterinary "
+        "Medicine 64, 27-40."
+    ),
+    licence=_FROM_R.format("lme4"),
+    notes="Fifteen herds in four periods; four of the sixty combinations were not observed.",
+    file="cbpp.csv",
+)
+
 _DYESTUFF = Dataset(
     name="dyestuff",
     title="yield of dyestuff by batch of the intermediate product",
@@ -237,6 +258,7 @@ _SLEEPSTUDY = Dataset(
 )
 
 _ALL = (
+    _CBPP,
     _DYESTUFF,
     _DYESTUFF2,
     _EIGHT_SCHOOLS,

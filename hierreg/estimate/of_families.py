@@ -27,6 +27,8 @@ _SIZES = (1.0, 0.3)
 _OUT_OF_RANGE = 1e3
 # The likelihood is flat enough there to have no maximum: a step of one sd changes it by less.
 _FLAT = 1e-8
+# Information of the logarithm of a further parameter that is at the end of its range.
+_NO_CURVATURE = 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,8 @@ class FamilyOptimum:
     newton_decrement : float
     zero : tuple of int
         Columns of the effects whose variance is zero.
+    flat : tuple of int
+        Further parameters at the end of their range: a dispersion of zero, say.
     is_singular : bool
         Whether the covariance of effects has no full rank.
     """
@@ -61,6 +65,7 @@ class FamilyOptimum:
     n_evaluations: int
     newton_decrement: float
     zero: tuple[int, ...]
+    flat: tuple[int, ...]
     is_singular: bool
 
 
@@ -131,6 +136,8 @@ def maximise_family(target: QuadratureTarget, starts: Sequence[tuple[Array, Arra
     p = len(phi)
     kept = np.ones(len(best.x), dtype=bool)
     kept[p : p + len(rows)] = ~np.isin(rows, held)
+    flat = np.flatnonzero(-np.diagonal(hessian)[p + len(rows) :] < _NO_CURVATURE)
+    kept[p + len(rows) + flat] = False
     cov = _covariance(hessian[np.ix_(kept, kept)], p)
     return FamilyOptimum(
         phi=phi,
@@ -142,6 +149,7 @@ def maximise_family(target: QuadratureTarget, starts: Sequence[tuple[Array, Arra
         n_evaluations=n,
         newton_decrement=best.newton_decrement,
         zero=tuple(int(k) for k in held),
+        flat=tuple(int(k) for k in flat),
         is_singular=_is_singular(Lambda, rows, cols),
     )
 
@@ -158,6 +166,7 @@ def _nothing(start: tuple[Array, Array, Array]) -> FamilyOptimum:
         n_evaluations=len(_SIZES),
         newton_decrement=np.inf,
         zero=(),
+        flat=(),
         is_singular=False,
     )
 

@@ -63,7 +63,7 @@ def correlations(tree: xr.DataTree, *, ax: Axes | None = None, figsize: tuple[fl
     x = np.linspace(-1, 1, _GRID)
     for axis, parameter in zip(axes, found, strict=False):
         prior = correlation_prior(fit.posterior[parameter.variable], *parameter.index)
-        _posterior(axis, parameter, x, (-1.0 if prior is None else prior.lowest, 1.0))
+        _posterior(axis, parameter, x, (-1.0 if prior is None else prior.lowest, 1.0), fit.plug_in)
         if prior is not None:
             y = _prior_density(x, prior.shape, prior.lowest)
             axis.plot(x, y, "--", color=PRIOR, label=f"prior {prior.prior}")
@@ -106,7 +106,7 @@ def variances(tree: xr.DataTree, *, ax: Axes | None = None, figsize: tuple[float
     for axis, parameter in zip(axes, found, strict=False):
         start, end = _reach(parameter)
         x = np.linspace(start, end, _GRID)
-        _posterior(axis, parameter, x, (0.0, np.inf))
+        _posterior(axis, parameter, x, (0.0, np.inf), fit.plug_in)
         prior = sd_prior(fit.posterior[parameter.variable], parameter.index[0])
         if prior is not None:
             # The prior of a density that is infinite at zero is drawn where it is finite.
@@ -171,12 +171,12 @@ def _figure(
     return figure, axes
 
 
-def _posterior(axis: Axes, parameter: Parameter, x: Array, bounds: tuple[float, float]) -> None:
+def _posterior(axis: Axes, parameter: Parameter, x: Array, bounds: tuple[float, float], plug_in: str) -> None:
     y = density(parameter.draws.ravel(), *bounds, x)
     axis.fill_between(x, y, color=POSTERIOR, alpha=0.25, linewidth=0)
     axis.plot(x, y, color=POSTERIOR, label="posterior")
     if np.isfinite(parameter.reml):
-        axis.plot([parameter.reml], [0], "^", color=PLUG_IN, markersize=9, clip_on=False, zorder=5, label="REML")
+        axis.plot([parameter.reml], [0], "^", color=PLUG_IN, markersize=9, clip_on=False, zorder=5, label=plug_in)
     axis.set_ylim(0, 1.08 * float(y.max()))
     axis.set_xlabel(parameter.name.replace(", ", ",\n") if len(parameter.name) > 32 else parameter.name)
     axis.set_yticks([])

@@ -91,7 +91,7 @@ def shrinkage(  # noqa: PLR0913  # the public signature: every argument but the 
     size = figsize or (2.2 + min(4.4, 11 / len(places)) * len(places), max(3.4, 1.8 + 0.24 * len(rows)))
     figure, axes = panels(len(places), ax=ax, figsize=size, columns=len(places), sharey=True)
     for axis, k in zip(axes, places, strict=True):
-        _lines(axis, values, rows, k, ci_prob)
+        _lines(axis, values, rows, k, ci_prob, of.fit.plug_in)
         axis.set_xlabel(coef_label(of, of.coefs[k]))
     names = [str(name) for name in of.groups[rows]]
     axes[0].set_yticks(np.arange(len(rows)), names, fontsize=8)
@@ -119,7 +119,9 @@ def _which(of: FactorFit, n: int, coef: str) -> str:
     return f"{shown}, sorted by {coef}"
 
 
-def _lines(axis: Axes, values: dict[str, Array], rows: NDArray[np.intp], k: int, ci_prob: float) -> None:
+def _lines(  # what is drawn, and what it is called
+    axis: Axes, values: dict[str, Array], rows: NDArray[np.intp], k: int, ci_prob: float, plug_in: str
+) -> None:
     """Draw one coefficient: a line per group, from its own estimate to its posterior."""
     y = np.arange(len(rows), dtype=float)
     value = {name: values[name][rows, k] for name in ("no_pooling", "plug_in", "mean", "lower", "upper")}
@@ -150,7 +152,7 @@ def _lines(axis: Axes, values: dict[str, Array], rows: NDArray[np.intp], k: int,
         color=PLUG_IN,
         markersize=11,
         markeredgewidth=1.6,
-        label="plug-in limit (REML)",
+        label=f"plug-in limit ({plug_in})",
     )
     axis.set_ylim(-0.8, len(rows) - 0.2)
     _limit_axis(axis, value)
@@ -199,7 +201,7 @@ def _plane(
     axis.plot(*alone.T, "o", markerfacecolor="white", color=ALONE, markersize=size_of, label="group alone")
     axis.plot(*mean.T, "o", color=POSTERIOR, markersize=size_of - 0.5, label="posterior mean")
     if not many:
-        axis.plot(*plug_in.T, "x", color=PLUG_IN, markersize=6, label="plug-in limit (REML)")
+        axis.plot(*plug_in.T, "x", color=PLUG_IN, markersize=6, label=f"plug-in limit ({of.fit.plug_in})")
         for name, (x, y) in zip(of.groups[rows], alone, strict=True):
             if np.isfinite([x, y]).all():
                 axis.annotate(str(name), (x, y), (4, 4), textcoords="offset points", fontsize=7, color="#555555")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.checks import check_choice
+from hierreg.checks import check_choice, check_whole
 from hierreg.exceptions import ModelError
 from hierreg.predictive.prior_draws import check_priors, draw_coefficients
 from hierreg.predictive.rows import check_size
@@ -41,7 +43,9 @@ def attributes(problem: FamilyProblem) -> dict[str, Any]:
         "offset": problem.offset_name or "",
         "weights": problem.weights_name or "",
         "trials": problem.trials_name or "",
-        "categories": list(problem.observed.categories) or [""],
+        "categories": json.dumps(problem.observed.categories, ensure_ascii=False),
+        "auxiliary": json.dumps(problem.auxiliary.names),
+        "latent_variance": problem.family.link_function.variance if problem.family.is_latent else 0.0,
         "priors": str(problem.priors),
         "response": problem.labels.response,
         "factors": factors_attribute(problem.labels),
@@ -84,6 +88,49 @@ def with_family_group(tree: xr.DataTree, problem: FamilyProblem, name: str, *, s
     return _with(tree, name, replicates(problem, prior, seed, stream=_PRIOR_PREDICTIVE_STREAM))
 
 
+def prior_predictive(problem: FamilyProblem, draws: int, seed: int) -> xr.DataTree:
+    """Return draws of the parameters from their priors, and of the response from them."""
+    import xarray as xr
+
+    check_size(draws, problem.n_rows, "prior_predictive", "Use fewer draws, draws=...")
+    prior = prior_group(problem, draws, seed)
+    tree = xr.DataTree.from_dict(
+        {
+            "prior": prior,
+            "prior_predictive": replicates(problem, prior, seed, stream=_PRIOR_PREDICTIVE_STREAM),
+            "observed_data": build.observed_group(problem.labels, observed_values(problem)),
+        }
+    )
+    tree.attrs = build.versions() | attributes(problem) | {"seed": seed}
+    return tree
+
+
+def posterior_predictive(problem: FamilyProblem, tree: xr.DataTree, draws: int | None, seed: int) -> xr.Dataset:
+    """Return replicated responses, one for each draw, or for some of each chain."""
+    posterior = tree["posterior"].to_dataset()
+    available = posterior.sizes["draw"]
+    if draws is not None:
+        check_whole("draws", draws, least=1)
+        if draws > available:
+            raise ModelError(f"draws={draws} per chain were asked for, but the tree has {available}.")
+        posterior = posterior.isel(draw=np.arange(draws) * available // draws)
+    n = posterior.sizes["chain"] * posterior.sizes["draw"]
+    check_size(n, problem.n_rows, "posterior_predictive", "Use fewer draws, draws=...")
+    return replicates(problem, posterior, seed)
+
+
+def log_likelihood(problem: FamilyProblem, tree: xr.DataTree, *, by: str, joint: bool) -> xr.Dataset:
+    """Return the log density of every row, or of all together."""
+    if by == "unit":
+        raise ModelError(f"by='unit' with family={problem.family}: its rows are independent; use by='row'.")
+    posterior = tree["posterior"].to_dataset()
+    if not joint:
+        n = posterior.sizes["chain"] * posterior.sizes["draw"]
+        check_size(n, problem.n_rows, "log_likelihood", "Thin the tree, or use joint=True.")
+    rows = row_log_likelihood(problem, posterior)
+    return rows.sum("obs").assign_attrs(element="all rows") if joint else rows
+
+
 def _with(tree: xr.DataTree, name: str, group: xr.Dataset) -> xr.DataTree:
     import xarray as xr
 
@@ -99,8 +146,6 @@ def prior_group(problem: FamilyProblem, draws: int, seed: int) -> xr.Dataset:
     recovered, cov = draw_coefficients(problem, draws, rng)
     phi = recovered.beta @ problem.priors.beta_basis.T
     beta, auxiliary = problem.reported(problem.beta(phi[:, problem.free]), _draw_auxiliary(problem, draws, rng))
-    from dataclasses import replace
-
     out = build.posterior(problem.labels, (1, draws), cov, replace(recovered, beta=beta))
     return with_auxiliary(out, problem.auxiliary, auxiliary)
 

@@ -12,6 +12,7 @@ from hierreg.problem.labels import factors_attribute
 if TYPE_CHECKING:
     import xarray as xr
 
+    from hierreg.problem.family import FamilyProblem
     from hierreg.problem.problem import Problem
 
 
@@ -23,8 +24,19 @@ class ModelLike(Protocol):
         """The model's formula, rows, errors and priors, ready to be evaluated."""
 
 
-def problem_of(model: ModelLike) -> Problem:
-    """Return the problem of a model.
+def problem_of(model: ModelLike, what: str) -> Problem:
+    """Return the problem of a model with normal responses.
+
+    Raises
+    ------
+    ModelError
+        If it is no model, or another one; `what` is asked for.
+    """
+    return gaussian(any_problem_of(model), what)
+
+
+def any_problem_of(model: ModelLike) -> Problem | FamilyProblem:
+    """Return the problem of a model, whatever its responses are.
 
     Raises
     ------
@@ -87,7 +99,17 @@ def attributes(problem: Problem) -> dict[str, Any]:
     }
 
 
-def check_match(tree: xr.DataTree, problem: Problem, *, also: tuple[str, ...] = ()) -> None:
+def _attributes_of(problem: Problem | FamilyProblem) -> dict[str, Any]:
+    from hierreg.problem.problem import Problem
+
+    if isinstance(problem, Problem):
+        return attributes(problem)
+    from hierreg.predictive import of_family
+
+    return of_family.attributes(problem)
+
+
+def check_match(tree: xr.DataTree, problem: Problem | FamilyProblem, *, also: tuple[str, ...] = ()) -> None:
     """Raise unless a result was sampled from the same formula, errors and groups.
 
     Parameters
@@ -105,7 +127,7 @@ def check_match(tree: xr.DataTree, problem: Problem, *, also: tuple[str, ...] = 
         raise ModelError(
             f"tree has the groups {', '.join(tree.children) or 'none'}; a posterior, from Model.sample, is required."
         )
-    mine = attributes(problem)
+    mine = _attributes_of(problem)
     for name in ("formula", "errors", "n_rows", *also):
         if name in tree.attrs and tree.attrs[name] != mine[name]:
             raise ModelError(

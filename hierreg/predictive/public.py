@@ -11,6 +11,7 @@ import numpy as np
 
 from hierreg.checks import check_choice, check_whole
 from hierreg.exceptions import ModelError
+from hierreg.predictive import of_family
 from hierreg.predictive.groups import (
     PRIOR_DRAWS,
     PRIOR_PREDICTIVE_STREAM,
@@ -22,8 +23,9 @@ from hierreg.predictive.groups import (
     replicates,
     with_group,
 )
-from hierreg.predictive.of_model import attributes, check_match, problem_of
+from hierreg.predictive.of_model import any_problem_of, attributes, check_match, gaussian, problem_of
 from hierreg.predictive.prior_draws import draw_prior
+from hierreg.problem.family import FamilyProblem
 from hierreg.results import build
 
 if TYPE_CHECKING:
@@ -66,9 +68,12 @@ def prior_predictive(model: ModelLike, draws: int = PRIOR_DRAWS, seed: int | Non
     """
     import xarray as xr
 
-    problem = problem_of(model)
+    found = any_problem_of(model)
     check_whole("draws", draws, least=1)
     seed = _chosen_seed(seed)
+    if isinstance(found, FamilyProblem):
+        return of_family.prior_predictive(found, draws, seed)
+    problem = gaussian(found, "hr.prior_predictive")
     check_rows(problem, draws, "prior_predictive", "Use fewer draws, draws=...")
     prior = draw_prior(problem, draws, [seed, PRIOR_STREAM])
     tree = xr.DataTree.from_dict(
@@ -111,9 +116,12 @@ def posterior_predictive(
         If tree and model do not match, the tree has summaries of the group coefficients only, or the result
         would take more than 4 GiB.
     """
-    problem = problem_of(model)
-    check_match(tree, problem)
+    found = any_problem_of(model)
+    check_match(tree, found)
     seed = _chosen_seed(seed)
+    if isinstance(found, FamilyProblem):
+        return with_group(tree, "posterior_predictive", of_family.posterior_predictive(found, tree, draws, seed))
+    problem = gaussian(found, "hr.posterior_predictive")
     return with_group(tree, "posterior_predictive", posterior_predictive_of(tree, problem, draws, seed))
 
 
@@ -170,9 +178,12 @@ def log_likelihood(
     Buerkner, P.-C., Gabry, J. and Vehtari, A. (2021). Efficient leave-one-out cross-validation for Bayesian
     non-factorized normal and Student-t models. Computational Statistics 36, 1243-1261.
     """
-    problem = problem_of(model)
-    check_match(tree, problem)
+    found = any_problem_of(model)
+    check_match(tree, found)
     check_choice(by, ("row", "unit"), argument="by", error=ModelError)
+    if isinstance(found, FamilyProblem):
+        return with_group(tree, "log_likelihood", of_family.log_likelihood(found, tree, by=by, joint=joint))
+    problem = gaussian(found, "hr.log_likelihood")
     if by == "unit":
         if joint:
             raise ModelError("by='unit' and joint=True: the elements are units, or all rows together; ask for one.")
@@ -211,7 +222,7 @@ def log_prior(tree: xr.DataTree, model: ModelLike) -> xr.DataTree:
     Kallioinen, N., Paananen, T., Buerkner, P.-C. and Vehtari, A. (2024). Detecting and diagnosing prior and
     likelihood sensitivity with power-scaling. Statistics and Computing 34, 57.
     """
-    problem = problem_of(model)
+    problem = problem_of(model, "hr.log_prior")
     check_match(tree, problem, also=("priors",))
     return with_group(tree, "log_prior", log_prior_of(tree, problem))
 

@@ -46,7 +46,7 @@ class Correlations(Report):
         """Return the table as plain text, long kinds cut."""
         prob = self.attrs["ci_prob"]
         ends = [percent((1 - prob) / 2), percent((1 + prob) / 2)]
-        header = ["", "mean", "sd", *ends, "P(>0)", "mcse", "REML"]
+        header = ["", "mean", "sd", *ends, "P(>0)", "mcse", self.attrs["plug_in"]]
         parts = []
         for kind, title in _TITLES.items():
             places = np.flatnonzero(self["kind"].values == kind)
@@ -143,6 +143,7 @@ def correlations(tree: xr.DataTree, ci_prob: float = 0.95, *, at: Mapping[str, f
             for what in ("kind", "first", "second", "where", "at")
         },
         attrs={
+            "plug_in": fit.plug_in,
             "heading": f"{fit.heading}; equal-tailed {percent(prob)} intervals",
             "ci_prob": prob,
             "note": "\n".join(notes),

@@ -78,14 +78,20 @@ def intraclass_correlations(fit: Fit, at: Mapping[str, float] | None) -> Intracl
         If `at` names what is no group column, or leaves out one that depends on the same predictor.
     """
     values = _checked(at, fit)
-    if not fit.factors or "error_sd" not in fit.posterior or str(fit.attrs["errors"]).startswith("known"):
+    latent = float(fit.attrs.get("latent_variance", 0.0))
+    if not fit.factors or str(fit.attrs["errors"]).startswith("known"):
         return IntraclassCorrelations(found=(), notes=())
-    dims = fit.posterior["error_sd"].dims
+    if not latent and ("error_sd" not in fit.posterior or "stratum" in fit.posterior["error_sd"].dims):
+        return IntraclassCorrelations(found=(), notes=())
+    dims = () if latent else fit.posterior["error_sd"].dims
     strata = [str(v) for v in fit.posterior[fit.error_dim].values] if fit.error_dim in dims else [""]
     columns = {of.name: _columns(of, values, len(strata), by_stratum=strata != [""]) for of in fit.by_factor}
     variances = {of.name: _variances(of, columns[of.name]) for of in fit.by_factor}
-    error = fit.draws("error_sd").reshape(*fit.n_draws, -1) ** 2
-    reml_error = np.atleast_1d(fit.limit["error_sd"].to_numpy()) ** 2
+    if latent:
+        error, reml_error = np.full((*fit.n_draws, 1), latent), np.array([latent])
+    else:
+        error = fit.draws("error_sd").reshape(*fit.n_draws, -1) ** 2
+        reml_error = np.atleast_1d(fit.limit["error_sd"].to_numpy()) ** 2
     total = error + sum(draws for draws, _ in variances.values())
     reml_total = reml_error + sum(reml for _, reml in variances.values())
     found, lost, where = [], False, _where(fit, values)
@@ -197,6 +203,11 @@ def _notes(fit: Fit, found: list[Intraclass], *, lost: bool) -> tuple[str, ...]:
         )
     if found and "weights=" in fit.attrs["errors"]:
         notes.append("Intraclass correlations are those of rows of weight one.")
+    if found and fit.attrs.get("latent_variance", 0.0):
+        notes.append(
+            "Intraclass correlations are those of the latent response, whose error has the variance of the link "
+            "(Nakagawa, Johnson and Schielzeth 2017)."
+        )
     if lost:
         notes.append(
             "Some intraclass correlations are left out: means of group columns are not known, or so far from zero that "

@@ -13,6 +13,7 @@ from hierreg.checks import listed, suggestion
 from hierreg.errors.within_units import covariance_of
 from hierreg.exceptions import DataError, ModelError
 from hierreg.problem.labels import factors_of, variable_name
+from hierreg.results.point import METHOD_NAMES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,10 +63,18 @@ class Fit:
         """One or two lines that say what was fitted."""
         chains, draws = self.n_draws
         groups = "".join(f", {len(factor.groups)} groups of {factor.name}" for factor in self.by_factor)
-        return (
-            f"{self.attrs['formula']}, errors {self.attrs['errors']}\n"
-            f"{self.attrs['n_rows']} rows{groups}; {chains} chains of {draws} draws"
-        )
+        what = f"family {self.attrs['family']}" if "family" in self.attrs else f"errors {self.attrs['errors']}"
+        return f"{self.attrs['formula']}, {what}\n{self.attrs['n_rows']} rows{groups}; {chains} chains of {draws} draws"
+
+    @property
+    def plug_in(self) -> str:
+        """What the point estimate beside the posterior is called: REML, or Laplace where the response is not normal."""
+        return METHOD_NAMES.get(str(self.limit.attrs.get("method", "reml")), "REML")
+
+    @property
+    def auxiliary(self) -> tuple[str, ...]:
+        """Further parameters of a family of responses."""
+        return tuple(json.loads(self.attrs.get("auxiliary", "[]")))
 
     def draws(self, name: str) -> Array:
         """Return the draws of a variable, chain and draw first."""

@@ -214,6 +214,11 @@ def _note(of: FactorFit, n_draws: int) -> str:
         "alone: the group's own rows; plug-in: mixed-model equations at REML; weight: diagonal of S_j;",
         "sd ratio: posterior over plug-in; gap: posterior mean minus plug-in.",
     ]
+    if of.fit.plug_in != "REML":
+        lines[0] = (
+            f"alone: the group's own rows, by the working model at the plug-in; plug-in: {of.fit.plug_in};\n"
+            "weight: diagonal of S_j, by the same model;"
+        )
     if len(of.fit.factors) > 1:
         lines.append("Alone, plug-in predictions of the other grouping factors are taken off the rows.")
     if n_draws < chains * draws:

@@ -25,6 +25,7 @@ _TITLES = {
     "corr": "Correlations of group coefficients",
     "error_sd": "Standard deviations of errors",
     "error_corr": "Correlations of errors",
+    "auxiliary": "Further parameters of the family",
 }
 
 
@@ -39,7 +40,7 @@ class Summary(Report):
         """Return the table as plain text."""
         prob = self.attrs["ci_prob"]
         header = ["", "mean", "sd", percent((1 - prob) / 2), percent((1 + prob) / 2)]
-        header += ["mcse", "ess bulk", "ess tail", "R-hat", "REML", "se"]
+        header += ["mcse", "ess bulk", "ess tail", "R-hat", self.attrs["plug_in"], "se"]
         rows: dict[str, list[list[str]]] = {kind: [] for kind in _TITLES}
         columns = {str(name): values.to_numpy() for name, values in self.data_vars.items()}
         for i, (name, kind) in enumerate(zip(self["parameter"].values, self["kind"].values, strict=True)):
@@ -77,8 +78,9 @@ def summary(tree: xr.DataTree, ci_prob: float = 0.95) -> Summary:
     -------
     Dataset
         Over ``parameter``: ``mean``, ``sd``, ``lower``, ``upper``; ``mcse_mean`` (Monte-Carlo standard error
-        of the mean), ``ess_bulk``, ``ess_tail``, ``r_hat``; ``reml`` (the restricted maximum likelihood
-        value) and, for population coefficients, ``reml_se`` (its standard error). Correlations once, below
+        of the mean), ``ess_bulk``, ``ess_tail``, ``r_hat``; ``reml`` (the restricted maximum likelihood value, or
+        where the response is not normal that of Laplace's approximation) and, for population coefficients,
+        ``reml_se`` (its standard error). Correlations once, below
         the diagonal; what is held fixed only in the attribute ``fixed``. The attribute ``importance`` says what
         draws by importance sampling are worth, ``interrupted`` what is missing where a user interrupted. Printing it
         gives a table.
@@ -111,6 +113,7 @@ def summary(tree: xr.DataTree, ci_prob: float = 0.95) -> Summary:
         attrs={
             "heading": f"{fit.heading}; equal-tailed {percent(prob)} intervals",
             "ci_prob": prob,
+            "plug_in": fit.plug_in,
             "fixed": listed_plain(fixed),
             "importance": _importance_note(tree["sample_stats"].attrs) if "sample_stats" in tree.children else "",
             "interrupted": tree.attrs.get("interrupted", ""),
@@ -165,7 +168,10 @@ def parameters(fit: Fit) -> list[Parameter]:
     ]
     for factor in fit.factors:
         out += _sds(fit, "sd", f"sd_{factor}") + _correlations(fit, "corr", f"corr_{factor}")
-    return out + _sds(fit, "error_sd", "error_sd") + _correlations(fit, "error_corr", "error_corr")
+    out += _sds(fit, "error_sd", "error_sd") + _correlations(fit, "error_corr", "error_corr")
+    for name in fit.auxiliary:
+        out += _sds(fit, "auxiliary", name) if name != "error_sd" else []
+    return out
 
 
 def _sds(fit: Fit, kind: str, variable: str) -> list[Parameter]:

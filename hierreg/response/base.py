@@ -98,6 +98,11 @@ class Family(ABC):
         return True
 
     @property
+    def is_latent(self) -> bool:
+        """Whether the response is the sign, or the category, of a latent one, whose variance is that of the link."""
+        return False
+
+    @property
     def is_log_concave(self) -> bool:
         """Whether the log density is concave in eta, so that the effects of a group have one mode."""
         return True

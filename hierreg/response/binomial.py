@@ -29,6 +29,11 @@ class _Successes(Family):
     code: ClassVar[int] = BINOMIAL
     links: ClassVar[tuple[str, ...]] = ("logit", "probit", "cloglog")
 
+    @property
+    def is_latent(self) -> bool:
+        """The response is the sign of a latent one."""
+        return True
+
     def mean(self, eta: Array, a: Array, c: Array) -> Array:  # noqa: ARG002  # the signature of all families
         """Return the probability of success."""
         return self.link_function.inverse(eta)

@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 _LARGEST = 1e15  # beyond, whole numbers and their factorials have no digits left
 
 
+def _poisson(rng: np.random.Generator, rate: Array) -> Array:
+    """Return Poisson draws; where whole numbers have no digits left, the normal ones that they tend to."""
+    small = rate < _LARGEST
+    counts = rng.poisson(np.where(small, rate, 0.0)).astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        return np.where(small, counts, np.floor(rate + np.sqrt(rate) * rng.standard_normal(rate.shape)))
+
+
 class _Counts(Family):
     """What both have in common."""
 
@@ -53,7 +61,7 @@ class Poisson(_Counts):
 
     def draw(self, rng: np.random.Generator, eta: Array, trials: Array, a: Array, c: Array) -> Array:  # noqa: ARG002
         """Return counts."""
-        return rng.poisson(self.mean(eta, a, c)).astype(np.float64)
+        return _poisson(rng, self.mean(eta, a, c))
 
 
 @final
@@ -79,5 +87,4 @@ class NegativeBinomial(_Counts):
 
     def draw(self, rng: np.random.Generator, eta: Array, trials: Array, a: Array, c: Array) -> Array:  # noqa: ARG002
         """Return counts: Poisson ones about gamma distributed means."""
-        rate = self.mean(eta, a, c) * a * rng.standard_gamma(1.0 / a, size=np.shape(eta))
-        return rng.poisson(rate).astype(np.float64)
+        return _poisson(rng, self.mean(eta, a, c) * a * rng.standard_gamma(1.0 / a, size=np.shape(eta)))

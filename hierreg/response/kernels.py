@@ -51,9 +51,13 @@ def row_terms(family, link, y, n, eta, a, c):
 @part
 def _binomial(link, y, n, eta):
     if link == LOGIT:
-        p = expit(eta)
-        v = p * expit(-eta)
-        return y * eta - n * log1p_exp(eta), y - n * p, -n * v, -n * v * (1.0 - 2.0 * p)
+        e = exp(-abs(eta))
+        t = log1p(e)
+        p = 1.0 / (1.0 + e) if eta >= 0.0 else e / (1.0 + e)
+        v = e / ((1.0 + e) * (1.0 + e))
+        # log(1 + exp(-eta)) and log(1 + exp(eta)), neither of which loses digits
+        value = -y * (max(-eta, 0.0) + t) - (n - y) * (max(eta, 0.0) + t)
+        return value, y - n * p, -n * v, -n * v * (1.0 - 2.0 * p)
     if link == PROBIT:
         value, d1, d2, d3 = 0.0, 0.0, 0.0, 0.0
         if y > 0.0:

@@ -45,6 +45,11 @@ class Cumulative(Family):
         """The thresholds are the level."""
         return False
 
+    @property
+    def is_latent(self) -> bool:
+        """The response is the category of a latent one."""
+        return True
+
     def values(self, table: Any, spec: FormulaSpec) -> tuple[Array, tuple[str, ...]]:
         """Return categories counted from zero, and their labels in order."""
         name = compile_expression(spec.response).column_names

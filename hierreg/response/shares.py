@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
+_LEAST = 1e-12
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,10 @@ class Beta(Family):
 
     def draw(self, rng: np.random.Generator, eta: Array, trials: Array, a: Array, c: Array) -> Array:  # noqa: ARG002
         """Return shares."""
-        p = self.mean(eta, a, c)
-        return rng.beta(p * a, (1.0 - p) * a)
+        f, g = np.broadcast_arrays(self.link_function.inverse(eta) * a, self.link_function.inverse(-eta) * a)
+        y = rng.beta(np.maximum(f, _LEAST), np.maximum(g, _LEAST))
+        # Of a mean that is zero or one but for rounding there is nothing to draw.
+        return np.where(f < _LEAST, 0.0, np.where(g < _LEAST, 1.0, y))
 
     def working(self, observed: Observed) -> tuple[Array, Array]:
         """Return logits, and the reciprocal of their variance."""

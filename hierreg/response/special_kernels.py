@@ -9,7 +9,7 @@ from hierreg.compiled.parts import part
 _LOG_ROOT_2PI = 0.9189385332046727
 _ROOT_2 = 1.4142135623730951
 # From here on the series of polygamma functions have all digits.
-_LARGE = 12.0
+_LARGE = 16.0
 # Below, the normal distribution function is found by its continued fraction.
 _FAR = -4.0
 _TERMS = 60
@@ -52,7 +52,8 @@ def log_normal_cdf(x):
     """Return log Phi(x) and the ratio phi(x) / Phi(x), with all digits however small Phi(x) is."""
     if x > _FAR:
         cdf = 0.5 * erfc(-x / _ROOT_2)
-        return log(cdf), exp(-0.5 * x * x - _LOG_ROOT_2PI) / cdf
+        value = log1p(-0.5 * erfc(x / _ROOT_2)) if x > 0.0 else log(cdf)
+        return value, exp(-0.5 * x * x - _LOG_ROOT_2PI) / cdf
     # phi / Phi = t + 1 / (t + 2 / (t + ...)), t = -x
     t = -x
     ratio = t

@@ -141,7 +141,7 @@ def limit_group(labels: Labels, limit: Limit) -> xr.Dataset:
         }
         if factor.has_theta:
             out |= {f"theta_{key}": e.theta[name], f"theta_cov_{key}": e.theta_cov[name]}
-    out["error_sd"] = e.error_sd
+    out |= {"error_sd": e.error_sd} if not e.family else dict(e.auxiliary)
     if e.error_corr is not None:
         out["error_corr"] = e.error_corr
     if e.error_cov is not None:

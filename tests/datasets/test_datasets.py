@@ -14,6 +14,7 @@ from hierreg.exceptions import DataError
 from tests.reference import load_reference
 
 NAMES = (
+    "cbpp",
     "dyestuff",
     "dyestuff2",
     "eight_schools",
@@ -25,7 +26,7 @@ NAMES = (
     "sleepstudy",
 )
 # data set -> the reference case whose columns, levels and row count come from the R package itself
-CASES = {name: name for name in NAMES if name != "eight_schools"} | {"grunfeld": "grunfeld_sur"}
+CASES = {name: name for name in NAMES if name not in {"eight_schools", "cbpp"}} | {"grunfeld": "grunfeld_sur"}
 DTYPES = {"float": "float64", "integer": "int64", "category": "category"}
 
 

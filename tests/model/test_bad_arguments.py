@@ -201,7 +201,7 @@ CASES = {
     ),
     # the method of estimation
     "unknown method": (lambda: model().estimate("remel"), ModelError, ["method='remel'", "Did you mean 'reml'?"]),
-    "method is None": (lambda: model().estimate(None), ModelError, ["method=None", "'reml', 'ml', 'map'"]),
+    "method is empty": (lambda: model().estimate(""), ModelError, ["method=''", "'reml', 'ml', 'map'"]),
     # known covariances of the equations
     "solve without cov": (lambda: model().solve(error_cov=1.0), ModelError, ["cov", "'g'"]),
     "solve with another factor": (

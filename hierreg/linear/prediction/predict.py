@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, final
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, final
 
 import numpy as np
 import xarray as xr
 
+from hierreg.checks import check_choice
 from hierreg.exceptions import ModelError
 from hierreg.linear.prediction.levels import levels_of
 from hierreg.linear.prediction.plug_in import predict_at
 from hierreg.linear.prediction.posterior import draw_predictions
 from hierreg.linear.prediction.rows import NewRows, new_rows
-from hierreg.predictive.of_model import check_match, problem_of
+from hierreg.predictive.of_model import any_problem_of, check_match, gaussian
 from hierreg.predictive.rows import check_size, draws_of
+from hierreg.problem.family import FamilyProblem
 from hierreg.problem.labels import factors_attribute, factors_of
 from hierreg.reports.draws import moments
 from hierreg.reports.reading import check_prob, read
 from hierreg.reports.table import Report, percent, sections
-from hierreg.results.point import Coefficients, Estimate
+from hierreg.results.point import METHOD_NAMES, Coefficients, Estimate
 from hierreg.results.text import beside
 
 if TYPE_CHECKING:
@@ -27,12 +29,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.predictive.of_model import ModelLike
+    from hierreg.problem.labels import Labels
     from hierreg.problem.problem import Problem
 
     Array = NDArray[np.float64]
 
 _MOST_ROWS = 20
 _STREAM = 201
+_OTHER_MODEL = (
+    "at has other coefficients, groups or data sets than the model: give the estimate or solution of the same model."
+)
 
 
 @final
@@ -76,6 +82,7 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
     covariance: bool = False,
     draws: bool = False,
     seed: int | None = None,
+    scale: Literal["response", "link"] = "response",
 ) -> Predictions:
     """Return predictions of new rows, from the posterior or at an estimate.
 
@@ -123,6 +130,12 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
         Return the draws too (of a posterior).
     seed : int, optional
         Of the coefficients of new groups and of new errors, for draws; by default that of the tree.
+    scale : {"response", "link"}
+        With a family, expected responses (of binomial ones, probabilities), or linear predictors, offset included; the
+        same for normal responses. On the scale of the response ``level="population"`` is the mean over groups, their
+        coefficients integrated out, which is not the response of a group with b = 0. New observations are drawn from
+        a posterior only, on the scale of the response: of binomial ones numbers of successes, in as many trials as
+        the column says that the formula or ``trials=`` names, else in single ones.
 
     Returns
     -------
@@ -158,7 +171,12 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
       1      new  356.1  67.6  223.6   488.5    72.3  214.4   497.7
     """
     prob = check_prob(ci_prob)
-    problem = problem_of(model)
+    found = any_problem_of(model)
+    check_choice(scale, ("response", "link"), argument="scale", error=ModelError)
+    if isinstance(found, FamilyProblem):
+        given = {"cross_cov": cross_cov, "new_cov": new_cov}
+        return _of_family(found, newdata, at, level, prob, given, (scale, observation, covariance, draws), seed)
+    problem = gaussian(found, "hr.predict")
     if isinstance(at, Coefficients):
         _check_same(at, problem)
     else:
@@ -176,7 +194,40 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
     return _report(values, rows, attrs, covariance=covariance, draws=draws)
 
 
-def _check_tree(at: Any, problem: Problem) -> None:
+def _of_family(  # noqa: PLR0913, PLR0917  # the arguments of `predict`
+    problem: FamilyProblem,
+    newdata: Any,
+    at: Any,
+    level: str | Mapping[str, str],
+    prob: float,
+    errors: Mapping[str, Any],
+    how: tuple[str, bool, bool, bool],
+    seed: int | None,
+) -> Predictions:
+    """Return predictions where the response is not normal."""
+    from hierreg.linear.prediction import family
+
+    scale, observation, covariance, draws = how
+    for name, value in errors.items():
+        if value is not None:
+            raise ModelError(f"{name} with family={problem.family}: it belongs to errors of known covariance.")
+    family.check_scale(problem, scale)
+    _check_labels(at, problem.labels) if isinstance(at, Coefficients) else _check_tree(at, problem)
+    new = family.family_rows(problem, newdata, levels_of(level, problem.labels.factor_names))
+    attrs = {"ci_prob": prob, "factors": factors_attribute(problem.labels)}
+    where = "responses" if scale == "response" else "linear predictors"
+    if isinstance(at, Coefficients):
+        values = family.at_point(problem, new, at, prob, scale=scale, covariance=covariance)
+        method = METHOD_NAMES[at.method] if isinstance(at, Estimate) else "Solution"
+        attrs["heading"] = f"{method} estimate, {where}; {percent(prob)} intervals, the variances taken as known"
+    else:
+        _check_seed(seed)
+        values = family.from_draws(problem, new, at, prob, scale=scale, observation=observation, seed=seed)
+        attrs["heading"] = f"{read(at).heading}; {where}, equal-tailed {percent(prob)} intervals"
+    return _report(values, new.rows, attrs, covariance=covariance, draws=draws)
+
+
+def _check_tree(at: Any, problem: Problem | FamilyProblem) -> None:
     if not isinstance(at, xr.DataTree):
         raise ModelError(
             f"at has type {type(at).__name__}; a DataTree from Model.sample, an Estimate from Model.estimate or "
@@ -187,19 +238,22 @@ def _check_tree(at: Any, problem: Problem) -> None:
 
 def _check_same(at: Coefficients, problem: Problem) -> None:
     """Raise unless a point result has the coefficients and groups of the model."""
-    labels = problem.labels
+    _check_labels(at, problem.labels)
+    within = problem.parameters.within_units
+    if len(at.solution.error_cov) != (len(within.component_size) or len(problem.layout.labels)):
+        raise ModelError(_OTHER_MODEL)
+
+
+def _check_labels(at: Coefficients, labels: Labels) -> None:
+    """Raise unless a point result has the coefficients and groups of the model."""
     same = [str(c) for c in at.beta["coef"].values] == list(labels.coef)
     same = same and list(at.b) == list(labels.factor_names)
     for factor in labels.factors if same else ():
         b = at.b[factor.name]
         same = same and np.array_equal(b[factor.dim].values, factor.levels)
         same = same and [str(c) for c in b[factor.coef_dim].values] == list(factor.coef)
-    within = problem.parameters.within_units
-    if not same or len(at.solution.error_cov) != (len(within.component_size) or len(problem.layout.labels)):
-        raise ModelError(
-            "at has other coefficients, groups or data sets than the model: give the estimate or solution of the same "
-            "model."
-        )
+    if not same:
+        raise ModelError(_OTHER_MODEL)
 
 
 def _at_point(
@@ -236,8 +290,7 @@ def _at_point(
 def _from_draws(
     problem: Problem, rows: NewRows, tree: xr.DataTree, prob: float, *, observation: bool, seed: int | None
 ) -> dict[str, Array]:
-    if seed is not None and (not isinstance(seed, (int, np.integer)) or isinstance(seed, bool) or seed < 0):
-        raise ModelError(f"seed={seed!r} must be a whole number, 0 or more.")
+    _check_seed(seed)
     fit = read(tree)
     parameters = draws_of(fit.posterior, problem)
     S = len(parameters.beta)
@@ -252,6 +305,11 @@ def _from_draws(
         of_new = moments(new, prob) | {"draws": new}
         out |= {f"{name}_new": value for name, value in of_new.items() if name != "mean"}
     return out
+
+
+def _check_seed(seed: int | None) -> None:
+    if seed is not None and (not isinstance(seed, (int, np.integer)) or isinstance(seed, bool) or seed < 0):
+        raise ModelError(f"seed={seed!r} must be a whole number, 0 or more.")
 
 
 def _group_coords(factors: Sequence[str]) -> list[str]:

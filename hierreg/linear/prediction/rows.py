@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.design import as_table
+from hierreg.design.build import evaluate
 from hierreg.linear.prediction.errors import NewErrors, new_errors
 from hierreg.linear.prediction.levels import check_labels, labels_of
 from hierreg.problem.problem import Problem
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.design import Design, DesignState, FactorDesign
+    from hierreg.problem.family import FamilyProblem
 
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]
@@ -37,6 +39,8 @@ class NewGroups:
         Number of the new group of each row; -1 for an observed one, and where the population is meant.
     labels : list of str
         Label of the group of each row.
+    columns : array (M, q) or None
+        The group columns of rows for which the population is meant, whose Z is zero; else None.
     """
 
     factor: str
@@ -44,6 +48,7 @@ class NewGroups:
     group: Index
     new_group: Index
     labels: list[str]
+    columns: Array | None = None
 
     @property
     def n_new(self) -> int:
@@ -68,14 +73,15 @@ class NewRows:
     errors: NewErrors
 
 
-def new_rows(  # the arguments of `predict`
-    problem: Problem,
+def new_rows(  # noqa: PLR0913  # the arguments of `predict`
+    problem: Problem | FamilyProblem,
     newdata: Any,
     level: Mapping[str, str],
     *,
     observation: bool,
     cross_cov: Any = None,
     new_cov: Any = None,
+    integrates: bool = False,
 ) -> NewRows:
     """Return the arrays of a new table.
 
@@ -87,6 +93,8 @@ def new_rows(  # the arguments of `predict`
         "group", "population" or "new group"; see `predict`.
     observation, cross_cov, new_cov
         As `predict` takes them.
+    integrates : bool
+        Keep the group columns of rows for which the population is meant: responses are averaged over groups.
 
     Raises
     ------
@@ -107,7 +115,8 @@ def new_rows(  # the arguments of `predict`
     groups = []
     for learned, own in zip(problem.state.factors, problem.labels.factors, strict=True):
         if learned.name not in found:
-            groups.append(_population(learned.name, len(table), len(own.coef)))
+            columns = _columns_of(problem.state, table, learned.name) if integrates else None
+            groups.append(_population(learned.name, len(table), len(own.coef), columns))
             continue
         of = labels[learned.name]
         check_labels(of, learned, found[learned.name].index, level[learned.name], names)
@@ -126,10 +135,19 @@ def _without(state: DesignState, factors: set[str]) -> DesignState:
     )
 
 
-def _population(factor: str, m: int, q: int) -> NewGroups:
+def _population(factor: str, m: int, q: int, columns: Array | None) -> NewGroups:
     """Return rows without groups of a factor."""
-    none = np.full(m, -1, dtype=np.intp)
-    return NewGroups(factor=factor, Z=np.zeros((m, q)), group=none, new_group=none, labels=["population"] * m)
+    none, labels = np.full(m, -1, dtype=np.intp), ["population"] * m
+    return NewGroups(factor=factor, Z=np.zeros((m, q)), group=none, new_group=none, labels=labels, columns=columns)
+
+
+def _columns_of(state: DesignState, table: Any, factor: str) -> Array:
+    """Return the group columns (M, q) of a factor, which need none of its labels."""
+    _, matrices = evaluate(state, table, response=False)
+    parts = [matrices[term.expression][1] for term in state.spec.group_terms if term.factor == factor]
+    columns = np.concatenate(parts, axis=1)
+    own = state.determined.get(factor)
+    return columns if own is None else columns[:, list(own.kept)]
 
 
 def _groups(factor: FactorDesign, labels: list[str]) -> NewGroups:

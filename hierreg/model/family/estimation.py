@@ -158,6 +158,8 @@ def _variances(problem: FamilyProblem, optimum: FamilyOptimum, raw: Array) -> Va
     sd, corr = sd_and_corr(cov)
     names = [f"{factor}[{name}]" for factor, name in problem.parameters.group_columns]
     zero = [f"the standard deviation of {names[k]} is zero" for k in range(len(sd)) if sd[k] == 0]
+    further = problem.auxiliary.free_names
+    zero += [f"{further[k]} is at the end of its range" for k in optimum.flat]
     if optimum.is_singular:
         zero.append(f"the correlation matrix of {problem.parameters.factors[0]} is singular")
     return VarianceEstimate(
