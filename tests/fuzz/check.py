@@ -261,7 +261,7 @@ def _must_be_refused(model, rows, point, beta):
     # Of correlated errors, products are larger than variances say by what the others take from each.
     growth = float(np.max(np.diagonal(np.linalg.inv(point.error_cov)) * np.diagonal(point.error_cov), initial=1.0))
     if largest * np.sqrt(growth if products_alone else 1.0) < (300 if products_alone else 1e10):
-        if beta.prior is not None and _is_far_narrower(rows, point, beta):
+        if beta is not None and beta.prior is not None and _is_far_narrower(rows, point, beta):
             raise hr.exceptions.ModelError("fewer than eight digits beside the priors")
         return
     names = [factor.name for factor in model.problem.labels.factors]
@@ -380,7 +380,7 @@ def _check_target(model, rows, oracles, rng):
     target = models.target_of(model, natural=True)
     value, gradient = target(u)
     if value == -np.inf:
-        _must_be_refused(model, rows, point)
+        _must_be_refused(model, rows, point, beta)
     if not (np.isfinite(value) and np.isfinite(gradient).all()):
         raise WrongAnswerError("the posterior density is not finite at an ordinary point", f"{value} {gradient}")
     if beta is None or not given:
