@@ -437,6 +437,7 @@ def _check_estimates(model, rows, oracles, rng):
         return
     lost = max((_offset(Z) for Z in rows.Z), default=1.0) ** 2
     lost = max(lost, condition_of_covariance(rows.V if rows.kind == "known_cov" else point.error_cov))
+    lost = max(lost, _lost_in_sigma(found, contrast(rows, point.Lambda, point.error_cov)))
     if rows.kind == "exchangeable":  # its correlation may be near a bound, where a variance is a small difference
         lost = max(lost, float(np.diagonal(point.error_cov).max() / np.diagonal(point.error_cov).min()))
     relative = relative_tolerance(rows, lost, model)
@@ -475,6 +476,18 @@ def _falls_no_lower(dense, point, beta):
 def _is_degenerate(rows, error_cov):
     """Return whether an error sd is nothing beside the response: the likelihood has no maximum."""
     return not rows.kind.startswith("known") and bool(np.sqrt(np.diagonal(error_cov)).min() < 1e-6 * rows.y.std())
+
+
+def _lost_in_sigma(found, groups):
+    """Return by what the rounding of reported covariances of groups is enlarged, beside errors.
+
+    Of a singular one an ulp of its largest entry is an ulp of the square of ``groups``, the contrast, beside errors.
+    """
+    conditions = [1.0]
+    for cov in found.cov.values():
+        own = cov.values[np.ix_(np.diagonal(cov.values) > 0, np.diagonal(cov.values) > 0)]
+        conditions.append(condition_of_covariance(own) if len(own) > 1 else 1.0)
+    return min(max(conditions), groups**2)
 
 
 def _offset(Z):
