@@ -47,6 +47,8 @@ class Measured:
         Whether a column is zero throughout, or has one other value, up to rounding.
     constant : int or None
         The first column that has one value other than zero.
+    n : int
+        Number of rows.
     """
 
     names: tuple[str, ...]
@@ -56,6 +58,7 @@ class Measured:
     is_zero: NDArray[np.bool_]
     is_constant: NDArray[np.bool_]
     constant: int | None
+    n: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +131,7 @@ def measured_rows(X: Array, names: Sequence[str]) -> Measured:
         is_zero=largest == 0,
         is_constant=(largest > 0) & (high - low <= _NO_VARIATION * largest),
         constant=constant,
+        n=n,
     )
 
 
@@ -148,7 +152,9 @@ def determined_columns(columns: Measured) -> Determined | None:
     R = columns.R / size
     candidates = [j for j in range(p) if j != constant and not is_zero[j] and not is_constant[j]]
     rounding = 2 * np.finfo(float).eps * np.abs(columns.mean) / (size * columns.unit)
-    solved = _determined(R, candidates, np.maximum(_TOLERANCE, rounding))
+    # Rounding of cross-products must not let more columns be independent than rows can tell.
+    most = columns.n - (constant is not None)
+    solved = _determined(R, candidates, np.maximum(_TOLERANCE, rounding), most)
     dropped = tuple(j for j in range(p) if is_zero[j] or is_constant[j] or j in solved)
     if not dropped:
         return None
@@ -176,18 +182,18 @@ def determined_columns(columns: Measured) -> Determined | None:
     )
 
 
-def _determined(R: Array, candidates: Sequence[int], tolerance: Array) -> dict[int, dict[int, float]]:
-    """Return, for each column of length one that those before it determine, its weights of them."""
+def _determined(R: Array, candidates: Sequence[int], tolerance: Array, most: int) -> dict[int, dict[int, float]]:
+    """Return, for each column of length one that those before it, at most so many, determine, its weights of them."""
     if not len(candidates):
         return {}
     pivots = np.abs(np.diagonal(np.linalg.qr(R[:, candidates], mode="r")))
-    if len(pivots) == len(candidates) and np.all(pivots > tolerance[candidates]):
+    if len(pivots) == len(candidates) <= most and np.all(pivots > tolerance[candidates]):
         return {}
     independent: list[int] = []
     out: dict[int, dict[int, float]] = {}
     for j in candidates:
         weights = np.linalg.lstsq(R[:, independent], R[:, j], rcond=None)[0]
-        if np.linalg.norm(R[:, j] - R[:, independent] @ weights) <= tolerance[j]:
+        if len(independent) == most or np.linalg.norm(R[:, j] - R[:, independent] @ weights) <= tolerance[j]:
             out[j] = dict(zip(independent, weights.tolist(), strict=True))
         else:
             independent.append(j)

@@ -239,13 +239,29 @@ class WithinUnits:
     def correlations(self, u: Array) -> Array:
         """Return rho (S, T) at the last elements of S unconstrained vectors, (S, free)."""
         rho = np.tile(self.fixed, (len(u), 1))
-        lowest = self.lowest[self.is_free]
-        # expit(2 u), with all digits of its distance from both ends of the interval
-        u = np.clip(u, -350.0, 350.0)
-        rho[:, self.is_free] = np.where(
-            u < 0, lowest + (1.0 - lowest) / (1.0 + np.exp(-2.0 * u)), 1.0 - (1.0 - lowest) / (1.0 + np.exp(2.0 * u))
-        )
+        above, below = (distance[:, self.is_free] for distance in self._distances(u))
+        rho[:, self.is_free] = np.where(u < 0, self.lowest[self.is_free] + below, 1.0 - above)
         return rho
+
+    def _distances(self, u: Array) -> tuple[Array, Array]:
+        """Return 1 - rho and rho - lowest, both (S, T), with all their digits near either end of the interval."""
+        above, below = np.tile(1.0 - self.fixed, (len(u), 1)), np.tile(self.fixed - self.lowest, (len(u), 1))
+        x, width = np.clip(u, -350.0, 350.0), 1.0 - self.lowest[self.is_free]
+        above[:, self.is_free] = width / (1.0 + np.exp(2.0 * x))
+        below[:, self.is_free] = width / (1.0 + np.exp(-2.0 * x))
+        return above, below
+
+    def covariance_at(self, error_sd: Array, u: Array) -> Array:
+        """Return the covariance (S, C, C) of the components, from sds (S, 1 or T) and the vectors of `correlations`.
+
+        It keeps its digits, and is positive, where rho is so near a bound that no double is between them.
+        """
+        if self.is_in_time:
+            return self.covariance(error_sd, self.correlations(u))
+        above, below = (distance[:, self.component_stratum] for distance in self._distances(u))
+        variance = error_sd[:, self.sd_of_stratum[self.component_stratum]] ** 2
+        mean = self.rest + (self.component_size - 1.0) * below
+        return diagonal(variance * np.where(self.component_size == WITHIN, above, mean))
 
     def covariance(self, error_sd: Array, rho: Array) -> Array:
         """Return the covariance (..., C, C) of the components, from sds (..., 1 or T) and rho (..., T)."""

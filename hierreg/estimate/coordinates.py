@@ -27,8 +27,8 @@ _START_RANGE = (0.1, 10.0)
 _START_ERRORS = (0.2, 2.0)
 # Sizes of group effects beside the errors, errors of one stratum beside their moments, at further starts.
 _SIZES_OF_GROUPS, _SMALL_ERRORS, _MOST_STRATA = (0.2, 5.0), 0.05, 6
-# Of log sds: their squares are no numbers beyond it.
-OUT_OF_RANGE = 300.0
+# Of log sds: beyond it a slope along a variance, 1 / sd^4 beside squares of the response, may be no number.
+OUT_OF_RANGE = 150.0
 # Length of a row of the factor, beside the errors, below which it is not scaled up.
 _SMALLEST_ROW = 0.03
 # Smallest singular value of the factor, in the same units.

@@ -357,6 +357,7 @@ def measured_frame(frame: Frame, names: Sequence[str]) -> Measured:
         is_zero=(mean == 0) & (squares == 0),
         is_constant=(mean != 0) & (squares <= frame.n * (np.finfo(float).eps * mean) ** 2),
         constant=constant,
+        n=int(frame.n),
     )
 
 

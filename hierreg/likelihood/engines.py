@@ -23,7 +23,7 @@ from hierreg.likelihood.drawn import Recovered
 from hierreg.likelihood.groups.blocks import SplitBlocks, split_into_blocks
 from hierreg.likelihood.groups.draws import draw_groups
 from hierreg.likelihood.groups.engine import MarginalLikelihood
-from hierreg.likelihood.groups.equations import solve_groups
+from hierreg.likelihood.groups.equations import NO_DIGITS_LINKED, solve_groups
 from hierreg.likelihood.population import FixedBeta, PopulationPrior, flat_beta, hold_fixed, population_of
 from hierreg.likelihood.solution import Solution
 
@@ -126,12 +126,17 @@ def check_not_cut_off(likelihood: Likelihood, Lambda: Array, error_cov: Array) -
     Raises
     ------
     ModelError
-        If there is no density where error standard deviations are half as large.
+        If there is no density where error standard deviations are half as large, or products know too little of the
+        population coefficients where groups are linked.
     """
+    smaller = 0.25 * error_cov
+    if isinstance(likelihood, MarginalLikelihood):
+        is_known = likelihood.knows_coefficients(Lambda, error_cov)
+        is_cut_off = likelihood.has_products_alone and likelihood.value_and_gradient(Lambda, smaller)[0] == -np.inf
+        if is_cut_off or not is_known:
+            raise ModelError(NO_DIGITS_LINKED)
     # Correlations of errors that a search leaves at one lose digits too, and a posterior need not come near them.
-    if not isinstance(likelihood, CrossedLikelihood) or likelihood.gram.terms.has_corr:
-        return
-    if likelihood.value_and_gradient(Lambda, 0.25 * error_cov)[0] == -np.inf:
+    elif not likelihood.gram.terms.has_corr and likelihood.value_and_gradient(Lambda, smaller)[0] == -np.inf:
         raise ModelError(FEW_DIGITS)
 
 

@@ -305,7 +305,7 @@ def covariances(parameters: VarianceParameters, u: Array) -> Covariances:
     error_corr, error_cov = corr[:, q:, q:], factor[:, q:, q:] @ np.swapaxes(factor[:, q:, q:], 1, 2)
     if parameters.within_units.strata:
         error_corr = parameters.within_units.correlations(u[:, place:])
-        error_cov = parameters.within_units.covariance(sd[:, q:], error_corr)
+        error_cov = parameters.within_units.covariance_at(sd[:, q:], u[:, place:])
     return Covariances(
         sd=group_sd,
         corr=group_corr,

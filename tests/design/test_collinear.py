@@ -150,3 +150,16 @@ def test_results_record_what_was_dropped(data):
     model = from_rows("y ~ x + w", data)
     tree = model.sample(draws=100, chains=1, seed=1, method="psis")
     assert json.loads(tree.attrs["dropped_columns"]) == ["w"]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 5, 8])
+def test_no_more_columns_are_kept_than_there_are_rows(seed):
+    """Whatever rounding of cross-products leaves of the others: eight rows tell eight columns."""
+    rng = np.random.default_rng(seed)
+    names = [f"x{i}" for i in range(12)]
+    table = pd.DataFrame({name: rng.normal(size=8) + (100.0 if i % 2 else 0.0) for i, name in enumerate(names)})
+    table["y"], table["se"] = rng.normal(size=8), 1.0
+    formula, batches = "y ~ " + " + ".join(names), [table[:6], table[6:]]
+    gram = dropping(hr.Gram.from_batches, batches, formula, hr.known_se("se"))
+    assert gram.coef_names == ("Intercept", *names[:7])
+    assert dropping(hr.Model, formula, table, hr.known_se("se")).problem.labels.coef == gram.coef_names

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import mpmath as mp
 import numpy as np
 import pandas as pd
 import pytest
@@ -398,3 +399,16 @@ def test_rows_of_a_column_that_is_constant_within_units_leave_nothing_within_the
     design = hr.Model("y ~ x", data, errors=hr.exchangeable("unit")).problem
     products = collect(design.design, design.layout).WtW[0]
     np.testing.assert_allclose(products[:2], 0, atol=1e-12 * len(data))
+
+
+@pytest.mark.parametrize("u", [-200.0, -23.4, 0.3, 23.4])
+def test_variances_of_components_keep_their_digits_where_rho_is_nearest_its_bounds(u):
+    """No double is between such a rho and its bound, -1/4 or 1; variances are rho's exact ones all the same."""
+    parameters = hr.Model("y ~ x", table(), errors=STRUCTURES["one stratum"]).problem.parameters
+    found = np.diagonal(covariances(parameters, np.array([[0.3, u]])).error_cov[0])
+    with mp.workdps(400):
+        rho, v = -mp.mpf(1) / 4 + mp.mpf(5) / 4 / (1 + mp.exp(-2 * mp.mpf(u))), mp.exp(2 * mp.mpf(0.3))
+        sizes = parameters.within_units.component_size.tolist()
+        want = [float(v * (1 - rho) if n == 0 else v * (1 + (n - 1) * rho)) for n in sizes]
+    assert sizes == [0, 1, 2, 3, 5]
+    np.testing.assert_allclose(found, want, rtol=1e-13)

@@ -404,3 +404,43 @@ def test_covariances_with_new_rows_are_in_their_order(table, blocks, rng):
     named = pd.DataFrame(cross, index=new.index, columns=table.index)
     with pytest.raises(ModelError, match=r"cross_cov is labelled.*order of the tables.*to_numpy"):
         hr.predict(model, new, at=model.estimate(), cross_cov=named, new_cov=cov)
+
+
+def linked_rows(sd, spread=2.0):
+    """Return a table of groups that differ by sd, and a covariance that links them; errors differ in size by far."""
+    rng = np.random.default_rng(3)
+    n, g = 24, np.arange(24) % 6
+    se, r = np.exp(spread * rng.normal(size=n)), np.arange(n)
+    V = 0.6 ** abs(r[:, None] - r) * np.outer(se, se)
+    far = 2e6 + 1e3 * rng.normal(size=n)
+    x = rng.integers(1, 5, n).astype(float)
+    return {"y": sd * rng.normal(size=6)[g] + rng.normal(size=n), "x": x, "z": far, "g": g}, V
+
+
+def test_groups_that_a_covariance_links_have_their_digits_or_are_refused():
+    """Against generalised least squares in 60 digits, in standard errors; what has no digits is refused in words."""
+    mpmath = pytest.importorskip("mpmath")
+    table, V = linked_rows(1.0)
+    model = hr.Model("y ~ 0 + x + z + (1 | g)", table, errors=hr.known_cov(V))
+    for sd in (1.0, 30.0):
+        at = model.solve({"g": [[sd**2]]}, None)
+        with mpmath.workdps(60):
+            X = mpmath.matrix(np.column_stack([table["x"], table["z"]]).tolist())
+            Z = mpmath.matrix(np.eye(6)[table["g"]].tolist())
+            W = (mpmath.matrix(V.tolist()) + mpmath.mpf(sd) ** 2 * Z * Z.T) ** -1
+            cov = (X.T * W * X) ** -1
+            beta = cov * (X.T * W * mpmath.matrix(table["y"].tolist()))
+            off = [float((beta[i] - mpmath.mpf(float(at.beta[i]))) / mpmath.sqrt(cov[i, i])) for i in range(2)]
+        np.testing.assert_allclose(off, 0, atol=1e-5)
+    far, V = linked_rows(1e4)
+    with pytest.raises(ModelError, match="errors link groups that do not go together"):
+        hr.Model("y ~ 0 + x + z + (1 | g)", far, errors=hr.known_cov(V)).estimate()
+
+
+def test_coefficients_of_which_products_keep_too_few_digits_are_refused():
+    """Rows a million times as precise as others swamp what groups leave of the precision of a coefficient."""
+    table, V = linked_rows(1.0, spread=3.0)
+    model = hr.Model("y ~ 0 + x + z + (1 | g)", table, errors=hr.known_cov(V))
+    assert np.isfinite(model.solve({"g": [[100.0]]}, None).beta).all()
+    with pytest.raises(ModelError, match="errors link groups that do not go together"):
+        model.solve({"g": [[1e6]]}, None)

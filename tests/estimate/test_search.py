@@ -137,3 +137,16 @@ def test_chains_in_modes_of_different_density_are_said(rng):
 def test_chains_in_one_mode_are_not(rng):
     u, stats = chains_at([0.0] * 4, rng)
     assert warn_about(("sd_g[Intercept]", "error_sd"), u, stats) == []
+
+
+@pytest.mark.parametrize("log_sd", [-300.0, -226.0, -149.0, 149.0, 226.0])
+@pytest.mark.parametrize("unit", [1e-12, 1.0, 1e12])
+def test_a_step_to_errors_of_any_size_has_finite_slopes_or_none(log_sd, unit):
+    """A search may try any size once: what overflows there is neither a warning nor a slope."""
+    rng = np.random.default_rng(2)
+    data = {"y": unit * rng.normal(size=12), "x": rng.normal(size=12), "g": np.arange(12) % 4}
+    problem = hr.Model("y ~ x + (1 | g)", data).problem
+    coordinates = factor_coordinates(problem.likelihood("reml"), problem.parameters)
+    value, slopes = coordinates(np.array([1.0, log_sd]))
+    assert not np.isnan(value)
+    assert np.isfinite(slopes).all()

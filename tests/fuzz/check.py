@@ -10,8 +10,9 @@ Tolerances, of a case with n rows where the oracle finds a log density d with qu
 - a directional derivative, relative to n + Q + the sum of its absolute terms: ten times that.
 - coefficients: the same ten-fold, relative to their standard error and their size.
 - densities of several factors, and of groups that errors link and that do not go together, which there are products of
-  alone: 1e-7. An estimate may be where groups differ by many thousand error standard deviations, of which products lose
-  eps times the square: its criterion may be as far off as that, up to 1e-6, where errors link groups.
+  alone: 1e-7. Where groups differ by many thousand error standard deviations products lose eps times the square (what
+  rows say of a coefficient over what groups leave of it, which `SplitBlocks.most_subtracted` bounds): where errors link
+  groups, a density and the criterion of an estimate may be as far off as that, up to 1e-6.
 - coefficients of such groups, where they differ by 300 error standard deviations and more: 1e-3 of a standard error.
 - where groups differ by a million error standard deviations: besides, eps times that contrast times the response's over
   the errors, relative to a standard error (or to Q, of a derivative). The rotations of a group's rows and the factor of
@@ -173,6 +174,13 @@ def relative_tolerance(rows, lost, model=None):
     return digits + EPS * (4.0 * condition(rows.X) + 8.0 * lost)
 
 
+def of_products(model, rows, Lambda, error_cov, most):
+    """Return what products of groups that errors link lose, which nothing better is known of; at most ``most``."""
+    if not model.problem.gram.has_links or model.problem.gram.has_triangles:
+        return 0.0
+    return min(most, EPS * contrast(rows, Lambda, error_cov) ** 2)
+
+
 def extreme(rows, point):
     """Return what two roundings add where groups differ by a million error standard deviations; else zero."""
     groups = contrast(rows, point.Lambda, point.error_cov)
@@ -205,8 +213,7 @@ def _check_densities(model, rows, oracles, point, rng):
         want = _check_density((model, method, value), rows, oracles, point, beta)
         parts = np.concatenate([(g_Lambda * direction).ravel(), (g_error * error_direction).ravel()])
         relative = relative_tolerance(rows, point.lost, model)
-        if model.problem.gram.has_links and not model.problem.gram.has_triangles:
-            relative += min(1e-5, EPS * contrast(rows, point.Lambda, point.error_cov) ** 2)
+        relative += of_products(model, rows, point.Lambda, point.error_cov, 1e-5)
         allowed = 10.0 * (relative + extreme(rows, point)) * (want.n + number(want.quadratic) + np.abs(parts).sum())
         _check_slope((method, parts.sum(), allowed), rows, oracles, point, beta, (direction, error_direction))
 
@@ -218,7 +225,9 @@ def _check_density(answer, rows, oracles, point, beta):
     want = dense.density(Lambda, error_cov, beta)
     if want is None:
         raise WrongAnswerError("accepted columns that are exactly singular", method)
-    allowed = relative_tolerance(rows, point.lost, model) * (abs(want.value) + want.n)
+    relative = relative_tolerance(rows, point.lost, model)
+    relative += of_products(model, rows, point.Lambda, point.error_cov, 1e-6)
+    allowed = relative * (abs(want.value) + want.n)
     if not abs(value - want.value) <= allowed:
         allowed += shaken.excuse(
             lambda one, shake: one.density(shake.factor(Lambda), shake.symmetric(error_cov), beta).value, want.value
@@ -261,7 +270,7 @@ def _must_be_refused(model, rows, point, beta):
     # Of correlated errors, products are larger than variances say by what the others take from each.
     growth = float(np.max(np.diagonal(np.linalg.inv(point.error_cov)) * np.diagonal(point.error_cov), initial=1.0))
     if largest * np.sqrt(growth if products_alone else 1.0) < (300 if products_alone else 1e10):
-        if beta.prior is not None and _is_far_narrower(rows, point, beta):
+        if beta is not None and beta.prior is not None and _is_far_narrower(rows, point, beta):
             raise hr.exceptions.ModelError("fewer than eight digits beside the priors")
         return
     names = [factor.name for factor in model.problem.labels.factors]
@@ -380,7 +389,7 @@ def _check_target(model, rows, oracles, rng):
     target = models.target_of(model, natural=True)
     value, gradient = target(u)
     if value == -np.inf:
-        _must_be_refused(model, rows, point)
+        _must_be_refused(model, rows, point, beta)
     if not (np.isfinite(value) and np.isfinite(gradient).all()):
         raise WrongAnswerError("the posterior density is not finite at an ordinary point", f"{value} {gradient}")
     if beta is None or not given:
@@ -428,11 +437,11 @@ def _check_estimates(model, rows, oracles, rng):
         return
     lost = max((_offset(Z) for Z in rows.Z), default=1.0) ** 2
     lost = max(lost, condition_of_covariance(rows.V if rows.kind == "known_cov" else point.error_cov))
+    lost = max(lost, _lost_in_sigma(found, contrast(rows, point.Lambda, point.error_cov)))
     if rows.kind == "exchangeable":  # its correlation may be near a bound, where a variance is a small difference
         lost = max(lost, float(np.diagonal(point.error_cov).max() / np.diagonal(point.error_cov).min()))
     relative = relative_tolerance(rows, lost, model)
-    if model.problem.gram.has_links and not model.problem.gram.has_triangles:
-        relative += min(1e-6, EPS * contrast(rows, point.Lambda, point.error_cov) ** 2)
+    relative += of_products(model, rows, point.Lambda, point.error_cov, 1e-6)
     if want is not None and relative < 1e-3 and found.converged:
         criterion = -2.0 * want.value
         allowed = 2.0 * relative * (abs(criterion) + want.n)
@@ -467,6 +476,18 @@ def _falls_no_lower(dense, point, beta):
 def _is_degenerate(rows, error_cov):
     """Return whether an error sd is nothing beside the response: the likelihood has no maximum."""
     return not rows.kind.startswith("known") and bool(np.sqrt(np.diagonal(error_cov)).min() < 1e-6 * rows.y.std())
+
+
+def _lost_in_sigma(found, groups):
+    """Return by what the rounding of reported covariances of groups is enlarged, beside errors.
+
+    Of a singular one an ulp of its largest entry is an ulp of the square of ``groups``, the contrast, beside errors.
+    """
+    conditions = [1.0]
+    for cov in found.cov.values():
+        own = cov.values[np.ix_(np.diagonal(cov.values) > 0, np.diagonal(cov.values) > 0)]
+        conditions.append(condition_of_covariance(own) if len(own) > 1 else 1.0)
+    return min(max(conditions), groups**2)
 
 
 def _offset(Z):

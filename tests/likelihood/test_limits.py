@@ -220,3 +220,19 @@ def test_order_of_rows_and_names_of_groups_do_not_matter(table, rng):
     np.testing.assert_allclose(other.sd["g"], base.sd["g"], rtol=1e-6)
     for old, new in names.items():
         np.testing.assert_allclose(other.b["g"].sel(g=new), base.b["g"].sel(g=old), atol=1e-7)
+
+
+@pytest.mark.parametrize("formula", ["y ~ x", "y ~ x + (1 | g)", "y ~ x + (1 | g) + (1 | h)"])
+@pytest.mark.parametrize("method", ["reml", "ml"])
+def test_a_density_that_is_not_there_has_no_gradient_and_divides_nothing_by_zero(formula, method, rng):
+    n = 24
+    data = {"y": rng.normal(size=n), "x": rng.normal(size=n), "g": np.arange(n) % 4, "h": np.arange(n) % 5}
+    model = hr.Model(formula, {**data, "s": np.arange(n) % 2}, errors=hr.by("s"))
+    likelihood = model.problem.likelihood(method)
+    q = len(likelihood.z_map_inverse)
+    value, g_Lambda, g_error_cov = likelihood.value_and_gradient(0.4 * np.eye(q), np.diag([0.7, 0.0]))
+    assert value == -np.inf
+    assert g_Lambda.shape == (q, q)
+    assert not g_Lambda.any()
+    assert g_error_cov.shape == (2, 2)
+    assert not g_error_cov.any()

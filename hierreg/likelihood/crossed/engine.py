@@ -85,6 +85,8 @@ class CrossedLikelihood:
         q, errors = len(self.z_map_inverse), self.errors
         g_Lambda, g_omega = np.zeros((q, q)), np.zeros(errors.n_terms)
         value = self.native()(self.z_map_inverse @ Lambda, errors.weights(error_cov), g_Lambda, g_omega)
+        if value == -np.inf:
+            return value, g_Lambda, np.zeros_like(error_cov)
         return value, self.z_map_inverse.T @ g_Lambda, errors.gradient(error_cov, g_omega)
 
     @property

@@ -31,6 +31,8 @@ _FAR_AROUND = 1.0 / 32.0
 _PASSES, _NOTHING_LOST, _NEAR_ENOUGH = 6, 2.0, 1e-7
 _EPS, _ROUNDING = float(np.finfo(float).eps), 1e-10
 _LIGHT = 1e-11  # squared, of pseudo-observations that keep a precision definite that rounding has made singular
+# What rows say of a coefficient over what groups and the others leave of it, beyond which its digits are too few.
+_MOST_OF_PRODUCTS = 1e9
 # The compiled likelihood of each kind of blocks (see `SplitBlocks.arrays`): the last kind that there is decides.
 _ENTRIES = ("groups.theta_entry", "groups.strip_entry", "groups.tile_entry", "groups.tile_entry", "groups.row_entry")
 
@@ -132,6 +134,30 @@ class MarginalLikelihood:
             arguments = (gram, self._W0, self._numbers(is_strict=is_strict), self.integrate)
             return log_likelihood_in_chunks(internal, weights, arguments, g_Lambda, g_omega, self.threads)
         return self.native(is_strict=is_strict)(internal, weights, g_Lambda, g_omega)
+
+    @property
+    def has_products_alone(self) -> bool:
+        """Whether groups are linked by a known covariance of errors, and cannot be taken by rows.
+
+        Where correlations of errors are free, modes and draws come near singular ones, and fewer digits must do.
+        """
+        linked = len(self.blocks.linked.levels) > 0
+        return linked and not self.blocks.can_be_exact and not self.gram.terms.has_corr
+
+    def knows_coefficients(self, Lambda: Array, error_cov: Array) -> bool:
+        """Return whether products leave enough digits of the precision of beta, where they are all that there is.
+
+        The inverse of a known covariance is rounded by more than an ulp.
+        """
+        if not self.has_products_alone:
+            return True
+        weights = self.errors.weights(error_cov)
+        found, p = self.moments_at(self.z_map_inverse @ Lambda, weights), len(self.gram.coef_names)
+        if found is None:
+            return False
+        squares = np.diagonal(self.gram.WtW, axis1=1, axis2=2)[:, :p]
+        whole = weights[: len(squares)] @ squares + np.sum(self.prior_rows[:, :p] ** 2, axis=0)
+        return bool(np.max(whole * np.sum(found[1] ** 2, axis=1), initial=0.0) < _MOST_OF_PRODUCTS)
 
     def by_rows(self) -> MarginalLikelihood:
         """Return the same likelihood, slower, with all its digits whatever the errors are beside the groups."""

@@ -115,7 +115,7 @@ def _with_digits(
     if rows.blocks.left_of is None:
         # Products are all that there is.
         found = population_at(likelihood, Lambda[None], error_cov[None])
-        if share_lost(found[3][0]) > _MOST_LOST:
+        if share_lost(found[3][0]) > _MOST_LOST or not likelihood.knows_coefficients(Lambda, error_cov):
             raise ModelError(NO_DIGITS_LINKED)
         return found
     try:
