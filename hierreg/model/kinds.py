@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from hierreg.problem.effects import EffectsProblem
 from hierreg.problem.problem import Problem
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from hierreg.model.describe import Description
+    from hierreg.results.effects import EffectsEstimate
     from hierreg.results.point import Estimate
     from hierreg.sampling.request import SampleRequest
 
@@ -40,7 +42,7 @@ class Kind:
     """
 
     methods: tuple[str, ...]
-    estimate: Callable[[Any, str, int | None], Estimate]
+    estimate: Callable[[Any, str, int | None], Estimate | EffectsEstimate]
     sample: Callable[[Any, SampleRequest], xr.DataTree]
     describe: Callable[[Any, bool], Description]
     to_pymc: Callable[[Any, Any], Any]
@@ -62,8 +64,22 @@ def _gaussian() -> Kind:
     )
 
 
+@cache
+def _of_effects() -> Kind:
+    from hierreg.model.describe import describe_effects
+    from hierreg.model.effects import estimate_effects, sample_effects, to_pymc_with_effects
+
+    return Kind(
+        methods=("reml", "ml", "map"),
+        estimate=lambda problem, method, _: estimate_effects(problem, method),
+        sample=sample_effects,
+        describe=lambda problem, time_it: describe_effects(problem, time_it=time_it),
+        to_pymc=to_pymc_with_effects,
+    )
+
+
 # By class of problem; each is a function, so that what it needs is imported when it is needed.
-KINDS: dict[type[Any], Callable[[], Kind]] = {Problem: _gaussian}
+KINDS: dict[type[Any], Callable[[], Kind]] = {Problem: _gaussian, EffectsProblem: _of_effects}
 
 
 def kind_of(problem: object) -> Kind:

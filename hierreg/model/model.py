@@ -10,6 +10,7 @@ from hierreg.exceptions import ModelError
 from hierreg.model.describe import engine_of
 from hierreg.model.given_covariances import error_covariance, group_factor, precision_of_beta
 from hierreg.model.kinds import kind_of
+from hierreg.problem.effects import EffectsProblem, refuse, with_effects
 from hierreg.problem.problem import assemble
 from hierreg.results import point
 
@@ -18,11 +19,13 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
+    from hierreg.effects import Mixture, StudentT
     from hierreg.errors.base import ErrorSpec
     from hierreg.gram import Gram
     from hierreg.model.describe import Description
     from hierreg.priors import Priors, ResolvedPriors
     from hierreg.problem.problem import Problem
+    from hierreg.results.effects import EffectsEstimate
     from hierreg.results.point import Coefficients, Estimate
 
     Method = Literal["reml", "ml", "map"]
@@ -104,7 +107,7 @@ class Model:
         model._problem = problem_of_gram(gram, priors)  # noqa: SLF001  # another way to make the same object
         return model
 
-    def __init__(  # the public signature: every argument has a default
+    def __init__(  # noqa: PLR0913  # the public signature: every argument has a default
         self,
         formula: str,
         data: Any,
@@ -113,8 +116,10 @@ class Model:
         *,
         collinear: Literal["refuse", "drop"] = "refuse",
         weights: str | None = None,
+        effects: Mapping[str, StudentT | Mixture] | None = None,
     ) -> None:
-        self._problem = assemble(formula, data, weighted(errors, weights), priors, collinear=collinear)
+        problem = assemble(formula, data, weighted(errors, weights), priors, collinear=collinear)
+        self._problem = with_effects(problem, effects)
 
     @property
     def formula(self) -> str:
@@ -134,6 +139,7 @@ class Model:
     @property
     def gram(self) -> Gram:
         """The cross-products of the data; those of two tables of one formula and error structure can be added."""
+        refuse(self._problem, "gram")
         return self._problem.complete_gram()
 
     def __repr__(self) -> str:
@@ -141,6 +147,8 @@ class Model:
         lines = [f"hierreg.Model: {problem.formula}", f"  {problem.n_rows} rows"]
         lines += [f"  {len(factor.levels)} groups of {factor.name}" for factor in problem.labels.factors]
         lines += [f"  dropped: {dropped}" for dropped in problem.dropped_columns]
+        if isinstance(problem, EffectsProblem):
+            lines.append(f"  effects of {problem.labels.factors[0].name}: {problem.effects}")
         return "\n".join([*lines, f"  errors: {problem.layout.spec}", f"  engine: {engine_of(problem)}"])
 
     def describe(self, *, time: bool = False) -> Description:
@@ -176,7 +184,7 @@ class Model:
         """
         return kind_of(self._problem).describe(self._problem, time)
 
-    def estimate(self, method: Method = "reml") -> Estimate:
+    def estimate(self, method: Method = "reml") -> Estimate | EffectsEstimate:
         """Return point estimates of the variances, and the coefficients at them.
 
         Parameters
@@ -184,12 +192,14 @@ class Model:
         method : {"reml", "ml", "map"}
             Restricted maximum likelihood (beta integrated under a flat prior), maximum likelihood, or the mode
             of the posterior density of standard deviations and correlations under the model's priors. REML and
-            ML ignore the priors, except that `Fixed` values are kept.
+            ML ignore the priors, except that `Fixed` values are kept. With `effects` "ml" and "map" maximise over beta
+            too, and there is no REML.
 
         Returns
         -------
         Estimate
-            Labelled arrays; `message` says how the search ended.
+            Labelled arrays; `message` says how the search ended. With `effects` an
+            `hierreg.results.effects.EffectsEstimate`.
 
         Raises
         ------
@@ -245,6 +255,7 @@ class Model:
         from hierreg.likelihood.first_use import announce_compilation
 
         problem = self._problem
+        refuse(problem, "solve")
         Lambda = group_factor(problem, cov)
         S = error_covariance(problem, error_cov)
         announce_compilation(problem.blocks)

@@ -128,7 +128,7 @@ def find_mode(target: Target, starts: Sequence[Array] = ()) -> Mode:
     _warn_about_modes(target, optimum, others)
     return Mode(
         u=optimum.x,
-        scale=_scale(optimum.hessian),
+        scale=scale_of(optimum.hessian),
         log_density=optimum.value,
         converged=optimum.converged,
     )
@@ -154,7 +154,7 @@ def _log_det(hessian: Array) -> float:
     return float(np.sum(np.log(np.maximum(values, 1e-3))))
 
 
-def _scale(hessian: Array) -> Array:
+def scale_of(hessian: Array) -> Array:
     """Return C with C C' = (-H)^-1; directions without curvature get scale one at most."""
     if hessian.size == 0:
         return hessian
