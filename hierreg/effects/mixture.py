@@ -22,9 +22,9 @@ class Mixture:
     b_j ~ N(m_k, Sigma) with Sigma common to all components, or Sigma_k of its own. ``beta`` is the mean of all groups,
     and m_k the deviation of component k from it: the sum of w_k m_k is zero. ``theta_j = beta + b_j`` as always.
 
-    Components are in the order of the mean of the *first group coefficient* (that of the level at the predictors' means,
-    where the priors of the factor are defaults), so that each set of components counts once and labels cannot switch.
-    Where that coefficient does not tell components apart, put another one first in the bar term.
+    Components are in the order of the mean of the *first group coefficient* (that of the level at the predictors'
+    means, where the priors of the factor are defaults), so that each set of components counts once and labels cannot
+    switch. Where that coefficient does not tell components apart, put another one first in the bar term.
 
     Parameters
     ----------

@@ -24,9 +24,9 @@ class StudentT:
     """A (multivariate) Student t distribution: most groups alike, some far out.
 
     Of group effects, ``hr.Model(..., effects={"Subject": hr.StudentT()})``: b_j | s_j ~ N(0, s_j Sigma) with
-    s_j ~ inverse gamma(nu / 2, nu / 2), so that b_j has nu degrees of freedom and the scale matrix Sigma. One s_j serves
-    all coefficients of a group. An outlying group is pulled in less than under a normal distribution, and pulls the
-    population less.
+    s_j ~ inverse gamma(nu / 2, nu / 2), so that b_j has nu degrees of freedom and the scale matrix Sigma. One s_j
+    serves all coefficients of a group. An outlying group is pulled in less than under a normal distribution, and pulls
+    the population less.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class StudentT:
         """Prior of nu, before it is restricted to nu > 2; None where it is known."""
         if isinstance(self.nu, float):
             return None
-        return DEFAULT_NU if self.nu is None else self.nu  # type: ignore[return-value]  # checked where it was made
+        return DEFAULT_NU if self.nu is None else self.nu
 
 
 def _checked(nu: Any) -> float:

@@ -1,4 +1,4 @@
-"""The search for a mode where group effects have heavy tails or are mixtures: from several starts, the best one kept."""
+"""The search for a mode where group effects have heavy tails or are mixtures: several starts, the best one kept."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _starts_of_t(target: EffectsTarget, u: Array) -> list[Array]:
     return out
 
 
-def _group_sds(target: EffectsTarget) -> Array:
+def _group_sds(target: EffectsTarget) -> NDArray[np.intp]:
     """Return the places of log sds of the groups in u."""
     v = target.parameters
     return np.arange(int(v.sd_is_free[: v.n_factor].sum()))
@@ -79,14 +79,17 @@ def _clusterings(target: EffectsTarget, effects: Array) -> list[NDArray[np.intp]
     found = [_k_means(x, _of_ranks(x[:, a], c), c) for a in range(x.shape[1])]
     found += [_of_ranks(x[:, a], c) for a in range(x.shape[1])]
     # A few groups apart from the rest.
-    found += [_k_means(x, (np.argsort(np.argsort(np.abs(x[:, a]))) >= 0.8 * len(x)).astype(np.intp), c) for a in range(x.shape[1])]
+    found += [
+        _k_means(x, (np.argsort(np.argsort(np.abs(x[:, a]))) >= 0.8 * len(x)).astype(np.intp), c)
+        for a in range(x.shape[1])
+    ]
     for _ in range(_RESTARTS):
         centres = x[rng.choice(len(x), c, replace=False)]
         found.append(_k_means(x, np.argmin(((x[:, None] - centres) ** 2).sum(axis=2), axis=1), c))
     distinct: dict[bytes, NDArray[np.intp]] = {}
-    for label in found:
-        order = np.argsort([x[label == k, 0].mean() if np.any(label == k) else np.inf for k in range(c)])
-        label = np.argsort(order)[label]
+    for one in found:
+        order = np.argsort([x[one == k, 0].mean() if np.any(one == k) else np.inf for k in range(c)])
+        label = np.argsort(order)[one]
         if len(np.unique(label)) == c:
             distinct[label.astype(np.int8).tobytes()] = label
     return list(distinct.values())
@@ -113,7 +116,9 @@ def _start_of_clusters(target: EffectsTarget, u: Array, effects: Array, label: N
     weight = np.maximum(np.bincount(label, minlength=c) / len(label), _SMALLEST_SHARE)
     means = np.stack([x[label == k].mean(axis=0) for k in range(c)])
     frame = np.linalg.solve(shape.to_raw, effects.T).T
-    within = np.sqrt(np.stack([np.mean((frame[label == k] - frame[label == k].mean(axis=0)) ** 2, axis=0) for k in range(c)]))
+    within = np.sqrt(
+        np.stack([np.mean((frame[label == k] - frame[label == k].mean(axis=0)) ** 2, axis=0) for k in range(c)])
+    )
     whole = np.sqrt(np.mean(frame**2, axis=0))
     common = np.sqrt(np.average(within**2, axis=0, weights=weight))
     if shape.n_covariances == 1:
@@ -147,7 +152,9 @@ def _start(target: EffectsTarget, u: Array, shape: Array, ratio: Array) -> Array
     return psi
 
 
-def best_mode(objective: Objective, starts: Sequence[Array], *, with_hessian: bool) -> tuple[Optimum, tuple[Optimum, ...]]:
+def best_mode(
+    objective: Objective, starts: Sequence[Array], *, with_hessian: bool
+) -> tuple[Optimum, tuple[Optimum, ...]]:
     """Return the best maximum that searches from the starts find, and lower ones, best first."""
     found: list[Optimum] = []
     for start in starts:

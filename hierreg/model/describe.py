@@ -16,7 +16,6 @@ from hierreg.problem.effects import EffectsProblem
 
 if TYPE_CHECKING:
     import pandas as pd
-
     from numpy.typing import NDArray
 
     from hierreg.likelihood.heavy_tails.target import EffectsTarget
@@ -81,7 +80,9 @@ class Description:
             self.formula,
             f"  {_counted(self.n_rows, 'row')}; errors: {self.errors}, {terms}",
             f"  integrated out: {_counted(self.n_integrated, 'coefficient')}",
-            *_sampled(self.sampled, "parameter" if layout.engine in {"heavy tails", "mixture"} else "variance parameter"),
+            *_sampled(
+                self.sampled, "parameter" if layout.engine in {"heavy tails", "mixture"} else "variance parameter"
+            ),
             f"  engine: {layout.engine} ({_ENGINES[layout.engine]})",
             *_table(layout),
         ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hierreg.checks import check_choice
 from hierreg.effects import Mixture
 from hierreg.estimate.effects import best_mode, starts_of
 from hierreg.estimate.mode import start_at
@@ -20,6 +21,7 @@ from hierreg.model.estimation import limit
 from hierreg.model.posterior import PROBS, Drawn, by_importance, by_nuts, cores_of, sample, summaries_only
 from hierreg.predictive.of_model import check_has_rows
 from hierreg.problem.effects import refuse
+from hierreg.pymc_model import PARAMETRIZATIONS
 from hierreg.results import build
 from hierreg.results.effects import (
     EffectsEstimate,
@@ -60,7 +62,9 @@ class _Start:
 def _prepared(problem: EffectsProblem, reml: Estimate, *, with_prior: bool) -> _Start:
     free = np.flatnonzero(~problem.fixed.is_fixed)
     cov = reml.beta_cov.to_numpy()[np.ix_(free, free)]
-    target = problem.target(reml.beta.to_numpy()[free], np.linalg.cholesky(cov) if len(free) else cov, with_prior=with_prior)
+    target = problem.target(
+        reml.beta.to_numpy()[free], np.linalg.cholesky(cov) if len(free) else cov, with_prior=with_prior
+    )
     parameters, name = problem.parameters, problem.labels.factors[0].name
     moments = starting_point(problem.likelihood("reml").gram, parameters)
     corr = None if reml.error_corr is None else np.atleast_1d(reml.error_corr.to_numpy())
@@ -85,13 +89,18 @@ def estimate_effects(problem: EffectsProblem, method: str) -> EffectsEstimate:
 
 def _nowhere_finite(problem: EffectsProblem) -> ModelError:
     return ModelError(
-        "the density is not finite at any starting value: check that the priors allow standard deviations of the size of "
-        f"the data ({', '.join(problem.parameters.free_names)})."
+        "the density is not finite at any starting value: check that the priors allow standard deviations of the size "
+        f"of the data ({', '.join(problem.parameters.free_names)})."
     )
 
 
 def _labelled(
-    problem: EffectsProblem, target: EffectsTarget, best: Optimum, others: tuple[Optimum, ...], method: str, criterion: float
+    problem: EffectsProblem,
+    target: EffectsTarget,
+    best: Optimum,
+    others: tuple[Optimum, ...],
+    method: str,
+    criterion: float,
 ) -> EffectsEstimate:
     labels, factor = problem.labels, problem.labels.factors[0]
     drawn = with_fixed(problem, effects_parameters(target, best.x[None]))
@@ -110,7 +119,8 @@ def _labelled(
     boundary = _boundary(target, drawn)
     words = "converged" if best.converged else "not converged: the search ended before a maximum was found"
     if others:
-        words += f"; {len(others)} lower maxima were found besides, the next {2 * (best.value - others[0].value):.3g} above in the criterion"
+        above = 2 * (best.value - others[0].value)
+        words += f"; {len(others)} lower maxima were found besides, the next {above:.3g} above in the criterion"
     return EffectsEstimate(
         method=method,
         effects=_in_words(problem),
@@ -162,7 +172,9 @@ def _boundary(target: EffectsTarget, drawn: EffectsParameters) -> tuple[str, ...
     sd = drawn.within.sd[0]
     largest = max(float(sd.max(initial=0.0)), float(drawn.within.error_sd.max(initial=0.0)))
     out += [
-        f"the scale of {name} is zero" for name, value in zip(target.shape.coef, sd, strict=True) if value < _AT_ZERO * largest
+        f"the scale of {name} is zero"
+        for name, value in zip(target.shape.coef, sd, strict=True)
+        if value < _AT_ZERO * largest
     ]
     if drawn.weight is not None:
         J = target.data.n_groups
@@ -249,7 +261,10 @@ def _marginal(problem: EffectsProblem, request: SampleRequest, seed: int, reml: 
         _warn_of_components(problem, drawn, effects)
     times = {"sampling_time": sampled - begin, "recovery_time": time.perf_counter() - sampled}
     return Drawn(
-        posterior=posterior_with_effects(labels, shape, posterior, drawn, effects), stats=stats, effects=summaries, times=times
+        posterior=posterior_with_effects(labels, shape, posterior, drawn, effects),
+        stats=stats,
+        effects=summaries,
+        times=times,
     )
 
 
@@ -298,8 +313,8 @@ def _chains(
         if not isinstance(problem.effects, Mixture):
             raise
         raise SamplingError(
-            f"{error} With effects={{{problem.labels.factors[0].name!r}: {problem.effects}}} that is most often a mixture "
-            "that the data do not support: compare fewer components, or normal effects."
+            f"{error} With effects={{{problem.labels.factors[0].name!r}: {problem.effects}}} that is most often a "
+            "mixture that the data do not support: compare fewer components, or normal effects."
         ) from error
 
 
@@ -318,8 +333,8 @@ def _warn_of_components(problem: EffectsProblem, drawn: EffectsParameters, effec
     for k in empty:
         most = (probability.mean(axis=0) if probability.ndim == 3 else probability)[:, k].max()
         parts.append(
-            f"component {k} has weight {drawn.weight[:, k].mean():.2f} ({_LOW:.0%} quantile {low[k]:.3f}), and no group of "
-            f"{factor.name} belongs to it with more than probability {most:.2f}"
+            f"component {k} has weight {drawn.weight[:, k].mean():.2f} ({_LOW:.0%} quantile {low[k]:.3f}), and "
+            f"the largest probability of a group of {factor.name} to belong to it is {most:.2f}"
         )
     warn(
         f"the data do not support {problem.effects} for {factor.name}: {'; '.join(parts)}. What is said of single "
@@ -330,10 +345,12 @@ def _warn_of_components(problem: EffectsProblem, drawn: EffectsParameters, effec
 
 def to_pymc_with_effects(problem: EffectsProblem, parametrization: str) -> Any:
     """Return the model in PyMC."""
+    check_choice(parametrization, PARAMETRIZATIONS, argument="parametrization", error=ModelError)
     if parametrization == "marginal":
         refuse(problem, "to_pymc('marginal')")
+    if parametrization == "noncentered" and isinstance(problem.effects, Mixture):
+        refuse(problem, "to_pymc('noncentered')")
     check_has_rows(problem, f"parametrization={parametrization!r}")
     from hierreg.pymc_model.effects import build_with_effects
 
     return build_with_effects(problem.design, problem.layout, problem.priors, problem.shape, parametrization)
-

@@ -33,8 +33,9 @@ _SCALE_NOTE = (
     "sd_{0} = scale_{0} sqrt(nu / (nu - 2)), where nu > 2."
 )
 _MIXTURE_NOTE = (
-    "sd_{0} and corr_{0} in this table are those within a component; in results component_sd_{0} and component_corr_{0}, "
-    "while sd_{0} and corr_{0} there are those of all groups together. Components are in the order of the mean of {1}{2}."
+    "sd_{0} and corr_{0} in this table are those within a component: component_sd_{0} and component_corr_{0} in "
+    "results, whose sd_{0} and corr_{0} are those of all groups together. Components are in the order of "
+    "the mean of {1}{2}."
 )
 
 
@@ -131,15 +132,16 @@ def _chosen(problem: Problem, effects: Any) -> tuple[str, Effects]:
         raise ModelError(f"effects names {factor!r}; {known}.{suggestion(factor, names)}")
     if not isinstance(chosen, StudentT | Mixture):
         raise ModelError(
-            f"effects[{factor!r}]={chosen!r}: hr.StudentT(...) or hr.Mixture(...) is required; for normal group effects "
-            "leave the factor out."
+            f"effects[{factor!r}]={chosen!r}: hr.StudentT(...) or hr.Mixture(...) is required; for normal group "
+            "effects leave the factor out."
         )
     return factor, chosen
 
 
 def _shape(problem: Problem, effects: Effects) -> Shape:
     factor = problem.labels.factors[0]
-    q, given = len(factor.coef), effects.mean_sd if isinstance(effects, Mixture) else None
+    q = len(factor.coef)
+    given: Any = effects.mean_sd if isinstance(effects, Mixture) else None
     z_map_inverse = np.linalg.inv(problem.gram.z_map)
     tau, to_raw, internal = np.ones(q), np.eye(q), z_map_inverse
     if given is not None:
@@ -179,7 +181,11 @@ def _with_rows(priors: ResolvedPriors, shape: Shape) -> ResolvedPriors:
     weights = f"Dirichlet({', '.join([f'{effects.concentration:g}'] * effects.components)})"
     own = [PriorRow(parameter=f"component_weight_{name}", prior=weights, origin="default")]
     own += [
-        PriorRow(parameter=f"component_mean_{name}[{coef}]", prior=f"Normal(0, {tau:.5g}), in order" if i == 0 else f"Normal(0, {tau:.5g})", origin=origin)
+        PriorRow(
+            parameter=f"component_mean_{name}[{coef}]",
+            prior=f"Normal(0, {tau:.5g}), in order" if i == 0 else f"Normal(0, {tau:.5g})",
+            origin=origin,
+        )
         for i, (coef, tau) in enumerate(zip(shape.coef, shape.tau, strict=True))
     ]
     note = _MIXTURE_NOTE.format(name, shape.coef[0], where)
@@ -193,7 +199,7 @@ def _check_names(problem: Problem, effects: Effects) -> None:
     taken = set(problem.labels.coords) & {*own, f"{problem.labels.factors[0].dim}_component"}
     if taken:
         raise ModelError(
-            f"the column {sorted(taken)[0]!r} is called like a result of effects={{{key!r}: {effects}}}; rename it."
+            f"the column {min(taken)!r} is called like a result of effects={{{key!r}: {effects}}}; rename it."
         )
 
 
@@ -217,6 +223,10 @@ REFUSED: dict[str, str] = {
     "to_pymc('marginal')": (
         "the marginal density has beta among its parameters, and is not one of covariances alone. Use "
         "to_pymc('noncentered') or to_pymc('centered')"
+    ),
+    "to_pymc('noncentered')": (
+        "a component is a discrete parameter, which the sum over components does without and this form does not. Use "
+        "to_pymc('centered')"
     ),
     "sample(parametrization='noncentered')": (
         "sampling all coefficients is left to PyMC. Use model.to_pymc('noncentered') with pymc.sample or nutpie"
@@ -259,8 +269,6 @@ def refuse(problem: Problem, what: str) -> None:
 def refusal(what: str, effects: str) -> ModelError:
     """Return the error of what is not there with some group effects."""
     return ModelError(f"{what} is not available with effects={effects}: {REFUSED[what]}.")
-
-
 
 
 def name_of_prior(problem: Problem, name: str) -> str:

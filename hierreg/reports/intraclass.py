@@ -80,6 +80,9 @@ def intraclass_correlations(fit: Fit, at: Mapping[str, float] | None) -> Intracl
     values = _checked(at, fit)
     if not fit.factors or "error_sd" not in fit.posterior or str(fit.attrs["errors"]).startswith("known"):
         return IntraclassCorrelations(found=(), notes=())
+    if not all(of.has_covariance for of in fit.by_factor):
+        note = "Intraclass correlations are left out: with at most 2 degrees of freedom group effects have no variance."
+        return IntraclassCorrelations(found=(), notes=(note,))
     dims = fit.posterior["error_sd"].dims
     strata = [str(v) for v in fit.posterior[fit.error_dim].values] if fit.error_dim in dims else [""]
     columns = {of.name: _columns(of, values, len(strata), by_stratum=strata != [""]) for of in fit.by_factor}

@@ -15,7 +15,7 @@ scales and components. With t_i = w_i / (1 + s d_i), z = rest + U t = N^-1 e, N 
     d log p / d Lambda = s (C'z (diag(d)^1/2 t)' - C'U diag(d^1/2 / (1 + s d))) V'
     d log p / d omega  = -1/(2 omega) (z'e - s (z'C Lambda)(Lambda'C'z) + s tr N^-1 C Sigma C'),  rows of that term
 
-beta is sampled, beside the variance parameters u and what shapes the distribution of the effects: `target.EffectsTarget`
-is log p(u, beta, shape | y). Draws of the effects: first the scale or the component, then the coefficients given it
-(`draws`).
+beta is sampled, beside the variance parameters u and what shapes the distribution of the effects:
+`target.EffectsTarget` is log p(u, beta, shape | y). Draws of the effects: first the scale or the component, then the
+coefficients given it (`draws`).
 """

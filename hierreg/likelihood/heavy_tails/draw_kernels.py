@@ -21,8 +21,8 @@ def draw_groups(first, groups, v, roots, mixture, room, random, out):
     random : tuple of arrays (n,), (n, q)
         Uniform and normal numbers.
     out : tuple of arrays (n, q), (n,), (n, c)
-        Effects, internal coordinates; the square of their distance from the component's mean, in Sigma^-1; the posterior
-        probabilities of the components.
+        Effects, internal coordinates; the square of their distance from the component's mean, in Sigma^-1; the
+        posterior probabilities of the components.
     """
     uniform, normal = random
     effects, square, probability = out

@@ -54,7 +54,7 @@ class EffectsParameters:
     component_cov: Array | None
 
     def total(self) -> tuple[Array, Array] | None:
-        """Return sds (S, q) and correlations (S, q, q) of the effects of all groups; None where they have no variance."""
+        """Return sds (S, q) and correlations (S, q, q) of all groups together; None where they have no variance."""
         if self.nu is not None:
             if not np.all(self.nu > 2.0):
                 return None
@@ -63,7 +63,9 @@ class EffectsParameters:
         assert self.mean is not None
         assert self.component_cov is not None
         cov = np.einsum("sk,ska,skb->sab", self.weight, self.mean, self.mean)
-        cov = cov + np.einsum("sk,skab->sab", self.weight, np.broadcast_to(self.component_cov, (*self.mean.shape, cov.shape[1])))
+        cov = cov + np.einsum(
+            "sk,skab->sab", self.weight, np.broadcast_to(self.component_cov, (*self.mean.shape, cov.shape[1]))
+        )
         sd, corr = sd_and_corr(cov)
         corr = np.where(np.isfinite(corr), corr, 0.0)
         corr[:, np.arange(sd.shape[1]), np.arange(sd.shape[1])] = 1.0

@@ -68,7 +68,12 @@ def _variances_at(table, i):
 def _data_at(table):
     """Return groups and what is left of the rows (`kernels.log_likelihood`), pseudo-observations, beta and errors."""
     i = _DATA
-    groups = vector_at(table, i, np.int64), vector_at(table, i + 1, np.int64), stack_at(table, i + 2), stack_at(table, i + 3)
+    groups = (
+        vector_at(table, i, np.int64),
+        vector_at(table, i + 1, np.int64),
+        stack_at(table, i + 2),
+        stack_at(table, i + 3),
+    )
     left = matrix_at(table, i + 4, np.float64), vector_at(table, i + 5, np.int64)
     beta = vector_at(table, i + 7, np.float64), matrix_at(table, i + 8, np.float64)
     errors = (
@@ -80,7 +85,7 @@ def _data_at(table):
 
 
 @part
-def _shape_at(table):
+def _shape_arrays(table):
     """Return the arrays that say what shapes the effects: of nu, of components, their unit and their frame."""
     i = _SHAPE
     return (
@@ -92,7 +97,7 @@ def _shape_at(table):
 
 
 @part
-def _new_mixture(kind, c, L, q, M):
+def _new_mixture(c, L, q, M):
     """Return room for a mixture, with which of its covariances each component has."""
     which = empty_integers(c)
     for k in range(c):
@@ -172,7 +177,7 @@ def _draw(table, s, groups, v, roots, mixture):
 
 
 @callback(FUNCTION)
-def log_densities(n, x, gradient, value, table):
+def log_densities(n, x, gradient, value, table):  # noqa: PLR0915  # one function, compiled once
     """Write the log density, and its gradient or draws of group effects where they are wanted, at points x.
 
     Parameters
@@ -199,12 +204,12 @@ def log_densities(n, x, gradient, value, table):
     variances, internal = _variances_at(rows, Row(0))
     own_variances, own_internal = _variances_at(rows, _OWN)
     groups, left, prior_rows, beta, errors = _data_at(rows)
-    kind, c, L, what = rows[_SHAPE, 0], rows[_SHAPE + 2, 0], rows[_SHAPE + 3, 0], _shape_at(rows)
+    kind, c, L, what = rows[_SHAPE, 0], rows[_SHAPE + 2, 0], rows[_SHAPE + 3, 0], _shape_arrays(rows)
     K, constant = rows[_DATA + 12, 0], vector_at(rows, _RUN + 4, np.float64)[0]
     n_free, n_own, n_shape, M = rows[_RUN + 5, 0], rows[_RUN + 6, 0], rows[_RUN + 7, 0], rows[_RUN + 8, 0]
     q, p, D = len(internal), len(beta[0]), errors[1].shape[1]
     shape_from, own_from = n_free + p, n_free + p + n_shape
-    mixture = _new_mixture(kind, c, L, q, M)
+    mixture = _new_mixture(c, L, q, M)
     Lambdas = mixture[0]
     work = empty(M), empty((c, q)), empty((c, q))
     weights, g_S = empty(2 * K + 2), empty((D, D))

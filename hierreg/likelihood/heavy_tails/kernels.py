@@ -1,7 +1,8 @@
 """Likelihood of groups whose effects are mixtures of normal distributions, one group at a time (numba).
 
-Notation is that of the package's page. A *mixture* is the tuple of Lambdas (L, q, q), which of them each of c components
-has (c,), their means (c, q), log weights (c,), and log weights (M,) and values (M,) of the scales that all of them have.
+Notation is that of the package's page. A *mixture* is the tuple of Lambdas (L, q, q), which of them each of c
+components has (c,), their means (c, q), log weights (c,), and log weights (M,) and values (M,) of the scales that all
+of them have.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def _orthogonalise(S, V, d, m):
 
 
 @part
-def weigh(j, groups, v, roots, mixture, room):
+def weigh(j, groups, v, roots, mixture, room):  # noqa: PLR0915  # loops spelled out
     """Return the log likelihood of group j, and write the posterior weights of components and scales.
 
     Parameters
@@ -191,9 +192,9 @@ def differentiate(j, groups, roots, mixture, room, slopes):
         With respect to Lambdas, means, log weights of components, those of scales, scales, beta and omega; added to.
     """
     start, term, C, D = groups
-    Lambdas, which, means, _, _, scale = mixture
-    U, V, d, e, rest, w, shrunk, weight, det, base = room
-    g_Lambdas, g_means, g_pi, g_weight, g_scale, g_beta, g_omega = slopes
+    _, which, means, _, _, scale = mixture
+    U, V, d, _, rest, w, shrunk, weight, _, _ = room
+    g_Lambdas, _, g_pi, g_weight, g_scale, _, _ = slopes
     h, q, p = C.shape[1], C.shape[2], D.shape[2] - 1
     M, m = len(scale), (start[j + 1] - start[j]) * h
     # Averages of t, s t, s t t' and s / (1 + s d) over scales, and room.

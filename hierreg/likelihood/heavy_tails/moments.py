@@ -69,9 +69,7 @@ def effect_moments(target: EffectsTarget, psi: Array) -> EffectMoments:
         weight, raw = target.shape.components(shape)
         means, log_pi = np.linalg.solve(z_map, raw[0].T).T, np.log(weight[0])
     scale, log_weight = scales_of(target, shape[0])
-    found = [
-        _given(C, e - C @ m, Lambdas[c if len(Lambdas) > 1 else 0], scale) for c, m in enumerate(means)
-    ]
+    found = [_given(C, e - C @ m, Lambdas[c if len(Lambdas) > 1 else 0], scale) for c, m in enumerate(means)]
     log_p = np.stack([one[0] for one in found], axis=1) + log_pi[:, None] + log_weight  # (group, component, scale)
     probability = np.exp(log_p - logsumexp(log_p, axis=(1, 2), keepdims=True))
     mean = np.stack([one[1] for one in found], axis=1) + means[:, None, :]

@@ -1,16 +1,16 @@
-"""What shapes the distribution of group effects, beside their covariance: from parameters to a mixture, and back (numba).
+"""What shapes the distribution of group effects beside their covariance: from parameters to a mixture, and back.
 
-Student t: the scale s of a group is 1 / lambda with lambda ~ gamma(nu / 2, nu / 2). The integral over x = log lambda is a
-sum over N_SCALES equal steps (the trapezoidal rule, whose error falls exponentially for such functions). A step, and
-where the first one is, follow from nu smoothly: a group's own posterior of lambda is about gamma((nu + q) / 2, .), whose
-spread in x the step follows; the first x is beyond what that has above one; the rest of the nodes reach down to groups
-tens of scales away. Parameter: log(nu - lowest).
+Student t: the scale s of a group is 1 / lambda with lambda ~ gamma(nu / 2, nu / 2). The integral over x = log lambda is
+a sum over N_SCALES equal steps (the trapezoidal rule, whose error falls exponentially for such functions). A step, and
+where the first one is, follow from nu smoothly: a group's own posterior of lambda is about gamma((nu + q) / 2, .),
+whose spread in x the step follows; the first x is beyond what that has above one; the rest of the nodes reach down to
+groups tens of scales away. Parameter: log(nu - lowest).
 
-Finite mixture of c components. Parameters: log(w_k / w_0), c - 1 of them; log increments of the first coefficient's mean
-from component to component, which keep these in order; differences of the other coefficients' means from component 0;
-all in units tau and in the frame of the priors. The means add up to zero with the weights. Their prior, that of
-independent normal means around a common one of which nothing is known, is one of the differences:
-N(0, tau^2 (I + 1 1')), and c! of it where they are in order.
+Finite mixture of c components. Parameters: log(w_k / w_0), c - 1 of them; log increments of the first coefficient's
+mean from component to component, which keep these in order; differences of the other coefficients' means from component
+0; all in units tau and in the frame of the priors. The means add up to zero with the weights. Their prior, that of
+independent normal means around a common one of which nothing is known, is one of the differences: N(0, tau^2 (I + 1
+1')), and c! of it where they are in order.
 """
 
 from __future__ import annotations

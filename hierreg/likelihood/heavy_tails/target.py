@@ -12,7 +12,7 @@ import numpy as np
 
 from hierreg.compiled.address_kernels import GRADIENT, VALUE
 from hierreg.compiled.addresses import AddressTable, PerThread, finished, flags, floats, integers
-from hierreg.effects import Mixture
+from hierreg.effects import Mixture, StudentT
 from hierreg.errors.within_units import no_units
 from hierreg.priors import Fixed
 
@@ -69,7 +69,11 @@ class EffectsTarget:
         coef = tuple(f"beta[{name}]" for name in self.data.gram.coef_names)
         own = self.of_components.free_names if self._n_further else ()
         further = tuple(f"component {k}: {name}" for k in range(1, self.shape.n_covariances) for name in own)
-        return (*self.parameters.free_names, *coef, *self.shape.names, *further)
+        sd = "scale_" if isinstance(self.shape.effects, StudentT) else "component_sd_"
+        mine = tuple(
+            name.replace("sd_", sd, 1) if name.startswith("sd_") else name for name in self.parameters.free_names
+        )
+        return (*mine, *coef, *self.shape.names, *further)
 
     @property
     def of_components(self) -> VarianceParameters:
@@ -90,9 +94,9 @@ class EffectsTarget:
         further = np.split(psi[:, n + p + m :], self.shape.n_covariances - 1, axis=1) if self._n_further else []
         return psi[:, :n], beta, psi[:, n + p : n + p + m], tuple(further)
 
-    def __call__(self, psi: Array) -> tuple[float, Array]:
-        """Return the log density of psi (n,) and its gradient (n,)."""
-        return self._mine.once("evaluator", self.evaluator)(psi)
+    def __call__(self, u: Array) -> tuple[float, Array]:
+        """Return the log density of psi (n,), which samplers call u, and its gradient (n,)."""
+        return self._mine.once("evaluator", self.evaluator)(u)
 
     def on_threads(self, threads: int) -> EffectsTarget:  # noqa: ARG002  # `sampling.density.Density`
         """Return the same: one evaluation has one thread."""
@@ -155,6 +159,7 @@ class EffectsTarget:
         v, data, shape = self.parameters, self.data, self.shape
         effects, terms = shape.effects, data.gram.terms
         is_mixture = isinstance(effects, Mixture)
+        concentration = effects.concentration if isinstance(effects, Mixture) else 1.0
         sd_unit = np.zeros(v.n_columns) if self.sd_unit is None else self.sd_unit
         constant = data.constant
         if len(data.prior_rows) and len(self.scale):
@@ -178,7 +183,7 @@ class EffectsTarget:
                 *floats(shape.student),
                 shape.n_components,
                 shape.n_covariances,
-                *floats(np.array([effects.concentration if is_mixture else 1.0]), shape.tau, shape.internal),
+                *floats(np.array([concentration]), shape.tau, shape.internal),
                 n_points,
                 wanted,
                 int(self.prior_on),
@@ -190,12 +195,20 @@ class EffectsTarget:
                 1 if is_mixture else N_SCALES,
                 first,
                 most,
-                *(room or (*floats(np.empty((0, 0))), *floats(*[np.empty((0, 0, 0))] * 2), *floats(np.empty((0, 0))), *floats(np.empty((0, 0, 0))))),
+                *(
+                    room
+                    or (
+                        *floats(np.empty((0, 0))),
+                        *floats(*[np.empty((0, 0, 0))] * 2),
+                        *floats(np.empty((0, 0))),
+                        *floats(np.empty((0, 0, 0))),
+                    )
+                ),
             ]
         )
 
     def _variance_rows(self, v: VarianceParameters, sd_unit: Array) -> list[Any]:
-        """Return what `variances.kernels.covariances_at` reads of variance parameters, and the map to internal Lambda."""
+        """Return what `covariances_at` reads of variance parameters, and the map to internal Lambda."""
         stratum, size, rest, sd_of_stratum, lowest, is_free, eta, fixed = v.within_units.arrays
         return [
             v.n_factor,

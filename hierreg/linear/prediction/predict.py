@@ -10,14 +10,17 @@ import xarray as xr
 from hierreg.exceptions import ModelError
 from hierreg.linear.prediction.levels import levels_of
 from hierreg.linear.prediction.plug_in import predict_at
-from hierreg.linear.prediction.posterior import draw_predictions
+from hierreg.linear.prediction.posterior import draw_predictions, normal_effects
 from hierreg.linear.prediction.rows import NewRows, new_rows
+from hierreg.predictive.new_effects import new_effects
 from hierreg.predictive.of_model import check_match, problem_of
 from hierreg.predictive.rows import check_size, draws_of
+from hierreg.problem.effects import EffectsProblem, refusal, refuse
 from hierreg.problem.labels import factors_attribute, factors_of
 from hierreg.reports.draws import moments
 from hierreg.reports.reading import check_prob, read
 from hierreg.reports.table import Report, percent, sections
+from hierreg.results.effects import EffectsEstimate
 from hierreg.results.point import Coefficients, Estimate
 from hierreg.results.text import beside
 
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hierreg.linear.prediction.posterior import Fresh
     from hierreg.predictive.of_model import ModelLike
     from hierreg.problem.problem import Problem
 
@@ -83,7 +87,8 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
 
     - "group": those of the row's own group, which was observed. A label that was not is an error.
     - "new group": the same, but a label that was not observed is a new group. It has b ~ N(0, Sigma), which is part of
-      the uncertainty of its expected value; rows of one new group share it.
+      the uncertainty of its expected value; rows of one new group share it. With heavy tails or mixtures of group
+      effects it is drawn from these.
     - "population": none, b = 0: the expected value is x beta, and a new observation adds its error. The columns of the
       grouping factor are not needed.
 
@@ -159,6 +164,10 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
     """
     prob = check_prob(ci_prob)
     problem = problem_of(model)
+    if isinstance(at, Coefficients | EffectsEstimate):
+        refuse(problem, "predict at an estimate")
+    if isinstance(at, EffectsEstimate):
+        raise refusal("predict at an estimate", at.effects)
     if isinstance(at, Coefficients):
         _check_same(at, problem)
     else:
@@ -242,9 +251,14 @@ def _from_draws(
     parameters = draws_of(fit.posterior, problem)
     S = len(parameters.beta)
     check_size(S, 3 * len(rows.X), "predict", "Predict fewer rows at a time.")
-    Sigma = {factor.name: factor.covariance() for factor in fit.by_factor}
     rng = np.random.default_rng([int(fit.attrs["seed"]) if seed is None else seed, _STREAM])
-    expected, new = draw_predictions(problem.design, rows, parameters, Sigma, rng=rng, observation=observation)
+    if isinstance(problem, EffectsProblem):
+        n_new = rows.groups[0].n_new
+        fresh: Fresh = {problem.labels.factors[0].name: new_effects(problem, fit.posterior, n_new, rng)}
+    else:
+        Sigma = {factor.name: factor.covariance() for factor in fit.by_factor}
+        fresh = normal_effects(rows, Sigma, rng)
+    expected, new = draw_predictions(problem.design, rows, parameters, fresh, rng=rng, observation=observation)
     expected = expected.reshape(*fit.n_draws, -1)
     out = moments(expected, prob) | {"draws": expected}
     if new is not None:
