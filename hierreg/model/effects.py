@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 _SMALLEST_SHARE = 0.01  # of a second mode beside the first, above which it is said
 _AT_INFINITY, _AT_ZERO = 300.0, 1e-4
 # A component that owns no group with such a probability, or may have less weight than one group, is not supported.
-_OWNED, _LOW = 0.8, 0.05
+_OWNED, _LOW = 0.9, 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
