@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,10 +73,11 @@ def _add_nu(name: str, effects: StudentT) -> Tensor:
     """Register degrees of freedom: any family of sds above the bound."""
     prior = effects.prior
     if prior is None:
-        return pm.Deterministic(name, pt.as_tensor(float(effects.nu)))  # type: ignore[arg-type]  # a number
+        return pm.Deterministic(name, pt.as_tensor(np.float64(effects.nu)))  # type: ignore[arg-type]  # a number
     excess = pm.HalfFlat(f"{name}_above_2")
     nu = pm.Deterministic(name, LOWEST_NU + excess)
-    values = {field: np.float64(getattr(prior, field)) for field in prior.__dataclass_fields__}  # type: ignore[attr-defined]  # every family is a dataclass
+    # float64 arrays, not Python floats, which PyTensor keeps in float32 where that is exact
+    values = {field.name: np.float64(getattr(prior, field.name)) for field in fields(prior)}  # type: ignore[arg-type]  # a dataclass
     density: Any = pm.logp(getattr(pm, type(prior).__name__).dist(**values), nu)
     pm.Potential(f"prior_of_{name}", density - log_mass_above(prior, LOWEST_NU))
     return nu

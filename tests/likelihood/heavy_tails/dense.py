@@ -22,9 +22,16 @@ def table(seed: int = 0, sizes: tuple[int, ...] = (1, 2, 3, 5, 4, 7)) -> pd.Data
     b = rng.normal(size=(len(sizes), 2)) * [1.0, 0.5]
     b[3] += [14.0, 2.0]
     y = 2.0 + 0.7 * x - 0.4 * w + b[g, 0] + b[g, 1] * x + rng.normal(size=n)
-    return pd.DataFrame({
-        "y": y, "x": x, "w": w, "g": [f"g{i}" for i in g], "se": rng.uniform(0.5, 1.5, n), "s": rng.choice(["a", "b"], n)
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "y": y,
+            "x": x,
+            "w": w,
+            "g": [f"g{i}" for i in g],
+            "se": rng.uniform(0.5, 1.5, n),
+            "s": rng.choice(["a", "b"], n),
+        }
+    )
 
 
 def model(effects: object, *, errors: object = None, formula: str = "y ~ x + w + (x | g)", **more: object) -> hr.Model:
@@ -51,7 +58,9 @@ def log_likelihood(m: hr.Model, drawn: EffectsParameters) -> float:
     problem = m.problem
     design, layout = problem.design, problem.layout
     factor = design.factors[0]
-    sd = drawn.within.error_sd[0][layout.stratum if drawn.within.error_sd.shape[1] > 1 else np.zeros(len(design.y), int)]
+    sd = drawn.within.error_sd[0][
+        layout.stratum if drawn.within.error_sd.shape[1] > 1 else np.zeros(len(design.y), int)
+    ]
     sd = sd if layout.se is None else sd * layout.se
     residual = design.y - design.X @ drawn.beta[0]
     total = 0.0
@@ -74,7 +83,9 @@ def _of_group(Z: np.ndarray, r: np.ndarray, R: np.ndarray, drawn: EffectsParamet
         precision = np.exp(x)
         return _pdf(r, R + Z @ Sigma @ Z.T / precision) * prior.pdf(precision) * precision
 
-    parts = [quad(integrand, a, b, epsabs=0.0, epsrel=1e-9, limit=400)[0] for a, b in ((-24, -6), (-6, -1), (-1, 1), (1, 6))]
+    parts = [
+        quad(integrand, a, b, epsabs=0.0, epsrel=1e-9, limit=400)[0] for a, b in ((-24, -6), (-6, -1), (-1, 1), (1, 6))
+    ]
     return sum(parts)
 
 

@@ -15,10 +15,11 @@ FORMULA = "y ~ x + w + (x | g)"
 
 def _gaussian(target, psi):
     """The Gaussian log density of u, beta integrated, and that of beta given y and u: their sum is the joint one."""
+    from scipy.stats import multivariate_normal
+
     from hierreg.likelihood.engines import solve_equations
     from hierreg.likelihood.posterior import Target
     from hierreg.variances.parameters import covariances
-    from scipy.stats import multivariate_normal
 
     problem = hr.Model(FORMULA, table()).problem
     u, beta, _, _ = target.parts(psi[None])
