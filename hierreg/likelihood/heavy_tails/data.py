@@ -29,11 +29,11 @@ class GroupData:
     gram : Gram
         In the internal coordinates that all arrays here have, fixed coefficients taken off.
     start : int array (J + 1,)
-        First entry of each group.
-    term : int array (E,)
-        Error term of each entry.
-    C, D : arrays (E, h, q), (E, h, p + 1)
-        Triangles (`gram.triangles`).
+        First row of each group.
+    term : int array (n,)
+        Error term of each row.
+    C, D : arrays (n, q), (n, p + 1)
+        The rows of the triangles (`gram.triangles`) that are not zero.
     left : array (R, p + 1)
     left_term : int array (R,)
         What they leave of [X y], with its term.
@@ -87,7 +87,11 @@ def group_data(gram: Gram, prior: PopulationPrior | None, fixed: FixedBeta | Non
     q, p = groups.n_coef, len(here.coef_names)
     order = np.lexsort((groups.level_term, groups.level_index))
     triangle = groups.triangle[order]
-    counts = np.bincount(groups.level_index, minlength=groups.n_levels)
+    h = triangle.shape[1]
+    C, D = triangle[:, :, :q].reshape(-1, q), without_noise(triangle[:, :, q:]).reshape(-1, p + 1)
+    kept = np.any(C != 0.0, axis=1) | np.any(D != 0.0, axis=1)
+    level = np.repeat(groups.level_index[order], h)[kept]
+    counts = np.bincount(level, minlength=groups.n_levels)
     constant = -0.5 * (here.n * LOG_2PI + here.terms.log_det_known)
     if prior is not None:
         constant += -0.5 * len(rows.sd) * LOG_2PI - float(np.sum(np.log(rows.sd))) + rows.log_det_basis
@@ -95,9 +99,9 @@ def group_data(gram: Gram, prior: PopulationPrior | None, fixed: FixedBeta | Non
     return GroupData(
         gram=here,
         start=np.concatenate([[0], np.cumsum(counts)]),
-        term=groups.level_term[order],
-        C=np.ascontiguousarray(triangle[:, :, :q]),
-        D=without_noise(triangle[:, :, q:]),
+        term=np.repeat(groups.level_term[order], h)[kept],
+        C=C[kept],
+        D=D[kept],
         left=here.left,
         left_term=here.left_term,
         prior_rows=population.rows,

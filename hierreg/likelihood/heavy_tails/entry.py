@@ -8,10 +8,10 @@ import numpy as np
 from numba import types
 
 from hierreg.compiled.address_kernels import GRADIENT, WIDTH, Row, matrix_at, stack_at, vector_at
-from hierreg.compiled.array_kernels import array_at, empty, empty_integers, zeros
+from hierreg.compiled.array_kernels import array_at, empty, zeros
 from hierreg.compiled.parts import callback, part
 from hierreg.likelihood.heavy_tails.draw_kernels import draw_groups
-from hierreg.likelihood.heavy_tails.kernels import log_likelihood, room_for_slopes, room_of
+from hierreg.likelihood.heavy_tails.kernels import log_likelihood
 from hierreg.likelihood.heavy_tails.shape_kernels import (
     STUDENT_T,
     components_of,
@@ -26,8 +26,8 @@ from hierreg.variances.precision_kernels import error_precision_gradient, weight
 
 # Rows of the table (see `target.EffectsTarget.table`): variance parameters, those of further components, data, shape,
 # and what is wanted.
-OWN, DATA, SHAPE, RUN, N_ROWS = 17, 34, 47, 54, 70
-_OWN, _DATA, _SHAPE, _RUN = Row(OWN), Row(DATA), Row(SHAPE), Row(RUN)
+OWN, DATA, SHAPE, RUN, ROOM, N_ROWS = 17, 34, 47, 54, 70, 97
+_OWN, _DATA, _SHAPE, _RUN, _ROOM = Row(OWN), Row(DATA), Row(SHAPE), Row(RUN), Row(ROOM)
 
 FUNCTION = types.int64(
     types.uint64,
@@ -71,8 +71,8 @@ def _data_at(table):
     groups = (
         vector_at(table, i, np.int64),
         vector_at(table, i + 1, np.int64),
-        stack_at(table, i + 2),
-        stack_at(table, i + 3),
+        matrix_at(table, i + 2, np.float64),
+        matrix_at(table, i + 3, np.float64),
     )
     left = matrix_at(table, i + 4, np.float64), vector_at(table, i + 5, np.int64)
     beta = vector_at(table, i + 7, np.float64), matrix_at(table, i + 8, np.float64)
@@ -97,12 +97,67 @@ def _shape_arrays(table):
 
 
 @part
-def _new_mixture(c, L, q, M):
-    """Return room for a mixture, with which of its covariances each component has."""
-    which = empty_integers(c)
-    for k in range(c):
-        which[k] = k if L > 1 else 0
-    return empty((L, q, q)), which, zeros((c, q)), zeros(c), zeros(M), empty(M)
+def _mixture_at(table, i):
+    """Return room for a mixture (`kernels`)."""
+    return (
+        stack_at(table, i),
+        vector_at(table, i + 1, np.int64),
+        matrix_at(table, i + 2, np.float64),
+        vector_at(table, i + 3, np.float64),
+        vector_at(table, i + 4, np.float64),
+        vector_at(table, i + 5, np.float64),
+    )
+
+
+@part
+def _room_at(table, i):
+    """Return room for one group (`kernels.weigh`)."""
+    return (
+        stack_at(table, i),
+        stack_at(table, i + 1),
+        matrix_at(table, i + 2, np.float64),
+        matrix_at(table, i + 3, np.float64),
+        matrix_at(table, i + 4, np.float64),
+        matrix_at(table, i + 5, np.float64),
+        stack_at(table, i + 6),
+        matrix_at(table, i + 7, np.float64),
+        matrix_at(table, i + 8, np.float64),
+        vector_at(table, i + 9, np.float64),
+    )
+
+
+@part
+def _slopes_at(table, i):
+    """Return averages and slopes (`kernels.differentiate`)."""
+    averages = (
+        vector_at(table, i, np.float64),
+        vector_at(table, i + 1, np.float64),
+        matrix_at(table, i + 2, np.float64),
+        vector_at(table, i + 3, np.float64),
+    )
+    slopes = (
+        stack_at(table, i + 4),
+        matrix_at(table, i + 5, np.float64),
+        vector_at(table, i + 6, np.float64),
+        vector_at(table, i + 7, np.float64),
+        vector_at(table, i + 8, np.float64),
+        vector_at(table, i + 9, np.float64),
+        vector_at(table, i + 10, np.float64),
+    )
+    return averages, slopes
+
+
+@part
+def _clear(slopes):
+    """Write zeros."""
+    of_Lambda, of_means, of_pi, of_weight, of_scale, of_beta, of_omega = slopes
+    of_Lambda[:] = 0.0
+    of_means[:] = 0.0
+    of_pi[:] = 0.0
+    of_weight[:] = 0.0
+    of_scale[:] = 0.0
+    of_beta[:] = 0.0
+    of_omega[:] = 0.0
 
 
 @part
@@ -166,12 +221,11 @@ def _prior_of_beta(v, rows, g_beta):
 
 
 @part
-def _draw(table, s, groups, v, roots, mixture):
+def _draw(table, s, groups, v, roots, mixture, room):
     """Draw the effects of some groups, for draw s of the parameters; see `draw_kernels`."""
     i = _RUN
     uniform, square = matrix_at(table, i + 11, np.float64), matrix_at(table, i + 14, np.float64)
     normal, effects, probability = stack_at(table, i + 12), stack_at(table, i + 13), stack_at(table, i + 15)
-    room = room_of(table[i + 10, 0], groups[2].shape[2], mixture)
     random, out = (uniform[s], normal[s]), (effects[s], square[s], probability[s])
     draw_groups(table[i + 9, 0], groups, v, roots, mixture, room, random, out)
 
@@ -209,8 +263,9 @@ def log_densities(n, x, gradient, value, table):  # noqa: PLR0915  # one functio
     n_free, n_own, n_shape, M = rows[_RUN + 5, 0], rows[_RUN + 6, 0], rows[_RUN + 7, 0], rows[_RUN + 8, 0]
     q, p, D = len(internal), len(beta[0]), errors[1].shape[1]
     shape_from, own_from = n_free + p, n_free + p + n_shape
-    mixture = _new_mixture(c, L, q, M)
-    Lambdas = mixture[0]
+    mixture, room = _mixture_at(rows, _ROOM), _room_at(rows, _ROOM + 6)
+    averages, slopes = _slopes_at(rows, _ROOM + 16)
+    Lambdas, rooms = mixture[0], (room, averages, slopes)
     work = empty(M), empty((c, q)), empty((c, q))
     weights, g_S = empty(2 * K + 2), empty((D, D))
     point = room_for_covariances(points[0, :n_free], variances)
@@ -231,15 +286,15 @@ def log_densities(n, x, gradient, value, table):  # noqa: PLR0915  # one functio
             _copy(own_point[3], Lambdas[k])
         shape, g_shape = u[shape_from:own_from], g[shape_from:own_from]
         log_density += constant + _shape_mixture(kind, shape, what, mixture, work, prior_on, natural, g_shape)
-        slopes = room_for_slopes(mixture, p, K)
+        _clear(slopes)
         v = _residual_at(u[n_free:shape_from], beta)
         weights_of(point[4], errors, weights)
         if wanted > GRADIENT:
-            _draw(rows, s, groups, v, weights[K : 2 * K], mixture)
+            _draw(rows, s, groups, v, weights[K : 2 * K], mixture, room)
             continue
         if isfinite(log_density):
             log_density += _prior_of_beta(v, prior_rows, slopes[5])
-            log_density += log_likelihood(groups, left, v, weights, mixture, slopes, wanted == GRADIENT)
+            log_density += log_likelihood(groups, left, v, weights, mixture, rooms, wanted == GRADIENT)
         status = 0
         if not isfinite(log_density):
             log_density, status = -np.inf, 4

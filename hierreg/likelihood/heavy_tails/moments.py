@@ -89,14 +89,15 @@ def _padded(target: EffectsTarget, roots: Array, v: Array) -> tuple[Array, Array
     """Return the rows of all groups in units of their errors: C (J, m, q) and residuals (J, m), zeros at the end."""
     data = target.data
     counts = np.diff(data.start)
-    E, h, q = data.C.shape
     group = np.repeat(np.arange(len(counts)), counts)
-    place = np.arange(E) - data.start[group]
-    most = int(counts.max(initial=0))
-    C, e = np.zeros((len(counts), most, h, q)), np.zeros((len(counts), most, h))
-    C[group, place] = roots[data.term][:, None, None] * data.C
-    e[group, place] = roots[data.term][:, None] * (data.D @ v)
-    return C.reshape(len(counts), most * h, q), e.reshape(len(counts), most * h)
+    place = np.arange(len(data.term)) - data.start[group]
+    C, e = (
+        np.zeros((len(counts), counts.max(initial=0), data.C.shape[1])),
+        np.zeros((len(counts), counts.max(initial=0))),
+    )
+    C[group, place] = roots[data.term][:, None] * data.C
+    e[group, place] = roots[data.term] * (data.D @ v)
+    return C, e
 
 
 def _given(C: Array, e: Array, Lambda: Array, scale: Array) -> tuple[Array, Array, Array]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 _PARTS = 4  # of a batch per thread
+_NO_DRAWS = tuple(np.empty((0,) * n) for n in (2, 3, 3, 2, 3))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +165,7 @@ class EffectsTarget:
         constant = data.constant
         if len(data.prior_rows) and len(self.scale):
             constant += float(np.linalg.slogdet(self.scale)[1])
-        most = int(np.diff(data.start).max(initial=0)) * data.C.shape[1]
+        most = int(np.diff(data.start).max(initial=0))
         from hierreg.likelihood.heavy_tails.shape_kernels import MIXTURE, N_SCALES, STUDENT_T
 
         return AddressTable(
@@ -195,17 +196,21 @@ class EffectsTarget:
                 1 if is_mixture else N_SCALES,
                 first,
                 most,
-                *(
-                    room
-                    or (
-                        *floats(np.empty((0, 0))),
-                        *floats(*[np.empty((0, 0, 0))] * 2),
-                        *floats(np.empty((0, 0))),
-                        *floats(np.empty((0, 0, 0))),
-                    )
-                ),
+                *(room or _NO_DRAWS),
+                *self._room(most, 1 if is_mixture else N_SCALES),
             ]
         )
+
+    def _room(self, most: int, M: int) -> list[Any]:
+        """Return what the kernels write to, for groups of at most so many rows: mixture, `weigh`, `differentiate`."""
+        L, c, q = self.shape.n_covariances, self.shape.n_components, len(self.shape.coef)
+        p, K = len(self.centre), self.data.gram.terms.n_terms
+        which = np.arange(c, dtype=np.int64) if L > 1 else np.zeros(c, dtype=np.int64)
+        mixture = [np.zeros((L, q, q)), which, np.zeros((c, q)), np.zeros(c), np.zeros(M), np.zeros(M)]
+        of_group = [(L, most, q), (L, q, q), (L, q), (c, most), (c, most), (c, q), (c, q, M), (c, M), (c, M), (most,)]
+        averages: list[tuple[int, ...]] = [(q,), (q,), (q, q), (q,)]
+        slopes: list[tuple[int, ...]] = [(L, q, q), (c, q), (c,), (M,), (M,), (p,), (K,)]
+        return [*mixture, *(np.zeros(shape) for shape in (*of_group, *averages, *slopes))]
 
     def _variance_rows(self, v: VarianceParameters, sd_unit: Array) -> list[Any]:
         """Return what `covariances_at` reads of variance parameters, and the map to internal Lambda."""
