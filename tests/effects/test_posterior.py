@@ -153,6 +153,7 @@ def test_two_components(method):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::hierreg.exceptions.HierregWarning")  # of the REML estimate, of copies
 def test_ranks_of_draws_from_the_prior_are_uniform():
     """Simulation-based calibration: of 200 data sets from the prior, the ranks of the truth among posterior draws."""
     priors = hr.Priors(beta=hr.Normal(0, 10), sd=hr.Gamma(4, 0.4))
