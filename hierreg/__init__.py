@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hierreg import exceptions, plots
     from hierreg.datasets import load_dataset
     from hierreg.design import stack
+    from hierreg.effects import Mixture, StudentT
     from hierreg.errors.from_samples import covariance_from_samples
     from hierreg.errors.structures import ar1, by, correlated, exchangeable, independent, known_cov, known_se
     from hierreg.exceptions import HierregError
@@ -63,11 +64,13 @@ __all__ = [
     "HierregError",
     "InverseGamma",
     "LogNormal",
+    "Mixture",
     "Model",
     "NegativeBinomial",
     "Normal",
     "Poisson",
     "Priors",
+    "StudentT",
     "ar1",
     "by",
     "contrasts",
@@ -100,6 +103,7 @@ _NAMES_BY_MODULE = {
     "hierreg": ("exceptions", "plots"),
     "hierreg.datasets": ("load_dataset",),
     "hierreg.design": ("stack",),
+    "hierreg.effects": ("Mixture", "StudentT"),
     "hierreg.errors.structures": ("ar1", "by", "correlated", "exchangeable", "independent", "known_cov", "known_se"),
     "hierreg.exceptions": ("HierregError",),
     "hierreg.gram": ("Gram",),

@@ -73,6 +73,13 @@ def parser() -> argparse.ArgumentParser:
         help="treat a column of numbers as labels",
     )
     fit.add_argument("--prior", action="append", default=[], metavar="'NAME = FAMILY(...)'", help="see below")
+    fit.add_argument(
+        "--effects",
+        action="append",
+        default=[],
+        metavar="'FACTOR = StudentT()'",
+        help="group effects with heavy tails, StudentT() or StudentT(4), or a mixture, Mixture(2); normal otherwise",
+    )
     _add_errors(fit)
     _add_sampling(fit)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from hierreg import priors as families
 from hierreg.checks import listed
+from hierreg.effects import Mixture, StudentT
 from hierreg.errors.structures import ar1, by, correlated, exchangeable, independent, known_cov, known_se
 from hierreg.exceptions import DataError, ModelError, PriorError
 from hierreg.model import Model
@@ -20,7 +21,7 @@ from hierreg.results.files import check_path
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from hierreg.errors.base import ErrorSpec
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _FAMILIES = ("Normal", "Flat", "Fixed", *SD_FAMILY_NAMES, "LKJ")
 # What --method calls a posterior, and what `Model.sample` calls its method.
 _POSTERIORS: dict[str, Literal["nuts", "psis"]] = {"sample": "nuts", "psis": "psis"}
+_EFFECTS: dict[str, Callable[..., Any]] = {"StudentT": StudentT, "Mixture": Mixture}
 _PARTS = ("beta", "sd", "corr", "error_sd", "error_corr")
 
 
@@ -45,6 +47,7 @@ def fit(options: Namespace) -> None:
         errors=error_structure(options),
         priors=parse_priors(options.prior),
         weights=options.weights,
+        effects=parse_effects(options.effects),
     )
     if options.method not in _POSTERIORS:
         print(model.estimate(options.method))
@@ -142,6 +145,27 @@ def parse_priors(texts: Sequence[str]) -> Priors | None:
     return Priors(**parts)
 
 
+def parse_effects(texts: Sequence[str]) -> dict[str, Any] | None:
+    """Return the group effects that "FACTOR = DISTRIBUTION(...)" texts describe; nothing in them is run as code.
+
+    Examples
+    --------
+    >>> parse_effects(["Subject = StudentT(4)"])
+    {'Subject': StudentT(nu=4.0)}
+    """
+    out: dict[str, Any] = {}
+    for text in texts:
+        factor, equals, distribution = (piece.strip() for piece in text.partition("="))
+        problem = ModelError(
+            f"--effects {text!r}: write FACTOR = StudentT(), FACTOR = StudentT(4) or FACTOR = Mixture(2), as in "
+            "'Subject = StudentT()'."
+        )
+        if not equals or not factor or factor in out:
+            raise problem
+        out[factor] = _call(distribution, _EFFECTS, problem)
+    return out or None
+
+
 def _put(parts: dict[str, Any], path: list[str], prior: Any, text: str) -> None:
     *parents, last = path
     here = parts
@@ -159,16 +183,21 @@ def _parse_family(family: str, text: str) -> Any:
         f"--prior {text!r}: {family!r} is not a family with numbers, such as HalfNormal(50); the families are "
         f"{', '.join(_FAMILIES)}."
     )
+    return _call(family, {name: getattr(families, name) for name in _FAMILIES}, problem)
+
+
+def _call(text: str, known: Mapping[str, Callable[..., Any]], problem: Exception) -> Any:
+    """Return what a call with literal arguments makes, as in HalfNormal(50); nothing is run as code."""
     try:
-        call = ast.parse(family, mode="eval").body
+        call = ast.parse(text, mode="eval").body
     except SyntaxError:
         raise problem from None
-    if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in _FAMILIES):
+    if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in known):
         raise problem
     try:
         positional = [ast.literal_eval(argument) for argument in call.args]
         named = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
-        return getattr(families, call.func.id)(*positional, **named)
+        return known[call.func.id](*positional, **named)
     except (ValueError, TypeError) as error:
         if isinstance(error, PriorError):
             raise

@@ -79,17 +79,16 @@ class Target:
         has_digits = self.likelihood.has_digits_around(cov.Lambda[0], cov.error_cov[0])
         return self if has_digits else self._by_rows()
 
-    @property
-    def is_native(self) -> bool:
-        """Whether samplers can call it by its address, from several threads."""
-        return not isinstance(self.likelihood, CrossedLikelihood)
+    def native(self, centre: Array, scale: Array) -> tuple[int, AddressTable] | None:
+        """Return the address of the compiled function and its table, for the density of x, u = centre + scale x.
 
-    @property
-    def address(self) -> int:
-        """Where the compiled function is that `table` belongs to."""
+        None of crossed factors, which have room for one thread.
+        """
+        if isinstance(self.likelihood, CrossedLikelihood):
+            return None
         from hierreg.likelihood.posterior_entry import log_densities
 
-        return int(log_densities.address)
+        return int(log_densities.address), self.table(centre=centre, scale=scale)
 
     def on_threads(self, threads: int) -> Target:
         """Return the target with a likelihood that may use so many threads."""

@@ -10,9 +10,11 @@ import xarray as xr
 from hierreg.exceptions import ModelError
 from hierreg.likelihood import solution as joint
 from hierreg.linear.given import GroupNames, Names, read_weights
+from hierreg.problem.effects import refusal
 from hierreg.reports.draws import mcse_mean, moments
 from hierreg.reports.reading import check_prob, read
 from hierreg.reports.table import Report, percent, sections
+from hierreg.results.effects import EffectsEstimate
 from hierreg.results.point import Coefficients, Estimate
 from hierreg.results.text import beside
 
@@ -102,6 +104,8 @@ def contrasts(x: xr.DataTree | Coefficients, what: Any, ci_prob: float = 0.95) -
     prob = check_prob(ci_prob)
     if isinstance(x, Coefficients):
         return _of_point(x, what, prob)
+    if isinstance(x, EffectsEstimate):
+        raise refusal("contrasts of an estimate", x.effects)
     if not isinstance(x, xr.DataTree):
         raise ModelError(
             f"x has type {type(x).__name__}; a DataTree from Model.sample, an Estimate from Model.estimate or "

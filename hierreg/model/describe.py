@@ -7,15 +7,22 @@ from dataclasses import dataclass
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from hierreg.effects import StudentT
 from hierreg.likelihood.groups.layout import engine_of as engine_of_blocks
-from hierreg.likelihood.layout import bytes_of
+from hierreg.likelihood.layout import Layout, Part, bytes_of
+from hierreg.problem.effects import EffectsProblem
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
-    from hierreg.likelihood.layout import Layout
+    from hierreg.likelihood.heavy_tails.target import EffectsTarget
     from hierreg.likelihood.posterior import Target
     from hierreg.problem.problem import Problem
+
+    Array = NDArray[np.float64]
 
 _ENGINES = {
     "least squares": "no groups",
@@ -24,6 +31,8 @@ _ENGINES = {
     "tiles": "one factor",
     "rows": "one factor, rows of several error terms",
     "crossed": "several factors",
+    "heavy tails": "one factor, effects with a t distribution; beta is sampled",
+    "mixture": "one factor, effects from several components; beta is sampled",
 }
 _MOST_NAMES = 6
 _MOST_PARTS = 12
@@ -45,7 +54,7 @@ class Description:
     n_integrated : int
         Coefficients of the population and of groups that are integrated out.
     sampled : tuple of str
-        The variance parameters: what NUTS draws, and what REML maximises over.
+        The variance parameters: what NUTS draws, and what REML maximises over; with heavy tails or mixtures beta too.
     layout : Layout
         Engine, parts and tail.
     statistics_bytes : int
@@ -71,7 +80,9 @@ class Description:
             self.formula,
             f"  {_counted(self.n_rows, 'row')}; errors: {self.errors}, {terms}",
             f"  integrated out: {_counted(self.n_integrated, 'coefficient')}",
-            *_sampled(self.sampled),
+            *_sampled(
+                self.sampled, "parameter" if layout.engine in {"heavy tails", "mixture"} else "variance parameter"
+            ),
             f"  engine: {layout.engine} ({_ENGINES[layout.engine]})",
             *_table(layout),
         ]
@@ -112,8 +123,45 @@ def describe(problem: Problem, *, time_it: bool) -> Description:
     )
 
 
+def describe_effects(problem: EffectsProblem, *, time_it: bool) -> Description:
+    """Return the same where group effects have heavy tails or are mixtures."""
+    p = int((~problem.fixed.is_fixed).sum())
+    target = problem.target(np.zeros(p), np.eye(p), with_prior=True)
+    data, factor = target.data, problem.gram.factors[0]
+    arrays = (data.C, data.D, data.left, data.start, data.term)
+    part = Part(
+        factor=factor.name,
+        how=f"sum over {_n_terms(problem)}",
+        groups=factor.n_levels,
+        blocks=factor.n_levels,
+        coefficients=factor.n_coef,
+        at_once=1,
+    )
+    return Description(
+        formula=problem.formula,
+        n_rows=problem.n_rows,
+        errors=str(problem.layout.spec),
+        n_error_terms=problem.gram.terms.n_terms,
+        n_integrated=factor.n_levels * factor.n_coef,
+        sampled=target.names,
+        layout=Layout(engine=engine_of(problem), parts=(part,), tail=None, n_bytes=sum(a.nbytes for a in arrays)),
+        statistics_bytes=bytes_of(problem.gram),
+        milliseconds=_shortest(target, np.zeros(target.n)) if time_it and target.n else None,
+    )
+
+
+def _n_terms(problem: EffectsProblem) -> str:
+    from hierreg.likelihood.heavy_tails.shape_kernels import N_SCALES
+
+    if isinstance(problem.effects, StudentT):
+        return f"{N_SCALES} scales"
+    return f"{problem.effects.components} components"
+
+
 def engine_of(problem: Problem) -> str:
     """Return the name of the engine that evaluates a problem."""
+    if isinstance(problem, EffectsProblem):
+        return "heavy tails" if isinstance(problem.effects, StudentT) else "mixture"
     return engine_of_blocks(problem.blocks, problem.gram)
 
 
@@ -130,14 +178,19 @@ def _milliseconds(target: Target, problem: Problem) -> float | None:
         return None
     announce_compilation(problem.blocks)
     u = starting_point(target.likelihood.gram, target.parameters)
-    times: list[float] = []
     with blas_threads_for(problem.gram):
-        target(u)  # compiles
-        end = time.perf_counter() + _SECONDS
-        while len(times) < _FEWEST or time.perf_counter() < end:
-            begin = time.perf_counter()
-            target(u)
-            times.append(time.perf_counter() - begin)
+        return _shortest(target, u)
+
+
+def _shortest(target: Target | EffectsTarget, u: Array) -> float:
+    """Return the shortest of a few evaluations, in milliseconds."""
+    times: list[float] = []
+    target(u)  # compiles
+    end = time.perf_counter() + _SECONDS
+    while len(times) < _FEWEST or time.perf_counter() < end:
+        begin = time.perf_counter()
+        target(u)
+        times.append(time.perf_counter() - begin)
     return 1000.0 * min(times)
 
 
@@ -157,13 +210,13 @@ def _table(layout: Layout) -> list[str]:
     return [*lines, f"    and {more} more factors"] if more > 0 else lines
 
 
-def _sampled(names: tuple[str, ...]) -> list[str]:
+def _sampled(names: tuple[str, ...], what: str = "variance parameter") -> list[str]:
     if not names:
         return ["  sampled: nothing, every variance is known"]
     more = len(names) - _MOST_NAMES
     shown = ", ".join(names[:_MOST_NAMES]) + (f", and {more} more" if more > 0 else "")
     return [
-        f"  sampled: {_counted(len(names), 'variance parameter')}",
+        f"  sampled: {_counted(len(names), what)}",
         *wrap(shown, 100, initial_indent="    ", subsequent_indent="    "),
     ]
 

@@ -51,9 +51,14 @@ def estimate(problem: Problem, method: str) -> Estimate:
 
 def estimate_without_nodes(problem: Problem, method: str, nodes: int | None) -> Estimate:
     """Return the estimate of a problem whose integrals need no quadrature."""
+    check_no_nodes(nodes)
+    return estimate(problem, method)
+
+
+def check_no_nodes(nodes: int | None) -> None:
+    """Raise where nodes were asked for and there is no quadrature."""
     if nodes is not None:
         raise ModelError(f"nodes={nodes} without a family: normal responses need no quadrature. Leave nodes out.")
-    return estimate(problem, method)
 
 
 def _quiet_estimate(problem: Problem, method: str) -> Estimate:

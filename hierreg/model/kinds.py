@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from hierreg.problem.effects import EffectsProblem
 from hierreg.problem.family import FamilyProblem
 from hierreg.problem.problem import Problem
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
+    from hierreg.results.effects import EffectsEstimate
     from hierreg.results.point import Estimate
     from hierreg.sampling.request import SampleRequest
 
@@ -42,7 +44,7 @@ class Kind:
     """
 
     methods: tuple[str, ...]
-    estimate: Callable[[Any, str, int | None], Estimate]
+    estimate: Callable[[Any, str, int | None], Estimate | EffectsEstimate]
     sample: Callable[[Any, SampleRequest], xr.DataTree]
     describe: Callable[[Any, bool], Any]
     to_pymc: Callable[[Any, Any], Any]
@@ -83,8 +85,32 @@ def _family() -> Kind:
     )
 
 
+@cache
+def _of_effects() -> Kind:
+    from hierreg.model.describe import describe_effects, engine_of
+    from hierreg.model.effects import estimate_effects, sample_effects, to_pymc_with_effects
+    from hierreg.model.estimation import check_no_nodes
+
+    def estimate(problem: Any, method: str, nodes: int | None) -> EffectsEstimate:
+        check_no_nodes(nodes)
+        return estimate_effects(problem, method)
+
+    def shown(problem: Any) -> list[str]:
+        effects = f"  effects of {problem.labels.factors[0].name}: {problem.effects}"
+        return [effects, f"  errors: {problem.layout.spec}", f"  engine: {engine_of(problem)}"]
+
+    return Kind(
+        methods=("reml", "ml", "map"),
+        estimate=estimate,
+        sample=sample_effects,
+        describe=lambda problem, time_it: describe_effects(problem, time_it=time_it),
+        to_pymc=to_pymc_with_effects,
+        shown=shown,
+    )
+
+
 # By class of problem; each is a function, so that what it needs is imported when it is needed.
-KINDS: dict[type[Any], Callable[[], Kind]] = {Problem: _gaussian, FamilyProblem: _family}
+KINDS: dict[type[Any], Callable[[], Kind]] = {Problem: _gaussian, EffectsProblem: _of_effects, FamilyProblem: _family}
 
 
 def kind_of(problem: object) -> Kind:

@@ -10,6 +10,7 @@ from hierreg.exceptions import ModelError
 from hierreg.model.given_covariances import error_covariance, group_factor, precision_of_beta
 from hierreg.model.kinds import kind_of
 from hierreg.predictive.of_model import gaussian
+from hierreg.problem.effects import refuse, with_effects
 from hierreg.problem.problem import assemble, check_has_no_family
 from hierreg.results import point
 
@@ -18,12 +19,14 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
+    from hierreg.effects import Mixture, StudentT
     from hierreg.errors.base import ErrorSpec
     from hierreg.gram import Gram
     from hierreg.model.describe import Description
     from hierreg.priors import Priors, ResolvedPriors
     from hierreg.problem.problem import Problem
     from hierreg.response import Family
+    from hierreg.results.effects import EffectsEstimate
     from hierreg.results.point import Coefficients, Estimate
 
     Method = Literal["reml", "ml", "map", "laplace", "quadrature"]
@@ -126,12 +129,19 @@ class Model:
         family: Family | None = None,
         offset: str | None = None,
         trials: str | None = None,
+        effects: Mapping[str, StudentT | Mixture] | None = None,
     ) -> None:
         self._problem: Any
         if family is None:
             check_has_no_family(offset=offset, trials=trials)
-            self._problem = assemble(formula, data, weighted(errors, weights), priors, collinear=collinear)
+            problem = assemble(formula, data, weighted(errors, weights), priors, collinear=collinear)
+            self._problem = with_effects(problem, effects)
             return
+        if effects is not None:
+            raise ModelError(
+                f"effects={effects!r} with family={family}: group effects that are not normal go with normal "
+                "responses. Leave one of the two out."
+            )
         from hierreg.problem.family import assemble_family
 
         if errors is not None:
@@ -161,6 +171,7 @@ class Model:
     @property
     def gram(self) -> Gram:
         """The cross-products of the data; those of two tables of one formula and error structure can be added."""
+        refuse(self._problem, "gram")
         return gaussian(self._problem, "Model.gram").complete_gram()
 
     def __repr__(self) -> str:
@@ -203,7 +214,7 @@ class Model:
         """
         return kind_of(self._problem).describe(self._problem, time)  # type: ignore[no-any-return]  # of its kind
 
-    def estimate(self, method: Method | None = None, *, nodes: int | None = None) -> Estimate:
+    def estimate(self, method: Method | None = None, *, nodes: int | None = None) -> Estimate | EffectsEstimate:
         """Return point estimates of the variances, and the coefficients at them.
 
         Parameters
@@ -213,13 +224,15 @@ class Model:
             mode of the posterior density of standard deviations and correlations under the model's priors. REML and
             ML ignore the priors, except that `Fixed` values are kept. With a family, maximum likelihood with the
             coefficients of groups integrated out by Laplace's approximation (the default) or by quadrature.
+            With `effects` "ml" and "map" maximise over beta too, and there is no REML.
         nodes : int, optional
             Of "quadrature", on each axis; 9 by default.
 
         Returns
         -------
         Estimate
-            Labelled arrays; `message` says how the search ended.
+            Labelled arrays; `message` says how the search ended. With `effects` an
+            `hierreg.results.effects.EffectsEstimate`.
 
         Raises
         ------
@@ -275,6 +288,7 @@ class Model:
         from hierreg.likelihood.engines import solve_equations
         from hierreg.likelihood.first_use import announce_compilation
 
+        refuse(self._problem, "solve")
         problem = gaussian(self._problem, "Model.solve")
         Lambda = group_factor(problem, cov)
         S = error_covariance(problem, error_cov)

@@ -20,6 +20,7 @@ from hierreg.likelihood.groups.threads import available_cores
 from hierreg.likelihood.posterior import Target
 from hierreg.model.estimation import limit
 from hierreg.predictive.of_model import check_has_rows
+from hierreg.problem.effects import name_of_prior
 from hierreg.problem.few_units import TARGET_ACCEPT, check_density_is_bounded
 from hierreg.problem.reference import references
 from hierreg.results import build
@@ -29,7 +30,7 @@ from hierreg.variances.parameters import Covariances, covariances
 from hierreg.warning import warn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import xarray as xr
     from numpy.typing import NDArray
@@ -38,17 +39,28 @@ if TYPE_CHECKING:
     from hierreg.gram.column_means import ColumnMeans
     from hierreg.problem.problem import Problem
     from hierreg.results.point import Estimate
+    from hierreg.sampling.density import Density
     from hierreg.sampling.nuts import Mode
     from hierreg.sampling.request import SampleRequest
 
+    type Marginal = Callable[[Any, SampleRequest, int, Estimate], Drawn]
     Array = NDArray[np.float64]
 
 PROBS = (0.025, 0.25, 0.5, 0.75, 0.975)
 _MAX_BYTES = 2**30
 
 
-def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
-    """Return the posterior as a DataTree."""
+def sample(problem: Problem, request: SampleRequest, marginal: Marginal | None = None) -> xr.DataTree:
+    """Return the posterior as a DataTree.
+
+    Parameters
+    ----------
+    problem : Problem
+    request : SampleRequest
+    marginal : function, optional
+        Problem, request, seed and REML estimate -> Drawn, for ``parametrization="marginal"``; by default that of normal
+        group effects.
+    """
     import xarray as xr
 
     request.check()
@@ -77,7 +89,7 @@ def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
     steps = replace(request, target_accept=TARGET_ACCEPT) if small_steps else request
     with blas_threads_for(problem.gram):
         draws = (
-            _marginal(problem, steps, seed, reml.estimate)
+            (marginal or _marginal)(problem, steps, seed, reml.estimate)
             if request.parametrization == "marginal"
             else _explicit(problem, request, seed)
         )
@@ -85,7 +97,7 @@ def sample(problem: Problem, request: SampleRequest) -> xr.DataTree:
     for name, attributes in prior_attributes(
         problem.labels, problem.priors, sizes, problem.parameters.within_units.lowest.tolist()
     ).items():
-        draws.posterior[name].attrs.update(attributes)
+        draws.posterior[name_of_prior(problem, name)].attrs.update(attributes)
     groups: dict[str, Any] = {"posterior": draws.posterior, "sample_stats": draws.stats}
     if draws.effects is not None:
         groups["effects"] = draws.effects
@@ -118,34 +130,36 @@ def _column_means(problem: Problem, own: Sequence[Gram]) -> tuple[ColumnMeans, .
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Draws:
+class Drawn:
+    """What sampling gives: groups of the tree, and wall times."""
+
     posterior: xr.Dataset
     stats: xr.Dataset
     effects: xr.Dataset | None
     times: dict[str, float]
 
 
-def _marginal(problem: Problem, request: SampleRequest, seed: int, reml: Estimate) -> _Draws:
+def _marginal(problem: Problem, request: SampleRequest, seed: int, reml: Estimate) -> Drawn:
     likelihood = problem.likelihood("prior")
     target = Target(parameters=problem.parameters, likelihood=likelihood)
     begin = time.perf_counter()
     if request.sampler == "pymc":
         from hierreg.sampling.pymc_chains import sample_marginal_model
 
-        cov, stats = sample_marginal_model(problem, request, seed, _cores(request))
+        cov, stats = sample_marginal_model(problem, request, seed, cores_of(request))
     else:
         mode = _mode(target, request, reml)
         target = target.with_digits_at(mode.u)
         at_mode = covariances(problem.parameters, mode.u[None])
         check_not_cut_off(likelihood, at_mode.Lambda[0], at_mode.error_cov[0])
-        u, stats = (_by_importance if request.method == "psis" else _by_nuts)(target, mode, request, seed)
+        u, stats = (by_importance if request.method == "psis" else by_nuts)(target, mode, request, seed)
         cov = covariances(problem.parameters, u.reshape(u.shape[0] * u.shape[1], u.shape[2]))
     # Fewer than requested where a user interrupted.
     shape = (stats.sizes["chain"], stats.sizes["draw"])
     sampled = time.perf_counter()
     recovered = _recover(problem, request, likelihood, cov, seed)
     times = {"sampling_time": sampled - begin, "recovery_time": time.perf_counter() - sampled}
-    return _Draws(
+    return Drawn(
         posterior=build.posterior(problem.labels, shape, cov, recovered),
         stats=stats,
         effects=build.effect_summaries(problem.labels, recovered, PROBS) if recovered.b is None else None,
@@ -153,8 +167,10 @@ def _marginal(problem: Problem, request: SampleRequest, seed: int, reml: Estimat
     )
 
 
-def _by_nuts(target: Target, mode: Mode, request: SampleRequest, seed: int) -> tuple[Array, xr.Dataset]:
-    """Return u (chains, draws, n_free) and the ``sample_stats`` group."""
+def by_nuts(
+    target: Density, mode: Mode, request: SampleRequest, seed: int, names: tuple[str, ...] = ()
+) -> tuple[Array, xr.Dataset]:
+    """Return u (chains, draws, n_free) and the ``sample_stats`` group; names are those of what is sampled."""
     from hierreg.sampling.nuts import Settings, sample_chains
     from hierreg.sampling.warnings_of_draws import stats_group, warn_about
 
@@ -163,7 +179,7 @@ def _by_nuts(target: Target, mode: Mode, request: SampleRequest, seed: int) -> t
         tune=300 if request.tune is None else request.tune,
         chains=request.chains,
         seed=seed,
-        cores=_cores(request),
+        cores=cores_of(request),
         progress=request.progress,
         target_accept=request.target_accept,
     )
@@ -173,16 +189,16 @@ def _by_nuts(target: Target, mode: Mode, request: SampleRequest, seed: int) -> t
     if chains.interrupted:
         stats.attrs["interrupted"] = chains.interrupted
     if chains.u.shape[2]:
-        warn_about(target.parameters.free_names, chains.u, stats)
+        warn_about(names or target.parameters.free_names, chains.u, stats)
     return chains.u, stats
 
 
-def _by_importance(target: Target, mode: Mode, request: SampleRequest, seed: int) -> tuple[Array, xr.Dataset]:
+def by_importance(target: Density, mode: Mode, request: SampleRequest, seed: int) -> tuple[Array, xr.Dataset]:
     """Return u (chains, draws, n_free) and the ``sample_stats`` group."""
     from hierreg.sampling.importance import Settings, sample_by_importance
     from hierreg.sampling.warnings_of_draws import stats_group, warn_about_copies
 
-    settings = Settings(draws=request.draws, chains=request.chains, seed=seed, cores=_cores(request))
+    settings = Settings(draws=request.draws, chains=request.chains, seed=seed, cores=cores_of(request))
     draws = sample_by_importance(target, mode, settings)
     stats = stats_group(draws.stats, (request.chains, request.draws))
     stats.attrs |= draws.attributes
@@ -201,7 +217,7 @@ def _mode(target: Target, request: SampleRequest, reml: Estimate) -> Mode:
         cov[mine, mine] = reml.cov[factor].to_numpy()
     error_corr = None if reml.error_corr is None else np.atleast_1d(reml.error_corr.to_numpy())
     errors = np.atleast_1d(reml.error_sd.to_numpy()), error_corr
-    target = replace(target, likelihood=on_threads(target.likelihood, _cores(request)))
+    target = replace(target, likelihood=on_threads(target.likelihood, cores_of(request)))
     return find_mode(target, [start_at(parameters, starting_point(target.likelihood.gram, parameters), cov, errors)])
 
 
@@ -210,14 +226,15 @@ def _recover(problem: Problem, request: SampleRequest, likelihood: Any, cov: Cov
         likelihood,
         cov,
         seed=seed,
-        probs=PROBS if _summaries_only(problem, request) else None,
+        probs=PROBS if summaries_only(problem, request) else None,
         theta_columns=problem.free_theta_columns(),
-        threads=_cores(request),
+        threads=cores_of(request),
     )
     return problem.draws_with_fixed(recovered)
 
 
-def _summaries_only(problem: Problem, request: SampleRequest) -> bool:
+def summaries_only(problem: Problem, request: SampleRequest) -> bool:
+    """Return whether only summaries of the group coefficients are kept, and say so where nobody asked."""
     if not problem.labels.factors or _keeps_draws(problem, request):
         return False
     if request.group_effects == "auto":
@@ -246,15 +263,16 @@ def _effects_size(problem: Problem, request: SampleRequest) -> int:
     return request.chains * request.draws * per_draw * 8
 
 
-def _explicit(problem: Problem, request: SampleRequest, seed: int) -> _Draws:
+def _explicit(problem: Problem, request: SampleRequest, seed: int) -> Drawn:
     from hierreg.sampling.pymc_chains import sample_explicit_model
 
     begin = time.perf_counter()
-    posterior, stats = sample_explicit_model(problem, request, seed, _cores(request))
-    return _Draws(posterior=posterior, stats=stats, effects=None, times={"sampling_time": time.perf_counter() - begin})
+    posterior, stats = sample_explicit_model(problem, request, seed, cores_of(request))
+    return Drawn(posterior=posterior, stats=stats, effects=None, times={"sampling_time": time.perf_counter() - begin})
 
 
-def _cores(request: SampleRequest) -> int:
+def cores_of(request: SampleRequest) -> int:
+    """Return the cores to use: those asked for, or all."""
     if request.cores is not None:
         return int(request.cores)
     return available_cores()

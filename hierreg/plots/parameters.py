@@ -122,11 +122,13 @@ def variances(tree: xr.DataTree, *, ax: Axes | None = None, figsize: tuple[float
 
 def _mixed_prior(axis: Axes, fit: Fit, parameter: Parameter, x: Array) -> None:
     """Draw a prior that follows from those of other coefficients, from draws of them: a histogram's outline."""
-    if not parameter.variable.startswith(("sd_", "corr_")):
+    # With heavy tails or mixtures priors are those of a scale, or of components.
+    if not parameter.variable.startswith(("sd_", "corr_")) or (parameter.kind == "sd" and fit.attrs.get("effects")):
         return
     factor = parameter.variable.partition("_")[2]
+    scale = "sd" if f"scale_{factor}" not in fit.posterior else "scale"
     drawn = (
-        mixed_prior_draws(fit.posterior[f"sd_{factor}"], fit.posterior[f"corr_{factor}"], _PRIOR_DRAWS, seed=0)
+        mixed_prior_draws(fit.posterior[f"{scale}_{factor}"], fit.posterior[f"corr_{factor}"], _PRIOR_DRAWS, seed=0)
         if f"corr_{factor}" in fit.posterior
         else None
     )

@@ -219,21 +219,21 @@ def log_prior_variables(problem: Problem, posterior: xr.Dataset) -> dict[str, xr
         The draws.
     """
     priors = problem.priors
-    out = {"beta": _log_prior_of_beta(priors, posterior["beta"])}
+    out = {"beta": log_prior_of_beta(priors, posterior["beta"])}
     for labels, factor in zip(problem.labels.factors, problem.design.factors, strict=True):
         sd, corr = f"sd_{labels.key}", f"corr_{labels.key}"
         sds, corrs = in_frame(priors.frames.get(factor.name), posterior[sd], posterior.get(corr))
-        out[sd] = _elementwise(priors.sd[factor.name], sds)
+        out[sd] = elementwise(priors.sd[factor.name], sds)
         if corrs is not None and labels.has_corr:
-            out[corr] = _log_prior_of_corr(priors.corr[factor.name], factor.term_sizes, corrs)
+            out[corr] = log_prior_of_corr(priors.corr[factor.name], factor.term_sizes, corrs)
     if problem.labels.n_error_sd:
-        out["error_sd"] = _elementwise(priors.error_sd, posterior["error_sd"])
+        out["error_sd"] = elementwise(priors.error_sd, posterior["error_sd"])
     if problem.labels.has_error_corr:
         n = len(problem.layout.labels)
         if isinstance(priors.error_corr, tuple):
             out["error_corr"] = _log_prior_within_units(problem, priors.error_corr, posterior["error_corr"])
         else:
-            out["error_corr"] = _log_prior_of_corr((priors.error_corr,), (n,), posterior["error_corr"])
+            out["error_corr"] = log_prior_of_corr((priors.error_corr,), (n,), posterior["error_corr"])
     return out
 
 
@@ -249,12 +249,14 @@ def in_frame(
     return sd.copy(data=sds), corr.copy(data=np.where(np.isfinite(corrs), corrs, 0.0))
 
 
-def _log_prior_of_beta(priors: ResolvedPriors, beta: xr.DataArray) -> xr.DataArray:
+def log_prior_of_beta(priors: ResolvedPriors, beta: xr.DataArray) -> xr.DataArray:
+    """Return the log prior density of the population coefficients, each in the frame of its prior."""
     # The basis has determinant one: the densities of its rows are those of beta.
-    return _elementwise(priors.beta, beta.copy(data=beta.to_numpy() @ priors.beta_basis.T))
+    return elementwise(priors.beta, beta.copy(data=beta.to_numpy() @ priors.beta_basis.T))
 
 
-def _elementwise(priors: Sequence[BetaChoice | SdChoice], values: xr.DataArray) -> xr.DataArray:
+def elementwise(priors: Sequence[BetaChoice | SdChoice], values: xr.DataArray) -> xr.DataArray:
+    """Return the log prior density of each element; zero where it is fixed."""
     x = values.to_numpy()
     columns = x.reshape((*x.shape[:2], len(priors)))
     out = np.zeros_like(columns)
@@ -264,7 +266,8 @@ def _elementwise(priors: Sequence[BetaChoice | SdChoice], values: xr.DataArray) 
     return values.copy(data=out.reshape(x.shape))
 
 
-def _log_prior_of_corr(priors: Sequence[CorrChoice | None], sizes: Sequence[int], corr: xr.DataArray) -> xr.DataArray:
+def log_prior_of_corr(priors: Sequence[CorrChoice | None], sizes: Sequence[int], corr: xr.DataArray) -> xr.DataArray:
+    """Return the log prior density (chain, draw) of the correlations of all bar terms."""
     import xarray as xr
 
     matrix = corr.to_numpy()

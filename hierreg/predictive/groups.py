@@ -9,9 +9,11 @@ import numpy as np
 from hierreg.checks import check_choice, check_whole
 from hierreg.exceptions import ModelError
 from hierreg.predictive.densities import log_densities, log_prior_variables
+from hierreg.predictive.effects_prior import log_prior_with_effects
 from hierreg.predictive.of_model import check_has_rows
 from hierreg.predictive.prior_draws import check_priors, draw_prior
 from hierreg.predictive.rows import check_size, draws_of, replicate
+from hierreg.problem.effects import EffectsProblem
 from hierreg.problem.labels import response_variable
 
 if TYPE_CHECKING:
@@ -184,7 +186,10 @@ def log_prior_of(tree: xr.DataTree, problem: Problem) -> xr.Dataset:
     """Return the ``log_prior`` group; see `hierreg.predictive.public.log_prior`."""
     import xarray as xr
 
-    return xr.Dataset(log_prior_variables(problem, tree["posterior"].to_dataset()))
+    posterior = tree["posterior"].to_dataset()
+    if isinstance(problem, EffectsProblem):
+        return xr.Dataset(log_prior_with_effects(problem, posterior))
+    return xr.Dataset(log_prior_variables(problem, posterior))
 
 
 def check_rows(problem: Problem, n_draws: int, name: str, advice: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from hierreg.exceptions import ModelError
+from hierreg.problem.effects import EffectsProblem
 from hierreg.problem.labels import factors_attribute
 
 if TYPE_CHECKING:
@@ -96,7 +97,14 @@ def attributes(problem: Problem) -> dict[str, Any]:
         "factors": factors_attribute(problem.labels),
         "error_dim": problem.labels.error_dim or "",
         "n_rows": problem.n_rows,
-    }
+    } | _of_effects(problem)
+
+
+def _of_effects(problem: Problem) -> dict[str, str]:
+    """Return what a result records of group effects that are not normal."""
+    if not isinstance(problem, EffectsProblem):
+        return {}
+    return {"effects": f"{problem.labels.factors[0].name}: {problem.effects}"}
 
 
 def _attributes_of(problem: Problem | FamilyProblem) -> dict[str, Any]:
@@ -134,6 +142,12 @@ def check_match(tree: xr.DataTree, problem: Problem | FamilyProblem, *, also: tu
                 f"tree was sampled from a model with another {name}: {tree.attrs[name]!r}, while that of the "
                 f"model given is {mine[name]!r}. Give the model that the tree was sampled from."
             )
+    of_tree, of_model = tree.attrs.get("effects", ""), mine.get("effects", "")
+    if of_tree != of_model:
+        raise ModelError(
+            f"tree was sampled from a model with other group effects: {of_tree or 'normal'!r}, while those of the "
+            f"model given are {of_model or 'normal'!r}. Give the model that the tree was sampled from."
+        )
     for factor in problem.labels.factors:
         if factor.dim not in tree["posterior"].coords:
             continue

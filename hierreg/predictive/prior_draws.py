@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierreg.effects import StudentT
+from hierreg.effects.student_t import LOWEST_NU
 from hierreg.exceptions import PriorError
 from hierreg.likelihood.drawn import Recovered
+from hierreg.likelihood.heavy_tails.draws import DrawnEffects, EffectsParameters
+from hierreg.predictive.new_effects import fresh_effects
 from hierreg.predictive.rows import check_size
 from hierreg.priors import LKJ, Fixed, Flat
+from hierreg.problem.effects import EffectsProblem
 from hierreg.results import build
+from hierreg.results.effects import posterior_with_effects
 from hierreg.variances.parameters import Covariances, of_raw_coefficients
 
 if TYPE_CHECKING:
@@ -69,11 +76,51 @@ def draw_coefficients(
     """Return draws of all coefficients, and of the covariances, from their priors."""
     beta = _draw_beta(problem.priors, draws, rng)
     cov = _draw_covariances(problem, draws, rng)
+    if isinstance(problem, EffectsProblem):
+        return _with_effects(problem, beta, cov, rng)
     b = []
     for factor, mine in zip(problem.labels.factors, problem.parameters.factor_slices, strict=True):
         z = rng.standard_normal((draws, len(factor.levels), len(factor.coef)))
         b.append(np.einsum("sij,snj->sni", cov.Lambda[:, mine, mine], z))
     return Recovered(beta=beta, b=tuple(b), b_summary=None, theta_summary=None), cov
+
+
+def _with_effects(problem: EffectsProblem, beta: Array, within: Covariances, rng: np.random.Generator) -> xr.Dataset:
+    """Return the same where group effects have heavy tails or are mixtures."""
+    draws, factor, shape = len(beta), problem.labels.factors[0], problem.shape
+    nu = weight = mean = component_cov = None
+    if isinstance(shape.effects, StudentT):
+        nu = draw_nu(shape.effects, draws, rng)
+    else:
+        c = shape.effects.components
+        weight = rng.dirichlet(np.full(c, shape.effects.concentration), draws)
+        free = rng.standard_normal((draws, c, len(shape.coef)))
+        free[:, :, 0].sort(axis=1)
+        free -= np.einsum("sk,ska->sa", weight, free)[:, None]
+        mean = shape.tau * free @ shape.to_raw.T
+        further = [_draw_covariances(problem, draws, rng).Lambda for _ in range(shape.n_covariances - 1)]
+        Lambdas = np.stack([within.Lambda, *further], axis=1)
+        component_cov = Lambdas @ np.swapaxes(Lambdas, 2, 3)
+    drawn = EffectsParameters(within=within, beta=beta, nu=nu, weight=weight, mean=mean, component_cov=component_cov)
+    b, lam, component = fresh_effects(drawn, len(factor.levels), rng)
+    total = drawn.total()
+    cov = within if total is None else replace(within, sd=total[0], corr=total[1])
+    recovered = Recovered(beta=beta, b=(b,), b_summary=None, theta_summary=None)
+    posterior = build.posterior(problem.labels, (1, draws), cov, recovered)
+    chance = None if component is None else np.eye(shape.n_components)[component]
+    effects = DrawnEffects(b=b, b_summary=None, theta_summary=None, weight=lam, probability=chance)
+    return posterior_with_effects(problem.labels, (1, draws), posterior, drawn, effects)
+
+
+def draw_nu(effects: StudentT, draws: int, rng: np.random.Generator) -> Array:
+    """Return draws of degrees of freedom (draws,) from their prior above its bound."""
+    if effects.prior is None:
+        assert isinstance(effects.nu, float)
+        return np.full(draws, effects.nu)
+    out = effects.prior.draw(rng, draws)
+    while np.any(out <= LOWEST_NU):
+        out = np.where(out > LOWEST_NU, out, effects.prior.draw(rng, draws))
+    return out
 
 
 def _draw_beta(priors: ResolvedPriors, draws: int, rng: np.random.Generator) -> Array:

@@ -65,26 +65,27 @@ def coords_of(design: Design, layout: ErrorLayout) -> dict[str, Any]:
     return coords
 
 
-def add_group_covariance(factor: FactorDesign, priors: ResolvedPriors) -> Tensor:
+def add_group_covariance(factor: FactorDesign, priors: ResolvedPriors, names: tuple[str, str] | None = None) -> Tensor:
     """Register sds and correlations of one factor and return a factor of Sigma, (q, q).
 
     Where the priors are of other coefficients than those of the columns as they stand, their sds and correlations are
-    the random variables, named ``_at_means``.
+    the random variables, named ``_at_means``. They are called ``sd_<factor>`` and ``corr_<factor>``, or by `names`.
     """
     name, labels = factor.name, factor.coef_names
     frame = priors.frames.get(name)
+    of_sd, of_corr = names or (f"sd_{name}", f"corr_{name}")
     dims = (f"{name}_coef", f"{name}_coef_col")
     ending = "" if frame is None or frame.is_plain else "_at_means"
-    sd = add_vector(f"sd_{name}{ending}", priors.sd[name], labels=labels, dim=dims[0])
-    L = add_correlation(f"corr_{name}{ending}", priors.corr[name], factor.term_sizes, labels=labels, dims=dims)
+    sd = add_vector(f"{of_sd}{ending}", priors.sd[name], labels=labels, dim=dims[0])
+    L = add_correlation(f"{of_corr}{ending}", priors.corr[name], factor.term_sizes, labels=labels, dims=dims)
     if frame is None or frame.is_plain:
         return sd[:, None] * L
     Lambda = pt.as_tensor(frame.to_raw) @ (sd[:, None] * L)
     length = pt.sqrt((Lambda**2).sum(axis=1))
-    pm.Deterministic(f"sd_{name}", length, dims=dims[0])
+    pm.Deterministic(of_sd, length, dims=dims[0])
     rows = Lambda / length[:, None]
     diagonal = np.arange(len(labels))
-    pm.Deterministic(f"corr_{name}", (rows @ rows.T)[diagonal, diagonal].set(1.0), dims=dims)
+    pm.Deterministic(of_corr, (rows @ rows.T)[diagonal, diagonal].set(1.0), dims=dims)
     return Lambda
 
 
@@ -100,13 +101,14 @@ def add_group_effects(factor: FactorDesign, Lambda: Tensor, priors: ResolvedPrio
     if parametrization == "noncentered":
         z = pm.Normal(f"z_{name}", 0.0, 1.0, dims=dims)
         return pm.Deterministic(f"b_{name}", z @ Lambda.T, dims=dims)
-    _check_regular(factor, priors)
+    check_regular(factor, priors)
     if name in priors.frames and not priors.frames[name].is_plain:
         Lambda = pt.linalg.cholesky(Lambda @ Lambda.T)
     return pm.MvNormal(f"b_{name}", np.zeros(len(factor.coef_names)), chol=Lambda, dims=dims)
 
 
-def _check_regular(factor: FactorDesign, priors: ResolvedPriors) -> None:
+def check_regular(factor: FactorDesign, priors: ResolvedPriors) -> None:
+    """Raise where group effects have no density of their own, which "centered" needs."""
     for coef, prior in zip(factor.coef_names, priors.sd[factor.name], strict=True):
         if isinstance(prior, Fixed) and not prior.value:
             raise ModelError(

@@ -81,6 +81,9 @@ def intraclass_correlations(fit: Fit, at: Mapping[str, float] | None) -> Intracl
     latent = float(fit.attrs.get("latent_variance", 0.0))
     if not fit.factors or str(fit.attrs["errors"]).startswith("known"):
         return IntraclassCorrelations(found=(), notes=())
+    if not all(of.has_covariance for of in fit.by_factor):
+        note = "Intraclass correlations are left out: with at most 2 degrees of freedom group effects have no variance."
+        return IntraclassCorrelations(found=(), notes=(note,))
     if not latent and ("error_sd" not in fit.posterior or "stratum" in fit.posterior["error_sd"].dims):
         return IntraclassCorrelations(found=(), notes=())
     dims = () if latent else fit.posterior["error_sd"].dims

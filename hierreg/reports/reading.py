@@ -63,7 +63,11 @@ class Fit:
         """One or two lines that say what was fitted."""
         chains, draws = self.n_draws
         groups = "".join(f", {len(factor.groups)} groups of {factor.name}" for factor in self.by_factor)
-        what = f"family {self.attrs['family']}" if "family" in self.attrs else f"errors {self.attrs['errors']}"
+        what = (
+            f"family {self.attrs['family']}"
+            if "family" in self.attrs
+            else f"errors {self.attrs['errors']}{self._effects_in_words}"
+        )
         return f"{self.attrs['formula']}, {what}\n{self.attrs['n_rows']} rows{groups}; {chains} chains of {draws} draws"
 
     @property
@@ -75,6 +79,11 @@ class Fit:
     def auxiliary(self) -> tuple[str, ...]:
         """Further parameters of a family of responses."""
         return tuple(json.loads(self.attrs.get("auxiliary", "[]")))
+
+    @property
+    def _effects_in_words(self) -> str:
+        effects = self.attrs.get("effects", "")
+        return f", effects of {effects}" if effects else ""
 
     def draws(self, name: str) -> Array:
         """Return the draws of a variable, chain and draw first."""
@@ -155,8 +164,24 @@ class FactorFit:
         names = [str(c) for c in values["coef"].values]
         return np.array([float(values[names.index(c)]) if c in names else 0.0 for c in self.coefs])
 
+    @property
+    def has_covariance(self) -> bool:
+        """Whether the effects have a variance: a t distribution of at most two degrees of freedom has none."""
+        return f"sd_{self.name}" in self.fit.posterior
+
     def covariance(self) -> Array:
-        """Return the draws of Sigma (S, q, q)."""
+        """Return the draws of Sigma (S, q, q): with heavy tails or mixtures that of all groups together.
+
+        Raises
+        ------
+        ModelError
+            Where a t distribution has no variance.
+        """
+        if not self.has_covariance:
+            raise ModelError(
+                f"the effects of {self.name} have no variance: their t distribution has at most 2 degrees of freedom. "
+                f"Read scale_{self.name} instead."
+            )
         sd = self.fit.draws(f"sd_{self.name}")
         sd = sd.reshape(-1, sd.shape[-1])
         name = f"corr_{self.name}"

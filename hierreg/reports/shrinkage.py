@@ -8,6 +8,7 @@ import numpy as np
 
 from hierreg.exceptions import ModelError
 from hierreg.reports.draws import mcse_mean, moments
+from hierreg.reports.effects import group_probabilities, group_weights
 from hierreg.reports.reading import FactorFit, Fit, check_prob, need_factor, read
 from hierreg.reports.table import Report, percent, sections
 from hierreg.reports.weights import pooling_factor, pooling_factor_of_summaries, weights
@@ -42,7 +43,7 @@ class Shrinkage(Report):
         prob, J = attrs["ci_prob"], self.sizes[attrs["factor"]]
         ends = [percent((1 - prob) / 2), percent((1 + prob) / 2)]
         header = ["", "alone", "se", "plug-in", "sd", "posterior", "sd", *ends]
-        header += ["weight", "sd ratio", "gap/sd", "gap/mcse"]
+        header += ["weight", "sd ratio", "gap/sd", "gap/mcse", *self._own_columns]
         shown = min(J, _MOST_GROUPS)
         parts = []
         for k, coef in enumerate(self[f"{attrs['factor']}_coef"].values):
@@ -65,7 +66,18 @@ class Shrinkage(Report):
         cells += [beside(value[name], sd) for name in ("plug_in", "plug_in_sd", "mean", "sd", "lower", "upper")]
         weight = float(self["weight"][j, k, k])
         cells += [_fixed(weight, 2), _fixed(value["sd_ratio"], 2), _fixed(value["gap_in_sd"], 2)]
-        return [f"  {self[self.attrs['factor']].values[j]}", *cells, _fixed(value["gap_in_mcse"], 1)]
+        cells.append(_fixed(value["gap_in_mcse"], 1))
+        if "group_weight" in self:
+            cells.append(_fixed(float(self["group_weight"][j]), 2))
+        if "probability" in self:
+            chance = self["probability"][j].to_numpy()
+            cells += [str(int(np.argmax(chance))), _fixed(float(chance.max()), 2)]
+        return [f"  {self[self.attrs['factor']].values[j]}", *cells]
+
+    @property
+    def _own_columns(self) -> list[str]:
+        """Columns of heavy tails or mixtures."""
+        return ["1/s"] * ("group_weight" in self) + ["component", "prob"] * ("probability" in self)
 
     def _population_row(self, k: int, n_columns: int) -> list[str]:
         sd = float(self["sd"][:, k].mean())
@@ -114,8 +126,10 @@ def shrinkage(tree: xr.DataTree, ci_prob: float = 0.95, *, factor: str | None = 
         in posterior sds and in Monte-Carlo standard errors). With a second <factor>_coef_col: ``weight`` and
         ``weight_sd``, posterior mean and sd of the weight matrix S_j = I - (V_j^-1 + Sigma^-1)^-1 Sigma^-1.
         Over <factor>_coef: ``population`` (posterior mean), ``population_plug_in`` (REML) and
-        ``pooling_factor``. Where only summaries of the groups were kept, ``mcse`` and ``gap_in_mcse`` are
-        NaN.
+        ``pooling_factor``. With `hr.StudentT` effects over <factor> ``group_weight``, the posterior mean of 1 / s_j:
+        near zero where a group is far out, and hardly pulled in; with `hr.Mixture` over (<factor>,
+        <factor>_component) ``probability``. ``weight`` is then given the group's scale or component. Where only
+        summaries of the groups were kept, ``mcse`` and ``gap_in_mcse`` are NaN.
 
     Raises
     ------
@@ -148,6 +162,11 @@ def shrinkage(tree: xr.DataTree, ci_prob: float = 0.95, *, factor: str | None = 
     }
     variables: dict[str, Any] = {name: (square[:2], value) for name, value in groups.items()}
     variables |= {"weight": (square, S.mean), "weight_sd": (square, S.sd)}
+    tails, chance = group_weights(of), group_probabilities(of)
+    if tails is not None:
+        variables["group_weight"] = (square[:1], tails)
+    if chance is not None:
+        variables["probability"] = ((of.dim, f"{of.dim}_component"), chance)
     variables |= {name: (square[1:2], value) for name, value in columns.items()}
     return Shrinkage(
         variables,
@@ -204,6 +223,8 @@ def _pooling(of: FactorFit) -> Array:
     if draws is not None:
         return pooling_factor(draws)
     assert effects is not None
+    if not of.has_covariance:
+        return np.full(len(of.coefs), np.nan)
     mean, sd = (effects[f"b_{of.name}_{what}"].to_numpy() for what in ("mean", "sd"))
     return pooling_factor_of_summaries(mean, sd, of.covariance())
 
@@ -218,6 +239,15 @@ def _note(of: FactorFit, n_draws: int) -> str:
         lines[0] = (
             f"alone: the group's own rows, by the working model at the plug-in; plug-in: {of.fit.plug_in};\n"
             "weight: diagonal of S_j, by the same model;"
+        )
+    if group_weights(of) is not None:
+        lines.append(
+            "plug-in is that of normal effects. 1/s: weight of a group under the t distribution; near 1 it is pulled\n"
+            "in as under a normal one with the same scale, near 0 it is far out, and hardly pulled in."
+        )
+    if group_probabilities(of) is not None:
+        lines.append(
+            "plug-in is that of normal effects. Groups are pulled to their component; prob: that of the likeliest."
         )
     if len(of.fit.factors) > 1:
         lines.append("Alone, plug-in predictions of the other grouping factors are taken off the rows.")

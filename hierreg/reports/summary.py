@@ -9,6 +9,7 @@ import numpy as np
 
 from hierreg.checks import listed
 from hierreg.reports.draws import diagnostics, moments
+from hierreg.reports.effects import shape_parameters
 from hierreg.reports.reading import Fit, check_prob, read
 from hierreg.reports.table import Report, percent, sections
 from hierreg.results.text import beside, number
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 _TITLES = {
     "beta": "Population coefficients",
     "sd": "Standard deviations between groups",
+    "scale": "Scale of the t distribution of group effects",
+    "nu": "Degrees of freedom of group effects",
+    "component": "Components of group effects, means as deviations from the population",
     "corr": "Correlations of group coefficients",
     "error_sd": "Standard deviations of errors",
     "error_corr": "Correlations of errors",
@@ -168,6 +172,10 @@ def parameters(fit: Fit) -> list[Parameter]:
     ]
     for factor in fit.factors:
         out += _sds(fit, "sd", f"sd_{factor}") + _correlations(fit, "corr", f"corr_{factor}")
+        out += [
+            Parameter(kind=kind, variable=variable, index=index, name=name, draws=draws, reml=float("nan"))
+            for kind, variable, index, name, draws in shape_parameters(fit, factor)
+        ]
     out += _sds(fit, "error_sd", "error_sd") + _correlations(fit, "error_corr", "error_corr")
     for name in fit.auxiliary:
         out += _sds(fit, "auxiliary", name) if name != "error_sd" else []

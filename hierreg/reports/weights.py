@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.errors.ar1 import over_gaps
+from hierreg.reports.effects import group_covariances
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from hierreg.reports.reading import FactorFit
 
     Array = NDArray[np.float64]
     Ints = NDArray[np.intp]
+    # Some draws and their V_j^-1 (draws, kinds, q, q) -> weights of that shape.
+    type Matrices = Callable[[slice, Array], Array]
 
 # Distinct groups times draws above which draws are thinned; about a second of work.
 _MOST_MATRICES = 1_000_000
@@ -52,21 +57,27 @@ def weights(factor: FactorFit) -> Weights:
     -----
     Where the errors of groups are correlated with each other (the data set is the grouping factor), the
     estimate of one group uses the rows of others too, and S_j is the weight that the group's own rows alone
-    would have. With several grouping factors S_j is the weight given the coefficients of all other factors.
+    would have. With several grouping factors S_j is the weight given the coefficients of all other factors. With heavy
+    tails Sigma is that of the group, s_j times the scale matrix; of components with covariances of their own S_j is the
+    average over them.
     """
     fit = factor.fit
-    Sigma, error_cov = factor.covariance(), fit.error_covariance()
-    J, q = len(factor.groups), Sigma.shape[1]
+    is_normal = not fit.attrs.get("effects")
+    error_cov = fit.error_covariance()
+    J, q = len(factor.groups), len(factor.coefs)
     level, term, ZtZ = (fit.constant[f"group_{what}_{factor.name}"].to_numpy() for what in ("index", "term", "ZtZ"))
     level, term = level.astype(np.intp), term.astype(np.intp)
     order = np.argsort(level, kind="stable")
     level, term, ZtZ = level[order], term[order], ZtZ[order]
-    kind_of, n_kinds, kept = distinct_groups(level, term, ZtZ, J)
-    use = thinned(len(Sigma), n_kinds)
+    # With heavy tails or mixtures each group has a weight of its own.
+    kind_of, n_kinds, kept = distinct_groups(level, term, ZtZ, J) if is_normal else _each_group(level, J)
+    use = thinned(int(np.prod(fit.n_draws)), n_kinds)
     patterns = fit.constant["group_patterns"].to_numpy().astype(bool)
     gaps = fit.constant["group_error_gaps"].to_numpy() if "group_error_gaps" in fit.constant else None
     omega = error_precision_terms(patterns, error_cov[use], gaps)
-    mean, sd = _moments(Sigma[use], omega, kind_of[level[kept]], term[kept], ZtZ[kept])
+    groups = np.flatnonzero(kind_of[:J] < n_kinds)
+    matrices = _of_normal(factor.covariance()[use]) if is_normal else _of_effects(factor, use, groups)
+    mean, sd = _moments(matrices, omega, kind_of[level[kept]], term[kept], ZtZ[kept])
     # The last kind is that of groups without rows, whose weight is zero.
     mean, sd = (np.concatenate([part, np.zeros((1, q, q))]) for part in (mean, sd))
     return Weights(mean=mean[kind_of], sd=sd[kind_of], n_draws=len(use))
@@ -140,9 +151,35 @@ def weight_matrix(Sigma: Array, V_inv: Array) -> Array:
     return np.asarray(S * (t[..., None, :] / t[..., :, None]))
 
 
-def _moments(Sigma: Array, omega: Array, kind: Ints, term: Ints, ZtZ: Array) -> tuple[Array, Array]:
+def _each_group(level: Ints, J: int) -> tuple[Ints, int, NDArray[np.bool_]]:
+    """Return what `distinct_groups` does, with a kind for each group that has rows."""
+    present = np.unique(level)
+    kind_of = np.full(J, len(present), dtype=np.intp)
+    kind_of[present] = np.arange(len(present))
+    return kind_of, len(present), np.ones(len(level), dtype=bool)
+
+
+def _of_normal(Sigma: Array) -> Matrices:
+    return lambda part, V_inv: weight_matrix(Sigma[part][:, None], V_inv)
+
+
+def _of_effects(factor: FactorFit, use: Ints, groups: Ints) -> Matrices:
+    """Return the weight matrices of groups given their scale, or averaged over their components."""
+
+    def matrices(part: slice, V_inv: Array) -> Array:
+        Sigma, probability = group_covariances(factor, use[part])
+        if probability is None:
+            return weight_matrix(Sigma[:, groups] if Sigma.shape[1] > 1 else Sigma, V_inv)
+        S = weight_matrix(Sigma, V_inv[:, :, None])  # (draw, group, covariance, q, q)
+        chance = probability[:, groups] if S.shape[2] > 1 else np.ones((1, 1, 1))
+        return np.asarray(np.einsum("sjk,sjkab->sjab", np.broadcast_to(chance, S.shape[:3]), S))
+
+    return matrices
+
+
+def _moments(matrices: Matrices, omega: Array, kind: Ints, term: Ints, ZtZ: Array) -> tuple[Array, Array]:
     """Return mean and sd (kinds, q, q) over draws, of entries sorted by kind."""
-    n, q = len(Sigma), Sigma.shape[1]
+    n, q = len(omega), ZtZ.shape[1]
     starts = np.unique(kind, return_index=True)[1]
     shape = (len(starts), q, q)
     total, square, first = np.zeros(shape), np.zeros(shape), np.zeros(shape)
@@ -151,7 +188,7 @@ def _moments(Sigma: Array, omega: Array, kind: Ints, term: Ints, ZtZ: Array) -> 
         part = slice(begin, begin + step)
         # (draws, entries, q, q), then summed over the entries of each kind
         V_inv = np.add.reduceat(omega[part][:, term, None, None] * ZtZ, starts, axis=1)
-        S = weight_matrix(Sigma[part][:, None], V_inv)
+        S = matrices(part, V_inv)
         if begin == 0:
             first = S[0]
         total += np.sum(S - first, axis=0)

@@ -42,13 +42,9 @@ class Density(Protocol):
     def with_signed(self, unit: Array) -> Density:
         """Return the density in coordinates of which some are signed standard deviations (`sampling.signed`)."""
 
-    @property
-    def is_native(self) -> bool:
-        """Whether compiled samplers can call it by its address, from several threads."""
+    def native(self, centre: Array, scale: Array) -> tuple[int, AddressTable] | None:
+        """Return the address of a C function and its table, for the density of x, the vector = centre + scale x.
 
-    @property
-    def address(self) -> int:
-        """Where the compiled function is: of the number of parameters, x, gradient, value, and a table."""
-
-    def table(self, *, centre: Array, scale: Array) -> AddressTable:
-        """Return the table that the compiled function reads, for the density of x, the vector = centre + scale x."""
+        The function takes the number of parameters, x, the gradient, the value and the table, from several threads at
+        once. None where there is none: samplers then call `evaluator`, one chain at a time.
+        """

@@ -59,8 +59,10 @@ class NativeModel:
         return self.sampler(settings, cores, *arguments)
 
 
-def native_model(target: Density, centre: NDArray[np.float64], scale: NDArray[np.float64], start: Any) -> NativeModel:
-    """Return the nutpie model of a target.
+def native_model(
+    target: Density, centre: NDArray[np.float64], scale: NDArray[np.float64], start: Any
+) -> NativeModel | None:
+    """Return the nutpie model of a target; None where it has no compiled function that chains can share.
 
     Parameters
     ----------
@@ -69,8 +71,5 @@ def native_model(target: Density, centre: NDArray[np.float64], scale: NDArray[np
     start : callable
         Seed of a chain -> starting point (n,).
     """
-    # Chains share the table; a crossed likelihood has room for one thread.
-    assert target.is_native
-    return NativeModel(
-        n=len(centre), function=target.address, table=target.table(centre=centre, scale=scale), start=start
-    )
+    native = target.native(centre, scale)
+    return None if native is None else NativeModel(n=len(centre), function=native[0], table=native[1], start=start)

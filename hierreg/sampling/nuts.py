@@ -251,11 +251,12 @@ def nutpie_model(target: Density, mode: Mode, *, native: bool = True) -> Any:
     def start(chain_seed: int) -> Array:
         return _START_SCALE * np.random.default_rng(chain_seed).standard_normal(n)
 
-    # With several grouping factors one evaluation takes so long that calling it through Python costs nothing.
-    if native and target.is_native and has("PyMcModel", "LogpFunc", "ExpandFunc"):
+    if native and has("PyMcModel", "LogpFunc", "ExpandFunc"):
         from hierreg.sampling.native import native_model
 
-        return native_model(target, mode.u, mode.scale, start)
+        model = native_model(target, mode.u, mode.scale, start)
+        if model is not None:
+            return model
     from nutpie.compiled_pyfunc import from_pyfunc
 
     return from_pyfunc(

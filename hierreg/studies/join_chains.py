@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
+_VARIANCES = ("sd_", "corr_", "error_", "nu_", "component_weight_", "component_mean_")
+
 
 def joined_chains(
     trees: Sequence[xr.DataTree], *, seed: int, chains: int | None = None, draws: int | None = None
@@ -64,7 +66,7 @@ def _scalars(posterior: xr.Dataset) -> tuple[tuple[str, ...], NDArray[np.float64
     """Return names and draws (chains, draws, n) of the variance parameters that vary."""
     names, columns = [], []
     for variable, array in posterior.data_vars.items():
-        if not str(variable).startswith(("sd_", "corr_", "error_")):
+        if not str(variable).startswith(_VARIANCES):
             continue
         draws = array.transpose("chain", "draw", ...).to_numpy()
         flat = draws.reshape(*draws.shape[:2], -1)

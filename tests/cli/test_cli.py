@@ -10,7 +10,7 @@ import pytest
 
 import hierreg as hr
 from hierreg.cli import main
-from hierreg.cli.fit import parse_priors
+from hierreg.cli.fit import parse_effects, parse_priors
 from hierreg.exceptions import PriorError
 
 # Long enough for no warning, whatever the rounding of the machine.
@@ -80,6 +80,15 @@ def test_point_estimates(sleep_csv, capsys):
     assert "criterion 1751.9393" in capsys.readouterr().out
 
 
+def test_effects_of_the_command_line(sleep_csv, capsys):
+    formula, effects = "Reaction ~ Days + (Days | Subject)", ["--effects", "Subject = StudentT(4)"]
+    assert main(["fit", str(sleep_csv), formula, *effects, "--as-category", "Subject", "--method", "ml"]) == 0
+    same = hr.Model(formula, hr.load_dataset("sleepstudy"), effects={"Subject": hr.StudentT(4)}).estimate("ml")
+    assert f"effects Subject: StudentT(nu=4); criterion {same.criterion:.4f}" in capsys.readouterr().out
+    assert parse_effects(["a b = Mixture(3, common=False)"]) == {"a b": hr.Mixture(3, common=False)}
+    assert parse_effects([]) is None
+
+
 def test_errors_with_known_covariance_and_priors(tmp_path, capsys):
     rng = np.random.default_rng(2)
     x = np.linspace(0, 1, 12)
@@ -107,6 +116,9 @@ BAD = [
     (["fit", "SLEEP", "Reaction ~ Days", "--prior", "beta.Days = open('x')"], ["open('x')", "HalfNormal"]),
     (["fit", "SLEEP", "Reaction ~ Days", "--prior", "error_sd = HalfNormal(-1)"], ["HalfNormal(sigma=-1)"]),
     (["fit", "SLEEP", "Reaction ~ Days", "--draws", "0"], ["draws=0"]),
+    (["fit", "SLEEP", "Reaction ~ Days", "--effects", "Subject"], ["FACTOR = StudentT()"]),
+    (["fit", "SLEEP", "Reaction ~ Days", "--effects", "Subject = open('x')"], ["open('x')", "Mixture(2)"]),
+    (["fit", "SLEEP", "Reaction ~ Days", "--effects", "Subject = StudentT(0)"], ["above 1"]),
     (["report", "nowhere.nc"], ["nowhere.nc", "no such file"]),
     (["report", "SLEEP"], ["must end in"]),
 ]

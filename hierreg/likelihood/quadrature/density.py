@@ -109,21 +109,16 @@ class QuadratureTarget:
         """Return the density as a function for one thread."""
         return self.on_threads(1)
 
-    @property
-    def is_native(self) -> bool:
-        """Whether samplers can call it by its address, from several threads."""
-        return self.likelihood.n_nodes > 1 or not self.auxiliary.n
+    def native(self, centre: Array, scale: Array) -> tuple[int, AddressTable] | None:
+        """Return the address of the compiled function and its table, for the density of x, psi = centre + scale x.
 
-    @property
-    def address(self) -> int:
-        """Where the compiled function is that `table` belongs to."""
+        None where Laplace's gradient is found by differences.
+        """
+        if self.likelihood.n_nodes == 1 and self.auxiliary.n:
+            return None
         from hierreg.likelihood.quadrature.entry import log_densities
 
-        return int(log_densities.address)
-
-    def table(self, *, centre: Array, scale: Array) -> AddressTable:
-        """Return the table of the density of x, psi = centre + scale x."""
-        return density_table(self, centre=centre, scale=scale)
+        return int(log_densities.address), density_table(self, centre=centre, scale=scale)
 
     def values(self, points: Array, *, threads: int = 1) -> Array:
         """Return the log densities (k,) of many points (k, n)."""

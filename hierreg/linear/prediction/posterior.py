@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from hierreg.predictive.rows import Draws
 
     Array = NDArray[np.float64]
+    # Draws (S, n_new, q) of the coefficients of new groups, by grouping factor.
+    type Fresh = Mapping[str, Array]
     Index = NDArray[np.intp]
 
 
@@ -26,7 +28,7 @@ def draw_predictions(
     design: Design,
     rows: NewRows,
     draws: Draws,
-    Sigma: Mapping[str, Array],
+    fresh: Fresh,
     *,
     rng: np.random.Generator,
     observation: bool,
@@ -40,8 +42,8 @@ def draw_predictions(
     rows : NewRows
     draws : Draws
         S draws of the parameters.
-    Sigma : dict of arrays (S, q, q)
-        And of the covariances of the group coefficients, by grouping factor.
+    fresh : dict of arrays (S, n_new, q)
+        And of the coefficients of new groups, by grouping factor, where there are some.
     rng : Generator
     observation : bool
     """
@@ -51,15 +53,22 @@ def draw_predictions(
         _add_groups(mu, new.Z, new.group, draws.b[new.factor])
     for new in rows.groups:
         if new.n_new:
-            fresh = rng.standard_normal((S, new.n_new, new.Z.shape[1]))
-            _add_groups(
-                mu, new.Z, new.new_group, np.einsum("sij,sgj->sgi", semidefinite_factor(Sigma[new.factor]), fresh)
-            )
+            _add_groups(mu, new.Z, new.new_group, fresh[new.factor])
     for which in chunks(S, len(design.y)):
         mu[which] += _from_residuals(design, rows, draws.part(which))
     if not observation:
         return mu, None
     return mu, mu + _errors(rows, draws, rng.standard_normal((S, M)))
+
+
+def normal_effects(rows: NewRows, Sigma: Mapping[str, Array], rng: np.random.Generator) -> Fresh:
+    """Return draws of the coefficients of new groups, at S draws of their covariances Sigma (S, q, q), by factor."""
+    out = {}
+    for new in rows.groups:
+        if new.n_new:
+            z = rng.standard_normal((len(Sigma[new.factor]), new.n_new, new.Z.shape[1]))
+            out[new.factor] = np.einsum("sij,sgj->sgi", semidefinite_factor(Sigma[new.factor]), z)
+    return out
 
 
 def _add_groups(mu: Array, Z: Array, group: Index, b: Array) -> None:

@@ -11,15 +11,18 @@ from hierreg.checks import check_choice
 from hierreg.exceptions import ModelError
 from hierreg.linear.prediction.levels import levels_of
 from hierreg.linear.prediction.plug_in import predict_at
-from hierreg.linear.prediction.posterior import draw_predictions
+from hierreg.linear.prediction.posterior import draw_predictions, normal_effects
 from hierreg.linear.prediction.rows import NewRows, new_rows
+from hierreg.predictive.new_effects import new_effects
 from hierreg.predictive.of_model import any_problem_of, check_match, gaussian
 from hierreg.predictive.rows import check_size, draws_of
+from hierreg.problem.effects import EffectsProblem, refusal, refuse
 from hierreg.problem.family import FamilyProblem
 from hierreg.problem.labels import factors_attribute, factors_of
 from hierreg.reports.draws import moments
 from hierreg.reports.reading import check_prob, read
 from hierreg.reports.table import Report, percent, sections
+from hierreg.results.effects import EffectsEstimate
 from hierreg.results.point import METHOD_NAMES, Coefficients, Estimate
 from hierreg.results.text import beside
 
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hierreg.linear.prediction.posterior import Fresh
     from hierreg.predictive.of_model import ModelLike
     from hierreg.problem.labels import Labels
     from hierreg.problem.problem import Problem
@@ -90,7 +94,8 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
 
     - "group": those of the row's own group, which was observed. A label that was not is an error.
     - "new group": the same, but a label that was not observed is a new group. It has b ~ N(0, Sigma), which is part of
-      the uncertainty of its expected value; rows of one new group share it.
+      the uncertainty of its expected value; rows of one new group share it. With heavy tails or mixtures of group
+      effects it is drawn from these.
     - "population": none, b = 0: the expected value is x beta, and a new observation adds its error. The columns of the
       grouping factor are not needed.
 
@@ -177,6 +182,10 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
         given = {"cross_cov": cross_cov, "new_cov": new_cov}
         return _of_family(found, newdata, at, level, prob, given, (scale, observation, covariance, draws), seed)
     problem = gaussian(found, "hr.predict")
+    if isinstance(at, Coefficients | EffectsEstimate):
+        refuse(problem, "predict at an estimate")
+    if isinstance(at, EffectsEstimate):
+        raise refusal("predict at an estimate", at.effects)
     if isinstance(at, Coefficients):
         _check_same(at, problem)
     else:
@@ -295,9 +304,14 @@ def _from_draws(
     parameters = draws_of(fit.posterior, problem)
     S = len(parameters.beta)
     check_size(S, 3 * len(rows.X), "predict", "Predict fewer rows at a time.")
-    Sigma = {factor.name: factor.covariance() for factor in fit.by_factor}
     rng = np.random.default_rng([int(fit.attrs["seed"]) if seed is None else seed, _STREAM])
-    expected, new = draw_predictions(problem.design, rows, parameters, Sigma, rng=rng, observation=observation)
+    if isinstance(problem, EffectsProblem):
+        n_new = rows.groups[0].n_new
+        fresh: Fresh = {problem.labels.factors[0].name: new_effects(problem, fit.posterior, n_new, rng)}
+    else:
+        Sigma = {factor.name: factor.covariance() for factor in fit.by_factor}
+        fresh = normal_effects(rows, Sigma, rng)
+    expected, new = draw_predictions(problem.design, rows, parameters, fresh, rng=rng, observation=observation)
     expected = expected.reshape(*fit.n_draws, -1)
     out = moments(expected, prob) | {"draws": expected}
     if new is not None:
