@@ -66,7 +66,11 @@ def draw_prior(problem: Problem, draws: int, seed: list[int]) -> xr.Dataset:
         What it depends on.
     """
     check_priors(problem, draws)
-    recovered, cov = draw_coefficients(problem, draws, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    if isinstance(problem, EffectsProblem):
+        beta = _draw_beta(problem.priors, draws, rng)
+        return _with_effects(problem, beta, _draw_covariances(problem, draws, rng), rng)
+    recovered, cov = draw_coefficients(problem, draws, rng)
     return build.posterior(problem.labels, (1, draws), cov, recovered)
 
 
@@ -76,8 +80,6 @@ def draw_coefficients(
     """Return draws of all coefficients, and of the covariances, from their priors."""
     beta = _draw_beta(problem.priors, draws, rng)
     cov = _draw_covariances(problem, draws, rng)
-    if isinstance(problem, EffectsProblem):
-        return _with_effects(problem, beta, cov, rng)
     b = []
     for factor, mine in zip(problem.labels.factors, problem.parameters.factor_slices, strict=True):
         z = rng.standard_normal((draws, len(factor.levels), len(factor.coef)))
@@ -86,7 +88,7 @@ def draw_coefficients(
 
 
 def _with_effects(problem: EffectsProblem, beta: Array, within: Covariances, rng: np.random.Generator) -> xr.Dataset:
-    """Return the same where group effects have heavy tails or are mixtures."""
+    """Return the ``prior`` group where group effects have heavy tails or are mixtures."""
     draws, factor, shape = len(beta), problem.labels.factors[0], problem.shape
     nu = weight = mean = component_cov = None
     if isinstance(shape.effects, StudentT):
