@@ -26,7 +26,7 @@ def available_datasets() -> tuple[str, ...]:
     Examples
     --------
     >>> available_datasets()[:3]
-    ('dyestuff', 'dyestuff2', 'eight_schools')
+    ('cbpp', 'dyestuff', 'dyestuff2')
     """
     return tuple(sorted(SHIPPED))
 

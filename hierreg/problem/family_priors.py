@@ -39,10 +39,9 @@ def _prior(family: Family, name: str, scales: PriorScales) -> SdPrior | Fixed:
             "precision": Gamma(1.0, 0.05),
             "error_sd": HalfStudentT(3.0, scales.y_sd or 1.0),
         }[name]
-    if isinstance(given, (int, float)) and not isinstance(given, bool):
-        given = Fixed(float(given))
-    if isinstance(given, Fixed) and not given.is_matrix and float(given.array) > 0:
-        return given
+    value = Fixed(float(given)) if isinstance(given, (int, float)) and not isinstance(given, bool) else given
+    if isinstance(value, Fixed) and not value.is_matrix and float(value.array) > 0:
+        return value
     if isinstance(given, SdPrior):
         return given
     raise PriorError(
