@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -222,6 +223,7 @@ def assemble_family(  # noqa: PLR0913  # the arguments of a model
     counts = np.ones(len(observed.y)) if weights is None else _weights(table, weights)
     working, information = family.working(observed)
     _check_some_variation(observed, family, spec.response)
+    _check_level(family, priors)
     design, state = build_design(spec, table, collinear=collinear, y=read_only(working - shift))
     warn_of_dropped(state.determined)
     check_factors(design)
@@ -270,6 +272,16 @@ def assemble_family(  # noqa: PLR0913  # the arguments of a model
         held=held,
     )
     return problem if family.has_level else replace(problem, labels=_without_level(problem))
+
+
+def _check_level(family: Family, priors: Priors | None) -> None:
+    """Raise where a prior is given for an intercept that thresholds stand for."""
+    given = None if priors is None else priors.beta
+    if not family.has_level and isinstance(given, Mapping) and "Intercept" in given:
+        raise PriorError(
+            f"beta['Intercept'] has the prior {given['Intercept']}, but with family={family} thresholds stand for the "
+            "intercept. Leave it out; the thresholds have normal priors."
+        )
 
 
 def as_layout(se: Array) -> ErrorLayout:

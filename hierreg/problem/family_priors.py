@@ -52,7 +52,11 @@ def _prior(family: Family, name: str, scales: PriorScales) -> SdPrior | Fixed:
 
 def with_auxiliary_rows(resolved: ResolvedPriors, family: Family, auxiliary: Auxiliary) -> ResolvedPriors:
     """Return priors whose table has those of the further parameters too."""
-    rows = []
+    rows: list[PriorRow] = []
+    own = resolved.rows
+    if auxiliary.has_order:
+        # The intercept is in the thresholds.
+        own = tuple(row for row in own if row.parameter != "beta[Intercept]")
     for stratum, priors in zip(auxiliary.strata, auxiliary.priors, strict=True):
         if auxiliary.has_order:
             rows.append(PriorRow(parameter="thresholds", prior=f"{priors[0]}, increasing", origin="default"))
@@ -61,4 +65,4 @@ def with_auxiliary_rows(resolved: ResolvedPriors, family: Family, auxiliary: Aux
             parameter = name if len(auxiliary.strata) == 1 else f"{name}[{stratum}]"
             origin = "default" if family.prior_of(name) is None else "given"
             rows.append(PriorRow(parameter=parameter, prior=str(prior), origin=origin))
-    return replace(resolved, rows=(*resolved.rows, *rows))
+    return replace(resolved, rows=(*own, *rows))

@@ -132,6 +132,13 @@ REFUSED = {
         ModelError,
         ["no intercept"],
     ),
+    "prior of an intercept that is not there": (
+        lambda: hr.Model(
+            "rank ~ x", TABLE, family=hr.Cumulative(), priors=hr.Priors(beta={"Intercept": hr.Normal(0, 1)})
+        ),
+        PriorError,
+        ["beta['Intercept']", "thresholds"],
+    ),
     "negative dispersion": (
         lambda: hr.Model("count ~ x", TABLE, family=hr.NegativeBinomial(dispersion=-1.0)),
         PriorError,
@@ -414,6 +421,7 @@ def test_further_parameters_in_results(formula, family, names, tmp_path):
     table = hr.summary(tree)
     assert set(names) <= {str(name) for name in table["parameter"].values}
     assert all(name.split("[")[0] in str(model.priors) for name in names)
+    assert ("beta[Intercept]" in str(model.priors)) is (names[0] != "thresholds[1]")
     again = model.sample(**options)
     np.testing.assert_array_equal(again["posterior"]["beta"], tree["posterior"]["beta"])
     observed = next(iter(tree["observed_data"].data_vars.values())).to_numpy()

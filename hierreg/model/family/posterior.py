@@ -79,7 +79,7 @@ def sample(problem: FamilyProblem, request: SampleRequest) -> xr.DataTree:
             "over what the data leave open; the plug-in limit beside it does not.",
             BoundaryWarning,
         )
-    target, mode = _at_mode(problem, start_of_chains(problem, found.optimum), cores)
+    target, mode = at_mode(problem, start_of_chains(problem, found.optimum), cores)
     rule = _rule(target, mode, seed, cores)
     target = target.with_nodes(rule.n_nodes)
     psi, stats = _sampled(target, mode, request, seed, problem.names, cores)
@@ -160,7 +160,7 @@ def _check_request(problem: FamilyProblem, request: SampleRequest) -> None:
     check_family_groups(problem, request.include, request.chains * request.draws)
 
 
-def _at_mode(problem: FamilyProblem, start: Array, cores: int) -> tuple[QuadratureTarget, Mode]:
+def at_mode(problem: FamilyProblem, start: Array, cores: int) -> tuple[QuadratureTarget, Mode]:
     """Return the target, whose searches for modes of groups begin at those of the posterior mode, and that mode."""
     target = problem.target(_NODES[0]).on_threads(cores)
     first = maximise(problem.target(1).on_threads(cores), start, tolerance=1e-6)
