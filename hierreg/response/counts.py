@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
+# The standard deviation of a larger count is 1e-9 of it.
+_LARGEST_DRAWN = 1e18
+
 _LARGEST = 1e15  # beyond, whole numbers and their factorials have no digits left
 
 
@@ -53,7 +56,7 @@ class Poisson(_Counts):
 
     def draw(self, rng: np.random.Generator, eta: Array, trials: Array, a: Array, c: Array) -> Array:  # noqa: ARG002
         """Return counts."""
-        return rng.poisson(self.mean(eta, a, c)).astype(np.float64)
+        return poisson_draws(rng, self.mean(eta, a, c))
 
 
 @final
@@ -80,4 +83,10 @@ class NegativeBinomial(_Counts):
     def draw(self, rng: np.random.Generator, eta: Array, trials: Array, a: Array, c: Array) -> Array:  # noqa: ARG002
         """Return counts: Poisson ones about gamma distributed means."""
         rate = self.mean(eta, a, c) * a * rng.standard_gamma(1.0 / a, size=np.shape(eta))
-        return rng.poisson(rate).astype(np.float64)
+        return poisson_draws(rng, rate)
+
+
+def poisson_draws(rng: np.random.Generator, mean: Array) -> Array:
+    """Return Poisson draws; means beyond the whole numbers that a computer has are their own draws."""
+    few = mean < _LARGEST_DRAWN
+    return np.where(few, rng.poisson(np.where(few, mean, 0.0)), mean)
