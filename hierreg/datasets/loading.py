@@ -73,12 +73,14 @@ def load_dataset(name: str) -> "pd.DataFrame":
     dyestuff          30  Yield by Batch: six batches, five preparations each (Davies and Goldsmith 1972)
     dyestuff2         30  the same layout, constructed: batch variance estimated as zero (Box and Tiao 1973)
     eight_schools      8  effect of coaching with its standard error se, by school (Rubin 1981)
+    grouseticks      403  TICKS on chicks by BROOD and LOCATION, YEAR and HEIGHT (Elston et al. 2001)
     grunfeld         100  invest, value and capital of 5 firms over 20 years, as printed by Greene (2003)
     math_achieve    7185  MathAch of students in 160 schools (Raudenbush and Bryk 2002)
     orthodont        108  distance by age of 27 children, by Sex (Potthoff and Roy 1964)
     pastes            60  strength by cask within batch, two assays each (Davies and Goldsmith 1972)
     penicillin       144  diameter by plate and sample, fully crossed (Davies and Goldsmith 1972)
     sleepstudy       180  Reaction by Days of 18 subjects (Belenky et al. 2003)
+    verbagg         7584  answers of 316 persons to 24 items, fully crossed (De Boeck and Wilson 2004)
     =============  =====  ====================================================================================
 
     Parameters

@@ -95,6 +95,36 @@ _EIGHT_SCHOOLS = Dataset(
     file="eight_schools.csv",
 )
 
+_GROUSETICKS = Dataset(
+    name="grouseticks",
+    title="ticks on the heads of red grouse chicks, by brood and location",
+    rows=403,
+    columns=(
+        Column(name="INDEX", kind="category", about="chick, one row each: the level of observations"),
+        Column(name="TICKS", kind="integer", about="number of ticks on the head of the chick"),
+        Column(name="BROOD", kind="category", about="brood"),
+        Column(name="HEIGHT", kind="integer", about="height above sea level", unit="metres"),
+        Column(name="YEAR", kind="category", about="year, 95 to 97 for 1995 to 1997"),
+        Column(
+            name="LOCATION",
+            kind="category",
+            about="geographic location, 1 to 63",
+            levels=tuple(str(location) for location in range(1, 64)),
+        ),
+    ),
+    source="R package lme4 1.1-31, grouseticks, without the derived column cHEIGHT",
+    citation=(
+        "Elston DA, Moss R, Boulinier T, Arrowsmith C, Lambin X (2001). Analysis of aggregation, a worked example: "
+        "numbers of ticks on red grouse chicks. Parasitology 122, 563-569."
+    ),
+    licence=_FROM_R.format("lme4"),
+    notes=(
+        "Nested: 403 chicks of 118 broods at 63 locations. Counts vary far more than Poisson ones with brood and "
+        "location do, which is what an effect of each chick is for."
+    ),
+    file="grouseticks.csv",
+)
+
 _GRUNFELD = Dataset(
     name="grunfeld",
     title="yearly investment of five US firms, 1935 to 1954, in the version printed by Greene (2003)",
@@ -257,17 +287,47 @@ _SLEEPSTUDY = Dataset(
     file="sleepstudy.csv",
 )
 
+_VERBAGG = Dataset(
+    name="verbagg",
+    title="316 persons answer 24 items on verbal aggression",
+    rows=7584,
+    columns=(
+        Column(
+            name="Anger", kind="integer", about="trait anger of the person, on the State-Trait Anger Expression scale"
+        ),
+        Column(name="Gender", kind="category", about="gender of the person, F or M", levels=("F", "M")),
+        Column(name="item", kind="category", about="item: situation, mode and behaviour, such as S1WantCurse"),
+        Column(name="resp", kind="category", about="answer: no, perhaps or yes, in this order"),
+        Column(name="id", kind="category", about="person, 1 to 316"),
+        Column(name="btype", kind="category", about="behaviour: curse, scold or shout"),
+        Column(name="situ", kind="category", about="situation: somebody else is to blame (other), or oneself (self)"),
+        Column(name="mode", kind="category", about="whether one would want to, or actually do: want or do"),
+        Column(name="r2", kind="category", about="answer in two categories: N for no, Y for perhaps and yes"),
+    ),
+    source="R package lme4 1.1-31, VerbAgg",
+    citation="De Boeck P, Wilson M (eds) (2004). Explanatory Item Response Models. Springer.",
+    licence=_FROM_R.format("lme4"),
+    notes=(
+        "Fully crossed: every person answers every item once. Anger and Gender belong to persons; btype, situ and mode "
+        "to items, 3 x 4 x 2 of them from four situations. One label of an item, S4wantCurse, is written as in the "
+        "source, with a small w."
+    ),
+    file="verbagg.csv.gz",
+)
+
 _ALL = (
     _CBPP,
     _DYESTUFF,
     _DYESTUFF2,
     _EIGHT_SCHOOLS,
+    _GROUSETICKS,
     _GRUNFELD,
     _MATH_ACHIEVE,
     _ORTHODONT,
     _PASTES,
     _PENICILLIN,
     _SLEEPSTUDY,
+    _VERBAGG,
 )
 
 SHIPPED: Final[Mapping[str, Dataset]] = MappingProxyType({dataset.name: dataset for dataset in _ALL})

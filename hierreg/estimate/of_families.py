@@ -150,7 +150,7 @@ def maximise_family(target: QuadratureTarget, starts: Sequence[tuple[Array, Arra
         newton_decrement=best.newton_decrement,
         zero=tuple(int(k) for k in held),
         flat=tuple(int(k) for k in flat),
-        is_singular=_is_singular(Lambda, rows, cols),
+        is_singular=any(is_singular(Lambda[mine, mine]) for mine in target.parameters.factor_slices),
     )
 
 
@@ -192,9 +192,9 @@ def _at_boundary(Lambda: Array) -> tuple[Array, NDArray[np.intp]]:
     return out, held
 
 
-def _is_singular(Lambda: Array, rows: NDArray[np.intp], cols: NDArray[np.intp]) -> bool:
-    """Return whether a correlation of effects is one, all variances being more than zero."""
-    if not len(Lambda) or np.array_equal(rows, cols):
+def is_singular(Lambda: Array) -> bool:
+    """Return whether a correlation of the effects of one factor is one, all variances being more than zero."""
+    if not len(Lambda) or not np.any(Lambda - np.diag(np.diagonal(Lambda))):
         return False
     sd, _ = sd_and_corr(Lambda @ Lambda.T)
     if np.any(sd == 0):

@@ -183,22 +183,20 @@ def auxiliary_draws(problem: FamilyProblem, posterior: xr.Dataset) -> Array:
     return np.stack(columns, axis=2) if columns else np.empty((S, T, 0))
 
 
-def coefficient_draws(problem: FamilyProblem, posterior: xr.Dataset) -> tuple[Array, Array | None]:
-    """Return beta (S, p), those that are reported, and b (S, J, q), None where there are no groups."""
+def coefficient_draws(problem: FamilyProblem, posterior: xr.Dataset) -> tuple[Array, tuple[Array, ...]]:
+    """Return beta (S, p), those that are reported, and b (S, J, q) of each grouping factor."""
     S = posterior.sizes["chain"] * posterior.sizes["draw"]
     beta = posterior["beta"].transpose("chain", "draw", ...).to_numpy().reshape(S, -1)
-    if not problem.labels.factors:
-        return beta, None
-    b = posterior[f"b_{problem.labels.factors[0].key}"].transpose("chain", "draw", ...).to_numpy()
-    return beta, b.reshape(S, *b.shape[2:])
+    b = (posterior[f"b_{factor.key}"].transpose("chain", "draw", ...).to_numpy() for factor in problem.labels.factors)
+    return beta, tuple(one.reshape(S, *one.shape[2:]) for one in b)
 
 
-def linear_predictors(problem: FamilyProblem, beta: Array, b: Array | None) -> Array:
+def linear_predictors(problem: FamilyProblem, beta: Array, b: Sequence[Array]) -> Array:
     """Return the linear predictors (S, N) of the rows, the offset included; thresholds are not taken off."""
     X = problem.design.X[:, problem.kept_coefficients]
     eta = problem.offset + beta @ X.T
-    if b is not None:
-        eta += np.einsum("snq,nq->sn", b[:, problem.index], problem.design.factors[0].Z)
+    for factor, mine in zip(problem.design.factors, b, strict=True):
+        eta += np.einsum("snq,nq->sn", mine[:, factor.index], factor.Z)
     return np.asarray(eta)
 
 
@@ -211,7 +209,7 @@ def replicates(
     auxiliary = auxiliary_draws(problem, draws)
     out = np.empty((len(beta), problem.n_rows))
     for part in _chunks(len(beta), problem.n_rows):
-        eta = linear_predictors(problem, beta[part], None if b is None else b[part])
+        eta = linear_predictors(problem, beta[part], [one[part] for one in b])
         out[part] = drawn(problem, rng, eta, auxiliary[part], problem.observed.stratum, problem.observed.trials)
     return _group(problem, draws, out)
 
@@ -246,7 +244,7 @@ def row_log_likelihood(problem: FamilyProblem, posterior: xr.Dataset) -> xr.Data
     likelihood = problem.likelihood(1)
     out = np.empty((len(beta), problem.n_rows))
     for part in _chunks(len(beta), problem.n_rows):
-        eta = linear_predictors(problem, beta[part], None if b is None else b[part])
+        eta = linear_predictors(problem, beta[part], [one[part] for one in b])
         for s, one in zip(range(*part.indices(len(beta))), eta, strict=True):
             out[s] = likelihood.row_densities(one, auxiliary[s])
     if isinstance(problem.family, LogNormalResponse):

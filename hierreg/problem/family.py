@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from hierreg.checks import check_whole, listed, read_only
+from hierreg.checks import check_whole, read_only
 from hierreg.design import Design, DesignState, as_table, build_design, column
 from hierreg.design.rank import dropped_columns, warn_of_dropped
 from hierreg.errors.base import ErrorLayout
@@ -17,6 +18,8 @@ from hierreg.errors.known_se import KnownSE
 from hierreg.exceptions import DataError, ModelError, PriorError
 from hierreg.formula import parse_formula
 from hierreg.gram import Gram, collect
+from hierreg.likelihood.joint.laplace import JointLaplace, joint_laplace
+from hierreg.likelihood.joint.structure import Structure, structure_of
 from hierreg.likelihood.population import FixedBeta, fixed_beta
 from hierreg.likelihood.quadrature.auxiliary import Auxiliary
 from hierreg.likelihood.quadrature.density import Population, QuadratureTarget
@@ -29,6 +32,8 @@ from hierreg.response import Family, Observed, checked_family
 from hierreg.variances.parameters import VarianceParameters, variance_parameters
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from hierreg.priors.scales import PriorScales
@@ -40,7 +45,7 @@ MOST_EFFECTS = 3
 _LAPLACE = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class FamilyProblem:
     """A model whose response is not normal.
 
@@ -62,11 +67,13 @@ class FamilyProblem:
     labels : Labels
     fixed : FixedBeta
     X, Z : arrays (N, p), (N, q)
-        Columns in the frames of the priors: X phi = X_raw beta, Z b* = Z_raw b.
+        Columns in the frames of the priors, Z those of all factors: X phi = X_raw beta, Z b* = Z_raw b.
     free : int array
         Elements of phi that are sampled; the others are `held`.
     held : array (p,)
         Values of those that are not, zero elsewhere.
+    engine : {"quadrature", "joint"}
+        Whether the effects of each group are integrated out, or those of all groups are sampled.
     """
 
     formula: str
@@ -89,6 +96,7 @@ class FamilyProblem:
     Z: Array
     free: NDArray[np.intp]
     held: Array
+    engine: str
 
     @property
     def n_rows(self) -> int:
@@ -106,28 +114,43 @@ class FamilyProblem:
         return as_layout(np.ones(self.n_rows))
 
     @property
+    def indices(self) -> tuple[NDArray[np.intp], ...]:
+        """Group of each row, by factor."""
+        return tuple(factor.index for factor in self.design.factors)
+
+    @property
     def index(self) -> NDArray[np.intp]:
-        """Group of each row; zero where there are none."""
+        """Group of each row of one factor; zero where there are none."""
         factors = self.design.factors
         return factors[0].index if factors else np.zeros(self.n_rows, dtype=np.intp)
 
     @property
     def n_groups(self) -> int:
-        """Number of groups; one where there are none."""
+        """Number of groups of one factor; one where there are none."""
         return len(self.design.factors[0].levels) if self.design.factors else 1
 
-    def likelihood(self, n_nodes: int) -> QuadratureLikelihood:
+    @property
+    def n_effects(self) -> int:
+        """Number of group coefficients, all factors together."""
+        return sum(len(factor.levels) * len(factor.coef_names) for factor in self.design.factors)
+
+    def likelihood(self, n_nodes: int) -> QuadratureLikelihood | JointLaplace:
         """Return the likelihood of phi (the free ones), Lambda* and the further parameters."""
-        return quadrature_likelihood(
-            self.family,
-            self.observed,
-            X=self.X[:, self.free],
-            Z=self.Z,
-            index=self.index,
-            n_groups=self.n_groups,
-            offset=self.offset + self.X @ self.held,
-            weights=self.weights,
-            n_nodes=n_nodes,
+        return _LIKELIHOODS[self.engine](self, n_nodes)
+
+    @cached_property
+    def structure(self) -> Structure:
+        """How the precision of the effects of all factors together is factorised."""
+        return self.structure_of(across=True)
+
+    def structure_of(self, *, across: bool) -> Structure:
+        """Return that structure, with or without what different factors have in common."""
+        factors = self.design.factors
+        return structure_of(
+            self.indices,
+            [len(factor.levels) for factor in factors],
+            [len(factor.coef_names) for factor in factors],
+            across=across,
         )
 
     def target(self, n_nodes: int, *, prior_on: bool = True) -> QuadratureTarget:
@@ -227,7 +250,6 @@ def assemble_family(  # noqa: PLR0913  # the arguments of a model
     design, state = build_design(spec, table, collinear=collinear, y=read_only(working - shift))
     warn_of_dropped(state.determined)
     check_factors(design)
-    _check_engine(design, family)
     layout = as_layout((counts * information) ** -0.5)
     gram = collect(design, layout)
     scales = _scales(measure_scales(gram, design, layout), family, observed, shift, counts)
@@ -270,6 +292,7 @@ def assemble_family(  # noqa: PLR0913  # the arguments of a model
         Z=_group_columns(design, scales, resolved),
         free=free,
         held=held,
+        engine=engine_of(design),
     )
     return problem if family.has_level else replace(problem, labels=_without_level(problem))
 
@@ -312,14 +335,13 @@ def _in_frame(X: Array, scales: PriorScales, from_frame: Array) -> Array:
 
 
 def _group_columns(design: Design, scales: PriorScales, resolved: ResolvedPriors) -> Array:
-    """Return the columns of the group effects (N, q) in the frame of their priors."""
-    if not design.factors:
-        return np.empty((len(design.y), 0))
-    factor = design.factors[0]
-    columns = scales.factors[factor.name].columns
-    inner = np.linalg.solve(columns.inverse.T, (factor.Z - columns.centre).T).T
-    frame = resolved.frames[factor.name]
-    return np.ascontiguousarray(inner @ frame.internal)
+    """Return the columns of the group effects of all factors (N, q) in the frame of their priors."""
+    out = [np.empty((len(design.y), 0))]
+    for factor in design.factors:
+        columns = scales.factors[factor.name].columns
+        inner = np.linalg.solve(columns.inverse.T, (factor.Z - columns.centre).T).T
+        out.append(inner @ resolved.frames[factor.name].internal)
+    return np.ascontiguousarray(np.concatenate(out, axis=1))
 
 
 def _held_phi(fixed: FixedBeta, resolved: ResolvedPriors) -> Array:
@@ -360,21 +382,44 @@ def _check_some_variation(observed: Observed, family: Family, name: str) -> None
         )
 
 
-def _check_engine(design: Design, family: Family) -> None:
-    """Raise where group effects cannot be integrated out."""
-    if len(design.factors) > 1:
-        names = listed([factor.name for factor in design.factors])
-        raise ModelError(
-            f"family={family} with the grouping factors {names}: responses that are not normal can have one grouping "
-            "factor. Crossed and nested factors need normal responses; or make one factor of them, such as (1 | a:b)."
-        )
-    for factor in design.factors:
-        if len(factor.coef_names) > MOST_EFFECTS:
-            raise ModelError(
-                f"family={family} with {len(factor.coef_names)} coefficients in each group of {factor.name!r}: at most "
-                f"{MOST_EFFECTS} are integrated out by quadrature. Leave group terms out, beginning with those that "
-                "vary least."
-            )
+def engine_of(design: Design) -> str:
+    """Return how group effects are dealt with: integrated out group by group, or all of them sampled."""
+    few = all(len(factor.coef_names) <= MOST_EFFECTS for factor in design.factors)
+    return "quadrature" if len(design.factors) <= 1 and few else "joint"
+
+
+def _by_quadrature(problem: FamilyProblem, n_nodes: int) -> QuadratureLikelihood:
+    return quadrature_likelihood(
+        problem.family,
+        problem.observed,
+        X=problem.X[:, problem.free],
+        Z=problem.Z,
+        index=problem.index,
+        n_groups=problem.n_groups,
+        offset=problem.offset + problem.X @ problem.held,
+        weights=problem.weights,
+        n_nodes=n_nodes,
+    )
+
+
+def _by_laplace(problem: FamilyProblem, n_nodes: int) -> JointLaplace:
+    assert n_nodes == 1
+    return joint_laplace(
+        problem.family,
+        problem.observed,
+        X=problem.X[:, problem.free],
+        Z=problem.Z,
+        structure=problem.structure,
+        offset=problem.offset + problem.X @ problem.held,
+        weights=problem.weights,
+    )
+
+
+# By engine: problem and number of nodes on each axis -> likelihood.
+_LIKELIHOODS: dict[str, Callable[[FamilyProblem, int], QuadratureLikelihood | JointLaplace]] = {
+    "quadrature": _by_quadrature,
+    "joint": _by_laplace,
+}
 
 
 def _scales(scales: PriorScales, family: Family, observed: Observed, offset: Array, weights: Array) -> PriorScales:

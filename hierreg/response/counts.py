@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _LARGEST = 1e15  # beyond, whole numbers and their factorials have no digits left
 
 
-def _poisson(rng: np.random.Generator, rate: Array) -> Array:
+def poisson_draws(rng: np.random.Generator, rate: Array) -> Array:
     """Return Poisson draws; where whole numbers have no digits left, the normal ones that they tend to."""
     small = rate < _LARGEST
     counts = rng.poisson(np.where(small, rate, 0.0)).astype(np.float64)
@@ -61,7 +61,7 @@ class Poisson(_Counts):
 
     def draw(self, rng: np.random.Generator, eta: Array, trials: Array, a: Array, c: Array) -> Array:  # noqa: ARG002
         """Return counts."""
-        return _poisson(rng, self.mean(eta, a, c))
+        return poisson_draws(rng, self.mean(eta, a, c))
 
 
 @final
@@ -87,4 +87,4 @@ class NegativeBinomial(_Counts):
 
     def draw(self, rng: np.random.Generator, eta: Array, trials: Array, a: Array, c: Array) -> Array:  # noqa: ARG002
         """Return counts: Poisson ones about gamma distributed means."""
-        return _poisson(rng, self.mean(eta, a, c) * a * rng.standard_gamma(1.0 / a, size=np.shape(eta)))
+        return poisson_draws(rng, self.mean(eta, a, c) * a * rng.standard_gamma(1.0 / a, size=np.shape(eta)))

@@ -49,15 +49,36 @@ def row_terms(family, link, y, n, eta, a, c):
 
 
 @part
+def value_and_slope(family, link, y, n, eta, a, c):
+    """Return the part of the log density that depends on eta, and its first derivative, the commonest by few steps."""
+    if family == BINOMIAL and link == LOGIT:
+        whole, other, p, _ = _logit(eta)
+        return -y * other - (n - y) * whole, y - n * p
+    if family == POISSON:
+        mu = exp(eta)
+        return y * eta - mu, y - mu
+    value, slope, _, _ = row_terms(family, link, y, n, eta, a, c)
+    return value, slope
+
+
+@part
+def _logit(eta):
+    """Return log(1 + exp(eta)), log(1 + exp(-eta)), p = expit(eta) and p (1 - p), by one exponential."""
+    e = exp(-abs(eta))
+    large = 1.0 / (1.0 + e)
+    small = e * large
+    # log(1 + e) with the digits that 1 + e loses, in half the time that log1p takes.
+    rest = log(1.0 + e) - (((1.0 + e) - 1.0) - e) * large
+    if eta > 0.0:
+        return rest + eta, rest, large, large * small
+    return rest, rest - eta, small, large * small
+
+
+@part
 def _binomial(link, y, n, eta):
     if link == LOGIT:
-        e = exp(-abs(eta))
-        t = log1p(e)
-        p = 1.0 / (1.0 + e) if eta >= 0.0 else e / (1.0 + e)
-        v = e / ((1.0 + e) * (1.0 + e))
-        # log(1 + exp(-eta)) and log(1 + exp(eta)), neither of which loses digits
-        value = -y * (max(-eta, 0.0) + t) - (n - y) * (max(eta, 0.0) + t)
-        return value, y - n * p, -n * v, -n * v * (1.0 - 2.0 * p)
+        whole, other, p, v = _logit(eta)
+        return -y * other - (n - y) * whole, y - n * p, -n * v, -n * v * (1.0 - 2.0 * p)
     if link == PROBIT:
         value, d1, d2, d3 = 0.0, 0.0, 0.0, 0.0
         if y > 0.0:

@@ -56,8 +56,9 @@ class Settings:
     progress : bool
         Show nutpie's progress bar.
     target_accept : float or None
-        Acceptance probability that the step size is tuned to; None for `TARGET_ACCEPT`, or `TARGET_ACCEPT_SIGNED`
-        where standard deviations may be zero.
+        Acceptance probability that the step size is tuned to; None for the defaults.
+    default_accept : (float, float)
+        That where nothing is asked for, and where standard deviations may be zero.
     """
 
     draws: int
@@ -67,6 +68,7 @@ class Settings:
     cores: int
     progress: bool
     target_accept: float | None = None
+    default_accept: tuple[float, float] = (TARGET_ACCEPT, TARGET_ACCEPT_SIGNED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +78,8 @@ class Mode:
     Attributes
     ----------
     u : array (n,)
-    scale : array (n, n)
-        C with C C' = inverse of the negative Hessian.
+    scale : array (k, k)
+        C with C C' = inverse of the negative Hessian; of the first k elements, where the others have unit scale.
     log_density : float
     converged : bool
     """
@@ -86,6 +88,13 @@ class Mode:
     scale: Array
     log_density: float
     converged: bool
+
+    def at(self, x: Array) -> Array:
+        """Return the vectors (..., n) of points x (..., n) in units of the scale."""
+        k = len(self.scale)
+        if k == len(self.u):
+            return np.asarray(self.u + x @ self.scale.T)
+        return np.concatenate([self.u[:k] + x[..., :k] @ self.scale.T, self.u[k:] + x[..., k:]], axis=-1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +109,8 @@ class Chains:
         reached_max_treedepth.
     n_warmup_steps : int
         Gradients spent on warm-up, all chains.
+    sign : array (chains, draws, columns) or None
+        Signs of the standard deviations as they were sampled, where some were signed.
     interrupted : str
         What is missing where a user interrupted; else empty. There may be fewer chains and draws then.
     """
@@ -108,6 +119,7 @@ class Chains:
     stats: dict[str, NDArray[Any]]
     n_warmup_steps: int
     interrupted: str = ""
+    sign: Array | None = None
 
 
 def find_mode(target: Target, starts: Sequence[Array] = ()) -> Mode:
@@ -163,7 +175,9 @@ def scale_of(hessian: Array) -> Array:
     return vectors / np.sqrt(values)
 
 
-def sample_chains(target: Density, mode: Mode, settings: Settings) -> Chains:
+def sample_chains(
+    target: Density, mode: Mode, settings: Settings, *, marginal: tuple[Density, Mode] | None = None
+) -> Chains:
     """Return NUTS draws of u.
 
     Parameters
@@ -172,6 +186,8 @@ def sample_chains(target: Density, mode: Mode, settings: Settings) -> Chains:
     mode : Mode
         Where the chains start and how they are scaled.
     settings : Settings
+    marginal : (Density, Mode), optional
+        Of the first elements alone, where there is one: by it it is decided which standard deviations are signed.
 
     Raises
     ------
@@ -182,7 +198,7 @@ def sample_chains(target: Density, mode: Mode, settings: Settings) -> Chains:
     n = len(mode.u)
     if n == 0:
         return Chains(u=np.empty((chains, draws, 0)), stats=_constant_stats(chains, draws), n_warmup_steps=0)
-    signed = coordinates(target.on_threads(settings.cores), mode)
+    signed = coordinates(target.on_threads(settings.cores), mode) if marginal is None else coordinates(*marginal)
     if signed is not None:
         target, mode = target.with_signed(signed.unit), signed.approximation(mode)
     trace = raw_trace(
@@ -208,8 +224,9 @@ def sample_chains(target: Density, mode: Mode, settings: Settings) -> Chains:
         for name, theirs in _STATS.items()
         if theirs in stats[0].column_names
     }
-    u = mode.u + x @ mode.scale.T
+    u, sign = mode.at(x), None
     if signed is not None:
+        sign = signed.signs(u)
         u, change = signed.to_log(u)
         kept_stats["lp"] = kept_stats["lp"] + change
     return Chains(
@@ -217,13 +234,14 @@ def sample_chains(target: Density, mode: Mode, settings: Settings) -> Chains:
         stats=kept_stats,
         n_warmup_steps=sum(int(_column(chain, "n_steps")[: settings.tune].sum()) for chain in stats),
         interrupted=whole.message,
+        sign=sign,
     )
 
 
 def _target_accept(settings: Settings, signed: Coordinates | None) -> float:
     if settings.target_accept is not None:
         return settings.target_accept
-    return TARGET_ACCEPT if signed is None else TARGET_ACCEPT_SIGNED
+    return settings.default_accept[0 if signed is None else 1]
 
 
 def _column(batch: Any, name: str) -> NDArray[Any]:
@@ -273,12 +291,12 @@ def nutpie_model(target: Density, mode: Mode, *, native: bool = True) -> Any:
 
 
 def _log_density_in_x(target: Density, mode: Mode) -> Any:
-    centre, scale = mode.u, np.ascontiguousarray(mode.scale)
-    back, evaluate = np.ascontiguousarray(scale.T), target.evaluator()
+    k = len(mode.scale)
+    back, evaluate = np.ascontiguousarray(mode.scale.T), target.evaluator()
 
     def log_density(x: Array) -> tuple[float, Array]:
-        value, gradient = evaluate(centre + scale @ x)
-        return value, back @ gradient
+        value, gradient = evaluate(mode.at(x))
+        return value, np.concatenate([back @ gradient[:k], gradient[k:]])
 
     return log_density
 

@@ -97,11 +97,16 @@ class Coordinates:
         # log sinh, for sizes at which sinh itself would overflow
         log_sinh = size + np.log(-np.expm1(-2.0 * size)) - np.log(2.0)
         u[..., :n][..., signed] = np.log(self.unit[self.sd][signed]) + log_sinh
-        sign = np.ones((*w.shape[:-1], len(self.unit)))
-        sign[..., self.sd] = np.where(signed & (w[..., :n] < 0), -1.0, 1.0)
+        sign = self.signs(w)
         place, i, j = self.pairs.T
         u[..., place] *= sign[..., i] * sign[..., j]
         return u, np.sum(np.log(np.tanh(size)) + np.log(2.0), axis=-1)
+
+    def signs(self, w: Array) -> Array:
+        """Return the sign (..., q + D) of every column's standard deviation at w (..., n_free)."""
+        sign = np.ones((*w.shape[:-1], len(self.unit)))
+        sign[..., self.sd] = np.where(self.is_signed & (w[..., : len(self.sd)] < 0), -1.0, 1.0)
+        return sign
 
     def approximation(self, mode: Mode) -> Mode:
         """Return centre and scale for chains in these coordinates, from those of log sds.
@@ -113,7 +118,7 @@ class Coordinates:
         unit, extent = self.unit[self.sd], self.extent[self.sd]
         column_turns = self.extent > 0
         place, i, j = self.pairs.T
-        turns = np.zeros(len(mode.u), dtype=bool)
+        turns = np.zeros(len(mode.scale), dtype=bool)
         turns[:n] = extent > 0
         turns[place] = column_turns[i] | column_turns[j]
         centre = mode.u.copy()
@@ -123,7 +128,8 @@ class Coordinates:
         own[:n][signed] = (extent[signed] / unit[signed]) ** 2
         cov[turns, :] = cov[:, turns] = 0.0
         cov[turns, turns] = own[turns]
-        return replace(mode, u=np.where(turns, 0.0, centre), scale=np.linalg.cholesky(cov))
+        centre[: len(turns)][turns] = 0.0
+        return replace(mode, u=centre, scale=np.linalg.cholesky(cov))
 
 
 def coordinates(target: Density, mode: Mode) -> Coordinates | None:

@@ -18,15 +18,18 @@ NAMES = (
     "dyestuff",
     "dyestuff2",
     "eight_schools",
+    "grouseticks",
     "grunfeld",
     "math_achieve",
     "orthodont",
     "pastes",
     "penicillin",
     "sleepstudy",
+    "verbagg",
 )
 # data set -> the reference case whose columns, levels and row count come from the R package itself
-CASES = {name: name for name in NAMES if name not in {"eight_schools", "cbpp"}} | {"grunfeld": "grunfeld_sur"}
+NOT_OF_A_CASE = {"cbpp", "eight_schools", "grouseticks", "verbagg"}
+CASES = {name: name for name in NAMES if name not in NOT_OF_A_CASE} | {"grunfeld": "grunfeld_sur"}
 DTYPES = {"float": "float64", "integer": "int64", "category": "category"}
 
 
@@ -221,3 +224,26 @@ def test_penicillin_is_fully_crossed() -> None:
     assert mean_squares(frame, "diameter", "plate")[0] == pytest.approx(4.6038647343)
     assert mean_squares(frame, "diameter", "sample")[0] == pytest.approx(89.8444444444)
     assert (pd.crosstab(frame["plate"], frame["sample"]) == 1).all(axis=None)
+
+
+def test_grouseticks_is_nested() -> None:
+    frame = load_dataset("grouseticks")
+    # R> with(lme4::grouseticks, c(mean(TICKS), var(TICKS), mean(HEIGHT)))
+    moments = (frame["TICKS"].mean(), frame["TICKS"].var(), frame["HEIGHT"].mean())
+    assert moments == pytest.approx((6.3697270471, 172.6614693283, 462.2406947891))
+    # R> table(lme4::grouseticks$TICKS == 0, lme4::grouseticks$YEAR)
+    assert pd.crosstab(frame["TICKS"] == 0, frame["YEAR"]).to_numpy().tolist() == [[68, 144, 65], [49, 11, 66]]
+    assert frame[["INDEX", "BROOD", "LOCATION"]].nunique().tolist() == [403, 118, 63]
+    assert (frame.groupby("BROOD", observed=True)[["LOCATION", "YEAR", "HEIGHT"]].nunique() == 1).all(axis=None)
+
+
+def test_verbagg_is_fully_crossed() -> None:
+    frame = load_dataset("verbagg")
+    # R> with(lme4::VerbAgg, table(resp, mode)); mean(lme4::VerbAgg$Anger)
+    counts = pd.crosstab(frame["resp"], frame["mode"])[["want", "do"]].loc[["no", "perhaps", "yes"]]
+    assert counts.to_numpy().tolist() == [[1774, 2199], [1121, 960], [897, 633]]
+    assert frame["Anger"].mean() == pytest.approx(20.003164557)
+    assert (pd.crosstab(frame["id"], frame["item"]) == 1).all(axis=None)
+    assert ((frame["r2"] == "N") == (frame["resp"] == "no")).all()
+    assert (frame.groupby("item", observed=True)[["btype", "situ", "mode"]].nunique() == 1).all(axis=None)
+    assert (frame.groupby("id", observed=True)[["Anger", "Gender"]].nunique() == 1).all(axis=None)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.compiled.addresses import AddressTable
+    from hierreg.likelihood.integrated import IntegratedLikelihood
     from hierreg.likelihood.quadrature.auxiliary import Auxiliary
-    from hierreg.likelihood.quadrature.engine import QuadratureLikelihood
     from hierreg.variances.parameters import VarianceParameters
 
     Array = NDArray[np.float64]
@@ -62,7 +62,7 @@ class QuadratureTarget:
     parameters : VarianceParameters
     population : Population
     auxiliary : Auxiliary
-    likelihood : QuadratureLikelihood
+    likelihood : IntegratedLikelihood
     prior_on : bool
         Add log priors.
     sd_unit : array (q + 1,) or None
@@ -72,7 +72,7 @@ class QuadratureTarget:
     parameters: VarianceParameters
     population: Population
     auxiliary: Auxiliary
-    likelihood: QuadratureLikelihood
+    likelihood: IntegratedLikelihood
     prior_on: bool = True
     sd_unit: Array | None = None
 
@@ -89,9 +89,8 @@ class QuadratureTarget:
     def __call__(self, psi: Array) -> tuple[float, Array]:
         """Return the log density at psi (n,) and its gradient (n,)."""
         psi = np.ascontiguousarray(psi, dtype=float)
-        # Laplace's gradient in further parameters is found by differences, and several threads share the groups.
-        by_parts = (self.likelihood.n_nodes == 1 and self.auxiliary.n > 0) or self.likelihood.threads > 1
-        return self._evaluate(psi) if by_parts else self._native(psi)
+        is_one = self.likelihood.is_compiled and self.likelihood.threads == 1
+        return self._native(psi) if is_one and self._is_native else self._evaluate(psi)
 
     def _native(self, psi: Array) -> tuple[float, Array]:
         if psi.shape != (self.n,):
@@ -109,12 +108,17 @@ class QuadratureTarget:
         """Return the density as a function for one thread."""
         return self.on_threads(1)
 
+    @property
+    def _is_native(self) -> bool:
+        # Laplace's gradient in further parameters is found by differences.
+        return self.likelihood.is_compiled and (self.likelihood.n_nodes > 1 or not self.auxiliary.n)
+
     def native(self, centre: Array, scale: Array) -> tuple[int, AddressTable] | None:
         """Return the address of the compiled function and its table, for the density of x, psi = centre + scale x.
 
-        None where Laplace's gradient is found by differences.
+        None where Laplace's gradient is found by differences, or not by compiled code alone.
         """
-        if self.likelihood.n_nodes == 1 and self.auxiliary.n:
+        if not self._is_native:
             return None
         from hierreg.likelihood.quadrature.entry import log_densities
 
@@ -139,7 +143,7 @@ class QuadratureTarget:
 
     def on_threads(self, threads: int) -> QuadratureTarget:
         """Return the target with a likelihood that may use so many threads."""
-        return replace(self, likelihood=replace(self.likelihood, threads=threads))
+        return replace(self, likelihood=self.likelihood.on_threads(threads))
 
     def with_signed(self, unit: Array) -> QuadratureTarget:
         """Return the target in coordinates of which some are signed standard deviations."""

@@ -52,6 +52,11 @@ class QuadratureLikelihood:
     has_order: bool = False
 
     @property
+    def is_compiled(self) -> bool:
+        """Whether the whole density is one compiled function."""
+        return True
+
+    @property
     def n_groups(self) -> int:
         """Number of groups J."""
         return len(self.modes)
@@ -64,6 +69,10 @@ class QuadratureLikelihood:
     def with_nodes(self, n: int) -> QuadratureLikelihood:
         """Return the likelihood by a rule of another number of nodes."""
         return replace(self, n_nodes=n)
+
+    def on_threads(self, threads: int) -> QuadratureLikelihood:
+        """Return the likelihood, which may use so many threads."""
+        return replace(self, threads=threads)
 
     def with_modes(self, beta: Array, Lambda: Array, auxiliary: Array) -> QuadratureLikelihood:
         """Return the likelihood whose searches begin at the modes at these parameters; itself where there are none."""

@@ -18,7 +18,7 @@ from hierreg.reports.reading import read
 from hierreg.response import Binomial, LogNormalResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import xarray as xr
     from numpy.typing import NDArray
@@ -145,7 +145,7 @@ def at_point(
         return out
     auxiliary = _at_estimate(problem, at)
     response = _response_of(problem, auxiliary, new.stratum)
-    over = _population_variance(new, at.solution.Sigma[None])[0]
+    over = _population_variance(new, _by_factor(new, at.solution.Sigma))[0]
 
     # The mean over groups first, where the population is meant; then over the error of the prediction.
     def inner(eta: Array) -> Array:
@@ -186,21 +186,20 @@ def from_draws(  # noqa: PLR0913  # the arguments of `predict`
     rng = np.random.default_rng([int(fit.attrs["seed"]) if seed is None else seed, _STREAM])
     eta = new.offset + beta @ new.rows.X.T
     Sigma = [factor.covariance() for factor in fit.by_factor]
-    for groups, own in zip(new.rows.groups, Sigma, strict=True):
-        assert b is not None
+    for groups, own, effects in zip(new.rows.groups, Sigma, b, strict=True):
         known = groups.group >= 0
-        eta[:, known] += np.einsum("smq,mq->sm", b[:, groups.group[known]], groups.Z[known])
+        eta[:, known] += np.einsum("smq,mq->sm", effects[:, groups.group[known]], groups.Z[known])
         if groups.n_new:
             eta += _of_new_groups(groups, own, rng)
     expected = eta
     if scale == "response":
         response = _response_of(problem, auxiliary, new.stratum)
-        over = _population_variance(new, Sigma[0]) if Sigma else np.zeros_like(eta)
+        over = np.zeros_like(eta) + _population_variance(new, Sigma)
         expected = _averaged(response, eta, np.sqrt(over))
     shape = fit.n_draws
     out = moments(expected.reshape(*shape, -1), prob) | {"draws": expected.reshape(*shape, -1)}
     if observation and scale == "response":
-        over = _population_variance(new, Sigma[0]) if Sigma else np.zeros_like(eta)
+        over = np.zeros_like(eta) + _population_variance(new, Sigma)
         # A new response of the population is one of a group that is not known.
         of_row = eta + np.sqrt(over) * rng.standard_normal(eta.shape)
         trials = np.ones(eta.shape[1]) if new.trials is None else new.trials
@@ -221,15 +220,26 @@ def _of_new_groups(groups: Any, Sigma: Array, rng: np.random.Generator) -> Array
     return out
 
 
-def _population_variance(new: FamilyRows, Sigma: Array) -> Array:
-    """Return the variance z'Sigma z (S, M) of what groups add, of rows that are of none; zero of the others."""
-    m = len(new.rows.X)
-    out = np.zeros((len(Sigma), m))
-    for groups in new.rows.groups:
+def _population_variance(new: FamilyRows, Sigma: Sequence[Array]) -> Array:
+    """Return the variance z'Sigma z (S, M) of what groups add, of rows that are of none; zero of the others.
+
+    Sigma has one array (S, q, q) for each grouping factor.
+    """
+    out = np.zeros((len(Sigma[0]) if Sigma else 1, len(new.rows.X)))
+    for groups, own in zip(new.rows.groups, Sigma, strict=True):
         alone = (groups.group < 0) & (groups.new_group < 0)
         if alone.any() and groups.columns is not None:
-            out[:, alone] = np.einsum("mq,sqr,mr->sm", groups.columns[alone], Sigma, groups.columns[alone])
+            out[:, alone] += np.einsum("mq,sqr,mr->sm", groups.columns[alone], own, groups.columns[alone])
     return out
+
+
+def _by_factor(new: FamilyRows, Sigma: Array) -> list[Array]:
+    """Return the blocks (1, q, q) of the covariance of the coefficients of all factors."""
+    ends = np.cumsum([groups.Z.shape[1] for groups in new.rows.groups]).tolist()
+    return [
+        Sigma[None, end - groups.Z.shape[1] : end, end - groups.Z.shape[1] : end]
+        for end, groups in zip(ends, new.rows.groups, strict=True)
+    ]
 
 
 def _response_of(problem: FamilyProblem, auxiliary: Array, stratum: NDArray[np.int64]) -> Callable[[Array], Array]:

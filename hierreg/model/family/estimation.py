@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.estimate import VarianceEstimate
-from hierreg.estimate.of_families import FamilyOptimum, maximise_family
+from hierreg.estimate.of_families import FamilyOptimum, is_singular, maximise_family
 from hierreg.estimate.starting_values import starting_point
 from hierreg.exceptions import ConvergenceWarning, ModelError
 from hierreg.likelihood.alone import no_pooling
 from hierreg.likelihood.groups.threads import available_cores
-from hierreg.likelihood.quadrature.solution import ModeCovariance
-from hierreg.likelihood.solution import Solution
 from hierreg.linalg import sd_and_corr
-from hierreg.model.family.working import Working, working_model
+from hierreg.model.family.solutions import solved
 from hierreg.problem.family import nodes_of
 from hierreg.results import point
 from hierreg.results.build import Limit
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.likelihood.quadrature.density import QuadratureTarget
+    from hierreg.model.family.working import Working
     from hierreg.problem.family import FamilyProblem
     from hierreg.results.point import Estimate
 
@@ -53,6 +52,12 @@ class PlugIn:
 
 def estimate(problem: FamilyProblem, method: str, nodes: int | None) -> Estimate:
     """Return the estimate by "laplace" or "quadrature"."""
+    if method == "quadrature" and problem.engine == "joint":
+        raise ModelError(
+            f"method='quadrature' with {problem.formula!r}: quadrature integrates over the effects of one grouping "
+            "factor, three of them in a group at most. Use method='laplace', or model.sample(), which samples all "
+            "effects and is exact."
+        )
     if method == "laplace" and nodes not in {None, 1}:
         raise ModelError(f"nodes={nodes} with method='laplace', which has one node. Use method='quadrature' for more.")
     found = plug_in(problem, 1 if method == "laplace" else nodes_of(nodes, problem, QUADRATURE_NODES), method)
@@ -100,49 +105,18 @@ def _auxiliary_start(problem: FamilyProblem, residual: Array) -> Array:
 
 def at_optimum(problem: FamilyProblem, target: QuadratureTarget, optimum: FamilyOptimum, method: str) -> PlugIn:
     """Return the estimate at an optimum of the likelihood."""
-    modes = target.likelihood.effects(optimum.phi, optimum.Lambda, optimum.auxiliary)
-    if modes is None or not np.isfinite(optimum.log_likelihood):
+    found = solved(problem, target, optimum) if np.isfinite(optimum.log_likelihood) else None
+    if found is None:
         raise ModelError(
             f"the likelihood of {problem.formula!r} with family={problem.family} is not finite where its search "
             "begins: are there responses or offsets that are many orders of magnitude from the others?"
         )
-    v, inverse = modes
-    raw = problem.to_raw @ optimum.Lambda
-    b_frame = v @ optimum.Lambda.T
-    X = problem.X[:, problem.free]
-    eta = problem.offset + problem.X @ problem.held + X @ optimum.phi
-    if problem.design.factors:
-        eta = eta + np.einsum("rq,rq->r", problem.Z, b_frame[problem.index])
-    working = working_model(problem, eta, optimum.auxiliary)
-    # How the modes move with phi: -(inverse) Lambda' Z'W X
-    J, q = v.shape
-    ZWX = np.zeros((J, q, X.shape[1]))
-    np.add.at(ZWX, problem.index, problem.Z[:, :, None] * (working.information[:, None] * X)[:, None, :])
-    slope_phi = -raw @ inverse @ optimum.Lambda.T @ ZWX
-    to_beta = problem.beta_map()
-    beta_cov = to_beta @ optimum.phi_cov @ to_beta.T
-    cond = raw @ inverse @ raw.T
-    cross = np.swapaxes(to_beta @ optimum.phi_cov @ np.swapaxes(slope_phi, 1, 2), 1, 2)
-    beta, auxiliary = problem.reported(problem.beta(optimum.phi), optimum.auxiliary)
-    kept = problem.kept_coefficients
-    from_beta = np.linalg.pinv(to_beta)
-    solution = Solution(
-        beta=beta,
-        beta_cov=beta_cov[np.ix_(kept, kept)],
-        b=(b_frame @ problem.to_raw.T,) if q else (),
-        b_cov=(cond + slope_phi @ optimum.phi_cov @ np.swapaxes(slope_phi, 1, 2),) if q else (),
-        b_cond_cov=(cond,) if q else (),
-        beta_b_cov=(np.swapaxes(cross, 1, 2)[:, kept],) if q else (),
-        joint=ModeCovariance(
-            beta_cov=beta_cov[np.ix_(kept, kept)], slope=(slope_phi @ from_beta)[:, :, kept], cond_cov=cond
-        ),
-        Sigma=raw @ raw.T,
-        error_cov=np.ones((1, 1)),
-    )
+    working, solution = found
+    _, auxiliary = problem.reported(problem.beta(optimum.phi), optimum.auxiliary)
     estimate = point.family_estimate(
         problem.labels,
         method,
-        _variances(problem, optimum, raw),
+        _variances(problem, optimum),
         solution,
         -2.0 * optimum.log_likelihood,
         family=str(problem.family),
@@ -153,7 +127,8 @@ def at_optimum(problem: FamilyProblem, target: QuadratureTarget, optimum: Family
     return PlugIn(optimum=optimum, estimate=estimate, working=working)
 
 
-def _variances(problem: FamilyProblem, optimum: FamilyOptimum, raw: Array) -> VarianceEstimate:
+def _variances(problem: FamilyProblem, optimum: FamilyOptimum) -> VarianceEstimate:
+    raw = problem.to_raw @ optimum.Lambda
     cov = raw @ raw.T
     sd, corr = sd_and_corr(cov)
     names = [f"{factor}[{name}]" for factor, name in problem.parameters.group_columns]
@@ -161,7 +136,11 @@ def _variances(problem: FamilyProblem, optimum: FamilyOptimum, raw: Array) -> Va
     further = problem.auxiliary.free_names
     zero += [f"{further[k]} is at the end of its range" for k in optimum.flat]
     if optimum.is_singular:
-        zero.append(f"the correlation matrix of {problem.parameters.factors[0]} is singular")
+        zero += [
+            f"the correlation matrix of {factor} is singular"
+            for factor, mine in zip(problem.parameters.factors, problem.parameters.factor_slices, strict=True)
+            if is_singular(optimum.Lambda[mine, mine])
+        ]
     return VarianceEstimate(
         Lambda=raw,
         cov=cov,

@@ -16,19 +16,25 @@ from hierreg.likelihood.alone import group_statistics
 from hierreg.likelihood.drawn import Recovered
 from hierreg.likelihood.groups.threads import available_cores
 from hierreg.likelihood.quadrature.draws import draw_effects
+from hierreg.likelihood.quadrature.engine import QuadratureLikelihood
 from hierreg.model.family.estimation import limit, start_of_chains
+from hierreg.model.family.joint import effects_of, joint_mode, joint_target
 from hierreg.predictive.of_family import attributes, observed_values, with_auxiliary
 from hierreg.problem.reference import references
 from hierreg.results import build
 from hierreg.results.prior_attributes import prior_attributes
-from hierreg.sampling.nuts import Mode, scale_of
+from hierreg.sampling.nuts import TARGET_ACCEPT, TARGET_ACCEPT_SIGNED, Mode, scale_of
 from hierreg.variances.parameters import covariances
 from hierreg.warning import warn
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import xarray as xr
     from numpy.typing import NDArray
 
+    from hierreg.estimate.optimise import Optimum
+    from hierreg.likelihood.joint.density import JointTarget
     from hierreg.likelihood.quadrature.density import QuadratureTarget
     from hierreg.problem.family import FamilyProblem
     from hierreg.sampling.request import SampleRequest
@@ -42,6 +48,10 @@ _ALLOWED, _UNWEIGHTED = 0.1, 0.01
 _POINTS = 24
 _STREAM_POINTS, _STREAM_WEIGHTS = 301, 303
 _MAX_BYTES = 2**30
+# Draws of warm-up, and acceptance probabilities as in `sampling.nuts.Settings`, by engine. In coordinates that are
+# nearly normal, however many, longer steps pay: by trial.
+_TUNE = {"quadrature": 300, "joint": 200}
+_ACCEPT = {"quadrature": (TARGET_ACCEPT, TARGET_ACCEPT_SIGNED), "joint": (0.6, 0.8)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +73,38 @@ class Rule:
     error: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """S draws of the parameters, and how to get the effects of groups at them.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        Chains, and draws of each.
+    u, phi, w : arrays (S, n_free), (S, p), (S, n)
+    effects : function
+        Returns v (S, J, q) of each grouping factor, b = Lambda v.
+    stats : Dataset
+        The ``sample_stats`` group.
+    """
+
+    shape: tuple[int, int]
+    u: Array
+    phi: Array
+    w: Array
+    effects: Callable[[], tuple[Array, ...]]
+    stats: xr.Dataset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sampled:
+    """What a sampler returns: draws (chains, draws, n), their statistics, and signs as in `sampling.nuts.Chains`."""
+
+    u: Array
+    stats: xr.Dataset
+    sign: Array | None = None
+
+
 def sample(problem: FamilyProblem, request: SampleRequest) -> xr.DataTree:
     """Return the posterior as a DataTree."""
     import xarray as xr
@@ -79,19 +121,9 @@ def sample(problem: FamilyProblem, request: SampleRequest) -> xr.DataTree:
             "over what the data leave open; the plug-in limit beside it does not.",
             BoundaryWarning,
         )
-    target, mode = at_mode(problem, start_of_chains(problem, found.optimum), cores)
-    rule = _rule(target, mode, seed, cores)
-    target = target.with_nodes(rule.n_nodes)
-    psi, stats = _sampled(target, mode, request, seed, problem.names, cores)
-    if rule.error > _UNWEIGHTED:
-        psi, stats = _weighted(target.with_nodes(rule.n_check), psi, stats, seed, cores)
-    stats.attrs |= {
-        "quadrature_nodes": rule.n_nodes,
-        "quadrature_check_nodes": rule.n_check,
-        "quadrature_error": rule.error,
-    }
-    sampled = time.perf_counter()
-    posterior = _posterior(problem, target, psi, seed, cores)
+    drawn = _DRAWN[problem.engine](problem, start_of_chains(problem, found.optimum), request, seed, cores)
+    stats, sampled = drawn.stats, time.perf_counter()
+    posterior = _posterior(problem, drawn)
     sizes = {factor.name: factor.term_sizes for factor in problem.design.factors}
     for name, attrs in prior_attributes(problem.labels, problem.priors, sizes).items():
         posterior[name].attrs.update(attrs)
@@ -119,7 +151,8 @@ def sample(problem: FamilyProblem, request: SampleRequest) -> xr.DataTree:
         "seed": seed,
         "method": request.method,
         "sampler": "psis" if request.method == "psis" else "nutpie",
-        "parametrization": "marginal",
+        "parametrization": request.parametrization,
+        "engine": problem.engine,
         "unidentified": "",
         "sampling_time": sampled - begin,
         "recovery_time": time.perf_counter() - sampled,
@@ -149,10 +182,15 @@ def _check_request(problem: FamilyProblem, request: SampleRequest) -> None:
         raise ModelError(f"sampler={request.sampler!r} with {what}: sample what Model.to_pymc() returns, with PyMC.")
     if request.group_effects == "summary":
         raise ModelError(f"group_effects='summary' with {what}: draws are kept; leave group_effects out.")
-    size = request.chains * request.draws * problem.n_groups * max(problem.Z.shape[1], 1) * 16
+    if request.method == "psis" and problem.engine == "joint":
+        raise ModelError(
+            f"method='psis' with {problem.formula!r}: the {problem.n_effects} coefficients of its groups are sampled "
+            "too, which is too many for importance sampling. Use method='nuts'."
+        )
+    size = request.chains * request.draws * max(problem.n_effects, 1) * 16
     if size > _MAX_BYTES and request.group_effects != "draws":
         raise ModelError(
-            f"draws of the coefficients of {problem.n_groups} groups would take {size / 2**30:.1f} GiB. Ask for fewer "
+            f"draws of {problem.n_effects} coefficients of groups would take {size / 2**30:.1f} GiB. Ask for fewer "
             "draws, or for all of them with group_effects='draws'."
         )
     from hierreg.predictive.of_family import check_family_groups
@@ -166,14 +204,7 @@ def at_mode(problem: FamilyProblem, start: Array, cores: int) -> tuple[Quadratur
     first = maximise(problem.target(1).on_threads(cores), start, tolerance=1e-6)
     target = target.with_modes_at(first.x)
     optimum = maximise(target, first.x, tolerance=1e-5, with_hessian=True)
-    if not np.isfinite(optimum.value):
-        raise SamplingError(
-            f"the posterior density of {problem.formula!r} is not finite where its search begins: check that the "
-            "priors allow values of the size of the data."
-        )
-    return target, Mode(
-        u=optimum.x, scale=scale_of(optimum.hessian), log_density=optimum.value, converged=optimum.converged
-    )
+    return target, _mode_of(problem, optimum)
 
 
 def _rule(target: QuadratureTarget, mode: Mode, seed: int, cores: int) -> Rule:
@@ -197,10 +228,79 @@ def _rule(target: QuadratureTarget, mode: Mode, seed: int, cores: int) -> Rule:
     )
 
 
-def _sampled(
-    target: QuadratureTarget, mode: Mode, request: SampleRequest, seed: int, names: tuple[str, ...], cores: int
-) -> tuple[Array, xr.Dataset]:
-    """Return psi (chains, draws, n) and the ``sample_stats`` group."""
+def _by_quadrature(problem: FamilyProblem, start: Array, request: SampleRequest, seed: int, cores: int) -> Drawn:
+    """Return draws of psi by quadrature, the effects drawn given each."""
+    target, mode = at_mode(problem, start, cores)
+    rule = _rule(target, mode, seed, cores)
+    target = target.with_nodes(rule.n_nodes)
+    chains = _sampled(target, mode, request, seed, problem, cores)
+    psi, stats = chains.u, chains.stats
+    if rule.error > _UNWEIGHTED:
+        psi, stats = _weighted(target.with_nodes(rule.n_check), psi, stats, seed, cores)
+    stats.attrs |= {
+        "quadrature_nodes": rule.n_nodes,
+        "quadrature_check_nodes": rule.n_check,
+        "quadrature_error": rule.error,
+    }
+    u, phi, w = target.split(psi.reshape(-1, psi.shape[2]))
+
+    def effects() -> tuple[Array, ...]:
+        if not problem.labels.factors:
+            return ()
+        Lambda = problem.parameters.from_raw @ covariances(problem.parameters, u).Lambda
+        auxiliary = problem.auxiliary.natural(w)
+        assert isinstance(target.likelihood, QuadratureLikelihood)
+        return (draw_effects(target.likelihood, phi, Lambda, auxiliary, seed=seed, threads=cores),)
+
+    return Drawn(shape=psi.shape[:2], u=u, phi=phi, w=w, effects=effects, stats=stats)
+
+
+def _together(problem: FamilyProblem, start: Array, request: SampleRequest, seed: int, cores: int) -> Drawn:
+    """Return draws of psi and of all effects."""
+    marginal = problem.target(1)
+    mode = _mode_of(problem, maximise(marginal, start, tolerance=1e-5, with_hessian=True))
+    target = joint_target(problem, marginal, mode.u)
+    chains = _sampled(target, joint_mode(mode, target), request, seed, problem, cores, marginal=(marginal, mode))
+    points = chains.u.reshape(-1, chains.u.shape[2])
+    sign = None if chains.sign is None else chains.sign.reshape(len(points), -1)
+    u, phi, w, _ = target.split(points)
+    return Drawn(
+        shape=chains.u.shape[:2],
+        u=u,
+        phi=phi,
+        w=w,
+        effects=lambda: effects_of(problem, target, points, sign),
+        stats=chains.stats,
+    )
+
+
+# By engine: problem, where chains begin, request, seed and cores -> draws.
+_DRAWN: dict[str, Callable[[FamilyProblem, Array, SampleRequest, int, int], Drawn]] = {
+    "quadrature": _by_quadrature,
+    "joint": _together,
+}
+
+
+def _mode_of(problem: FamilyProblem, optimum: Optimum) -> Mode:
+    if not np.isfinite(optimum.value):
+        raise SamplingError(
+            f"the posterior density of {problem.formula!r} is not finite where its search begins: check that the "
+            "priors allow values of the size of the data."
+        )
+    return Mode(u=optimum.x, scale=scale_of(optimum.hessian), log_density=optimum.value, converged=optimum.converged)
+
+
+def _sampled(  # noqa: PLR0913  # what chains are made of
+    target: QuadratureTarget | JointTarget,
+    mode: Mode,
+    request: SampleRequest,
+    seed: int,
+    problem: FamilyProblem,
+    cores: int,
+    *,
+    marginal: tuple[QuadratureTarget, Mode] | None = None,
+) -> _Sampled:
+    """Return draws of psi, and of what is sampled beside it, with the ``sample_stats`` group."""
     from hierreg.sampling.warnings_of_draws import stats_group, warn_about, warn_about_copies
 
     if request.method == "psis":
@@ -213,7 +313,7 @@ def _sampled(
         stats = stats_group(drawn.stats, (request.chains, request.draws))
         stats.attrs |= drawn.attributes
         warn_about_copies(stats)
-        return drawn.u, stats
+        return _Sampled(u=drawn.u, stats=stats)
     from hierreg.sampling.nuts import Settings, sample_chains
 
     chains = sample_chains(
@@ -221,21 +321,23 @@ def _sampled(
         mode,
         Settings(
             draws=request.draws,
-            tune=300 if request.tune is None else request.tune,
+            tune=_TUNE[problem.engine] if request.tune is None else request.tune,
             chains=request.chains,
             seed=seed,
             cores=cores,
             progress=request.progress,
             target_accept=request.target_accept,
+            default_accept=_ACCEPT[problem.engine],
         ),
+        marginal=marginal,
     )
     stats = stats_group(chains.stats, chains.u.shape[:2])
     stats.attrs["warmup_steps"] = chains.n_warmup_steps
     if chains.interrupted:
         stats.attrs["interrupted"] = chains.interrupted
-    if chains.u.shape[2]:
-        warn_about(names, chains.u, stats)
-    return chains.u, stats
+    if problem.names:
+        warn_about(problem.names, chains.u[:, :, : len(problem.names)], stats)
+    return _Sampled(u=chains.u, stats=stats, sign=chains.sign)
 
 
 def _weighted(
@@ -268,19 +370,14 @@ def _weighted(
     return flat[place].reshape(psi.shape), stats
 
 
-def _posterior(problem: FamilyProblem, target: QuadratureTarget, psi: Array, seed: int, cores: int) -> xr.Dataset:
+def _posterior(problem: FamilyProblem, drawn: Drawn) -> xr.Dataset:
     """Return the posterior group, one draw of the effects of every group for each draw of psi."""
-    shape = psi.shape[:2]
-    u, phi, w = target.split(psi.reshape(shape[0] * shape[1], psi.shape[2]))
-    auxiliary = problem.auxiliary.natural(w)
-    cov = covariances(problem.parameters, u)
-    factors = problem.labels.factors
-    b: tuple[Array, ...] = ()
-    if factors:
-        Lambda = problem.parameters.from_raw @ cov.Lambda
-        v = draw_effects(target.likelihood, phi, Lambda, auxiliary, seed=seed, threads=cores)
-        b = (np.einsum("sij,sgj->sgi", cov.Lambda, v),)
-    beta, auxiliary = problem.reported(problem.beta(phi), auxiliary)
+    cov = covariances(problem.parameters, drawn.u)
+    b = tuple(
+        np.einsum("sij,sgj->sgi", cov.Lambda[:, mine, mine], v)
+        for v, mine in zip(drawn.effects(), problem.parameters.factor_slices, strict=True)
+    )
+    beta, auxiliary = problem.reported(problem.beta(drawn.phi), problem.auxiliary.natural(drawn.w))
     recovered = Recovered(beta=beta, b=b, b_summary=None, theta_summary=None)
-    out = build.posterior(problem.labels, shape, cov, recovered)
+    out = build.posterior(problem.labels, drawn.shape, cov, recovered)
     return with_auxiliary(out, problem.auxiliary, auxiliary)

@@ -1,0 +1,47 @@
+"""What a density asks of a likelihood whose group effects are integrated out approximately."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+
+class IntegratedLikelihood(Protocol):
+    """log p(y | phi, Lambda, further parameters), by quadrature with so many nodes on each axis; one is Laplace's."""
+
+    @property
+    def n_nodes(self) -> int:
+        """Nodes on each axis."""
+
+    @property
+    def threads(self) -> int:
+        """Threads that one evaluation may use."""
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether the density of psi with this likelihood is one compiled function."""
+
+    def with_nodes(self, n: int) -> IntegratedLikelihood:
+        """Return the likelihood by a rule of another number of nodes."""
+
+    def on_threads(self, threads: int) -> IntegratedLikelihood:
+        """Return the likelihood, which may use so many threads for one evaluation."""
+
+    def with_modes(self, beta: Array, Lambda: Array, auxiliary: Array, /) -> IntegratedLikelihood:
+        """Return the likelihood whose searches for modes begin at those at these parameters."""
+
+    def value_and_gradient(
+        self, beta: Array, Lambda: Array, auxiliary: Array, /, *, wanted: bool = True
+    ) -> tuple[float, Array, Array, Array]:
+        """Return the log likelihood, minus infinity where there is none, and its gradients."""
+
+    def row_densities(self, eta: Array, auxiliary: Array, /) -> Array:
+        """Return the log density of every row (N,) at linear predictors (N,)."""
+
+    def row_derivatives(self, eta: Array, auxiliary: Array, /) -> tuple[Array, Array]:
+        """Return the derivative of every row's log density and minus the second one (N,)."""
