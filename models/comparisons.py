@@ -104,3 +104,51 @@ def of_draws(title: str, draws: Callable[[], Any], moments: tuple[float, float],
         common(name=f"{title}, mean", value=mean, found=draws),
         common(name=f"{title}, variance", value=sd**2, found=lambda: (np.asarray(draws()) - mean) ** 2),
     ]
+
+
+def of_other_draws(
+    known: Mapping[str, Any], posterior: Callable[[], Any], scalars: Callable[[str], bool]
+) -> list[Expectation]:
+    """Return the expectations that a posterior has the moments of another sampler's draws, and that none diverges.
+
+    Parameters
+    ----------
+    known : dict
+        ``source``, and ``posterior`` with the mean, sd and Monte-Carlo error of each variable.
+    posterior : callable
+        Returns the tree.
+    scalars : callable
+        Whether a variable has one element, which stands in an array of one.
+    """
+
+    def draws(name: str) -> Any:
+        values = posterior()["posterior"][name].to_numpy()
+        return values[..., 0] if scalars(name) else values
+
+    def squares(name: str, mean: Any) -> Any:
+        return (draws(name) - mean) ** 2
+
+    common = partial(Expectation, kind="other software", source=known["source"], mc_errors=4)
+    out = []
+    for name, moments in known["posterior"].items():
+        mean, sd, mcse = (np.asarray(moments[what]) for what in ("mean", "sd", "mcse"))
+        # Both sides are draws: the error of the reference is added; of a variance, with as many effective draws.
+        allowed, of_variance = 4 * float(np.max(mcse)), 4 * float(np.max(np.sqrt(2) * mcse / sd))
+        out += [
+            common(name=f"posterior: {name}, mean", value=mean, found=partial(draws, name), absolute=allowed),
+            common(
+                name=f"posterior: {name}, variance",
+                value=sd**2,
+                found=partial(squares, name, mean),
+                relative=of_variance,
+            ),
+        ]
+    divergent = Expectation(
+        name="trajectories that diverge",
+        kind="truth",
+        source="none should",
+        value=0.0,
+        found=lambda: int(posterior()["sample_stats"]["diverging"].sum()),
+        absolute=0.5,
+    )
+    return [*out, divergent]

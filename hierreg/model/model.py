@@ -62,8 +62,9 @@ class Model:
         With a `family` a row of weight w counts as w rows.
     family : family of responses, optional
         `hr.Bernoulli`, `hr.Binomial`, `hr.Poisson`, `hr.NegativeBinomial`, `hr.Gamma`, `hr.Beta`, `hr.LogNormal` or
-        `hr.Cumulative`: the response is not normal, and ``link(mean) = X beta + Z b``. There is one grouping factor or
-        none, whose coefficients, up to three in a group, are integrated out by adaptive Gauss-Hermite quadrature.
+        `hr.Cumulative`: the response is not normal, and ``link(mean) = X beta + Z b``. With one grouping factor its
+        coefficients, up to three in a group, are integrated out by adaptive Gauss-Hermite quadrature; with several
+        factors, or more coefficients, they are sampled too.
     offset : str, optional
         With a family, a column that is added to the linear predictor, such as the logarithm of an exposure.
     trials : str, optional

@@ -28,7 +28,8 @@ CBPP = pd.DataFrame(
 CBPP["obs"] = [str(i) for i in range(56)]
 
 
-# Command: Rscript tests/reference/scripts/glmer.R NAME, with lme4 1.1-31 in R 4.2.2; sds in the order of the formula.
+# Command: Rscript tests/reference/scripts/glmer.R NAME (verbal and slopes: NAME 1e-12), with lme4 1.1-31 in R 4.2.2.
+# The `h` of ticks is scale(HEIGHT).
 LME4 = {
     "ticks": (
         "TICKS ~ YEAR + h + (1 | BROOD) + (1 | LOCATION) + (1 | INDEX)",

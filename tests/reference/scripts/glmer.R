@@ -1,4 +1,4 @@
-# Laplace fits of lme4, then Newton steps on its own criterion: Rscript glmer.R ticks|cbpp|verbal|slopes
+# Laplace fits of lme4, then Newton steps on its own criterion: Rscript glmer.R ticks|height|cbpp|verbal|slopes [tolPwrss]
 # With a larger tolPwrss the factor of the last step but one is used, and the criterion of ticks is 5e-5 too high.
 suppressMessages(library(lme4))
 # Newton steps on glmer's own criterion from where it stops; derivatives by differences.
@@ -15,7 +15,7 @@ polish <- function(f, p, steps = 4) {
   list(p = p, value = f(p), cov = 2 * solve(H))
 }
 fit <- function(formula, data, family, ...) {
-  ctrl <- glmerControl(optimizer = "bobyqa", tolPwrss = 1e-13, optCtrl = list(maxfun = 1e5))
+  ctrl <- glmerControl(optimizer = "bobyqa", tolPwrss = tol, optCtrl = list(maxfun = 1e5))
   m <- glmer(formula, data, family = family, control = ctrl, ...)
   f <- update(m, devFunOnly = TRUE)
   r <- polish(f, c(getME(m, "theta"), fixef(m)))
@@ -26,7 +26,9 @@ fit <- function(formula, data, family, ...) {
   cat("beta", format(r$p[-(1:q)], digits = 10), "\n")
   cat("se", format(sqrt(diag(r$cov))[-(1:q)], digits = 8), "\n")
 }
-a <- commandArgs(TRUE)
+a <- commandArgs(TRUE); tol <- if (length(a) > 1) as.numeric(a[2]) else 1e-13; a <- a[1]
+if (a == "height") { grouseticks$height <- (grouseticks$HEIGHT - mean(grouseticks$HEIGHT)) / 100
+  fit(TICKS ~ YEAR + height + (1|BROOD) + (1|LOCATION) + (1|INDEX), grouseticks, poisson) }
 if (a == "ticks") fit(TICKS ~ YEAR + scale(HEIGHT) + (1|BROOD) + (1|LOCATION) + (1|INDEX), grouseticks, poisson)
 if (a == "cbpp") { cbpp$obs <- factor(seq_len(nrow(cbpp))); fit(cbind(incidence, size - incidence) ~ period + (1|herd) + (1|obs), cbpp, binomial) }
 if (a == "verbal") fit(r2 ~ Anger + Gender + btype + situ + (1|id) + (1|item), VerbAgg, binomial)
