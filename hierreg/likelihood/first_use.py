@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from hierreg.likelihood.groups.blocks import SplitBlocks
 
 _LOGGER = logging.getLogger("hierreg")
+# By folder: a function beside its entry, which knows where the compiled code of both is kept.
+_BESIDE = {
+    "crossed": "log_likelihood_of",
+    "groups": "log_likelihood_of",
+    "heavy_tails": "log_likelihood",
+    "joint": "rows_at",
+    "quadrature": "modes_of",
+}
 
 
 def announce_compilation(blocks: SplitBlocks | None) -> None:
@@ -24,11 +32,21 @@ def announce_compilation(blocks: SplitBlocks | None) -> None:
     blocks : SplitBlocks or None
         Of the model; None where it has several grouping factors.
     """
-    entry = "crossed.entry" if blocks is None else entry_of(blocks.arrays)
+    announce("crossed.entry" if blocks is None else entry_of(blocks.arrays), "log_likelihood")
+
+
+def announce(entry: str, function: str) -> None:
+    """Say so where a function that is called by its address is about to be compiled for the first time.
+
+    Parameters
+    ----------
+    entry : str
+        Its module below `hierreg.likelihood`.
+    function : str
+    """
     folder, name = entry.split(".")
-    # A function beside the entry knows the folder where the compiled code of both is kept.
-    beside = import_module(f"hierreg.likelihood.{folder}.kernels").log_likelihood_of
-    kept = Path(beside.alone.stats.cache_path).glob(f"{name}.log_likelihood-*.nbi")
+    beside = getattr(import_module(f"hierreg.likelihood.{folder}.kernels"), _BESIDE[folder])
+    kept = Path(getattr(beside, "alone", beside).stats.cache_path).glob(f"{name}.{function}-*.nbi")
     if f"hierreg.likelihood.{entry}" not in sys.modules and not any(kept):
         _LOGGER.warning(
             "hierreg compiles the numerical kernels of such models on first use, once per installation: "

@@ -15,6 +15,7 @@ from hierreg.estimate.mode import start_at
 from hierreg.estimate.starting_values import starting_point
 from hierreg.exceptions import ConvergenceWarning, IdentificationWarning, ModelError, SamplingError
 from hierreg.likelihood.drawn import Recovered
+from hierreg.likelihood.first_use import announce
 from hierreg.likelihood.heavy_tails.draws import draw_effects, effects_parameters
 from hierreg.likelihood.heavy_tails.moments import effect_moments
 from hierreg.model.estimation import limit
@@ -60,6 +61,7 @@ class _Start:
 
 
 def _prepared(problem: EffectsProblem, reml: Estimate, *, with_prior: bool) -> _Start:
+    announce("heavy_tails.entry", "log_densities")
     free = np.flatnonzero(~problem.fixed.is_fixed)
     cov = reml.beta_cov.to_numpy()[np.ix_(free, free)]
     target = problem.target(

@@ -12,6 +12,7 @@ from hierreg.estimate.of_families import FamilyOptimum, is_singular, maximise_fa
 from hierreg.estimate.starting_values import starting_point
 from hierreg.exceptions import ConvergenceWarning, ModelError
 from hierreg.likelihood.alone import no_pooling
+from hierreg.likelihood.first_use import announce
 from hierreg.likelihood.groups.threads import available_cores
 from hierreg.linalg import sd_and_corr
 from hierreg.model.family.solutions import solved
@@ -68,6 +69,7 @@ def estimate(problem: FamilyProblem, method: str, nodes: int | None) -> Estimate
 
 def plug_in(problem: FamilyProblem, n_nodes: int, method: str) -> PlugIn:
     """Return the maximum of the likelihood with so many nodes on each axis, and what follows from it."""
+    announce(f"{problem.engine}.entry", "log_densities")
     target = problem.target(n_nodes, prior_on=False).on_threads(available_cores())
     optimum = maximise_family(target, starts_of(problem))
     return at_optimum(problem, target, optimum, method)
