@@ -12,8 +12,10 @@ PyMC's, in this environment (the extra ``bench``). CPU seconds are those of all 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 import warnings
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -156,10 +158,14 @@ def main() -> None:
         print(text_table(["table", "nodes on each axis", "error (sd)", "ms a gradient"], rows))
     for name in names:
         hr.Model(CASES[name][0], CASES[name][2](), family=CASES[name][1]).sample(draws=50, seed=1, progress=False)
-    out = [ours(name, method, options.draws) for name in names for method in ("nuts", "psis")]
+    jobs: list[Any] = [partial(ours, name, method, options.draws) for name in names for method in ("nuts", "psis")]
     if options.bambi:
         peers = [name for name in names if options.large or not name.startswith("20,000")]
-        out += [bambis(name, sampler, options.draws) for name in peers for sampler in ("nutpie", "pymc")]
+        jobs += [partial(bambis, name, sampler, options.draws) for name in peers for sampler in ("nutpie", "pymc")]
+    out = []
+    for job in jobs:
+        out.append(job())
+        print("  ".join(out[-1]), file=sys.stderr, flush=True)
     print(text_table(["table", "by", "CPU s", "s", "ESS", "ESS / CPU s", "divergences", "nodes"], out))
 
 
