@@ -312,7 +312,7 @@ def test_a_transport_without_what_factors_share_has_the_same_posterior(monkeypat
     one = model.sample(seed=2, progress=False)
     whole = posterior.joint_target
     monkeypatch.setattr(posterior, "joint_target", lambda *arguments: whole(*arguments, most_work=0.0))
-    # Four periods: the intercept and their effects go together, and mix more slowly where the transport leaves that out.
+    # Four periods: the intercept and their effects go together, and mix more slowly if the transport leaves that out.
     other = model.sample(draws=3000, seed=3, progress=False)
     names = ["beta", "sd_herd", "sd_period", "b_herd", "b_period"]
     assert_same(one["posterior"], other["posterior"], names)
