@@ -350,8 +350,9 @@ class Model:
             `target_accept`, `parametrization` and `sampler`.
         target_accept : float, optional
             Acceptance probability that the step size is tuned to, between 0 and 1; by default 0.8, 0.9 where standard
-            deviations may be zero, and 0.98 where correlated errors have few units. Nearer to 1 means smaller steps:
-            the remedy for divergences, at the price of more gradients.
+            deviations may be zero, and 0.98 where correlated errors have few units. Where all effects are sampled
+            (several factors, of a response that is not normal) 0.6 and 0.8, or 0.9 if a factor has two or three
+            levels. Nearer to 1 means smaller steps: the remedy for divergences, at the price of more gradients.
         group_effects : {"auto", "draws", "summary"}
             Keep every draw of the group coefficients, or means, standard deviations and quantiles only (group
             ``effects`` of the tree). "auto" keeps draws up to 1 GiB and says so when it does not.
