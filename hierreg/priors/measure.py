@@ -109,12 +109,16 @@ def _error_factor(gram: Gram) -> float:
     y = np.ones(p + 1)
     y[:p] = -columns.inverse @ frame.basis[:p, p]
     products = gram.WtW.sum(axis=0)
-    total = float(y @ products @ y)
     t = columns.ones()
-    if t is not None:
-        one = np.zeros(p + 1)
-        one[:p] = columns.constant_column(t)
-        total -= float(one @ products @ y) ** 2 / float(one @ products @ one)
+    if t is None:
+        return float(np.sqrt(max(float(y @ products @ y), 0.0) / gram.n))
+    one = np.zeros(p + 1)
+    one[:p] = columns.constant_column(t)
+    # A response far from zero is brought near it before anything is squared: first in its coordinates, once more by
+    # what is left of it.
+    y -= (frame.mean[p] - frame.centre[p]) * one
+    y -= float(one @ products @ y) / float(one @ products @ one) * one
+    total = float(y @ products @ y)
     return float(np.sqrt(max(total, 0.0) / gram.n))
 
 

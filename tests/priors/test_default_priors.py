@@ -122,6 +122,20 @@ def test_errors_with_a_factor_follow_the_units_of_response_and_errors():
     np.testing.assert_allclose(known, base, rtol=0, atol=1e-8)
 
 
+@pytest.mark.parametrize("formula", ["y ~ x + (1 | g)", "y ~ 0 + x + a + (1 | g)"])
+def test_the_scale_of_a_factor_of_known_errors_does_not_depend_on_the_zero_of_the_response(formula):
+    """Without an intercept the levels of a hold the constant between them, and the fit is of the size of y."""
+    errors = hr.known_se("se", scale=True)
+    # In steps of 2^-10, so that shifts are exact.
+    table = rows().assign(y=lambda d: np.round(1024 * d["y"]) / 1024)
+
+    def scale(shift):
+        return hr.Model(formula, table.assign(y=table["y"] + shift), errors=errors).priors.error_sd[0].sigma
+
+    for shift, digits in ((1e4, 1e-10), (1e6, 1e-8), (1e8, 1e-6), (1e9, 1e-5)):
+        assert scale(shift) == pytest.approx(scale(0.0), rel=digits)
+
+
 def test_the_prior_of_fits_is_that_of_one_row():
     """beta ~ N(m, (X'X / (n s^2))^-1) with X m = mean(y), s = 2.5 sd(y): written with X alone."""
     table = rows()
