@@ -15,6 +15,7 @@ from hierreg.predictive.prior_draws import check_priors, draw_prior
 from hierreg.predictive.rows import check_size, draws_of, replicate
 from hierreg.problem.effects import EffectsProblem
 from hierreg.problem.labels import response_variable
+from hierreg.results.carried import rows_of, with_row_coords
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,7 +104,7 @@ def with_group(tree: xr.DataTree, name: str, group: xr.Dataset) -> xr.DataTree:
     import xarray as xr
 
     out = tree.copy()
-    out[name] = xr.DataTree(group)
+    out[name] = xr.DataTree(with_row_coords(group, rows_of(tree)))
     return out
 
 

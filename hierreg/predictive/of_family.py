@@ -16,6 +16,7 @@ from hierreg.priors import Fixed
 from hierreg.problem.labels import factors_attribute, response_variable
 from hierreg.response import Cumulative, LogNormalResponse
 from hierreg.results import build
+from hierreg.results.carried import rows_of, tree_of, with_row_coords
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,16 +91,15 @@ def with_family_group(tree: xr.DataTree, problem: FamilyProblem, name: str, *, s
 
 def prior_predictive(problem: FamilyProblem, draws: int, seed: int) -> xr.DataTree:
     """Return draws of the parameters from their priors, and of the response from them."""
-    import xarray as xr
-
     check_size(draws, problem.n_rows, "prior_predictive", "Use fewer draws, draws=...")
     prior = prior_group(problem, draws, seed)
-    tree = xr.DataTree.from_dict(
+    tree = tree_of(
         {
             "prior": prior,
             "prior_predictive": replicates(problem, prior, seed, stream=_PRIOR_PREDICTIVE_STREAM),
             "observed_data": build.observed_group(problem.labels, observed_values(problem)),
-        }
+        },
+        problem,
     )
     tree.attrs = build.versions() | attributes(problem) | {"seed": seed}
     return tree
@@ -135,7 +135,7 @@ def _with(tree: xr.DataTree, name: str, group: xr.Dataset) -> xr.DataTree:
     import xarray as xr
 
     out = tree.copy()
-    out[name] = xr.DataTree(group)
+    out[name] = xr.DataTree(with_row_coords(group, rows_of(tree)))
     return out
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-_GROUPS = ("posterior", "constant_data", "mixed_model_limit")
+_GROUPS = ("posterior", "statistics", "mixed_model_limit")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -212,7 +212,7 @@ def read(tree: Any) -> Fit:
         )
     return Fit(
         posterior=tree["posterior"].to_dataset(),
-        constant=tree["constant_data"].to_dataset(),
+        constant=tree["statistics"].to_dataset(),
         limit=tree["mixed_model_limit"].to_dataset(),
         effects=tree["effects"].to_dataset() if "effects" in tree.children else None,
         factors=factors_of(tree.attrs),

@@ -155,7 +155,7 @@ def limit_group(labels: Labels, limit: Limit) -> xr.Dataset:
     return xr.Dataset(out, attrs=attrs)
 
 
-def constant_group(  # what reports need of rows that are gone
+def statistics_group(  # what reports need of rows that are gone
     labels: Labels,
     terms: ErrorTerms,
     group_terms: ErrorTerms,
@@ -163,7 +163,7 @@ def constant_group(  # what reports need of rows that are gone
     means: Sequence[ColumnMeans],
     references: Mapping[str, Mapping[str, str]],
 ) -> xr.Dataset:
-    """Return the ``constant_data`` group: error terms, and what each grouping factor's rows say.
+    """Return the ``statistics`` group: error terms, and what each grouping factor's rows say.
 
     Cross-products of each group in the user's scale; means of the group columns, over all rows and by data set or
     stratum of the errors; and, as the attribute ``theta_at``, the predictors that are zero in theta. The terms of the

@@ -237,7 +237,7 @@ def test_the_tree_has_every_factor(formula):
             assert limit[f"{name}_{factor}"].dims == dims
         assert posterior[f"sd_{factor}"].dims == ("chain", "draw", dims[1])
         assert limit[f"no_pooling_cov_{factor}"].dims == (*dims, f"{factor}_coef_col")
-        assert subject["constant_data"][f"group_ZtZ_{factor}"].ndim == 3
+        assert subject["statistics"][f"group_ZtZ_{factor}"].ndim == 3
         beta = posterior["beta"].sel(coef=posterior[f"{factor}_coef"].values).to_numpy()
         theta = posterior[f"b_{factor}"].to_numpy() + beta[:, :, None, :]
         np.testing.assert_allclose(posterior[f"theta_{factor}"], theta, rtol=1e-12)
@@ -603,7 +603,7 @@ def test_the_command_line_reports_every_factor(tmp_path, capsys):
     }
 
 
-def test_constant_data_of_a_model_without_groups():
+def test_statistics_of_a_model_without_groups():
     problem = hr.Model("y ~ x", table()).problem
-    group = build.constant_group(problem.labels, problem.gram.terms, problem.gram.terms, [], [], {})
+    group = build.statistics_group(problem.labels, problem.gram.terms, problem.gram.terms, [], [], {})
     assert not [name for name in group.data_vars if str(name).startswith("group_")]

@@ -132,8 +132,8 @@ def test_intraclass_correlations_that_rounding_hides_are_left_out():
     sd = post["sd_g"].isel(g_coef=1).to_numpy()[..., None] * [1e9, 1.0]
     corr = np.where(np.eye(2) > 0, 1.0, -1.0) * np.ones(post["corr_g"].shape)
     far["posterior"] = xr.DataTree(post.assign(sd_g=post["sd_g"].copy(data=sd), corr_g=post["corr_g"].copy(data=corr)))
-    constant = far["constant_data"].to_dataset()
-    far["constant_data"] = xr.DataTree(constant.assign(column_means_g=constant["column_means_g"] * 0 + [1.0, 1e9]))
+    constant = far["statistics"].to_dataset()
+    far["statistics"] = xr.DataTree(constant.assign(column_means_g=constant["column_means_g"] * 0 + [1.0, 1e9]))
     report = hr.correlations(far)
     assert not rows(report, "intraclass").sizes["correlation"]
     assert "rounding hides the variance there. Centre" in str(report)

@@ -31,7 +31,7 @@ HAS_ERROR_SD = [s for s in STRUCTURES if s not in {"known_se", "known_cov"}]
 def test_groups_variables_and_dimensions(structure: str) -> None:
     tree = sampled(structure)
     assert list(tree.children) == [
-        *("posterior", "sample_stats", "observed_data", "constant_data", "mixed_model_limit"),
+        *("posterior", "sample_stats", "observed_data", "statistics", "mixed_model_limit", "constant_data", "model"),
         *("log_prior", "prior", "prior_predictive", "log_likelihood", "posterior_predictive"),
         *(["log_likelihood_units"] if structure.startswith(("correlated", "exchangeable", "ar1")) else []),
     ]
@@ -208,8 +208,8 @@ def test_limit_is_the_reml_estimate_and_least_squares_on_each_group() -> None:
         np.testing.assert_allclose(limit["no_pooling_cov_g"].sel(g=level), cov, rtol=1e-8)
 
 
-def test_constant_data_have_the_cross_products_of_each_group() -> None:
-    data, constant = table(), sampled("independent")["constant_data"]
+def test_statistics_have_the_cross_products_of_each_group() -> None:
+    data, constant = table(), sampled("independent")["statistics"]
     for j, level in enumerate("abcde"):
         own = data[data["g"] == level]
         Z = np.column_stack([np.ones(len(own)), own["x"]])

@@ -22,6 +22,7 @@ from hierreg.problem.labels import factors_attribute, factors_of
 from hierreg.reports.draws import moments
 from hierreg.reports.reading import check_prob, read
 from hierreg.reports.table import Report, percent, sections
+from hierreg.results.carried import problem_of_tree
 from hierreg.results.effects import EffectsEstimate
 from hierreg.results.point import METHOD_NAMES, Coefficients, Estimate
 from hierreg.results.text import beside
@@ -74,9 +75,9 @@ class Predictions(Report):
 
 
 def predict(  # noqa: PLR0913  # every argument after the third has a default
-    model: ModelLike,
+    model: ModelLike | xr.DataTree,
     newdata: Any,
-    at: xr.DataTree | Coefficients,
+    at: xr.DataTree | Coefficients | None = None,
     *,
     level: str | Mapping[str, str] = "group",
     ci_prob: float = 0.95,
@@ -113,12 +114,15 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
 
     Parameters
     ----------
-    model : Model
+    model : Model or DataTree
+        A model, or a result of `Model.sample` alone, which carries its model (`Model.from_tree`): from a saved file,
+        ``hr.predict(hr.load("fit.nc"), newdata)``.
     newdata : table
         M rows with the columns of predictors and grouping factors; with ``observation`` also those of the errors
         (strata, data sets, standard errors).
     at : DataTree, Estimate or Coefficients
-        From `Model.sample`, `Model.estimate` or `Model.solve` of the same model.
+        From `Model.sample`, `Model.estimate` or `Model.solve` of the same model; left out where a result is given in
+        place of the model.
     level : str or dict factor -> str
         "group", "new group" or "population", of all grouping factors or of those named, as in
         ``level={"plate": "new group"}``; those left out are at "group".
@@ -176,7 +180,7 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
       1      new  356.1  67.6  223.6   488.5    72.3  214.4   497.7
     """
     prob = check_prob(ci_prob)
-    found = any_problem_of(model)
+    found, at = _model_and_result(model, at)
     check_choice(scale, ("response", "link"), argument="scale", error=ModelError)
     if isinstance(found, FamilyProblem):
         given = {"cross_cov": cross_cov, "new_cov": new_cov}
@@ -201,6 +205,23 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
         values = _from_draws(problem, rows, at, prob, observation=observation, seed=seed)
         attrs["heading"] = f"{read(at).heading}; equal-tailed {percent(prob)} intervals"
     return _report(values, rows, attrs, covariance=covariance, draws=draws)
+
+
+def _model_and_result(
+    model: ModelLike | xr.DataTree, at: xr.DataTree | Coefficients | None
+) -> tuple[Problem | FamilyProblem, xr.DataTree | Coefficients]:
+    """Return the problem, and the result to predict from: one and the same where a result is given alone."""
+    if isinstance(model, xr.DataTree):
+        if at is not None:
+            raise ModelError("model is a result, and at is another: give a result alone, or the model and a result.")
+        return problem_of_tree(model), model
+    found = any_problem_of(model)
+    if at is None:
+        raise ModelError(
+            "at is missing: give what Model.sample, Model.estimate or Model.solve of the model returned, or what "
+            "Model.sample returned alone, hr.predict(tree, newdata)."
+        )
+    return found, at
 
 
 def _of_family(  # noqa: PLR0913, PLR0917  # the arguments of `predict`
