@@ -15,7 +15,7 @@ from hierreg.predictive.prior_draws import check_priors, draw_prior
 from hierreg.predictive.rows import check_size, draws_of, replicate
 from hierreg.problem.effects import EffectsProblem
 from hierreg.problem.labels import response_variable
-from hierreg.results.carried import rows_of, with_row_coords
+from hierreg.results.carried import as_stored, draws_in, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,7 +104,7 @@ def with_group(tree: xr.DataTree, name: str, group: xr.Dataset) -> xr.DataTree:
     import xarray as xr
 
     out = tree.copy()
-    out[name] = xr.DataTree(with_row_coords(group, rows_of(tree)))
+    out[name] = xr.DataTree(as_stored(name, group, rows_of(tree)))
     return out
 
 
@@ -120,7 +120,7 @@ def posterior_predictive_of(tree: xr.DataTree, problem: Problem, draws: int | No
         Draws per chain, evenly spaced; None for all.
     seed : int
     """
-    posterior = tree["posterior"].to_dataset()
+    posterior = draws_in(tree)
     available = posterior.sizes["draw"]
     if draws is not None:
         check_whole("draws", draws, least=1)
@@ -149,7 +149,7 @@ def log_likelihood_of(tree: xr.DataTree, problem: Problem, of: Literal["rows", "
     See `hierreg.predictive.public.log_likelihood`, and `log_densities` for `of`.
     """
     check_has_rows(problem, "log_likelihood")
-    posterior, layout = tree["posterior"].to_dataset(), problem.layout
+    posterior, layout = draws_in(tree), problem.layout
     if of == "units":
         _check_units(problem, "by='unit'")
     labels: Any = {"rows": range(len(problem.design.y)), "units": layout.unit_labels, "all": ()}[of]
@@ -187,7 +187,7 @@ def log_prior_of(tree: xr.DataTree, problem: Problem) -> xr.Dataset:
     """Return the ``log_prior`` group; see `hierreg.predictive.public.log_prior`."""
     import xarray as xr
 
-    posterior = tree["posterior"].to_dataset()
+    posterior = draws_in(tree)
     if isinstance(problem, EffectsProblem):
         return xr.Dataset(log_prior_with_effects(problem, posterior))
     return xr.Dataset(log_prior_variables(problem, posterior))

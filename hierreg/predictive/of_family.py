@@ -16,7 +16,7 @@ from hierreg.priors import Fixed
 from hierreg.problem.labels import factors_attribute, response_variable
 from hierreg.response import Cumulative, LogNormalResponse
 from hierreg.results import build
-from hierreg.results.carried import rows_of, tree_of, with_row_coords
+from hierreg.results.carried import as_stored, draws_in, rows_of, tree_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,9 +79,9 @@ def check_family_groups(problem: FamilyProblem, names: Sequence[str], n_draws: i
 def with_family_group(tree: xr.DataTree, problem: FamilyProblem, name: str, *, seed: int) -> xr.DataTree:
     """Return the tree with one more group; with ``prior_predictive`` comes ``prior``."""
     if name == "posterior_predictive":
-        return _with(tree, name, replicates(problem, tree["posterior"].to_dataset(), seed))
+        return _with(tree, name, replicates(problem, draws_in(tree), seed))
     if name == "log_likelihood":
-        return _with(tree, name, row_log_likelihood(problem, tree["posterior"].to_dataset()))
+        return _with(tree, name, row_log_likelihood(problem, draws_in(tree)))
     prior = prior_group(problem, PRIOR_DRAWS, seed)
     tree = _with(tree, "prior", prior)
     if name == "prior":
@@ -107,7 +107,7 @@ def prior_predictive(problem: FamilyProblem, draws: int, seed: int) -> xr.DataTr
 
 def posterior_predictive(problem: FamilyProblem, tree: xr.DataTree, draws: int | None, seed: int) -> xr.Dataset:
     """Return replicated responses, one for each draw, or for some of each chain."""
-    posterior = tree["posterior"].to_dataset()
+    posterior = draws_in(tree)
     available = posterior.sizes["draw"]
     if draws is not None:
         check_whole("draws", draws, least=1)
@@ -123,7 +123,7 @@ def log_likelihood(problem: FamilyProblem, tree: xr.DataTree, *, by: str, joint:
     """Return the log density of every row, or of all together."""
     if by == "unit":
         raise ModelError(f"by='unit' with family={problem.family}: its rows are independent; use by='row'.")
-    posterior = tree["posterior"].to_dataset()
+    posterior = draws_in(tree)
     if not joint:
         n = posterior.sizes["chain"] * posterior.sizes["draw"]
         check_size(n, problem.n_rows, "log_likelihood", "Thin the tree, or use joint=True.")
@@ -135,7 +135,7 @@ def _with(tree: xr.DataTree, name: str, group: xr.Dataset) -> xr.DataTree:
     import xarray as xr
 
     out = tree.copy()
-    out[name] = xr.DataTree(with_row_coords(group, rows_of(tree)))
+    out[name] = xr.DataTree(as_stored(name, group, rows_of(tree)))
     return out
 
 

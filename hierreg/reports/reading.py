@@ -13,6 +13,7 @@ from hierreg.checks import listed, suggestion
 from hierreg.errors.within_units import covariance_of
 from hierreg.exceptions import DataError, ModelError
 from hierreg.problem.labels import factors_of, variable_name
+from hierreg.results.pairs import as_matrices
 from hierreg.results.point import METHOD_NAMES
 
 if TYPE_CHECKING:
@@ -211,7 +212,7 @@ def read(tree: Any) -> Fit:
             "hr.load of a file that hr.save wrote."
         )
     return Fit(
-        posterior=tree["posterior"].to_dataset(),
+        posterior=as_matrices(tree["posterior"].to_dataset()),
         constant=tree["statistics"].to_dataset(),
         limit=tree["mixed_model_limit"].to_dataset(),
         effects=tree["effects"].to_dataset() if "effects" in tree.children else None,

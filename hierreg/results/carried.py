@@ -23,6 +23,7 @@ from hierreg.problem.from_gram import problem_of_gram
 from hierreg.problem.given import MOST_BYTES, Given
 from hierreg.problem.labels import DRAWS, variable_name
 from hierreg.problem.problem import Problem
+from hierreg.results.pairs import as_matrices, as_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,6 +75,11 @@ def with_row_coords(group: xr.Dataset, rows: xr.Dataset | None) -> xr.Dataset:
     )
 
 
+def draws_in(tree: xr.DataTree, name: str = "posterior") -> xr.Dataset:
+    """Return a group of draws of a tree, its correlations as matrices."""
+    return as_matrices(tree[name].to_dataset())
+
+
 def rows_of(tree: xr.DataTree) -> xr.Dataset | None:
     """Return the columns that a tree carries, or None."""
     return tree["constant_data"].to_dataset() if "constant_data" in tree.children else None
@@ -85,7 +91,13 @@ def tree_of(groups: Mapping[str, xr.Dataset], problem: Problem | FamilyProblem) 
 
     carried = carried_groups(problem)
     rows = carried.get("constant_data")
-    return xr.DataTree.from_dict({name: with_row_coords(group, rows) for name, group in groups.items()} | carried)
+    own = {name: as_stored(name, group, rows) for name, group in groups.items()}
+    return xr.DataTree.from_dict(own | carried)
+
+
+def as_stored(name: str, group: xr.Dataset, rows: xr.Dataset | None) -> xr.Dataset:
+    """Return a group as it stands in a tree: rows with their columns, correlations of draws as pairs."""
+    return as_pairs(group) if name in {"posterior", "prior"} else with_row_coords(group, rows)
 
 
 def problem_of_tree(tree: Any) -> Problem | FamilyProblem:
