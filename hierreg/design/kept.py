@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from hierreg.design.levels import categories_of
 from hierreg.design.table import kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import narwhals as nw
     from numpy.typing import NDArray
@@ -33,24 +33,35 @@ class KeptColumn:
         Integers, floats, truth values, or text as objects.
     categories : tuple of (str or int), optional
         All categories in their order, where the column has one.
+    is_label : bool
+        Whether it says which rows belong together: text, truth values, and whole numbers of groups, strata or units.
     """
 
     values: NDArray[Any]
     categories: tuple[Level, ...] | None = None
+    is_label: bool = False
 
 
-def keep_columns(table: nw.DataFrame[Any], names: Sequence[str], most_bytes: float) -> dict[str, KeptColumn] | None:
+def keep_columns(
+    table: nw.DataFrame[Any], names: Sequence[str], labels: Collection[str], most_bytes: float
+) -> dict[str, KeptColumn] | None:
     """Return copies of complete columns, or None where together they take more than `most_bytes`.
 
     Parameters
     ----------
     table : narwhals.DataFrame
     names : sequence of str
+    labels : set of str
+        Those of groups, strata and units.
     most_bytes : float
     """
     if len(table) * _POINTER * len(names) > most_bytes:
         return None
-    return {name: _kept(table[name]) for name in names}
+    kept = {name: _kept(table[name]) for name in names}
+    return {
+        name: replace(column, is_label=name in labels or column.values.dtype.kind in "Ob" or bool(column.categories))
+        for name, column in kept.items()
+    }
 
 
 def _kept(series: nw.Series[Any]) -> KeptColumn:

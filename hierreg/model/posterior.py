@@ -281,14 +281,15 @@ def _attributes(problem: Problem, request: SampleRequest, seed: int) -> dict[str
     from hierreg.predictive.of_model import attributes
 
     dropped = {"dropped_columns": json.dumps(problem.dropped_columns, ensure_ascii=False)}
+    sampler = "psis" if request.method == "psis" else request.sampler
     return (
-        build.versions()
+        build.versions(sampler)
         | attributes(problem)
         | (dropped if problem.dropped_columns else {})
         | {
             "seed": seed,
             "method": request.method,
-            "sampler": "psis" if request.method == "psis" else request.sampler,
+            "sampler": sampler,
             "parametrization": request.parametrization,
         }
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from hierreg.design import as_table
+from hierreg.design.build import columns_of_factors
 from hierreg.design.kept import Kept, keep_columns
 from hierreg.effects import Mixture, StudentT
 from hierreg.errors.structures import checked_structure, errors_from_json, weighted
@@ -94,19 +95,20 @@ class Given:
         arguments = replace(self, family=getattr(problem, "family", None)).to_json()
         V = problem.layout.V
         too_large = V is not None and V.nbytes > MOST_BYTES
-        columns = None if too_large else keep_columns(as_table(data), self._columns, MOST_BYTES)
+        columns = None if too_large else keep_columns(as_table(data), *self._columns(), MOST_BYTES)
         return Kept(arguments=arguments, columns=columns)
 
-    @property
-    def _columns(self) -> tuple[str, ...]:
-        """The columns of the table that are read."""
+    def _columns(self) -> tuple[tuple[str, ...], set[str]]:
+        """Return the columns of the table that are read, and those of groups, strata and units among them."""
         spec, errors = parse_formula(self.formula), checked_structure(weighted(self.errors, self._weights_of_errors))
         names = list(columns_of(spec, errors))
         if spec.second is not None:
             names += [name for name in spec.second.column_names if name not in names]
         by = self.family.by if isinstance(self.family, Family) else None
         further = (self.weights, self.offset, self.trials, by)
-        return tuple(dict.fromkeys([*names, *(name for name in further if name is not None)]))
+        labels = {name for own in columns_of_factors(spec).values() for name in own} | {*errors.columns.labels, by}
+        used = dict.fromkeys([*names, *(name for name in further if name is not None)])
+        return tuple(used), {name for name in labels if name is not None}
 
     @property
     def _weights_of_errors(self) -> str | None:

@@ -1,7 +1,8 @@
 """What a result carries of its model: the rows that it read, as ArviZ wants them, and the model itself, made again.
 
-- ``constant_data``: the columns of the table that the model reads, over ``obs``; their values are coordinates of
-  ``obs`` in the other groups of rows too, so that rows can be selected by group, stratum or predictor.
+- ``constant_data``: the columns of the table that the model reads, over ``obs``. Those that say which rows belong
+  together (groups, strata, units, categories) are coordinates of ``obs`` in the other groups of rows too. Numbers are
+  not: `arviz_plots.plot_lm` takes no predictor that is a coordinate already.
 - ``model``: the arguments of the model as JSON, and a known covariance; of a model of statistics alone the statistics,
   as the bytes of a file of `Gram.save`.
 """
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from hierreg.problem.family import FamilyProblem
 
 OBS = "obs"
-_COLUMN, _CATEGORIES = "column", "categories"
+_COLUMN, _CATEGORIES, _IS_LABEL = "column", "categories", "is_label"
 _GONE = (
     "It carries the model that it was sampled from only where the columns of that, or its statistics, take less than "
     "64 MiB, and nobody took the groups `model` and `constant_data` out of it. Give the model: "
@@ -60,7 +61,7 @@ def carried_groups(problem: Problem | FamilyProblem) -> dict[str, xr.Dataset]:
 
 
 def with_row_coords(group: xr.Dataset, rows: xr.Dataset | None) -> xr.Dataset:
-    """Return a group of a tree with columns of rows, of ``constant_data``, as coordinates of ``obs``.
+    """Return a group of a tree with the labels of rows, of ``constant_data``, as coordinates of ``obs``.
 
     Columns that are variables of the group (the response) are none of them.
     """
@@ -70,7 +71,7 @@ def with_row_coords(group: xr.Dataset, rows: xr.Dataset | None) -> xr.Dataset:
         {
             name: (OBS, column.to_numpy())
             for name, column in rows.data_vars.items()
-            if not {name, column.attrs[_COLUMN]} & set(group.variables)
+            if column.attrs[_IS_LABEL] and not {name, column.attrs[_COLUMN]} & set(group.variables)
         }
     )
 
@@ -133,7 +134,7 @@ def _rows(columns: Mapping[str, KeptColumn]) -> xr.Dataset:
     names = _variables(columns)
     out = {}
     for column, kept in columns.items():
-        attrs: dict[str, Any] = {_COLUMN: column}
+        attrs: dict[str, Any] = {_COLUMN: column, _IS_LABEL: int(kept.is_label)}
         if kept.categories is not None:
             attrs[_CATEGORIES] = json.dumps(list(kept.categories), ensure_ascii=False)
         out[names[column]] = xr.Variable((OBS,), kept.values, attrs=attrs)
@@ -164,6 +165,7 @@ def _columns(rows: xr.Dataset) -> dict[str, KeptColumn]:
         out[str(variable.attrs.get(_COLUMN, name))] = KeptColumn(
             values=values.astype(object) if values.dtype.kind in "UT" else values,
             categories=None if categories is None else tuple(json.loads(str(categories))),
+            is_label=bool(variable.attrs.get(_IS_LABEL, False)),
         )
     return out
 

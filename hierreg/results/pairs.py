@@ -7,6 +7,7 @@ construction, of columns of different bar terms, are left out. Which entry of th
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,10 +58,8 @@ def correlation_matrices(tree: xr.DataTree, group: str = "posterior") -> xr.Data
     import xarray as xr
 
     if not isinstance(tree, xr.DataTree) or group not in tree.children:
-        has = (
-            f"it has {', '.join(tree.children)}" if isinstance(tree, xr.DataTree) else f"it is a {type(tree).__name__}"
-        )
-        raise ModelError(f"tree has no group {group!r} ({has}): a result of Model.sample or hr.load is required.")
+        what = f"groups {', '.join(tree.children)}" if isinstance(tree, xr.DataTree) else f"type {type(tree).__name__}"
+        raise ModelError(f"tree has {what}, and none {group!r}: a result of Model.sample or hr.load is required.")
     whole = as_matrices(tree[group].to_dataset())
     return whole[[name for name, values in whole.data_vars.items() if _square_dim(values) is not None]]
 
@@ -116,7 +115,12 @@ def _pairs(values: xr.DataArray, dim: str) -> xr.DataArray | None:
     labels = [str(label) for label in values.coords[dim].to_numpy()]
     names = [f"{labels[i]}, {labels[j]}" for i, j in zip(rows, columns, strict=True)]
     coords = {d: values.coords[d] for d in values.dims[:-2] if d in values.coords} | {f"{dim}_pair": names}
-    attrs = values.attrs | {_ROWS: rows.tolist(), _COLUMNS: columns.tolist(), _OF: dim}
+    attrs = values.attrs | {
+        # As text: a file gives a list of one number back as a number.
+        _ROWS: json.dumps(rows.tolist()),
+        _COLUMNS: json.dumps(columns.tolist()),
+        _OF: dim,
+    }
     return xr.DataArray(flat[..., kept], dims=(*values.dims[:-2], f"{dim}_pair"), coords=coords, attrs=attrs)
 
 
@@ -124,7 +128,7 @@ def _matrix(values: xr.DataArray, draws: xr.Dataset) -> xr.DataArray:
     import xarray as xr
 
     attrs = dict(values.attrs)
-    rows, columns = (np.atleast_1d(attrs.pop(name)) for name in (_ROWS, _COLUMNS))
+    rows, columns = (np.array(json.loads(str(attrs.pop(name)))) for name in (_ROWS, _COLUMNS))
     dim = str(attrs.pop(_OF))
     labels = draws.coords[dim].to_numpy()
     flat = values.transpose(..., f"{dim}_pair").to_numpy()

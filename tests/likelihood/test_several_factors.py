@@ -15,6 +15,7 @@ from hierreg.gram import collect
 from hierreg.likelihood.alone import group_statistics, no_pooling
 from hierreg.priors import HalfNormal, ResolvedPriors
 from hierreg.results import build
+from hierreg.results.carried import draws_in
 from hierreg.variances.parameters import covariances, variance_parameters
 from tests.helpers.report_trees import run
 from tests.oracles import dense
@@ -313,8 +314,9 @@ def test_prior_draws_of_each_factor_have_its_covariance():
 
 def sds_of_priors(subject, priors, factor):
     """Return the sds of b* = T b, which the priors are of, draw by draw."""
-    sds, T = subject["posterior"][f"sd_{factor}"].to_numpy(), priors.frames[factor].from_raw
-    corr = subject["posterior"][f"corr_{factor}"].to_numpy() if f"corr_{factor}" in subject["posterior"] else None
+    posterior, T = draws_in(subject), priors.frames[factor].from_raw
+    sds = posterior[f"sd_{factor}"].to_numpy()
+    corr = posterior[f"corr_{factor}"].to_numpy() if f"corr_{factor}" in posterior else None
     out = np.empty_like(sds)
     for draw in np.ndindex(sds.shape[:2]):
         R = np.eye(len(T)) if corr is None else corr[draw]
@@ -354,7 +356,7 @@ def test_summary_has_the_parameters_of_every_factor():
 def test_intraclass_correlations_share_one_total_variance():
     """At the means of the columns of all factors, those of each site's rows."""
     report = hr.correlations(tree(CROSSED))
-    posterior, limit = tree(CROSSED)["posterior"].to_dataset(), tree(CROSSED)["mixed_model_limit"].to_dataset()
+    posterior, limit = draws_in(tree(CROSSED)), tree(CROSSED)["mixed_model_limit"].to_dataset()
     found = report.isel(correlation=report["kind"].values == "intraclass")
     assert list(found["correlation"].values) == [
         f"{factor}[at the means], site[{site}]" for factor in ("s", "d") for site in ("north", "south")

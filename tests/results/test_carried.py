@@ -120,16 +120,17 @@ def test_groups_of_rows_follow_from_a_file_alone(name, tmp_path):
         group = (set(one.children) - set(tree.children)).pop()
         for variable, values in one[group].data_vars.items():
             np.testing.assert_array_equal(values, other[group][variable])
-        assert "x" in other[group].coords
+        assert "g" in other[group].coords
 
 
-def test_rows_have_their_columns_as_coordinates():
+def test_rows_have_their_labels_as_coordinates():
     d = table()
     tree = hr.posterior_predictive(one_draw(MODELS["by"](d)), seed=1)
     for group in ("observed_data", "posterior_predictive"):
         rows = tree[group].to_dataset()
-        for column in ("x", "g", "part", "is_new"):
+        for column in ("a", "g", "part", "is_new"):
             np.testing.assert_array_equal(rows.coords[column], d[column])
+        assert "x" not in rows.coords
         assert (rows["y"].where(rows["part"] == "q", drop=True).sizes["obs"]) == 24
         assert "y" not in rows.coords
     constant = tree["constant_data"].to_dataset()

@@ -146,11 +146,12 @@ def sample(problem: FamilyProblem, request: SampleRequest) -> xr.DataTree:
     }
     tree = tree_of(groups, problem)
     dropped = {"dropped_columns": json.dumps(problem.dropped_columns, ensure_ascii=False)}
-    tree.attrs = build.versions() | attributes(problem) | (dropped if problem.dropped_columns else {})
+    sampler = "psis" if request.method == "psis" else "nutpie"
+    tree.attrs = build.versions(sampler) | attributes(problem) | (dropped if problem.dropped_columns else {})
     tree.attrs |= {
         "seed": seed,
         "method": request.method,
-        "sampler": "psis" if request.method == "psis" else "nutpie",
+        "sampler": sampler,
         "parametrization": request.parametrization,
         "engine": problem.engine,
         "unidentified": "",
