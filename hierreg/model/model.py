@@ -380,14 +380,18 @@ class Model:
         include : sequence of str
             Extra groups: "prior", "prior_predictive", "posterior_predictive", "log_likelihood" (by row, given the rows
             whose errors are correlated with its own), "log_likelihood_units" (by unit), "log_prior"; see
-            `hierreg.log_likelihood`.
+            `hierreg.log_likelihood`. With "mu" the posterior has the expected response of each row, ``mu`` (chain,
+            draw, obs), as `arviz_stats.bayesian_r2` asks for.
 
         Returns
         -------
         DataTree
             Groups ``posterior`` (``beta``, ``b_<factor>``, ``theta_<factor>``, standard deviations and correlations),
-            ``sample_stats``, ``observed_data``, ``constant_data``, ``mixed_model_limit`` (the REML plug-in solution),
-            where only summaries are kept ``effects``, and those of `include`. ArviZ's functions work on it unchanged.
+            ``sample_stats``, ``observed_data``, ``constant_data`` (the columns that the model reads), ``model`` (what
+            the model is made of, see `Model.from_tree`), ``statistics`` (cross-products of each group),
+            ``mixed_model_limit`` (the REML plug-in solution), where only summaries are kept ``effects``, and those of
+            `include`. Correlations are those of unique pairs, ``corr_<factor>``; `hierreg.correlation_matrices` has the
+            matrices. ArviZ's functions work on it unchanged.
 
         Raises
         ------

@@ -16,7 +16,7 @@ from hierreg.priors import Fixed
 from hierreg.problem.labels import factors_attribute, response_variable
 from hierreg.response import Cumulative, LogNormalResponse
 from hierreg.results import build
-from hierreg.results.carried import as_stored, draws_in, rows_of, tree_of
+from hierreg.results.carried import as_stored, draws_in, rows_of, tree_of, with_mu
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-GROUPS = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood")
+GROUPS = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood", "mu")
 PRIOR_DRAWS = 500
 _PRIOR_STREAM, _PRIOR_PREDICTIVE_STREAM, _POSTERIOR_PREDICTIVE_STREAM = 101, 102, 103
 
@@ -82,6 +82,8 @@ def with_family_group(tree: xr.DataTree, problem: FamilyProblem, name: str, *, s
         return _with(tree, name, replicates(problem, draws_in(tree), seed))
     if name == "log_likelihood":
         return _with(tree, name, row_log_likelihood(problem, draws_in(tree)))
+    if name == "mu":
+        return with_mu(tree, expected_responses(problem, draws_in(tree)))
     prior = prior_group(problem, PRIOR_DRAWS, seed)
     tree = _with(tree, "prior", prior)
     if name == "prior":
@@ -212,6 +214,22 @@ def replicates(
         eta = linear_predictors(problem, beta[part], [one[part] for one in b])
         out[part] = drawn(problem, rng, eta, auxiliary[part], problem.observed.stratum, problem.observed.trials)
     return _group(problem, draws, out)
+
+
+def expected_responses(problem: FamilyProblem, draws: xr.Dataset) -> Array:
+    """Return the expected response of every row (S, N): of binomial ones, the probability of success."""
+    if isinstance(problem.family, Cumulative):
+        raise ModelError(
+            f"include='mu' with family={problem.family}: an ordered category has no expected value. Use hr.predict for "
+            "the probabilities of the categories."
+        )
+    beta, b = coefficient_draws(problem, draws)
+    a, c = row_auxiliaries(auxiliary_draws(problem, draws), problem.observed.stratum)
+    out = np.empty((len(beta), problem.n_rows))
+    for part in _chunks(len(beta), problem.n_rows):
+        eta = linear_predictors(problem, beta[part], [one[part] for one in b])
+        out[part] = problem.family.mean(eta, a[part], c[part])
+    return out
 
 
 def drawn(  # what a response depends on

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import xarray as xr
+    from numpy.typing import NDArray
 
     from hierreg.problem.family import FamilyProblem
 
@@ -79,6 +80,18 @@ def with_row_coords(group: xr.Dataset, rows: xr.Dataset | None) -> xr.Dataset:
 def draws_in(tree: xr.DataTree, name: str = "posterior") -> xr.Dataset:
     """Return a group of draws of a tree, its correlations as matrices."""
     return as_matrices(tree[name].to_dataset())
+
+
+def with_mu(tree: xr.DataTree, mu: NDArray[np.float64]) -> xr.DataTree:
+    """Return a new tree with the expected response of each row (S, N) as ``mu`` of its posterior."""
+    import xarray as xr
+
+    posterior = tree["posterior"].to_dataset()
+    shape = posterior.sizes["chain"], posterior.sizes["draw"]
+    posterior = posterior.assign(mu=(("chain", "draw", "obs"), mu.reshape(*shape, -1)))
+    out = tree.copy()
+    out["posterior"] = xr.DataTree(with_row_coords(posterior.assign_coords(obs=np.arange(mu.shape[1])), rows_of(tree)))
+    return out
 
 
 def rows_of(tree: xr.DataTree) -> xr.Dataset | None:
