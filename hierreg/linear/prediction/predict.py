@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, final
 
 import numpy as np
@@ -15,6 +16,7 @@ from hierreg.linear.prediction.posterior import draw_predictions, normal_effects
 from hierreg.linear.prediction.rows import NewRows, new_rows
 from hierreg.predictive.new_effects import new_effects
 from hierreg.predictive.of_model import any_problem_of, check_match, gaussian
+from hierreg.predictive.recovered import recovered_draws
 from hierreg.predictive.rows import check_size, draws_of
 from hierreg.problem.effects import EffectsProblem, refusal, refuse
 from hierreg.problem.family import FamilyProblem
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
     from hierreg.linear.prediction.posterior import Fresh
     from hierreg.predictive.of_model import ModelLike
+    from hierreg.predictive.rows import Draws
     from hierreg.problem.labels import Labels
     from hierreg.problem.problem import Problem
 
@@ -122,7 +125,8 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
         (strata, data sets, standard errors).
     at : DataTree, Estimate or Coefficients
         From `Model.sample`, `Model.estimate` or `Model.solve` of the same model; left out where a result is given in
-        place of the model.
+        place of the model. Of a posterior that has summaries of the group coefficients alone, those of the groups of
+        the new rows are drawn again.
     level : str or dict factor -> str
         "group", "new group" or "population", of all grouping factors or of those named, as in
         ``level={"plate": "new group"}``; those left out are at "group".
@@ -322,7 +326,10 @@ def _from_draws(
 ) -> dict[str, Array]:
     _check_seed(seed)
     fit = read(tree)
-    parameters = draws_of(fit.posterior, problem)
+    if _has_summaries(fit.posterior, problem):
+        parameters, rows = _recovered(problem, rows, fit.posterior, int(fit.attrs["seed"]))
+    else:
+        parameters = draws_of(fit.posterior, problem)
     S = len(parameters.beta)
     check_size(S, 3 * len(rows.X), "predict", "Predict fewer rows at a time.")
     rng = np.random.default_rng([int(fit.attrs["seed"]) if seed is None else seed, _STREAM])
@@ -340,6 +347,25 @@ def _from_draws(
         of_new = moments(new, prob) | {"draws": new}
         out |= {f"{name}_new": value for name, value in of_new.items() if name != "mean"}
     return out
+
+
+def _has_summaries(posterior: xr.Dataset, problem: Problem) -> bool:
+    return any(f"b_{factor.key}" not in posterior for factor in problem.labels.factors)
+
+
+def _recovered(problem: Problem, rows: NewRows, posterior: xr.Dataset, seed: int) -> tuple[Draws, NewRows]:
+    """Return draws that have the groups of the new rows alone, and the rows with places among those."""
+    if rows.errors.gain is not None or any(unit.old.shape[1] for unit in rows.errors.units):
+        raise ModelError(
+            "the tree has no draws of the group coefficients, only summaries, and the errors of the observed rows of "
+            "these units need them: sample with group_effects='draws', or leave the column of units out of newdata."
+        )
+    groups = {new.factor: np.unique(new.group[new.group >= 0]) for new in rows.groups}
+    placed = tuple(
+        replace(new, group=np.where(new.group >= 0, np.searchsorted(groups[new.factor], new.group), -1))
+        for new in rows.groups
+    )
+    return recovered_draws(problem, posterior, groups, seed), replace(rows, groups=placed)
 
 
 def _check_seed(seed: int | None) -> None:
