@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     )
     from hierreg.reports import correlations, shrinkage, summary
     from hierreg.response import Bernoulli, Beta, Binomial, Cumulative, NegativeBinomial, Poisson
-    from hierreg.results import load, save
+    from hierreg.results import correlation_matrices, load, parameters, save
     from hierreg.studies import map_chains, map_fits
 
 __version__ = "0.1.0"
@@ -75,6 +75,7 @@ __all__ = [
     "by",
     "contrasts",
     "correlated",
+    "correlation_matrices",
     "correlations",
     "covariance_from_samples",
     "exceptions",
@@ -88,6 +89,7 @@ __all__ = [
     "log_prior",
     "map_chains",
     "map_fits",
+    "parameters",
     "plots",
     "posterior_predictive",
     "predict",
@@ -128,7 +130,7 @@ _NAMES_BY_MODULE = {
     "hierreg.errors.from_samples": ("covariance_from_samples",),
     "hierreg.studies": ("map_chains", "map_fits"),
     "hierreg.response": ("Bernoulli", "Beta", "Binomial", "Cumulative", "NegativeBinomial", "Poisson"),
-    "hierreg.results": ("load", "save"),
+    "hierreg.results": ("correlation_matrices", "load", "parameters", "save"),
 }
 _MODULE_OF = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
 

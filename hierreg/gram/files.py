@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -48,6 +49,28 @@ def load(path: str | Path) -> Gram:
     return unpack(arrays, str(path))
 
 
+def to_bytes(gram: Gram, most_bytes: float) -> bytes | None:
+    """Return what `save` would write, or None where its arrays take more than `most_bytes`."""
+    arrays = pack(gram)
+    if sum(array.nbytes for array in arrays.values()) > most_bytes:
+        return None
+    file = BytesIO()
+    _write(file, {"kind": FORMAT}, arrays)
+    return file.getvalue()
+
+
+def from_bytes(stored: bytes, where: str) -> Gram:
+    """Return the Gram basis of what `to_bytes` returned.
+
+    Raises
+    ------
+    DataError
+        If it is damaged; `where` it stands is part of the message.
+    """
+    _, arrays = _read(BytesIO(stored), FORMAT, where)
+    return unpack(arrays, where)
+
+
 def _checked_path(path: str | Path) -> Path:
     path = Path(path)
     if path.suffix != ".npz":
@@ -63,10 +86,14 @@ def write_arrays(path: Path, head: Mapping[str, Any], arrays: Mapping[str, np.nd
     DataError
         If it cannot be written; a file that was there before is as it was.
     """
+    with replacing(path) as partial, partial.open("xb") as file:
+        _write(file, head, arrays)
+
+
+def _write(file: IO[bytes], head: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
     full = {"version": VERSION, **head}
     full[_CHECKSUM] = _checksum(full, arrays)
-    with replacing(path) as partial, partial.open("xb") as file:
-        np.savez(file, allow_pickle=False, head=np.array(json.dumps(full)), **arrays)
+    np.savez(file, allow_pickle=False, head=np.array(json.dumps(full)), **arrays)
 
 
 def read_arrays(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
@@ -80,32 +107,44 @@ def read_arrays(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, np.nda
     if not path.exists():
         raise DataError(f"path={str(path)!r}: no such file.")
     try:
-        # opened here, since np.load leaves a file that is no archive open
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+        opened = path.open("rb")
+    except OSError as error:
+        raise _unreadable(str(path), error) from error
+    with opened:
+        return _read(opened, kind, str(path))
+
+
+def _read(opened: IO[bytes], kind: str, where: str) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
+    """Return head and arrays of an open file, which np.load leaves open where it is no archive."""
+    try:
+        with np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         head = json.loads(str(arrays.pop("head")))
     except Exception as error:  # whatever a damaged file leads to; nothing in it is run
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        raise DataError(f"path={str(path)!r} cannot be read ({reason}). Was it written by hierreg?") from error
+        raise _unreadable(where, error) from error
     if not isinstance(head, dict) or head.get("kind") != kind:
-        raise DataError(f"path={str(path)!r} is no file of kind {kind!r}.")
+        raise DataError(f"path={where!r} is no file of kind {kind!r}.")
     if head.get("version") != VERSION:
         raise DataError(
-            f"path={str(path)!r} has version {head.get('version')!r} of the format; this hierreg "
-            f"reads version {VERSION}."
+            f"path={where!r} has version {head.get('version')!r} of the format; this hierreg reads version {VERSION}."
         )
     expected = head.pop(_CHECKSUM, None)
     if expected is None:
         raise DataError(
-            f"path={str(path)!r} has no checksum: hierreg did not write it as it is, and nothing tells whether its "
+            f"path={where!r} has no checksum: hierreg did not write it as it is, and nothing tells whether its "
             "numbers are those of the groups and columns that it names. Write it anew from the rows."
         )
     if expected != _checksum(head, arrays):
         raise DataError(
-            f"path={str(path)!r} is damaged: it is not as hierreg wrote it (its checksum differs). Write it anew, or "
+            f"path={where!r} is damaged: it is not as hierreg wrote it (its checksum differs). Write it anew, or "
             "take a copy that is whole."
         )
     return head, arrays
+
+
+def _unreadable(where: str, error: Exception) -> DataError:
+    reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return DataError(f"path={where!r} cannot be read ({reason}). Was it written by hierreg?")
 
 
 def _checksum(head: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]]) -> str:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from hierreg.checks import check_choice
-from hierreg.errors.structures import weighted
 from hierreg.exceptions import ModelError
 from hierreg.model.given_covariances import error_covariance, group_factor, precision_of_beta
 from hierreg.model.kinds import kind_of
 from hierreg.predictive.of_model import gaussian
-from hierreg.problem.effects import refuse, with_effects
-from hierreg.problem.problem import assemble, check_has_no_family
+from hierreg.problem.effects import refuse
+from hierreg.problem.given import Given
 from hierreg.results import point
 
 if TYPE_CHECKING:
@@ -85,6 +84,37 @@ class Model:
     """
 
     @classmethod
+    def from_tree(cls, tree: xr.DataTree) -> Model:
+        """Return the model that a result was sampled from, made again of what the result carries.
+
+        A result has the arguments of its model and the columns that it read (group ``constant_data``), where these take
+        less than 64 MiB; of a model of statistics alone it has the statistics, up to the same size.
+
+        Parameters
+        ----------
+        tree : DataTree
+            From `Model.sample`, `hr.load` or `hr.prior_predictive`.
+
+        Raises
+        ------
+        DataError
+            If the result carries no model.
+
+        Examples
+        --------
+        >>> import hierreg as hr
+        >>> model = hr.Model("Reaction ~ Days + (Days | Subject)", hr.load_dataset("sleepstudy"))
+        >>> tree = model.sample(draws=100, seed=1, method="psis")
+        >>> hr.Model.from_tree(tree).formula
+        'Reaction ~ Days + (Days | Subject)'
+        """
+        from hierreg.results.carried import problem_of_tree
+
+        model = cls.__new__(cls)
+        model._problem = problem_of_tree(tree)  # noqa: SLF001  # another way to make the same object
+        return model
+
+    @classmethod
     def from_gram(cls, gram: Gram, priors: Priors | None = None) -> Model:
         """Return a model of statistics alone, whose rows are elsewhere, too many, or gone.
 
@@ -132,27 +162,18 @@ class Model:
         trials: str | None = None,
         effects: Mapping[str, StudentT | Mixture] | None = None,
     ) -> None:
-        self._problem: Any
-        if family is None:
-            check_has_no_family(offset=offset, trials=trials)
-            problem = assemble(formula, data, weighted(errors, weights), priors, collinear=collinear)
-            self._problem = with_effects(problem, effects)
-            return
-        if effects is not None:
-            raise ModelError(
-                f"effects={effects!r} with family={family}: group effects that are not normal go with normal "
-                "responses. Leave one of the two out."
-            )
-        from hierreg.problem.family import assemble_family
-
-        if errors is not None:
-            raise ModelError(
-                f"errors={errors} with family={family}: errors are those of normal responses. Leave errors out; "
-                "families have parameters by stratum of their own, such as hr.NegativeBinomial(by='column')."
-            )
-        self._problem = assemble_family(
-            formula, data, family, priors, collinear=collinear, weights=weights, offset=offset, trials=trials
+        given = Given(
+            formula=formula,
+            errors=errors,
+            priors=priors,
+            collinear=collinear,
+            weights=weights,
+            family=family,
+            offset=offset,
+            trials=trials,
+            effects=effects,
         )
+        self._problem: Any = given.problem(data)
 
     @property
     def formula(self) -> str:
@@ -359,14 +380,18 @@ class Model:
         include : sequence of str
             Extra groups: "prior", "prior_predictive", "posterior_predictive", "log_likelihood" (by row, given the rows
             whose errors are correlated with its own), "log_likelihood_units" (by unit), "log_prior"; see
-            `hierreg.log_likelihood`.
+            `hierreg.log_likelihood`. With "mu" the posterior has the expected response of each row, ``mu`` (chain,
+            draw, obs), as `arviz_stats.bayesian_r2` asks for.
 
         Returns
         -------
         DataTree
             Groups ``posterior`` (``beta``, ``b_<factor>``, ``theta_<factor>``, standard deviations and correlations),
-            ``sample_stats``, ``observed_data``, ``constant_data``, ``mixed_model_limit`` (the REML plug-in solution),
-            where only summaries are kept ``effects``, and those of `include`. ArviZ's functions work on it unchanged.
+            ``sample_stats``, ``observed_data``, ``constant_data`` (the columns that the model reads), ``model`` (what
+            the model is made of, see `Model.from_tree`), ``statistics`` (cross-products of each group),
+            ``mixed_model_limit`` (the REML plug-in solution), where only summaries are kept ``effects``, and those of
+            `include`. Correlations are those of unique pairs, ``corr_<factor>``; `hierreg.correlation_matrices` has the
+            matrices. ArviZ's functions work on it unchanged.
 
         Raises
         ------

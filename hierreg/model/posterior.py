@@ -24,6 +24,7 @@ from hierreg.problem.effects import name_of_prior
 from hierreg.problem.few_units import TARGET_ACCEPT, check_density_is_bounded
 from hierreg.problem.reference import references
 from hierreg.results import build
+from hierreg.results.carried import tree_of
 from hierreg.results.prior_attributes import prior_attributes
 from hierreg.sampling.interrupted import warn_interrupted
 from hierreg.variances.parameters import Covariances, covariances
@@ -61,8 +62,6 @@ def sample(problem: Problem, request: SampleRequest, marginal: Marginal | None =
         Problem, request, seed and REML estimate -> Drawn, for ``parametrization="marginal"``; by default that of normal
         group effects.
     """
-    import xarray as xr
-
     request.check()
     if request.parametrization != "marginal":
         check_has_rows(problem, f"parametrization={request.parametrization!r}")
@@ -103,7 +102,7 @@ def sample(problem: Problem, request: SampleRequest, marginal: Marginal | None =
         groups["effects"] = draws.effects
     if len(problem.design.y):
         groups["observed_data"] = build.observed_group(problem.labels, problem.design.y)
-    groups["constant_data"] = build.constant_group(
+    groups["statistics"] = build.statistics_group(
         problem.labels,
         problem.gram.terms,
         own[0].terms if own else problem.gram.terms,
@@ -112,7 +111,7 @@ def sample(problem: Problem, request: SampleRequest, marginal: Marginal | None =
         references(problem.labels, problem.state),
     )
     groups["mixed_model_limit"] = build.limit_group(problem.labels, reml)
-    tree = xr.DataTree.from_dict(groups)
+    tree = tree_of(groups, problem)
     tree.attrs = _attributes(problem, request, seed) | draws.times
     tree.attrs["unidentified"] = ", ".join(reml.estimate.unidentified)
     tree.attrs["wall_time"] = time.perf_counter() - begin
@@ -282,14 +281,15 @@ def _attributes(problem: Problem, request: SampleRequest, seed: int) -> dict[str
     from hierreg.predictive.of_model import attributes
 
     dropped = {"dropped_columns": json.dumps(problem.dropped_columns, ensure_ascii=False)}
+    sampler = "psis" if request.method == "psis" else request.sampler
     return (
-        build.versions()
+        build.versions(sampler)
         | attributes(problem)
         | (dropped if problem.dropped_columns else {})
         | {
             "seed": seed,
             "method": request.method,
-            "sampler": "psis" if request.method == "psis" else request.sampler,
+            "sampler": sampler,
             "parametrization": request.parametrization,
         }
     )

@@ -12,9 +12,10 @@ from hierreg.predictive.densities import log_densities, log_prior_variables
 from hierreg.predictive.effects_prior import log_prior_with_effects
 from hierreg.predictive.of_model import check_has_rows
 from hierreg.predictive.prior_draws import check_priors, draw_prior
-from hierreg.predictive.rows import check_size, draws_of, replicate
+from hierreg.predictive.rows import check_size, draws_of, replicate, row_means
 from hierreg.problem.effects import EffectsProblem
 from hierreg.problem.labels import response_variable
+from hierreg.results.carried import as_stored, draws_in, rows_of, with_mu
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +34,7 @@ GROUPS = (
     "log_likelihood",
     "log_likelihood_units",
     "log_prior",
+    "mu",
 )
 PRIOR_DRAWS = 500
 # Streams of random numbers, apart from those of the sampler: the same seed serves all.
@@ -60,7 +62,7 @@ def check_groups(problem: Problem, names: Sequence[str], n_draws: int, *, has_ef
             check_rows(problem, PRIOR_DRAWS, name, "Use hr.prior_predictive(model, draws=...).")
         if name == "log_likelihood_units":
             _check_units(problem, f"include={name!r}")
-        if name in {"posterior_predictive", "log_likelihood", "log_likelihood_units"}:
+        if name in {"posterior_predictive", "log_likelihood", "log_likelihood_units", "mu"}:
             if problem.labels.factors and not has_effects:
                 raise ModelError(
                     f"include={name!r} needs draws of the group coefficients, but only summaries would be "
@@ -70,7 +72,7 @@ def check_groups(problem: Problem, names: Sequence[str], n_draws: int, *, has_ef
 
 
 def add_group(tree: xr.DataTree, problem: Problem, name: str, *, seed: int) -> xr.DataTree:
-    """Return the tree with one more group; with ``prior_predictive`` comes ``prior``.
+    """Return the tree with one more group, or ``mu`` in its posterior; with ``prior_predictive`` comes ``prior``.
 
     Parameters
     ----------
@@ -85,12 +87,13 @@ def add_group(tree: xr.DataTree, problem: Problem, name: str, *, seed: int) -> x
     check_choice(name, GROUPS, argument="include", error=ModelError)
     if name == "posterior_predictive":
         return with_group(tree, name, posterior_predictive_of(tree, problem, None, seed))
-    if name == "log_likelihood":
-        return with_group(tree, name, log_likelihood_of(tree, problem, "rows"))
-    if name == "log_likelihood_units":
-        return with_group(tree, name, log_likelihood_of(tree, problem, "units"))
+    if name.startswith("log_likelihood"):
+        return with_group(tree, name, log_likelihood_of(tree, problem, "rows" if name == "log_likelihood" else "units"))
     if name == "log_prior":
         return with_group(tree, name, log_prior_of(tree, problem))
+    if name == "mu":
+        posterior = draws_in(tree)
+        return with_mu(tree, row_means(problem.design, draws_of(posterior, problem)))
     prior = draw_prior(problem, PRIOR_DRAWS, [seed, PRIOR_STREAM])
     tree = with_group(tree, "prior", prior)
     if name == "prior":
@@ -103,7 +106,7 @@ def with_group(tree: xr.DataTree, name: str, group: xr.Dataset) -> xr.DataTree:
     import xarray as xr
 
     out = tree.copy()
-    out[name] = xr.DataTree(group)
+    out[name] = xr.DataTree(as_stored(name, group, rows_of(tree)))
     return out
 
 
@@ -119,7 +122,7 @@ def posterior_predictive_of(tree: xr.DataTree, problem: Problem, draws: int | No
         Draws per chain, evenly spaced; None for all.
     seed : int
     """
-    posterior = tree["posterior"].to_dataset()
+    posterior = draws_in(tree)
     available = posterior.sizes["draw"]
     if draws is not None:
         check_whole("draws", draws, least=1)
@@ -148,7 +151,7 @@ def log_likelihood_of(tree: xr.DataTree, problem: Problem, of: Literal["rows", "
     See `hierreg.predictive.public.log_likelihood`, and `log_densities` for `of`.
     """
     check_has_rows(problem, "log_likelihood")
-    posterior, layout = tree["posterior"].to_dataset(), problem.layout
+    posterior, layout = draws_in(tree), problem.layout
     if of == "units":
         _check_units(problem, "by='unit'")
     labels: Any = {"rows": range(len(problem.design.y)), "units": layout.unit_labels, "all": ()}[of]
@@ -186,7 +189,7 @@ def log_prior_of(tree: xr.DataTree, problem: Problem) -> xr.Dataset:
     """Return the ``log_prior`` group; see `hierreg.predictive.public.log_prior`."""
     import xarray as xr
 
-    posterior = tree["posterior"].to_dataset()
+    posterior = draws_in(tree)
     if isinstance(problem, EffectsProblem):
         return xr.Dataset(log_prior_with_effects(problem, posterior))
     return xr.Dataset(log_prior_variables(problem, posterior))

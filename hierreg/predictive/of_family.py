@@ -16,6 +16,7 @@ from hierreg.priors import Fixed
 from hierreg.problem.labels import factors_attribute, response_variable
 from hierreg.response import Cumulative, LogNormalResponse
 from hierreg.results import build
+from hierreg.results.carried import as_stored, draws_in, rows_of, tree_of, with_mu
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-GROUPS = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood")
+GROUPS = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood", "mu")
 PRIOR_DRAWS = 500
 _PRIOR_STREAM, _PRIOR_PREDICTIVE_STREAM, _POSTERIOR_PREDICTIVE_STREAM = 101, 102, 103
 
@@ -78,9 +79,11 @@ def check_family_groups(problem: FamilyProblem, names: Sequence[str], n_draws: i
 def with_family_group(tree: xr.DataTree, problem: FamilyProblem, name: str, *, seed: int) -> xr.DataTree:
     """Return the tree with one more group; with ``prior_predictive`` comes ``prior``."""
     if name == "posterior_predictive":
-        return _with(tree, name, replicates(problem, tree["posterior"].to_dataset(), seed))
+        return _with(tree, name, replicates(problem, draws_in(tree), seed))
     if name == "log_likelihood":
-        return _with(tree, name, row_log_likelihood(problem, tree["posterior"].to_dataset()))
+        return _with(tree, name, row_log_likelihood(problem, draws_in(tree)))
+    if name == "mu":
+        return with_mu(tree, expected_responses(problem, draws_in(tree)))
     prior = prior_group(problem, PRIOR_DRAWS, seed)
     tree = _with(tree, "prior", prior)
     if name == "prior":
@@ -90,16 +93,15 @@ def with_family_group(tree: xr.DataTree, problem: FamilyProblem, name: str, *, s
 
 def prior_predictive(problem: FamilyProblem, draws: int, seed: int) -> xr.DataTree:
     """Return draws of the parameters from their priors, and of the response from them."""
-    import xarray as xr
-
     check_size(draws, problem.n_rows, "prior_predictive", "Use fewer draws, draws=...")
     prior = prior_group(problem, draws, seed)
-    tree = xr.DataTree.from_dict(
+    tree = tree_of(
         {
             "prior": prior,
             "prior_predictive": replicates(problem, prior, seed, stream=_PRIOR_PREDICTIVE_STREAM),
             "observed_data": build.observed_group(problem.labels, observed_values(problem)),
-        }
+        },
+        problem,
     )
     tree.attrs = build.versions() | attributes(problem) | {"seed": seed}
     return tree
@@ -107,7 +109,7 @@ def prior_predictive(problem: FamilyProblem, draws: int, seed: int) -> xr.DataTr
 
 def posterior_predictive(problem: FamilyProblem, tree: xr.DataTree, draws: int | None, seed: int) -> xr.Dataset:
     """Return replicated responses, one for each draw, or for some of each chain."""
-    posterior = tree["posterior"].to_dataset()
+    posterior = draws_in(tree)
     available = posterior.sizes["draw"]
     if draws is not None:
         check_whole("draws", draws, least=1)
@@ -123,7 +125,7 @@ def log_likelihood(problem: FamilyProblem, tree: xr.DataTree, *, by: str, joint:
     """Return the log density of every row, or of all together."""
     if by == "unit":
         raise ModelError(f"by='unit' with family={problem.family}: its rows are independent; use by='row'.")
-    posterior = tree["posterior"].to_dataset()
+    posterior = draws_in(tree)
     if not joint:
         n = posterior.sizes["chain"] * posterior.sizes["draw"]
         check_size(n, problem.n_rows, "log_likelihood", "Thin the tree, or use joint=True.")
@@ -135,7 +137,7 @@ def _with(tree: xr.DataTree, name: str, group: xr.Dataset) -> xr.DataTree:
     import xarray as xr
 
     out = tree.copy()
-    out[name] = xr.DataTree(group)
+    out[name] = xr.DataTree(as_stored(name, group, rows_of(tree)))
     return out
 
 
@@ -212,6 +214,22 @@ def replicates(
         eta = linear_predictors(problem, beta[part], [one[part] for one in b])
         out[part] = drawn(problem, rng, eta, auxiliary[part], problem.observed.stratum, problem.observed.trials)
     return _group(problem, draws, out)
+
+
+def expected_responses(problem: FamilyProblem, draws: xr.Dataset) -> Array:
+    """Return the expected response of every row (S, N): of binomial ones, the probability of success."""
+    if isinstance(problem.family, Cumulative):
+        raise ModelError(
+            f"include='mu' with family={problem.family}: an ordered category has no expected value. Use hr.predict for "
+            "the probabilities of the categories."
+        )
+    beta, b = coefficient_draws(problem, draws)
+    a, c = row_auxiliaries(auxiliary_draws(problem, draws), problem.observed.stratum)
+    out = np.empty((len(beta), problem.n_rows))
+    for part in _chunks(len(beta), problem.n_rows):
+        eta = linear_predictors(problem, beta[part], [one[part] for one in b])
+        out[part] = problem.family.mean(eta, a[part], c[part])
+    return out
 
 
 def drawn(  # what a response depends on

@@ -23,15 +23,17 @@ from hierreg.predictive.groups import (
     replicates,
     with_group,
 )
-from hierreg.predictive.of_model import any_problem_of, attributes, check_match, gaussian, problem_of
+from hierreg.predictive.of_model import any_problem_of, attributes, check_match, gaussian
 from hierreg.predictive.prior_draws import draw_prior
 from hierreg.problem.family import FamilyProblem
 from hierreg.results import build
+from hierreg.results.carried import problem_of_tree, tree_of
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from hierreg.predictive.of_model import ModelLike
+    from hierreg.problem.problem import Problem
 
 
 def prior_predictive(model: ModelLike, draws: int = PRIOR_DRAWS, seed: int | None = None) -> xr.DataTree:
@@ -66,8 +68,6 @@ def prior_predictive(model: ModelLike, draws: int = PRIOR_DRAWS, seed: int | Non
     >>> tree["prior_predictive"]["Reaction"].sizes
     Frozen({'chain': 1, 'draw': 50, 'obs': 180})
     """
-    import xarray as xr
-
     found = any_problem_of(model)
     check_whole("draws", draws, least=1)
     seed = _chosen_seed(seed)
@@ -76,19 +76,20 @@ def prior_predictive(model: ModelLike, draws: int = PRIOR_DRAWS, seed: int | Non
     problem = gaussian(found, "hr.prior_predictive")
     check_rows(problem, draws, "prior_predictive", "Use fewer draws, draws=...")
     prior = draw_prior(problem, draws, [seed, PRIOR_STREAM])
-    tree = xr.DataTree.from_dict(
+    tree = tree_of(
         {
             "prior": prior,
             "prior_predictive": replicates(problem, prior, [seed, PRIOR_PREDICTIVE_STREAM]),
             "observed_data": build.observed_group(problem.labels, problem.design.y),
-        }
+        },
+        problem,
     )
     tree.attrs = build.versions() | attributes(problem) | {"seed": seed}
     return tree
 
 
 def posterior_predictive(
-    tree: xr.DataTree, model: ModelLike, draws: int | None = None, seed: int | None = None
+    tree: xr.DataTree, model: ModelLike | None = None, draws: int | None = None, seed: int | None = None
 ) -> xr.DataTree:
     """Return the tree with replicated responses of the same rows, one per draw of the posterior.
 
@@ -98,8 +99,8 @@ def posterior_predictive(
     ----------
     tree : DataTree
         From `Model.sample`.
-    model : Model
-        The model that it was sampled from.
+    model : Model, optional
+        The model that it was sampled from; by default the one that the tree carries (`Model.from_tree`).
     draws : int, optional
         Draws per chain, evenly spaced; all by default.
     seed : int, optional
@@ -116,8 +117,7 @@ def posterior_predictive(
         If tree and model do not match, the tree has summaries of the group coefficients only, or the result
         would take more than 4 GiB.
     """
-    found = any_problem_of(model)
-    check_match(tree, found)
+    found = _problem(tree, model)
     seed = _chosen_seed(seed)
     if isinstance(found, FamilyProblem):
         return with_group(tree, "posterior_predictive", of_family.posterior_predictive(found, tree, draws, seed))
@@ -126,7 +126,7 @@ def posterior_predictive(
 
 
 def log_likelihood(
-    tree: xr.DataTree, model: ModelLike, *, by: Literal["row", "unit"] = "row", joint: bool = False
+    tree: xr.DataTree, model: ModelLike | None = None, *, by: Literal["row", "unit"] = "row", joint: bool = False
 ) -> xr.DataTree:
     """Return the tree with the log likelihood of its draws, given all coefficients.
 
@@ -154,8 +154,8 @@ def log_likelihood(
     ----------
     tree : DataTree
         From `Model.sample`.
-    model : Model
-        The model that it was sampled from.
+    model : Model, optional
+        The model that it was sampled from; by default the one that the tree carries (`Model.from_tree`).
     by : str
         "row" or "unit".
     joint : bool
@@ -178,8 +178,7 @@ def log_likelihood(
     Buerkner, P.-C., Gabry, J. and Vehtari, A. (2021). Efficient leave-one-out cross-validation for Bayesian
     non-factorized normal and Student-t models. Computational Statistics 36, 1243-1261.
     """
-    found = any_problem_of(model)
-    check_match(tree, found)
+    found = _problem(tree, model)
     check_choice(by, ("row", "unit"), argument="by", error=ModelError)
     if isinstance(found, FamilyProblem):
         return with_group(tree, "log_likelihood", of_family.log_likelihood(found, tree, by=by, joint=joint))
@@ -191,7 +190,7 @@ def log_likelihood(
     return with_group(tree, "log_likelihood", log_likelihood_of(tree, problem, "all" if joint else "rows"))
 
 
-def log_prior(tree: xr.DataTree, model: ModelLike) -> xr.DataTree:
+def log_prior(tree: xr.DataTree, model: ModelLike | None = None) -> xr.DataTree:
     """Return the tree with the log prior densities of its draws.
 
     Normalised densities of beta, of standard deviations and of correlation matrices, each on its own scale;
@@ -203,8 +202,8 @@ def log_prior(tree: xr.DataTree, model: ModelLike) -> xr.DataTree:
     ----------
     tree : DataTree
         From `Model.sample`.
-    model : Model
-        The model that it was sampled from.
+    model : Model, optional
+        The model that it was sampled from; by default the one that the tree carries (`Model.from_tree`).
 
     Returns
     -------
@@ -222,9 +221,15 @@ def log_prior(tree: xr.DataTree, model: ModelLike) -> xr.DataTree:
     Kallioinen, N., Paananen, T., Buerkner, P.-C. and Vehtari, A. (2024). Detecting and diagnosing prior and
     likelihood sensitivity with power-scaling. Statistics and Computing 34, 57.
     """
-    problem = problem_of(model, "hr.log_prior")
-    check_match(tree, problem, also=("priors",))
+    problem = gaussian(_problem(tree, model, also=("priors",)), "hr.log_prior")
     return with_group(tree, "log_prior", log_prior_of(tree, problem))
+
+
+def _problem(tree: xr.DataTree, model: ModelLike | None, *, also: tuple[str, ...] = ()) -> Problem | FamilyProblem:
+    """Return the problem of the model given, which has to be that of the tree, or the one that the tree carries."""
+    found = problem_of_tree(tree) if model is None else any_problem_of(model)
+    check_match(tree, found, also=also)
+    return found
 
 
 def _chosen_seed(seed: int | None) -> int:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hierreg.design.kept import Kept
     from hierreg.priors.scales import PriorScales
 
     Array = NDArray[np.float64]
@@ -74,6 +75,8 @@ class FamilyProblem:
         Values of those that are not, zero elsewhere.
     engine : {"quadrature", "joint"}
         Whether the effects of each group are integrated out, or those of all groups are sampled.
+    kept : Kept or None
+        What the model was made of, which results carry.
     """
 
     formula: str
@@ -97,6 +100,7 @@ class FamilyProblem:
     free: NDArray[np.intp]
     held: Array
     engine: str
+    kept: Kept | None = None
 
     @property
     def n_rows(self) -> int:

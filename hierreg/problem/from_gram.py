@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hierreg.design.build import assemble_design
+from hierreg.design.kept import Kept
 from hierreg.design.learned import restore
 from hierreg.errors.base import ErrorLayout
 from hierreg.exceptions import ModelError, PriorError
@@ -14,6 +16,7 @@ from hierreg.gram import Gram
 from hierreg.gram.ordering import with_levels
 from hierreg.priors import Priors, measure_scales, resolve_priors
 from hierreg.problem.exact_fit import check_response_varies
+from hierreg.problem.given import Given
 from hierreg.problem.problem import Problem, check_replication, of_parts
 
 if TYPE_CHECKING:
@@ -53,7 +56,9 @@ def problem_of_gram(gram: Gram, priors: Priors | None) -> Problem:
     check_replication(gram, layout.spec)
     check_response_varies(gram, design, layout, priors)
     resolved = resolve_priors(priors, measure_scales(gram, design, layout))
-    return of_parts(state.spec.text, design, state, layout, gram, resolved)
+    problem = of_parts(state.spec.text, design, state, layout, gram, resolved)
+    arguments = Given(formula=problem.formula, priors=priors).to_json()
+    return replace(problem, kept=Kept(arguments=arguments, columns=None))
 
 
 def _without_rows(state: DesignState) -> Design:

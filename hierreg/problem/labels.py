@@ -251,7 +251,7 @@ def result_dims(columns: Sequence[str], factors: Sequence[str]) -> dict[str, str
     out: dict[str, str] = {}
     for column in columns:
         dim = variable_name(column)
-        while taken & (own := {dim, f"{dim}_coef", f"{dim}_coef_col", f"{dim}_col"}):
+        while taken & (own := {dim, f"{dim}_coef", f"{dim}_coef_col", f"{dim}_coef_pair", f"{dim}_col", f"{dim}_pair"}):
             dim += "_"
         taken |= own
         out[column] = dim

@@ -29,6 +29,7 @@ from hierreg.variances.parameters import VarianceParameters, variance_parameters
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from hierreg.design.kept import Kept
     from hierreg.errors.base import ErrorLayout, ErrorSpec
     from hierreg.likelihood.drawn import Recovered
     from hierreg.likelihood.groups.blocks import SplitBlocks
@@ -59,6 +60,8 @@ class Problem:
         Population coefficients held at known values.
     blocks : SplitBlocks or None
         The cross-products in the layout that every likelihood of the model reads; None with several factors.
+    kept : Kept or None
+        What the model was made of, which results carry.
     """
 
     formula: str
@@ -71,6 +74,7 @@ class Problem:
     labels: Labels
     fixed: FixedBeta
     blocks: SplitBlocks | None
+    kept: Kept | None = None
 
     @property
     def n_rows(self) -> int:

@@ -13,6 +13,7 @@ from hierreg.checks import listed, suggestion
 from hierreg.errors.within_units import covariance_of
 from hierreg.exceptions import DataError, ModelError
 from hierreg.problem.labels import factors_of, variable_name
+from hierreg.results.pairs import as_matrices
 from hierreg.results.point import METHOD_NAMES
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-_GROUPS = ("posterior", "constant_data", "mixed_model_limit")
+_GROUPS = ("posterior", "statistics", "mixed_model_limit")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -211,8 +212,8 @@ def read(tree: Any) -> Fit:
             "hr.load of a file that hr.save wrote."
         )
     return Fit(
-        posterior=tree["posterior"].to_dataset(),
-        constant=tree["constant_data"].to_dataset(),
+        posterior=as_matrices(tree["posterior"].to_dataset()),
+        constant=tree["statistics"].to_dataset(),
         limit=tree["mixed_model_limit"].to_dataset(),
         effects=tree["effects"].to_dataset() if "effects" in tree.children else None,
         factors=factors_of(tree.attrs),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -155,7 +156,7 @@ def limit_group(labels: Labels, limit: Limit) -> xr.Dataset:
     return xr.Dataset(out, attrs=attrs)
 
 
-def constant_group(  # what reports need of rows that are gone
+def statistics_group(  # what reports need of rows that are gone
     labels: Labels,
     terms: ErrorTerms,
     group_terms: ErrorTerms,
@@ -163,7 +164,7 @@ def constant_group(  # what reports need of rows that are gone
     means: Sequence[ColumnMeans],
     references: Mapping[str, Mapping[str, str]],
 ) -> xr.Dataset:
-    """Return the ``constant_data`` group: error terms, and what each grouping factor's rows say.
+    """Return the ``statistics`` group: error terms, and what each grouping factor's rows say.
 
     Cross-products of each group in the user's scale; means of the group columns, over all rows and by data set or
     stratum of the errors; and, as the attribute ``theta_at``, the predictors that are zero in theta. The terms of the
@@ -215,10 +216,26 @@ def observed_group(labels: Labels, y: Array) -> xr.Dataset:
     return xr.Dataset({response_variable(labels.response): (("obs",), y)}, coords={"obs": np.arange(len(y))})
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of hierreg and of the packages that its numbers depend on, as attributes."""
+def versions(sampler: str = "") -> dict[str, str]:
+    """Return the versions of hierreg and of the packages that its numbers depend on, as attributes.
+
+    Those of ArviZ's schema are among them, of a `sampler` ("nutpie", "pymc", "psis") where there was one.
+    """
     # Not an import statement: the package's names come from the layers above.
-    out = {"hierreg_version": str(import_module("hierreg").__version__)}
+    own = str(import_module("hierreg").__version__)
+    out = {
+        "hierreg_version": own,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "creation_library": "hierreg",
+        "creation_library_version": own,
+        "creation_library_language": "Python",
+    }
+    if sampler:
+        library = "hierreg" if sampler == "psis" else sampler
+        out |= {
+            "inference_library": library,
+            "inference_library_version": own if library == "hierreg" else _version(library),
+        }
     for package in ("numpy", "scipy", "numba", "nutpie", "pymc", "formulaic", "arviz-base"):
         out[f"{package.replace('-', '_')}_version"] = _version(package)
     return out

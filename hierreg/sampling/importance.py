@@ -58,6 +58,8 @@ _MOST_ROUNDS = 10
 # Proposals at most: so many per draw, or so many.
 _MOST_PER_DRAW, _MOST_AT_LEAST = 10, 20_000
 _POINTS_FITTED = 5_000
+# arviz-stats fits a fifth of the ratios, at least five of them.
+_FEWEST_FOR_A_TAIL = 25
 _STREAM = 104
 
 
@@ -298,10 +300,15 @@ def _weights(pool: Pool) -> Weights:
 
 
 def smoothed(log_ratio: Array) -> Weights:
-    """Return Pareto-smoothed weights of log ratios (N,) of target and proposal."""
+    """Return Pareto-smoothed weights of log ratios (N,) of target and proposal.
+
+    Of fewer than 25 there is no tail to fit: the weights are the ratios, and k says nothing, minus infinity.
+    """
     from arviz_stats.base.array import array_stats
     from scipy.special import logsumexp
 
+    if len(log_ratio) < _FEWEST_FOR_A_TAIL:
+        return Weights(value=np.exp(log_ratio - logsumexp(log_ratio)), k=-np.inf)
     log_weight, k = array_stats.psislw(-log_ratio)
     return Weights(value=np.exp(log_weight - logsumexp(log_weight)), k=float(k))
 

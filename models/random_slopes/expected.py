@@ -31,7 +31,7 @@ def draws(name: str) -> xr.DataArray:
     return {
         "sd": lambda: posterior()["sd_Subject"].sel(Subject_coef=inside),
         "beta": lambda: posterior()["beta"].sel(coef=inside),
-        "corr": lambda: posterior()["corr_Subject"][..., 1, 0],
+        "corr": lambda: posterior()["corr_Subject"][..., 0],
         "error_sd": lambda: posterior()["error_sd"],
     }[kind]()
 

@@ -26,9 +26,9 @@ def at_weights(firms: tuple[str, ...], weights: tuple[tuple[float, ...], ...]) -
 
 
 @cache
-def posterior(firms: tuple[str, ...] = TWO) -> xr.Dataset:
+def posterior(firms: tuple[str, ...] = TWO) -> xr.DataTree:
     """Return draws under the priors of the integrals."""
-    return sample(build(data(firms), PRIORS))["posterior"].dataset
+    return sample(build(data(firms), PRIORS))
 
 
 def of_systemfit(firms: tuple[str, ...], label: str) -> list[Expectation]:
@@ -49,8 +49,8 @@ def of_systemfit(firms: tuple[str, ...], label: str) -> list[Expectation]:
 def draws(name: str) -> xr.DataArray:
     """Return the draws of an error sd, or of the correlation of two firms."""
     if name == "error_corr":
-        return posterior()["error_corr"][..., 1, 0]
-    return posterior()["error_sd"].sel(dataset=name[-3:-1])
+        return posterior()["posterior"]["error_corr"][..., 0]
+    return posterior()["posterior"]["error_sd"].sel(dataset=name[-3:-1])
 
 
 def expectations() -> list[Expectation]:
@@ -66,7 +66,7 @@ def expectations() -> list[Expectation]:
             kind="other software",
             source=five["source"],
             value=five["beta"],
-            found=lambda: posterior(FIVE)["beta"].sel(coef=coefs(FIVE)),
+            found=lambda: posterior(FIVE)["posterior"]["beta"].sel(coef=coefs(FIVE)),
             sds=0.75,
         ),
     ]

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+import hierreg as hr
 from models.comparisons import answers
 from models.seemingly_unrelated.expected import ml, posterior
 from models.seemingly_unrelated.model import FIVE, TWO, coefs
@@ -13,7 +14,7 @@ def tables() -> dict[str, pd.DataFrame]:
     known = answers("seemingly_unrelated")
     out = {}
     for firms, label in ((TWO, "two"), (FIVE, "five")):
-        r = posterior(firms)["error_corr"].values
+        r = hr.correlation_matrices(posterior(firms))["error_corr"].values
         pairs = [(i, j) for i in range(len(firms)) for j in range(i)]
         rows = {
             f"{firms[j]}, {firms[i]}": (
@@ -28,7 +29,7 @@ def tables() -> dict[str, pd.DataFrame]:
         out[f"Correlations of the errors of {label} firms"] = pd.DataFrame.from_dict(
             rows, orient="index", columns=columns
         ).round(3)
-    beta = posterior()["beta"].sel(coef=coefs(TWO))
+    beta = posterior()["posterior"]["beta"].sel(coef=coefs(TWO))
     out["Standard errors of the coefficients of two firms"] = pd.DataFrame(
         {
             "least squares": known["two_ols"]["beta_se"],

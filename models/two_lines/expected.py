@@ -151,7 +151,7 @@ def of_truth(case: str, se: np.ndarray) -> list[Expectation]:
         truth(
             name=f"{case}: posterior of the error correlation",
             value=CORR,
-            found=lambda: posterior(case)["posterior"]["error_corr"][..., 1, 0],
+            found=lambda: posterior(case)["posterior"]["error_corr"][..., 0],
             sds=3,
         ),
         truth(

@@ -9,6 +9,7 @@ import xarray as xr
 
 import hierreg as hr
 from hierreg.exceptions import IdentificationWarning, ModelError
+from hierreg.results.carried import draws_in
 
 FORMULA = "y ~ x + (x | g)"
 
@@ -50,7 +51,7 @@ def fitted(request) -> tuple[str, hr.Model, xr.DataTree]:
 
 def test_posterior_has_what_its_effects_have(fitted):
     name, m, tree = fitted
-    posterior = tree["posterior"].to_dataset()
+    posterior = draws_in(tree)
     J = len(m.problem.labels.factors[0].levels)
     shared = {"beta", "b_g", "theta_g", "sd_g", "corr_g", "error_sd"}
     assert shared <= set(posterior)

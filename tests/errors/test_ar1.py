@@ -10,6 +10,7 @@ import pytest
 import hierreg as hr
 from hierreg.likelihood.engines import marginal_likelihood
 from hierreg.likelihood.posterior import Target
+from hierreg.results.carried import draws_in
 from hierreg.variances.parameters import covariances
 from tests.helpers.targets import assert_a_sampler_reads_the_same
 from tests.reference import load_reference, reference_data
@@ -361,7 +362,7 @@ def test_each_group_alone_and_its_weights(run):
     expected = np.linalg.solve(precision, X.T @ np.linalg.solve(R, rows["y"]))
     np.testing.assert_allclose(limit["no_pooling_c"].sel(c=group), expected, rtol=1e-8)
     np.testing.assert_allclose(limit["no_pooling_cov_c"].sel(c=group), np.linalg.inv(precision), rtol=1e-8)
-    posterior, weights = tree["posterior"].to_dataset(), []
+    posterior, weights = draws_in(tree), []
     for chain in range(2):
         for draw in range(150):
             at = posterior.isel(chain=chain, draw=draw)

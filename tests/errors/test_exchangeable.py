@@ -11,6 +11,7 @@ from scipy import optimize
 import hierreg as hr
 from hierreg.gram import collect
 from hierreg.likelihood.engines import marginal_likelihood
+from hierreg.results.carried import draws_in
 from hierreg.variances.parameters import covariances
 from tests.helpers.targets import assert_a_sampler_reads_the_same
 from tests.oracles import dense
@@ -314,7 +315,7 @@ def test_each_group_alone_is_least_squares_on_its_own_rows():
 
 def check_weights(tree, data):
     """The posterior mean of one weight matrix of the shrinkage report, by loops."""
-    posterior, group = tree["posterior"], "b"
+    posterior, group = draws_in(tree), "b"
     rows = data[data["g"] == group]
     X = np.column_stack([np.ones(len(rows)), rows["x"]])
     same = rows["unit"].to_numpy()[:, None] == rows["unit"].to_numpy()

@@ -145,7 +145,7 @@ def test_chains_on_workers_are_bit_for_bit_those_made_here(client):
     there = hr.map_chains(model, chains=3, draws=250, seed=5, include=("log_prior",), client=client)
     assert here["posterior"].sizes["chain"] == 3
     assert here["log_prior"].sizes["chain"] == 3
-    for name in ("posterior", "sample_stats", "log_prior", "mixed_model_limit", "constant_data"):
+    for name in ("posterior", "sample_stats", "log_prior", "mixed_model_limit", "statistics"):
         assert here[name].to_dataset().identical(there[name].to_dataset())
     sds = here["posterior"]["sd_plate"].to_numpy()
     assert not np.array_equal(sds[0], sds[1])

@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 
 import hierreg as hr
+from hierreg.results.pairs import as_matrices
 
 FORMULA = "y ~ x + w + (x | g)"
 STRUCTURES = (
@@ -87,7 +88,7 @@ def sampled(structure: str) -> xr.DataTree:
 def response_parts(name: str, draw: dict[str, int], group: str = "posterior") -> tuple[np.ndarray, np.ndarray]:
     """Return mean (N,) and error covariance (N, N) of the rows at one draw, by loops over the table."""
     data = table().to_dict("records")
-    at = sampled(name)[group].to_dataset().isel(draw)
+    at = as_matrices(sampled(name)[group].to_dataset()).isel(draw)
     N = len(data)
     beta, b = at["beta"].to_series(), at["b_g"].to_series()
     mu = np.array(

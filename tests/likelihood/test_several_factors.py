@@ -15,6 +15,7 @@ from hierreg.gram import collect
 from hierreg.likelihood.alone import group_statistics, no_pooling
 from hierreg.priors import HalfNormal, ResolvedPriors
 from hierreg.results import build
+from hierreg.results.carried import draws_in
 from hierreg.variances.parameters import covariances, variance_parameters
 from tests.helpers.report_trees import run
 from tests.oracles import dense
@@ -237,7 +238,7 @@ def test_the_tree_has_every_factor(formula):
             assert limit[f"{name}_{factor}"].dims == dims
         assert posterior[f"sd_{factor}"].dims == ("chain", "draw", dims[1])
         assert limit[f"no_pooling_cov_{factor}"].dims == (*dims, f"{factor}_coef_col")
-        assert subject["constant_data"][f"group_ZtZ_{factor}"].ndim == 3
+        assert subject["statistics"][f"group_ZtZ_{factor}"].ndim == 3
         beta = posterior["beta"].sel(coef=posterior[f"{factor}_coef"].values).to_numpy()
         theta = posterior[f"b_{factor}"].to_numpy() + beta[:, :, None, :]
         np.testing.assert_allclose(posterior[f"theta_{factor}"], theta, rtol=1e-12)
@@ -313,8 +314,9 @@ def test_prior_draws_of_each_factor_have_its_covariance():
 
 def sds_of_priors(subject, priors, factor):
     """Return the sds of b* = T b, which the priors are of, draw by draw."""
-    sds, T = subject["posterior"][f"sd_{factor}"].to_numpy(), priors.frames[factor].from_raw
-    corr = subject["posterior"][f"corr_{factor}"].to_numpy() if f"corr_{factor}" in subject["posterior"] else None
+    posterior, T = draws_in(subject), priors.frames[factor].from_raw
+    sds = posterior[f"sd_{factor}"].to_numpy()
+    corr = posterior[f"corr_{factor}"].to_numpy() if f"corr_{factor}" in posterior else None
     out = np.empty_like(sds)
     for draw in np.ndindex(sds.shape[:2]):
         R = np.eye(len(T)) if corr is None else corr[draw]
@@ -354,7 +356,7 @@ def test_summary_has_the_parameters_of_every_factor():
 def test_intraclass_correlations_share_one_total_variance():
     """At the means of the columns of all factors, those of each site's rows."""
     report = hr.correlations(tree(CROSSED))
-    posterior, limit = tree(CROSSED)["posterior"].to_dataset(), tree(CROSSED)["mixed_model_limit"].to_dataset()
+    posterior, limit = draws_in(tree(CROSSED)), tree(CROSSED)["mixed_model_limit"].to_dataset()
     found = report.isel(correlation=report["kind"].values == "intraclass")
     assert list(found["correlation"].values) == [
         f"{factor}[at the means], site[{site}]" for factor in ("s", "d") for site in ("north", "south")
@@ -603,7 +605,7 @@ def test_the_command_line_reports_every_factor(tmp_path, capsys):
     }
 
 
-def test_constant_data_of_a_model_without_groups():
+def test_statistics_of_a_model_without_groups():
     problem = hr.Model("y ~ x", table()).problem
-    group = build.constant_group(problem.labels, problem.gram.terms, problem.gram.terms, [], [], {})
+    group = build.statistics_group(problem.labels, problem.gram.terms, problem.gram.terms, [], [], {})
     assert not [name for name in group.data_vars if str(name).startswith("group_")]

@@ -565,5 +565,54 @@ def test_a_result_of_another_model_is_refused(sleep):
         hr.predict(model, trees.table(), trees.plain())
     with pytest.raises(hr.exceptions.ModelError, match="seed=-1 must be a whole number"):
         hr.predict(trees.model("by"), trees.table(), trees.tree("by"), seed=-1)
-    with pytest.raises(hr.exceptions.ModelError, match="group_effects='draws'"):
-        hr.predict(trees.model("independent"), trees.table(), trees.summarised())
+
+
+@pytest.mark.filterwarnings("ignore::hierreg.exceptions.HierregWarning")
+@pytest.mark.parametrize("structure", ["independent", "by", "known_se", "known_cov", "correlated"])
+def test_predictions_from_summaries_are_those_from_draws(structure):
+    """The same posterior of the variance parameters, and coefficients drawn again: equal within Monte-Carlo error."""
+    d = trees.table()
+    subject = trees.model(structure)
+    options = {"draws": 1000, "chains": 2, "seed": 5, "progress": False}
+    kept = subject.sample(**options, group_effects="draws")
+    summarised = subject.sample(**options, group_effects="summary")
+    rows = d.iloc[[0, 3, 11]].drop(columns=["unit"], errors="ignore")
+    rows = rows.assign(g=[*rows["g"].to_numpy()[:2], "a new one"])
+    more = {"level": "new group", "observation": structure != "known_cov", "seed": 1, "covariance": True}
+    one, other = hr.predict(subject, rows, kept, **more), hr.predict(subject, rows, summarised, **more)
+    error = one["sd"] / np.sqrt(500)
+    assert (abs(one["mean"] - other["mean"]) < 5 * error).all()
+    np.testing.assert_allclose(other["sd"], one["sd"], rtol=0.12)
+    scale = np.sqrt(np.outer(one["sd"], one["sd"]))
+    np.testing.assert_allclose(other["cov"] / scale, one["cov"] / scale, atol=0.12 * float(scale.max()))
+    again = hr.predict(subject, rows, summarised, **more)
+    np.testing.assert_array_equal(again["mean"], other["mean"])
+
+
+def test_predictions_from_summaries_of_crossed_factors_and_in_parts(monkeypatch):
+    from hierreg.predictive import recovered
+
+    rng = np.random.default_rng(2)
+    d = pd.DataFrame({"s": rng.integers(0, 9, 150), "d": rng.integers(0, 6, 150), "x": rng.normal(size=150)})
+    d["y"] = d["x"] + rng.normal(0, 1, 9)[d["s"]] + rng.normal(0, 1, 6)[d["d"]] + rng.normal(0, 0.5, 150)
+    subject = hr.Model("y ~ x + (1 | s) + (1 | d)", d)
+    options = {"draws": 500, "chains": 2, "seed": 5, "progress": False}
+    kept = subject.sample(**options, group_effects="draws")
+    summarised = subject.sample(**options, group_effects="summary")
+    monkeypatch.setattr(recovered, "_MOST_BYTES", 8 * 15 * 64)
+    rows = d.iloc[[0, 1, 2, 3]]
+    one, other = hr.predict(subject, rows, kept, seed=1), hr.predict(subject, rows, summarised, seed=1)
+    assert (abs(one["mean"] - other["mean"]) < 5 * one["sd"] / np.sqrt(400)).all()
+    np.testing.assert_allclose(other["sd"], one["sd"], rtol=0.15)
+
+
+@pytest.mark.filterwarnings("ignore::hierreg.exceptions.HierregWarning")
+def test_residuals_of_units_need_draws():
+    subject = trees.model("correlated")
+    tree = subject.sample(draws=50, chains=1, seed=1, progress=False, group_effects="summary")
+    table = trees.table()
+    seen = set(zip(table["unit"], table["set"], strict=True))
+    unit, part = next((u, s) for u in table["unit"] for s in "pqr" if (u, s) not in seen)
+    new = table[table["unit"] == unit].iloc[[0]].assign(set=part)
+    with pytest.raises(hr.exceptions.ModelError, match="leave the column of units out"):
+        hr.predict(subject, new, tree)

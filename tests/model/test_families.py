@@ -489,3 +489,10 @@ def test_pymc_has_the_same_density_of_rows(formula, family):
         ours -= problem.observed.y.sum()
     theirs = pymc_model.compile_logp(vars=pymc_model.observed_RVs, jacobian=False)(point)
     assert float(theirs) == pytest.approx(float(ours), rel=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore::hierreg.exceptions.ConvergenceWarning")
+def test_a_handful_of_draws_has_weights_without_a_tail():
+    model = hr.Model("cbind(incidence, size - incidence) ~ period + (1 | herd)", HERDS, family=hr.Binomial())
+    tree = model.sample(draws=10, tune=50, chains=2, seed=1, progress=False)
+    assert tree["posterior"]["beta"].shape == (2, 10, 4)

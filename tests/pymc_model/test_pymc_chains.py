@@ -112,7 +112,7 @@ def test_draws_of_several_factors_come_back(rng: np.random.Generator, monkeypatc
         np.testing.assert_array_equal(tree["posterior"][f"b_{name}"], variables[f"b_{name}"])
         mine = slice(2 * f, 2 * f + 2)
         np.testing.assert_allclose(tree["posterior"][f"sd_{name}"], cov.sd[:, mine].reshape(*SHAPE, 2), rtol=1e-12)
-        corr = tree["posterior"][f"corr_{name}"].to_numpy()[..., 1, 0]
+        corr = tree["posterior"][f"corr_{name}"].to_numpy()[..., 0]
         np.testing.assert_allclose(corr, cov.corr[:, 2 * f + 1, 2 * f].reshape(SHAPE), rtol=1e-10)
 
 

@@ -565,7 +565,7 @@ def test_nutpie_samples_the_marginal_model():
     case = independent_two_terms(np.random.default_rng(5))
     program = nutpie.compile_pymc_model(case.model("marginal"))
     tree = nutpie.sample(program, draws=200, tune=300, chains=2, seed=1, progress_bar=False)
-    assert tree.posterior["corr_g"].shape == (2, 200, 3, 3)
+    assert hr.correlation_matrices(tree)["corr_g"].shape == (2, 200, 3, 3)
     assert np.isfinite(tree.posterior["error_sd"]).all()
 
 

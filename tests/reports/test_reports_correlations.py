@@ -10,6 +10,7 @@ import xarray as xr
 import hierreg as hr
 from hierreg.gram.column_means import means_of_gram, means_of_rows
 from hierreg.reports.draws import correlation
+from hierreg.results.carried import draws_in
 from tests.helpers import report_trees as trees
 from tests.reference import load_reference
 
@@ -28,7 +29,7 @@ def pearson(x, y):
 def test_parameters_have_a_posterior_and_a_probability_of_sign():
     tree = trees.tree("correlated")
     report = hr.correlations(tree)
-    draws = tree["posterior"]["error_corr"].sel(set="q", set_col="p").values
+    draws = tree["posterior"]["error_corr"].sel(set_pair="q, p").values
     row = report.sel(correlation="error_corr[q, p]")
     assert float(row["prob_positive"]) == np.mean([d > 0 for d in draws.ravel()])
     assert float(row["mean"]) == pytest.approx(draws.mean(), rel=1e-12)
@@ -44,10 +45,10 @@ def test_parameters_have_a_posterior_and_a_probability_of_sign():
 
 def shares(tree, z, stratum=None):
     """Return z'Sigma z / (z'Sigma z + error variance) of every draw, by loops, and at REML."""
-    post, limit, out = tree["posterior"], tree["mixed_model_limit"], []
+    post, limit, out = draws_in(tree), tree["mixed_model_limit"], []
     for chain in range(post.sizes["chain"]):
         for draw in range(post.sizes["draw"]):
-            at = post.to_dataset().isel(chain=chain, draw=draw)
+            at = post.isel(chain=chain, draw=draw)
             sd, corr = at["sd_g"].values, at["corr_g"].values
             error = at["error_sd"] if stratum is None else at["error_sd"].sel(set=stratum)
             between = sum(z[i] * z[j] * corr[i, j] * sd[i] * sd[j] for i in range(2) for j in range(2))
@@ -130,10 +131,10 @@ def test_intraclass_correlations_that_rounding_hides_are_left_out():
     post = far["posterior"].to_dataset()
     # Lines that cross where x is a billion, but for the rounding of their intercepts.
     sd = post["sd_g"].isel(g_coef=1).to_numpy()[..., None] * [1e9, 1.0]
-    corr = np.where(np.eye(2) > 0, 1.0, -1.0) * np.ones(post["corr_g"].shape)
+    corr = -np.ones(post["corr_g"].shape)
     far["posterior"] = xr.DataTree(post.assign(sd_g=post["sd_g"].copy(data=sd), corr_g=post["corr_g"].copy(data=corr)))
-    constant = far["constant_data"].to_dataset()
-    far["constant_data"] = xr.DataTree(constant.assign(column_means_g=constant["column_means_g"] * 0 + [1.0, 1e9]))
+    constant = far["statistics"].to_dataset()
+    far["statistics"] = xr.DataTree(constant.assign(column_means_g=constant["column_means_g"] * 0 + [1.0, 1e9]))
     report = hr.correlations(far)
     assert not rows(report, "intraclass").sizes["correlation"]
     assert "rounding hides the variance there. Centre" in str(report)

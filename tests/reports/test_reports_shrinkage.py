@@ -8,6 +8,7 @@ import hierreg as hr
 from hierreg.problem.reference import references
 from hierreg.reports import weights as module
 from hierreg.reports.weights import distinct_groups, thinned, weight_matrix
+from hierreg.results.carried import draws_in
 from tests.helpers import report_trees as trees
 from tests.oracles.dense import error_covariance
 from tests.reference import load_reference
@@ -15,7 +16,7 @@ from tests.reference import load_reference
 
 def naive_weights(structure):
     """Return the weight matrices (S, J, q, q), by explicit inverses on each group's own rows."""
-    problem, post = trees.model(structure)._problem, trees.tree(structure)["posterior"].to_dataset()
+    problem, post = trees.model(structure)._problem, draws_in(trees.tree(structure))
     factor, layout = problem.design.factors[0], problem.layout
     flat = post.stack(sample=("chain", "draw")).transpose("sample", ...)
     out = []

@@ -17,9 +17,9 @@ def test_values_are_those_of_the_draws():
     expected = {
         "beta[w]": (post["beta"].sel(coef="w"), limit["beta"].sel(coef="w")),
         "sd_g[x]": (post["sd_g"].sel(g_coef="x"), limit["sd_g"].sel(g_coef="x")),
-        "corr_g[x, Intercept]": (post["corr_g"][..., 1, 0], limit["corr_g"][1, 0]),
+        "corr_g[x, Intercept]": (post["corr_g"][..., 0], limit["corr_g"][1, 0]),
         "error_sd[q]": (post["error_sd"].sel(set="q"), limit["error_sd"].sel(set="q")),
-        "error_corr[r, p]": (post["error_corr"].sel(set="r", set_col="p"), limit["error_corr"][2, 0]),
+        "error_corr[r, p]": (post["error_corr"].sel(set_pair="r, p"), limit["error_corr"][2, 0]),
     }
     for name, (draws, reml) in expected.items():
         row, flat = report.sel(parameter=name), np.sort(draws.values.ravel())

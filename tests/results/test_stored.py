@@ -223,7 +223,7 @@ DAMAGE = {
     "labels in another order": with_variable("posterior/coef", lambda d, v: d.assign_coords({v: d[v].values[::-1]})),
     "of another type": with_variable("posterior/error_sd", lambda d, v: d.assign({v: d[v].astype("float32")})),
     "cut": with_variable("posterior/draw", lambda d, _: d.isel(draw=slice(5))),
-    "one bit": with_variable("constant_data/group_ZtZ_g", lambda d, v: d.assign({v: d[v] * (1 + 1e-15)})),
+    "one bit": with_variable("statistics/group_ZtZ_g", lambda d, v: d.assign({v: d[v] * (1 + 1e-15)})),
     "lost group": lambda raw: raw.drop_nodes("mixed_model_limit"),
     "attribute": lambda raw: raw.attrs.update(formula="y ~ 1"),
 }
@@ -231,7 +231,7 @@ DAMAGE = {
 
 @pytest.mark.parametrize("what", DAMAGE)
 def test_whatever_was_changed_is_named(what, stored):
-    with pytest.raises(DataError, match=r"changed\.nc.*is not whole: .*(posterior|constant_data|limit|attributes)"):
+    with pytest.raises(DataError, match=r"changed\.nc.*is not whole: .*(posterior|statistics|limit|attributes)"):
         hr.load(stored(DAMAGE[what]))
 
 
@@ -279,8 +279,8 @@ def test_half_a_store_says_what_is_missing(store):
     shutil.rmtree(store / "posterior" / "beta")
     with pytest.raises(DataError, match=r"fit\.zarr.*is not whole: .*'posterior/beta'.* (is|are) missing"):
         hr.load(store)
-    shutil.rmtree(store / "constant_data")
-    with pytest.raises(DataError, match=r"fit\.zarr.*constant_data.*missing"):
+    shutil.rmtree(store / "statistics")
+    with pytest.raises(DataError, match=r"fit\.zarr.*statistics.*missing"):
         hr.load(store)
 
 
@@ -311,7 +311,7 @@ def test_a_list_of_another_order_is_an_error(store):
         hr.load(store)
 
 
-@pytest.mark.parametrize("name", ["posterior/beta", "posterior/coef", "constant_data/group_index_g"])
+@pytest.mark.parametrize("name", ["posterior/beta", "posterior/coef", "statistics/group_index_g"])
 def test_a_lost_chunk_is_not_read_as_missing_values(name, store):
     chunks = [file for file in (store / name / "c").rglob("*") if file.is_file()]
     chunks[0].unlink()

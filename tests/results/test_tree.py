@@ -11,6 +11,7 @@ import xarray as xr
 
 import hierreg as hr
 from hierreg.exceptions import DataError, ModelError
+from hierreg.results.carried import draws_in
 from tests.helpers.sampled_models import FORMULA, STRUCTURES, known_covariance, model, sampled, table
 
 # Runs here are short on purpose, and five groups are few.
@@ -31,7 +32,7 @@ HAS_ERROR_SD = [s for s in STRUCTURES if s not in {"known_se", "known_cov"}]
 def test_groups_variables_and_dimensions(structure: str) -> None:
     tree = sampled(structure)
     assert list(tree.children) == [
-        *("posterior", "sample_stats", "observed_data", "constant_data", "mixed_model_limit"),
+        *("posterior", "sample_stats", "observed_data", "statistics", "mixed_model_limit", "constant_data", "model"),
         *("log_prior", "prior", "prior_predictive", "log_likelihood", "posterior_predictive"),
         *(["log_likelihood_units"] if structure.startswith(("correlated", "exchangeable", "ar1")) else []),
     ]
@@ -41,12 +42,12 @@ def test_groups_variables_and_dimensions(structure: str) -> None:
         "b_g": ("g", "g_coef"),
         "theta_g": ("g", "g_coef"),
         "sd_g": ("g_coef",),
-        "corr_g": ("g_coef", "g_coef_col"),
+        "corr_g": ("g_coef_pair",),
     }
     if structure in HAS_ERROR_SD:
         expected["error_sd"] = error
     if structure == "correlated":
-        expected["error_corr"] = ("set", "set_col")
+        expected["error_corr"] = ("set_pair",)
     if structure.startswith(("exchangeable", "ar1")):
         expected["error_corr"] = error
     posterior = tree["posterior"]
@@ -59,14 +60,14 @@ def test_groups_variables_and_dimensions(structure: str) -> None:
         "coef": ["Intercept", "x", "w"],
         "g": list("abcde"),
         "g_coef": ["Intercept", "x"],
-        "g_coef_col": ["Intercept", "x"],
+        "g_coef_pair": ["x, Intercept"],
     }
     if error == ("kind",):
         coords["kind"] = ["u", "v"]
     elif error:
         coords["set"] = ["p", "q", "r"]
     if structure == "correlated":
-        coords["set_col"] = ["p", "q", "r"]
+        coords["set_pair"] = ["q, p", "r, p", "r, q"]
     assert {name: c.values.tolist() for name, c in posterior.coords.items()} == coords
     np.testing.assert_array_equal(tree["observed_data"]["y"], table()["y"])
 
@@ -88,7 +89,7 @@ def test_attributes_say_where_the_numbers_come_from(structure: str) -> None:
 
 @pytest.mark.parametrize("structure", STRUCTURES)
 def test_derived_variables_follow_from_the_others(structure: str) -> None:
-    posterior = sampled(structure)["posterior"].to_dataset()
+    posterior = draws_in(sampled(structure))
     for coef in ("Intercept", "x"):
         theta = posterior["theta_g"].sel(g_coef=coef)
         expected = posterior["beta"].sel(coef=coef) + posterior["b_g"].sel(g_coef=coef)
@@ -208,8 +209,8 @@ def test_limit_is_the_reml_estimate_and_least_squares_on_each_group() -> None:
         np.testing.assert_allclose(limit["no_pooling_cov_g"].sel(g=level), cov, rtol=1e-8)
 
 
-def test_constant_data_have_the_cross_products_of_each_group() -> None:
-    data, constant = table(), sampled("independent")["constant_data"]
+def test_statistics_have_the_cross_products_of_each_group() -> None:
+    data, constant = table(), sampled("independent")["statistics"]
     for j, level in enumerate("abcde"):
         own = data[data["g"] == level]
         Z = np.column_stack([np.ones(len(own)), own["x"]])

@@ -32,7 +32,7 @@ def test_sleepstudy(sleep):
     pairs = [
         (sd.sel(Subject_coef="Intercept"), variances["sd_Intercept"]),
         (sd.sel(Subject_coef="Days"), variances["sd_Days"]),
-        (posterior["corr_Subject"].values[:, :, 1, 0], variances["cor"]),
+        (posterior["corr_Subject"].values[:, :, 0], variances["cor"]),
         (posterior["error_sd"], variances["sigma"]),
         (posterior["beta"].sel(coef="Intercept"), expected["fixef"]["(Intercept)"]),
         (posterior["beta"].sel(coef="Days"), expected["fixef"]["Days"]),

@@ -178,7 +178,7 @@ def test_sleepstudy_against_numerical_integration():
     pairs = [
         (posterior["sd_Subject"].sel(Subject_coef="Intercept"), variances["sd_Intercept"]),
         (posterior["sd_Subject"].sel(Subject_coef="Days"), variances["sd_Days"]),
-        (posterior["corr_Subject"][..., 1, 0], variances["cor"]),
+        (posterior["corr_Subject"][..., 0], variances["cor"]),
         (posterior["error_sd"], variances["sigma"]),
         (posterior["beta"].sel(coef="Intercept"), expected["fixef"]["(Intercept)"]),
         (posterior["beta"].sel(coef="Days"), expected["fixef"]["Days"]),

@@ -139,7 +139,7 @@ def test_log_prior_is_scipys() -> None:
     np.testing.assert_allclose(mine["sd_g"].sel(g_coef="Intercept"), expected, rtol=1e-10)
     assert np.all(mine["sd_g"].sel(g_coef="x") == 0)
     # of two columns, LKJ(eta) says (r + 1) / 2 ~ Beta(eta, eta)
-    r = posterior["corr_g"].sel(g_coef="Intercept", g_coef_col="x")
+    r = posterior["corr_g"].sel(g_coef_pair="x, Intercept")
     np.testing.assert_allclose(mine["corr_g"], stats.beta(3, 3).logpdf((r + 1) / 2) - np.log(2), rtol=1e-9)
     error = stats.lognorm(0.8, scale=np.exp(-0.3)).logpdf(posterior["error_sd"])
     np.testing.assert_allclose(mine["error_sd"], error, rtol=1e-10)
@@ -148,7 +148,7 @@ def test_log_prior_is_scipys() -> None:
 def test_log_prior_of_correlated_errors_has_their_correlations() -> None:
     tree = sampled("correlated")
     assert tree["log_prior"]["error_sd"].dims == ("chain", "draw", "set")
-    corr = tree["posterior"]["error_corr"].to_numpy()
+    corr = hr.correlation_matrices(tree)["error_corr"].to_numpy()
     # the default, LKJ(1), is uniform; three data sets: the volume of 3 x 3 correlation matrices is pi^2 / 2
     assert corr.shape[-2:] == (3, 3)
     np.testing.assert_allclose(tree["log_prior"]["error_corr"], -np.log(np.pi**2 / 2), rtol=1e-10)

@@ -57,6 +57,11 @@ class BlockCovariance:
         """Rows and columns of the matrix."""
         return self.n, self.n
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the numbers of all blocks."""
+        return sum(batch.V.nbytes for batch in self.batches)
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         """Return the matrix (N, N) where NumPy asks for an array."""
         del copy  # it is always a new one

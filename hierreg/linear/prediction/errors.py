@@ -371,6 +371,8 @@ def _of_known_covariance(layout: ErrorLayout, new: NewRows) -> NewErrors:
                 f"semidefinite (new_cov - cross_cov V^-1 cross_cov' has the eigenvalue {smallest:.3g}). Are all three "
                 "computed with one kernel, and rows in the same order?"
             )
+        # An error that the observed ones determine has the variance zero, not what rounding leaves of it.
+        np.fill_diagonal(rest, np.maximum(rest.diagonal(), 0.0))
     return NewErrors(units=(), scale=new.ones, gain=gain, cov=rest)
 
 

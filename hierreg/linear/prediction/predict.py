@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, final
 
 import numpy as np
@@ -15,6 +16,7 @@ from hierreg.linear.prediction.posterior import draw_predictions, normal_effects
 from hierreg.linear.prediction.rows import NewRows, new_rows
 from hierreg.predictive.new_effects import new_effects
 from hierreg.predictive.of_model import any_problem_of, check_match, gaussian
+from hierreg.predictive.recovered import recovered_draws
 from hierreg.predictive.rows import check_size, draws_of
 from hierreg.problem.effects import EffectsProblem, refusal, refuse
 from hierreg.problem.family import FamilyProblem
@@ -22,6 +24,7 @@ from hierreg.problem.labels import factors_attribute, factors_of
 from hierreg.reports.draws import moments
 from hierreg.reports.reading import check_prob, read
 from hierreg.reports.table import Report, percent, sections
+from hierreg.results.carried import problem_of_tree
 from hierreg.results.effects import EffectsEstimate
 from hierreg.results.point import METHOD_NAMES, Coefficients, Estimate
 from hierreg.results.text import beside
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
     from hierreg.linear.prediction.posterior import Fresh
     from hierreg.predictive.of_model import ModelLike
+    from hierreg.predictive.rows import Draws
     from hierreg.problem.labels import Labels
     from hierreg.problem.problem import Problem
 
@@ -74,9 +78,9 @@ class Predictions(Report):
 
 
 def predict(  # noqa: PLR0913  # every argument after the third has a default
-    model: ModelLike,
+    model: ModelLike | xr.DataTree,
     newdata: Any,
-    at: xr.DataTree | Coefficients,
+    at: xr.DataTree | Coefficients | None = None,
     *,
     level: str | Mapping[str, str] = "group",
     ci_prob: float = 0.95,
@@ -113,12 +117,16 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
 
     Parameters
     ----------
-    model : Model
+    model : Model or DataTree
+        A model, or a result of `Model.sample` alone, which carries its model (`Model.from_tree`): from a saved file,
+        ``hr.predict(hr.load("fit.nc"), newdata)``.
     newdata : table
         M rows with the columns of predictors and grouping factors; with ``observation`` also those of the errors
         (strata, data sets, standard errors).
     at : DataTree, Estimate or Coefficients
-        From `Model.sample`, `Model.estimate` or `Model.solve` of the same model.
+        From `Model.sample`, `Model.estimate` or `Model.solve` of the same model; left out where a result is given in
+        place of the model. Of a posterior that has summaries of the group coefficients alone, those of the groups of
+        the new rows are drawn again.
     level : str or dict factor -> str
         "group", "new group" or "population", of all grouping factors or of those named, as in
         ``level={"plate": "new group"}``; those left out are at "group".
@@ -176,7 +184,7 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
       1      new  356.1  67.6  223.6   488.5    72.3  214.4   497.7
     """
     prob = check_prob(ci_prob)
-    found = any_problem_of(model)
+    found, at = _model_and_result(model, at)
     check_choice(scale, ("response", "link"), argument="scale", error=ModelError)
     if isinstance(found, FamilyProblem):
         given = {"cross_cov": cross_cov, "new_cov": new_cov}
@@ -201,6 +209,23 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
         values = _from_draws(problem, rows, at, prob, observation=observation, seed=seed)
         attrs["heading"] = f"{read(at).heading}; equal-tailed {percent(prob)} intervals"
     return _report(values, rows, attrs, covariance=covariance, draws=draws)
+
+
+def _model_and_result(
+    model: ModelLike | xr.DataTree, at: xr.DataTree | Coefficients | None
+) -> tuple[Problem | FamilyProblem, xr.DataTree | Coefficients]:
+    """Return the problem, and the result to predict from: one and the same where a result is given alone."""
+    if isinstance(model, xr.DataTree):
+        if at is not None:
+            raise ModelError("model is a result, and at is another: give a result alone, or the model and a result.")
+        return problem_of_tree(model), model
+    found = any_problem_of(model)
+    if at is None:
+        raise ModelError(
+            "at is missing: give what Model.sample, Model.estimate or Model.solve of the model returned, or what "
+            "Model.sample returned alone, hr.predict(tree, newdata)."
+        )
+    return found, at
 
 
 def _of_family(  # noqa: PLR0913, PLR0917  # the arguments of `predict`
@@ -301,7 +326,10 @@ def _from_draws(
 ) -> dict[str, Array]:
     _check_seed(seed)
     fit = read(tree)
-    parameters = draws_of(fit.posterior, problem)
+    if _has_summaries(fit.posterior, problem):
+        parameters, rows = _recovered(problem, rows, fit.posterior, int(fit.attrs["seed"]))
+    else:
+        parameters = draws_of(fit.posterior, problem)
     S = len(parameters.beta)
     check_size(S, 3 * len(rows.X), "predict", "Predict fewer rows at a time.")
     rng = np.random.default_rng([int(fit.attrs["seed"]) if seed is None else seed, _STREAM])
@@ -319,6 +347,25 @@ def _from_draws(
         of_new = moments(new, prob) | {"draws": new}
         out |= {f"{name}_new": value for name, value in of_new.items() if name != "mean"}
     return out
+
+
+def _has_summaries(posterior: xr.Dataset, problem: Problem) -> bool:
+    return any(f"b_{factor.key}" not in posterior for factor in problem.labels.factors)
+
+
+def _recovered(problem: Problem, rows: NewRows, posterior: xr.Dataset, seed: int) -> tuple[Draws, NewRows]:
+    """Return draws that have the groups of the new rows alone, and the rows with places among those."""
+    if rows.errors.gain is not None or any(unit.old.shape[1] for unit in rows.errors.units):
+        raise ModelError(
+            "the tree has no draws of the group coefficients, only summaries, and the errors of the observed rows of "
+            "these units need them: sample with group_effects='draws', or leave the column of units out of newdata."
+        )
+    groups = {new.factor: np.unique(new.group[new.group >= 0]) for new in rows.groups}
+    placed = tuple(
+        replace(new, group=np.where(new.group >= 0, np.searchsorted(groups[new.factor], new.group), -1))
+        for new in rows.groups
+    )
+    return recovered_draws(problem, posterior, groups, seed), replace(rows, groups=placed)
 
 
 def _check_seed(seed: int | None) -> None:

@@ -22,6 +22,7 @@ from hierreg.model.family.joint import effects_of, joint_mode, joint_target
 from hierreg.predictive.of_family import attributes, observed_values, with_auxiliary
 from hierreg.problem.reference import references
 from hierreg.results import build
+from hierreg.results.carried import tree_of
 from hierreg.results.prior_attributes import prior_attributes
 from hierreg.sampling.nuts import TARGET_ACCEPT, TARGET_ACCEPT_SIGNED, Mode, scale_of
 from hierreg.variances.parameters import covariances
@@ -109,8 +110,6 @@ class _Sampled:
 
 def sample(problem: FamilyProblem, request: SampleRequest) -> xr.DataTree:
     """Return the posterior as a DataTree."""
-    import xarray as xr
-
     request.check()
     _check_request(problem, request)
     begin = time.perf_counter()
@@ -130,7 +129,7 @@ def sample(problem: FamilyProblem, request: SampleRequest) -> xr.DataTree:
     for name, attrs in prior_attributes(problem.labels, problem.priors, sizes).items():
         posterior[name].attrs.update(attrs)
     own = found.working.gram
-    constant = build.constant_group(
+    constant = build.statistics_group(
         problem.labels,
         own.terms,
         own.terms,
@@ -138,21 +137,21 @@ def sample(problem: FamilyProblem, request: SampleRequest) -> xr.DataTree:
         means_of_rows(problem.design, replace(found.working.layout, se=problem.weights**-0.5)),
         references(problem.labels, problem.state),
     )
-    tree = xr.DataTree.from_dict(
-        {
-            "posterior": posterior,
-            "sample_stats": stats,
-            "observed_data": build.observed_group(problem.labels, observed_values(problem)),
-            "constant_data": constant,
-            "mixed_model_limit": build.limit_group(problem.labels, plug_in),
-        }
-    )
+    groups = {
+        "posterior": posterior,
+        "sample_stats": stats,
+        "observed_data": build.observed_group(problem.labels, observed_values(problem)),
+        "statistics": constant,
+        "mixed_model_limit": build.limit_group(problem.labels, plug_in),
+    }
+    tree = tree_of(groups, problem)
     dropped = {"dropped_columns": json.dumps(problem.dropped_columns, ensure_ascii=False)}
-    tree.attrs = build.versions() | attributes(problem) | (dropped if problem.dropped_columns else {})
+    sampler = "psis" if request.method == "psis" else "nutpie"
+    tree.attrs = build.versions(sampler) | attributes(problem) | (dropped if problem.dropped_columns else {})
     tree.attrs |= {
         "seed": seed,
         "method": request.method,
-        "sampler": "psis" if request.method == "psis" else "nutpie",
+        "sampler": sampler,
         "parametrization": request.parametrization,
         "engine": problem.engine,
         "unidentified": "",

@@ -1,0 +1,107 @@
+"""Columns of a table as plain arrays, of which the same table can be made again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hierreg.checks import read_only
+from hierreg.design.levels import categories_of
+from hierreg.design.table import kind_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    import narwhals as nw
+    from numpy.typing import NDArray
+
+    from hierreg.design.values import Level
+
+# Of text every row is a pointer and, once for each level, its characters.
+_POINTER = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptColumn:
+    """One column.
+
+    Attributes
+    ----------
+    values : array (N,)
+        Integers, floats, truth values, or text as objects.
+    categories : tuple of (str or int), optional
+        All categories in their order, where the column has one.
+    is_label : bool
+        Whether it says which rows belong together: text, truth values, and whole numbers of groups, strata or units.
+    """
+
+    values: NDArray[Any]
+    categories: tuple[Level, ...] | None = None
+    is_label: bool = False
+
+
+def keep_columns(
+    table: nw.DataFrame[Any], names: Sequence[str], labels: Collection[str], most_bytes: float
+) -> dict[str, KeptColumn] | None:
+    """Return copies of complete columns, or None where together they take more than `most_bytes`.
+
+    Parameters
+    ----------
+    table : narwhals.DataFrame
+    names : sequence of str
+    labels : set of str
+        Those of groups, strata and units.
+    most_bytes : float
+    """
+    if len(table) * _POINTER * len(names) > most_bytes:
+        return None
+    kept = {name: _kept(table[name]) for name in names}
+    return {
+        name: replace(column, is_label=name in labels or column.values.dtype.kind in "Ob" or bool(column.categories))
+        for name, column in kept.items()
+    }
+
+
+def _kept(series: nw.Series[Any]) -> KeptColumn:
+    kind, values = kind_of(series), series.to_numpy()
+    if kind == "label":
+        categories = categories_of(series)
+        text = np.asarray(values, dtype=object)
+        is_text = categories is None or any(isinstance(level, str) for level in categories)
+        return KeptColumn(values=read_only(text if is_text else np.array(text.tolist())), categories=categories)
+    if kind == "bool":
+        return KeptColumn(values=read_only(np.array(values, dtype=bool)))
+    if series.dtype.is_integer() or np.asarray(values).dtype == object:
+        whole = np.array(values.tolist())
+        return KeptColumn(values=read_only(whole if whole.dtype.kind in "iu" else np.array(values, dtype=np.float64)))
+    return KeptColumn(values=read_only(np.array(values, dtype=np.float64)))
+
+
+def table_of(columns: Mapping[str, KeptColumn]) -> Any:
+    """Return a table (pandas.DataFrame) of kept columns."""
+    import pandas as pd
+
+    def series(column: KeptColumn) -> Any:
+        if column.categories is None:
+            return column.values
+        return pd.Categorical(column.values, categories=list(column.categories))
+
+    return pd.DataFrame({name: series(column) for name, column in columns.items()})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What a model was made of.
+
+    Attributes
+    ----------
+    arguments : dict
+        Those of the model, as JSON.
+    columns : dict of KeptColumn, or None
+        The columns that it reads, unless they are too many, or gone.
+    """
+
+    arguments: Mapping[str, Any]
+    columns: Mapping[str, KeptColumn] | None
