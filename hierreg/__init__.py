@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hierreg import exceptions, plots
-    from hierreg.datasets import load_dataset
+    from hierreg.datasets import available_datasets, describe_dataset, load_dataset
     from hierreg.design import stack
     from hierreg.effects import Mixture, StudentT
     from hierreg.errors.from_samples import covariance_from_samples
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
         Normal,
         Priors,
     )
-    from hierreg.reports import correlations, shrinkage, summary
+    from hierreg.reports import correlations, shrinkage, summary, table
     from hierreg.response import Bernoulli, Beta, Binomial, Cumulative, NegativeBinomial, Poisson
     from hierreg.results import load, save
     from hierreg.studies import map_chains, map_fits
@@ -72,11 +72,13 @@ __all__ = [
     "Priors",
     "StudentT",
     "ar1",
+    "available_datasets",
     "by",
     "contrasts",
     "correlated",
     "correlations",
     "covariance_from_samples",
+    "describe_dataset",
     "exceptions",
     "exchangeable",
     "independent",
@@ -96,12 +98,13 @@ __all__ = [
     "shrinkage",
     "stack",
     "summary",
+    "table",
 ]
 
 # The same table as the imports above, for use at run time; tests/whole/test_import.py keeps the two equal.
 _NAMES_BY_MODULE = {
     "hierreg": ("exceptions", "plots"),
-    "hierreg.datasets": ("load_dataset",),
+    "hierreg.datasets": ("available_datasets", "describe_dataset", "load_dataset"),
     "hierreg.design": ("stack",),
     "hierreg.effects": ("Mixture", "StudentT"),
     "hierreg.errors.structures": ("ar1", "by", "correlated", "exchangeable", "independent", "known_cov", "known_se"),
@@ -124,7 +127,7 @@ _NAMES_BY_MODULE = {
         "Normal",
         "Priors",
     ),
-    "hierreg.reports": ("correlations", "shrinkage", "summary"),
+    "hierreg.reports": ("correlations", "shrinkage", "summary", "table"),
     "hierreg.errors.from_samples": ("covariance_from_samples",),
     "hierreg.studies": ("map_chains", "map_fits"),
     "hierreg.response": ("Bernoulli", "Beta", "Binomial", "Cumulative", "NegativeBinomial", "Poisson"),

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Literal
 
 from hierreg.checks import check_choice
+from hierreg.display import Column, Row, Section, Table
+from hierreg.display.html import as_html
+from hierreg.display.text import line_width
 from hierreg.errors.structures import weighted
 from hierreg.exceptions import ModelError
 from hierreg.model.given_covariances import error_covariance, group_factor, precision_of_beta
@@ -30,6 +35,9 @@ if TYPE_CHECKING:
     from hierreg.results.point import Coefficients, Estimate
 
     Method = Literal["reml", "ml", "map", "laplace", "quadrature"]
+
+# Factors, and columns that were dropped, that a model names where it is shown.
+_MOST_NAMED = 8
 
 
 class Model:
@@ -175,12 +183,40 @@ class Model:
         refuse(self._problem, "gram")
         return gaussian(self._problem, "Model.gram").complete_gram()
 
-    def __repr__(self) -> str:
+    def _facts(self) -> list[tuple[str, str]]:
+        """Return what is shown of the model: names of facts, and facts in words."""
         problem = self._problem
-        lines = [f"hierreg.Model: {problem.formula}", f"  {problem.n_rows} rows"]
-        lines += [f"  {len(factor.levels)} groups of {factor.name}" for factor in problem.labels.factors]
-        lines += [f"  dropped: {dropped}" for dropped in problem.dropped_columns]
-        return "\n".join([*lines, *kind_of(problem).shown(problem)])
+        factors, dropped = problem.labels.factors, problem.dropped_columns
+        facts = [("rows", f"{problem.n_rows:,}")]
+        facts += [(f"groups of {factor.name}", f"{len(factor.levels):,}") for factor in factors[:_MOST_NAMED]]
+        if len(factors) > _MOST_NAMED:
+            facts.append(("groups", f"of {len(factors) - _MOST_NAMED} more factors"))
+        facts += [("dropped", text) for text in dropped[:_MOST_NAMED]]
+        if len(dropped) > _MOST_NAMED:
+            facts.append(("dropped", f"{len(dropped) - _MOST_NAMED} more columns"))
+        lines = (line.strip().partition(": ") for line in kind_of(problem).shown(problem))
+        return facts + [(name, fact) for name, _, fact in lines]
+
+    def __repr__(self) -> str:
+        lines = [f"hierreg.Model: {self.formula}"]
+        for name, fact in self._facts():
+            counts = name == "rows" or name.startswith("groups")
+            lines.append(f"  {fact} {name}" if counts else f"  {name}: {fact}")
+        wide = line_width()
+        return "\n".join(
+            "\n".join(wrap(line, wide, subsequent_indent="    ", break_long_words=False)) for line in lines
+        )
+
+    def _repr_html_(self) -> str:
+        rows = [Row(name=name, values={"fact": fact}) for name, fact in self._facts()]
+        return as_html(
+            Table(
+                columns=(Column(key="fact", head="", form="text"),),
+                sections=(Section(title="", rows=rows),),
+                heading=f"hierreg.Model: {self.formula}",
+                notes=("model.estimate(), model.sample(seed=1); model.priors, model.describe().",),
+            )
+        )
 
     def describe(self, *, time: bool = False) -> Description:
         """Return how the model is evaluated, and what that costs; print it.
@@ -253,7 +289,8 @@ class Model:
         kind = kind_of(self._problem)
         chosen = kind.methods[0] if method is None else str(method)
         check_choice(chosen, kind.methods, argument="method", error=ModelError)
-        return kind.estimate(self._problem, chosen, nodes)
+        found = kind.estimate(self._problem, chosen, nodes)
+        return replace(found, formula=self.formula, n_rows=int(self._problem.n_rows))
 
     def solve(
         self,

@@ -1,0 +1,143 @@
+"""Tables as plain text that fits a terminal."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from hierreg.display.table import limited
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from hierreg.display.table import Table
+
+# Where no terminal says its width: a file takes all columns, the text of a notebook's cell wraps beyond this.
+_FILE, _CELL = 120, 100
+_NARROWEST = 40
+_SHORT = 40
+
+
+def line_width() -> int:
+    """Return the columns of the terminal, or ``COLUMNS`` where it is set."""
+    is_notebook = type(sys.stdout).__module__.startswith("ipykernel")
+    return max(_NARROWEST, shutil.get_terminal_size((_CELL if is_notebook else _FILE, 24)).columns)
+
+
+def as_text(table: Table, *, short: bool = False) -> str:
+    """Return a table as text: columns that matter less are left out where lines would be longer than the terminal.
+
+    Parameters
+    ----------
+    table : Table
+    short : bool
+        At most 40 lines.
+    """
+    width = line_width()
+    notes = [*table.notes]
+    table, folded = _folded(table, width)
+    if short:
+        extra = len(_wrapped(table.heading, width)) + sum(1 + len(_wrapped(note, width)) for note in notes)
+        # Two lines for what is left out, a blank one below the heading; a title and a blank line for each section.
+        table = limited(table, _SHORT - extra - 3, per_section=2)
+        notes = [*table.notes]
+    hint = _hint(table, folded)
+    notes += [hint] if hint else []
+    header = ["", *(column.head for column in table.columns)]
+    parts = [
+        (section.title, [[f"  {row.name}", *table.cells(row)] for row in section.rows] + _more(section.more, table))
+        for section in table.filled
+    ]
+    left = {i for i, column in enumerate(table.columns, start=1) if column.is_text}
+    body = sections(header, parts, width, left)
+    blocks = [
+        *(["\n".join(_wrapped(table.heading, width))] if table.heading else []),
+        *([body] if body else []),
+        *("\n".join(_wrapped(note, width)) for note in notes),
+    ]
+    return "\n\n".join(blocks)
+
+
+def _hint(table: Table, folded: list[str]) -> str:
+    if folded:
+        return f"Left out at this width: {', '.join(folded)}; {table.of_all}."
+    return f"Not all rows are shown; {table.of_all}." if any(section.more for section in table.sections) else ""
+
+
+def _more(n: int, table: Table) -> list[list[str]]:
+    return [[f"  ... {n:,} more", *[""] * len(table.columns)]] if n else []
+
+
+def _folded(table: Table, width: int) -> tuple[Table, list[str]]:
+    """Return the table without the columns for which there is no room, and the keys of these."""
+    sizes = [
+        max([len(column.head), *(len(cell) for cell in cells)], default=0)
+        for column, cells in zip(table.columns, _by_column(table), strict=True)
+    ]
+    room = width - max([2 + len(row.name) for section in table.filled for row in section.rows], default=0)
+    kept = list(range(len(sizes)))
+    while sum(sizes[i] + 2 for i in kept) > room:
+        last = max(kept, key=lambda i: (table.columns[i].fold, i), default=None)
+        if last is None or not table.columns[last].fold:
+            break
+        kept.remove(last)
+    folded = [table.columns[i].key for i in range(len(sizes)) if i not in kept]
+    return replace(table, columns=tuple(table.columns[i] for i in kept)), folded
+
+
+def _by_column(table: Table) -> list[list[str]]:
+    rows = [table.cells(row) for section in table.filled for row in section.rows]
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in table.columns]
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Return the lines of a text, each no longer than the terminal where it has blanks to break at."""
+    lines = []
+    for line in text.splitlines():
+        lines += textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False) or [""]
+    return lines
+
+
+def sections(
+    header: list[str],
+    parts: list[tuple[str, list[list[str]]]],
+    width: int | None = None,
+    left: Collection[int] = (),
+) -> str:
+    """Return tables under one another with common column widths, each under its title.
+
+    Parameters
+    ----------
+    header : list of str
+        Column names; the first is replaced by each title.
+    parts : list of (title, rows)
+        Empty parts are left out.
+    width : int, optional
+        Titles and names for which there is no room beside their numbers stand on a line of their own.
+    left : collection of int, optional
+        Places of columns of words, which begin below each other.
+    """
+    parts = [part for part in parts if part[1]]
+    cells = [[title, *header[1:]] for title, _ in parts] + [row for _, rows in parts for row in rows]
+    widths = [max((len(row[c]) for row in cells), default=0) for c in range(len(header))]
+    if width is not None:
+        room = max(8, width - sum(widths[1:]) - 2 * len(widths[1:]))
+        firsts = [len(row[0]) for row in cells if len(row[0]) <= room]
+        widths[0] = max(firsts, default=room)
+    lines = []
+    for title, rows in parts:
+        for row in ([title, *header[1:]], *rows):
+            name, *numbers = row
+            padded = (
+                cell.ljust(size) if c in left else cell.rjust(size)
+                for c, (cell, size) in enumerate(zip(numbers, widths[1:], strict=True), start=1)
+            )
+            if len(name) > widths[0] and any(numbers):
+                lines.append(name)
+                name = ""
+            lines.append("  ".join([name.ljust(widths[0]), *padded]).rstrip())
+        lines.append("")
+    return "\n".join(lines[:-1])
