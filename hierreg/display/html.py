@@ -27,10 +27,11 @@ def as_html(table: Table, details: str = "") -> str:
     lines = []
     if table.has_heads:
         heads = "".join(_cell("th", column.head, right=not column.is_text) for column in table.columns)
-        lines.append(f'<thead><tr style="{_LINE}"><th></th>{heads}</tr></thead>')
+        corner = _cell("th", table.corner, right=False)
+        lines.append(f'<thead><tr style="{_LINE}">{corner}{heads}</tr></thead>')
     lines.append("<tbody>")
     for section in table.filled:
-        if section.title:
+        if section.title and not table.corner:
             lines.append(
                 f'<tr><th colspan="{n}" align="left" style="text-align:left;padding-top:0.7em">'
                 f"{escape(section.title)}</th></tr>"

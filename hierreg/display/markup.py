@@ -29,11 +29,11 @@ _NEGATIVE = re.compile(r"(?<![\w.])-(?=\d)")
 
 def as_markdown(table: Table) -> str:
     """Return a table in the Markdown of code hosts and pandoc; titles of sections are rows in bold."""
-    heads = ["", *(_markdown(column.head) for column in table.columns)]
+    heads = [_markdown(table.corner), *(_markdown(column.head) for column in table.columns)]
     sides = [":--", *(":--" if column.is_text else "--:" for column in table.columns)]
     lines = [heads, sides]
     for section in table.filled:
-        if section.title:
+        if section.title and not table.corner:
             lines.append([f"**{_markdown(section.title)}**", *[""] * len(table.columns)])
         lines += [[_markdown(row.name), *map(_markdown, table.cells(row))] for row in section.rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
@@ -44,12 +44,15 @@ def as_latex(table: Table, *, caption: str | None = None, label: str | None = No
     sides = "".join("l" if column.is_text else "r" for column in table.columns)
     lines = [rf"\begin{{tabular}}{{l{sides}}}", r"\toprule"]
     if table.has_heads:
-        lines += [" & ".join(["", *(_latex(column.head) for column in table.columns)]) + r" \\", r"\midrule"]
+        lines += [
+            " & ".join([_latex(table.corner), *(_latex(column.head) for column in table.columns)]) + r" \\",
+            r"\midrule",
+        ]
     for place, section in enumerate(table.filled):
-        if section.title:
+        if section.title and not table.corner:
             lines += [r"\addlinespace"] if place else []
             lines.append(rf"\multicolumn{{{len(sides) + 1}}}{{l}}{{\textit{{{_latex(section.title)}}}}} \\")
-        indent = r"\quad " if section.title else ""
+        indent = r"\quad " if section.title and not table.corner else ""
         lines += [
             " & ".join([indent + _latex(row.name), *map(_latex, table.cells(row))]) + r" \\" for row in section.rows
         ]

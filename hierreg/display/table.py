@@ -110,6 +110,12 @@ class Table:
         return tuple(section for section in self.sections if section.rows)
 
     @property
+    def corner(self) -> str:
+        """What stands above the names of the rows: the title of the only section, where there is only one."""
+        titles = [section.title for section in self.filled]
+        return titles[0] if len(titles) == 1 and self.has_heads else ""
+
+    @property
     def has_heads(self) -> bool:
         """Whether any column has a name."""
         return any(column.head for column in self.columns)
