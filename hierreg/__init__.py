@@ -133,13 +133,25 @@ _NAMES_BY_MODULE = {
     "hierreg.response": ("Bernoulli", "Beta", "Binomial", "Cumulative", "NegativeBinomial", "Poisson"),
     "hierreg.results": ("load", "save"),
 }
+# Names that users of lme4, brms, bambi and ArviZ try first.
+_FOREIGN = {
+    **dict.fromkeys(("lmer", "glmer", "brm", "lm", "glm", "mixedlm"), "write hr.Model(formula, data).estimate()"),
+    **dict.fromkeys(("fit", "sample"), "write hr.Model(formula, data).sample(seed=1)"),
+    **dict.fromkeys(("summarize", "describe"), "write hr.summary(tree)"),
+    **dict.fromkeys(("ranef", "VarCorr", "fixef"), "model.estimate() has .b, .sd, .corr and .beta"),
+    "plot": "the functions are in hr.plots",
+}
 _MODULE_OF = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name the first time that it is asked for."""
-    if name not in _MODULE_OF:
+    if name.startswith("__"):
         raise AttributeError(f"module 'hierreg' has no attribute {name!r}")
+    if name not in _MODULE_OF:
+        from hierreg.hints import missing
+
+        raise missing("module 'hierreg'", name, _FOREIGN)
     module = _MODULE_OF[name]
     value = import_module(f"hierreg.{name}") if module == "hierreg" else getattr(import_module(module), name)
     globals()[name] = value  # later look-ups do not come through here

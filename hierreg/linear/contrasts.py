@@ -11,6 +11,7 @@ from hierreg.display import Column, Row, Section, Table
 from hierreg.display.numbers import percent
 from hierreg.display.table import interval_columns
 from hierreg.exceptions import ModelError
+from hierreg.hints import PROB, understands
 from hierreg.likelihood import solution as joint
 from hierreg.linear.given import GroupNames, Names, read_weights
 from hierreg.problem.effects import refusal
@@ -59,6 +60,7 @@ class Contrasts(Report):
         )
 
 
+@understands("hr.contrasts", instead=PROB)
 def contrasts(x: xr.DataTree | Coefficients, what: Any, ci_prob: float = 0.95) -> Contrasts:
     """Return linear functions phi = B beta of the coefficients, with their joint covariance.
 

@@ -12,6 +12,8 @@ from hierreg.display.html import as_html
 from hierreg.display.text import line_width
 from hierreg.errors.structures import weighted
 from hierreg.exceptions import ModelError
+from hierreg.hints import SEED, missing, understands
+from hierreg.model.foreign import ESTIMATE, METHODS, MODEL, SAMPLE
 from hierreg.model.given_covariances import error_covariance, group_factor, precision_of_beta
 from hierreg.model.kinds import kind_of
 from hierreg.predictive.of_model import gaussian
@@ -126,6 +128,7 @@ class Model:
         model._problem = problem_of_gram(gram, priors)  # noqa: SLF001  # another way to make the same object
         return model
 
+    @understands("hr.Model", instead=MODEL)
     def __init__(  # noqa: PLR0913  # the public signature: every argument has a default
         self,
         formula: str,
@@ -161,6 +164,12 @@ class Model:
         self._problem = assemble_family(
             formula, data, family, priors, collinear=collinear, weights=weights, offset=offset, trials=trials
         )
+
+    if not TYPE_CHECKING:  # type checkers are to see what there is
+
+        def __getattr__(self, name: str) -> Any:
+            """Say what to write instead of a method that other packages have."""
+            raise missing("Model", name, METHODS)
 
     @property
     def formula(self) -> str:
@@ -251,6 +260,7 @@ class Model:
         """
         return kind_of(self._problem).describe(self._problem, time)  # type: ignore[no-any-return]  # of its kind
 
+    @understands("Model.estimate", instead=ESTIMATE)
     def estimate(self, method: Method | None = None, *, nodes: int | None = None) -> Estimate | EffectsEstimate:
         """Return point estimates of the variances, and the coefficients at them.
 
@@ -336,6 +346,7 @@ class Model:
             solution = solve_equations(likelihood, Lambda, S)
         return point.coefficients(problem.labels, problem.with_fixed(solution))
 
+    @understands("Model.sample", same=SEED, instead=SAMPLE)
     def sample(  # noqa: PLR0913, PLR0917  # the public signature: every argument has a default
         self,
         draws: int = 1000,
@@ -375,6 +386,7 @@ class Model:
         chains : int
         seed : int, optional
             Determines every draw, whatever `cores`; a random one is chosen and recorded where none is given.
+            ``random_seed=`` is the same.
         cores : int, optional
             Chains run at once, or threads that evaluate proposals; all available by default.
         parametrization : {"marginal", "noncentered", "centered"}

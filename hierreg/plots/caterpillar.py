@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hierreg.hints import PROB, SELECTION, understands
 from hierreg.plots.canvas import (
     MOST_NAMES,
     chosen,
@@ -40,6 +41,7 @@ _MOST_GROUPS = 400
 _PANEL, _WIDEST = 4.4, 15.0
 
 
+@understands("plots.caterpillar", instead=PROB | SELECTION)
 def caterpillar(  # noqa: PLR0913  # the public signature: every argument but the first has a default
     tree: xr.DataTree,
     coef: str | Sequence[str] | None = None,

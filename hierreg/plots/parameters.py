@@ -9,6 +9,7 @@ import numpy as np
 
 from hierreg.checks import listed, suggestion
 from hierreg.exceptions import ModelError
+from hierreg.hints import SELECTION, understands
 from hierreg.plots.canvas import density, one_of, panels, wrapped
 from hierreg.plots.colours import colours_on
 from hierreg.reports.reading import Fit, read
@@ -37,6 +38,7 @@ _GRID = 400
 _PRIOR_DRAWS, _PRIOR_BINS = 100_000, 60
 
 
+@understands("plots.correlations", instead=SELECTION)
 def correlations(
     tree: xr.DataTree,
     pair: Pair | Sequence[Pair] | None = None,
@@ -101,6 +103,7 @@ def correlations(
     return figure
 
 
+@understands("plots.variances", instead=SELECTION)
 def variances(
     tree: xr.DataTree,
     coef: str | Sequence[str] | None = None,

@@ -8,6 +8,7 @@ import numpy as np
 
 from hierreg.checks import check_choice
 from hierreg.exceptions import ModelError
+from hierreg.hints import PROB, SELECTION, understands
 from hierreg.plots.canvas import (
     MOST_NAMES,
     chosen,
@@ -45,6 +46,7 @@ _SHORTEST = 0.03
 _BESIDE = ((4, 4), (4, -9), (-4, 4), (-4, -9))
 
 
+@understands("plots.shrinkage", instead=PROB | SELECTION)
 def shrinkage(  # noqa: PLR0913  # the public signature: every argument but the first has a default
     tree: xr.DataTree,
     coef: str | Sequence[str] | None = None,

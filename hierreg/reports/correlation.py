@@ -10,6 +10,7 @@ import numpy as np
 
 from hierreg.display import Column, Row, Section, Table
 from hierreg.display.numbers import percent
+from hierreg.hints import PROB, understands
 from hierreg.reports.draws import correlation, mcse_mean, moments
 from hierreg.reports.intraclass import Intraclass, intraclass_correlations
 from hierreg.reports.reading import FactorFit, Fit, check_prob, read
@@ -84,6 +85,7 @@ class _Row:
     at: str = ""
 
 
+@understands("hr.correlations", instead=PROB)
 def correlations(tree: xr.DataTree, ci_prob: float = 0.95, *, at: Mapping[str, float] | None = None) -> Correlations:
     """Return every correlation of the model and of its posterior.
 

@@ -9,6 +9,7 @@ import numpy as np
 from hierreg.display import Column, Row, Section, Table
 from hierreg.display.numbers import number, percent
 from hierreg.exceptions import ModelError
+from hierreg.hints import PROB, understands
 from hierreg.reports.draws import mcse_mean, moments
 from hierreg.reports.effects import group_probabilities, group_weights
 from hierreg.reports.reading import FactorFit, Fit, check_prob, need_factor, read
@@ -103,6 +104,7 @@ def _of(values: dict[str, Array], j: int, k: int) -> dict[str, float]:
     return own
 
 
+@understands("hr.shrinkage", instead=PROB)
 def shrinkage(tree: xr.DataTree, ci_prob: float = 0.95, *, factor: str | None = None) -> Shrinkage:
     """Return, per group and coefficient, how the group alone, the plug-in limit and the posterior differ.
 

@@ -11,6 +11,7 @@ from hierreg.checks import listed
 from hierreg.display import Column, Row, Section, Table
 from hierreg.display.numbers import number, percent
 from hierreg.display.table import interval_columns
+from hierreg.hints import PROB, understands
 from hierreg.reports.draws import diagnostics, moments
 from hierreg.reports.effects import shape_parameters
 from hierreg.reports.reading import Fit, check_prob, read
@@ -57,6 +58,9 @@ class Summary(Report):
         )
 
 
+@understands(
+    "hr.summary", instead=PROB | {"var_names": "hr.summary(tree).sel(parameter=[...]) takes some of the parameters"}
+)
 def summary(tree: xr.DataTree, ci_prob: float = 0.95) -> Summary:
     """Return posterior summaries of the population coefficients and all variance parameters.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.display import Shown, Table
+from hierreg.hints import missing
 from hierreg.results.point_tables import (
     beta_section,
     by_factor,
@@ -30,6 +31,19 @@ if TYPE_CHECKING:
 
 # What a method of estimation is called where it stands above its numbers.
 METHOD_NAMES = {"reml": "REML", "ml": "ML", "map": "MAP", "laplace": "Laplace", "quadrature": "Quadrature"}
+
+# Names that users of lme4, statsmodels and scikit-learn try first.
+_FOREIGN = {
+    "summary": "print it, or .to_pandas() for a data frame",
+    "predict": "hr.predict(model, newdata, at=estimate)",
+    **dict.fromkeys(("params", "coef", "coef_", "fixef", "fe_params"), "population coefficients are .beta"),
+    **dict.fromkeys(("bse", "bse_fe", "std_errors"), "standard errors are .beta_se and .variance_se"),
+    **dict.fromkeys(("ranef", "random_effects"), ".b and .theta have them, dictionaries by grouping factor"),
+    **dict.fromkeys(("VarCorr", "cov_re", "vcomp"), ".sd, .corr and .cov have them, dictionaries by grouping factor"),
+    **dict.fromkeys(("sigma", "scale"), "the standard deviation of errors is .error_sd"),
+    **dict.fromkeys(("vcov", "cov_params"), "the covariance of population coefficients is .beta_cov"),
+    **dict.fromkeys(("conf_int", "confint"), "hr.contrasts(estimate, {'x': {'x': 1}}) has intervals"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -68,6 +82,12 @@ class Coefficients(Shown):
     def beta_se(self) -> xr.DataArray:
         """Standard errors of beta (coef)."""
         return _diagonal_root(self.beta_cov, self.beta)
+
+    if not TYPE_CHECKING:  # type checkers are to see what there is
+
+        def __getattr__(self, name: str) -> Any:
+            """Say what to write instead of an attribute that other packages have."""
+            raise missing(type(self).__name__, name, _FOREIGN)
 
     def to_pandas(self) -> pd.DataFrame:
         """Return a row for each parameter that is shown: its kind, its name, its value and its standard error."""

@@ -12,6 +12,7 @@ from hierreg.display import Column, Row, Section, Table
 from hierreg.display.numbers import percent
 from hierreg.display.table import interval_columns
 from hierreg.exceptions import ModelError
+from hierreg.hints import PROB, SEED, understands
 from hierreg.linear.prediction.levels import levels_of
 from hierreg.linear.prediction.plug_in import predict_at
 from hierreg.linear.prediction.posterior import draw_predictions, normal_effects
@@ -82,6 +83,7 @@ class Predictions(Report):
         )
 
 
+@understands("hr.predict", same=SEED, instead=PROB)
 def predict(  # noqa: PLR0913  # every argument after the third has a default
     model: ModelLike,
     newdata: Any,
