@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _OUTER = '<div class="tex2jax_ignore mathjax_ignore" style="overflow-x:auto">'
 _LINE = "border-bottom:1px solid"
+_PADDING = "padding:0.25em 0.6em"
 
 
 def as_html(table: Table, details: str = "") -> str:
@@ -33,14 +34,17 @@ def as_html(table: Table, details: str = "") -> str:
     for section in table.filled:
         if section.title and not table.corner:
             lines.append(
-                f'<tr><th colspan="{n}" align="left" style="text-align:left;padding-top:0.7em">'
+                f'<tr><th colspan="{n}" align="left" style="text-align:left;padding:0.7em 0.6em 0.25em">'
                 f"{escape(section.title)}</th></tr>"
             )
-        lines += [_row(row.name, table, table.cells(row)) for row in section.rows]
+        is_below_title = bool(section.title) and not table.corner
+        lines += [_row(row.name, table, table.cells(row), indent=is_below_title) for row in section.rows]
         if section.more:
             lines.append(f"<tr>{_cell('td', f'... {section.more:,} more', right=False, span=n)}</tr>")
     lines.append("</tbody>")
-    parts.append(f'<table style="border-collapse:collapse;margin:0.3em 0">\n{"\n".join(lines)}\n</table>')
+    parts.append(
+        f'<table cellpadding="4" style="border-collapse:collapse;margin:0.3em 0">\n{"\n".join(lines)}\n</table>'
+    )
     parts += [_paragraph(note) for note in table.notes]
     if any(section.more for section in table.sections):
         parts.append(_paragraph(f"Not all rows are shown; {table.of_all}."))
@@ -55,19 +59,19 @@ def preformatted(text: str) -> str:
     return f'<pre class="tex2jax_ignore mathjax_ignore" style="{style}">{escape(text)}</pre>'
 
 
-def _row(name: str, table: Table, cells: Iterable[str]) -> str:
+def _row(name: str, table: Table, cells: Iterable[str], *, indent: bool) -> str:
     written = "".join(
         _cell("td", cell, right=not column.is_text) for column, cell in zip(table.columns, cells, strict=True)
     )
-    style = "text-align:left;font-weight:normal;padding-left:1em"
-    return f'<tr><th scope="row" align="left" style="{style}">{escape(name)}</th>{written}</tr>'
+    style = f"text-align:left;{_PADDING}" + (";padding-left:1.6em" if indent else "")
+    return f'<tr><td align="left" style="{style}">{escape(name)}</td>{written}</tr>'
 
 
 def _cell(tag: str, text: str, *, right: bool, span: int = 1) -> str:
     side = "right" if right else "left"
     spread = f' colspan="{span}"' if span > 1 else ""
     nowrap = ";white-space:nowrap" if right else ""
-    return f'<{tag}{spread} align="{side}" style="text-align:{side}{nowrap}">{escape(text)}</{tag}>'
+    return f'<{tag}{spread} align="{side}" style="text-align:{side};{_PADDING}{nowrap}">{escape(text)}</{tag}>'
 
 
 def _paragraph(text: str) -> str:

@@ -27,7 +27,7 @@ def beside(value: float, scale: float, digits: int = 3) -> str:
     ('251.41', '1000000.500', '')
     """
     if not (np.isfinite(value) and np.isfinite(scale) and scale > 0):
-        return number(value)
+        return number(value, digits + 1)
     decimals = max(0, digits - 1 - int(np.floor(np.log10(scale))))
     # Beyond this a fixed-point number is longer than it is readable.
     if decimals > 8 or abs(value) >= 1e10:

@@ -47,7 +47,7 @@ _WIDTH = 88
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriorRow:
-    """One line of the printed table: parameter, its prior in words, and "default" or "given"."""
+    """One line of the table: parameter, its prior in words, and "default" or "given"."""
 
     parameter: str
     prior: str
@@ -94,7 +94,8 @@ class ResolvedPriors(Shown):
     frames: Mapping[str, GroupFrame] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-    def __str__(self) -> str:
+    def for_files(self) -> str:
+        """Return the table as text that does not depend on a terminal."""
         lines = [PriorRow(parameter="parameter", prior="prior", origin="origin"), *self.rows]
         first, second = (max(len(getattr(line, name)) for line in lines) for name in ("parameter", "prior"))
         table = [f"{line.parameter:<{first}}  {line.prior:<{second}}  {line.origin}" for line in lines]
@@ -111,7 +112,10 @@ class ResolvedPriors(Shown):
     def _table(self, most: int | None = None) -> Table:  # noqa: ARG002  # every parameter is shown
         rows = [Row(name=row.parameter, values={"prior": row.prior, "origin": row.origin}) for row in self.rows]
         return Table(
-            columns=(Column(key="prior", head="prior", form="text"), Column(key="origin", head="origin", form="text")),
+            columns=(
+                Column(key="prior", head="prior", form="text"),
+                Column(key="origin", head="origin", form="text", fold=1),
+            ),
             sections=(Section(title="parameter", rows=rows),),
             notes=self.notes,
         )

@@ -221,17 +221,36 @@ def test_figures_are_those_of_pyplot(plot):
     assert [plt.figure(number) for number in plt.get_fignums()] == [first, second]
 
 
-def test_a_notebook_shows_a_figure_once():
-    """IPython takes NotImplementedError for "show it as ever", and anything else for shown."""
-    figure = hr.plots.variances(trees.tree("by"))
-    assert figure._ipython_display_() is None  # by pyplot, at the end of the cell
-    plt.close(figure)
-    with pytest.raises(NotImplementedError):
-        figure._ipython_display_()
-    other = plt.figure(figure.number)  # of the same number
-    with pytest.raises(NotImplementedError):
-        figure._ipython_display_()
-    plt.close(other)
+NOTEBOOK = """
+import hierreg as hr
+tree = hr.load("fit.nc")
+---
+hr.plots.variances(tree)
+---
+for pair in [("Intercept", "x"), ("p", "q")]:
+    figure = hr.plots.correlations(tree, pair)
+print("after")
+---
+hr.plots.caterpillar(tree)
+import matplotlib.pyplot as plt
+plt.show()
+---
+figure
+"""
+
+
+def test_a_notebook_shows_each_figure_once(tmp_path, monkeypatch):
+    import nbformat
+    from nbclient import NotebookClient
+
+    monkeypatch.delenv("MPLBACKEND")
+    hr.save(trees.tree("correlated"), tmp_path / "fit.nc")
+    cells = [nbformat.v4.new_code_cell(text.strip()) for text in NOTEBOOK.split("---")]
+    run = NotebookClient(
+        nbformat.v4.new_notebook(cells=cells), timeout=120, resources={"metadata": {"path": str(tmp_path)}}
+    ).execute()
+    images = [sum("image/png" in output.get("data", {}) for output in cell.outputs) for cell in run.cells]
+    assert images == [0, 1, 2, 1, 1]
 
 
 @pytest.mark.parametrize("plot", [hr.plots.shrinkage, hr.plots.caterpillar])
