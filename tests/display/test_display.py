@@ -289,8 +289,8 @@ def test_a_part_of_a_report_is_that_of_xarray():
 def test_estimates_show_parameters_with_standard_errors(monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     model = hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff"))
-    # lme4 1.1-31, lmer(Yield ~ 1 + (1 | Batch), Dyestuff): 1527.5 (19.38), sds 42.00 and 49.51. Standard errors of sds of
-    # balanced data, with mean squares 11271.5 (5 degrees of freedom) and 2451.25 (24): 17.06 and 7.15.
+    # lme4 1.1-31, lmer(Yield ~ 1 + (1 | Batch), Dyestuff): 1527.5 (19.38), sds 42.00 and 49.51. Standard errors of sds
+    # of balanced data, with mean squares 11271.5 (5 degrees of freedom) and 2451.25 (24): 17.06 and 7.15.
     between, within = 11271.5, 2451.25
     variances = [(2 * between**2 / 5 + 2 * within**2 / 24) / 25, 2 * within**2 / 24]
     assert [round(v**0.5 / (2 * sd), 2) for v, sd in zip(variances, (42.0006, 49.5101), strict=True)] == [17.06, 7.15]
