@@ -48,6 +48,17 @@ def fixed(value: float, decimals: int) -> str:
     return "" if np.isnan(value) else f"{round(value, decimals) + 0.0:.{decimals}f}"
 
 
+def significant(value: float, digits: int) -> str:
+    """Return a number with so many significant digits, zeros at the end kept.
+
+    Examples
+    --------
+    >>> significant(0.1, 2), significant(12.0, 2), significant(float("nan"), 2)
+    ('0.10', '12', '')
+    """
+    return "" if np.isnan(value) else f"{value:#.{digits}g}".rstrip(".")
+
+
 def percent(prob: float) -> str:
     """Return a probability in percent, as in "2.5 %".
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from hierreg.checks import check_whole, listed, suggestion
-from hierreg.display.numbers import beside, fixed, number
+from hierreg.display.numbers import beside, fixed, significant
 from hierreg.exceptions import ModelError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Column:
             return f"{text} ({beside(scale, scale, self.digits)})" if self.form == "bracketed" and scale > 0 else text
         if self.form == "fixed":
             return fixed(value, self.digits)
-        return number(value, self.digits) if self.form == "significant" else fixed(value, 0)
+        return significant(value, self.digits) if self.form == "significant" else fixed(value, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,7 +80,7 @@ def summary(tree: xr.DataTree, ci_prob: float = 0.95) -> Summary:
         ``reml_se`` (its standard error). Correlations once, below
         the diagonal; what is held fixed only in the attribute ``fixed``. The attribute ``importance`` says what
         draws by importance sampling are worth, ``interrupted`` what is missing where a user interrupted. Printing it
-        gives a table.
+        gives a table; ``to_pandas``, ``to_markdown``, ``to_latex`` and ``to_html`` write it.
 
     Raises
     ------
