@@ -19,13 +19,16 @@ from hierreg.display import Column, Row, Section, Shown, Table
 from hierreg.display.numbers import percent
 from hierreg.display.text import sections
 from hierreg.exceptions import ModelError
+from hierreg.results.text import TITLES
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Report", "percent", "sections"]
 
-_BESIDE_SD = {"mean", "sd", "lower", "upper", "median"}
+# Columns that are written with the decimals of a standard error, of whatever report.
+_BESIDE = {"mean", "median", "estimate", "value", "sd", "se", "lower", "upper"}
+_SHORT = 40
 
 
 class Report(Shown, xr.Dataset):  # type: ignore[no-untyped-call]  # of __init_subclass__, by xarray
@@ -48,7 +51,14 @@ class Report(Shown, xr.Dataset):  # type: ignore[no-untyped-call]  # of __init_s
         return all(name in self.variables and self[name].ndim == n for name, n in self.whole.items())
 
     def __repr__(self) -> str:
-        return super().__repr__() if self.is_whole else xr.Dataset.__repr__(self)
+        if not self.is_whole:
+            return xr.Dataset.__repr__(self)
+        if type(self).text is Report.text:
+            return super().__repr__()
+        lines = self.text().splitlines()
+        if len(lines) > _SHORT:
+            lines = [*lines[: _SHORT - 1], f"... {len(lines) - _SHORT + 1} more lines; print it, or .to_pandas()."]
+        return "\n".join(lines)
 
     def __str__(self) -> str:
         return self.text() if self.is_whole else repr(self)
@@ -66,7 +76,7 @@ class Report(Shown, xr.Dataset):  # type: ignore[no-untyped-call]  # of __init_s
     @property
     def _over(self) -> tuple[str, ...]:
         """Dimensions of the quantities that are reported."""
-        name = next(name for name in self.whole if name in self.data_vars)
+        name = next((name for name in self.whole if name in self.data_vars), next(iter(self.data_vars)))
         return tuple(str(dim) for dim in self[name].dims)
 
     def to_pandas(self, *, draws: bool = False) -> pd.DataFrame:
@@ -114,21 +124,33 @@ class Report(Shown, xr.Dataset):  # type: ignore[no-untyped-call]  # of __init_s
         return {}
 
     def _table(self, most: int | None = None) -> Table:
-        """Return the table of a report that has none of its own: every number over the quantities."""
+        """Return the table of a report that has none of its own: every number over the quantities, by kind."""
         frame, dims = self.to_pandas(), self._over
-        shown = frame if most is None else frame.head(most)
+        scale = next((name for name in ("sd", "se") if name in frame), "")
+        numbers = [str(key) for key in frame.select_dtypes("number") if key not in dims]
+        prob = self.attrs.get("ci_prob")
+        ends = {} if prob is None else {"lower": percent((1 - prob) / 2), "upper": percent((1 + prob) / 2)}
         columns = tuple(
-            Column(key=key, head=key, form="beside" if key in _BESIDE_SD and "sd" in frame else "significant", fold=i)
-            for i, key in enumerate(frame.columns)
-            if key not in dims and np.issubdtype(frame[key].dtype, np.number)
+            Column(
+                key=key,
+                head=ends.get(key, key.replace("_", " ")),
+                form="beside" if key in _BESIDE and scale else "significant",
+                scale=scale,
+                fold=0 if key in _BESIDE else place,
+            )
+            for place, key in enumerate(numbers)
         )
-        rows = [
-            Row(name=", ".join(str(row[dim]) for dim in dims), values={c.key: float(row[c.key]) for c in columns})
-            for row in shown.to_dict("records")
-        ]
+        parts = []
+        for kind, own in frame.groupby("kind" if "kind" in frame else [""] * len(frame), sort=False):
+            shown = own if most is None else own.head(most)
+            rows = [
+                Row(name=", ".join(str(row[dim]) for dim in dims), values={key: float(row[key]) for key in numbers})
+                for row in shown.to_dict("records")
+            ]
+            parts.append(Section(title=TITLES.get(str(kind), str(kind)), rows=rows, more=len(own) - len(rows)))
         return Table(
             columns=columns,
-            sections=(Section(title=", ".join(dims), rows=rows, more=len(frame) - len(rows)),),
+            sections=tuple(parts),
             heading=str(self.attrs.get("heading", "")),
-            notes=tuple(str(self.attrs[name]) for name in ("note",) if self.attrs.get(name)),
+            notes=(str(self.attrs["note"]),) if self.attrs.get("note") else (),
         )

@@ -3,6 +3,7 @@
 import functools
 import re
 from html.parser import HTMLParser
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from hierreg.display.html import as_html
 from hierreg.display.markup import as_latex, as_markdown
 from hierreg.display.table import limited
 from hierreg.display.text import as_text, sections
+from hierreg.reports.table import Report
 from tests.helpers import report_trees as trees
 
 SHORT = 40
@@ -307,6 +309,54 @@ def test_estimates_show_parameters_with_standard_errors(monkeypatch):
         "Standard deviations of errors       estimate    se",
         "  error_sd                             49.51  7.15",
     ]
+
+
+class Plain(Report):
+    """A report that says nothing of how it is shown."""
+
+    __slots__ = ()
+    whole: ClassVar[dict[str, int]] = {"estimate": 1}
+
+
+class WithText(Plain):
+    """One that writes its text itself."""
+
+    __slots__ = ()
+
+    def text(self):
+        return "\n".join(f"line {i}" for i in range(50))
+
+
+def plain(kind=Plain):
+    return kind(
+        {"estimate": ("what", [1.234, -50.0]), "se": ("what", [0.5, 0.25]), "p_value": ("what", [0.0123456, 1e-9])},
+        coords={"what": ["a", "b"], "kind": ("what", ["beta", "other"])},
+        attrs={"heading": "Heading", "note": "Note."},
+    )
+
+
+def test_a_report_without_a_table_of_its_own_has_one():
+    assert repr(plain()).splitlines() == [
+        "Heading",
+        "",
+        "Population coefficients  estimate     se   p value",
+        "  a                         1.234  0.500    0.0123",
+        "",
+        "other                    estimate     se   p value",
+        "  b                       -50.000  0.250  1.00e-09",
+        "",
+        "Note.",
+    ]
+    assert "<table" in plain()._repr_html_()
+    assert plain().to_pandas().columns.tolist() == ["what", "kind", "estimate", "se", "p_value"]
+
+
+def test_a_text_of_its_own_is_cut_where_it_is_long():
+    report = plain(WithText)
+    assert len(repr(report).splitlines()) == SHORT
+    assert "... 11 more lines" in repr(report)
+    assert len(str(report).splitlines()) == 50
+    assert "<table" in report._repr_html_()
 
 
 def test_great_tables():
