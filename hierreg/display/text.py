@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 # Where no terminal says its width: a file takes all columns, the text of a notebook's cell wraps beyond this.
 _FILE, _CELL = 120, 100
 _NARROWEST = 40
-_SHORT = 40
+# Part of a line that a name may take beside its numbers, and what is left in front of those where names take more.
+_WIDEST_NAME, _INDENT = 0.45, 12
+_SHORT, _FEWEST = 40, 6
 
 
 def line_width() -> int:
@@ -37,28 +39,31 @@ def as_text(table: Table, *, short: bool = False) -> str:
         At most 40 lines.
     """
     width = line_width()
-    notes = [*table.notes]
     table, folded = _folded(table, width)
-    if short:
-        extra = len(_wrapped(table.heading, width)) + sum(1 + len(_wrapped(note, width)) for note in notes)
-        # Two lines for what is left out, a blank one below the heading; a title and a blank line for each section.
-        table = limited(table, _SHORT - extra - 3, per_section=2)
-        notes = [*table.notes]
+    if not short:
+        return _written(table, folded, width)
+    # A title and a blank line for each section; names on lines of their own, headings and notes take the rest.
+    most = _SHORT
+    while True:
+        text = _written(limited(table, most, per_section=2), folded, width)
+        over = text.count("\n") + 1 - _SHORT
+        if over <= 0 or most <= _FEWEST:
+            return text
+        most = max(_FEWEST, most - over)
+
+
+def _written(table: Table, folded: list[str], width: int) -> str:
     hint = _hint(table, folded)
-    notes += [hint] if hint else []
     header = ["", *(column.head for column in table.columns)]
     parts = [
         (section.title, [[f"  {row.name}", *table.cells(row)] for row in section.rows] + _more(section.more, table))
         for section in table.filled
     ]
     left = {i for i, column in enumerate(table.columns, start=1) if column.is_text}
-    body = sections(header, parts, width, left)
-    blocks = [
-        *(["\n".join(_wrapped(table.heading, width))] if table.heading else []),
-        *([body] if body else []),
-        *("\n".join(_wrapped(note, width)) for note in notes),
-    ]
-    return "\n\n".join(blocks)
+    blocks = [table.heading, sections(header, parts, width, left), *table.notes, hint]
+    return "\n\n".join(
+        block if i == 1 else "\n".join(_wrapped(block, width)) for i, block in enumerate(blocks) if block
+    )
 
 
 def _hint(table: Table, folded: list[str]) -> str:
@@ -77,7 +82,9 @@ def _folded(table: Table, width: int) -> tuple[Table, list[str]]:
         max([len(column.head), *(len(cell) for cell in cells)], default=0)
         for column, cells in zip(table.columns, _by_column(table), strict=True)
     ]
-    room = width - max([2 + len(row.name) for section in table.filled for row in section.rows], default=0)
+    names = [2 + len(row.name) for section in table.filled for row in section.rows]
+    # Longer names stand on lines of their own.
+    room = width - max((n for n in names if n <= _WIDEST_NAME * width), default=min([*names, _INDENT]))
     kept = list(range(len(sizes)))
     while sum(sizes[i] + 2 for i in kept) > room:
         last = max(kept, key=lambda i: (table.columns[i].fold, i), default=None)

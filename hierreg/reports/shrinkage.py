@@ -243,18 +243,16 @@ def _pooling(of: FactorFit) -> Array:
 
 def _note(of: FactorFit, n_draws: int) -> str:
     chains, draws = of.fit.n_draws
-    lines = [
-        "alone: the group's own rows; plug-in: mixed-model equations at REML; weight: diagonal of S_j;",
-        "sd ratio: posterior over plug-in; gap: posterior mean minus plug-in.",
-    ]
+    gaps = "sd ratio: posterior over plug-in; gap: posterior mean minus plug-in."
+    lines = [f"alone: the group's own rows; plug-in: mixed-model equations at REML; weight: diagonal of S_j; {gaps}"]
     if of.fit.plug_in != "REML":
         lines[0] = (
-            f"alone: the group's own rows, by the working model at the plug-in; plug-in: {of.fit.plug_in};\n"
-            "weight: diagonal of S_j, by the same model;"
+            f"alone: the group's own rows, by the working model at the plug-in; plug-in: {of.fit.plug_in}; "
+            f"weight: diagonal of S_j, by the same model; {gaps}"
         )
     if group_weights(of) is not None:
         lines.append(
-            "plug-in is that of normal effects. 1/s: weight of a group under the t distribution; near 1 it is pulled\n"
+            "plug-in is that of normal effects. 1/s: weight of a group under the t distribution; near 1 it is pulled "
             "in as under a normal one with the same scale, near 0 it is far out, and hardly pulled in."
         )
     if group_probabilities(of) is not None:
@@ -267,7 +265,7 @@ def _note(of: FactorFit, n_draws: int) -> str:
         lines.append(f"Weights are averages over {n_draws} of the {chains * draws} draws, evenly spaced.")
     if of.reference:
         lines.append(
-            "A group's coefficients leave out predictors that are no group columns, so they are at the values said;\n"
+            "A group's coefficients leave out predictors that are no group columns, so they are at the values said; "
             "for expected values at its own: hr.predict."
         )
     if of.draws is None:

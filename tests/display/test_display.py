@@ -130,6 +130,15 @@ def small() -> Table:
     )
 
 
+def test_rows_of_two_lines_count_twice(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    rows = [Row(name=f"{i} {'long ' * 12}", values={"mean": 1.0}) for i in range(40)]
+    table = Table(columns=(Column(key="mean", head="mean"),), sections=(Section(title="t", rows=rows),), heading="h")
+    lines = as_text(table, short=True).splitlines()
+    assert 36 < len(lines) <= SHORT
+    assert sum("long" in line for line in lines) == sum(line.endswith(" 1") for line in lines) > 15
+
+
 def test_markdown():
     assert as_markdown(small()).splitlines() == [
         "|  | mean | which |",
