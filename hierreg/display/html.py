@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _OUTER = '<div class="tex2jax_ignore mathjax_ignore" style="overflow-x:auto">'
 _LINE = "border-bottom:1px solid"
-_PADDING = "padding:0.25em 0.6em"
+_PADDING = "padding:0.25em 0.5em"
 
 
 def as_html(table: Table, details: str = "") -> str:
@@ -34,7 +34,7 @@ def as_html(table: Table, details: str = "") -> str:
     for section in table.filled:
         if section.title and not table.corner:
             lines.append(
-                f'<tr><th colspan="{n}" align="left" style="text-align:left;padding:0.7em 0.6em 0.25em">'
+                f'<tr><th colspan="{n}" align="left" style="text-align:left;padding:0.7em 0.5em 0.25em">'
                 f"{escape(section.title)}</th></tr>"
             )
         is_below_title = bool(section.title) and not table.corner
