@@ -42,6 +42,7 @@ def as_text(table: Table, *, short: bool = False) -> str:
     table, folded = _folded(table, width)
     if not short:
         return _written(table, folded, width)
+    table = replace(table, heading=cut_lines(table.heading, width))
     # A title and a blank line for each section; names on lines of their own, headings and notes take the rest.
     most = _SHORT
     while True:
@@ -64,6 +65,12 @@ def _written(table: Table, folded: list[str], width: int) -> str:
     return "\n\n".join(
         block if i == 1 else "\n".join(_wrapped(block, width)) for i, block in enumerate(blocks) if block
     )
+
+
+def cut_lines(text: str, width: int, most: int = 8) -> str:
+    """Return text in lines that fit, the last of which says so where there are more: of a formula of many columns."""
+    lines = _wrapped(text, width)
+    return "\n".join(lines if len(lines) <= most else [*lines[: most - 1], "..."])
 
 
 def _hint(table: Table, folded: list[str]) -> str:

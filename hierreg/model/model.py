@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Literal
 
 from hierreg.checks import check_choice
 from hierreg.display import Column, Row, Section, Table
 from hierreg.display.html import as_html
-from hierreg.display.text import line_width
+from hierreg.display.text import cut_lines, line_width
 from hierreg.errors.structures import weighted
 from hierreg.exceptions import ModelError
 from hierreg.hints import SEED, missing, understands
@@ -211,10 +210,7 @@ class Model:
         for name, fact in self._facts():
             counts = name == "rows" or name.startswith("groups")
             lines.append(f"  {fact} {name}" if counts else f"  {name}: {fact}")
-        wide = line_width()
-        return "\n".join(
-            "\n".join(wrap(line, wide, subsequent_indent="    ", break_long_words=False)) for line in lines
-        )
+        return "\n".join(cut_lines(line, line_width(), most=4) for line in lines)
 
     def _repr_html_(self) -> str:
         rows = [Row(name=name, values={"fact": fact}) for name, fact in self._facts()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -164,13 +165,30 @@ def coef_label(of: FactorFit, coef: str, inches: float = 4.4) -> str:
     """Return the label of an axis with the values of one group coefficient, in lines of some width."""
     response = str(of.fit.attrs["response"])
     is_theta = of.variable.startswith("theta_") and coef in of.fit.limit["coef"].values
-    unit = f"in units of {response}" if coef == "Intercept" else f"change of {response} per unit"
+    unit = _unit(coef, response)
     at = of.reference.get(coef)
     what = f"{coef} ({unit})" + (f",\n{textwrap.shorten(f'at {at}', _WIDTH, placeholder=' ...')}" if at else "")
     what = what if is_theta else f"{what},\ndeviation from the population"
     from matplotlib import rcParams
 
     return "\n".join(_lines(line, inches, rcParams["axes.labelsize"]) for line in what.splitlines())
+
+
+def _unit(coef: str, response: str) -> str:
+    """Return what a coefficient is of: a level or a cell mean, a difference of levels, or a slope.
+
+    Examples
+    --------
+    >>> [_unit(name, "rt") for name in ("Intercept", "condition[easy]", "condition[T.hard]", "condition[easy]:load")]
+    ['in units of rt', 'in units of rt', 'difference of rt', 'change of rt per unit']
+    >>> _unit("poly(x, 2)[1]", "rt")
+    'change of rt per unit'
+    """
+    parts = [] if coef == "Intercept" else re.findall(r"[^:\[\]]+(?:\[[^\]]*\])?", coef)
+    if not all(re.fullmatch(r"[^()\[\]]+\[[^\]]*\]", part) for part in parts):
+        return f"change of {response} per unit"
+    is_difference = any("[T." in part for part in parts)
+    return f"difference of {response}" if is_difference else f"in units of {response}"
 
 
 def wrapped(title: str, inches: float) -> str:

@@ -2,6 +2,7 @@
 
 import functools
 import re
+import time
 from html.parser import HTMLParser
 from typing import ClassVar
 
@@ -58,7 +59,9 @@ def shown(J: int) -> dict[str, object]:
 
 @pytest.mark.parametrize("J", [160, 20_000])
 def test_what_a_cell_shows_is_short(J, monkeypatch):
-    for name, one in shown(J).items():
+    everything = shown(J)
+    begin = time.process_time()
+    for name, one in everything.items():
         for width in (80, 120):
             monkeypatch.setenv("COLUMNS", str(width))
             lines = repr(one).splitlines()
@@ -70,6 +73,7 @@ def test_what_a_cell_shows_is_short(J, monkeypatch):
             assert len(text) < 40_000, name
             assert text.count("<tr") < 80, name
             assert "<script" not in text
+    assert time.process_time() - begin < 3  # nothing is sampled, estimated or worked out for it
 
 
 def wide_model() -> hr.Model:
@@ -90,6 +94,18 @@ def test_many_parameters_are_cut_and_counted():
     assert "error_sd" in text  # the longest parts lose their rows first
     assert "beta[x59]" in str(est)
     assert len(est.to_pandas()) == 61 + 4 + 6 + 1
+
+
+def test_a_long_formula_is_cut_in_what_a_cell_shows(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    model = wide_model()
+    lines = repr(model).splitlines()
+    assert len(lines) <= SHORT
+    assert lines[0].startswith("hierreg.Model: y ~ x0")
+    assert lines[3] == "..."
+    assert len(repr(model.priors).splitlines()) <= SHORT
+    assert "beta[x59]" in str(model.priors)
+    assert len(repr(model.estimate("ml")).splitlines()) <= SHORT
 
 
 def test_less_needed_columns_fold_away(monkeypatch):
