@@ -195,7 +195,9 @@ def wrapped(title: str, inches: float) -> str:
     """Return a title in lines that fit a width, at the size of letters of the active style."""
     from matplotlib import rcParams
 
-    is_bold = rcParams["axes.titleweight"] in {"bold", "heavy", "black"} or rcParams["figure.titleweight"] == "bold"
+    bold = {"semibold", "demibold", "demi", "bold", "heavy", "extra bold", "black"}
+    weights = {rcParams["axes.titleweight"], rcParams["figure.titleweight"]}
+    is_bold = any(weight in bold or (isinstance(weight, int) and weight >= 600) for weight in weights)
     return _lines(title, inches, "medium", 0.66 if is_bold else 0.58)
 
 
