@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hierreg import exceptions, plots
-    from hierreg.datasets import load_dataset
+    from hierreg.datasets import available_datasets, describe_dataset, load_dataset
     from hierreg.design import stack
     from hierreg.effects import Mixture, StudentT
     from hierreg.errors.from_samples import covariance_from_samples
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
         Normal,
         Priors,
     )
-    from hierreg.reports import correlations, shrinkage, summary
+    from hierreg.reports import correlations, shrinkage, summary, table
     from hierreg.response import Bernoulli, Beta, Binomial, Cumulative, NegativeBinomial, Poisson
     from hierreg.results import correlation_matrices, load, parameters, save
     from hierreg.studies import map_chains, map_fits
@@ -72,12 +72,14 @@ __all__ = [
     "Priors",
     "StudentT",
     "ar1",
+    "available_datasets",
     "by",
     "contrasts",
     "correlated",
     "correlation_matrices",
     "correlations",
     "covariance_from_samples",
+    "describe_dataset",
     "exceptions",
     "exchangeable",
     "independent",
@@ -98,12 +100,13 @@ __all__ = [
     "shrinkage",
     "stack",
     "summary",
+    "table",
 ]
 
 # The same table as the imports above, for use at run time; tests/whole/test_import.py keeps the two equal.
 _NAMES_BY_MODULE = {
     "hierreg": ("exceptions", "plots"),
-    "hierreg.datasets": ("load_dataset",),
+    "hierreg.datasets": ("available_datasets", "describe_dataset", "load_dataset"),
     "hierreg.design": ("stack",),
     "hierreg.effects": ("Mixture", "StudentT"),
     "hierreg.errors.structures": ("ar1", "by", "correlated", "exchangeable", "independent", "known_cov", "known_se"),
@@ -126,19 +129,31 @@ _NAMES_BY_MODULE = {
         "Normal",
         "Priors",
     ),
-    "hierreg.reports": ("correlations", "shrinkage", "summary"),
+    "hierreg.reports": ("correlations", "shrinkage", "summary", "table"),
     "hierreg.errors.from_samples": ("covariance_from_samples",),
     "hierreg.studies": ("map_chains", "map_fits"),
     "hierreg.response": ("Bernoulli", "Beta", "Binomial", "Cumulative", "NegativeBinomial", "Poisson"),
     "hierreg.results": ("correlation_matrices", "load", "parameters", "save"),
+}
+# Names that users of lme4, brms, bambi and ArviZ try first.
+_FOREIGN = {
+    **dict.fromkeys(("lmer", "glmer", "brm", "lm", "glm", "mixedlm"), "write hr.Model(formula, data).estimate()"),
+    **dict.fromkeys(("fit", "sample"), "write hr.Model(formula, data).sample(seed=1)"),
+    **dict.fromkeys(("summarize", "describe"), "write hr.summary(tree)"),
+    **dict.fromkeys(("ranef", "VarCorr", "fixef"), "model.estimate() has .b, .sd, .corr and .beta"),
+    "plot": "the functions are in hr.plots",
 }
 _MODULE_OF = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name the first time that it is asked for."""
-    if name not in _MODULE_OF:
+    if name.startswith("__"):
         raise AttributeError(f"module 'hierreg' has no attribute {name!r}")
+    if name not in _MODULE_OF:
+        from hierreg.hints import missing
+
+        raise missing("module 'hierreg'", name, _FOREIGN)
     module = _MODULE_OF[name]
     value = import_module(f"hierreg.{name}") if module == "hierreg" else getattr(import_module(module), name)
     globals()[name] = value  # later look-ups do not come through here

@@ -5,6 +5,7 @@ Those that bad input causes also derive from `ValueError`, so that code that kno
 """
 
 __all__ = [
+    "ArgumentError",
     "BoundaryWarning",
     "ConvergenceWarning",
     "DataError",
@@ -13,6 +14,7 @@ __all__ = [
     "HierregWarning",
     "IdentificationWarning",
     "InterruptedWarning",
+    "MissingNameError",
     "ModelError",
     "PriorError",
     "SamplingError",
@@ -37,6 +39,14 @@ class PriorError(HierregError, ValueError):
 
 class ModelError(HierregError, ValueError):
     """An error structure, a covariance or another argument does not fit the model or the data."""
+
+
+class ArgumentError(ModelError, TypeError):
+    """A function has no argument of that name; the message says what to write instead."""
+
+
+class MissingNameError(HierregError, AttributeError):
+    """An object has no attribute of that name, which other packages have; the message says what to write instead."""
 
 
 class SamplingError(HierregError, RuntimeError):

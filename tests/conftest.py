@@ -3,6 +3,7 @@
 import os
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # before anything imports matplotlib
+os.environ["COLUMNS"] = "250"  # no line of a report is broken, wherever the tests run
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Threads of several workers would compete for the cores: neither libraries that are loaded later have several ...
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hierreg import plots, reports
+from hierreg.plots.canvas import close
 from hierreg.problem.labels import factors_of
 from hierreg.results import load
 
@@ -37,7 +38,7 @@ def print_tables(tree: xr.DataTree, folder: Path | None = None) -> None:
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         for name, table in made.items():
-            table.to_dataframe().to_csv(folder / f"{name}.csv")
+            table.to_pandas().to_csv(folder / f"{name}.csv", index=False)
         print(f"\nTables: {', '.join(str(folder / f'{name}.csv') for name in made)}")
 
 
@@ -53,7 +54,9 @@ def write_figures(tree: xr.DataTree, folder: Path, prefix: str = "") -> list[Pat
     written = []
     for name, make in makers.items():
         path = folder / f"{prefix}{name}.png"
-        make(tree).savefig(path, dpi=150, bbox_inches="tight")
+        figure = make(tree)
+        figure.savefig(path, dpi=150, bbox_inches="tight")
+        close(figure)
         written.append(path)
     return written
 

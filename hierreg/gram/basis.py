@@ -19,10 +19,14 @@ fit.
 
 from __future__ import annotations
 
+import abc
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from hierreg.checks import listed
+from hierreg.display import Column, Row, Section, Shown, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -39,8 +43,11 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
+# What `Gram.<TAB>` offers; the other attributes are for the likelihood.
+_PUBLIC = ("coef_names", "factors", "n", "from_batches", "from_dask", "load", "save", "scan")
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class GroupProducts:
     """Cross-products of the columns of one grouping factor.
 
@@ -84,6 +91,9 @@ class GroupProducts:
     triangle: Array
     frame: Frame | None = None
 
+    def __repr__(self) -> str:
+        return f"GroupProducts: {self.n_levels:,} groups of {self.name}, columns {listed(self.coef_names)}"
+
     @property
     def n_levels(self) -> int:
         """Number of groups J."""
@@ -122,8 +132,15 @@ class CrossProducts:
     ZtZ: Array
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gram:
+class _PublicOnly(abc.ABCMeta):
+    """A class whose `dir` has what is meant to be used."""
+
+    def __dir__(cls) -> list[str]:
+        return [*_PUBLIC, *(name for name in super().__dir__() if name.startswith("__"))]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Gram(Shown, metaclass=_PublicOnly):
     """Cross-products of one table under one error structure.
 
     Attributes
@@ -172,6 +189,33 @@ class Gram:
     response: LabelledMoments | None = None
     own: Gram | None = None
     origin: Origin | None = None
+
+    def __dir__(self) -> list[str]:
+        return dir(type(self))
+
+    def _table(self, most: int | None = None) -> Table:  # noqa: ARG002  # factors are few
+        parts = [("the population", float("nan"), self.coef_names)]
+        parts += [(factor.name, float(factor.n_levels), factor.coef_names) for factor in self.factors]
+        rows = [
+            Row(
+                name=name,
+                values={"groups": groups, "columns": float(len(coefs)), "names": listed(coefs).replace("'", "")},
+            )
+            for name, groups, coefs in parts
+        ]
+        formula = "" if self.origin is None else f": {self.origin.learned.formula}"
+        errors = self.terms.kind if self.origin is None else str(self.origin.errors)
+        return Table(
+            columns=(
+                Column(key="groups", head="groups", form="count"),
+                Column(key="columns", head="columns", form="count"),
+                Column(key="names", head="which", form="text"),
+            ),
+            sections=(Section(title="cross-products of", rows=rows),),
+            heading=f"hierreg.Gram{formula}\n{self.n:,} rows; errors: {errors}",
+            notes=("hr.Model.from_gram(gram) is the model; .save(path) keeps it; + joins those of further rows.",),
+            of_all=".factors has all",
+        )
 
     @property
     def has_links(self) -> bool:

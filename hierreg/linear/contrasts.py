@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import numpy as np
 import xarray as xr
 
+from hierreg.display import Column, Row, Section, Table
+from hierreg.display.numbers import percent
+from hierreg.display.table import interval_columns
 from hierreg.exceptions import ModelError
+from hierreg.hints import PROB, understands
 from hierreg.likelihood import solution as joint
 from hierreg.linear.given import GroupNames, Names, read_weights
 from hierreg.problem.effects import refusal
 from hierreg.reports.draws import mcse_mean, moments
 from hierreg.reports.reading import check_prob, read
-from hierreg.reports.table import Report, percent, sections
+from hierreg.reports.table import Report
 from hierreg.results.effects import EffectsEstimate
 from hierreg.results.point import Coefficients, Estimate
-from hierreg.results.text import beside
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,25 +36,31 @@ class Contrasts(Report):
     __slots__ = ()
     whole: ClassVar[dict[str, int]] = {"contrast": 1, "mean": 1, "sd": 1, "cov": 2}
 
-    def text(self) -> str:
-        """Return the table as plain text."""
+    def _table(self, most: int | None = None) -> Table:
         prob, is_point = self.attrs["ci_prob"], "draws" not in self
-        header = ["", *(("estimate", "se") if is_point else ("mean", "sd"))]
-        header += [percent((1 - prob) / 2), percent((1 + prob) / 2)]
-        names = ["mean", "sd", "lower", "upper"]
+        names = [str(name) for name in self["contrast"].values[:most]]
+        values = {str(name): v.to_numpy() for name, v in self.data_vars.items() if v.dims == ("contrast",)}
         rows = [
-            [f"  {self['contrast'].values[i]}", *(beside(float(self[n][i]), float(self["sd"][i])) for n in names)]
-            for i in range(self.sizes["contrast"])
+            Row(name=name, values={key: float(value[i]) for key, value in values.items()})
+            for i, name in enumerate(names)
         ]
-        if not is_point:
-            header += ["P(>0)", "mcse"]
-            for i, row in enumerate(rows):
-                row.append(f"{float(self['prob_positive'][i]):.3f}")
-                mcse = float(self["mcse"][i])
-                row.append("" if np.isnan(mcse) else f"{mcse:.2g}")
-        return f"{self.attrs['heading']}\n\n{sections(header, [('', rows)])}"
+        of_draws = (
+            Column(key="prob_positive", head="P(>0)", form="fixed"),
+            Column(key="mcse", head="mcse", form="significant", digits=2, fold=1),
+        )
+        return Table(
+            columns=(
+                Column(key="mean", head="estimate" if is_point else "mean"),
+                Column(key="sd", head="se" if is_point else "sd"),
+                *interval_columns(percent((1 - prob) / 2), percent((1 + prob) / 2)),
+                *(() if is_point else of_draws),
+            ),
+            sections=(Section(title="", rows=rows, more=self.sizes["contrast"] - len(rows)),),
+            heading=self.attrs["heading"],
+        )
 
 
+@understands("hr.contrasts", instead=PROB)
 def contrasts(x: xr.DataTree | Coefficients, what: Any, ci_prob: float = 0.95) -> Contrasts:
     """Return linear functions phi = B beta of the coefficients, with their joint covariance.
 

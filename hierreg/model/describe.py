@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierreg.display.html import preformatted
 from hierreg.effects import StudentT
 from hierreg.likelihood.groups.layout import engine_of as engine_of_blocks
 from hierreg.likelihood.layout import Layout, Part, bytes_of
@@ -92,6 +93,9 @@ class Description:
         if self.milliseconds is not None:
             lines.append(f"  one value with its gradient: {self.milliseconds:.3g} ms on one thread, measured now")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return preformatted(repr(self))
 
     def to_pandas(self) -> pd.DataFrame:
         """Return a row for each part of the model that is evaluated in one way."""

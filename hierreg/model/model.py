@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from hierreg.checks import check_choice
+from hierreg.display import Column, Row, Section, Table
+from hierreg.display.html import as_html
+from hierreg.display.text import cut_lines, line_width
 from hierreg.exceptions import ModelError
+from hierreg.hints import SEED, missing, understands
+from hierreg.model.foreign import ESTIMATE, METHODS, MODEL, SAMPLE
 from hierreg.model.given_covariances import error_covariance, group_factor, precision_of_beta
 from hierreg.model.kinds import kind_of
 from hierreg.predictive.of_model import gaussian
@@ -29,6 +35,9 @@ if TYPE_CHECKING:
     from hierreg.results.point import Coefficients, Estimate
 
     Method = Literal["reml", "ml", "map", "laplace", "quadrature"]
+
+# Factors, and columns that were dropped, that a model names where it is shown.
+_MOST_NAMED = 8
 
 
 class Model:
@@ -148,6 +157,7 @@ class Model:
         model._problem = problem_of_gram(gram, priors)  # noqa: SLF001  # another way to make the same object
         return model
 
+    @understands("hr.Model", instead=MODEL)
     def __init__(  # noqa: PLR0913  # the public signature: every argument has a default
         self,
         formula: str,
@@ -175,6 +185,12 @@ class Model:
         )
         self._problem: Any = given.problem(data)
 
+    if not TYPE_CHECKING:  # type checkers are to see what there is
+
+        def __getattr__(self, name: str) -> Any:
+            """Say what to write instead of a method that other packages have."""
+            raise missing("Model", name, METHODS)
+
     @property
     def formula(self) -> str:
         """The formula."""
@@ -196,12 +212,37 @@ class Model:
         refuse(self._problem, "gram")
         return gaussian(self._problem, "Model.gram").complete_gram()
 
-    def __repr__(self) -> str:
+    def _facts(self) -> list[tuple[str, str]]:
+        """Return what is shown of the model: names of facts, and facts in words."""
         problem = self._problem
-        lines = [f"hierreg.Model: {problem.formula}", f"  {problem.n_rows} rows"]
-        lines += [f"  {len(factor.levels)} groups of {factor.name}" for factor in problem.labels.factors]
-        lines += [f"  dropped: {dropped}" for dropped in problem.dropped_columns]
-        return "\n".join([*lines, *kind_of(problem).shown(problem)])
+        factors, dropped = problem.labels.factors, problem.dropped_columns
+        facts = [("rows", f"{problem.n_rows:,}")]
+        facts += [(f"groups of {factor.name}", f"{len(factor.levels):,}") for factor in factors[:_MOST_NAMED]]
+        if len(factors) > _MOST_NAMED:
+            facts.append(("groups", f"of {len(factors) - _MOST_NAMED} more factors"))
+        facts += [("dropped", text) for text in dropped[:_MOST_NAMED]]
+        if len(dropped) > _MOST_NAMED:
+            facts.append(("dropped", f"{len(dropped) - _MOST_NAMED} more columns"))
+        lines = (line.strip().partition(": ") for line in kind_of(problem).shown(problem))
+        return facts + [(name, fact) for name, _, fact in lines]
+
+    def __repr__(self) -> str:
+        lines = [f"hierreg.Model: {self.formula}"]
+        for name, fact in self._facts():
+            counts = name == "rows" or name.startswith("groups")
+            lines.append(f"  {fact} {name}" if counts else f"  {name}: {fact}")
+        return "\n".join(cut_lines(line, line_width(), most=4) for line in lines)
+
+    def _repr_html_(self) -> str:
+        rows = [Row(name=name, values={"fact": fact}) for name, fact in self._facts()]
+        return as_html(
+            Table(
+                columns=(Column(key="fact", head="", form="text"),),
+                sections=(Section(title="", rows=rows),),
+                heading=f"hierreg.Model: {self.formula}",
+                notes=("model.estimate(), model.sample(seed=1); model.priors, model.describe().",),
+            )
+        )
 
     def describe(self, *, time: bool = False) -> Description:
         """Return how the model is evaluated, and what that costs; print it.
@@ -236,6 +277,7 @@ class Model:
         """
         return kind_of(self._problem).describe(self._problem, time)  # type: ignore[no-any-return]  # of its kind
 
+    @understands("Model.estimate", instead=ESTIMATE)
     def estimate(self, method: Method | None = None, *, nodes: int | None = None) -> Estimate | EffectsEstimate:
         """Return point estimates of the variances, and the coefficients at them.
 
@@ -274,7 +316,8 @@ class Model:
         kind = kind_of(self._problem)
         chosen = kind.methods[0] if method is None else str(method)
         check_choice(chosen, kind.methods, argument="method", error=ModelError)
-        return kind.estimate(self._problem, chosen, nodes)
+        found = kind.estimate(self._problem, chosen, nodes)
+        return replace(found, formula=self.formula, n_rows=int(self._problem.n_rows))
 
     def solve(
         self,
@@ -320,6 +363,7 @@ class Model:
             solution = solve_equations(likelihood, Lambda, S)
         return point.coefficients(problem.labels, problem.with_fixed(solution))
 
+    @understands("Model.sample", same=SEED, instead=SAMPLE)
     def sample(  # noqa: PLR0913, PLR0917  # the public signature: every argument has a default
         self,
         draws: int = 1000,
@@ -359,6 +403,7 @@ class Model:
         chains : int
         seed : int, optional
             Determines every draw, whatever `cores`; a random one is chosen and recorded where none is given.
+            ``random_seed=`` is the same.
         cores : int, optional
             Chains run at once, or threads that evaluate proposals; all available by default.
         parametrization : {"marginal", "noncentered", "centered"}

@@ -1,7 +1,7 @@
 """Figures from a DataTree alone: shrinkage, group coefficients, correlations and standard deviations.
 
-Each function returns a matplotlib figure: the last line of a notebook cell shows it, `figure.savefig` writes
-it.
+Each function returns a matplotlib figure that pyplot knows: a notebook shows it at the end of the cell, `plt.show()` in
+a script, `figure.savefig` writes it. It follows the active style, and `figure.axes` are its panels.
 """
 
 from hierreg.plots.caterpillar import caterpillar
@@ -9,3 +9,7 @@ from hierreg.plots.parameters import correlations, variances
 from hierreg.plots.shrinkage import shrinkage
 
 __all__ = ["caterpillar", "correlations", "shrinkage", "variances"]
+
+
+def __dir__() -> list[str]:
+    return __all__

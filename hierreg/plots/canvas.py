@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,31 +23,28 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-# Okabe and Ito (2008), Color Universal Design: distinct with any kind of colour vision; markers differ too.
-POSTERIOR = "#0072B2"
-ALONE = "#E69F00"
-PLUG_IN = "#D55E00"
-PRIOR = "#707070"
-POPULATION = "#000000"
-FAINT = "#BBBBBB"
-ARROW = "#808080"
-
 # More names than this cannot be read on one axis.
 MOST_NAMES = 40
 # Letters in a line of an axis label.
 _WIDTH = 60
 
 
+type Where = Axes | Sequence[Axes] | NDArray[Any] | None
+
+
 def panels(
-    n: int, *, ax: Axes | None, figsize: tuple[float, float], columns: int, sharey: bool = False
+    n: int, *, ax: Where, figsize: tuple[float, float], columns: int, sharey: bool = False
 ) -> tuple[Figure, list[Axes]]:
-    """Return a figure with n axes, or the one that is given.
+    """Return a figure with n axes, or those that are given.
+
+    A new figure is one of pyplot: it is shown at the end of a notebook's cell and by ``plt.show()``, and stays until it
+    is closed.
 
     Parameters
     ----------
     n : int
-    ax : Axes or None
-        Where to draw; possible for a single panel.
+    ax : Axes, sequence or array of Axes, or None
+        Where to draw: one for each panel.
     figsize : (float, float)
         Inches.
     columns : int
@@ -55,35 +54,95 @@ def panels(
     import matplotlib.pyplot as plt
     from matplotlib.figure import Figure
 
+    from hierreg.plots.figure import PlotFigure
+
     if ax is not None:
-        if n != 1:
-            raise ModelError(f"ax= takes one panel, but there are {n}; choose one coefficient or leave ax out.")
-        figure = ax.get_figure(root=True)
+        given = _given(ax)
+        if len(given) != n:
+            one = "choose one coefficient, or" if len(given) == 1 and n > 1 else "choose as many coefficients, or"
+            raise ModelError(
+                f"ax= takes {_counted(len(given))}, but there are {n}; {one} give {n} axes, or leave it out."
+            )
+        figure = given[0].get_figure(root=True)
         assert isinstance(figure, Figure)
-        return figure, [ax]
+        return figure, given
     rows = -(-n // columns)
     figure, grid = plt.subplots(
-        rows, min(n, columns), figsize=figsize, squeeze=False, sharey=sharey, layout="constrained"
+        rows,
+        min(n, columns),
+        figsize=figsize,
+        squeeze=False,
+        sharey=sharey,
+        layout="constrained",
+        FigureClass=PlotFigure,
     )
     axes = list(grid.ravel())
     for unused in axes[n:]:
         unused.set_axis_off()
-    _leave_to_the_caller(figure)
     return figure, axes[:n]
 
 
-def _leave_to_the_caller(figure: Figure) -> None:
-    """Forget a figure in pyplot, unless it can still be shown in a window.
+def one_of(ax: Where, axes: Where) -> Where:
+    """Return where to draw, by either of two names: ``axes=`` is what several are called."""
+    if ax is not None and axes is not None:
+        raise ModelError("ax= and axes= are two names of one thing: give one of them.")
+    return ax if axes is None else axes
 
-    A notebook would show a figure that pyplot remembers twice, and a long script would collect them.
-    """
+
+def close(figure: Figure) -> None:
+    """Forget a figure that was written to a file and is not looked at."""
     import matplotlib.pyplot as plt
-    from matplotlib.backends.registry import BackendFilter, backend_registry
 
-    listed_names = backend_registry.list_builtin(BackendFilter.INTERACTIVE)  # type: ignore[no-untyped-call]  # theirs
-    windowed = {name.lower() for name in listed_names}
-    if plt.get_backend().lower() not in windowed:
-        plt.close(figure)
+    plt.close(figure)
+
+
+def _given(where: Any) -> list[Axes]:
+    from matplotlib.axes import Axes
+
+    given = list(np.ravel(np.asarray(where, dtype=object)))
+    if not given or not all(isinstance(one, Axes) for one in given):
+        raise ModelError(
+            f"ax={where!r:.80} is neither Axes of matplotlib nor several of them, as plt.subplots returns."
+        )
+    return given
+
+
+def _counted(n: int) -> str:
+    return "one panel" if n == 1 else f"{n} panels"
+
+
+def chosen_groups(groups: object, of: FactorFit) -> NDArray[np.intp]:
+    """Return the places of the chosen groups, by label or by the label's text; all of them for None."""
+    labels = of.groups.tolist()
+    if groups is None:
+        return np.arange(len(labels))
+    texts = {str(label): place for place, label in enumerate(labels)}
+    names = [groups] if isinstance(groups, str) or not isinstance(groups, Iterable) else list(groups)
+    for name in names:
+        if str(name) not in texts:
+            hint = suggestion(str(name), list(texts))
+            raise ModelError(
+                f"groups has {name!r}, which is no group of {of.name!r}; these are {listed(labels)}.{hint}"
+            )
+    if not names:
+        raise ModelError("groups is empty; name a group, or leave it out for all.")
+    return np.array([texts[str(name)] for name in names], dtype=np.intp)
+
+
+def inches_of(names: Iterable[object], points: float) -> float:
+    """Return about how wide names are beside an axis."""
+    return 0.6 * points / 72 * max((len(str(name)) for name in names), default=0)
+
+
+def small_font() -> float:
+    """Return the size of small letters in the active style, in points."""
+    return _points("small")
+
+
+def _points(size: str | float) -> float:
+    from matplotlib.font_manager import FontProperties
+
+    return float(FontProperties(size=size).get_size_in_points())
 
 
 def chosen(coef: str | Sequence[str] | None, of: FactorFit) -> list[int]:
@@ -102,19 +161,49 @@ def chosen(coef: str | Sequence[str] | None, of: FactorFit) -> list[int]:
     return [of.coefs.index(name) for name in names]
 
 
-def coef_label(of: FactorFit, coef: str) -> str:
-    """Return the label of an axis with the values of one group coefficient."""
+def coef_label(of: FactorFit, coef: str, inches: float = 4.4) -> str:
+    """Return the label of an axis with the values of one group coefficient, in lines of some width."""
     response = str(of.fit.attrs["response"])
     is_theta = of.variable.startswith("theta_") and coef in of.fit.limit["coef"].values
-    unit = f"in units of {response}" if coef == "Intercept" else f"change of {response} per unit"
+    unit = _unit(coef, response)
     at = of.reference.get(coef)
     what = f"{coef} ({unit})" + (f",\n{textwrap.shorten(f'at {at}', _WIDTH, placeholder=' ...')}" if at else "")
-    return what if is_theta else f"{what},\ndeviation from the population"
+    what = what if is_theta else f"{what},\ndeviation from the population"
+    from matplotlib import rcParams
+
+    return "\n".join(_lines(line, inches, rcParams["axes.labelsize"]) for line in what.splitlines())
+
+
+def _unit(coef: str, response: str) -> str:
+    """Return what a coefficient is of: a level or a cell mean, a difference of levels, or a slope.
+
+    Examples
+    --------
+    >>> [_unit(name, "rt") for name in ("Intercept", "condition[easy]", "condition[T.hard]", "condition[easy]:load")]
+    ['in units of rt', 'in units of rt', 'difference of rt', 'change of rt per unit']
+    >>> _unit("poly(x, 2)[1]", "rt")
+    'change of rt per unit'
+    """
+    parts = [] if coef == "Intercept" else re.findall(r"[^:\[\]]+(?:\[[^\]]*\])?", coef)
+    if not all(re.fullmatch(r"[^()\[\]]+\[[^\]]*\]", part) for part in parts):
+        return f"change of {response} per unit"
+    is_difference = any("[T." in part for part in parts)
+    return f"difference of {response}" if is_difference else f"in units of {response}"
 
 
 def wrapped(title: str, inches: float) -> str:
-    """Return a title in lines that fit the width of a figure."""
-    return "\n".join(textwrap.wrap(title, max(30, int(11 * inches))))
+    """Return a title in lines that fit a width, at the size of letters of the active style."""
+    from matplotlib import rcParams
+
+    bold = {"semibold", "demibold", "demi", "bold", "heavy", "extra bold", "black"}
+    weights = {rcParams["axes.titleweight"], rcParams["figure.titleweight"]}
+    is_bold = any(weight in bold or (isinstance(weight, int) and weight >= 600) for weight in weights)
+    return _lines(title, inches, "medium", 0.66 if is_bold else 0.58)
+
+
+def _lines(text: str, inches: float, size: str | float, wide: float = 0.58) -> str:
+    """Return text in lines of a width; a letter is about `wide` times as wide as it is high."""
+    return "\n".join(textwrap.wrap(text, max(20, int(72 * inches / (wide * _points(size))))))
 
 
 def sorted_and_thinned(values: Array, most: int) -> NDArray[np.intp]:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hierreg.hints import PROB, SELECTION, understands
 from hierreg.plots.canvas import (
     MOST_NAMES,
-    POPULATION,
-    POSTERIOR,
-    PRIOR,
     chosen,
+    chosen_groups,
     coef_label,
+    inches_of,
+    one_of,
     panels,
+    small_font,
     sorted_and_thinned,
+    wrapped,
 )
+from hierreg.plots.colours import colours_on
 from hierreg.reports.reading import FactorFit, check_prob, need_factor, read
 from hierreg.reports.shrinkage import group_moments
 from hierreg.reports.table import percent
@@ -28,18 +32,25 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    from hierreg.plots.canvas import Where
+
     Array = NDArray[np.float64]
 
 _MOST_GROUPS = 400
+# Inches of a panel beside its names, and of a figure.
+_PANEL, _WIDEST = 4.4, 15.0
 
 
-def caterpillar(
+@understands("plots.caterpillar", instead=PROB | SELECTION)
+def caterpillar(  # noqa: PLR0913  # the public signature: every argument but the first has a default
     tree: xr.DataTree,
     coef: str | Sequence[str] | None = None,
     *,
     factor: str | None = None,
+    groups: Sequence[Any] | None = None,
     ci_prob: float = 0.95,
-    ax: Axes | None = None,
+    ax: Where = None,
+    axes: Where = None,
     figsize: tuple[float, float] | None = None,
 ) -> Figure:
     """Return a figure of the group coefficients in ascending order, with intervals.
@@ -55,16 +66,19 @@ def caterpillar(
         Group coefficients, one panel each; all by default.
     factor : str, optional
         Grouping factor; needed where the model has several.
+    groups : sequence, optional
+        Labels of the groups that are shown; all by default.
     ci_prob : float
         Probability of the equal-tailed intervals.
-    ax : Axes, optional
-        Where to draw a single panel.
+    ax, axes : Axes, or sequence or array of Axes, optional
+        Where to draw, one for each panel (two names of one argument). By default a new figure of pyplot.
     figsize : (float, float), optional
         Inches.
 
     Returns
     -------
     Figure
+        Its `axes` are the panels, in order, to be changed further: ``figure.axes[0].set_title("...")``.
 
     Raises
     ------
@@ -72,34 +86,45 @@ def caterpillar(
         If the tree is not from hierreg, has no groups or several factors and none is named, or `coef` is not one of
         the group coefficients.
     """
-    prob = check_prob(ci_prob)
+    prob, where = check_prob(ci_prob), one_of(ax, axes)
     fit = read(tree)
     of = need_factor(fit, "plots.caterpillar", factor)
-    places = chosen(coef, of)
+    places, pick = chosen(coef, of), chosen_groups(groups, of)
     group, deviation = group_moments(fit, of.variable, prob), group_moments(fit, f"b_{of.name}", prob)
-    differs = (deviation["lower"] > 0) | (deviation["upper"] < 0)
+    differs = ((deviation["lower"] > 0) | (deviation["upper"] < 0))[pick]
     population = of.population(fit.posterior["beta"].mean(("chain", "draw")))
-    shown = min(len(of.groups), _MOST_GROUPS)
-    height = 1.8 + (0.2 * shown if shown <= MOST_NAMES else 5.0)
-    figure, axes = panels(len(places), ax=ax, figsize=figsize or (1.0 + 4.4 * len(places), height), columns=len(places))
-    for axis, k in zip(axes, places, strict=True):
-        column = {name: value[:, k] for name, value in group.items()}
-        _draw(axis, of, column, differs[:, k], float(population[k]))
-        axis.set_xlabel(coef_label(of, of.coefs[k]))
-        axis.set_title(
-            f"{differs[:, k].sum()} of {len(of.groups)} groups of {of.name} differ from\n"
-            f"the population (blue: {percent(prob)} interval of b without 0)",
-            fontsize="medium",
+    shown = min(len(pick), _MOST_GROUPS)
+    names = of.groups[pick] if shown <= MOST_NAMES else of.groups[:0]
+    width = _PANEL + inches_of(names, small_font())
+    columns = max(1, min(len(places), int(_WIDEST / width)))
+    height = (1.8 + (0.2 * shown if shown <= MOST_NAMES else 5.0)) * -(-len(places) // columns)
+    figure, panel = panels(len(places), ax=where, figsize=figsize or (1.0 + width * columns, height), columns=columns)
+    for axis, k in zip(panel, places, strict=True):
+        column = {name: value[pick, k] for name, value in group.items()}
+        _draw(axis, of, of.groups[pick], column, differs[:, k], float(population[k]))
+        axis.set_xlabel(coef_label(of, of.coefs[k], _PANEL))
+        title = (
+            f"{differs[:, k].sum()} of {len(pick)} groups of {of.name} differ from the population "
+            f"(blue: {percent(prob)} interval of b without 0)"
         )
+        axis.set_title(wrapped(title, _PANEL), fontsize="medium")
     return figure
 
 
-def _draw(axis: Axes, of: FactorFit, column: dict[str, Array], differs: NDArray[np.bool_], population: float) -> None:
+def _draw(  # what is drawn
+    axis: Axes,
+    of: FactorFit,
+    names: NDArray[Any],
+    column: dict[str, Array],
+    differs: NDArray[np.bool_],
+    population: float,
+) -> None:
+    colours = colours_on(axis)
     rows = sorted_and_thinned(column["mean"], _MOST_GROUPS)
     y = np.arange(len(rows))
     many = len(rows) > MOST_NAMES
-    axis.axvline(population, color=POPULATION, linestyle="--", linewidth=1)
-    for is_blue, colour in ((False, PRIOR), (True, POSTERIOR)):
+    axis.axvline(population, color=colours.population, linestyle="--", linewidth=1)
+    for is_blue, colour in ((False, colours.prior), (True, colours.posterior)):
         pick = differs[rows] == is_blue
         at = rows[pick]
         axis.hlines(y[pick], column["lower"][at], column["upper"][at], color=colour, linewidth=0.9 if many else 1.8)
@@ -107,9 +132,9 @@ def _draw(axis: Axes, of: FactorFit, column: dict[str, Array], differs: NDArray[
     axis.set_ylim(-0.8, len(rows) - 0.2)
     axis.spines[["top", "right"]].set_visible(False)
     if not many:
-        axis.set_yticks(y, [str(name) for name in of.groups[rows]], fontsize=8)
+        axis.set_yticks(y, [str(name) for name in names[rows]], fontsize="small")
         axis.set_ylabel(f"{of.name}, sorted")
         return
     axis.set_yticks([])
-    thinned = "" if len(rows) == len(of.groups) else f"; {len(rows)} of {len(of.groups)} shown, evenly spaced"
+    thinned = "" if len(rows) == len(names) else f"; {len(rows)} of {len(names)} shown, evenly spaced"
     axis.set_ylabel(f"{of.name}, sorted{thinned}")

@@ -2,30 +2,51 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import textwrap
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hierreg.checks import listed, suggestion
 from hierreg.exceptions import ModelError
-from hierreg.plots.canvas import FAINT, PLUG_IN, POSTERIOR, PRIOR, density, panels, wrapped
+from hierreg.hints import SELECTION, understands
+from hierreg.plots.canvas import density, one_of, panels, wrapped
+from hierreg.plots.colours import colours_on
 from hierreg.reports.reading import Fit, read
 from hierreg.reports.summary import Parameter, parameters
 from hierreg.results.prior_attributes import correlation_prior, mixed_prior_draws, sd_prior
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    from hierreg.plots.canvas import Where
+
     Array = NDArray[np.float64]
 
+    # The name of a correlation, or its two labels.
+    type Pair = str | tuple[str, str]
+
 _MOST_PANELS = 12
+# Letters in a line below a panel.
+_LINE = 32
 _GRID = 400
 _PRIOR_DRAWS, _PRIOR_BINS = 100_000, 60
 
 
-def correlations(tree: xr.DataTree, *, ax: Axes | None = None, figsize: tuple[float, float] | None = None) -> Figure:
+@understands("plots.correlations", instead=SELECTION)
+def correlations(
+    tree: xr.DataTree,
+    pair: Pair | Sequence[Pair] | None = None,
+    *,
+    ax: Where = None,
+    axes: Where = None,
+    figsize: tuple[float, float] | None = None,
+) -> Figure:
     """Return a figure of the posterior of each free correlation, over its prior, with the REML value.
 
     The marginal prior of one correlation of an LKJ(eta) matrix of size D is a beta distribution on (-1, 1)
@@ -36,74 +57,92 @@ def correlations(tree: xr.DataTree, *, ax: Axes | None = None, figsize: tuple[fl
     ----------
     tree : DataTree
         From `Model.sample` or `hierreg.load`.
-    ax : Axes, optional
-        Where to draw a single panel.
+    pair : (str, str) or str, or a list of those, optional
+        Two labels in a tuple, in either order, as in ``pair=("Intercept", "Days")``, or names as in `summary`,
+        ``"corr_Subject[Days, Intercept]"``; a label alone for correlations within units. All by default.
+    ax, axes : Axes, or sequence or array of Axes, optional
+        Where to draw, one for each panel (two names of one argument). By default a new figure of pyplot.
     figsize : (float, float), optional
         Inches.
 
     Returns
     -------
     Figure
-        At most twelve panels; the title says how many more there are.
+        Its `axes` are the panels, in order. At most twelve where none are chosen; the title says how many more there
+        are.
 
     Raises
     ------
     DataError
         If the tree is not from hierreg.
     ModelError
-        If the model has no free correlation.
+        If the model has no free correlation, or not those that are asked for.
 
     References
     ----------
     Lewandowski, Kurowicka and Joe (2009), Journal of Multivariate Analysis 100(9), 1989-2001.
     """
     fit = read(tree)
-    found = _free(fit, ("corr", "error_corr"), "correlation")
-    figure, axes = _figure(found, ax=ax, figsize=figsize, what="Correlations")
+    found = _of_pairs(_free(fit, ("corr", "error_corr"), "correlation"), fit, pair)
+    where = one_of(ax, axes)
+    figure, panel = _figure(found, where=where, figsize=figsize, what="Correlations", is_chosen=pair is not None)
     x = np.linspace(-1, 1, _GRID)
-    for axis, parameter in zip(axes, found, strict=False):
+    for axis, parameter in zip(panel, found, strict=False):
+        colours = colours_on(axis)
         prior = correlation_prior(fit.posterior[parameter.variable], *parameter.index)
         _posterior(axis, parameter, x, (-1.0 if prior is None else prior.lowest, 1.0), fit.plug_in)
         if prior is not None:
             y = _prior_density(x, prior.shape, prior.lowest)
-            axis.plot(x, y, "--", color=PRIOR, label=f"prior {prior.prior}")
+            axis.plot(x, y, "--", color=colours.prior, label=f"prior {prior.prior}")
         else:
             _mixed_prior(axis, fit, parameter, x)
-        axis.axvline(0, color=FAINT, linewidth=0.8, zorder=0)
+        axis.axvline(0, color=colours.faint, linewidth=0.8, zorder=0)
         axis.set_xlim(-1, 1)
         axis.set_title(f"P(> 0) = {np.mean(parameter.draws > 0):.2f}", fontsize="medium")
-    _legend(figure, axes[0], ax)
+    _legend(figure, panel[0], where)
     return figure
 
 
-def variances(tree: xr.DataTree, *, ax: Axes | None = None, figsize: tuple[float, float] | None = None) -> Figure:
+@understands("plots.variances", instead=SELECTION)
+def variances(
+    tree: xr.DataTree,
+    coef: str | Sequence[str] | None = None,
+    *,
+    ax: Where = None,
+    axes: Where = None,
+    figsize: tuple[float, float] | None = None,
+) -> Figure:
     """Return a figure of the posterior of each free standard deviation, over its prior, with the REML value.
 
     Parameters
     ----------
     tree : DataTree
         From `Model.sample` or `hierreg.load`.
-    ax : Axes, optional
-        Where to draw a single panel.
+    coef : str or sequence of str, optional
+        Names as in `summary` (``"sd_Subject[Days]"``, ``"error_sd"``) or labels (``"Days"``); all by default.
+    ax, axes : Axes, or sequence or array of Axes, optional
+        Where to draw, one for each panel (two names of one argument). By default a new figure of pyplot.
     figsize : (float, float), optional
         Inches.
 
     Returns
     -------
     Figure
-        At most twelve panels; the title says how many more there are.
+        Its `axes` are the panels, in order. At most twelve where none are chosen; the title says how many more there
+        are.
 
     Raises
     ------
     DataError
         If the tree is not from hierreg.
     ModelError
-        If the model has no free standard deviation.
+        If the model has no free standard deviation, or not those that are asked for.
     """
     fit = read(tree)
-    found = _free(fit, ("sd", "error_sd"), "standard deviation")
-    figure, axes = _figure(found, ax=ax, figsize=figsize, what="Standard deviations")
-    for axis, parameter in zip(axes, found, strict=False):
+    found = _of_names(_free(fit, ("sd", "error_sd"), "standard deviation"), fit, coef)
+    where = one_of(ax, axes)
+    figure, panel = _figure(found, where=where, figsize=figsize, what="Standard deviations", is_chosen=coef is not None)
+    for axis, parameter in zip(panel, found, strict=False):
         start, end = _reach(parameter)
         x = np.linspace(start, end, _GRID)
         _posterior(axis, parameter, x, (0.0, np.inf), fit.plug_in)
@@ -111,12 +150,12 @@ def variances(tree: xr.DataTree, *, ax: Axes | None = None, figsize: tuple[float
         if prior is not None:
             # The prior of a density that is infinite at zero is drawn where it is finite.
             y = np.exp(prior.log_density(x))
-            axis.plot(x, np.where(np.isfinite(y), y, np.nan), "--", color=PRIOR, label="prior")
+            axis.plot(x, np.where(np.isfinite(y), y, np.nan), "--", color=colours_on(axis).prior, label="prior")
             axis.set_title(f"prior {prior}", fontsize="small")
         else:
             _mixed_prior(axis, fit, parameter, x)
         axis.set_xlim(start - 0.01 * (end - start), end)
-    _legend(figure, axes[0], ax)
+    _legend(figure, panel[0], where)
     return figure
 
 
@@ -139,7 +178,7 @@ def _mixed_prior(axis: Axes, fit: Fit, parameter: Parameter, x: Array) -> None:
     edges = np.linspace(x[0], x[-1], _PRIOR_BINS + 1)
     counts = np.histogram(values, edges)[0]
     middle = 0.5 * (edges[1:] + edges[:-1])
-    axis.plot(middle, counts / (len(values) * (edges[1] - edges[0])), "--", color=PRIOR, label="prior")
+    axis.plot(middle, counts / (len(values) * (edges[1] - edges[0])), "--", color=colours_on(axis).prior, label="prior")
 
 
 def _reach(parameter: Parameter) -> tuple[float, float]:
@@ -158,15 +197,67 @@ def _free(fit: Fit, kinds: tuple[str, str], what: str) -> list[Parameter]:
     return found
 
 
+def _labels_of(parameter: Parameter, fit: Fit) -> tuple[str, ...]:
+    """Return the labels of a parameter: a coefficient or stratum, or the two that are correlated."""
+    dims = [dim for dim in fit.posterior[parameter.variable].dims if dim not in {"chain", "draw"}]
+    labels = (fit.posterior[parameter.variable][dim].values for dim in dims)
+    return tuple(str(own[i]) for own, i in zip(labels, parameter.index, strict=False))
+
+
+def _of_names(found: list[Parameter], fit: Fit, wanted: str | Sequence[str] | None) -> list[Parameter]:
+    """Return the parameters of some names, variables or labels."""
+    if wanted is None:
+        return found
+    return _matching(found, [wanted] if isinstance(wanted, str) else list(wanted), fit, "coef")
+
+
+def _of_pairs(found: list[Parameter], fit: Fit, wanted: Pair | Sequence[Pair] | None) -> list[Parameter]:
+    """Return the correlations of some pairs, or of some names."""
+    if wanted is None:
+        return found
+    return _matching(found, [wanted] if isinstance(wanted, str | tuple) else list(wanted), fit, "pair")
+
+
+def _matching(found: list[Parameter], wanted: list[Any], fit: Fit, argument: str) -> list[Parameter]:
+    if not wanted:
+        raise ModelError(f"{argument} is empty; name what is to be drawn, or leave it out for all.")
+    kept: list[Parameter] = []
+    for one in wanted:
+        mine = [p for p in found if _is_meant(p, one, _labels_of(p, fit))]
+        if not mine:
+            names = [p.name for p in found]
+            example = ", or two labels as in ('Intercept', 'Days')" if argument == "pair" else ""
+            raise ModelError(
+                f"{argument} has {one!r}, which is none of {listed(names, most=20)}{example}.{suggestion(one, names)}"
+            )
+        kept += [p for p in mine if p not in kept]
+    return kept
+
+
+def _is_meant(parameter: Parameter, wanted: Any, labels: tuple[str, ...]) -> bool:
+    if isinstance(wanted, tuple):
+        return sorted(map(str, wanted)) == sorted(labels)
+    return wanted in {parameter.name, parameter.variable} or (len(labels) == 1 and wanted == labels[0])
+
+
+def _label(name: str) -> str:
+    """Return the name of a parameter in lines that fit a panel."""
+    if len(name) <= _LINE:
+        return name
+    return ",\n".join("\n".join(textwrap.wrap(part, _LINE)) for part in name.split(", "))
+
+
 def _figure(
-    found: list[Parameter], *, ax: Axes | None, figsize: tuple[float, float] | None, what: str
+    found: list[Parameter], *, where: Where, figsize: tuple[float, float] | None, what: str, is_chosen: bool
 ) -> tuple[Figure, list[Axes]]:
-    n = min(len(found), _MOST_PANELS)
+    n = len(found) if is_chosen else min(len(found), _MOST_PANELS)
     # Five, six or nine panels fill rows of three better than rows of four.
     across = n if n <= 4 else 3 if n in {5, 6, 9} else 4
     down = -(-n // across)
-    figure, axes = panels(n, ax=ax, figsize=figsize or (max(5.0, 3.4 * across), 0.9 + 2.7 * down), columns=across)
-    if ax is None:
+    lines = max(_label(one.name).count("\n") for one in found[:n])
+    size = (max(5.0, 3.4 * across), 0.9 + (2.7 + 0.17 * lines) * down)
+    figure, axes = panels(n, ax=where, figsize=figsize or size, columns=across)
+    if where is None:
         more = f" ({len(found) - n} more are not shown)" if len(found) > n else ""
         title = f"{what}{more}: where the posterior leaves its prior, the data speak"
         figure.suptitle(wrapped(title, figure.get_figwidth()), fontsize="medium")
@@ -174,13 +265,15 @@ def _figure(
 
 
 def _posterior(axis: Axes, parameter: Parameter, x: Array, bounds: tuple[float, float], plug_in: str) -> None:
-    y = density(parameter.draws.ravel(), *bounds, x)
-    axis.fill_between(x, y, color=POSTERIOR, alpha=0.25, linewidth=0)
-    axis.plot(x, y, color=POSTERIOR, label="posterior")
+    y, colours = density(parameter.draws.ravel(), *bounds, x), colours_on(axis)
+    axis.fill_between(x, y, color=colours.posterior, alpha=0.25, linewidth=0)
+    axis.plot(x, y, color=colours.posterior, label="posterior")
     if np.isfinite(parameter.reml):
-        axis.plot([parameter.reml], [0], "^", color=PLUG_IN, markersize=9, clip_on=False, zorder=5, label=plug_in)
+        axis.plot(
+            [parameter.reml], [0], "^", color=colours.plug_in, markersize=9, clip_on=False, zorder=5, label=plug_in
+        )
     axis.set_ylim(0, 1.08 * float(y.max()))
-    axis.set_xlabel(parameter.name.replace(", ", ",\n") if len(parameter.name) > 32 else parameter.name)
+    axis.set_xlabel(_label(parameter.name))
     axis.set_yticks([])
     axis.spines[["top", "right", "left"]].set_visible(False)
 
@@ -198,9 +291,9 @@ def _prior_density(r: Array, a: float, lowest: float) -> Array:
     return np.asarray(np.where(np.isfinite(out), out, np.nan))
 
 
-def _legend(figure: Figure, first: Axes, ax: Axes | None) -> None:
+def _legend(figure: Figure, first: Axes, where: Where) -> None:
     handles, labels = first.get_legend_handles_labels()
-    if ax is None:
+    if where is None:
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
     else:
         first.legend(handles, labels, frameon=False, fontsize="small")

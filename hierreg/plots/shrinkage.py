@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from hierreg.checks import check_choice
 from hierreg.exceptions import ModelError
+from hierreg.hints import PROB, SELECTION, understands
 from hierreg.plots.canvas import (
-    ALONE,
-    ARROW,
-    FAINT,
     MOST_NAMES,
-    PLUG_IN,
-    POPULATION,
-    POSTERIOR,
     chosen,
+    chosen_groups,
     coef_label,
+    inches_of,
+    one_of,
     panels,
+    small_font,
     sorted_and_thinned,
     wrapped,
 )
+from hierreg.plots.colours import colours_on
 from hierreg.reports.reading import FactorFit, check_prob, need_factor, read
 from hierreg.reports.shrinkage import group_moments, limits
 from hierreg.reports.table import percent
@@ -34,19 +34,29 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    from hierreg.plots.canvas import Where
+    from hierreg.plots.colours import Colours
+
     Array = NDArray[np.float64]
 
 _MOST_ARROWS = 200
+# Of an arrow in parts of the axes, below which it would be shorter than its head.
+_SHORTEST = 0.03
+# Where names may stand beside a point, in points of type.
+_BESIDE = ((4, 4), (4, -9), (-4, 4), (-4, -9))
 
 
+@understands("plots.shrinkage", instead=PROB | SELECTION)
 def shrinkage(  # noqa: PLR0913  # the public signature: every argument but the first has a default
     tree: xr.DataTree,
     coef: str | Sequence[str] | None = None,
     *,
     factor: str | None = None,
+    groups: Sequence[Any] | None = None,
     kind: Literal["groups", "plane"] = "groups",
     ci_prob: float = 0.95,
-    ax: Axes | None = None,
+    ax: Where = None,
+    axes: Where = None,
     figsize: tuple[float, float] | None = None,
 ) -> Figure:
     """Return a figure of each group alone, its plug-in limit and its posterior, beside the population.
@@ -59,20 +69,23 @@ def shrinkage(  # noqa: PLR0913  # the public signature: every argument but the 
         Group coefficients, one panel each; all by default. For ``kind="plane"`` two of them.
     factor : str, optional
         Grouping factor; needed where the model has several.
+    groups : sequence, optional
+        Labels of the groups that are shown; all by default.
     kind : {"groups", "plane"}
         One line per group, sorted by posterior mean of the first coefficient (40 groups evenly spaced in that
         order where there are more); or two coefficients against each other, with an arrow per group from its
         own estimate to its posterior mean.
     ci_prob : float
         Probability of the equal-tailed intervals.
-    ax : Axes, optional
-        Where to draw a single panel.
+    ax, axes : Axes, or sequence or array of Axes, optional
+        Where to draw, one for each panel (two names of one argument). By default a new figure of pyplot.
     figsize : (float, float), optional
         Inches.
 
     Returns
     -------
     Figure
+        Its `axes` are the panels, in order, to be changed further: ``figure.axes[0].set_title("...")``.
 
     Raises
     ------
@@ -81,40 +94,43 @@ def shrinkage(  # noqa: PLR0913  # the public signature: every argument but the 
         the group coefficients.
     """
     check_choice(kind, ("groups", "plane"), argument="kind", error=ModelError)
+    where = one_of(ax, axes)
     fit = read(tree)
     of = need_factor(fit, "plots.shrinkage", factor)
     places = chosen(coef, of)
-    values = _values(of, check_prob(ci_prob))
+    pick = chosen_groups(groups, of)
+    values = _values(of, check_prob(ci_prob), pick)
     if kind == "plane":
-        return _plane(of, values, _two(places, coef), ax=ax, figsize=figsize)
+        return _plane(of, values, _two(places, coef), pick, where=where, figsize=figsize)
     rows = sorted_and_thinned(values["mean"][:, places[0]], MOST_NAMES)
-    size = figsize or (2.2 + min(4.4, 11 / len(places)) * len(places), max(3.4, 1.8 + 0.24 * len(rows)))
-    figure, axes = panels(len(places), ax=ax, figsize=size, columns=len(places), sharey=True)
-    for axis, k in zip(axes, places, strict=True):
+    names = [str(name) for name in of.groups[pick[rows]]]
+    width = min(4.4, 11 / len(places))
+    size = figsize or (2.0 + inches_of(names, small_font()) + width * len(places), max(3.4, 1.8 + 0.24 * len(rows)))
+    figure, panel = panels(len(places), ax=where, figsize=size, columns=len(places), sharey=True)
+    for axis, k in zip(panel, places, strict=True):
         _lines(axis, values, rows, k, ci_prob, of.fit.plug_in)
-        axis.set_xlabel(coef_label(of, of.coefs[k]))
-    names = [str(name) for name in of.groups[rows]]
-    axes[0].set_yticks(np.arange(len(rows)), names, fontsize=8)
-    axes[0].set_ylabel(_which(of, len(rows), of.coefs[places[0]]))
-    handles, labels = axes[0].get_legend_handles_labels()
+        axis.set_xlabel(coef_label(of, of.coefs[k], width))
+    panel[0].set_yticks(np.arange(len(rows)), names, fontsize="small")
+    panel[0].set_ylabel(_which(of, len(rows), len(pick), of.coefs[places[0]]))
+    handles, labels = panel[0].get_legend_handles_labels()
     title = f"{fit.attrs['response']}: groups alone (open circles) are pulled towards the population (dashed)"
-    if ax is None:
+    if where is None:
         figure.legend(handles, labels, loc="outside lower center", ncols=5 if size[0] >= 9 else 3, frameon=False)
         figure.suptitle(wrapped(title, size[0]), fontsize="medium")
     else:
-        axes[0].legend(fontsize="small")
-        axes[0].set_title(title, fontsize="medium")
+        panel[0].legend(fontsize="small")
+        panel[0].set_title(wrapped(title, width), fontsize="medium")
     return figure
 
 
-def _values(of: FactorFit, prob: float) -> dict[str, Array]:
-    """Return what is drawn of each group and coefficient (J, q), and the population values (q,)."""
+def _values(of: FactorFit, prob: float, pick: NDArray[np.intp]) -> dict[str, Array]:
+    """Return what is drawn of the chosen groups and each coefficient (J, q), and the population values (q,)."""
     population = of.population(of.fit.posterior["beta"].mean(("chain", "draw")))
-    return group_moments(of.fit, of.variable, prob) | limits(of) | {"population": population}
+    of_groups = group_moments(of.fit, of.variable, prob) | limits(of)
+    return {name: value[pick] for name, value in of_groups.items()} | {"population": population}
 
 
-def _which(of: FactorFit, n: int, coef: str) -> str:
-    J = len(of.groups)
+def _which(of: FactorFit, n: int, J: int, coef: str) -> str:
     shown = of.name if n == J else f"{of.name}, {n} of {J} evenly spaced"
     return f"{shown}, sorted by {coef}"
 
@@ -123,14 +139,16 @@ def _lines(  # what is drawn, and what it is called
     axis: Axes, values: dict[str, Array], rows: NDArray[np.intp], k: int, ci_prob: float, plug_in: str
 ) -> None:
     """Draw one coefficient: a line per group, from its own estimate to its posterior."""
-    y = np.arange(len(rows), dtype=float)
+    y, colours = np.arange(len(rows), dtype=float), colours_on(axis)
     value = {name: values[name][rows, k] for name in ("no_pooling", "plug_in", "mean", "lower", "upper")}
-    axis.axvline(float(values["population"][k]), color=POPULATION, linestyle="--", linewidth=1, label="population mean")
+    axis.axvline(
+        float(values["population"][k]), color=colours.population, linestyle="--", linewidth=1, label="population mean"
+    )
     axis.hlines(
         y,
         value["lower"],
         value["upper"],
-        color=POSTERIOR,
+        color=colours.posterior,
         alpha=0.35,
         linewidth=3.5,
         label=f"{percent(ci_prob)} interval",
@@ -140,16 +158,24 @@ def _lines(  # what is drawn, and what it is called
             "",
             (value["mean"][j], y[j]),
             (value["no_pooling"][j], y[j]),
-            arrowprops={"arrowstyle": "->", "color": ARROW, "linewidth": 0.8, "shrinkA": 2, "shrinkB": 2},
+            arrowprops={"arrowstyle": "->", "color": colours.arrow, "linewidth": 0.8, "shrinkA": 2, "shrinkB": 2},
             annotation_clip=False,
         )
-    axis.plot(value["no_pooling"], y, "o", markerfacecolor="white", color=ALONE, markersize=6, label="group alone")
-    axis.plot(value["mean"], y, "o", color=POSTERIOR, markersize=5, label="posterior mean")
+    axis.plot(
+        value["no_pooling"],
+        y,
+        "o",
+        markerfacecolor=colours.background,
+        color=colours.alone,
+        markersize=6,
+        label="group alone",
+    )
+    axis.plot(value["mean"], y, "o", color=colours.posterior, markersize=5, label="posterior mean")
     axis.plot(
         value["plug_in"],
         y,
         "|",
-        color=PLUG_IN,
+        color=colours.plug_in,
         markersize=11,
         markeredgewidth=1.6,
         label=f"plug-in limit ({plug_in})",
@@ -180,41 +206,102 @@ def _two(places: list[int], coef: object) -> tuple[int, int]:
     return places[0], places[1]
 
 
-def _plane(
+def _plane(  # what is drawn, and where
     of: FactorFit,
     values: dict[str, Array],
     places: tuple[int, int],
+    pick: NDArray[np.intp],
     *,
-    ax: Axes | None,
+    where: Where,
     figsize: tuple[float, float] | None,
 ) -> Figure:
     size = figsize or (7.0, 6.0)
-    figure, (axis,) = panels(1, ax=ax, figsize=size, columns=1)
+    figure, (axis,) = panels(1, ax=where, figsize=size, columns=1)
+    colours = colours_on(axis)
     rows = sorted_and_thinned(values["mean"][:, places[0]], _MOST_ARROWS)
     alone, plug_in, mean = (values[name][np.ix_(rows, np.array(places))] for name in ("no_pooling", "plug_in", "mean"))
-    known = np.isfinite(alone).all(axis=1)
     many = len(rows) > MOST_NAMES
-    for start, end in zip(alone[known], mean[known], strict=True):
-        arrow = {"arrowstyle": "->", "color": FAINT if many else ARROW, "linewidth": 0.8}
-        axis.annotate("", end, start, arrowprops=arrow | {"shrinkA": 3, "shrinkB": 3})
     size_of = 3.5 if many else 6
-    axis.plot(*alone.T, "o", markerfacecolor="white", color=ALONE, markersize=size_of, label="group alone")
-    axis.plot(*mean.T, "o", color=POSTERIOR, markersize=size_of - 0.5, label="posterior mean")
+    axis.plot(
+        *alone.T, "o", markerfacecolor=colours.background, color=colours.alone, markersize=size_of, label="group alone"
+    )
+    axis.plot(*mean.T, "o", color=colours.posterior, markersize=size_of - 0.5, label="posterior mean")
     if not many:
-        axis.plot(*plug_in.T, "x", color=PLUG_IN, markersize=6, label=f"plug-in limit ({of.fit.plug_in})")
-        for name, (x, y) in zip(of.groups[rows], alone, strict=True):
-            if np.isfinite([x, y]).all():
-                axis.annotate(str(name), (x, y), (4, 4), textcoords="offset points", fontsize=7, color="#555555")
+        axis.plot(*plug_in.T, "x", color=colours.plug_in, markersize=6, label=f"plug-in limit ({of.fit.plug_in})")
     population = values["population"][list(places)]
-    axis.plot(*population[:, None], "*", color=POPULATION, markersize=14, label="population mean")
-    axis.set_xlabel(coef_label(of, of.coefs[places[0]]))
-    axis.set_ylabel(coef_label(of, of.coefs[places[1]]))
-    shown = "" if len(rows) == len(of.groups) else f" ({len(rows)} of {len(of.groups)}, evenly spaced)"
+    axis.plot(*population[:, None], "*", color=colours.population, markersize=14, label="population mean")
+    _arrows(axis, alone, mean, colours, many=many)
+    axis.set_xlabel(coef_label(of, of.coefs[places[0]], 0.8 * size[0]))
+    axis.set_ylabel(coef_label(of, of.coefs[places[1]], 0.7 * size[1]))
+    shown = "" if len(rows) == len(pick) else f" ({len(rows)} of {len(pick)}, evenly spaced)"
     title = f"{of.name}{shown}: arrows from each group alone to its posterior point to the population"
-    axis.set_title(wrapped(title, size[0]), fontsize="medium")
-    if ax is None:
+    axis.set_title(wrapped(title, 0.95 * size[0]), fontsize="medium")
+    if where is None:
         figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize="small")
     else:
         axis.legend(frameon=False, fontsize="small")
     axis.spines[["top", "right"]].set_visible(False)
+    if not many:
+        _name_points(axis, [str(name) for name in of.groups[pick[rows]]], alone, colours)
     return figure
+
+
+def _arrows(axis: Axes, alone: Array, mean: Array, colours: Colours, *, many: bool) -> None:
+    """Draw an arrow from each group alone to its posterior; a line where it would be shorter than its head."""
+    known = np.isfinite(alone).all(axis=1)
+    axis.autoscale_view()
+    span = np.array([np.ptp(axis.get_xlim()), np.ptp(axis.get_ylim())])
+    for start, end in zip(alone[known], mean[known], strict=True):
+        is_short = float(np.hypot(*((end - start) / span))) < _SHORTEST
+        arrow = {
+            "arrowstyle": "-" if is_short else "->",
+            "color": colours.faint if many else colours.arrow,
+            "linewidth": 0.8,
+        }
+        shrink = 0 if is_short else 3
+        axis.annotate("", end, start, arrowprops=arrow | {"shrinkA": shrink, "shrinkB": shrink})
+
+
+def _name_points(axis: Axes, names: list[str], points: Array, colours: Colours) -> None:
+    """Write names beside points, each inside the axes and where it covers no other, if there is such a place."""
+    size = 0.85 * small_font()
+    figure = axis.get_figure(root=True)
+    assert figure is not None
+    figure.draw_without_rendering()  # settles where the axes are
+    per_point = figure.dpi / 72
+    inside = np.asarray(axis.get_window_extent().extents) / per_point
+    taken: list[tuple[float, ...]] = []
+    for name, (x, y) in zip(names, points, strict=True):
+        if not np.isfinite([x, y]).all():
+            continue
+        at, width = axis.transData.transform((x, y)) / per_point, 0.6 * size * len(name)
+        boxes = []
+        for right, up in _BESIDE:
+            left = float(at[0]) + right - (width if right < 0 else 0.0)
+            boxes.append((left, float(at[1]) + up, left + width, float(at[1]) + up + size))
+        costs = [
+            (_outside(box, inside), sum(_overlap(box, other) for other in taken), i) for i, box in enumerate(boxes)
+        ]
+        place = min(costs)[-1]
+        taken.append(boxes[place])
+        right, up = _BESIDE[place]
+        axis.annotate(
+            name,
+            (x, y),
+            (right, up),
+            textcoords="offset points",
+            ha="right" if right < 0 else "left",
+            fontsize=size,
+            color=colours.population,
+            alpha=0.75,
+            in_layout=False,  # long names would squeeze the axes
+        )
+
+
+def _outside(box: tuple[float, ...], axes: Array) -> int:
+    """Return by how many points a box is beside or above the axes."""
+    return int(max(0.0, axes[0] - box[0], box[2] - axes[2]) + max(0.0, axes[1] - box[1], box[3] - axes[3]))
+
+
+def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

@@ -47,7 +47,7 @@ def attributes(problem: FamilyProblem) -> dict[str, Any]:
         "categories": json.dumps(problem.observed.categories, ensure_ascii=False),
         "auxiliary": json.dumps(problem.auxiliary.names),
         "latent_variance": problem.family.link_function.variance if problem.family.is_latent else 0.0,
-        "priors": str(problem.priors),
+        "priors": problem.priors.for_files(),
         "response": problem.labels.response,
         "factors": factors_attribute(problem.labels),
         "error_dim": "",

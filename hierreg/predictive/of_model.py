@@ -92,7 +92,7 @@ def attributes(problem: Problem) -> dict[str, Any]:
     return {
         "formula": problem.formula,
         "errors": str(problem.layout.spec),
-        "priors": str(problem.priors),
+        "priors": problem.priors.for_files(),
         "response": problem.labels.response,
         "factors": factors_attribute(problem.labels),
         "error_dim": problem.labels.error_dim or "",

@@ -11,6 +11,7 @@ import numpy as np
 
 from hierreg.checks import check_choice, check_whole
 from hierreg.exceptions import ModelError
+from hierreg.hints import SEED, understands
 from hierreg.predictive import of_family
 from hierreg.predictive.groups import (
     PRIOR_DRAWS,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from hierreg.problem.problem import Problem
 
 
+@understands("hr.prior_predictive", same=SEED)
 def prior_predictive(model: ModelLike, draws: int = PRIOR_DRAWS, seed: int | None = None) -> xr.DataTree:
     """Return draws of the parameters from their priors, and of the response from them.
 
@@ -88,6 +90,7 @@ def prior_predictive(model: ModelLike, draws: int = PRIOR_DRAWS, seed: int | Non
     return tree
 
 
+@understands("hr.posterior_predictive", same=SEED)
 def posterior_predictive(
     tree: xr.DataTree, model: ModelLike | None = None, draws: int | None = None, seed: int | None = None
 ) -> xr.DataTree:

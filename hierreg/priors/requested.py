@@ -1,9 +1,13 @@
 """`Priors`: what a user asks for, checked by role where it is made."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from hierreg.display import Column, Row, Section, Table
+from hierreg.display.html import as_html
 from hierreg.exceptions import PriorError
 from hierreg.priors.correlation import LKJ, Fixed
 from hierreg.priors.families import SD_FAMILY_NAMES, Flat, Normal, SdPrior
@@ -65,6 +69,30 @@ class Priors:
     def __repr__(self) -> str:
         given = ((field.name, getattr(self, field.name)) for field in fields(self))
         return f"Priors({', '.join(f'{name}={value!r}' for name, value in given if value is not None)})"
+
+    def _repr_html_(self) -> str:
+        rows = [Row(name=name, values={"prior": text}) for name, text in _lines(self)]
+        sections = (Section(title="given; all others have defaults", rows=rows),) if rows else ()
+        heading = "" if rows else "Priors(): all are defaults."
+        return as_html(
+            Table(columns=(Column(key="prior", head="prior", form="text"),), sections=sections, heading=heading)
+        )
+
+
+def _lines(priors: Priors) -> Iterator[tuple[str, str]]:
+    """Yield what is given, by argument and keys."""
+
+    def inside(name: str, value: Any) -> Iterator[tuple[str, str]]:
+        if isinstance(value, Mapping):
+            for key, entry in value.items():
+                yield from inside(f"{name}[{key}]", entry)
+        else:
+            yield name, str(value)
+
+    for field in fields(priors):
+        value = getattr(priors, field.name)
+        if value is not None:
+            yield from inside(field.name, value)
 
 
 def _copied(value: Any) -> Any:

@@ -1,14 +1,21 @@
 """`ResolvedPriors`: one prior for every parameter of a model, printable as a table."""
 
+from __future__ import annotations
+
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierreg.display import Column, Row, Section, Shown, Table
 from hierreg.priors.correlation import LKJ, Fixed
 from hierreg.priors.families import FloatArray
 from hierreg.priors.requested import BetaChoice, CorrChoice, SdChoice
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -40,15 +47,15 @@ _WIDTH = 88
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriorRow:
-    """One line of the printed table: parameter, its prior in words, and "default" or "given"."""
+    """One line of the table: parameter, its prior in words, and "default" or "given"."""
 
     parameter: str
     prior: str
     origin: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ResolvedPriors:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class ResolvedPriors(Shown):
     """One prior for every parameter.
 
     Parameters
@@ -67,7 +74,7 @@ class ResolvedPriors:
     error_corr : LKJ, Fixed or None
         Of exchangeable errors a tuple of them, one for each stratum.
     rows : tuple of PriorRow
-        The table that `str` prints.
+        The table that is printed.
     beta_inner : array (p, p) or None
         ``beta_basis`` in internal coordinates of the columns, where it is known more exactly than by multiplication.
     frames : dict of GroupFrame
@@ -87,9 +94,28 @@ class ResolvedPriors:
     frames: Mapping[str, GroupFrame] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-    def __str__(self) -> str:
+    def for_files(self) -> str:
+        """Return the table as text that does not depend on a terminal."""
         lines = [PriorRow(parameter="parameter", prior="prior", origin="origin"), *self.rows]
         first, second = (max(len(getattr(line, name)) for line in lines) for name in ("parameter", "prior"))
         table = [f"{line.parameter:<{first}}  {line.prior:<{second}}  {line.origin}" for line in lines]
         notes = [wrapped for note in self.notes for wrapped in ("", *textwrap.wrap(note, _WIDTH))]
         return "\n".join([*table, *notes])
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a row for each parameter: its name, its prior in words, and whether that is a default."""
+        import pandas as pd
+
+        columns = ("parameter", "prior", "origin")
+        return pd.DataFrame([[getattr(row, name) for name in columns] for row in self.rows], columns=list(columns))
+
+    def _table(self, most: int | None = None) -> Table:  # noqa: ARG002  # every parameter is shown
+        rows = [Row(name=row.parameter, values={"prior": row.prior, "origin": row.origin}) for row in self.rows]
+        return Table(
+            columns=(
+                Column(key="prior", head="prior", form="text"),
+                Column(key="origin", head="origin", form="text", fold=1),
+            ),
+            sections=(Section(title="parameter", rows=rows),),
+            notes=self.notes,
+        )

@@ -2,6 +2,7 @@
 
 from hierreg.reports.correlation import correlations
 from hierreg.reports.shrinkage import shrinkage
+from hierreg.reports.side_by_side import table
 from hierreg.reports.summary import summary
 
-__all__ = ["correlations", "shrinkage", "summary"]
+__all__ = ["correlations", "shrinkage", "summary", "table"]

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, ClassVar, final
 
 import numpy as np
 
+from hierreg.display import Column, Row, Section, Table
+from hierreg.display.numbers import percent
+from hierreg.hints import PROB, understands
 from hierreg.reports.draws import correlation, mcse_mean, moments
 from hierreg.reports.intraclass import Intraclass, intraclass_correlations
 from hierreg.reports.reading import FactorFit, Fit, check_prob, read
 from hierreg.reports.summary import Parameter, parameters
-from hierreg.reports.table import Report, percent, sections
+from hierreg.reports.table import Report
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +27,6 @@ if TYPE_CHECKING:
 
 # Groups up to this many are few enough to be compared with each other pair by pair.
 MOST_GROUPS = 8
-_MOST_ROWS = 20
 
 _TITLES = {
     "group": "Of coefficients across groups",
@@ -42,30 +44,34 @@ class Correlations(Report):
     __slots__ = ()
     whole: ClassVar[dict[str, int]] = {"correlation": 1, "mean": 1, "reml": 1, "kind": 1}
 
-    def text(self) -> str:
-        """Return the table as plain text, long kinds cut."""
+    def _table(self, most: int | None = None) -> Table:
         prob = self.attrs["ci_prob"]
-        ends = [percent((1 - prob) / 2), percent((1 + prob) / 2)]
-        header = ["", "mean", "sd", *ends, "P(>0)", "mcse", self.attrs["plug_in"]]
+        names = ("mean", "sd", "lower", "upper", "prob_positive", "mcse", "reml")
+        values = {name: self[name].to_numpy() for name in names}
         parts = []
         for kind, title in _TITLES.items():
             places = np.flatnonzero(self["kind"].values == kind)
-            rows = [self._row(int(i)) for i in places[:_MOST_ROWS]]
-            if len(places) > _MOST_ROWS:
-                rows.append([f"  ... {len(places) - _MOST_ROWS} more", *[""] * (len(header) - 1)])
-            parts.append((title, rows))
-        table = sections(header, parts) or "The model has no correlations."
-        note = self.attrs["note"]
-        return f"{self.attrs['heading']}\n\n{table}" + (f"\n\n{note}" if note else "")
-
-    def _row(self, i: int) -> list[str]:
-        names = ("mean", "sd", "lower", "upper", "prob_positive", "mcse", "reml")
-        values = [float(self[name][i]) for name in names]
-        digits = [3, 3, 3, 3, 3, 4, 3]
-        return [
-            f"  {self['correlation'].values[i]}",
-            *("" if np.isnan(v) else f"{v:.{d}f}" for v, d in zip(values, digits, strict=True)),
-        ]
+            rows = [
+                Row(name=str(self["correlation"].values[i]), values={name: float(values[name][i]) for name in names})
+                for i in places[:most].tolist()
+            ]
+            parts.append(Section(title=title, rows=rows, more=len(places) - len(rows)))
+        has_any = any(part.rows for part in parts)
+        notes = ([] if has_any else ["The model has no correlations."]) + self.attrs["note"].splitlines()
+        return Table(
+            columns=(
+                Column(key="mean", head="mean", form="fixed"),
+                Column(key="sd", head="sd", form="fixed"),
+                Column(key="lower", head=percent((1 - prob) / 2), form="fixed"),
+                Column(key="upper", head=percent((1 + prob) / 2), form="fixed"),
+                Column(key="prob_positive", head="P(>0)", form="fixed", fold=1),
+                Column(key="mcse", head="mcse", form="fixed", digits=4, fold=3),
+                Column(key="reml", head=self.attrs["plug_in"], form="fixed", fold=2),
+            ),
+            sections=tuple(parts),
+            heading=self.attrs["heading"],
+            notes=tuple(notes),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -79,6 +85,7 @@ class _Row:
     at: str = ""
 
 
+@understands("hr.correlations", instead=PROB)
 def correlations(tree: xr.DataTree, ci_prob: float = 0.95, *, at: Mapping[str, float] | None = None) -> Correlations:
     """Return every correlation of the model and of its posterior.
 

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 
+from hierreg.display import Column, Row, Section, Table
+from hierreg.display.numbers import number, percent
 from hierreg.exceptions import ModelError
+from hierreg.hints import PROB, understands
 from hierreg.reports.draws import mcse_mean, moments
 from hierreg.reports.effects import group_probabilities, group_weights
 from hierreg.reports.reading import FactorFit, Fit, check_prob, need_factor, read
-from hierreg.reports.table import Report, percent, sections
+from hierreg.reports.table import Report
 from hierreg.reports.weights import pooling_factor, pooling_factor_of_summaries, weights
-from hierreg.results.text import beside, number
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -20,14 +22,13 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-_MOST_GROUPS = 20
-
 
 @final
 class Shrinkage(Report):
     """What `shrinkage` returns; prints as one table per coefficient."""
 
     __slots__ = ()
+    diagonal: ClassVar[tuple[str, ...]] = ("weight", "weight_sd")
     whole: ClassVar[dict[str, int]] = {
         "no_pooling": 2,
         "plug_in": 2,
@@ -37,62 +38,73 @@ class Shrinkage(Report):
         "population": 1,
     }
 
-    def text(self) -> str:
-        """Return the tables as plain text, at most 20 groups of each."""
-        attrs = self.attrs
-        prob, J = attrs["ci_prob"], self.sizes[attrs["factor"]]
-        ends = [percent((1 - prob) / 2), percent((1 + prob) / 2)]
-        header = ["", "alone", "se", "plug-in", "sd", "posterior", "sd", *ends]
-        header += ["weight", "sd ratio", "gap/sd", "gap/mcse", *self._own_columns]
-        shown = min(J, _MOST_GROUPS)
+    def _table(self, most: int | None = None) -> Table:
+        attrs, J = self.attrs, self.sizes[self.attrs["factor"]]
+        coefs = [str(coef) for coef in self[f"{attrs['factor']}_coef"].values]
+        shown = J if most is None else min(J, most)
+        values = {str(name): v.to_numpy()[:shown] for name, v in self.data_vars.items() if v.dims[0] == attrs["factor"]}
+        names = [str(name) for name in self[attrs["factor"]].values[:shown]]
         parts = []
-        for k, coef in enumerate(self[f"{attrs['factor']}_coef"].values):
-            rows = [self._row(j, k) for j in range(shown)] + [self._population_row(k, len(header))]
-            at = attrs["theta_at"][k]
-            parts.append((f"{coef} at {at}" if at else str(coef), rows))
-        lines = [attrs["heading"], "", sections(header, parts), ""]
-        if shown < J:
-            lines.append(f"{shown} of {J} groups shown; .to_dataframe() has them all.")
+        for k, (coef, at) in enumerate(zip(coefs, attrs["theta_at"], strict=True)):
+            rows = [
+                self._population_row(k),
+                *(Row(name=name, values=_of(values, j, k)) for j, name in enumerate(names)),
+            ]
+            parts.append(Section(title=f"{coef} at {at}" if at else coef, rows=rows, more=J - shown))
         factors = ", ".join(
-            f"{coef} {number(float(value))}"
-            for coef, value in zip(self[f"{attrs['factor']}_coef"].values, self["pooling_factor"].values, strict=True)
+            f"{coef} {number(float(value))}" for coef, value in zip(coefs, self["pooling_factor"].values, strict=True)
         )
-        return "\n".join([*lines, f"Pooling factor (0: groups alone, 1: one value for all): {factors}", attrs["note"]])
+        note = f"Pooling factor (0: groups alone, 1: one value for all): {factors}\n{attrs['note']}"
+        return Table(columns=self._columns(), sections=tuple(parts), heading=attrs["heading"], notes=(note,))
 
-    def _row(self, j: int, k: int) -> list[str]:
-        value = {str(name): float(v[j, k]) for name, v in self.data_vars.items() if v.ndim == 2}
-        sd = value["sd"]
-        cells = [beside(value["no_pooling"], sd), beside(value["no_pooling_se"], sd)]
-        cells += [beside(value[name], sd) for name in ("plug_in", "plug_in_sd", "mean", "sd", "lower", "upper")]
-        weight = float(self["weight"][j, k, k])
-        cells += [_fixed(weight, 2), _fixed(value["sd_ratio"], 2), _fixed(value["gap_in_sd"], 2)]
-        cells.append(_fixed(value["gap_in_mcse"], 1))
+    def _columns(self) -> tuple[Column, ...]:
+        prob, own = self.attrs["ci_prob"], []
+        # Of heavy tails or mixtures.
         if "group_weight" in self:
-            cells.append(_fixed(float(self["group_weight"][j]), 2))
+            own = [Column(key="group_weight", head="1/s", form="fixed", digits=2, fold=2)]
         if "probability" in self:
-            chance = self["probability"][j].to_numpy()
-            cells += [str(int(np.argmax(chance))), _fixed(float(chance.max()), 2)]
-        return [f"  {self[self.attrs['factor']].values[j]}", *cells]
+            own += [
+                Column(key="component", head="component", form="count", fold=2),
+                Column(key="probability", head="prob", form="fixed", digits=2, fold=2),
+            ]
+        return (
+            Column(key="no_pooling", head="alone", scale="scale"),
+            Column(key="no_pooling_se", head="se", scale="scale", fold=4),
+            Column(key="plug_in", head="plug-in", scale="scale"),
+            Column(key="plug_in_sd", head="sd", scale="scale", fold=7),
+            Column(key="mean", head="posterior", scale="scale"),
+            Column(key="sd", head="sd", scale="scale"),
+            Column(key="lower", head=percent((1 - prob) / 2), scale="scale", fold=1),
+            Column(key="upper", head=percent((1 + prob) / 2), scale="scale", fold=1),
+            Column(key="weight", head="weight", form="fixed", digits=2, fold=3),
+            Column(key="sd_ratio", head="sd ratio", form="fixed", digits=2, fold=6),
+            Column(key="gap_in_sd", head="gap/sd", form="fixed", digits=2, fold=5),
+            Column(key="gap_in_mcse", head="gap/mcse", form="fixed", digits=1, fold=8),
+            *own,
+        )
 
-    @property
-    def _own_columns(self) -> list[str]:
-        """Columns of heavy tails or mixtures."""
-        return ["1/s"] * ("group_weight" in self) + ["component", "prob"] * ("probability" in self)
-
-    def _population_row(self, k: int, n_columns: int) -> list[str]:
-        sd = float(self["sd"][:, k].mean())
-        cells = [""] * n_columns
-        cells[0] = "  population"
-        cells[3] = beside(float(self["population_plug_in"][k]), sd)
-        cells[5] = beside(float(self["population"][k]), sd)
-        return cells
+    def _population_row(self, k: int) -> Row:
+        values = {
+            "plug_in": self["population_plug_in"][k],
+            "mean": self["population"][k],
+            "scale": self["sd"][:, k].mean(),
+        }
+        return Row(name="population", values={name: float(value) for name, value in values.items()})
 
 
-def _fixed(value: float, digits: int) -> str:
-    # Adding zero turns a negative zero into a positive one.
-    return "" if np.isnan(value) else f"{round(value, digits) + 0.0:.{digits}f}"
+def _of(values: dict[str, Array], j: int, k: int) -> dict[str, float]:
+    """Return what a row says of group j and coefficient k."""
+    own = {name: float(v[j, k]) for name, v in values.items() if v.ndim == 2 and name != "probability"}
+    own |= {"weight": float(values["weight"][j, k, k]), "scale": own["sd"]}
+    if "group_weight" in values:
+        own["group_weight"] = float(values["group_weight"][j])
+    if "probability" in values:
+        chance = values["probability"][j]
+        own |= {"component": float(np.argmax(chance)), "probability": float(chance.max())}
+    return own
 
 
+@understands("hr.shrinkage", instead=PROB)
 def shrinkage(tree: xr.DataTree, ci_prob: float = 0.95, *, factor: str | None = None) -> Shrinkage:
     """Return, per group and coefficient, how the group alone, the plug-in limit and the posterior differ.
 
@@ -231,18 +243,16 @@ def _pooling(of: FactorFit) -> Array:
 
 def _note(of: FactorFit, n_draws: int) -> str:
     chains, draws = of.fit.n_draws
-    lines = [
-        "alone: the group's own rows; plug-in: mixed-model equations at REML; weight: diagonal of S_j;",
-        "sd ratio: posterior over plug-in; gap: posterior mean minus plug-in.",
-    ]
+    gaps = "sd ratio: posterior over plug-in; gap: posterior mean minus plug-in."
+    lines = [f"alone: the group's own rows; plug-in: mixed-model equations at REML; weight: diagonal of S_j; {gaps}"]
     if of.fit.plug_in != "REML":
         lines[0] = (
-            f"alone: the group's own rows, by the working model at the plug-in; plug-in: {of.fit.plug_in};\n"
-            "weight: diagonal of S_j, by the same model;"
+            f"alone: the group's own rows, by the working model at the plug-in; plug-in: {of.fit.plug_in}; "
+            f"weight: diagonal of S_j, by the same model; {gaps}"
         )
     if group_weights(of) is not None:
         lines.append(
-            "plug-in is that of normal effects. 1/s: weight of a group under the t distribution; near 1 it is pulled\n"
+            "plug-in is that of normal effects. 1/s: weight of a group under the t distribution; near 1 it is pulled "
             "in as under a normal one with the same scale, near 0 it is far out, and hardly pulled in."
         )
     if group_probabilities(of) is not None:
@@ -255,7 +265,7 @@ def _note(of: FactorFit, n_draws: int) -> str:
         lines.append(f"Weights are averages over {n_draws} of the {chains * draws} draws, evenly spaced.")
     if of.reference:
         lines.append(
-            "A group's coefficients leave out predictors that are no group columns, so they are at the values said;\n"
+            "A group's coefficients leave out predictors that are no group columns, so they are at the values said; "
             "for expected values at its own: hr.predict."
         )
     if of.draws is None:

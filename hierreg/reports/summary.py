@@ -8,29 +8,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import numpy as np
 
 from hierreg.checks import listed
+from hierreg.display import Column, Row, Section, Table
+from hierreg.display.numbers import number, percent
+from hierreg.display.table import interval_columns
+from hierreg.hints import PROB, understands
 from hierreg.reports.draws import diagnostics, moments
 from hierreg.reports.effects import shape_parameters
 from hierreg.reports.reading import Fit, check_prob, read
-from hierreg.reports.table import Report, percent, sections
-from hierreg.results.text import beside, number
+from hierreg.reports.table import Report
+from hierreg.results.text import TITLES
 
 if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
-
-_TITLES = {
-    "beta": "Population coefficients",
-    "sd": "Standard deviations between groups",
-    "scale": "Scale of the t distribution of group effects",
-    "nu": "Degrees of freedom of group effects",
-    "component": "Components of group effects, means as deviations from the population",
-    "corr": "Correlations of group coefficients",
-    "error_sd": "Standard deviations of errors",
-    "error_corr": "Correlations of errors",
-    "auxiliary": "Further parameters of the family",
-}
 
 
 @final
@@ -40,34 +32,35 @@ class Summary(Report):
     __slots__ = ()
     whole: ClassVar[dict[str, int]] = {"parameter": 1, "mean": 1, "reml": 1, "kind": 1}
 
-    def text(self) -> str:
-        """Return the table as plain text."""
+    def _table(self, most: int | None = None) -> Table:  # noqa: ARG002  # every parameter is shown
         prob = self.attrs["ci_prob"]
-        header = ["", "mean", "sd", percent((1 - prob) / 2), percent((1 + prob) / 2)]
-        header += ["mcse", "ess bulk", "ess tail", "R-hat", self.attrs["plug_in"], "se"]
-        rows: dict[str, list[list[str]]] = {kind: [] for kind in _TITLES}
-        columns = {str(name): values.to_numpy() for name, values in self.data_vars.items()}
+        rows: dict[str, list[Row]] = {kind: [] for kind in TITLES}
+        values = {str(name): variable.to_numpy() for name, variable in self.data_vars.items()}
         for i, (name, kind) in enumerate(zip(self["parameter"].values, self["kind"].values, strict=True)):
-            rows[str(kind)].append(_row(str(name), {column: float(values[i]) for column, values in columns.items()}))
-        table = sections(header, [(title, rows[kind]) for kind, title in _TITLES.items()])
+            rows[str(kind)].append(Row(name=str(name), values={key: float(value[i]) for key, value in values.items()}))
         notes = [f"Held fixed: {self.attrs['fixed']}"] if self.attrs["fixed"] else []
         notes += [self.attrs[name] for name in ("importance", "interrupted") if self.attrs[name]]
-        return "\n\n".join([self.attrs["heading"], table, *notes])
+        return Table(
+            columns=(
+                Column(key="mean", head="mean"),
+                Column(key="sd", head="sd"),
+                *interval_columns(percent((1 - prob) / 2), percent((1 + prob) / 2)),
+                Column(key="mcse_mean", head="mcse", form="significant", digits=2, fold=4),
+                Column(key="ess_bulk", head="ess bulk", form="count", fold=1),
+                Column(key="ess_tail", head="ess tail", form="count", fold=5),
+                Column(key="r_hat", head="R-hat", form="fixed"),
+                Column(key="reml", head=self.attrs["plug_in"], fold=2),
+                Column(key="reml_se", head="se", fold=3),
+            ),
+            sections=tuple(Section(title=title, rows=rows[kind]) for kind, title in TITLES.items()),
+            heading=self.attrs["heading"],
+            notes=tuple(notes),
+        )
 
 
-def _row(parameter: str, value: dict[str, float]) -> list[str]:
-    sd = value["sd"]
-    counts = ["" if np.isnan(value[n]) else f"{value[n]:.0f}" for n in ("ess_bulk", "ess_tail")]
-    return [
-        f"  {parameter}",
-        *(beside(value[name], sd) for name in ("mean", "sd", "lower", "upper")),
-        "" if np.isnan(value["mcse_mean"]) else f"{value['mcse_mean']:.2g}",
-        *counts,
-        "" if np.isnan(value["r_hat"]) else f"{value['r_hat']:.3f}",
-        *(beside(value[name], sd) for name in ("reml", "reml_se")),
-    ]
-
-
+@understands(
+    "hr.summary", instead=PROB | {"var_names": "hr.summary(tree).sel(parameter=[...]) takes some of the parameters"}
+)
 def summary(tree: xr.DataTree, ci_prob: float = 0.95) -> Summary:
     """Return posterior summaries of the population coefficients and all variance parameters.
 
@@ -87,7 +80,7 @@ def summary(tree: xr.DataTree, ci_prob: float = 0.95) -> Summary:
         ``reml_se`` (its standard error). Correlations once, below
         the diagonal; what is held fixed only in the attribute ``fixed``. The attribute ``importance`` says what
         draws by importance sampling are worth, ``interrupted`` what is missing where a user interrupted. Printing it
-        gives a table.
+        gives a table; ``to_pandas``, ``to_markdown``, ``to_latex`` and ``to_html`` write it.
 
     Raises
     ------

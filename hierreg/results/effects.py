@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hierreg.display import Shown, Table
 from hierreg.results import build
-from hierreg.results.text import covariance_table, table
+from hierreg.results.point_tables import beta_section, by_factor, corr_section, estimate_table, size_of, values_section
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import pandas as pd
     import xarray as xr
     from numpy.typing import NDArray
 
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class EffectsEstimate:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class EffectsEstimate(Shown):
     """Maximum-likelihood or MAP estimate of a model whose group effects are not normal.
 
     Attributes
@@ -57,6 +59,9 @@ class EffectsEstimate:
         Parameters that went to the end of their range, in words.
     converged : bool
     message : str
+    formula : str
+    n_rows : int
+        Of the model that was estimated.
     """
 
     method: str
@@ -81,31 +86,37 @@ class EffectsEstimate:
     boundary: tuple[str, ...]
     converged: bool
     message: str
+    formula: str = ""
+    n_rows: int = 0
 
     @property
     def beta_se(self) -> xr.DataArray:
         """Standard errors of beta (coef)."""
         return self.beta.copy(data=np.sqrt(np.diagonal(self.beta_cov.to_numpy())))
 
-    def __str__(self) -> str:
-        lines = [f"{self.method.upper()} estimate, group effects {self.effects}; criterion {self.criterion:.4f}"]
-        lines += [f"  {self.message}", "", "Population coefficients"]
-        rows = zip(self.beta["coef"].values, self.beta.to_numpy(), self.beta_se.to_numpy(), strict=True)
-        lines.append(table(["", "estimate", "se"], [(str(name), value, se) for name, value, se in rows]))
-        for factor, scale in self.scale.items():
-            lines += ["", f"{factor}: scale of the t distribution, nu {self.nu[factor]:.4g}"]
-            lines.append(covariance_table("", scale, self.corr[factor]))
-        for factor, weight in self.component_weight.items():
-            means = self.component_mean[factor]
-            coefs = [str(name) for name in means[means.dims[1]].values]
-            lines += ["", f"{factor}: components, means as deviations from the population"]
-            lines.append(
-                table(
-                    ["", "weight", *coefs],
-                    [(str(k), float(weight[k]), *means.to_numpy()[k]) for k in range(len(weight))],
-                )
-            )
-        return "\n".join([*lines, "", covariance_table("error", self.error_sd, None)])
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a row for each parameter that is shown: its kind, its name, its value and its standard error."""
+        return self._table().to_pandas()
+
+    def _table(self, most: int | None = None) -> Table:  # noqa: ARG002  # groups are named, not listed
+        heading = [
+            f"{self.method.upper()} estimate, group effects {self.effects}; criterion {self.criterion:.4f}",
+            self.message,
+            size_of(self.formula, self.n_rows, self.b),
+        ]
+        components: dict[str, Any] = {}
+        for what in ("weight", "mean", "sd"):
+            components |= by_factor(f"component_{what}", getattr(self, f"component_{what}"))
+        sections = [
+            beta_section(self.beta, self.beta_se),
+            values_section("scale", by_factor("scale", self.scale), {}),
+            values_section("nu", by_factor("nu", self.nu), {}),
+            values_section("component", components, {}),
+            values_section("sd", by_factor("sd", self.sd), {}),
+            corr_section("corr", by_factor("corr", self.corr), {}),
+            values_section("error_sd", {"error_sd": self.error_sd}, {}),
+        ]
+        return estimate_table(heading, sections, [])
 
 
 def component_dim(factor: FactorLabels) -> str:

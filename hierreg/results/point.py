@@ -7,11 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.results.text import covariance_table, table, within_units_table
+from hierreg.display import Shown, Table
+from hierreg.hints import missing
+from hierreg.results.point_tables import (
+    beta_section,
+    by_factor,
+    corr_section,
+    estimate_table,
+    size_of,
+    values_section,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import pandas as pd
     import xarray as xr
 
     from hierreg.estimate import VarianceEstimate
@@ -22,9 +32,22 @@ if TYPE_CHECKING:
 # What a method of estimation is called where it stands above its numbers.
 METHOD_NAMES = {"reml": "REML", "ml": "ML", "map": "MAP", "laplace": "Laplace", "quadrature": "Quadrature"}
 
+# Names that users of lme4, statsmodels and scikit-learn try first.
+_FOREIGN = {
+    "summary": "print it, or .to_pandas() for a data frame",
+    "predict": "hr.predict(model, newdata, at=estimate)",
+    **dict.fromkeys(("params", "coef", "coef_", "fixef", "fe_params"), "population coefficients are .beta"),
+    **dict.fromkeys(("bse", "bse_fe", "std_errors"), "standard errors are .beta_se and .variance_se"),
+    **dict.fromkeys(("ranef", "random_effects"), ".b and .theta have them, dictionaries by grouping factor"),
+    **dict.fromkeys(("VarCorr", "cov_re", "vcomp"), ".sd, .corr and .cov have them, dictionaries by grouping factor"),
+    **dict.fromkeys(("sigma", "scale"), "the standard deviation of errors is .error_sd"),
+    **dict.fromkeys(("vcov", "cov_params"), "the covariance of population coefficients is .beta_cov"),
+    **dict.fromkeys(("conf_int", "confint"), "hr.contrasts(estimate, {'x': {'x': 1}}) has intervals"),
+}
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Coefficients:
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Coefficients(Shown):
     """Solution of the mixed-model equations at known covariances.
 
     Attributes
@@ -60,17 +83,23 @@ class Coefficients:
         """Standard errors of beta (coef)."""
         return _diagonal_root(self.beta_cov, self.beta)
 
-    def __str__(self) -> str:
-        lines = [
-            "Population coefficients (generalised least squares at the given covariances)",
-            _beta_table(self),
-        ]
-        for factor, b in self.b.items():
-            lines.append(f"\nGroup coefficients: {b.sizes[b.dims[0]]} groups of {factor}; see .b[{factor!r}]")
-        return "\n".join(lines)
+    if not TYPE_CHECKING:  # type checkers are to see what there is
+
+        def __getattr__(self, name: str) -> Any:
+            """Say what to write instead of an attribute that other packages have."""
+            raise missing(type(self).__name__, name, _FOREIGN)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a row for each parameter that is shown: its kind, its name, its value and its standard error."""
+        return self._table().to_pandas()
+
+    def _table(self, most: int | None = None) -> Table:  # noqa: ARG002  # groups are named, not listed
+        notes = [f"Group coefficients of {factor} are in .b[{factor!r}]." for factor in self.b]
+        heading = "Generalised least squares at the given covariances"
+        return estimate_table([heading, size_of("", 0, self.b)], [beta_section(self.beta, self.beta_se)], notes)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Estimate(Coefficients):
     """REML, ML or MAP estimate of the variances, with the coefficients at it.
 
@@ -115,6 +144,9 @@ class Estimate(Coefficients):
         Of the quadrature, on each axis; one is Laplace's approximation. Zero for normal responses, which need none.
     auxiliary : dict of DataArray
         Further parameters of the family: dispersion, shape, precision, error_sd, thresholds.
+    formula : str
+    n_rows : int
+        Of the model that was estimated.
     """
 
     method: str
@@ -136,6 +168,8 @@ class Estimate(Coefficients):
     family: str = ""
     n_nodes: int = 0
     auxiliary: Mapping[str, xr.DataArray] = field(default_factory=dict)
+    formula: str = ""
+    n_rows: int = 0
 
     @property
     def p_value(self) -> float | None:
@@ -158,55 +192,46 @@ class Estimate(Coefficients):
         {'sd_Batch[Intercept]': 14.68, 'error_sd': 7.15}
         """
         root = np.sqrt(np.diagonal(self.variance_cov.to_numpy()))
-        return self.variance_cov.isel(parameter_col=0, drop=True).copy(data=root)
+        return self.variance_cov["parameter"].copy(data=root).rename(None)
 
     @property
     def singular(self) -> bool:
         """Whether an estimate is on the boundary of its space."""
         return bool(self.boundary)
 
-    def __str__(self) -> str:
-        lines = [f"{METHOD_NAMES[self.method]} estimate; criterion {self.criterion:.4f}; {self.message}", ""]
+    def _table(self, most: int | None = None) -> Table:  # noqa: ARG002  # groups are named, not listed
+        nodes = f"{self.n_nodes} {'node' if self.n_nodes == 1 else 'nodes'} on each axis"
+        heading = [
+            f"{METHOD_NAMES[self.method]} estimate; criterion {self.criterion:.4f}; {self.message}",
+            size_of(self.formula, self.n_rows, self.b),
+            f"Family {self.family}; {nodes}" if self.family else "",
+        ]
+        se = dict(zip(self.variance_se["parameter"].values.tolist(), self.variance_se.to_numpy().tolist(), strict=True))
+        sections = [
+            beta_section(self.beta, self.beta_se),
+            values_section("sd", by_factor("sd", self.sd), se),
+            corr_section("corr", by_factor("corr", self.corr), se),
+        ]
         if self.family:
-            lines += [
-                f"Family {self.family}; {self.n_nodes} {'node' if self.n_nodes == 1 else 'nodes'} on each axis",
-                "",
-            ]
-        lines.append("Variance parameters")
-        for factor, sd in self.sd.items():
-            lines.append(covariance_table(factor, sd, self.corr[factor]))
-        if self.family:
-            lines += [_auxiliary_table(self.auxiliary)] if self.auxiliary else []
-        elif self.error_corr is None or self.error_corr.ndim == 2:
-            lines.append(covariance_table("error", self.error_sd, self.error_corr))
+            sections.append(values_section("auxiliary", self.auxiliary, se))
         else:
-            lines.append(within_units_table(self.error_sd, self.error_corr))
-        lines += ["", "Population coefficients", _beta_table(self)]
+            sections.append(values_section("error_sd", {"error_sd": self.error_sd}, se))
+        if not self.family and self.error_corr is not None:
+            sections.append(
+                corr_section("error_corr", {"error_corr": self.error_corr}, se, where=_where(self.error_corr))
+            )
+        notes = []
         if self.p_value is not None:
             df = self.degrees_of_freedom
-            lines += ["", f"chi-square {self.chi_square:.4g} on {df} degrees of freedom, p = {self.p_value:.3g}"]
-        return "\n".join(lines)
+            notes.append(f"chi-square {self.chi_square:.4g} on {df} degrees of freedom, p = {self.p_value:.3g}")
+        return estimate_table(heading, sections, notes)
 
 
-def _auxiliary_table(auxiliary: Mapping[str, xr.DataArray]) -> str:
-    rows: list[tuple[str, float]] = []
-    for name, values in auxiliary.items():
-        if values.ndim:
-            rows += [
-                (f"{name}[{label}]", float(x)) for label, x in zip(values[values.dims[0]].values, values, strict=True)
-            ]
-        else:
-            rows.append((name, float(values)))
-    return table(["", "estimate"], rows)
-
-
-def _beta_table(result: Coefficients) -> str:
-    se = result.beta_se.to_numpy()
-    beta = result.beta.to_numpy()
-    return table(
-        ["", "estimate", "se"],
-        [(str(c), b, s) for c, b, s in zip(result.beta["coef"].values, beta, se, strict=True)],
-    )
+def _where(error_corr: xr.DataArray) -> str:
+    """Return between which errors correlations are that no two labels name."""
+    if error_corr.ndim > 1:
+        return ""
+    return str(error_corr.attrs.get("long_name", "corr within units")).removeprefix("corr ")
 
 
 def _diagonal_root(cov: xr.DataArray, like: xr.DataArray) -> xr.DataArray:

@@ -9,6 +9,7 @@ import numpy as np
 
 from hierreg.checks import check_whole
 from hierreg.exceptions import ConvergenceWarning, InterruptedWarning, ModelError
+from hierreg.hints import SEED, understands
 from hierreg.model.model import Model
 from hierreg.sampling.interrupted import warn_interrupted
 from hierreg.studies.join_chains import joined_chains
@@ -26,6 +27,7 @@ _DRAWS = 1000
 _METHODS = ("sample", "estimate", "solve")
 
 
+@understands("hr.map_fits", same=SEED)
 def map_fits(
     models: Iterable[Model], what: str | Callable[..., Any] = "sample", *, client: Any = None, **arguments: Any
 ) -> list[Any]:
@@ -93,6 +95,7 @@ def map_fits(
     return [None if one is None else one[0] for one in found]
 
 
+@understands("hr.map_chains", same=SEED)
 def map_chains(
     model: Model, *, chains: int = 4, seed: int | None = None, client: Any = None, **arguments: Any
 ) -> xr.DataTree:

@@ -100,7 +100,7 @@ def test_errors_with_known_covariance_and_priors(tmp_path, capsys):
     assert main(["fit", str(table), "y ~ x", "--known-cov", str(matrix), "--method", "reml"]) == 0
     X = np.column_stack([np.ones(12), x])
     expected = np.linalg.solve(X.T @ np.linalg.solve(V, X), X.T @ np.linalg.solve(V, y))
-    line = next(row for row in capsys.readouterr().out.splitlines() if row.startswith("x "))
+    line = next(row for row in capsys.readouterr().out.splitlines() if row.startswith("  beta[x] "))
     assert float(line.split()[1]) == pytest.approx(expected[1], rel=1e-3)
 
 

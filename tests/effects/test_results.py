@@ -193,7 +193,7 @@ def test_estimates_print_and_agree_with_each_other(fitted):
     assert ml.converged
     assert mode.converged
     for est in (ml, mode):
-        assert ("nu" if name.startswith("t") else "components") in str(est)
+        assert ("nu_g" if name.startswith("t") else "component_weight_g[1]") in str(est)
         assert est.b_cov["g"].shape == (len(est.b["g"]), 2, 2)
         assert np.all(est.beta_se > 0)
     assert ml.criterion < mode.criterion

@@ -368,9 +368,8 @@ def test_sampling_and_reports(tmp_path):
 def test_estimate_prints_a_correlation_for_each_stratum():
     text = str(hr.Model("y ~ x", table(), errors=STRUCTURES["common sd"]).estimate())
     lines = text.splitlines()
-    start = next(i for i, line in enumerate(lines) if line.startswith("error"))
-    assert lines[start].split() == ["error", "sd", "corr", "within", "units"]
-    assert [line.split()[0] for line in lines[start + 1 : start + 3]] == ["p", "q"]
+    start = next(i for i, line in enumerate(lines) if line.startswith("Correlations of errors within units"))
+    assert [line.split()[0] for line in lines[start + 1 : start + 3]] == ["error_corr[p]", "error_corr[q]"]
 
 
 def test_tables_add_where_strata_and_sizes_differ():

@@ -1,5 +1,7 @@
 """`hr.plots`: what is drawn is what the reports say, panel by panel."""
 
+import functools
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,7 +11,8 @@ from matplotlib.colors import to_hex
 from scipy import stats
 
 import hierreg as hr
-from hierreg.plots.canvas import POSTERIOR, PRIOR, density, sorted_and_thinned
+from hierreg.plots.canvas import density, sorted_and_thinned
+from hierreg.plots.colours import ALONE, PLUG_IN, POSTERIOR, PRIOR, lightness
 from tests.helpers import report_trees as trees
 
 ALL = [hr.plots.shrinkage, hr.plots.caterpillar, hr.plots.correlations, hr.plots.variances]
@@ -211,11 +214,43 @@ def test_summaries_of_groups_are_enough(plot):
 
 
 @pytest.mark.parametrize("plot", ALL)
-def test_figures_belong_to_the_caller(plot):
-    before = plt.get_fignums()
-    figure = plot(trees.tree("correlated"))
-    assert isinstance(figure, mpl.figure.Figure)
-    assert plt.get_fignums() == before
+def test_figures_are_those_of_pyplot(plot):
+    """A loop, a script and ``plt.show()`` show them, each once: the second does not take the place of the first."""
+    first, second = plot(trees.tree("correlated")), plot(trees.tree("correlated"))
+    assert isinstance(first, mpl.figure.Figure)
+    assert [plt.figure(number) for number in plt.get_fignums()] == [first, second]
+
+
+NOTEBOOK = """
+import hierreg as hr
+tree = hr.load("fit.nc")
+---
+hr.plots.variances(tree)
+---
+for pair in [("Intercept", "x"), ("p", "q")]:
+    figure = hr.plots.correlations(tree, pair)
+print("after")
+---
+hr.plots.caterpillar(tree)
+import matplotlib.pyplot as plt
+plt.show()
+---
+figure
+"""
+
+
+def test_a_notebook_shows_each_figure_once(tmp_path, monkeypatch):
+    import nbformat
+    from nbclient import NotebookClient
+
+    monkeypatch.delenv("MPLBACKEND")
+    hr.save(trees.tree("correlated"), tmp_path / "fit.nc")
+    cells = [nbformat.v4.new_code_cell(text.strip()) for text in NOTEBOOK.split("---")]
+    run = NotebookClient(
+        nbformat.v4.new_notebook(cells=cells), timeout=120, resources={"metadata": {"path": str(tmp_path)}}
+    ).execute()
+    images = [sum("image/png" in output.get("data", {}) for output in cell.outputs) for cell in run.cells]
+    assert images == [0, 1, 2, 1, 1]
 
 
 @pytest.mark.parametrize("plot", [hr.plots.shrinkage, hr.plots.caterpillar])
@@ -256,8 +291,98 @@ def test_colours_differ_in_lightness():
         red, green, blue = mpl.colors.to_rgb(to_hex(colour))
         return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
-    from hierreg.plots.canvas import ALONE, PLUG_IN
-
     shades = sorted(grey(colour) for colour in (POSTERIOR, ALONE, "#000000"))
     assert min(np.diff(shades)) > 0.2
     assert len({POSTERIOR, ALONE, PLUG_IN, PRIOR}) == 4
+
+
+def test_several_axes_and_their_other_name():
+    figure, axes = plt.subplots(2, 2)
+    assert hr.plots.caterpillar(trees.tree("by"), axes=axes[0]) is figure
+    assert hr.plots.shrinkage(trees.tree("by"), ax=list(axes[1])) is figure
+    assert [axis.get_xlabel().split()[0] for axis in axes.ravel()] == ["Intercept", "x", "Intercept", "x"]
+    hr.plots.variances(trees.tree("by"), "error_sd", axes=plt.subplots(1, 3)[1])
+    with pytest.raises(hr.exceptions.ModelError, match=r"ax= takes 4 panels, but there are 2"):
+        hr.plots.caterpillar(trees.tree("by"), axes=axes)
+    with pytest.raises(hr.exceptions.ModelError, match=r"two names of one thing"):
+        hr.plots.caterpillar(trees.tree("by"), ax=axes[0], axes=axes[0])
+    with pytest.raises(hr.exceptions.ModelError, match=r"neither Axes of matplotlib"):
+        hr.plots.caterpillar(trees.tree("by"), ax="left")
+
+
+def xlabels(figure):
+    return [axis.get_xlabel() for axis in figure.axes]
+
+
+def test_parameters_can_be_chosen():
+    tree = trees.tree("correlated")
+    group, *errors = ["corr_g[x, Intercept]", "error_corr[q, p]", "error_corr[r, p]", "error_corr[r, q]"]
+    assert xlabels(hr.plots.correlations(tree, ("Intercept", "x"))) == [group]
+    assert xlabels(hr.plots.correlations(tree, pair=[("p", "r"), group])) == [errors[1], group]
+    assert xlabels(hr.plots.correlations(tree, "error_corr")) == errors
+    assert xlabels(hr.plots.variances(tree, "x")) == ["sd_g[x]"]
+    assert xlabels(hr.plots.variances(tree, coef=["q", "sd_g[Intercept]"])) == ["error_sd[q]", "sd_g[Intercept]"]
+    with pytest.raises(hr.exceptions.ModelError, match=r"pair has \('x', 'q'\), which is none of 'corr_g"):
+        hr.plots.correlations(tree, ("x", "q"))
+    with pytest.raises(hr.exceptions.ModelError, match=r"coef has 'sd_g\[y\]'.*Did you mean 'sd_g\[x\]'"):
+        hr.plots.variances(tree, "sd_g[y]")
+
+
+def test_groups_can_be_chosen():
+    tree = trees.sleepstudy()
+    axis = hr.plots.caterpillar(tree, "Days", groups=["308", 335, "309"]).axes[0]
+    assert tick_labels(axis) == ["335", "309", "308"]
+    assert (
+        axis.get_title()
+        .replace("\n", " ")
+        .endswith("of 3 groups of Subject differ from the population (blue: 95 % interval of b without 0)")
+    )
+    mean = hr.shrinkage(tree)["mean"].sel(Subject=["335", "309"])
+    figure = hr.plots.shrinkage(tree, groups=["309", "335"])
+    for axis, coef in zip(figure.axes, ("Intercept", "Days"), strict=True):
+        # Both in ascending order of the intercept.
+        np.testing.assert_array_equal(line(axis, "posterior mean")[0], mean.sel(Subject_coef=coef)[::-1])
+    names = {text.get_text() for text in hr.plots.shrinkage(tree, groups=["309"], kind="plane").axes[0].texts}
+    assert names == {"", "309"}
+    with pytest.raises(hr.exceptions.ModelError, match=r"groups has '30', which is no group of 'Subject'"):
+        hr.plots.caterpillar(tree, groups=["30"])
+
+
+@pytest.mark.parametrize("style", ["default", "dark_background"])
+def test_colours_stand_out_from_the_background(style):
+    with plt.style.context(style):
+        for plot in (*ALL, functools.partial(hr.plots.shrinkage, kind="plane")):
+            figure = plot(trees.tree("correlated"))
+            behind = lightness(figure.axes[0].get_facecolor())
+            drawn = [artist.get_color() for axis in figure.axes for artist in axis.lines]
+            drawn += [text.get_color() for axis in figure.axes for text in axis.texts]
+            assert min(abs(lightness(colour) - behind) for colour in drawn) > 0.12
+            # What looks open is.
+            open_ones = [a for axis in figure.axes for a in axis.lines if a.get_label() == "group alone"]
+            filled = {to_hex(artist.get_markerfacecolor()) for artist in open_ones}
+            assert filled <= {to_hex(figure.axes[0].get_facecolor())}
+
+
+@pytest.mark.parametrize("plot", [hr.plots.shrinkage, hr.plots.caterpillar, hr.plots.variances, hr.plots.correlations])
+def test_long_names_stay_inside_the_figure(plot):
+    figure = plot(long_names())
+    figure.draw_without_rendering()
+    width, height = figure.get_size_inches() * figure.dpi
+    for axis in figure.axes:
+        for text in [*axis.get_yticklabels(), axis.title, axis.xaxis.label, axis.yaxis.label]:
+            box = text.get_window_extent()
+            if text.get_text():
+                assert box.x0 > -2
+                assert box.y0 > -2
+                assert box.x1 < width + 2
+                assert box.y1 < height + 2
+        assert axis.get_window_extent().width > 200
+
+
+@functools.cache
+def long_names():
+    """Return a run whose groups have names of 50 letters, and whose columns are long too."""
+    data = trees.table().assign(g=lambda rows: "the school of the northern district by the river " + rows["g"])
+    names = {"x": "socioeconomic_status_of_parents", "y": "achievement_in_mathematics"}
+    formula = "{y} ~ {x} + w + ({x} | g)".format(**names)
+    return trees.run(hr.Model(formula, data.rename(columns=names)))

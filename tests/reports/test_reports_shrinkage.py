@@ -208,7 +208,7 @@ def test_a_column_without_population_column_is_a_deviation():
 
 def test_at_most_twenty_groups_are_printed_and_the_rest_is_counted():
     text = str(hr.shrinkage(trees.many_groups()))
-    assert "20 of 45 groups shown" in text
+    assert text.count("... 25 more") == 2
     assert sum(line.startswith("  g0") for line in text.splitlines()) == 2 * 10
     assert "g44" not in text
 

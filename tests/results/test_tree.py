@@ -77,7 +77,7 @@ def test_attributes_say_where_the_numbers_come_from(structure: str) -> None:
     attrs, subject = sampled(structure).attrs, model(structure)
     assert attrs["formula"] == FORMULA
     assert attrs["errors"] == str(subject.problem.layout.spec)
-    assert attrs["priors"] == str(subject.priors)
+    assert attrs["priors"] == subject.priors.for_files()
     assert (attrs["response"], attrs["factors"], attrs["n_rows"]) == ("y", '["g"]', 42)
     assert attrs["error_dim"] == (ERROR_DIM.get(structure) or ("",))[0]
     assert (attrs["seed"], attrs["sampler"], attrs["parametrization"]) == (11, "nutpie", "marginal")

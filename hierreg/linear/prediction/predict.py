@@ -9,7 +9,11 @@ import numpy as np
 import xarray as xr
 
 from hierreg.checks import check_choice
+from hierreg.display import Column, Row, Section, Table
+from hierreg.display.numbers import percent
+from hierreg.display.table import interval_columns
 from hierreg.exceptions import ModelError
+from hierreg.hints import PROB, SEED, understands
 from hierreg.linear.prediction.levels import levels_of
 from hierreg.linear.prediction.plug_in import predict_at
 from hierreg.linear.prediction.posterior import draw_predictions, normal_effects
@@ -23,11 +27,10 @@ from hierreg.problem.family import FamilyProblem
 from hierreg.problem.labels import factors_attribute, factors_of
 from hierreg.reports.draws import moments
 from hierreg.reports.reading import check_prob, read
-from hierreg.reports.table import Report, percent, sections
+from hierreg.reports.table import Report
 from hierreg.results.carried import problem_of_tree
 from hierreg.results.effects import EffectsEstimate
 from hierreg.results.point import METHOD_NAMES, Coefficients, Estimate
-from hierreg.results.text import beside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,7 +45,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-_MOST_ROWS = 20
 _STREAM = 201
 _OTHER_MODEL = (
     "at has other coefficients, groups or data sets than the model: give the estimate or solution of the same model."
@@ -56,27 +58,36 @@ class Predictions(Report):
     __slots__ = ()
     whole: ClassVar[dict[str, int]] = {"row": 1, "mean": 1, "sd": 1, "upper": 1}
 
-    def text(self) -> str:
-        """Return the table as plain text, at most 20 rows of it."""
+    def _table(self, most: int | None = None) -> Table:
         prob, has_new = self.attrs["ci_prob"], "sd_new" in self
-        ends = [percent((1 - prob) / 2), percent((1 + prob) / 2)]
+        ends = percent((1 - prob) / 2), percent((1 + prob) / 2)
         factors = factors_of(self.attrs)
         groups = [name for name in _group_coords(factors) if name in self.coords]
-        header = ["", *(factors if groups else ()), "mean", "sd", *ends]
-        header += ["sd new", *ends] if has_new else []
-        shown = min(self.sizes["row"], _MOST_ROWS)
-        names = ["mean", "sd", "lower", "upper", *(["sd_new", "lower_new", "upper_new"] if has_new else [])]
-        rows = []
-        for i in range(shown):
-            group = [str(self[name].values[i]) for name in groups]
-            cells = (beside(float(self[name][i]), float(self["sd"][i])) for name in names)
-            rows.append([f"  {self['row'].values[i]}", *group, *cells])
-        lines = [self.attrs["heading"], "", sections(header, [("row", rows)])]
-        if shown < self.sizes["row"]:
-            lines += ["", f"{shown} of {self.sizes['row']} rows shown; .to_dataframe() has them all."]
-        return "\n".join(lines)
+        new = zip(("sd_new", "lower_new", "upper_new"), ("sd new", *ends), strict=True) if has_new else ()
+        labels = {name: self[name].values for name in groups}
+        values = {str(name): v.to_numpy() for name, v in self.data_vars.items() if v.dims == ("row",)}
+        rows = [
+            Row(
+                name=str(name),
+                values={group: str(own[i]) for group, own in labels.items()}
+                | {key: float(value[i]) for key, value in values.items()},
+            )
+            for i, name in enumerate(self["row"].values[:most])
+        ]
+        return Table(
+            columns=(
+                *(Column(key=key, head=head, form="text") for key, head in zip(groups, factors, strict=bool(groups))),
+                Column(key="mean", head="mean"),
+                Column(key="sd", head="sd"),
+                *interval_columns(*ends),
+                *(Column(key=key, head=head, fold=1) for key, head in new),
+            ),
+            sections=(Section(title="row", rows=rows, more=self.sizes["row"] - len(rows)),),
+            heading=self.attrs["heading"],
+        )
 
 
+@understands("hr.predict", same=SEED, instead=PROB)
 def predict(  # noqa: PLR0913  # every argument after the third has a default
     model: ModelLike | xr.DataTree,
     newdata: Any,

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierreg.display.html import preformatted
+
 if TYPE_CHECKING:
     from hierreg.likelihood.joint.density import JointTarget
     from hierreg.likelihood.quadrature.density import QuadratureTarget
@@ -69,6 +71,9 @@ class FamilyDescription:
             how = " by 3 nodes on each axis" if self.engine == "quadrature" else ""
             lines.append(f"  {self.milliseconds:.3g} ms for a value and gradient{how}, on one thread")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return preformatted(repr(self))
 
 
 def shown(problem: FamilyProblem) -> list[str]:
