@@ -10,6 +10,7 @@ import numpy as np
 
 from hierreg.checks import check_choice, check_whole
 from hierreg.exceptions import ModelError
+from hierreg.predictive.family_prior import log_prior_with_family
 from hierreg.predictive.prior_draws import check_priors, draw_coefficients
 from hierreg.predictive.rows import check_size
 from hierreg.priors import Fixed
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-GROUPS = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood")
+GROUPS = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood", "log_prior")
 PRIOR_DRAWS = 500
 _PRIOR_STREAM, _PRIOR_PREDICTIVE_STREAM, _POSTERIOR_PREDICTIVE_STREAM = 101, 102, 103
 
@@ -63,15 +64,15 @@ def observed_values(problem: FamilyProblem) -> Array:
 def check_family_groups(problem: FamilyProblem, names: Sequence[str], n_draws: int) -> None:
     """Raise where a group that is asked for cannot be made."""
     for name in names:
-        if name in {"log_prior", "log_likelihood_units"}:
+        if name == "log_likelihood_units":
             raise ModelError(
-                f"include={name!r} with family={problem.family}: this group is made of models with normal responses. "
-                f"Here there are {', '.join(GROUPS)}."
+                f"include={name!r} with family={problem.family}: its rows are independent given the coefficients, so "
+                f"that there are no units. Here there are {', '.join(GROUPS)}."
             )
         check_choice(name, GROUPS, argument="include", error=ModelError)
         if name in {"prior", "prior_predictive"}:
             check_priors(problem, PRIOR_DRAWS)
-        elif name != "prior":
+        elif name != "log_prior":
             check_size(n_draws, problem.n_rows, name, "Use fewer draws.")
 
 
@@ -81,6 +82,8 @@ def with_family_group(tree: xr.DataTree, problem: FamilyProblem, name: str, *, s
         return _with(tree, name, replicates(problem, tree["posterior"].to_dataset(), seed))
     if name == "log_likelihood":
         return _with(tree, name, row_log_likelihood(problem, tree["posterior"].to_dataset()))
+    if name == "log_prior":
+        return _with(tree, name, log_prior(problem, tree))
     prior = prior_group(problem, PRIOR_DRAWS, seed)
     tree = _with(tree, "prior", prior)
     if name == "prior":
@@ -129,6 +132,13 @@ def log_likelihood(problem: FamilyProblem, tree: xr.DataTree, *, by: str, joint:
         check_size(n, problem.n_rows, "log_likelihood", "Thin the tree, or use joint=True.")
     rows = row_log_likelihood(problem, posterior)
     return rows.sum("obs").assign_attrs(element="all rows") if joint else rows
+
+
+def log_prior(problem: FamilyProblem, tree: xr.DataTree) -> xr.Dataset:
+    """Return the log prior densities of the draws."""
+    import xarray as xr
+
+    return xr.Dataset(log_prior_with_family(problem, tree["posterior"].to_dataset()))
 
 
 def _with(tree: xr.DataTree, name: str, group: xr.Dataset) -> xr.DataTree:

@@ -23,7 +23,7 @@ from hierreg.predictive.groups import (
     replicates,
     with_group,
 )
-from hierreg.predictive.of_model import any_problem_of, attributes, check_match, gaussian, problem_of
+from hierreg.predictive.of_model import any_problem_of, attributes, check_match, gaussian
 from hierreg.predictive.prior_draws import draw_prior
 from hierreg.problem.family import FamilyProblem
 from hierreg.results import build
@@ -210,7 +210,7 @@ def log_prior(tree: xr.DataTree, model: ModelLike) -> xr.DataTree:
     -------
     DataTree
         With the group ``log_prior``: variables named as in the posterior, one value per draw for a
-        correlation matrix and one per element for the others.
+        correlation matrix and for the thresholds of ordered categories, and one per element for the others.
 
     Raises
     ------
@@ -222,8 +222,11 @@ def log_prior(tree: xr.DataTree, model: ModelLike) -> xr.DataTree:
     Kallioinen, N., Paananen, T., Buerkner, P.-C. and Vehtari, A. (2024). Detecting and diagnosing prior and
     likelihood sensitivity with power-scaling. Statistics and Computing 34, 57.
     """
-    problem = problem_of(model, "hr.log_prior")
-    check_match(tree, problem, also=("priors",))
+    found = any_problem_of(model)
+    check_match(tree, found, also=("priors",))
+    if isinstance(found, FamilyProblem):
+        return with_group(tree, "log_prior", of_family.log_prior(found, tree))
+    problem = gaussian(found, "hr.log_prior")
     return with_group(tree, "log_prior", log_prior_of(tree, problem))
 
 
