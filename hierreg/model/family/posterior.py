@@ -138,6 +138,7 @@ def sample(problem: FamilyProblem, request: SampleRequest) -> xr.DataTree:
         means_of_rows(problem.design, replace(found.working.layout, se=problem.weights**-0.5)),
         references(problem.labels, problem.state),
     )
+    constant = _with_population_means(problem, constant)
     tree = xr.DataTree.from_dict(
         {
             "posterior": posterior,
@@ -170,6 +171,15 @@ def sample(problem: FamilyProblem, request: SampleRequest) -> xr.DataTree:
 
         tree = with_family_group(tree, problem, name, seed=seed)
     return tree
+
+
+def _with_population_means(problem: FamilyProblem, constant: xr.Dataset) -> xr.Dataset:
+    """Return the group with the means of the population columns and of the offset: where the mean response is told."""
+    X, share = problem.design.X[:, problem.kept_coefficients], problem.weights / problem.weights.sum()
+    # Of differences from a first row: an offset takes no digits from them.
+    means = X[0] + share @ (X - X[0])
+    out = constant.assign_coords(coef=list(problem.labels.coef)).assign(column_means_population=(("coef",), means))
+    return out.assign_attrs(offset_mean=float(share @ problem.offset))
 
 
 def _check_request(problem: FamilyProblem, request: SampleRequest) -> None:
