@@ -100,8 +100,8 @@ def correlations(
     columns z; where errors have strata or data sets, at those of the stratum's own rows with its own error variance. So
     it does not depend on where a predictor has its zero, nor on how a stratum is coded. `at` asks for other values.
 
-    With a family of responses it is on the scale of the linear predictor, where the variance within groups is that of the
-    link (of binomial and ordered responses), error_sd^2 (log-normal), or the variance of the logarithm of an
+    With a family of responses it is on the scale of the linear predictor, where the variance within groups is that of
+    the link (of binomial and ordered responses), error_sd^2 (log-normal), or the variance of the logarithm of an
     observation (Poisson, negative binomial and gamma), by one of three approximations. Of counts that depends on the
     mean response, and so on all predictors, which `at` may name then.
 

@@ -16,6 +16,7 @@ from hierreg.reports.observation_level import (
     depends_on_the_mean,
     family_name,
     has_variance,
+    is_of_logarithm,
     note_of_family,
     population_means,
     stratum_dim,
@@ -93,7 +94,7 @@ def intraclass_correlations(
         is asked of other responses.
     """
     check_choice(observation, APPROXIMATIONS, argument="observation", error=ModelError)
-    if observation != APPROXIMATIONS[0] and not depends_on_the_mean(fit):
+    if observation != APPROXIMATIONS[0] and not is_of_logarithm(fit):
         raise ModelError(
             f"observation={observation!r} belongs to counts and gamma responses with a log link; leave it out here."
         )
@@ -110,7 +111,10 @@ def intraclass_correlations(
     by_stratum = dim is not None and dim == fit.error_dim
     columns = {of.name: _columns(of, values, len(strata), by_stratum=by_stratum) for of in fit.by_factor}
     variances = {of.name: _variances(of, columns[of.name]) for of in fit.by_factor}
-    between = sum(draws for draws, _ in variances.values()), sum(reml for _, reml in variances.values())
+    between = (
+        np.sum([draws for draws, _ in variances.values()], axis=0),
+        np.sum([reml for _, reml in variances.values()], axis=0),
+    )
     within = within_groups(fit, between, values, observation)
     total, reml_total = between[0] + within.draws, between[1] + within.reml
     found, lost, where = [], False, _where(fit, values)
@@ -138,12 +142,13 @@ def _why_not(fit: Fit) -> tuple[str, ...]:
     name = family_name(fit)
     if not name:
         return ()
+    note = f"Intraclass correlations of family {name} are left out: no latent scale has an agreed variance there."
     if depends_on_the_mean(fit):
-        return (
+        note = (
             "Intraclass correlations are left out: this result, of an earlier version, has no means of the predictors. "
-            "Sample again for them.",
+            "Sample again for them."
         )
-    return (f"Intraclass correlations of family {name} are left out: no latent scale has an agreed variance there.",)
+    return (note,)
 
 
 def _checked(at: Any, fit: Fit) -> dict[str, float]:

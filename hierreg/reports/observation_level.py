@@ -39,7 +39,7 @@ APPROXIMATIONS = ("lognormal", "trigamma", "delta")
 _SQUARED_CV: dict[str, tuple[str | None, Callable[[Array, Array], Array]]] = {
     "Poisson": (None, lambda rate, _: 1.0 / rate),
     "NegativeBinomial": ("dispersion", lambda rate, dispersion: 1.0 / rate + dispersion),
-    "GammaResponse": ("shape", lambda rate, shape: 1.0 / shape + 0.0 * rate),
+    "GammaResponse": ("shape", lambda _, shape: 1.0 / shape),
 }
 
 
@@ -62,9 +62,14 @@ def family_name(fit: Fit) -> str:
     return str(fit.attrs.get("family", "")).split("(", maxsplit=1)[0]
 
 
-def depends_on_the_mean(fit: Fit) -> bool:
+def is_of_logarithm(fit: Fit) -> bool:
     """Whether the variance is that of the logarithm of a count or of a gamma response."""
     return family_name(fit) in _SQUARED_CV
+
+
+def depends_on_the_mean(fit: Fit) -> bool:
+    """Whether the variance depends on the mean response: that of counts."""
+    return family_name(fit) in {"Poisson", "NegativeBinomial"}
 
 
 def stratum_dim(fit: Fit) -> str | None:
@@ -83,13 +88,13 @@ def has_variance(fit: Fit) -> bool:
         return True
     if depends_on_the_mean(fit):
         return "column_means_population" in fit.constant
-    return "error_sd" in fit.posterior
+    return is_of_logarithm(fit) or "error_sd" in fit.posterior
 
 
 def _parameter(fit: Fit) -> str | None:
     if float(fit.attrs.get("latent_variance", 0.0)):
         return None
-    return _SQUARED_CV[family_name(fit)][0] if depends_on_the_mean(fit) else "error_sd"
+    return _SQUARED_CV[family_name(fit)][0] if is_of_logarithm(fit) else "error_sd"
 
 
 def within_groups(
@@ -110,19 +115,22 @@ def within_groups(
     if latent:
         return WithinGroups(draws=np.full(shape, latent), reml=np.full(shape[-1], latent))
     draws, reml = _of_parameter(fit)
-    if not depends_on_the_mean(fit):
+    if not is_of_logarithm(fit):
         return WithinGroups(draws=np.broadcast_to(draws**2, shape), reml=np.broadcast_to(reml**2, shape[-1:]))
-    x = population_means(fit, values)
-    eta, eta_reml = fit.draws("beta") @ x, float(fit.limit["beta"].to_numpy() @ x)
-    offset = float(fit.constant.attrs["offset_mean"])
+    rate = _mean_responses(fit, between, values) if depends_on_the_mean(fit) else between
     _, squared_cv = _SQUARED_CV[family_name(fit)]
-    with np.errstate(over="ignore"):
-        rate = np.exp(eta[..., None] + offset + 0.5 * between[0])
-        rate_reml = np.exp(eta_reml + offset + 0.5 * between[1])
     return WithinGroups(
-        draws=_of_logarithm(squared_cv(rate, draws), approximation),
-        reml=_of_logarithm(squared_cv(rate_reml, reml), approximation),
+        draws=_of_logarithm(squared_cv(rate[0], draws), approximation),
+        reml=_of_logarithm(squared_cv(rate[1], reml), approximation),
     )
+
+
+def _mean_responses(fit: Fit, between: tuple[Array, Array], values: Mapping[str, float]) -> tuple[Array, Array]:
+    """Return lambda: draws, and that of the point estimate."""
+    x, offset = population_means(fit, values), float(fit.constant.attrs["offset_mean"])
+    eta, eta_reml = fit.draws("beta") @ x + offset, float(fit.limit["beta"].to_numpy() @ x) + offset
+    with np.errstate(over="ignore"):
+        return np.exp(eta[..., None] + 0.5 * between[0]), np.exp(eta_reml + 0.5 * between[1])
 
 
 def _of_parameter(fit: Fit) -> tuple[Array, Array]:
@@ -144,7 +152,9 @@ def _of_logarithm(squared_cv: Array, approximation: str) -> Array:
 def population_means(fit: Fit, values: Mapping[str, float]) -> Array:
     """Return the means of the population columns (p,), or what was asked for in their place."""
     means: xr.DataArray = fit.constant["column_means_population"]
-    return np.array([values.get(str(name), float(mean)) for name, mean in zip(means["coef"].values, means, strict=True)])
+    return np.array(
+        [values.get(str(name), float(mean)) for name, mean in zip(means["coef"].values, means, strict=True)]
+    )
 
 
 def note_of_family(fit: Fit, approximation: str) -> str:
@@ -154,13 +164,14 @@ def note_of_family(fit: Fit, approximation: str) -> str:
             "Intraclass correlations are those of the latent response, whose error has the variance of the link "
             "(Nakagawa, Johnson and Schielzeth 2017)."
         )
-    if not depends_on_the_mean(fit):
+    if not is_of_logarithm(fit):
         return ""
-    c = {"Poisson": "1/lambda", "NegativeBinomial": "1/lambda + dispersion", "GammaResponse": "1/shape"}[family_name(fit)]
+    name = family_name(fit)
+    c = {"Poisson": "1/lambda", "NegativeBinomial": "1/lambda + dispersion", "GammaResponse": "1/shape"}[name]
     formula = {"lognormal": f"ln(1 + {c})", "delta": c, "trigamma": f"trigamma(1/({c}))"}[approximation]
     others = ", ".join(f"observation={one!r}" for one in APPROXIMATIONS if one != approximation)
-    mean = "" if family_name(fit) == "GammaResponse" else "; lambda is the mean response there, averaged over groups"
+    mean = "" if not depends_on_the_mean(fit) else "; lambda is the mean response there, averaged over groups"
     return (
-        f"Intraclass correlations are those on the scale of the logarithm, where an observation has the variance {formula}"
+        f"Intraclass correlations are on the scale of the logarithm, where an observation has the variance {formula}"
         f"{mean} (Nakagawa, Johnson and Schielzeth 2017; their other approximations: {others})."
     )

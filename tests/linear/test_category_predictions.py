@@ -46,7 +46,12 @@ def draws_of(tree):
     posterior = tree["posterior"].to_dataset()
     beta, thresholds = (posterior[name].to_numpy().reshape(300, -1) for name in ("beta", "thresholds"))
     sd, corr = posterior["sd_g"].to_numpy().reshape(300, 2), posterior["corr_g"].to_numpy().reshape(300, 2, 2)
-    return beta[:, 0], thresholds, sd[:, :, None] * corr * sd[:, None, :], posterior["b_g"].to_numpy().reshape(300, -1, 2)
+    return (
+        beta[:, 0],
+        thresholds,
+        sd[:, :, None] * corr * sd[:, None, :],
+        posterior["b_g"].to_numpy().reshape(300, -1, 2),
+    )
 
 
 def probability(link, thresholds, k, eta):

@@ -52,4 +52,4 @@ def averaged(function: Callable[[Array], Array], mean: Array, sd: Array, *, grow
     total = weights[0] * function(mean + nodes[0] * sd)
     for node, weight in zip(nodes[1:].tolist(), weights[1:].tolist(), strict=True):
         total += weight * function(mean + node * sd)
-    return total
+    return np.asarray(total)

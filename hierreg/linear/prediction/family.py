@@ -161,7 +161,7 @@ def auxiliary_at(problem: FamilyProblem, at: Any) -> Array:
     columns = [np.atleast_1d(at.auxiliary[name].to_numpy()) for name in problem.auxiliary.names]
     T = len(problem.auxiliary.strata)
     if problem.auxiliary.has_order:
-        return columns[0][None, None]
+        return np.asarray(columns[0])[None, None]
     return np.stack(columns, axis=1)[None] if columns else np.empty((1, T, 0))
 
 
@@ -197,9 +197,7 @@ def rng_of(fit: Fit, seed: int | None) -> np.random.Generator:
     return np.random.default_rng([int(fit.attrs["seed"]) if seed is None else seed, _STREAM])
 
 
-def linear_draws(
-    problem: FamilyProblem, new: FamilyRows, fit: Fit, rng: np.random.Generator
-) -> tuple[Array, Array]:
+def linear_draws(problem: FamilyProblem, new: FamilyRows, fit: Fit, rng: np.random.Generator) -> tuple[Array, Array]:
     """Return draws of linear predictors (S, M), and the variance (S, M) of what groups that are not known add."""
     beta, b = coefficient_draws(problem, fit.posterior)
     eta = new.offset + beta @ new.rows.X.T
@@ -259,7 +257,7 @@ def variance_over_groups(new: FamilyRows, Sigma: Array) -> Array:
 def _response_of(
     problem: FamilyProblem, auxiliary: Array, stratum: NDArray[np.int64]
 ) -> tuple[Callable[[Array], Array], float]:
-    """Return the expected response as a function of the linear predictor (S, M), and its growth as `averaged` has it."""
+    """Return the expected response as a function of linear predictors (S, M), and its growth as `averaged` has it."""
     is_log_normal = isinstance(problem.family, LogNormalResponse)
     growth = 1.0 if is_log_normal or problem.family.link == "log" else 0.0
     if problem.auxiliary.names:

@@ -35,7 +35,7 @@ from hierreg.results.point import METHOD_NAMES, Coefficients, Estimate
 from hierreg.results.text import beside
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
