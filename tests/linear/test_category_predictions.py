@@ -1,12 +1,18 @@
 """Predictions of ordered categories against integration by SciPy, and the means of functions that all families need."""
 
+import dataclasses
+
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import integrate, special, stats
 
 import hierreg as hr
 from hierreg.exceptions import ModelError
 from hierreg.linear.prediction.averages import averaged
+from hierreg.linear.prediction.categories import probabilities_at
+from hierreg.linear.prediction.family import family_rows
+from hierreg.model.family.estimation import estimate
 from hierreg.response.links import LINKS
 from tests.likelihood.quadrature.test_quadrature import TABLE
 
@@ -107,30 +113,85 @@ def test_new_observations_are_categories_with_these_probabilities(fitted):
     assert "draws_new" not in hr.predict(model, rows, at=tree, level="population", draws=True, observation=False)
 
 
-def test_probabilities_at_an_estimate(fitted):
-    link, model, _ = fitted
+def test_probabilities_at_an_estimate_without_groups():
+    """Errors of coefficients and thresholds from second differences of a log likelihood of SciPy's functions."""
+    x, y = TABLE["x"].to_numpy(), TABLE["rank"].to_numpy()
+    model = hr.Model("rank ~ x", TABLE, family=hr.Cumulative("probit"))
     est = model.estimate()
-    rows = {"x": [4.0, 6.0], "g": [3, 5]}
-    eta = hr.predict(model, rows, at=est, scale="link")
-    found = hr.predict(model, rows, at=est)
-    thresholds = est.auxiliary["thresholds"].to_numpy()
-    for m, k in [(0, 0), (0, 1), (1, 2), (1, 3)]:
-        mean, sd = float(eta["mean"][m]), float(eta["sd"][m])
-        first, second = (
-            over_normal(lambda x, k=k, power=power: probability(link, thresholds, k, x) ** power, mean, sd)
-            for power in (1, 2)
+    at = np.concatenate([est.beta.to_numpy(), est.auxiliary["thresholds"].to_numpy()])
+
+    def log_likelihood(parameters):
+        edges = np.concatenate([[-np.inf], parameters[1:], [np.inf]])
+        eta = parameters[0] * x
+        return np.log(special.ndtr(edges[y + 1] - eta) - special.ndtr(edges[y] - eta)).sum()
+
+    h, H, unit = 2e-3, np.empty((4, 4)), np.eye(4)
+    for i in range(4):
+        for j in range(4):
+            corners = [log_likelihood(at + h * (a * unit[i] + b * unit[j])) for a in (1, -1) for b in (1, -1)]
+            H[i, j] = (corners[0] - corners[1] - corners[2] + corners[3]) / (4 * h * h)
+    found = hr.predict(model, {"x": [3.5]}, at=est)
+    functions = np.column_stack([np.full(3, -3.5), np.eye(3)])
+    distance, cov = functions @ at, functions @ np.linalg.inv(-H) @ functions.T
+    below = special.ndtr(distance / np.sqrt(1.0 + np.diag(cov)))
+    np.testing.assert_allclose(found["mean"][0], np.diff(below, prepend=0, append=1), atol=2e-5)
+    # The sd of the probability of the second category, by a product rule in both of its thresholds.
+    z, w = np.polynomial.hermite_e.hermegauss(60)
+    L = np.linalg.cholesky(cov[:2, :2])
+    first = distance[0] + L[0, 0] * z[:, None] + 0.0 * z
+    second = distance[1] + L[1, 0] * z[:, None] + L[1, 1] * z
+    p = special.ndtr(second) - special.ndtr(first)
+    weight = np.outer(w, w) / w.sum() ** 2
+    sd = np.sqrt(np.sum(weight * p**2) - np.sum(weight * p) ** 2)
+    assert float(found["sd"][0, 1]) == pytest.approx(sd, rel=5e-3)
+    # The lowest category depends on one normal variable, whose ends are its ends.
+    ends = special.ndtr(distance[0] + stats.norm.ppf([0.025, 0.975]) * np.sqrt(cov[0, 0]))
+    np.testing.assert_allclose([found["lower"][0, 0], found["upper"][0, 0]], ends, rtol=0.01)
+
+
+def test_probabilities_at_an_estimate_do_not_depend_on_coding():
+    found = []
+    for zero, unit in [(0.0, 1.0), (100.0, 1.0), (-3.0, 1e3)]:
+        table = TABLE.assign(x=unit * (TABLE["x"] - zero))
+        model = hr.Model("rank ~ x + (x | g)", table, family=hr.Cumulative())
+        est = model.estimate()
+        rows = {"x": [unit * (4.0 - zero), unit * (6.0 - zero)], "g": [2, 7]}
+        known = hr.predict(model, rows, at=est)
+        population = hr.predict(model, {"x": rows["x"]}, at=est, level="population")
+        found.append([np.concatenate([one[name] for one in (known, population)]) for name in ("mean", "sd", "upper")])
+    for other in found[1:]:
+        np.testing.assert_allclose(found[0][:2], other[:2], atol=2e-4)
+        # A quantile of 2,048 points.
+        np.testing.assert_allclose(found[0][2], other[2], atol=1e-3)
+
+
+def test_both_engines_say_the_same_of_thresholds():
+    """Laplace's approximation group by group, and of all effects together."""
+    problem = hr.Model("rank ~ x + (x | g)", TABLE, family=hr.Cumulative()).problem
+    both = [problem, dataclasses.replace(problem, engine="joint")]
+    ests = [estimate(one, "laplace", None) for one in both]
+    for level, rows in [("group", {"x": [4.0], "g": [3]}), ("new group", {"x": [5.0], "g": [77]})]:
+        one, two = (
+            probabilities_at(own, family_rows(own, rows, {"g": level}), est, 0.95)
+            for own, est in zip(both, ests, strict=True)
         )
-        assert float(found["mean"][m, k]) == pytest.approx(first, abs=1e-10)
-        assert float(found["sd"][m, k]) == pytest.approx(np.sqrt(second - first**2), abs=1e-9)
-    # Those of the lowest category fall with eta, so that ends become ends.
-    ends = [probability(link, thresholds, 0, eta[end].to_numpy()) for end in ("upper", "lower")]
-    np.testing.assert_allclose([found["lower"][:, 0], found["upper"][:, 0]], ends, atol=2e-3)
-    population = hr.predict(model, {"x": [4.0]}, at=est, level="population")
-    z, Sigma = np.array([1.0, 4.0]), est.cov["g"].to_numpy()
-    line = hr.predict(model, {"x": [4.0]}, at=est, scale="link", level="population")
-    sd = np.sqrt(float(line["sd"][0]) ** 2 + z @ Sigma @ z)
-    expected = over_normal(lambda x: probability(link, thresholds, 2, x), float(line["mean"][0]), sd)
-    assert float(population["mean"][0, 2]) == pytest.approx(expected, abs=1e-10)
+        for name, values in one.items():
+            np.testing.assert_allclose(values, two[name], atol=2e-4)
+
+
+def test_probabilities_at_an_estimate_are_near_those_of_the_posterior():
+    rng = np.random.default_rng(5)
+    g = np.repeat(np.arange(24), 25)
+    x = rng.normal(size=600) + 30.0
+    eta = 0.8 * (x - 30.0) + rng.normal(size=24)[g] + rng.logistic(size=600)
+    table = pd.DataFrame({"y": np.digitize(eta, [-1.0, 0.5, 2.0]), "x": x, "g": g})
+    model = hr.Model("y ~ x + (1 | g)", table, family=hr.Cumulative())
+    tree = model.sample(draws=500, seed=1, method="psis")
+    for rows, level in [({"x": [29.0], "g": [3]}, "group"), ({"x": [30.5]}, "population")]:
+        one, two = (hr.predict(model, rows, at=at, level=level) for at in (model.estimate(), tree))
+        np.testing.assert_allclose(one["mean"], two["mean"], atol=0.01)
+        np.testing.assert_allclose(one["sd"], two["sd"], rtol=0.12)
+        np.testing.assert_allclose(one["lower"], two["lower"], atol=0.015)
 
 
 def test_it_prints_as_a_table_and_refuses_covariances(fitted):
@@ -139,18 +200,8 @@ def test_it_prints_as_a_table_and_refuses_covariances(fitted):
     assert "probabilities of categories" in text
     assert "category" in text
     assert len(text.splitlines()) == 2 + 2 + 8
-    assert "thresholds taken as known" in str(hr.predict(model, {"x": [4.0], "g": [3]}, at=model.estimate()))
+    assert "Laplace estimate, probabilities" in str(hr.predict(model, {"x": [4.0], "g": [3]}, at=model.estimate()))
     long = str(hr.predict(model, {"x": np.linspace(3, 6, 9)}, at=tree, level="population"))
     assert "5 of 9 rows shown" in long
     with pytest.raises(ModelError, match="scale='link'"):
         hr.predict(model, {"x": [4.0]}, at=tree, level="population", covariance=True)
-
-
-def test_thresholds_cut_the_latent_response_where_rows_are_coded_otherwise():
-    """The zero of a predictor moves thresholds and no probability."""
-    found = []
-    for zero in (0.0, 100.0):
-        model = hr.Model("rank ~ x + (1 | g)", TABLE.assign(x=TABLE["x"] - zero), family=hr.Cumulative())
-        found.append(hr.predict(model, {"x": [4.0 - zero], "g": [2]}, at=model.estimate()))
-    np.testing.assert_allclose(found[0]["mean"], found[1]["mean"], atol=1e-6)
-    np.testing.assert_allclose(found[0]["upper"], found[1]["upper"], atol=0.05)

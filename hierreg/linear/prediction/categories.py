@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import numpy as np
 
 from hierreg.exceptions import ModelError
+from hierreg.likelihood.solution import GroupWeights, LinearFunctions, no_weights
 from hierreg.linear.prediction.averages import averaged
 from hierreg.linear.prediction.family import (
     auxiliary_at,
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 _MOST_ROWS = 20
-# Equally probable linear predictors that quantiles of probabilities are those of, where there are no draws.
-_POINTS = 999
+# Logarithm to the base 2 of the number of points that stand for a normal distribution, and what they depend on.
+_POINTS, _STREAM = 11, 202
 
 
 @final
@@ -82,23 +83,56 @@ def check_asked(problem: FamilyProblem, *, covariance: bool) -> None:
 
 
 def probabilities_at(problem: FamilyProblem, new: FamilyRows, at: Coefficients, prob: float) -> dict[str, Array]:
-    """Return mean, sd and interval (M, K) of the probability of each category, thresholds taken as known."""
+    """Return mean, sd and interval (M, K) of the probability of each category.
+
+    Thresholds less linear predictors are jointly normal: the mean is exact, and the others are those of quasi-random
+    points (Owen 1998), right to about three digits.
+    """
+    eta = linear_at(problem, new, at, covariance=False).mean + new.offset
+    thresholds, over = auxiliary_at(problem, at)[0, 0], variance_over_groups(new, at.solution.Sigma)
+    cov = _covariance_at(new, at, len(thresholds))
+    distance = thresholds - eta[:, None]
+    F = problem.family.link_function.inverse
+    variance = np.diagonal(cov, axis1=1, axis2=2)
+    below = averaged(F, distance, np.sqrt(variance + over[:, None]))
+    mean = np.diff(below, prepend=0.0, append=1.0, axis=1)
+    values, vectors = np.linalg.eigh(cov)
+    root = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
+    points = distance + np.einsum("mkl,sl->smk", root, _normal_points(len(thresholds)))
+    # Thresholds are in order.
+    points = np.maximum.accumulate(points, axis=2)
+    p = np.diff(averaged(F, points, np.sqrt(over)[:, None]), prepend=0.0, append=1.0, axis=2)
+    lower, upper = np.quantile(p, [(1 - prob) / 2, (1 + prob) / 2], axis=0)
+    return {"mean": mean, "sd": np.sqrt(np.mean((p - mean) ** 2, axis=0)), "lower": lower, "upper": upper}
+
+
+def _normal_points(n: int) -> Array:
+    """Return points (s, n) that represent n independent standard normal variables."""
     from scipy.special import ndtri
+    from scipy.stats import qmc
 
-    found = linear_at(problem, new, at, covariance=False)
-    eta, sd = found.mean + new.offset, np.sqrt(found.variance)
-    thresholds, over = auxiliary_at(problem, at)[:, 0], variance_over_groups(new, at.solution.Sigma)
-    mean = probabilities(problem, thresholds, eta[None], (over + sd**2)[None])[0]
-    # Of the categories in the middle the probability first grows and then falls: its quantiles are not at those of eta.
-    points = ndtri((np.arange(_POINTS) + 0.5) / _POINTS)
-    values = probabilities(problem, thresholds, eta + sd * points[:, None], np.zeros((_POINTS, len(sd))) + over)
-    lower, upper = np.quantile(values, [(1 - prob) / 2, (1 + prob) / 2], axis=0)
+    return np.asarray(ndtri(qmc.Sobol(n, rng=np.random.default_rng(_STREAM)).random_base2(_POINTS)))
 
-    def square(x: Array) -> Array:
-        return probabilities(problem, thresholds, x, over + 0.0 * x) ** 2
 
-    second = averaged(square, eta[None], sd[None])[0]
-    return {"mean": mean, "sd": np.sqrt(np.maximum(second - mean**2, 0.0)), "lower": lower, "upper": upper}
+def _covariance_at(new: FamilyRows, at: Coefficients, m: int) -> Array:
+    """Return the covariance (M, m, m) of the errors of thresholds less the linear predictor of each row."""
+    joint = at.solution.with_thresholds
+    assert joint is not None
+    X, out = new.rows.X, np.empty((len(new.offset), m, m))
+    for i in range(len(out)):
+        groups, added, start = [], 0.0, 0
+        for of in new.rows.groups:
+            q = of.Z.shape[1]
+            mine = slice(start, start := start + q)
+            if of.group[i] >= 0:
+                levels = np.full(m, of.group[i], dtype=np.intp)
+                groups.append(GroupWeights(row=np.arange(m), level=levels, b=np.tile(-of.Z[i], (m, 1))))
+            else:
+                groups.append(no_weights(q))
+                added += float(of.Z[i] @ at.solution.Sigma[mine, mine] @ of.Z[i]) if of.new_group[i] >= 0 else 0.0
+        weights = np.concatenate([np.tile(-X[i], (m, 1)), np.eye(m)], axis=1)
+        out[i] = joint.covariance(LinearFunctions(beta=weights, groups=tuple(groups))) + added
+    return out
 
 
 def probabilities_of_draws(

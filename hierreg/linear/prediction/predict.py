@@ -163,7 +163,7 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
         taken as known; draws carry the uncertainty of the variances too. Of ordered categories, on the scale of the
         response, ``mean``, ``sd``, ``lower`` and ``upper`` of the probability of each (row, category), on request
         ``draws`` of it (chain, draw, row, category) and, of new observations, ``draws_new``, their categories counted
-        from zero; at an estimate the thresholds are taken as known too.
+        from zero; at an estimate the errors of the thresholds are part of them.
 
     Raises
     ------
@@ -243,8 +243,7 @@ def _of_family(  # noqa: PLR0913, PLR0917  # the arguments of `predict`
         where = "probabilities of categories"
     if isinstance(at, Coefficients):
         method = METHOD_NAMES[at.method] if isinstance(at, Estimate) else "Solution"
-        known = "the variances and thresholds" if of_categories else "the variances"
-        attrs["heading"] = f"{method} estimate, {where}; {percent(prob)} intervals, {known} taken as known"
+        attrs["heading"] = f"{method} estimate, {where}; {percent(prob)} intervals, the variances taken as known"
         if of_categories:
             return report_of_categories(problem, probabilities_at(problem, new, at, prob), new, attrs, draws=False)
         values = family.at_point(problem, new, at, prob, scale=scale, covariance=covariance)
