@@ -46,7 +46,7 @@ class FamilyOptimum:
     phi_cov : array (p, p)
         Covariance of phi, from the curvature of the likelihood in all parameters that are not on the boundary.
     joint_cov : array (p + n, p + n)
-        The same of phi and the unconstrained further parameters w (n,); zero where these are at the end of their range.
+        The same of phi and the unconstrained further parameters w (n,); NaN where these are at the end of their range.
     converged : bool
     n_evaluations : int
     newton_decrement : float
@@ -208,8 +208,8 @@ def is_singular(Lambda: Array) -> bool:
 
 
 def _joint_covariance(hessian: Array, kept: NDArray[np.bool_], p: int, n_entries: int) -> Array:
-    """Return the covariance of phi and w, those that are not kept having none."""
-    out = np.zeros_like(hessian)
+    """Return the covariance of phi and w; NaN of those that are not kept."""
+    out = np.full_like(hessian, np.nan)
     out[np.ix_(kept, kept)] = _covariance(hessian[np.ix_(kept, kept)], int(kept.sum()))
     mine = np.r_[:p, p + n_entries : len(hessian)]
     return out[np.ix_(mine, mine)]

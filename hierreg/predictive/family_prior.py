@@ -43,7 +43,9 @@ def log_prior_with_family(problem: FamilyProblem, posterior: xr.Dataset) -> dict
             out[corr] = log_prior_of_corr(priors.corr[factor.name], factor.term_sizes, corrs)
     auxiliary = problem.auxiliary
     for m, name in enumerate(() if auxiliary.has_order else auxiliary.names):
-        out[name] = elementwise([row[m] for row in auxiliary.priors], posterior[name])
+        # One for each value: a stratum each, or one in all.
+        n = int(np.prod([size for dim, size in posterior[name].sizes.items() if dim not in {"chain", "draw"}]))
+        out[name] = elementwise([row[m] for row in auxiliary.priors[:n]], posterior[name])
     return out
 
 

@@ -19,7 +19,7 @@ from hierreg.response import Cumulative, LogNormalResponse
 from hierreg.results import build
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import xarray as xr
     from numpy.typing import NDArray
@@ -221,7 +221,13 @@ def replicates(
     for part in _chunks(len(beta), problem.n_rows):
         eta = linear_predictors(problem, beta[part], [one[part] for one in b])
         out[part] = drawn(problem, rng, eta, auxiliary[part], problem.observed.stratum, problem.observed.trials)
-    return _group(problem, draws, out)
+    return _group(problem, draws, out, attrs=labels_of_numbers(problem))
+
+
+def labels_of_numbers(problem: FamilyProblem) -> dict[str, Any]:
+    """Return what the numbers of a response stand for, from zero on, as an attribute; nothing where they are values."""
+    categories = problem.observed.categories
+    return {"categories": list(categories)} if categories else {}
 
 
 def drawn(  # what a response depends on
@@ -268,10 +274,13 @@ def _chunks(S: int, n: int) -> list[slice]:
     return [slice(begin, min(begin + size, S)) for begin in range(0, S, size)]
 
 
-def _group(problem: FamilyProblem, draws: xr.Dataset, values: Array) -> xr.Dataset:
+def _group(
+    problem: FamilyProblem, draws: xr.Dataset, values: Array, attrs: Mapping[str, Any] | None = None
+) -> xr.Dataset:
     import xarray as xr
 
     shape = draws.sizes["chain"], draws.sizes["draw"]
     name = response_variable(problem.labels.response)
     coords = {d: draws.coords[d].to_numpy() for d in ("chain", "draw")} | {"obs": np.arange(values.shape[1])}
-    return xr.Dataset({name: (("chain", "draw", "obs"), values.reshape(*shape, -1))}, coords=coords)
+    variable = (("chain", "draw", "obs"), values.reshape(*shape, -1), dict(attrs or {}))
+    return xr.Dataset({name: variable}, coords=coords)

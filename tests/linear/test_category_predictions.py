@@ -109,6 +109,7 @@ def test_new_observations_are_categories_with_these_probabilities(fitted):
     assert found["draws_new"].dims == ("chain", "draw", "row")
     share = np.array([np.mean(y == k) for k in range(4)])
     assert share.sum() == 1.0
+    assert found["draws_new"].attrs["categories"] == ["0", "1", "2", "3"]
     np.testing.assert_allclose(share, found["mean"][0], atol=4 * 0.5 / np.sqrt(y.size))
     assert "draws_new" not in hr.predict(model, rows, at=tree, level="population", draws=True, observation=False)
 
@@ -192,6 +193,15 @@ def test_probabilities_at_an_estimate_are_near_those_of_the_posterior():
         np.testing.assert_allclose(one["mean"], two["mean"], atol=0.01)
         np.testing.assert_allclose(one["sd"], two["sd"], rtol=0.12)
         np.testing.assert_allclose(one["lower"], two["lower"], atol=0.015)
+
+
+def test_an_estimate_without_a_covariance_is_refused():
+    x = np.arange(30.0)
+    model = hr.Model("y ~ x", pd.DataFrame({"x": x, "y": (x >= 10).astype(int) + (x >= 20)}), family=hr.Cumulative())
+    est = model.estimate()
+    assert not est.converged
+    with pytest.raises(ModelError, match="no covariance"):
+        hr.predict(model, {"x": [4.0]}, at=est)
 
 
 def test_it_prints_as_a_table_and_refuses_covariances(fitted):

@@ -6,7 +6,15 @@ import pytest
 from scipy import integrate, special, stats
 
 import hierreg as hr
-from hierreg.exceptions import ConvergenceWarning, DataError, FormulaError, ModelError, PriorError, SamplingError
+from hierreg.exceptions import (
+    ConvergenceWarning,
+    DataError,
+    FormulaError,
+    HierregWarning,
+    ModelError,
+    PriorError,
+    SamplingError,
+)
 from tests.likelihood.quadrature.test_quadrature import TABLE
 
 HERDS = hr.load_dataset("cbpp")
@@ -191,6 +199,15 @@ def test_what_a_model_prints():
     assert "categories: 0 < 1 < 2 < 3" in repr(hr.Model("rank ~ x", TABLE, family=hr.Cumulative()))
     assert "Binomial(link='logit')" in repr(herds())
     assert "adaptive Gauss-Hermite" in repr(herds().describe())
+
+
+def test_text_has_no_order_of_its_own():
+    words = np.array(["high", "low", "middle", "top"])[TABLE["rank"]]
+    with pytest.warns(HierregWarning, match="alphabetical order: high < low < middle < top"):
+        hr.Model("words ~ x", TABLE.assign(words=words), family=hr.Cumulative())
+    ordered = pd.Categorical(words, categories=["low", "middle", "high", "top"], ordered=True)
+    model = hr.Model("words ~ x", TABLE.assign(words=ordered), family=hr.Cumulative())
+    assert "low < middle < high < top" in repr(model)
 
 
 def test_gamma_and_log_normal_are_priors_with_arguments():
@@ -456,6 +473,11 @@ def test_further_parameters_in_results(formula, family, names, tmp_path):
     replicated = next(iter(tree["posterior_predictive"].data_vars.values())).to_numpy()
     assert replicated.mean() == pytest.approx(observed.mean(), rel=0.25)
     assert np.isfinite(next(iter(tree["log_likelihood"].data_vars.values()))).all()
+    if family == hr.Cumulative():
+        # Categories are numbers, as ArviZ wants them, with their labels beside.
+        values = tree["posterior_predictive"]["rank"]
+        assert list(values.attrs["categories"]) == ["0", "1", "2", "3"]
+        assert set(np.unique(values)) == {0.0, 1.0, 2.0, 3.0}
 
 
 def test_importance_sampling_agrees_with_nuts(drawn):

@@ -17,7 +17,7 @@ from hierreg.linear.prediction.family import (
     rng_of,
     variance_over_groups,
 )
-from hierreg.predictive.of_family import auxiliary_draws
+from hierreg.predictive.of_family import auxiliary_draws, labels_of_numbers
 from hierreg.predictive.rows import check_size
 from hierreg.problem.labels import factors_of
 from hierreg.reports.draws import moments
@@ -132,6 +132,11 @@ def _covariance_at(new: FamilyRows, at: Coefficients, m: int) -> Array:
                 added += float(of.Z[i] @ at.solution.Sigma[mine, mine] @ of.Z[i]) if of.new_group[i] >= 0 else 0.0
         weights = np.concatenate([np.tile(-X[i], (m, 1)), np.eye(m)], axis=1)
         out[i] = joint.covariance(LinearFunctions(beta=weights, groups=tuple(groups))) + added
+    if not np.all(np.isfinite(out)):
+        raise ModelError(
+            "the estimate has no covariance, because its likelihood has no maximum or is flat there; its message says "
+            "why. Predict from draws, at=model.sample()."
+        )
     return out
 
 
@@ -182,6 +187,8 @@ def report_of_categories(
     names = group_coords([groups.factor for groups in new.rows.groups])
     for name, groups in zip(names, new.rows.groups, strict=True):
         coords[name] = (("row",), groups.labels)
-    return CategoryPredictions(
-        {name: (dims.get(name, ("row", "category")), value) for name, value in kept.items()}, coords=coords, attrs=attrs
-    )
+    variables = {name: (dims.get(name, ("row", "category")), value) for name, value in kept.items()}
+    out = CategoryPredictions(variables, coords=coords, attrs=attrs)
+    if "draws_new" in kept:
+        out["draws_new"].attrs |= labels_of_numbers(problem)
+    return out
