@@ -286,7 +286,7 @@ def assemble_family(  # noqa: PLR0913  # the arguments of a model
                 "stand for it: write the formula with one (without '0 +')."
             )
         free = np.array([k for k in free if k not in level], dtype=np.intp)
-    labels = labels_of(design, gram, layout)
+    labels = labels_of(design, gram, layout, auxiliary.result_names)
     problem = FamilyProblem(
         formula=formula,
         design=design,

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def build_family_model(problem: FamilyProblem, parametrization: str) -> pm.Model:
     """Return the PyMC model in the "noncentered" or the "centered" parametrization."""
     design, priors = problem.design, problem.priors
-    check_names(design, problem.layout)
+    check_names(design, problem.layout, problem.auxiliary.result_names)
     coords, kept = coords_of(design, problem.layout), problem.kept_coefficients
     names = tuple(design.coef_names[k] for k in kept)
     if not problem.family.has_level:

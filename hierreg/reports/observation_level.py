@@ -87,7 +87,7 @@ def has_variance(fit: Fit) -> bool:
     if float(fit.attrs.get("latent_variance", 0.0)):
         return True
     if depends_on_the_mean(fit):
-        return "column_means_population" in fit.constant
+        return "population_column_means" in fit.constant
     return is_of_logarithm(fit) or "error_sd" in fit.posterior
 
 
@@ -151,7 +151,7 @@ def _of_logarithm(squared_cv: Array, approximation: str) -> Array:
 
 def population_means(fit: Fit, values: Mapping[str, float]) -> Array:
     """Return the means of the population columns (p,), or what was asked for in their place."""
-    means: xr.DataArray = fit.constant["column_means_population"]
+    means: xr.DataArray = fit.constant["population_column_means"]
     return np.array(
         [values.get(str(name), float(mean)) for name, mean in zip(means["coef"].values, means, strict=True)]
     )

@@ -201,6 +201,30 @@ def test_what_a_model_prints():
     assert "adaptive Gauss-Hermite" in repr(herds().describe())
 
 
+@QUIET
+@pytest.mark.parametrize(
+    ("name", "formula", "family"),
+    [
+        ("threshold", "rank ~ x + (1 | threshold)", hr.Cumulative()),
+        ("thresholds", "rank ~ x + (1 | thresholds)", hr.Cumulative()),
+        ("stratum", "count ~ x + (1 | stratum)", hr.NegativeBinomial(by="s")),
+        ("shape", "positive ~ x + (1 | shape)", hr.Gamma()),
+    ],
+)
+def test_factors_may_be_called_like_further_parameters(name, formula, family):
+    table = TABLE.rename(columns={"g": name})
+    model = hr.Model(formula, table, family=family)
+    tree = model.sample(draws=30, chains=1, tune=50, seed=1, progress=False)
+    assert tree["posterior"][f"b_{name}"].dims == ("chain", "draw", f"{name}_", f"{name}__coef")
+    plain = hr.Model(formula.replace(name, "g"), TABLE, family=family)
+    other = plain.sample(draws=30, chains=1, tune=50, seed=1, progress=False)
+    np.testing.assert_array_equal(tree["posterior"][f"b_{name}"], other["posterior"]["b_g"])
+    assert hr.summary(tree).sizes == hr.summary(other).sizes
+    assert hr.predict(model, {"x": [4.0], name: [3], "s": ["a"]}, at=tree).sizes["row"] == 1
+    with pytest.raises(ModelError, match="Rename the columns"):
+        model.to_pymc("noncentered")
+
+
 def test_text_has_no_order_of_its_own():
     words = np.array(["high", "low", "middle", "top"])[TABLE["rank"]]
     with pytest.warns(HierregWarning, match="alphabetical order: high < low < middle < top"):

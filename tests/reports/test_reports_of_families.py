@@ -118,5 +118,5 @@ def test_what_is_said_and_refused():
     assert "family Beta are left out" in str(hr.correlations(shares))
     with pytest.raises(ModelError, match="belongs to counts"):
         hr.correlations(shares, observation="delta")
-    poisson["constant_data"] = poisson["constant_data"].to_dataset().drop_vars("column_means_population")
+    poisson["constant_data"] = poisson["constant_data"].to_dataset().drop_vars("population_column_means")
     assert "Sample again" in str(hr.correlations(poisson))

@@ -178,7 +178,7 @@ def _with_population_means(problem: FamilyProblem, constant: xr.Dataset) -> xr.D
     X, share = problem.design.X[:, problem.kept_coefficients], problem.weights / problem.weights.sum()
     # Of differences from a first row: an offset takes no digits from them.
     means = X[0] + share @ (X - X[0])
-    out = constant.assign_coords(coef=list(problem.labels.coef)).assign(column_means_population=(("coef",), means))
+    out = constant.assign_coords(coef=list(problem.labels.coef)).assign(population_column_means=(("coef",), means))
     return out.assign_attrs(offset_mean=float(share @ problem.offset))
 
 
