@@ -16,7 +16,7 @@ Hierarchical and correlated linear regressions, with a calibrated posterior in s
 """
 
 _FIT = """\
-Fit  y = X beta + Z b + e  to a table and print a summary.
+Fit  y = X beta + Z b + e  to a table and print a summary; with --family, link(mean of y) = X beta + Z b.
 
 The formula is lme4's:
   "y ~ x + (x | g)"               a line for each group g around a common one
@@ -31,6 +31,11 @@ priors, any number of them, names as the summary prints them; the families are P
   --prior "beta.Days = Normal(0, 5)"      --prior "sd.Subject = HalfNormal(50)"
   --prior "sd.Subject.Days = Exponential(0.1)"    --prior "corr.Subject = LKJ(2)"
   --prior "error_sd = HalfStudentT(3, 50)"        --prior "error_corr = LKJ(2)"
+
+responses that are not normal:
+  --family binomial, with "cbind(sick, size - sick) ~ x + (1 | g)", "sick / size ~ ..." or --trials size
+  --family poisson --offset log_time        --family negative_binomial --by sex --prior "dispersion = HalfNormal(1)"
+  --family bernoulli --success yes          --family cumulative --categories "low,middle,high"
 
 exit codes: 0 done; 1 the input cannot be used; 2 wrong command line; 3 done, but read the warnings.
 """
@@ -56,15 +61,22 @@ def parser() -> argparse.ArgumentParser:
     fit = commands.add_parser(
         "fit", help="fit a model to a table", description=_FIT, epilog=_FIT_MORE, formatter_class=raw
     )
-    fit.add_argument("data", type=Path, help="table: .csv, .tsv, .parquet or .feather")
+    fit.add_argument(
+        "data",
+        type=Path,
+        help="table: .csv, .tsv, .parquet or .feather; or a folder or pattern of them, 'rows/*.parquet', that need not "
+        "fit into memory (normal responses)",
+    )
     fit.add_argument("formula", help="for example 'Reaction ~ Days + (Days | Subject)'")
     fit.add_argument("-o", "--output", type=Path, help="keep the posterior: a name ending in .nc or .zarr")
     fit.add_argument(
         "--method",
-        choices=("sample", "psis", "reml", "ml", "map"),
+        choices=("sample", "psis", "reml", "ml", "map", "laplace", "quadrature"),
         default="sample",
-        help="full posterior, by NUTS (sample) or importance sampling (psis), or a point estimate (%(default)s)",
+        help="full posterior, by NUTS (sample) or importance sampling (psis), or a point estimate; of a family that is "
+        "laplace or quadrature (%(default)s)",
     )
+    fit.add_argument("--nodes", type=int, help="of --method quadrature, on each axis (9)")
     fit.add_argument(
         "--as-category",
         action="append",
@@ -77,9 +89,11 @@ def parser() -> argparse.ArgumentParser:
         "--effects",
         action="append",
         default=[],
-        metavar="'FACTOR = StudentT()'",
-        help="group effects with heavy tails, StudentT() or StudentT(4), or a mixture, Mixture(2); normal otherwise",
+        metavar="FACTOR=student_t[:NU]",
+        help="group effects with heavy tails, student_t or student_t:4, or from several populations, mixture:2; normal "
+        "otherwise",
     )
+    _add_family(fit)
     _add_errors(fit)
     _add_sampling(fit)
 
@@ -90,10 +104,28 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _add_family(fit: argparse.ArgumentParser) -> None:
+    group = fit.add_argument_group("responses that are not normal")
+    group.add_argument(
+        "--family",
+        metavar="NAME",
+        help="bernoulli, binomial, poisson, negative_binomial, gamma, lognormal, beta or cumulative",
+    )
+    group.add_argument("--link", metavar="NAME", help="logit, probit or cloglog, where a family has several")
+    group.add_argument("--offset", metavar="COLUMN", help="added to the linear predictor, such as log exposure")
+    group.add_argument("--trials", metavar="COLUMN", help="numbers of trials, where the formula does not name them")
+    group.add_argument("--success", metavar="LABEL", help="which of two labels is success (the second in order)")
+    group.add_argument("--categories", metavar="'A,B,C'", help="ordered labels of the response, lowest first")
+
+
 def _add_errors(fit: argparse.ArgumentParser) -> None:
     group = fit.add_argument_group("errors (independent with one standard deviation, if nothing is given)")
     one = group.add_mutually_exclusive_group()
-    one.add_argument("--by", metavar="COLUMN", help="one error standard deviation per level of a column")
+    one.add_argument(
+        "--by",
+        metavar="COLUMN",
+        help="one error standard deviation per level of a column; with --family one dispersion, shape or precision",
+    )
     one.add_argument(
         "--correlated",
         nargs=2,

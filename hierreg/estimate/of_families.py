@@ -45,6 +45,8 @@ class FamilyOptimum:
     log_likelihood : float
     phi_cov : array (p, p)
         Covariance of phi, from the curvature of the likelihood in all parameters that are not on the boundary.
+    joint_cov : array (p + n, p + n)
+        The same of phi and the unconstrained further parameters w (n,); NaN where these are at the end of their range.
     converged : bool
     n_evaluations : int
     newton_decrement : float
@@ -61,6 +63,7 @@ class FamilyOptimum:
     auxiliary: Array
     log_likelihood: float
     phi_cov: Array
+    joint_cov: Array
     converged: bool
     n_evaluations: int
     newton_decrement: float
@@ -145,6 +148,7 @@ def maximise_family(target: QuadratureTarget, starts: Sequence[tuple[Array, Arra
         auxiliary=target.auxiliary.natural(w),
         log_likelihood=best.value,
         phi_cov=cov,
+        joint_cov=_joint_covariance(hessian, kept, p, len(rows)),
         converged=best.converged and bool(np.all(np.isfinite(cov))),
         n_evaluations=n,
         newton_decrement=best.newton_decrement,
@@ -162,6 +166,7 @@ def _nothing(start: tuple[Array, Array, Array]) -> FamilyOptimum:
         auxiliary=auxiliary,
         log_likelihood=-np.inf,
         phi_cov=np.full((len(phi), len(phi)), np.nan),
+        joint_cov=np.empty((0, 0)),
         converged=False,
         n_evaluations=len(_SIZES),
         newton_decrement=np.inf,
@@ -200,6 +205,14 @@ def is_singular(Lambda: Array) -> bool:
     if np.any(sd == 0):
         return False
     return bool(np.linalg.svd(Lambda / sd[:, None], compute_uv=False)[-1] < SINGULAR)
+
+
+def _joint_covariance(hessian: Array, kept: NDArray[np.bool_], p: int, n_entries: int) -> Array:
+    """Return the covariance of phi and w; NaN of those that are not kept."""
+    out = np.full_like(hessian, np.nan)
+    out[np.ix_(kept, kept)] = _covariance(hessian[np.ix_(kept, kept)], int(kept.sum()))
+    mine = np.r_[:p, p + n_entries : len(hessian)]
+    return out[np.ix_(mine, mine)]
 
 
 def _covariance(hessian: Array, p: int) -> Array:

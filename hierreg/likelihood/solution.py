@@ -111,6 +111,8 @@ class Solution:
         What the coefficients are given: covariance of b_j, the columns of all factors, block diagonal.
     error_cov : array (D, D)
         And of the errors of one unit.
+    with_thresholds : JointCovariance or None
+        Of linear functions whose weights of beta are followed by those of thresholds, which ordered categories have.
     """
 
     beta: Array
@@ -122,6 +124,7 @@ class Solution:
     joint: JointCovariance
     Sigma: Array
     error_cov: Array
+    with_thresholds: JointCovariance | None = None
 
 
 def values(functions: LinearFunctions, beta: Array, b: Sequence[Array]) -> Array:

@@ -89,7 +89,9 @@ class Description:
         ]
         if layout.tail is not None:
             lines.append(f"  dense tail: {layout.tail:,} columns, with those of the population and the response")
-        lines.append(f"  memory: statistics {_size(self.statistics_bytes)}, engine {_size(layout.n_bytes)}")
+        lines.append(
+            f"  memory: statistics {size_in_words(self.statistics_bytes)}, engine {size_in_words(layout.n_bytes)}"
+        )
         if self.milliseconds is not None:
             lines.append(f"  one value with its gradient: {self.milliseconds:.3g} ms on one thread, measured now")
         return "\n".join(lines)
@@ -236,12 +238,12 @@ def _counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-def _size(n_bytes: int) -> str:
+def size_in_words(n_bytes: int) -> str:
     """Return a number of bytes as a reader wants it.
 
     Examples
     --------
-    >>> _size(900), _size(3 * 2**20)
+    >>> size_in_words(900), size_in_words(3 * 2**20)
     ('0.9 KiB', '3.0 MiB')
     """
     for unit, name in ((2**30, "GiB"), (2**20, "MiB")):

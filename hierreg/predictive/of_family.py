@@ -10,6 +10,7 @@ import numpy as np
 
 from hierreg.checks import check_choice, check_whole
 from hierreg.exceptions import ModelError
+from hierreg.predictive.family_prior import log_prior_with_family
 from hierreg.predictive.prior_draws import check_priors, draw_coefficients
 from hierreg.predictive.rows import check_size
 from hierreg.priors import Fixed
@@ -19,7 +20,7 @@ from hierreg.results import build
 from hierreg.results.carried import as_stored, draws_in, rows_of, tree_of, with_mu
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import xarray as xr
     from numpy.typing import NDArray
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-GROUPS = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood", "mu")
+GROUPS = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood", "log_prior", "mu")
 PRIOR_DRAWS = 500
 _PRIOR_STREAM, _PRIOR_PREDICTIVE_STREAM, _POSTERIOR_PREDICTIVE_STREAM = 101, 102, 103
 
@@ -64,15 +65,15 @@ def observed_values(problem: FamilyProblem) -> Array:
 def check_family_groups(problem: FamilyProblem, names: Sequence[str], n_draws: int) -> None:
     """Raise where a group that is asked for cannot be made."""
     for name in names:
-        if name in {"log_prior", "log_likelihood_units"}:
+        if name == "log_likelihood_units":
             raise ModelError(
-                f"include={name!r} with family={problem.family}: this group is made of models with normal responses. "
-                f"Here there are {', '.join(GROUPS)}."
+                f"include={name!r} with family={problem.family}: its rows are independent given the coefficients, so "
+                f"that there are no units. Here there are {', '.join(GROUPS)}."
             )
         check_choice(name, GROUPS, argument="include", error=ModelError)
         if name in {"prior", "prior_predictive"}:
             check_priors(problem, PRIOR_DRAWS)
-        elif name != "prior":
+        elif name != "log_prior":
             check_size(n_draws, problem.n_rows, name, "Use fewer draws.")
 
 
@@ -82,6 +83,8 @@ def with_family_group(tree: xr.DataTree, problem: FamilyProblem, name: str, *, s
         return _with(tree, name, replicates(problem, draws_in(tree), seed))
     if name == "log_likelihood":
         return _with(tree, name, row_log_likelihood(problem, draws_in(tree)))
+    if name == "log_prior":
+        return _with(tree, name, log_prior(problem, tree))
     if name == "mu":
         return with_mu(tree, expected_responses(problem, draws_in(tree)))
     prior = prior_group(problem, PRIOR_DRAWS, seed)
@@ -131,6 +134,13 @@ def log_likelihood(problem: FamilyProblem, tree: xr.DataTree, *, by: str, joint:
         check_size(n, problem.n_rows, "log_likelihood", "Thin the tree, or use joint=True.")
     rows = row_log_likelihood(problem, posterior)
     return rows.sum("obs").assign_attrs(element="all rows") if joint else rows
+
+
+def log_prior(problem: FamilyProblem, tree: xr.DataTree) -> xr.Dataset:
+    """Return the log prior densities of the draws."""
+    import xarray as xr
+
+    return xr.Dataset(log_prior_with_family(problem, draws_in(tree)))
 
 
 def _with(tree: xr.DataTree, name: str, group: xr.Dataset) -> xr.DataTree:
@@ -213,7 +223,13 @@ def replicates(
     for part in _chunks(len(beta), problem.n_rows):
         eta = linear_predictors(problem, beta[part], [one[part] for one in b])
         out[part] = drawn(problem, rng, eta, auxiliary[part], problem.observed.stratum, problem.observed.trials)
-    return _group(problem, draws, out)
+    return _group(problem, draws, out, attrs=labels_of_numbers(problem))
+
+
+def labels_of_numbers(problem: FamilyProblem) -> dict[str, Any]:
+    """Return what the numbers of a response stand for, from zero on, as an attribute; nothing where they are values."""
+    categories = problem.observed.categories
+    return {"categories": list(categories)} if categories else {}
 
 
 def expected_responses(problem: FamilyProblem, draws: xr.Dataset) -> Array:
@@ -276,10 +292,13 @@ def _chunks(S: int, n: int) -> list[slice]:
     return [slice(begin, min(begin + size, S)) for begin in range(0, S, size)]
 
 
-def _group(problem: FamilyProblem, draws: xr.Dataset, values: Array) -> xr.Dataset:
+def _group(
+    problem: FamilyProblem, draws: xr.Dataset, values: Array, attrs: Mapping[str, Any] | None = None
+) -> xr.Dataset:
     import xarray as xr
 
     shape = draws.sizes["chain"], draws.sizes["draw"]
     name = response_variable(problem.labels.response)
     coords = {d: draws.coords[d].to_numpy() for d in ("chain", "draw")} | {"obs": np.arange(values.shape[1])}
-    return xr.Dataset({name: (("chain", "draw", "obs"), values.reshape(*shape, -1))}, coords=coords)
+    variable = (("chain", "draw", "obs"), values.reshape(*shape, -1), dict(attrs or {}))
+    return xr.Dataset({name: variable}, coords=coords)

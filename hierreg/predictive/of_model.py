@@ -25,17 +25,6 @@ class ModelLike(Protocol):
         """The model's formula, rows, errors and priors, ready to be evaluated."""
 
 
-def problem_of(model: ModelLike, what: str) -> Problem:
-    """Return the problem of a model with normal responses.
-
-    Raises
-    ------
-    ModelError
-        If it is no model, or another one; `what` is asked for.
-    """
-    return gaussian(any_problem_of(model), what)
-
-
 def any_problem_of(model: ModelLike) -> Problem | FamilyProblem:
     """Return the problem of a model, whatever its responses are.
 

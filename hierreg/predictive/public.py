@@ -212,7 +212,7 @@ def log_prior(tree: xr.DataTree, model: ModelLike | None = None) -> xr.DataTree:
     -------
     DataTree
         With the group ``log_prior``: variables named as in the posterior, one value per draw for a
-        correlation matrix and one per element for the others.
+        correlation matrix and for the thresholds of ordered categories, and one per element for the others.
 
     Raises
     ------
@@ -224,7 +224,10 @@ def log_prior(tree: xr.DataTree, model: ModelLike | None = None) -> xr.DataTree:
     Kallioinen, N., Paananen, T., Buerkner, P.-C. and Vehtari, A. (2024). Detecting and diagnosing prior and
     likelihood sensitivity with power-scaling. Statistics and Computing 34, 57.
     """
-    problem = gaussian(_problem(tree, model, also=("priors",)), "hr.log_prior")
+    found = _problem(tree, model, also=("priors",))
+    if isinstance(found, FamilyProblem):
+        return with_group(tree, "log_prior", of_family.log_prior(found, tree))
+    problem = gaussian(found, "hr.log_prior")
     return with_group(tree, "log_prior", log_prior_of(tree, problem))
 
 

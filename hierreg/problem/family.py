@@ -25,7 +25,7 @@ from hierreg.likelihood.quadrature.auxiliary import Auxiliary
 from hierreg.likelihood.quadrature.density import Population, QuadratureTarget
 from hierreg.likelihood.quadrature.engine import QuadratureLikelihood, quadrature_likelihood
 from hierreg.priors import Flat, Normal, Priors, ResolvedPriors, measure_scales, resolve_priors
-from hierreg.problem.family_priors import auxiliary_of, with_auxiliary_rows
+from hierreg.problem.family_priors import auxiliary_of, check_no_errors, with_auxiliary_rows
 from hierreg.problem.labels import Labels
 from hierreg.problem.problem import check_factors, labels_of
 from hierreg.response import Family, Observed, checked_family
@@ -209,9 +209,26 @@ class FamilyProblem:
         kept = self.kept_coefficients
         if self.family.has_level or len(kept) == beta.shape[-1]:
             return beta, auxiliary
-        (out,) = set(range(beta.shape[-1])) - set(kept.tolist())
-        value = float(self.design.X[0, out])
+        out, value = self._level
         return beta[..., kept], auxiliary - (value * beta[..., out])[..., None, None]
+
+    def as_sampled(self, beta: Array, thresholds: Array) -> tuple[Array, Array]:
+        """Return phi (..., p) and thresholds (..., m) as they are sampled, from those that are reported.
+
+        Where thresholds stand for the level: its phi is zero, and the thresholds are those at the origin of the frame.
+        """
+        out, value = self._level
+        basis, kept = self.priors.beta_basis, self.kept_coefficients
+        whole = np.zeros((*beta.shape[:-1], len(basis)))
+        whole[..., kept] = beta
+        whole[..., out] = -beta @ basis[out, kept] / basis[out, out]
+        return whole @ basis.T, thresholds + value * whole[..., out, None]
+
+    @property
+    def _level(self) -> tuple[int, float]:
+        """Place of the population column that thresholds stand for, and its constant value."""
+        (out,) = set(range(len(self.design.coef_names))) - set(self.kept_coefficients.tolist())
+        return out, float(self.design.X[0, out])
 
     @property
     def kept_coefficients(self) -> NDArray[np.intp]:
@@ -251,6 +268,7 @@ def assemble_family(  # noqa: PLR0913  # the arguments of a model
     working, information = family.working(observed)
     _check_some_variation(observed, family, spec.response)
     _check_level(family, priors)
+    check_no_errors(family, priors)
     design, state = build_design(spec, table, collinear=collinear, y=read_only(working - shift))
     warn_of_dropped(state.determined)
     check_factors(design)
@@ -272,7 +290,7 @@ def assemble_family(  # noqa: PLR0913  # the arguments of a model
                 "stand for it: write the formula with one (without '0 +')."
             )
         free = np.array([k for k in free if k not in level], dtype=np.intp)
-    labels = labels_of(design, gram, layout)
+    labels = labels_of(design, gram, layout, auxiliary.result_names)
     problem = FamilyProblem(
         formula=formula,
         design=design,

@@ -12,7 +12,7 @@ from hierreg.priors.families import SdPrior
 from hierreg.priors.resolved import PriorRow
 
 if TYPE_CHECKING:
-    from hierreg.priors import ResolvedPriors
+    from hierreg.priors import Priors, ResolvedPriors
     from hierreg.priors.scales import PriorScales
     from hierreg.response import Family, Observed
 
@@ -28,6 +28,28 @@ def auxiliary_of(family: Family, observed: Observed, scales: PriorScales) -> Aux
         return Auxiliary(names=family.auxiliary, strata=("",), priors=(thresholds,), has_order=True)
     row = tuple(_prior(family, name, scales) for name in family.auxiliary)
     return Auxiliary(names=family.auxiliary, strata=observed.strata, priors=(row,) * len(observed.strata))
+
+
+def check_no_errors(family: Family, priors: Priors | None) -> None:
+    """Raise where priors are given for errors, which these responses do not have.
+
+    Raises
+    ------
+    PriorError
+    """
+    for name in ("error_sd", "error_corr"):
+        given = None if priors is None else getattr(priors, name)
+        if given is None:
+            continue
+        what = type(family).__name__.removesuffix("Response")
+        own = ", ".join(f"hr.{what}({one}=...)" for one in family.auxiliary if family.has_level)
+        has_none = f"family={family} has no {name}, which belongs to normal responses"
+        if name in family.auxiliary:
+            has_none = f"with family={family} it is a parameter of the family"
+        raise PriorError(
+            f"{name} = {given} was given as a prior, but {has_none}. Leave it out"
+            + (f"; priors of further parameters are arguments of the family, {own}." if own else ".")
+        )
 
 
 def _prior(family: Family, name: str, scales: PriorScales) -> SdPrior | Fixed:

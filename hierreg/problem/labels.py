@@ -30,6 +30,7 @@ _OWN = {
     *("group_component_stratum", "group_component_size", "error_gaps", "group_error_gaps"),
     *("no_pooling", "no_pooling_se", "plug_in", "plug_in_sd", "mean", "sd", "lower", "upper", "mcse", "sd_ratio"),
     *("gap_in_sd", "gap_in_mcse", "weight", "weight_sd", "population", "population_plug_in", "pooling_factor"),
+    "population_column_means",
 }
 _OF_FACTOR = (
     *("b", "theta", "sd", "corr", "cov", "b_cov", "b_cond_cov", "theta_cov", "no_pooling", "no_pooling_cov"),
@@ -232,7 +233,7 @@ def response_variable(response: str) -> str:
     return f"{name}_" if name in {*DRAWS, "obs", "unit"} else name
 
 
-def result_dims(columns: Sequence[str], factors: Sequence[str]) -> dict[str, str]:
+def result_dims(columns: Sequence[str], factors: Sequence[str], further: Sequence[str] = ()) -> dict[str, str]:
     """Return the dimension of each column that labels results: its own name, or that with underscores.
 
     Parameters
@@ -241,13 +242,15 @@ def result_dims(columns: Sequence[str], factors: Sequence[str]) -> dict[str, str
         Grouping factors, and the column of data sets or strata.
     factors : sequence of str
         The grouping factors among them.
+    further : sequence of str
+        Variables and dimensions of a family of responses.
 
     Examples
     --------
     >>> result_dims(["school", "beta", "sd_school"], ["school", "beta"])
     {'school': 'school', 'beta': 'beta_', 'sd_school': 'sd_school_'}
     """
-    taken = {*DRAWS, *_OWN, *(name for factor in factors for name in variables_of(factor))}
+    taken = {*DRAWS, *_OWN, *further, *(name for factor in factors for name in variables_of(factor))}
     out: dict[str, str] = {}
     for column in columns:
         dim = variable_name(column)

@@ -27,6 +27,8 @@ from hierreg.problem.labels import FactorLabels, Labels, result_dims, variable_n
 from hierreg.variances.parameters import VarianceParameters, variance_parameters
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from hierreg.design.kept import Kept
@@ -223,11 +225,12 @@ def of_parts(  # the parts of a problem
     )
 
 
-def labels_of(design: Design, gram: Gram, layout: ErrorLayout) -> Labels:
-    """Return what the parameters of a model are called."""
+def labels_of(design: Design, gram: Gram, layout: ErrorLayout, further: Sequence[str] = ()) -> Labels:
+    """Return what the parameters of a model are called; `further` are names of a family's parameters and dimensions."""
     place = {name: i for i, name in enumerate(design.coef_names)}
     names = [factor.name for factor in design.factors]
-    dims = result_dims(list(dict.fromkeys([*names, *([layout.dim] if layout.dim is not None else [])])), names)
+    columns = list(dict.fromkeys([*names, *([layout.dim] if layout.dim is not None else [])]))
+    dims = result_dims(columns, names, further)
     factors = tuple(
         FactorLabels(
             name=groups.name,

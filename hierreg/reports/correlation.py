@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, ClassVar, final
+from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 import numpy as np
 
@@ -86,7 +86,13 @@ class _Row:
 
 
 @understands("hr.correlations", instead=PROB)
-def correlations(tree: xr.DataTree, ci_prob: float = 0.95, *, at: Mapping[str, float] | None = None) -> Correlations:
+def correlations(
+    tree: xr.DataTree,
+    ci_prob: float = 0.95,
+    *,
+    at: Mapping[str, float] | None = None,
+    observation: Literal["lognormal", "trigamma", "delta"] = "lognormal",
+) -> Correlations:
     """Return every correlation of the model and of its posterior.
 
     Five kinds: ``group`` (coefficients across the groups of a factor), ``error`` (errors across data sets, or of
@@ -101,6 +107,11 @@ def correlations(tree: xr.DataTree, ci_prob: float = 0.95, *, at: Mapping[str, f
     columns z; where errors have strata or data sets, at those of the stratum's own rows with its own error variance. So
     it does not depend on where a predictor has its zero, nor on how a stratum is coded. `at` asks for other values.
 
+    With a family of responses it is on the scale of the linear predictor, where the variance within groups is that of
+    the link (of binomial and ordered responses), error_sd^2 (log-normal), or the variance of the logarithm of an
+    observation (Poisson, negative binomial and gamma), by one of three approximations. Of counts that depends on the
+    mean response, and so on all predictors, which `at` may name then.
+
     Parameters
     ----------
     tree : DataTree
@@ -109,6 +120,10 @@ def correlations(tree: xr.DataTree, ci_prob: float = 0.95, *, at: Mapping[str, f
         Probability of the equal-tailed intervals.
     at : dict group column -> number, optional
         Where intraclass correlations are wanted, as in ``at={"Days": 5}``; columns left out are at their means.
+    observation : {"lognormal", "trigamma", "delta"}
+        Of Poisson, negative binomial and gamma responses, the variance of the logarithm of an observation whose squared
+        coefficient of variation is c: ln(1 + c), trigamma(1 / c) or c. With lambda the mean response at the means of
+        the predictors, averaged over groups, c is 1 / lambda, 1 / lambda + dispersion and 1 / shape.
 
     Returns
     -------
@@ -124,16 +139,18 @@ def correlations(tree: xr.DataTree, ci_prob: float = 0.95, *, at: Mapping[str, f
     DataError
         If the tree is not from hierreg.
     ModelError
-        If `at` names what is no group column, or leaves out one that depends on the same predictor.
+        If `at` names what is no group column, or leaves out one that depends on the same predictor, or `observation`
+        is asked of other responses.
 
     References
     ----------
     Raudenbush and Bryk (2002), Hierarchical Linear Models, 2nd edition, chapter 2 (intraclass correlation); Goldstein,
-    Browne and Rasbash (2002), Understanding Statistics 1(4), 223-231 (with random slopes).
+    Browne and Rasbash (2002), Understanding Statistics 1(4), 223-231 (with random slopes); Nakagawa, Johnson and
+    Schielzeth (2017), Journal of the Royal Society Interface 14, 20170213 (families of responses).
     """
     prob = check_prob(ci_prob)
     fit = read(tree)
-    intraclass = intraclass_correlations(fit, at)
+    intraclass = intraclass_correlations(fit, at, observation)
     pairs, notes = [], list(intraclass.notes)
     for factor in fit.by_factor:
         own, note = _between_groups(factor)

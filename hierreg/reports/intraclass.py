@@ -9,8 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.checks import listed, suggestion
+from hierreg.checks import check_choice, listed, suggestion
 from hierreg.exceptions import ModelError
+from hierreg.reports.observation_level import (
+    APPROXIMATIONS,
+    depends_on_the_mean,
+    family_name,
+    has_variance,
+    is_of_logarithm,
+    note_of_family,
+    population_means,
+    stratum_dim,
+    within_groups,
+)
 from hierreg.results.text import number
 
 if TYPE_CHECKING:
@@ -61,7 +72,9 @@ class IntraclassCorrelations:
     notes: tuple[str, ...]
 
 
-def intraclass_correlations(fit: Fit, at: Mapping[str, float] | None) -> IntraclassCorrelations:
+def intraclass_correlations(
+    fit: Fit, at: Mapping[str, float] | None, observation: str = "lognormal"
+) -> IntraclassCorrelations:
     """Return the intraclass correlations of every factor and stratum.
 
     None where known errors differ from row to row.
@@ -71,32 +84,39 @@ def intraclass_correlations(fit: Fit, at: Mapping[str, float] | None) -> Intracl
     fit : Fit
     at : mapping group column -> number, or None
         Values of group columns in place of their means.
+    observation : {"lognormal", "trigamma", "delta"}
+        The variance of the logarithm of a count, or of a gamma response; see `observation_level`.
 
     Raises
     ------
     ModelError
-        If `at` names what is no group column, or leaves out one that depends on the same predictor.
+        If `at` names what is no group column, or leaves out one that depends on the same predictor, or `observation`
+        is asked of other responses.
     """
+    check_choice(observation, APPROXIMATIONS, argument="observation", error=ModelError)
+    if observation != APPROXIMATIONS[0] and not is_of_logarithm(fit):
+        raise ModelError(
+            f"observation={observation!r} belongs to counts and gamma responses with a log link; leave it out here."
+        )
     values = _checked(at, fit)
-    latent = float(fit.attrs.get("latent_variance", 0.0))
     if not fit.factors or str(fit.attrs["errors"]).startswith("known"):
         return IntraclassCorrelations(found=(), notes=())
     if not all(of.has_covariance for of in fit.by_factor):
         note = "Intraclass correlations are left out: with at most 2 degrees of freedom group effects have no variance."
         return IntraclassCorrelations(found=(), notes=(note,))
-    if not latent and ("error_sd" not in fit.posterior or "stratum" in fit.posterior["error_sd"].dims):
-        return IntraclassCorrelations(found=(), notes=())
-    dims = () if latent else fit.posterior["error_sd"].dims
-    strata = [str(v) for v in fit.posterior[fit.error_dim].values] if fit.error_dim in dims else [""]
-    columns = {of.name: _columns(of, values, len(strata), by_stratum=strata != [""]) for of in fit.by_factor}
+    if not has_variance(fit):
+        return IntraclassCorrelations(found=(), notes=_why_not(fit))
+    dim = stratum_dim(fit)
+    strata = [""] if dim is None else [str(v) for v in fit.posterior[dim].values]
+    by_stratum = dim is not None and dim == fit.error_dim
+    columns = {of.name: _columns(of, values, len(strata), by_stratum=by_stratum) for of in fit.by_factor}
     variances = {of.name: _variances(of, columns[of.name]) for of in fit.by_factor}
-    if latent:
-        error, reml_error = np.full((*fit.n_draws, 1), latent), np.array([latent])
-    else:
-        error = fit.draws("error_sd").reshape(*fit.n_draws, -1) ** 2
-        reml_error = np.atleast_1d(fit.limit["error_sd"].to_numpy()) ** 2
-    total = error + sum(draws for draws, _ in variances.values())
-    reml_total = reml_error + sum(reml for _, reml in variances.values())
+    between = (
+        np.sum([draws for draws, _ in variances.values()], axis=0),
+        np.sum([reml for _, reml in variances.values()], axis=0),
+    )
+    within = within_groups(fit, between, values, observation)
+    total, reml_total = between[0] + within.draws, between[1] + within.reml
     found, lost, where = [], False, _where(fit, values)
     for of in fit.by_factor:
         draws, reml = variances[of.name]
@@ -106,15 +126,29 @@ def intraclass_correlations(fit: Fit, at: Mapping[str, float] | None) -> Intracl
             if np.all(np.isfinite(share)) and np.ptp(share) > 0:
                 found.append(
                     Intraclass(
-                        name=f"{of.name}[{where}]" + (f", {fit.error_dim}[{stratum}]" if stratum else ""),
+                        name=f"{of.name}[{where}]" + (f", {dim}[{stratum}]" if stratum else ""),
                         where=where,
                         stratum=stratum,
-                        at=_text(fit, {name: z[d] for name, z in columns.items()}),
+                        at=_text(fit, {name: z[d] for name, z in columns.items()}, values),
                         draws=share,
                         reml=float(reml[d] / reml_total[d]),
                     )
                 )
-    return IntraclassCorrelations(found=tuple(found), notes=_notes(fit, found, lost=lost))
+    return IntraclassCorrelations(found=tuple(found), notes=_notes(fit, found, observation, lost=lost))
+
+
+def _why_not(fit: Fit) -> tuple[str, ...]:
+    """Return why a family of responses has no intraclass correlations."""
+    name = family_name(fit)
+    if not name:
+        return ()
+    note = f"Intraclass correlations of family {name} are left out: no latent scale has an agreed variance there."
+    if depends_on_the_mean(fit):
+        note = (
+            "Intraclass correlations are left out: this result, of an earlier version, has no means of the predictors. "
+            "Sample again for them."
+        )
+    return (note,)
 
 
 def _checked(at: Any, fit: Fit) -> dict[str, float]:
@@ -123,10 +157,15 @@ def _checked(at: Any, fit: Fit) -> dict[str, float]:
     if not isinstance(at, Mapping):
         raise ModelError(f"at={at!r} is not a dictionary of values of group columns, such as {{'Days': 5}}.")
     columns = list(dict.fromkeys(c for of in fit.by_factor for c in of.coefs if c != "Intercept"))
+    what = "group column"
+    if depends_on_the_mean(fit):
+        # The mean response, and with it the variance within groups, depends on the others too.
+        columns = list(dict.fromkeys([*columns, *_population_columns(fit)]))
+        what = "column of the model"
     for name, value in at.items():
         if name not in columns:
             known = f"they are {listed(columns)}" if columns else "there are none beside the intercept"
-            raise ModelError(f"at names {name!r}, which is no group column; {known}.{suggestion(name, columns)}")
+            raise ModelError(f"at names {name!r}, which is no {what}; {known}.{suggestion(name, columns)}")
         if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not np.isfinite(value):
             raise ModelError(f"at[{name!r}]={value!r} must be a finite number.")
     mine = {name: _names(name) for name in at}
@@ -134,7 +173,7 @@ def _checked(at: Any, fit: Fit) -> dict[str, float]:
         shared = [name for name, own in mine.items() if own & _names(column)]
         if column not in at and shared:
             raise ModelError(
-                f"at gives a value of {shared[0]!r}, but the group column {column!r} is made of the same predictor: "
+                f"at gives a value of {shared[0]!r}, but the {what} {column!r} is made of the same predictor: "
                 f"give its value too, at={{..., {column!r}: ...}}."
             )
     return {str(name): float(value) for name, value in at.items()}
@@ -151,7 +190,7 @@ def _columns(of: FactorFit, values: Mapping[str, float], n: int, *, by_stratum: 
     q = len(of.coefs)
     z = np.full((n, q), np.nan)
     if name in of.fit.constant:
-        z = np.array(of.fit.constant[name].to_numpy().reshape(n, q))
+        z = np.array(np.broadcast_to(of.fit.constant[name].to_numpy(), (n, q)))
     for k, column in enumerate(of.coefs):
         if column in values or column == "Intercept":
             z[:, k] = values.get(column, 1.0)
@@ -180,37 +219,42 @@ def _quadratic_form(z: Array, Sigma: Array) -> tuple[Array, NDArray[np.bool_]]:
 
 def _where(fit: Fit, values: Mapping[str, float]) -> str:
     """Return where a share is: that of one factor depends on the columns of all."""
-    if all(of.coefs == ["Intercept"] for of in fit.by_factor):
+    of_mean = depends_on_the_mean(fit) and bool(_population_columns(fit))
+    if all(of.coefs == ["Intercept"] for of in fit.by_factor) and not of_mean:
         return "Intercept"
     asked = ", ".join(f"{name} = {number(value)}" for name, value in values.items())
     return f"at {asked}" if asked else "at the means"
 
 
-def _text(fit: Fit, z: Mapping[str, Array]) -> str:
+def _population_columns(fit: Fit) -> list[str]:
+    return [str(name) for name in fit.posterior["coef"].values if str(name) != "Intercept"]
+
+
+def _text(fit: Fit, z: Mapping[str, Array], values: Mapping[str, float]) -> str:
     named = {
         column: value
         for of in fit.by_factor
         for column, value in zip(of.coefs, z[of.name].tolist(), strict=True)
         if column != "Intercept"
     }
+    if depends_on_the_mean(fit):
+        means = dict(zip(fit.posterior["coef"].values.astype(str), population_means(fit, values).tolist(), strict=True))
+        named |= {column: means[column] for column in _population_columns(fit)}
     return ", ".join(f"{column} = {number(value)}" for column, value in named.items())
 
 
-def _notes(fit: Fit, found: list[Intraclass], *, lost: bool) -> tuple[str, ...]:
-    notes, by_stratum = [], any(own.stratum for own in found)
+def _notes(fit: Fit, found: list[Intraclass], observation: str, *, lost: bool) -> tuple[str, ...]:
+    notes = []
+    by_stratum = any(own.stratum for own in found) and stratum_dim(fit) == fit.error_dim
     if found and found[0].where == "at the means":
         whose = " of each stratum's rows" if by_stratum else ""
         named = f" ({found[0].at})" if not by_stratum and found[0].at.count(",") < _MOST_NAMED else ""
-        notes.append(
-            f"Intraclass correlations are at the means of the group columns{whose}{named}; for others, at={{...}}."
-        )
+        what = "predictors" if depends_on_the_mean(fit) else "group columns"
+        notes.append(f"Intraclass correlations are at the means of the {what}{whose}{named}; for others, at={{...}}.")
     if found and "weights=" in fit.attrs["errors"]:
         notes.append("Intraclass correlations are those of rows of weight one.")
-    if found and fit.attrs.get("latent_variance", 0.0):
-        notes.append(
-            "Intraclass correlations are those of the latent response, whose error has the variance of the link "
-            "(Nakagawa, Johnson and Schielzeth 2017)."
-        )
+    if found and (note := note_of_family(fit, observation)):
+        notes.append(note)
     if lost:
         notes.append(
             "Some intraclass correlations are left out: means of group columns are not known, or so far from zero that "

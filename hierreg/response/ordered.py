@@ -9,10 +9,11 @@ import numpy as np
 
 from hierreg.checks import listed
 from hierreg.design import column_levels
-from hierreg.exceptions import DataError
+from hierreg.exceptions import DataError, HierregWarning
 from hierreg.formula import compile_expression
 from hierreg.response.base import Family, Observed
 from hierreg.response.kernels import CUMULATIVE
+from hierreg.warning import warn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from hierreg.formula import FormulaSpec
 
     Array = NDArray[np.float64]
+
+# Types of columns, as narwhals names them, whose labels have no order of their own.
+_TEXT = ("String", "Object")
 
 
 @final
@@ -61,7 +65,14 @@ class Cumulative(Family):
                 f"the response `{spec.response}` has the categories {listed(levels)}; family={self} takes three or "
                 "more. Two are hr.Bernoulli()."
             )
-        return index.astype(np.float64), tuple(str(level) for level in levels)
+        labels = tuple(str(level) for level in levels)
+        if str(table[name[0]].dtype) in _TEXT:
+            warn(
+                f"the response `{spec.response}` is text, whose categories are taken in alphabetical order: "
+                f"{' < '.join(labels)}. Make it an ordered category, or whole numbers, to say which order is meant.",
+                HierregWarning,
+            )
+        return index.astype(np.float64), labels
 
     def mean(self, eta: Array, a: Array, c: Array) -> Array:  # the signature of all families
         """Return the probability of the category between the thresholds a and c."""

@@ -10,7 +10,7 @@ import pytest
 
 import hierreg as hr
 from hierreg.cli import main
-from hierreg.cli.fit import parse_effects, parse_priors
+from hierreg.cli.parsing import parse_effects, parse_priors
 from hierreg.exceptions import PriorError
 
 # Long enough for no warning, whatever the rounding of the machine.
@@ -116,8 +116,8 @@ BAD = [
     (["fit", "SLEEP", "Reaction ~ Days", "--prior", "beta.Days = open('x')"], ["open('x')", "HalfNormal"]),
     (["fit", "SLEEP", "Reaction ~ Days", "--prior", "error_sd = HalfNormal(-1)"], ["HalfNormal(sigma=-1)"]),
     (["fit", "SLEEP", "Reaction ~ Days", "--draws", "0"], ["draws=0"]),
-    (["fit", "SLEEP", "Reaction ~ Days", "--effects", "Subject"], ["FACTOR = StudentT()"]),
-    (["fit", "SLEEP", "Reaction ~ Days", "--effects", "Subject = open('x')"], ["open('x')", "Mixture(2)"]),
+    (["fit", "SLEEP", "Reaction ~ Days", "--effects", "Subject"], ["FACTOR=student_t"]),
+    (["fit", "SLEEP", "Reaction ~ Days", "--effects", "Subject = open('x')"], ["open('x')", "FACTOR=mixture:2"]),
     (["fit", "SLEEP", "Reaction ~ Days", "--effects", "Subject = StudentT(0)"], ["above 1"]),
     (["report", "nowhere.nc"], ["nowhere.nc", "no such file"]),
     (["report", "SLEEP"], ["must end in"]),

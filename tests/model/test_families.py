@@ -6,7 +6,15 @@ import pytest
 from scipy import integrate, special, stats
 
 import hierreg as hr
-from hierreg.exceptions import ConvergenceWarning, DataError, FormulaError, ModelError, PriorError
+from hierreg.exceptions import (
+    ConvergenceWarning,
+    DataError,
+    FormulaError,
+    HierregWarning,
+    ModelError,
+    PriorError,
+    SamplingError,
+)
 from tests.likelihood.quadrature.test_quadrature import TABLE
 
 HERDS = hr.load_dataset("cbpp")
@@ -144,21 +152,39 @@ REFUSED = {
     "solve": (lambda: herds().solve(cov={"herd": [[1.0]]}), ModelError, ["Model.solve", "normal responses"]),
     "gram": (lambda: herds().gram, ModelError, ["Model.gram", "normal responses"]),
     "marginal PyMC model": (lambda: herds().to_pymc(), ModelError, ["'noncentered'"]),
-    "PyMC model of ordered categories": (
-        lambda: hr.Model("rank ~ x + (1 | g)", TABLE, family=hr.Cumulative()).to_pymc("noncentered"),
-        ModelError,
-        ["thresholds"],
-    ),
     "explicit parametrization": (
         lambda: herds().sample(parametrization="centered"),
         ModelError,
         ["Model.to_pymc('centered')"],
     ),
     "summaries only": (lambda: herds().sample(group_effects="summary"), ModelError, ["draws are kept"]),
-    "log prior": (lambda: herds().sample(include=["log_prior"]), ModelError, ["'log_prior'"]),
+    "units": (lambda: herds().sample(include=["log_likelihood_units"]), ModelError, ["no units"]),
+    "prior of errors": (
+        lambda: herds(priors=hr.Priors(error_sd=hr.HalfNormal(1))),
+        PriorError,
+        ["error_sd", "Binomial", "normal responses"],
+    ),
+    "prior of errors that the family has": (
+        lambda: hr.Model("positive ~ x", TABLE, family=hr.LogNormal(), priors=hr.Priors(error_sd=hr.HalfNormal(1))),
+        PriorError,
+        ["parameter of the family", "hr.LogNormal(error_sd=...)"],
+    ),
+    "prior of errors beside another parameter": (
+        lambda: hr.Model("count ~ x", TABLE, family=hr.NegativeBinomial(), priors=hr.Priors(error_corr=hr.LKJ(1))),
+        PriorError,
+        ["error_corr", "hr.NegativeBinomial(dispersion=...)"],
+    ),
+    "too few draws for weights": (
+        lambda: hr.Model("count ~ x + (1 | g)", TABLE, family=hr.NegativeBinomial(by="s")).sample(
+            draws=10, chains=1, tune=50, seed=1, progress=False
+        ),
+        SamplingError,
+        ["10 draws", "25 or more"],
+    ),
 }
 
 
+@QUIET
 @pytest.mark.parametrize(("action", "exception", "words"), REFUSED.values(), ids=REFUSED)
 def test_refused_in_words(action, exception, words):
     with pytest.raises(exception) as caught:
@@ -173,6 +199,39 @@ def test_what_a_model_prints():
     assert "categories: 0 < 1 < 2 < 3" in repr(hr.Model("rank ~ x", TABLE, family=hr.Cumulative()))
     assert "Binomial(link='logit')" in repr(herds())
     assert "adaptive Gauss-Hermite" in repr(herds().describe())
+
+
+@QUIET
+@pytest.mark.parametrize(
+    ("name", "formula", "family"),
+    [
+        ("threshold", "rank ~ x + (1 | threshold)", hr.Cumulative()),
+        ("thresholds", "rank ~ x + (1 | thresholds)", hr.Cumulative()),
+        ("stratum", "count ~ x + (1 | stratum)", hr.NegativeBinomial(by="s")),
+        ("shape", "positive ~ x + (1 | shape)", hr.Gamma()),
+    ],
+)
+def test_factors_may_be_called_like_further_parameters(name, formula, family):
+    table = TABLE.rename(columns={"g": name})
+    model = hr.Model(formula, table, family=family)
+    tree = model.sample(draws=30, chains=1, tune=50, seed=1, progress=False)
+    assert tree["posterior"][f"b_{name}"].dims == ("chain", "draw", f"{name}_", f"{name}__coef")
+    plain = hr.Model(formula.replace(name, "g"), TABLE, family=family)
+    other = plain.sample(draws=30, chains=1, tune=50, seed=1, progress=False)
+    np.testing.assert_array_equal(tree["posterior"][f"b_{name}"], other["posterior"]["b_g"])
+    assert hr.summary(tree).sizes == hr.summary(other).sizes
+    assert hr.predict(model, {"x": [4.0], name: [3], "s": ["a"]}, at=tree).sizes["row"] == 1
+    with pytest.raises(ModelError, match="Rename the columns"):
+        model.to_pymc("noncentered")
+
+
+def test_text_has_no_order_of_its_own():
+    words = np.array(["high", "low", "middle", "top"])[TABLE["rank"]]
+    with pytest.warns(HierregWarning, match="alphabetical order: high < low < middle < top"):
+        hr.Model("words ~ x", TABLE.assign(words=words), family=hr.Cumulative())
+    ordered = pd.Categorical(words, categories=["low", "middle", "high", "top"], ordered=True)
+    model = hr.Model("words ~ x", TABLE.assign(words=ordered), family=hr.Cumulative())
+    assert "low < middle < high < top" in repr(model)
 
 
 def test_gamma_and_log_normal_are_priors_with_arguments():
@@ -438,6 +497,11 @@ def test_further_parameters_in_results(formula, family, names, tmp_path):
     replicated = next(iter(tree["posterior_predictive"].data_vars.values())).to_numpy()
     assert replicated.mean() == pytest.approx(observed.mean(), rel=0.25)
     assert np.isfinite(next(iter(tree["log_likelihood"].data_vars.values()))).all()
+    if family == hr.Cumulative():
+        # Categories are numbers, as ArviZ wants them, with their labels beside.
+        values = tree["posterior_predictive"]["rank"]
+        assert list(values.attrs["categories"]) == ["0", "1", "2", "3"]
+        assert set(np.unique(values)) == {0.0, 1.0, 2.0, 3.0}
 
 
 def test_importance_sampling_agrees_with_nuts(drawn):
@@ -460,6 +524,9 @@ def test_importance_sampling_agrees_with_nuts(drawn):
         ("positive ~ x + (1 | g)", hr.Gamma()),
         ("positive ~ x + (1 | g)", hr.LogNormal()),
         ("share ~ x + (1 | g)", hr.Beta()),
+        ("yes ~ x + (1 | g)", hr.Bernoulli("probit")),
+        ("rank ~ x + (1 | g)", hr.Cumulative()),
+        ("rank ~ x + s + (x | g)", hr.Cumulative("probit")),
     ],
 )
 def test_pymc_has_the_same_density_of_rows(formula, family):
@@ -481,13 +548,13 @@ def test_pymc_has_the_same_density_of_rows(formula, family):
         outputs, inputs=pymc_model.value_vars, on_unused_input="ignore", mode="FAST_COMPILE"
     )
     values = dict(zip(wanted, function(point), strict=True))
-    eta = problem.offset + problem.design.X @ values["beta"]
+    eta = problem.offset + problem.design.X[:, problem.kept_coefficients] @ values["beta"]
     eta += np.einsum("nq,nq->n", problem.design.factors[0].Z, values["b_g"][problem.index])
     auxiliary = np.array([[values[name] for name in row] for row in names], dtype=float).reshape(T, m)
     ours = problem.likelihood(1).row_densities(eta, auxiliary).sum()
     if isinstance(family, hr.LogNormal().__class__):
         ours -= problem.observed.y.sum()
-    theirs = pymc_model.compile_logp(vars=pymc_model.observed_RVs, jacobian=False)(point)
+    theirs = pymc_model.compile_logp(vars=pymc_model.observed_RVs, jacobian=False, mode="FAST_COMPILE")(point)
     assert float(theirs) == pytest.approx(float(ours), rel=1e-9)
 
 

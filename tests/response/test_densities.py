@@ -9,7 +9,7 @@ from numba import njit
 from scipy import special, stats
 
 from hierreg.compiled.parts import whole
-from hierreg.response import kernels
+from hierreg.response import kernels, mixed_kernels
 from hierreg.response.links import LINKS
 
 ETAS = (-6.0, -1.3, 0.2, 2.1, 5.0)
@@ -48,6 +48,12 @@ def evaluate(family, link, y, n, eta, a, c, out):
     out[0], out[1], out[2], out[3] = kernels.row_terms(family, link, y, n, eta, a, c)
     out[4] = kernels.row_constant(family, y, n, a, c)
     out[5], out[6] = kernels.auxiliary_slopes(family, link, y, eta, a, c)
+    return len(out)
+
+
+@whole
+def evaluate_mixed(family, link, y, eta, a, c, out):
+    out[0], out[1], out[2], out[3] = mixed_kernels.mixed_slopes(family, link, y, eta, a, c)
     return len(out)
 
 
@@ -167,3 +173,21 @@ def test_polygammas_equal_scipy():
     for x in (1e-3, 0.4, 1.0, 3.7, 11.9, 12.0, 250.0):
         expected = [special.polygamma(k, x) for k in range(3)]
         np.testing.assert_allclose(compiled(x), expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_mixed_derivatives_equal_differences(case):
+    """Of the slope and curvature in the further parameters; those that are fixed, or infinite, have none."""
+    family, link, y, _, a, c = case
+    for eta in ETAS:
+        found = np.empty(4)
+        evaluate_mixed(CODES[family], LINKS[link].code, float(y), eta, a, c, found)
+        for place, value, name in ((0, a, "a"), (2, c, "c")):
+            if not value or not math.isfinite(value):
+                assert not np.any(found[place : place + 2])
+                continue
+            h = 1e-5 * abs(value)
+            moved = [terms(case, eta, **{name: value + step})[1:3] for step in (h, -h)]
+            expected = (moved[0] - moved[1]) / (2 * h)
+            size = max(1.0, float(np.abs(moved[0]).max()) / abs(value))
+            np.testing.assert_allclose(found[place : place + 2], expected, rtol=2e-6, atol=2e-8 * size)

@@ -33,7 +33,7 @@ from hierreg.likelihood.joint.factor_kernels import (
     solve_lower,
     solve_upper,
 )
-from hierreg.likelihood.quadrature.kernels import auxiliaries_of
+from hierreg.likelihood.quadrature.kernels import add_to_auxiliary, auxiliaries_of, laplace_slopes
 from hierreg.response.kernels import CUMULATIVE, auxiliary_slopes, row_constant, row_terms, value_and_slope
 
 _MOST_STEPS = 100
@@ -318,7 +318,21 @@ def _find_mode(form, blocks, factors, rows, beta, Lambda, auxiliary, v, entries,
 
 @whole
 def laplace(  # the parts of a model, and all that follows from it
-    form, blocks, factors, rows, beta, Lambda, auxiliary, v, wanted, g_beta, g_Lambda, entries, values, bar
+    form,
+    blocks,
+    factors,
+    rows,
+    beta,
+    Lambda,
+    auxiliary,
+    v,
+    wanted,
+    g_beta,
+    g_Lambda,
+    g_auxiliary,
+    entries,
+    values,
+    bar,
 ):
     """Overwrite v with the mode of the effects, and return the log likelihood by Laplace's approximation.
 
@@ -330,7 +344,7 @@ def laplace(  # the parts of a model, and all that follows from it
     room = empty(len(v)), empty(N), empty(N), empty(N), empty(N)
     value = constant_of(rows, auxiliary)
     value += _find_mode(form, blocks, factors, rows, beta, Lambda, auxiliary, v, entries, values, room)
-    _, _, d1, w, d3 = room
+    _, eta, d1, w, d3 = room
     if not (isfinite(value) and _curvature(form, blocks, factors, rows, Lambda, w, entries, values)):
         return -inf
     value -= log_determinant(form, values)
@@ -340,16 +354,31 @@ def laplace(  # the parts of a model, and all that follows from it
         bar[i] = 0.0
     add_log_determinant(form, values, 1.0, bar)
     pull_back_factor(form, values, bar)
-    _add_laplace_gradient(form, blocks, factors, rows, Lambda, v, d1, w, d3, entries, values, bar, g_beta, g_Lambda)
+    half, moved = empty(N), empty(N)
+    terms = d1, w, d3, half, moved
+    _add_laplace_gradient(form, blocks, factors, rows, Lambda, v, terms, entries, values, bar, g_beta, g_Lambda)
+    if g_auxiliary.shape[1] > 0:
+        _add_laplace_auxiliary(rows, eta, auxiliary, half, moved, g_auxiliary)
     return value
 
 
 @part
-def _add_laplace_gradient(form, blocks, factors, rows, Lambda, v, d1, w, d3, entries, values, bar, g_beta, g_Lambda):
-    """Add the gradient of f - log|L| at the mode.
+def _add_laplace_auxiliary(rows, eta, auxiliary, half, moved, g_auxiliary):
+    """Add the gradient in further parameters, or thresholds."""
+    y, weight, stratum, family, link = rows[2], rows[4], rows[6], rows[7], rows[8]
+    for r in range(len(y)):
+        a, c = auxiliaries_of(family, auxiliary, stratum[r], y[r])
+        of_a, of_c = laplace_slopes(family, link, y[r], eta[r], a, c, half[r], moved[r])
+        add_to_auxiliary(family, y[r], stratum[r], weight[r] * of_a, weight[r] * of_c, g_auxiliary)
+
+
+@part
+def _add_laplace_gradient(form, blocks, factors, rows, Lambda, v, terms, entries, values, bar, g_beta, g_Lambda):
+    """Add the gradient of f - log|L| at the mode, and write d log|L| / d w and Z Lambda t of every row (N,).
 
     With c_r = l'''_r d log|L| / d w_r and t = H^-1 Lambda'Z'c, those of f at v, of log|L| at W, and of the mode.
     """
+    d1, w, d3, half, of_row = terms
     Z, row_block = rows[1], rows[10]
     column, size = factors[0], factors[1]
     N, n = len(d1), len(v)
@@ -365,8 +394,8 @@ def _add_laplace_gradient(form, blocks, factors, rows, Lambda, v, d1, w, d3, ent
                     for k in range(size[g]):
                         total -= Z[r, column[f] + a] * g_entries[place] * Z[r, column[g] + k]
                         place += 1
-        c[r] = total * d3[r]
-    g_b, t, moved, of_row = empty(n), empty(n), empty(n), empty(N)
+        half[r], c[r] = total, total * d3[r]
+    g_b, t, moved = empty(n), empty(n), empty(n)
     unused = empty(Lambda.shape)
     gather(rows, factors, c, g_b)
     pull_back_coefficients(factors, Lambda, v, g_b, t, unused)

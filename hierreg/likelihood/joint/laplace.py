@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]
 
-# Relative, of the central differences in further parameters.
-_STEP = 1e-5
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModesOfEffects:
@@ -96,12 +93,9 @@ class JointLaplace:
         """Return the log likelihood and its gradients, as `QuadratureLikelihood.value_and_gradient` does."""
         beta, Lambda, auxiliary = (np.ascontiguousarray(x, dtype=float) for x in (beta, Lambda, auxiliary))
         v, room = self.start.copy(), self._room()
-        value, g_beta, g_Lambda = self._evaluate(beta, Lambda, auxiliary, v, room, wanted=wanted)
-        g_auxiliary = np.zeros_like(auxiliary)
+        value, g_beta, g_Lambda, g_auxiliary = self._evaluate(beta, Lambda, auxiliary, v, room, wanted=wanted)
         if not np.isfinite(value):
-            return -np.inf, np.zeros_like(beta), np.zeros_like(Lambda), g_auxiliary
-        if wanted and auxiliary.size:
-            g_auxiliary = self._auxiliary_gradient(beta, Lambda, auxiliary)
+            return -np.inf, np.zeros_like(beta), np.zeros_like(Lambda), np.zeros_like(auxiliary)
         return value, g_beta, g_Lambda, g_auxiliary
 
     def _room(self) -> tuple[Array, Array, Array]:
@@ -111,27 +105,14 @@ class JointLaplace:
 
     def _evaluate(  # what kernels are called with
         self, beta: Array, Lambda: Array, auxiliary: Array, v: Array, room: tuple[Array, Array, Array], *, wanted: bool
-    ) -> tuple[float, Array, Array]:
-        """Return the value, and its gradients in beta and Lambda; v and room are overwritten."""
+    ) -> tuple[float, Array, Array, Array]:
+        """Return the value, and its gradients in beta, Lambda and further parameters; v and room are overwritten."""
         from hierreg.likelihood.joint.kernels import laplace
 
-        g_beta, g_Lambda = np.zeros_like(beta), np.zeros_like(Lambda)
+        gradients = np.zeros_like(beta), np.zeros_like(Lambda), np.zeros_like(auxiliary)
         shape = self.structure.form, self.structure.blocks, self.structure.factors
-        value = laplace(*shape, self.rows, beta, Lambda, auxiliary, v, wanted, g_beta, g_Lambda, *room)
-        return float(value), g_beta, g_Lambda
-
-    def _auxiliary_gradient(self, beta: Array, Lambda: Array, auxiliary: Array) -> Array:
-        """Return the gradient (T, m), by central differences of the value."""
-        out = np.zeros_like(auxiliary)
-        for place in np.ndindex(auxiliary.shape):
-            h = _STEP * max(abs(float(auxiliary[place])), 1e-8)
-            both = []
-            for step in (h, -h):
-                moved = auxiliary.copy()
-                moved[place] += step
-                both.append(self.value_and_gradient(beta, Lambda, moved, wanted=False)[0])
-            out[place] = (both[0] - both[1]) / (2.0 * h)
-        return out
+        value = laplace(*shape, self.rows, beta, Lambda, auxiliary, v, wanted, *gradients, *room)
+        return float(value), *gradients
 
     def modes(self, beta: Array, Lambda: Array, auxiliary: Array) -> ModesOfEffects | None:
         """Return the mode of all effects, None where there is none."""

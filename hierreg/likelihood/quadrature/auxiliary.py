@@ -126,6 +126,13 @@ class Auxiliary:
         return {"threshold": list(range(1, self.shape[1] + 1)), "stratum": list(self.strata)}
 
     @property
+    def result_names(self) -> tuple[str, ...]:
+        """Names of the variables and dimensions of `arrays`."""
+        values = np.empty(self.shape)
+        dims = [dim for own, _ in self.arrays(values).values() for dim in own] if self.names else []
+        return (*self.names, *dict.fromkeys(dims))
+
+    @property
     def free_names(self) -> tuple[str, ...]:
         """Public name of each element of w."""
         T, m = self.shape

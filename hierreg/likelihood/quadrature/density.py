@@ -90,7 +90,7 @@ class QuadratureTarget:
         """Return the log density at psi (n,) and its gradient (n,)."""
         psi = np.ascontiguousarray(psi, dtype=float)
         is_one = self.likelihood.is_compiled and self.likelihood.threads == 1
-        return self._native(psi) if is_one and self._is_native else self._evaluate(psi)
+        return self._native(psi) if is_one else self._evaluate(psi)
 
     def _native(self, psi: Array) -> tuple[float, Array]:
         if psi.shape != (self.n,):
@@ -108,17 +108,12 @@ class QuadratureTarget:
         """Return the density as a function for one thread."""
         return self.on_threads(1)
 
-    @property
-    def _is_native(self) -> bool:
-        # Laplace's gradient in further parameters is found by differences.
-        return self.likelihood.is_compiled and (self.likelihood.n_nodes > 1 or not self.auxiliary.n)
-
     def native(self, centre: Array, scale: Array) -> tuple[int, AddressTable] | None:
         """Return the address of the compiled function and its table, for the density of x, psi = centre + scale x.
 
-        None where Laplace's gradient is found by differences, or not by compiled code alone.
+        None where the density is not one compiled function.
         """
-        if not self._is_native:
+        if not self.likelihood.is_compiled:
             return None
         from hierreg.likelihood.quadrature.entry import log_densities
 

@@ -110,8 +110,6 @@ class QuadratureLikelihood:
         if not np.isfinite(value):
             return -np.inf, np.zeros(p), np.zeros((q, q)), np.zeros(shape)
         g_auxiliary = g[p + q * q :].reshape(shape)
-        if wanted and self.n_nodes == 1 and g_auxiliary.size:
-            g_auxiliary = self._auxiliary_gradient(beta, Lambda, np.asarray(auxiliary))
         return float(value), g[:p], g[p : p + q * q].reshape(q, q), g_auxiliary
 
     @cached_property
@@ -119,19 +117,6 @@ class QuadratureLikelihood:
         """The likelihood of each part of the groups."""
         edges = np.linspace(0, self.n_groups, max(1, min(self.threads, self.n_groups)) + 1).astype(int).tolist()
         return [FactorFunction(self, first, last) for first, last in pairwise(edges)]
-
-    def _auxiliary_gradient(self, beta: Array, Lambda: Array, auxiliary: Array) -> Array:
-        """Return the gradient (T, m) of Laplace's approximation, by central differences of its value."""
-        out = np.zeros_like(auxiliary)
-        for place in np.ndindex(auxiliary.shape):
-            h = 1e-5 * max(abs(float(auxiliary[place])), 1e-8)
-            both = []
-            for step in (h, -h):
-                moved = auxiliary.copy()
-                moved[place] += step
-                both.append(self.value_and_gradient(beta, Lambda, moved, wanted=False)[0])
-            out[place] = (both[0] - both[1]) / (2.0 * h)
-        return out
 
     def effects(self, beta: Array, Lambda: Array, auxiliary: Array) -> tuple[Array, Array] | None:
         """Return the modes of v (J, q) and the inverses of minus the second derivatives there (J, q, q)."""

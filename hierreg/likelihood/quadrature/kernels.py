@@ -11,6 +11,7 @@ from math import exp, inf, isfinite, log, sqrt
 from hierreg.compiled.array_kernels import empty
 from hierreg.compiled.parts import part, whole
 from hierreg.response.kernels import CUMULATIVE, auxiliary_slopes, row_constant, row_terms
+from hierreg.response.mixed_kernels import mixed_slopes
 
 _MOST_STEPS = 100
 _MOST_HALVINGS = 40
@@ -224,7 +225,6 @@ def sum_over_groups(
         Where the search for the mode of each group begins.
     wanted : bool
     g_beta, g_Lambda, g_auxiliary : arrays (p,), (q, q), (T, m)
-        Of one node, that of the auxiliary parameters is not found.
     """
     q, K = len(Lambda), len(nodes)
     room = room_for_group(rows)
@@ -239,7 +239,7 @@ def sum_over_groups(
         if not find_mode(rows, j, v, room):
             return -inf
         if K == 1:
-            total += _by_laplace(rows, j, v, room, wanted, g_beta, g_Lambda)
+            total += _by_laplace(rows, j, v, room, wanted, g_beta, g_Lambda, g_auxiliary)
         else:
             total += _by_nodes(
                 rows, j, v, room, nodes, log_weights, at, weight, slopes, wanted, g_beta, g_Lambda, g_auxiliary
@@ -250,9 +250,9 @@ def sum_over_groups(
 
 
 @part
-def _by_laplace(rows, j, v, room, wanted, g_beta, g_Lambda):
+def _by_laplace(rows, j, v, room, wanted, g_beta, g_Lambda, g_auxiliary):
     """Return f(v) - log|L| of one group, and add its exact gradient, that of the mode's moves included."""
-    X, Z, y, n, weight, _, _, family, link, starts = rows
+    X, Z, y, n, weight, _, stratum, family, link, starts = rows
     base, ZL, a, c, H, L, t = room[0], room[1], room[2], room[3], room[5], room[6], room[7]
     q, p = len(v), X.shape[1]
     exact = q >= 0
@@ -271,7 +271,7 @@ def _by_laplace(rows, j, v, room, wanted, g_beta, g_Lambda):
         solve_upper(L, inverse[:, k])
         t[k] = 0.0
     size = starts[j + 1] - starts[j]
-    d1s, ws, cs = empty(size), empty(size), empty(size)
+    d1s, ws, cs, hs = empty(size), empty(size), empty(size), empty(size)
     for r in range(starts[j], starts[j + 1]):
         i = r - starts[j]
         eta, h = base[i], 0.0
@@ -280,7 +280,7 @@ def _by_laplace(rows, j, v, room, wanted, g_beta, g_Lambda):
             for m in range(q):
                 h += ZL[i, k] * inverse[k, m] * ZL[i, m]
         _, d1, d2, d3 = row_terms(family, link, y[r], n[r], eta, a[i], c[i])
-        d1s[i], ws[i], cs[i] = weight[r] * d1, -weight[r] * d2, 0.5 * h * weight[r] * d3
+        d1s[i], ws[i], cs[i], hs[i] = weight[r] * d1, -weight[r] * d2, 0.5 * h * weight[r] * d3, h
         for k in range(q):
             t[k] += cs[i] * ZL[i, k]
     solve_lower(L, t)
@@ -299,7 +299,47 @@ def _by_laplace(rows, j, v, room, wanted, g_beta, g_Lambda):
                 row -= ws[i] * ZL[i, m] * inverse[m, k]
             for m in range(q):
                 g_Lambda[m, k] += Z[r, m] * row
+        if g_auxiliary.shape[1] > 0:
+            eta = base[i]
+            for k in range(q):
+                eta += ZL[i, k] * v[k]
+            of_a, of_c = laplace_slopes(family, link, y[r], eta, a[i], c[i], 0.5 * hs[i], moved)
+            add_to_auxiliary(family, y[r], stratum[r], weight[r] * of_a, weight[r] * of_c, g_auxiliary)
     return value
+
+
+@part
+def laplace_slopes(family, link, y, eta, a, c, half, moved):
+    """Return the derivatives in a and c of one row's part of Laplace's approximation, of weight one.
+
+    Those of the log density itself, of log|L| by l'', and of both by the mode, which l' moves.
+
+    Parameters
+    ----------
+    half : float
+        -d log|L| / d l''.
+    moved : float
+        z Lambda t, how eta moves with the mode against the derivative of log|L|.
+    """
+    of_a, of_c = auxiliary_slopes(family, link, y, eta, a, c)
+    first_a, second_a, first_c, second_c = mixed_slopes(family, link, y, eta, a, c)
+    return of_a + half * second_a + moved * first_a, of_c + half * second_c + moved * first_c
+
+
+@part
+def add_to_auxiliary(family, y, t, of_a, of_c, g_auxiliary):
+    """Add derivatives in a and c to those of stratum t, or of the thresholds around category y."""
+    m = g_auxiliary.shape[1]
+    if family == CUMULATIVE:
+        k = int(y)
+        if k > 0:
+            g_auxiliary[0, k - 1] += of_a
+        if k < m:
+            g_auxiliary[0, k] += of_c
+        return
+    g_auxiliary[t, 0] += of_a
+    if m > 1:
+        g_auxiliary[t, 1] += of_c
 
 
 @part
@@ -375,17 +415,7 @@ def _add_auxiliary(rows, r, i, at, weight, room, g_auxiliary):
             first, second = auxiliary_slopes(family, link, y[r], eta, a[i], c[i])
             of_a += weight[s] * first
             of_c += weight[s] * second
-    m = g_auxiliary.shape[1]
-    if family == CUMULATIVE:
-        k = int(y[r])
-        if k > 0:
-            g_auxiliary[0, k - 1] += row_weight[r] * of_a
-        if k < m:
-            g_auxiliary[0, k] += row_weight[r] * of_c
-        return
-    g_auxiliary[stratum[r], 0] += row_weight[r] * of_a
-    if m > 1:
-        g_auxiliary[stratum[r], 1] += row_weight[r] * of_c
+    add_to_auxiliary(family, y[r], stratum[r], row_weight[r] * of_a, row_weight[r] * of_c, g_auxiliary)
 
 
 @whole

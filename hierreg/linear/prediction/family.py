@@ -9,7 +9,7 @@ import numpy as np
 
 from hierreg.design import as_table, column, column_levels
 from hierreg.exceptions import DataError, ModelError
-from hierreg.likelihood.quadrature.nodes import product_rule
+from hierreg.linear.prediction.averages import averaged
 from hierreg.linear.prediction.plug_in import predict_at
 from hierreg.linear.prediction.rows import new_rows
 from hierreg.predictive.of_family import auxiliary_draws, coefficient_draws, drawn, row_auxiliaries
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
+    from hierreg.linear.prediction.plug_in import Predicted
     from hierreg.linear.prediction.rows import NewRows
     from hierreg.problem.family import FamilyProblem
+    from hierreg.reports.reading import Fit
     from hierreg.results.point import Coefficients
 
     Array = NDArray[np.float64]
 
-# Nodes of the mean response over groups, or over the error of a prediction: to 1e-10 for sds up to 3.
-_NODES = 41
 _STREAM = 201
 
 
@@ -110,16 +110,6 @@ def _trials(problem: FamilyProblem, table: Any) -> Array | None:
     return _numbers(table, name, "trials")
 
 
-def check_scale(problem: FamilyProblem, scale: str) -> None:
-    """Raise where predictions on the scale of the response are not one number for a row."""
-    if scale == "response" and not problem.family.has_level:
-        raise ModelError(
-            f"scale='response' with family={problem.family}: the response is a category, and its expected value a "
-            "probability for each. Use scale='link', the latent response that the thresholds cut; or "
-            "hr.posterior_predictive."
-        )
-
-
 def at_point(
     problem: FamilyProblem, new: FamilyRows, at: Coefficients, prob: float, *, scale: str, covariance: bool
 ) -> dict[str, Array]:
@@ -128,14 +118,7 @@ def at_point(
 
     if covariance and scale == "response":
         raise ModelError("covariance=True needs scale='link': on the scale of the response intervals are not normal.")
-    found = predict_at(
-        replace(problem.design, X=problem.design.X[:, problem.kept_coefficients]),
-        new.rows,
-        at.solution,
-        np.ones((1, 1, 1)),
-        observation=False,
-        covariance=covariance,
-    )
+    found = linear_at(problem, new, at, covariance=covariance)
     mean, sd = found.mean + new.offset, np.sqrt(found.variance)
     half = float(ndtri((1 + prob) / 2))
     out = {"mean": mean, "sd": sd, "lower": mean - half * sd, "upper": mean + half * sd}
@@ -143,16 +126,15 @@ def at_point(
         out["cov"] = found.cov
     if scale == "link":
         return out
-    auxiliary = _at_estimate(problem, at)
-    response = _response_of(problem, auxiliary, new.stratum)
-    over = _population_variance(new, _by_factor(new, at.solution.Sigma))[0]
+    response, growth = _response_of(problem, auxiliary_at(problem, at), new.stratum)
+    over = np.sqrt(variance_over_groups(new, at.solution.Sigma))
 
     # The mean over groups first, where the population is meant; then over the error of the prediction.
     def inner(eta: Array) -> Array:
-        return _averaged(response, eta, np.sqrt(over))
+        return averaged(response, eta, over, growth=growth)
 
-    first = _averaged(inner, mean[None], sd[None])[0]
-    second = _averaged(lambda eta: inner(eta) ** 2, mean[None], sd[None])[0]
+    first = averaged(inner, mean[None], sd[None], growth=growth)[0]
+    second = averaged(lambda eta: inner(eta) ** 2, mean[None], sd[None], growth=2.0 * growth)[0]
     ends = [inner(out[name][None])[0] for name in ("lower", "upper")]
     return {
         "mean": first,
@@ -162,10 +144,24 @@ def at_point(
     }
 
 
-def _at_estimate(problem: FamilyProblem, at: Any) -> Array:
+def linear_at(problem: FamilyProblem, new: FamilyRows, at: Coefficients, *, covariance: bool) -> Predicted:
+    """Return the linear predictors at an estimate, offsets not added, with the variances of their errors."""
+    return predict_at(
+        replace(problem.design, X=problem.design.X[:, problem.kept_coefficients]),
+        new.rows,
+        at.solution,
+        np.ones((1, 1, 1)),
+        observation=False,
+        covariance=covariance,
+    )
+
+
+def auxiliary_at(problem: FamilyProblem, at: Any) -> Array:
     """Return further parameters (1, T, m) of an estimate."""
     columns = [np.atleast_1d(at.auxiliary[name].to_numpy()) for name in problem.auxiliary.names]
     T = len(problem.auxiliary.strata)
+    if problem.auxiliary.has_order:
+        return np.asarray(columns[0])[None, None]
     return np.stack(columns, axis=1)[None] if columns else np.empty((1, T, 0))
 
 
@@ -181,9 +177,29 @@ def from_draws(  # noqa: PLR0913  # the arguments of `predict`
 ) -> dict[str, Array]:
     """Return moments and draws of the linear predictor, or of the expected response, and of new responses."""
     fit = read(tree)
-    beta, b = coefficient_draws(problem, fit.posterior)
+    rng = rng_of(fit, seed)
+    eta, over = linear_draws(problem, new, fit, rng)
     auxiliary = auxiliary_draws(problem, fit.posterior)
-    rng = np.random.default_rng([int(fit.attrs["seed"]) if seed is None else seed, _STREAM])
+    expected = eta
+    if scale == "response":
+        response, growth = _response_of(problem, auxiliary, new.stratum)
+        expected = averaged(response, eta, np.sqrt(over), growth=growth)
+    shape = fit.n_draws
+    out = moments(expected.reshape(*shape, -1), prob) | {"draws": expected.reshape(*shape, -1)}
+    if observation and scale == "response":
+        y = new_responses(problem, new, rng, eta, over, auxiliary).reshape(*shape, -1)
+        out |= {f"{name}_new": value for name, value in moments(y, prob).items()} | {"draws_new": y}
+    return out
+
+
+def rng_of(fit: Fit, seed: int | None) -> np.random.Generator:
+    """Return the random numbers of predictions: by default those of the seed of the tree."""
+    return np.random.default_rng([int(fit.attrs["seed"]) if seed is None else seed, _STREAM])
+
+
+def linear_draws(problem: FamilyProblem, new: FamilyRows, fit: Fit, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Return draws of linear predictors (S, M), and the variance (S, M) of what groups that are not known add."""
+    beta, b = coefficient_draws(problem, fit.posterior)
     eta = new.offset + beta @ new.rows.X.T
     Sigma = [factor.covariance() for factor in fit.by_factor]
     for groups, own, effects in zip(new.rows.groups, Sigma, b, strict=True):
@@ -191,21 +207,16 @@ def from_draws(  # noqa: PLR0913  # the arguments of `predict`
         eta[:, known] += np.einsum("smq,mq->sm", effects[:, groups.group[known]], groups.Z[known])
         if groups.n_new:
             eta += _of_new_groups(groups, own, rng)
-    expected = eta
-    if scale == "response":
-        response = _response_of(problem, auxiliary, new.stratum)
-        over = np.zeros_like(eta) + _population_variance(new, Sigma)
-        expected = _averaged(response, eta, np.sqrt(over))
-    shape = fit.n_draws
-    out = moments(expected.reshape(*shape, -1), prob) | {"draws": expected.reshape(*shape, -1)}
-    if observation and scale == "response":
-        over = np.zeros_like(eta) + _population_variance(new, Sigma)
-        # A new response of the population is one of a group that is not known.
-        of_row = eta + np.sqrt(over) * rng.standard_normal(eta.shape)
-        trials = np.ones(eta.shape[1]) if new.trials is None else new.trials
-        y = drawn(problem, rng, of_row, auxiliary, new.stratum, trials).reshape(*shape, -1)
-        out |= {f"{name}_new": value for name, value in moments(y, prob).items()} | {"draws_new": y}
-    return out
+    return eta, np.zeros_like(eta) + _population_variance(new, Sigma)
+
+
+def new_responses(  # what a response depends on
+    problem: FamilyProblem, new: FamilyRows, rng: np.random.Generator, eta: Array, over: Array, auxiliary: Array
+) -> Array:
+    """Return draws of new responses (S, M); one of the population is one of a group that is not known."""
+    of_row = eta + np.sqrt(over) * rng.standard_normal(eta.shape)
+    trials = np.ones(eta.shape[1]) if new.trials is None else new.trials
+    return drawn(problem, rng, of_row, auxiliary, new.stratum, trials)
 
 
 def _of_new_groups(groups: Any, Sigma: Array, rng: np.random.Generator) -> Array:
@@ -233,30 +244,23 @@ def _population_variance(new: FamilyRows, Sigma: Sequence[Array]) -> Array:
     return out
 
 
-def _by_factor(new: FamilyRows, Sigma: Array) -> list[Array]:
-    """Return the blocks (1, q, q) of the covariance of the coefficients of all factors."""
+def variance_over_groups(new: FamilyRows, Sigma: Array) -> Array:
+    """Return the same variance (M,) at one covariance of the coefficients of all factors."""
     ends = np.cumsum([groups.Z.shape[1] for groups in new.rows.groups]).tolist()
-    return [
+    blocks = [
         Sigma[None, end - groups.Z.shape[1] : end, end - groups.Z.shape[1] : end]
         for end, groups in zip(ends, new.rows.groups, strict=True)
     ]
+    return np.asarray(_population_variance(new, blocks)[0])
 
 
-def _response_of(problem: FamilyProblem, auxiliary: Array, stratum: NDArray[np.int64]) -> Callable[[Array], Array]:
-    """Return the expected response as a function of the linear predictor (S, M)."""
-    if isinstance(problem.family, LogNormalResponse) or problem.auxiliary.names:
+def _response_of(
+    problem: FamilyProblem, auxiliary: Array, stratum: NDArray[np.int64]
+) -> tuple[Callable[[Array], Array], float]:
+    """Return the expected response as a function of linear predictors (S, M), and its growth as `averaged` has it."""
+    is_log_normal = isinstance(problem.family, LogNormalResponse)
+    growth = 1.0 if is_log_normal or problem.family.link == "log" else 0.0
+    if problem.auxiliary.names:
         a, c = row_auxiliaries(auxiliary, stratum)
-        return lambda eta: problem.family.mean(eta, a, c)
-    return lambda eta: problem.family.mean(eta, eta, eta)
-
-
-def _averaged(function: Callable[[Array], Array], mean: Array, sd: Array) -> Array:
-    """Return the mean of a function of a normal variable, elementwise."""
-    if not np.any(sd > 0):
-        return function(mean)
-    nodes, log_weights = product_rule(_NODES, 1)
-    weights = np.exp(log_weights - 0.5 * nodes[:, 0] ** 2)
-    total = np.zeros(np.broadcast_shapes(mean.shape, sd.shape))
-    for t, weight in zip(nodes[:, 0], weights, strict=True):
-        total = total + weight * function(mean + sd * t)
-    return total
+        return lambda eta: problem.family.mean(eta, a, c), growth
+    return lambda eta: problem.family.mean(eta, eta, eta), growth

@@ -14,6 +14,14 @@ from hierreg.display.numbers import percent
 from hierreg.display.table import interval_columns
 from hierreg.exceptions import ModelError
 from hierreg.hints import PROB, SEED, understands
+from hierreg.linear.prediction.categories import (
+    CategoryPredictions,
+    check_asked,
+    group_coords,
+    probabilities_at,
+    probabilities_of_draws,
+    report_of_categories,
+)
 from hierreg.linear.prediction.levels import levels_of
 from hierreg.linear.prediction.plug_in import predict_at
 from hierreg.linear.prediction.posterior import draw_predictions, normal_effects
@@ -33,7 +41,7 @@ from hierreg.results.effects import EffectsEstimate
 from hierreg.results.point import METHOD_NAMES, Coefficients, Estimate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
@@ -62,7 +70,7 @@ class Predictions(Report):
         prob, has_new = self.attrs["ci_prob"], "sd_new" in self
         ends = percent((1 - prob) / 2), percent((1 + prob) / 2)
         factors = factors_of(self.attrs)
-        groups = [name for name in _group_coords(factors) if name in self.coords]
+        groups = [name for name in group_coords(factors) if name in self.coords]
         new = zip(("sd_new", "lower_new", "upper_new"), ("sd new", *ends), strict=True) if has_new else ()
         labels = {name: self[name].values for name in groups}
         values = {str(name): v.to_numpy() for name, v in self.data_vars.items() if v.dims == ("row",)}
@@ -102,7 +110,7 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
     draws: bool = False,
     seed: int | None = None,
     scale: Literal["response", "link"] = "response",
-) -> Predictions:
+) -> Predictions | CategoryPredictions:
     """Return predictions of new rows, from the posterior or at an estimate.
 
     The *expected value* of a row is x beta + z b. Which b, `level` says, for all grouping factors or for each:
@@ -159,7 +167,8 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
         same for normal responses. On the scale of the response ``level="population"`` is the mean over groups, their
         coefficients integrated out, which is not the response of a group with b = 0. New observations are drawn from
         a posterior only, on the scale of the response: of binomial ones numbers of successes, in as many trials as
-        the column says that the formula or ``trials=`` names, else in single ones.
+        the column says that the formula or ``trials=`` names, else in single ones. Of ordered categories the
+        probability of each.
 
     Returns
     -------
@@ -170,7 +179,10 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
         ``upper_new`` of a new observation, whose mean is the same; on request ``cov``, ``cov_new`` (row, row_col) and
         ``draws``, ``draws_new`` (chain, draw, row). At an estimate or solution ``mean`` is the best linear (unbiased)
         prediction and ``sd`` the standard deviation of its error, with the uncertainty of beta and b, the variances
-        taken as known; draws carry the uncertainty of the variances too.
+        taken as known; draws carry the uncertainty of the variances too. Of ordered categories, on the scale of the
+        response, ``mean``, ``sd``, ``lower`` and ``upper`` of the probability of each (row, category), on request
+        ``draws`` of it (chain, draw, row, category) and, of new observations, ``draws_new``, their categories counted
+        from zero; at an estimate the errors of the thresholds are part of them.
 
     Raises
     ------
@@ -248,7 +260,7 @@ def _of_family(  # noqa: PLR0913, PLR0917  # the arguments of `predict`
     errors: Mapping[str, Any],
     how: tuple[str, bool, bool, bool],
     seed: int | None,
-) -> Predictions:
+) -> Predictions | CategoryPredictions:
     """Return predictions where the response is not normal."""
     from hierreg.linear.prediction import family
 
@@ -256,19 +268,28 @@ def _of_family(  # noqa: PLR0913, PLR0917  # the arguments of `predict`
     for name, value in errors.items():
         if value is not None:
             raise ModelError(f"{name} with family={problem.family}: it belongs to errors of known covariance.")
-    family.check_scale(problem, scale)
+    of_categories = scale == "response" and not problem.family.has_level
+    if of_categories:
+        check_asked(problem, covariance=covariance)
     _check_labels(at, problem.labels) if isinstance(at, Coefficients) else _check_tree(at, problem)
     new = family.family_rows(problem, newdata, levels_of(level, problem.labels.factor_names))
     attrs = {"ci_prob": prob, "factors": factors_attribute(problem.labels)}
     where = "responses" if scale == "response" else "linear predictors"
+    if of_categories:
+        where = "probabilities of categories"
     if isinstance(at, Coefficients):
-        values = family.at_point(problem, new, at, prob, scale=scale, covariance=covariance)
         method = METHOD_NAMES[at.method] if isinstance(at, Estimate) else "Solution"
         attrs["heading"] = f"{method} estimate, {where}; {percent(prob)} intervals, the variances taken as known"
+        if of_categories:
+            return report_of_categories(problem, probabilities_at(problem, new, at, prob), new, attrs, draws=False)
+        values = family.at_point(problem, new, at, prob, scale=scale, covariance=covariance)
     else:
         _check_seed(seed)
-        values = family.from_draws(problem, new, at, prob, scale=scale, observation=observation, seed=seed)
         attrs["heading"] = f"{read(at).heading}; {where}, equal-tailed {percent(prob)} intervals"
+        if of_categories:
+            found = probabilities_of_draws(problem, new, at, prob, observation=observation, seed=seed)
+            return report_of_categories(problem, found, new, attrs, draws=draws)
+        values = family.from_draws(problem, new, at, prob, scale=scale, observation=observation, seed=seed)
     return _report(values, new.rows, attrs, covariance=covariance, draws=draws)
 
 
@@ -384,11 +405,6 @@ def _check_seed(seed: int | None) -> None:
         raise ModelError(f"seed={seed!r} must be a whole number, 0 or more.")
 
 
-def _group_coords(factors: Sequence[str]) -> list[str]:
-    """Return what the coordinates with the groups of the rows are called."""
-    return ["group"] if len(factors) == 1 else [f"group_{factor}" for factor in factors]
-
-
 def _report(
     values: dict[str, Array], rows: NewRows, attrs: dict[str, Any], *, covariance: bool, draws: bool
 ) -> Predictions:
@@ -401,6 +417,6 @@ def _report(
         if not draws:
             del values[name]
     coords: dict[str, Any] = {"row": np.arange(M)}
-    for name, new in zip(_group_coords([new.factor for new in rows.groups]), rows.groups, strict=True):
+    for name, new in zip(group_coords([new.factor for new in rows.groups]), rows.groups, strict=True):
         coords[name] = (("row",), new.labels)
     return Predictions({name: (dims[v.ndim], v) for name, v in values.items()}, coords=coords, attrs=attrs)

@@ -47,6 +47,8 @@ _NODES, _MORE = (3, 5, 7, 9, 11, 15), 4
 # Sd over the posterior of the error of the log density: what is visible in no quantile, and what weights take off.
 _ALLOWED, _UNWEIGHTED = 0.1, 0.01
 _POINTS = 24
+# Draws that a Pareto distribution can be fitted to the largest fifth of.
+_FEWEST_WEIGHTED = 25
 _STREAM_POINTS, _STREAM_WEIGHTS = 301, 303
 _MAX_BYTES = 2**30
 # Draws of warm-up, and acceptance probabilities as in `sampling.nuts.Settings`, by engine. In coordinates that are
@@ -141,7 +143,7 @@ def sample(problem: FamilyProblem, request: SampleRequest) -> xr.DataTree:
         "posterior": posterior,
         "sample_stats": stats,
         "observed_data": build.observed_group(problem.labels, observed_values(problem)),
-        "statistics": constant,
+        "statistics": _with_population_means(problem, constant),
         "mixed_model_limit": build.limit_group(problem.labels, plug_in),
     }
     tree = tree_of(groups, problem)
@@ -169,6 +171,15 @@ def sample(problem: FamilyProblem, request: SampleRequest) -> xr.DataTree:
 
         tree = with_family_group(tree, problem, name, seed=seed)
     return tree
+
+
+def _with_population_means(problem: FamilyProblem, constant: xr.Dataset) -> xr.Dataset:
+    """Return the group with the means of the population columns and of the offset: where the mean response is told."""
+    X, share = problem.design.X[:, problem.kept_coefficients], problem.weights / problem.weights.sum()
+    # Of differences from a first row: an offset takes no digits from them.
+    means = X[0] + share @ (X - X[0])
+    out = constant.assign_coords(coef=list(problem.labels.coef)).assign(population_column_means=(("coef",), means))
+    return out.assign_attrs(offset_mean=float(share @ problem.offset))
 
 
 def _check_request(problem: FamilyProblem, request: SampleRequest) -> None:
@@ -356,6 +367,11 @@ def _weighted(
     from hierreg.sampling.resampling import resample, resampled_ess
 
     flat = psi.reshape(-1, psi.shape[2])
+    if len(flat) < _FEWEST_WEIGHTED:
+        raise SamplingError(
+            f"{len(flat)} draws are too few for the weights that take off the error of quadrature: ask for "
+            f"{_FEWEST_WEIGHTED} or more, all chains together."
+        )
     log_ratio = finer.values(flat, threads=cores) - stats["lp"].to_numpy().ravel()
     weights = smoothed(log_ratio - log_ratio.max())
     if not weights.k <= K_LIMIT:

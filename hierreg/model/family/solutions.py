@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.estimate.of_families import FamilyOptimum
+    from hierreg.likelihood.integrated import IntegratedLikelihood
     from hierreg.likelihood.quadrature.density import QuadratureTarget
     from hierreg.problem.family import FamilyProblem
 
@@ -26,10 +28,62 @@ if TYPE_CHECKING:
 
     Solved = tuple[Working, Solution] | None
 
+# Of thresholds, in units of the latent response, for differences.
+_STEP = 1e-5
+
 
 def solved(problem: FamilyProblem, target: QuadratureTarget, optimum: FamilyOptimum) -> Solved:
     """Return the working model and the coefficients at an optimum, None where the effects have no mode."""
     return _SOLVED[problem.engine](problem, target, optimum)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Thresholds:
+    """What thresholds add to the joint distribution of all coefficients.
+
+    Attributes
+    ----------
+    cov : array (p + m, p + m)
+        Of beta and thresholds, as they are reported.
+    to_sampled : array (free + m, p + m)
+        How phi and thresholds as they are sampled follow from these.
+    of_slopes : array (N, m)
+        Derivatives in thresholds of the derivative of each row's log density in its linear predictor.
+    """
+
+    cov: Array
+    to_sampled: Array
+    of_slopes: Array
+
+
+def _thresholds(
+    problem: FamilyProblem, likelihood: IntegratedLikelihood, optimum: FamilyOptimum, eta: Array
+) -> _Thresholds | None:
+    """Return what thresholds add, None of families without."""
+    auxiliary = problem.auxiliary
+    if not auxiliary.has_order:
+        return None
+    to_beta, kept, m = problem.beta_map(), problem.kept_coefficients, auxiliary.shape[1]
+    free = to_beta.shape[1]
+    w = auxiliary.unconstrained(optimum.auxiliary)
+    # (phi, w) -> (phi, thresholds as they are sampled) -> (beta, thresholds as they are reported)
+    natural = np.eye(free + m)
+    natural[free:, free:] = auxiliary.jacobian(w)
+    reported = np.zeros((len(kept) + m, free + m))
+    reported[: len(kept), :free] = to_beta[kept]
+    _, moved = problem.reported(to_beta.T, np.zeros((free, 1, m)))
+    reported[len(kept) :, :free] = moved[:, 0].T
+    reported[len(kept) :, free:] = np.eye(m)
+    whole = reported @ natural
+    of_slopes = np.empty((len(eta), m))
+    for k in range(m):
+        step = np.zeros((1, m))
+        step[0, k] = _STEP
+        ahead, behind = (likelihood.row_derivatives(eta, optimum.auxiliary + s * step)[0] for s in (1.0, -1.0))
+        of_slopes[:, k] = (ahead - behind) / (2.0 * _STEP)
+    return _Thresholds(
+        cov=whole @ optimum.joint_cov @ whole.T, to_sampled=np.linalg.pinv(reported), of_slopes=of_slopes
+    )
 
 
 def _by_group(problem: FamilyProblem, target: QuadratureTarget, optimum: FamilyOptimum) -> Solved:
@@ -57,6 +111,12 @@ def _by_group(problem: FamilyProblem, target: QuadratureTarget, optimum: FamilyO
     beta, _ = problem.reported(problem.beta(optimum.phi), optimum.auxiliary)
     kept = problem.kept_coefficients
     from_beta = np.linalg.pinv(to_beta)
+    thresholds, with_thresholds = _thresholds(problem, target.likelihood, optimum, eta), None
+    if thresholds is not None:
+        ZG = np.zeros((J, q, thresholds.of_slopes.shape[1]))
+        np.add.at(ZG, problem.index, problem.Z[:, :, None] * thresholds.of_slopes[:, None, :])
+        slope = np.concatenate([slope_phi, raw @ inverse @ optimum.Lambda.T @ ZG], axis=2)
+        with_thresholds = ModeCovariance(beta_cov=thresholds.cov, slope=slope @ thresholds.to_sampled, cond_cov=cond)
     return working, Solution(
         beta=beta,
         beta_cov=beta_cov[np.ix_(kept, kept)],
@@ -69,6 +129,7 @@ def _by_group(problem: FamilyProblem, target: QuadratureTarget, optimum: FamilyO
         ),
         Sigma=raw @ raw.T,
         error_cov=np.ones((1, 1)),
+        with_thresholds=with_thresholds,
     )
 
 
@@ -101,6 +162,20 @@ def _together(problem: FamilyProblem, target: QuadratureTarget, optimum: FamilyO
     Sigma = np.zeros_like(optimum.Lambda)
     for f, mine in enumerate(slices):
         Sigma[mine, mine] = raw[f] @ raw[f].T
+    thresholds, with_thresholds = _thresholds(problem, likelihood, optimum, eta), None
+    if thresholds is not None:
+        ones = np.ones(len(eta))
+        ZG = [working_effects(likelihood, structure, column, ones).response for column in thresholds.of_slopes.T]
+        by_factor = structure.by_factor(np.array(ZG))
+        pulled = [by_factor[f] @ optimum.Lambda[mine, mine] for f, mine in enumerate(slices)]
+        slope = np.concatenate([slope_v, solve(structure.together(pulled).T)], axis=1)
+        with_thresholds = JointModeCovariance(
+            structure=structure,
+            Lambda=raw,
+            beta_cov=thresholds.cov,
+            slope=slope @ thresholds.to_sampled,
+            solve=solve,
+        )
     return working, Solution(
         beta=beta,
         beta_cov=beta_cov[np.ix_(kept, kept)],
@@ -117,6 +192,7 @@ def _together(problem: FamilyProblem, target: QuadratureTarget, optimum: FamilyO
         ),
         Sigma=Sigma,
         error_cov=np.ones((1, 1)),
+        with_thresholds=with_thresholds,
     )
 
 
