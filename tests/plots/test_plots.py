@@ -261,3 +261,23 @@ def test_colours_differ_in_lightness():
     shades = sorted(grey(colour) for colour in (POSTERIOR, ALONE, "#000000"))
     assert min(np.diff(shades)) > 0.2
     assert len({POSTERIOR, ALONE, PLUG_IN, PRIOR}) == 4
+
+
+def test_ranks_are_drawn_as_reported():
+    report = hr.ranks(trees.tree("by"), "x", k=2, ci_prob=0.8)
+    (axis,) = hr.plots.ranks(trees.tree("by"), "x", k=2, ci_prob=0.8).axes
+    order = np.argsort(-report["expected_rank"].values, kind="stable")
+    y, start, end = segments(axis)
+    np.testing.assert_array_equal(y, np.arange(5))
+    np.testing.assert_array_equal(start, report["lower"][order])
+    np.testing.assert_array_equal(end, report["upper"][order])
+    assert tick_labels(axis) == [str(name) for name in report["g"].values[order]]
+    is_blue = [to_hex(c.get_color()[0]).upper() == POSTERIOR for c in axis.collections if len(c.get_segments())]
+    likely = report["prob_best"].values > 0.5
+    assert is_blue.count(True) == int(likely.any())
+
+
+def test_ranks_of_many_groups_lose_their_names():
+    (axis,) = hr.plots.ranks(trees.many_groups()).axes
+    assert not tick_labels(axis)
+    assert "g, sorted" in axis.get_ylabel()
