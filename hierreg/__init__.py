@@ -40,7 +40,7 @@ if TYPE_CHECKING:
         Normal,
         Priors,
     )
-    from hierreg.reports import correlations, shrinkage, summary
+    from hierreg.reports import correlations, r2, shrinkage, summary
     from hierreg.response import Bernoulli, Beta, Binomial, Cumulative, NegativeBinomial, Poisson
     from hierreg.results import load, save
     from hierreg.studies import map_chains, map_fits
@@ -92,6 +92,7 @@ __all__ = [
     "posterior_predictive",
     "predict",
     "prior_predictive",
+    "r2",
     "ranks",
     "save",
     "shrinkage",
@@ -125,7 +126,7 @@ _NAMES_BY_MODULE = {
         "Normal",
         "Priors",
     ),
-    "hierreg.reports": ("correlations", "shrinkage", "summary"),
+    "hierreg.reports": ("correlations", "r2", "shrinkage", "summary"),
     "hierreg.errors.from_samples": ("covariance_from_samples",),
     "hierreg.studies": ("map_chains", "map_fits"),
     "hierreg.response": ("Bernoulli", "Beta", "Binomial", "Cumulative", "NegativeBinomial", "Poisson"),

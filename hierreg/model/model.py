@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from hierreg.checks import check_choice
@@ -13,6 +14,7 @@ from hierreg.predictive.of_model import gaussian
 from hierreg.problem.effects import refuse, with_effects
 from hierreg.problem.problem import assemble, check_has_no_family
 from hierreg.results import point
+from hierreg.results.point import Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from hierreg.problem.problem import Problem
     from hierreg.response import Family
     from hierreg.results.effects import EffectsEstimate
-    from hierreg.results.point import Coefficients, Estimate
+    from hierreg.results.point import Coefficients
 
     Method = Literal["reml", "ml", "map", "laplace", "quadrature"]
 
@@ -253,7 +255,8 @@ class Model:
         kind = kind_of(self._problem)
         chosen = kind.methods[0] if method is None else str(method)
         check_choice(chosen, kind.methods, argument="method", error=ModelError)
-        return kind.estimate(self._problem, chosen, nodes)
+        found = kind.estimate(self._problem, chosen, nodes)
+        return replace(found, problem=self._problem) if isinstance(found, Estimate) else found
 
     def solve(
         self,
@@ -297,7 +300,7 @@ class Model:
         likelihood = problem.likelihood_with_precision(precision_of_beta(problem, beta_precision))
         with blas_threads_for(problem.gram):
             solution = solve_equations(likelihood, Lambda, S)
-        return point.coefficients(problem.labels, problem.with_fixed(solution))
+        return replace(point.coefficients(problem.labels, problem.with_fixed(solution)), problem=problem)
 
     def sample(  # noqa: PLR0913, PLR0917  # the public signature: every argument has a default
         self,

@@ -126,8 +126,9 @@ def shrinkage(tree: xr.DataTree, ci_prob: float = 0.95, *, factor: str | None = 
         in posterior sds and in Monte-Carlo standard errors). With a second <factor>_coef_col: ``weight`` and
         ``weight_sd``, posterior mean and sd of the weight matrix S_j = I - (V_j^-1 + Sigma^-1)^-1 Sigma^-1.
         Over <factor>_coef: ``population`` (posterior mean), ``population_plug_in`` (REML) and
-        ``pooling_factor``. With `hr.StudentT` effects over <factor> ``group_weight``, the posterior mean of 1 / s_j:
-        near zero where a group is far out, and hardly pulled in; with `hr.Mixture` over (<factor>,
+        ``pooling_factor``, which is one less the reliability of the groups' coefficients: the share of their variance
+        that the data of a group tell. With `hr.StudentT` effects over <factor> ``group_weight``, the posterior mean of
+        1 / s_j: near zero where a group is far out, and hardly pulled in; with `hr.Mixture` over (<factor>,
         <factor>_component) ``probability``. ``weight`` is then given the group's scale or component. Where only
         summaries of the groups were kept, ``mcse`` and ``gap_in_mcse`` are NaN.
 

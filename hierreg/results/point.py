@@ -44,6 +44,8 @@ class Coefficients:
         Their prediction-error covariances.
     solution : Solution
         The same as plain arrays, with what the joint distribution of all coefficients needs.
+    problem : Problem or FamilyProblem, optional
+        That of the model that it comes from: its rows, errors and labels.
     """
 
     beta: xr.DataArray
@@ -54,6 +56,7 @@ class Coefficients:
     theta: Mapping[str, xr.DataArray]
     theta_cov: Mapping[str, xr.DataArray]
     solution: Solution
+    problem: Any = field(default=None, repr=False)
 
     @property
     def beta_se(self) -> xr.DataArray:
