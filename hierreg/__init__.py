@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hierreg.errors.structures import ar1, by, correlated, exchangeable, independent, known_cov, known_se
     from hierreg.exceptions import HierregError
     from hierreg.gram import Gram
-    from hierreg.linear import contrasts, predict, ranks
+    from hierreg.linear import comparisons, contrasts, datagrid, means, predict, ranks, slopes
     from hierreg.model import Model
     from hierreg.predictive import log_likelihood, log_prior, posterior_predictive, prior_predictive
     from hierreg.priors import (
@@ -73,10 +73,12 @@ __all__ = [
     "StudentT",
     "ar1",
     "by",
+    "comparisons",
     "contrasts",
     "correlated",
     "correlations",
     "covariance_from_samples",
+    "datagrid",
     "exceptions",
     "exchangeable",
     "independent",
@@ -88,6 +90,7 @@ __all__ = [
     "log_prior",
     "map_chains",
     "map_fits",
+    "means",
     "plots",
     "posterior_predictive",
     "predict",
@@ -96,6 +99,7 @@ __all__ = [
     "ranks",
     "save",
     "shrinkage",
+    "slopes",
     "stack",
     "summary",
 ]
@@ -109,7 +113,7 @@ _NAMES_BY_MODULE = {
     "hierreg.errors.structures": ("ar1", "by", "correlated", "exchangeable", "independent", "known_cov", "known_se"),
     "hierreg.exceptions": ("HierregError",),
     "hierreg.gram": ("Gram",),
-    "hierreg.linear": ("contrasts", "predict", "ranks"),
+    "hierreg.linear": ("comparisons", "contrasts", "datagrid", "means", "predict", "ranks", "slopes"),
     "hierreg.model": ("Model",),
     "hierreg.predictive": ("log_likelihood", "log_prior", "posterior_predictive", "prior_predictive"),
     "hierreg.priors": (

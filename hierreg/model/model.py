@@ -118,6 +118,7 @@ class Model:
 
         model = cls.__new__(cls)
         model._problem = problem_of_gram(gram, priors)  # noqa: SLF001  # another way to make the same object
+        model._data = None  # noqa: SLF001
         return model
 
     def __init__(  # noqa: PLR0913  # the public signature: every argument has a default
@@ -135,6 +136,7 @@ class Model:
         effects: Mapping[str, StudentT | Mixture] | None = None,
     ) -> None:
         self._problem: Any
+        self._data = data
         if family is None:
             check_has_no_family(offset=offset, trials=trials)
             problem = assemble(formula, data, weighted(errors, weights), priors, collinear=collinear)
@@ -160,6 +162,15 @@ class Model:
     def formula(self) -> str:
         """The formula."""
         return str(self._problem.formula)
+
+    @property
+    def data(self) -> Any:
+        """The table that the model was made from, not a copy; None of statistics alone, and in another process."""
+        return self._data
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What travels to other processes: the arrays of the rows are in the problem already.
+        return {"_problem": self._problem, "_data": None}
 
     @property
     def problem(self) -> Problem:

@@ -260,3 +260,13 @@ def _averaged(function: Callable[[Array], Array], mean: Array, sd: Array) -> Arr
     for t, weight in zip(nodes[:, 0], weights, strict=True):
         total = total + weight * function(mean + sd * t)
     return total
+
+
+def expected_response(problem: FamilyProblem, new: FamilyRows, at: Coefficients) -> Callable[[Array], Array]:
+    """Return the expected response of each row as a function of the linear predictor (M,), at an estimate.
+
+    Where the population is meant it is the mean over groups.
+    """
+    response = _response_of(problem, _at_estimate(problem, at), new.stratum)
+    over = np.sqrt(_population_variance(new, _by_factor(new, at.solution.Sigma))[0])
+    return lambda eta: _averaged(response, eta[None], over)[0]

@@ -236,6 +236,30 @@ def _of_family(  # noqa: PLR0913, PLR0917  # the arguments of `predict`
     return _report(values, new.rows, attrs, covariance=covariance, draws=draws)
 
 
+def check_result(at: Any, problem: Problem | FamilyProblem, scale: str) -> None:
+    """Raise unless a result is one from which expected values of the model can be made.
+
+    Raises
+    ------
+    ModelError
+        If it is of another model, or of group effects that are not normal and no draws; or the family has no expected
+        response.
+    """
+    if isinstance(problem, FamilyProblem):
+        from hierreg.linear.prediction import family
+
+        family.check_scale(problem, scale)
+        _check_labels(at, problem.labels) if isinstance(at, Coefficients) else _check_tree(at, problem)
+        return
+    if isinstance(at, EffectsEstimate):
+        raise refusal("effects at an estimate", at.effects)
+    if isinstance(at, Coefficients):
+        refuse(problem, "effects at an estimate")
+        _check_same(at, problem)
+        return
+    _check_tree(at, problem)
+
+
 def _check_tree(at: Any, problem: Problem | FamilyProblem) -> None:
     if not isinstance(at, xr.DataTree):
         raise ModelError(
