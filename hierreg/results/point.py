@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hierreg.exceptions import ModelError
+from hierreg.results.of_rows import fitted_values, n_parameters
 from hierreg.results.text import covariance_table, table, within_units_table
 
 if TYPE_CHECKING:
@@ -62,6 +64,35 @@ class Coefficients:
     def beta_se(self) -> xr.DataArray:
         """Standard errors of beta (coef)."""
         return _diagonal_root(self.beta_cov, self.beta)
+
+    @property
+    def fitted(self) -> xr.DataArray:
+        """Fitted values x beta + z b (obs), with the predictions of the groups, as `fitted` of lme4.
+
+        See Also
+        --------
+        hierreg.residuals : Residuals about these, or about the population, in several units.
+        hierreg.predict : Of other rows, with standard errors.
+
+        Examples
+        --------
+        >>> import hierreg as hr
+        >>> est = hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff")).estimate()
+        >>> est.fitted.to_numpy()[:2].round(3).tolist()
+        [1509.893, 1509.893]
+        """
+        return _of_rows(fitted_values(self, "fitted", groups=True))
+
+    @property
+    def residuals(self) -> xr.DataArray:
+        """Response less `fitted` (obs), in units of the response.
+
+        See Also
+        --------
+        hierreg.residuals : In units of the errors, or about the population.
+        """
+        values = fitted_values(self, "residuals", groups=True)
+        return _of_rows(self.problem.design.y - values)
 
     def __str__(self) -> str:
         lines = [
@@ -141,6 +172,59 @@ class Estimate(Coefficients):
     auxiliary: Mapping[str, xr.DataArray] = field(default_factory=dict)
 
     @property
+    def log_likelihood(self) -> float:
+        """Log likelihood, or after REML log restricted likelihood (with lme4's constant): minus half the criterion.
+
+        That of REML depends on how the population columns are coded, and compares models with the same columns only.
+
+        Raises
+        ------
+        ModelError
+            Of a MAP estimate, whose criterion has the prior in it.
+
+        Examples
+        --------
+        >>> import hierreg as hr
+        >>> est = hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff")).estimate("ml")
+        >>> round(est.log_likelihood, 3), est.n_parameters, round(est.aic, 2), round(est.bic, 2)
+        (-163.664, 3, 333.33, 337.53)
+        """
+        if self.method == "map":
+            raise ModelError(
+                "the criterion of a MAP estimate is no likelihood, but likelihood times prior: use estimate('ml') or "
+                "estimate('reml')."
+            )
+        return -0.5 * self.criterion
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of free parameters: population coefficients, standard deviations, correlations, and a family's own."""
+        return n_parameters(self._known_problem())
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return int(self._known_problem().n_rows)
+
+    @property
+    def aic(self) -> float:
+        """Akaike's information criterion, -2 log likelihood + 2 `n_parameters`; after REML with its own, as in lme4.
+
+        It is the marginal criterion, of groups to come (Vaida and Blanchard 2005, Biometrika 92, section 2).
+        """
+        return -2.0 * self.log_likelihood + 2.0 * self.n_parameters
+
+    @property
+    def bic(self) -> float:
+        """Schwarz's criterion, -2 log likelihood + log(rows) `n_parameters`; rows are all rows, as in lme4."""
+        return -2.0 * self.log_likelihood + float(np.log(self.n_rows)) * self.n_parameters
+
+    def _known_problem(self) -> Any:
+        if self.problem is None:
+            raise ModelError("the estimate does not know its model; take it from Model.estimate.")
+        return self.problem
+
+    @property
     def p_value(self) -> float | None:
         """Probability of a chi-square as large or larger, if the model and V are right; None without chi-square."""
         if self.chi_square is None or not self.degrees_of_freedom:
@@ -160,8 +244,11 @@ class Estimate(Coefficients):
         >>> print(est.variance_se.to_series().round(2).to_dict())
         {'sd_Batch[Intercept]': 14.68, 'error_sd': 7.15}
         """
+        import xarray as xr
+
         root = np.sqrt(np.diagonal(self.variance_cov.to_numpy()))
-        return self.variance_cov.isel(parameter_col=0, drop=True).copy(data=root)
+        names = self.variance_cov["parameter"].values
+        return xr.DataArray(root, dims=("parameter",), coords={"parameter": names})
 
     @property
     def singular(self) -> bool:
@@ -210,6 +297,12 @@ def _beta_table(result: Coefficients) -> str:
         ["", "estimate", "se"],
         [(str(c), b, s) for c, b, s in zip(result.beta["coef"].values, beta, se, strict=True)],
     )
+
+
+def _of_rows(values: np.ndarray) -> xr.DataArray:
+    import xarray as xr
+
+    return xr.DataArray(values, dims=("obs",), coords={"obs": np.arange(len(values))})
 
 
 def _diagonal_root(cov: xr.DataArray, like: xr.DataArray) -> xr.DataArray:

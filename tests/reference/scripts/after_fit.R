@@ -17,3 +17,11 @@ johnson <- function(m) {  # Johnson (2014), for singular fits too, which perform
 m <- lme4::lmer(Reaction ~ Days + (Days | Subject), sleepstudy, control = tight)
 o <- r2_nakagawa(m); g(o$R2_marginal, o$R2_conditional); g(johnson(m))
 g(johnson(lme4::lmer(MathAch ~ SES * Sector + (SES | School), school, control = tight)))
+
+cat("# likelihood\n")
+fits <- list(lme4::lmer(Reaction ~ Days + (Days | Subject), sleepstudy, control = tight),
+             lme4::lmer(Reaction ~ Days + (Days | Subject), sleepstudy, REML = FALSE, control = tight),
+             lme4::lmer(Reaction ~ Days + (Days || Subject), sleepstudy, REML = FALSE, control = tight),
+             lme4::lmer(diameter ~ 1 + (1 | plate) + (1 | sample), Penicillin, REML = FALSE, control = tight),
+             glmer(cbind(incidence, size - incidence) ~ period + (1 | herd), cbpp, binomial))
+for (m in fits) g(logLik(m), attr(logLik(m), "df"), AIC(m), BIC(m))

@@ -1,0 +1,5 @@
+"""What is asked of point estimates after a fit: comparisons of fits, degrees of freedom, residuals."""
+
+from hierreg.inference.residuals import residuals
+
+__all__ = ["residuals"]
