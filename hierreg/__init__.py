@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hierreg.errors.structures import ar1, by, correlated, exchangeable, independent, known_cov, known_se
     from hierreg.exceptions import HierregError
     from hierreg.gram import Gram
-    from hierreg.inference import residuals
+    from hierreg.inference import compare_fits, residuals
     from hierreg.linear import comparisons, contrasts, datagrid, means, predict, ranks, slopes
     from hierreg.model import Model
     from hierreg.predictive import log_likelihood, log_prior, posterior_predictive, prior_predictive
@@ -74,6 +74,7 @@ __all__ = [
     "StudentT",
     "ar1",
     "by",
+    "compare_fits",
     "comparisons",
     "contrasts",
     "correlated",
@@ -115,7 +116,7 @@ _NAMES_BY_MODULE = {
     "hierreg.errors.structures": ("ar1", "by", "correlated", "exchangeable", "independent", "known_cov", "known_se"),
     "hierreg.exceptions": ("HierregError",),
     "hierreg.gram": ("Gram",),
-    "hierreg.inference": ("residuals",),
+    "hierreg.inference": ("compare_fits", "residuals"),
     "hierreg.linear": ("comparisons", "contrasts", "datagrid", "means", "predict", "ranks", "slopes"),
     "hierreg.model": ("Model",),
     "hierreg.predictive": ("log_likelihood", "log_prior", "posterior_predictive", "prior_predictive"),

@@ -25,3 +25,8 @@ fits <- list(lme4::lmer(Reaction ~ Days + (Days | Subject), sleepstudy, control 
              lme4::lmer(diameter ~ 1 + (1 | plate) + (1 | sample), Penicillin, REML = FALSE, control = tight),
              glmer(cbind(incidence, size - incidence) ~ period + (1 | herd), cbpp, binomial))
 for (m in fits) g(logLik(m), attr(logLik(m), "df"), AIC(m), BIC(m))
+
+cat("# anova\n")
+a <- anova(lme4::lmer(Reaction ~ 1 + (Days | Subject), sleepstudy, REML = FALSE, control = tight),
+           lme4::lmer(Reaction ~ Days + (Days | Subject), sleepstudy, REML = FALSE, control = tight))
+g(a$Chisq[2], a$Df[2], a[["Pr(>Chisq)"]][2])
