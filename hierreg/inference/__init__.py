@@ -2,5 +2,6 @@
 
 from hierreg.inference.compare import compare_fits
 from hierreg.inference.residuals import residuals
+from hierreg.inference.t_tests import t_tests
 
-__all__ = ["compare_fits", "residuals"]
+__all__ = ["compare_fits", "residuals", "t_tests"]

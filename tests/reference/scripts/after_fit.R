@@ -30,3 +30,22 @@ cat("# anova\n")
 a <- anova(lme4::lmer(Reaction ~ 1 + (Days | Subject), sleepstudy, REML = FALSE, control = tight),
            lme4::lmer(Reaction ~ Days + (Days | Subject), sleepstudy, REML = FALSE, control = tight))
 g(a$Chisq[2], a$Df[2], a[["Pr(>Chisq)"]][2])
+
+cat("# degrees of freedom: Satterthwaite (df), then Kenward and Roger (se, df)\n")
+show <- function(m) {
+  s <- coef(summary(m)); k <- coef(summary(m, ddf = "Kenward-Roger"))
+  for (i in seq_len(nrow(s))) { cat(rownames(s)[i], ""); g(s[i, "df"], k[i, "Std. Error"], k[i, "df"]) }
+}
+data(Orthodont, package = "nlme"); orth <- as.data.frame(Orthodont); orth$Sex <- factor(as.character(orth$Sex), levels = c("Male", "Female"))
+m1 <- lmerTest::lmer(Reaction ~ Days + (Days | Subject), sleepstudy, control = tight)
+m2 <- lmerTest::lmer(distance ~ age * Sex + (1 | Subject), orth, control = tight)
+m3 <- lmerTest::lmer(strength ~ 1 + (1 | batch) + (1 | sample), Pastes, control = tight)
+unbalanced <- sleepstudy[-c(3, 4, 5, 17, 40:47, 90, 133:139), ]
+m4 <- lmerTest::lmer(Reaction ~ Days + I(Days^2) + (Days | Subject), unbalanced, control = tight)
+for (m in list(m1, m2, m3, m4)) show(m)
+L <- rbind(c(0, 1, 0, 0), c(0, 0, 1, 0), c(0, 0, 0, 1))
+a <- contestMD(m2, L); g(a[["F value"]], a$DenDF, a[["Pr(>F)"]])
+a <- contestMD(m2, L, ddf = "Kenward-Roger"); g(a[["F value"]], a$DenDF, a[["Pr(>F)"]])
+L <- rbind(c(0, 1, 0), c(0, 0, 1))
+a <- contestMD(m4, L); g(a[["F value"]], a$DenDF, a[["Pr(>F)"]])
+a <- contestMD(m4, L, ddf = "Kenward-Roger"); g(a[["F value"]], a$DenDF, a[["Pr(>F)"]])
