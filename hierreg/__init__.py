@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hierreg.errors.structures import ar1, by, correlated, exchangeable, independent, known_cov, known_se
     from hierreg.exceptions import HierregError
     from hierreg.gram import Gram
-    from hierreg.inference import compare_fits, residuals, t_tests
+    from hierreg.inference import compare_fits, intervals, residuals, t_tests
     from hierreg.linear import comparisons, contrasts, datagrid, means, predict, ranks, slopes
     from hierreg.model import Model
     from hierreg.predictive import log_likelihood, log_prior, posterior_predictive, prior_predictive
@@ -84,6 +84,7 @@ __all__ = [
     "exceptions",
     "exchangeable",
     "independent",
+    "intervals",
     "known_cov",
     "known_se",
     "load",
@@ -117,7 +118,7 @@ _NAMES_BY_MODULE = {
     "hierreg.errors.structures": ("ar1", "by", "correlated", "exchangeable", "independent", "known_cov", "known_se"),
     "hierreg.exceptions": ("HierregError",),
     "hierreg.gram": ("Gram",),
-    "hierreg.inference": ("compare_fits", "residuals", "t_tests"),
+    "hierreg.inference": ("compare_fits", "intervals", "residuals", "t_tests"),
     "hierreg.linear": ("comparisons", "contrasts", "datagrid", "means", "predict", "ranks", "slopes"),
     "hierreg.model": ("Model",),
     "hierreg.predictive": ("log_likelihood", "log_prior", "posterior_predictive", "prior_predictive"),

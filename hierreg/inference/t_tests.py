@@ -93,8 +93,8 @@ def t_tests(
     -------
     Dataset
         Over ``contrast``: ``estimate``, ``se``, ``df``, ``statistic`` (t), ``p_value``, ``lower``, ``upper``; with
-        `joint` ``f_statistic``, ``f_df_numerator``, ``f_df_denominator``, ``f_p_value``. Parameters on their boundary are
-        held there by the first method.
+        `joint` ``f_statistic``, ``f_df_numerator``, ``f_df_denominator``, ``f_p_value``. Parameters on their boundary
+        are held there by the first method.
 
     Raises
     ------

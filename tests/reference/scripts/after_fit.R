@@ -49,3 +49,9 @@ a <- contestMD(m2, L, ddf = "Kenward-Roger"); g(a[["F value"]], a$DenDF, a[["Pr(
 L <- rbind(c(0, 1, 0), c(0, 0, 1))
 a <- contestMD(m4, L); g(a[["F value"]], a$DenDF, a[["Pr(>F)"]])
 a <- contestMD(m4, L, ddf = "Kenward-Roger"); g(a[["F value"]], a$DenDF, a[["Pr(>F)"]])
+
+cat("# profile\n")
+pc <- function(m) { z <- confint(profile(m, maxpts = 400, delta.cutoff = 1/32), oldNames = FALSE); for (i in seq_len(nrow(z))) { cat(rownames(z)[i], ""); g(z[i, ]) } }
+pc(lme4::lmer(Yield ~ 1 + (1 | Batch), Dyestuff, REML = FALSE, control = tight))
+pc(lme4::lmer(Reaction ~ Days + (Days | Subject), sleepstudy, REML = FALSE, control = tight))
+pc(lme4::lmer(Yield ~ 1 + (1 | Batch), Dyestuff2, REML = FALSE, control = tight))
