@@ -205,8 +205,8 @@ def _profile(est: Estimate, one: PointParameter, held: Held, prob: float) -> tup
         if ratio < -_BELOW:
             raise ModelError(
                 f"{one.name}: with it held at {value:.6g} the criterion is lower than at the estimate, by "
-                f"{-ratio:.2g}: the search for the estimate had not found the maximum. See its message; start it anew, or use the "
-                "posterior."
+                f"{-ratio:.2g}: the search for the estimate had not found the maximum. See its message; start it anew, "
+                "or use the posterior."
             )
         return float(np.sqrt(max(ratio, 0.0)))
 

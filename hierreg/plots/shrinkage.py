@@ -23,8 +23,11 @@ from hierreg.plots.canvas import (
     wrapped,
 )
 from hierreg.reports.reading import FactorFit, check_prob, need_factor, read
-from hierreg.reports.shrinkage import group_moments, limits
+from hierreg.reports.shrinkage import group_moments
+from hierreg.reports.shrinkage_at_point import limits
 from hierreg.reports.table import percent
+from hierreg.results.at_estimate import tree_of_estimate
+from hierreg.results.point import Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +43,7 @@ _MOST_ARROWS = 200
 
 
 def shrinkage(  # noqa: PLR0913  # the public signature: every argument but the first has a default
-    tree: xr.DataTree,
+    tree: xr.DataTree | Estimate,
     coef: str | Sequence[str] | None = None,
     *,
     factor: str | None = None,
@@ -51,10 +54,12 @@ def shrinkage(  # noqa: PLR0913  # the public signature: every argument but the 
 ) -> Figure:
     """Return a figure of each group alone, its plug-in limit and its posterior, beside the population.
 
+    Of a point estimate: each group alone and its prediction at the estimate, with its normal interval.
+
     Parameters
     ----------
-    tree : DataTree
-        From `Model.sample` or `hierreg.load`.
+    tree : DataTree or Estimate
+        From `Model.sample` or `hierreg.load`; or from `Model.estimate`.
     coef : str or sequence of str, optional
         Group coefficients, one panel each; all by default. For ``kind="plane"`` two of them.
     factor : str, optional
@@ -81,17 +86,19 @@ def shrinkage(  # noqa: PLR0913  # the public signature: every argument but the 
         the group coefficients.
     """
     check_choice(kind, ("groups", "plane"), argument="kind", error=ModelError)
-    fit = read(tree)
+    prob, is_point = check_prob(ci_prob), isinstance(tree, Estimate)
+    fit = read(tree_of_estimate(tree, "plots.shrinkage") if isinstance(tree, Estimate) else tree)
     of = need_factor(fit, "plots.shrinkage", factor)
     places = chosen(coef, of)
-    values = _values(of, check_prob(ci_prob))
+    values = _values_at_point(of, prob) if is_point else _values(of, prob)
+    words = (f"prediction ({fit.plug_in})", "") if is_point else ("posterior mean", f"plug-in limit ({fit.plug_in})")
     if kind == "plane":
-        return _plane(of, values, _two(places, coef), ax=ax, figsize=figsize)
+        return _plane(of, values, _two(places, coef), words, ax=ax, figsize=figsize)
     rows = sorted_and_thinned(values["mean"][:, places[0]], MOST_NAMES)
     size = figsize or (2.2 + min(4.4, 11 / len(places)) * len(places), max(3.4, 1.8 + 0.24 * len(rows)))
     figure, axes = panels(len(places), ax=ax, figsize=size, columns=len(places), sharey=True)
     for axis, k in zip(axes, places, strict=True):
-        _lines(axis, values, rows, k, ci_prob, of.fit.plug_in)
+        _lines(axis, values, rows, k, ci_prob, words)
         axis.set_xlabel(coef_label(of, of.coefs[k]))
     names = [str(name) for name in of.groups[rows]]
     axes[0].set_yticks(np.arange(len(rows)), names, fontsize=8)
@@ -113,6 +120,17 @@ def _values(of: FactorFit, prob: float) -> dict[str, Array]:
     return group_moments(of.fit, of.variable, prob) | limits(of) | {"population": population}
 
 
+def _values_at_point(of: FactorFit, prob: float) -> dict[str, Array]:
+    """Return the same of an estimate, of which the prediction is all that there is."""
+    from scipy.special import ndtri
+
+    found = limits(of)
+    half = float(ndtri((1 + prob) / 2)) * found["plug_in_sd"]
+    mean = found["plug_in"]
+    ends = {"mean": mean, "lower": mean - half, "upper": mean + half}
+    return found | ends | {"population": of.population(of.fit.limit["beta"])}
+
+
 def _which(of: FactorFit, n: int, coef: str) -> str:
     J = len(of.groups)
     shown = of.name if n == J else f"{of.name}, {n} of {J} evenly spaced"
@@ -120,7 +138,7 @@ def _which(of: FactorFit, n: int, coef: str) -> str:
 
 
 def _lines(  # what is drawn, and what it is called
-    axis: Axes, values: dict[str, Array], rows: NDArray[np.intp], k: int, ci_prob: float, plug_in: str
+    axis: Axes, values: dict[str, Array], rows: NDArray[np.intp], k: int, ci_prob: float, words: tuple[str, str]
 ) -> None:
     """Draw one coefficient: a line per group, from its own estimate to its posterior."""
     y = np.arange(len(rows), dtype=float)
@@ -144,16 +162,9 @@ def _lines(  # what is drawn, and what it is called
             annotation_clip=False,
         )
     axis.plot(value["no_pooling"], y, "o", markerfacecolor="white", color=ALONE, markersize=6, label="group alone")
-    axis.plot(value["mean"], y, "o", color=POSTERIOR, markersize=5, label="posterior mean")
-    axis.plot(
-        value["plug_in"],
-        y,
-        "|",
-        color=PLUG_IN,
-        markersize=11,
-        markeredgewidth=1.6,
-        label=f"plug-in limit ({plug_in})",
-    )
+    axis.plot(value["mean"], y, "o", color=POSTERIOR, markersize=5, label=words[0])
+    if words[1]:
+        axis.plot(value["plug_in"], y, "|", color=PLUG_IN, markersize=11, markeredgewidth=1.6, label=words[1])
     axis.set_ylim(-0.8, len(rows) - 0.2)
     _limit_axis(axis, value)
     axis.spines[["top", "right"]].set_visible(False)
@@ -184,6 +195,7 @@ def _plane(
     of: FactorFit,
     values: dict[str, Array],
     places: tuple[int, int],
+    words: tuple[str, str],
     *,
     ax: Axes | None,
     figsize: tuple[float, float] | None,
@@ -199,9 +211,10 @@ def _plane(
         axis.annotate("", end, start, arrowprops=arrow | {"shrinkA": 3, "shrinkB": 3})
     size_of = 3.5 if many else 6
     axis.plot(*alone.T, "o", markerfacecolor="white", color=ALONE, markersize=size_of, label="group alone")
-    axis.plot(*mean.T, "o", color=POSTERIOR, markersize=size_of - 0.5, label="posterior mean")
+    axis.plot(*mean.T, "o", color=POSTERIOR, markersize=size_of - 0.5, label=words[0])
     if not many:
-        axis.plot(*plug_in.T, "x", color=PLUG_IN, markersize=6, label=f"plug-in limit ({of.fit.plug_in})")
+        if words[1]:
+            axis.plot(*plug_in.T, "x", color=PLUG_IN, markersize=6, label=words[1])
         for name, (x, y) in zip(of.groups[rows], alone, strict=True):
             if np.isfinite([x, y]).all():
                 axis.annotate(str(name), (x, y), (4, 4), textcoords="offset points", fontsize=7, color="#555555")
@@ -210,7 +223,7 @@ def _plane(
     axis.set_xlabel(coef_label(of, of.coefs[places[0]]))
     axis.set_ylabel(coef_label(of, of.coefs[places[1]]))
     shown = "" if len(rows) == len(of.groups) else f" ({len(rows)} of {len(of.groups)}, evenly spaced)"
-    title = f"{of.name}{shown}: arrows from each group alone to its posterior point to the population"
+    title = f"{of.name}{shown}: arrows from each group alone to its {words[0].split()[0]} point to the population"
     axis.set_title(wrapped(title, size[0]), fontsize="medium")
     if ax is None:
         figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize="small")

@@ -281,3 +281,20 @@ def test_ranks_of_many_groups_lose_their_names():
     (axis,) = hr.plots.ranks(trees.many_groups()).axes
     assert not tick_labels(axis)
     assert "g, sorted" in axis.get_ylabel()
+
+
+@pytest.mark.parametrize("kind", ["groups", "plane"])
+def test_shrinkage_of_an_estimate_draws_its_report(kind):
+    est = trees.model("by").estimate()
+    report = hr.shrinkage(est)
+    figure = hr.plots.shrinkage(est, kind=kind)
+    texts = {text.get_text() for text in figure.legends[0].get_texts()}
+    assert "prediction (REML)" in texts
+    assert not any("posterior" in text or "plug-in" in text for text in texts)
+    if kind == "plane":
+        return
+    order = np.argsort(report["plug_in"].sel(g_coef="Intercept").values)
+    x, _ = line(figure.axes[0], "prediction (REML)")
+    np.testing.assert_allclose(x, report["plug_in"].sel(g_coef="Intercept").values[order], rtol=1e-12)
+    _, lower, _ = segments(figure.axes[0])
+    np.testing.assert_allclose(lower, report["lower"].sel(g_coef="Intercept").values[order], rtol=1e-12)

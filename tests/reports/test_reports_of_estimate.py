@@ -100,3 +100,48 @@ def test_map_has_no_likelihood():
     with pytest.raises(hr.exceptions.ModelError, match="MAP"):
         _ = est.aic
     assert "with the prior" in str(hr.summary(est))
+
+
+@pytest.mark.parametrize("structure", trees.STRUCTURES)
+def test_shrinkage_at_reml_is_the_plug_in_of_a_tree(structure):
+    report, of_tree = hr.shrinkage(trees.model(structure).estimate()), hr.shrinkage(trees.tree(structure))
+    for name in ("no_pooling", "no_pooling_se", "plug_in", "plug_in_sd", "population_plug_in"):
+        np.testing.assert_allclose(report[name], of_tree[name], rtol=1e-7, err_msg=name)
+    half = 1.959963984540054 * report["plug_in_sd"]
+    np.testing.assert_allclose(report["upper"] - report["plug_in"], half, rtol=1e-12)
+
+
+def test_shrinkage_of_units_in_time_and_of_several_factors():
+    table = trees.table()
+    count = table.groupby("unit").cumcount()
+    table = table.assign(time=count * (count + 1) // 2)
+    for errors in (hr.exchangeable("unit"), hr.ar1("time", unit="unit")):
+        model = hr.Model("y ~ x + (1 | g)", table, errors=errors)
+        report, of_tree = hr.shrinkage(model.estimate()), hr.shrinkage(trees.run(model, draws=8, chains=1))
+        for name in ("no_pooling", "no_pooling_se", "plug_in"):
+            np.testing.assert_allclose(report[name], of_tree[name], rtol=1e-7, err_msg=name)
+    est = hr.Model("diameter ~ 1 + (1 | plate) + (1 | sample)", hr.load_dataset("penicillin")).estimate()
+    assert hr.shrinkage(est, factor="sample").sizes["sample"] == 6
+    with pytest.raises(hr.exceptions.ModelError, match="factor="):
+        hr.shrinkage(est)
+
+
+def test_weights_and_pooling_of_a_balanced_layout_in_closed_form():
+    """One-way, J groups of r rows: weight S = v / (v + s^2 / r), and the pooling factor at REML is 1 - S."""
+    est = hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff")).estimate()
+    v, s2 = float(est.sd["Batch"][0]) ** 2, float(est.error_sd) ** 2
+    report = hr.shrinkage(est)
+    np.testing.assert_allclose(report["weight"], v / (v + s2 / 5), rtol=1e-9)
+    assert float(report["pooling_factor"][0]) == pytest.approx(1 - v / (v + s2 / 5), rel=1e-6)
+
+
+def test_shrinkage_at_a_boundary_is_complete():
+    report = hr.shrinkage(hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff2")).estimate())
+    assert np.all(report["weight"] == 0)
+    np.testing.assert_allclose(report["plug_in"], report["population_plug_in"][0], rtol=1e-12)
+
+
+def test_shrinkage_of_a_family_asks_for_draws():
+    counts = hr.Model("y ~ x + (1 | g)", trees.table().assign(y=np.arange(36) % 3), family=hr.Poisson()).estimate()
+    with pytest.raises(hr.exceptions.ModelError, match="Poisson"):
+        hr.shrinkage(counts)
