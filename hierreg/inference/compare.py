@@ -12,6 +12,7 @@ from hierreg.checks import listed
 from hierreg.exceptions import ModelError
 from hierreg.inference.nesting import null_distribution
 from hierreg.reports.table import Report, sections
+from hierreg.results.effects import EffectsEstimate
 from hierreg.results.point import METHOD_NAMES, Estimate
 
 if TYPE_CHECKING:
@@ -154,6 +155,11 @@ def _named(fits: tuple[Any, ...]) -> dict[str, Estimate]:
             for i, (formula, est) in enumerate(zip(formulas, fits, strict=True))
         }
     for name, est in named.items():
+        if isinstance(est, EffectsEstimate):
+            raise ModelError(
+                f"fit {name!r} has effects={est.effects}: fits of group effects that are not normal are not compared "
+                "here; compare their posteriors, az.compare."
+            )
         if not isinstance(est, Estimate) or est.problem is None:
             raise ModelError(
                 f"fit {name!r} has type {type(est).__name__}; an Estimate from Model.estimate is required."

@@ -309,3 +309,15 @@ def test_results_of_other_models_are_refused(mixed):
         hr.means(model, trees.model("by").estimate(), "kind")
     with pytest.raises(hr.exceptions.ModelError, match="DataTree"):
         hr.means(model, 3, "kind")
+
+
+def test_heavy_tails_have_draws_only():
+    model = hr.Model("y ~ x + (1 | g)", trees.table(), effects={"g": hr.StudentT()})
+    est = model.estimate("ml")
+    for ask in (hr.comparisons, hr.slopes):
+        with pytest.raises(hr.exceptions.ModelError, match="StudentT"):
+            ask(model, est)
+    with pytest.raises(hr.exceptions.ModelError, match=r"az\.compare"):
+        hr.compare_fits(est, est)
+    with pytest.raises(hr.exceptions.ModelError, match="StudentT"):
+        hr.summary(est)

@@ -252,9 +252,9 @@ def check_result(at: Any, problem: Problem | FamilyProblem, scale: str) -> None:
         _check_labels(at, problem.labels) if isinstance(at, Coefficients) else _check_tree(at, problem)
         return
     if isinstance(at, EffectsEstimate):
-        raise refusal("effects at an estimate", at.effects)
+        raise refusal("predict at an estimate", at.effects)
     if isinstance(at, Coefficients):
-        refuse(problem, "effects at an estimate")
+        refuse(problem, "predict at an estimate")
         _check_same(at, problem)
         return
     _check_tree(at, problem)
