@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from hierreg.errors.structures import ar1, by, correlated, exchangeable, independent, known_cov, known_se
     from hierreg.exceptions import HierregError
     from hierreg.gram import Gram
-    from hierreg.linear import contrasts, predict
+    from hierreg.inference import compare_fits, intervals, residuals, t_tests
+    from hierreg.linear import comparisons, contrasts, datagrid, means, predict, ranks, slopes
     from hierreg.model import Model
     from hierreg.predictive import log_likelihood, log_prior, posterior_predictive, prior_predictive
     from hierreg.priors import (
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
         Normal,
         Priors,
     )
-    from hierreg.reports import correlations, shrinkage, summary, table
+    from hierreg.reports import correlations, r2, shrinkage, summary, table
     from hierreg.response import Bernoulli, Beta, Binomial, Cumulative, NegativeBinomial, Poisson
     from hierreg.results import correlation_matrices, load, parameters, save
     from hierreg.studies import map_chains, map_fits
@@ -74,15 +75,19 @@ __all__ = [
     "ar1",
     "available_datasets",
     "by",
+    "compare_fits",
+    "comparisons",
     "contrasts",
     "correlated",
     "correlation_matrices",
     "correlations",
     "covariance_from_samples",
+    "datagrid",
     "describe_dataset",
     "exceptions",
     "exchangeable",
     "independent",
+    "intervals",
     "known_cov",
     "known_se",
     "load",
@@ -91,15 +96,21 @@ __all__ = [
     "log_prior",
     "map_chains",
     "map_fits",
+    "means",
     "parameters",
     "plots",
     "posterior_predictive",
     "predict",
     "prior_predictive",
+    "r2",
+    "ranks",
+    "residuals",
     "save",
     "shrinkage",
+    "slopes",
     "stack",
     "summary",
+    "t_tests",
     "table",
 ]
 
@@ -112,7 +123,8 @@ _NAMES_BY_MODULE = {
     "hierreg.errors.structures": ("ar1", "by", "correlated", "exchangeable", "independent", "known_cov", "known_se"),
     "hierreg.exceptions": ("HierregError",),
     "hierreg.gram": ("Gram",),
-    "hierreg.linear": ("contrasts", "predict"),
+    "hierreg.inference": ("compare_fits", "intervals", "residuals", "t_tests"),
+    "hierreg.linear": ("comparisons", "contrasts", "datagrid", "means", "predict", "ranks", "slopes"),
     "hierreg.model": ("Model",),
     "hierreg.predictive": ("log_likelihood", "log_prior", "posterior_predictive", "prior_predictive"),
     "hierreg.priors": (
@@ -129,7 +141,7 @@ _NAMES_BY_MODULE = {
         "Normal",
         "Priors",
     ),
-    "hierreg.reports": ("correlations", "shrinkage", "summary", "table"),
+    "hierreg.reports": ("correlations", "r2", "shrinkage", "summary", "table"),
     "hierreg.errors.from_samples": ("covariance_from_samples",),
     "hierreg.studies": ("map_chains", "map_fits"),
     "hierreg.response": ("Bernoulli", "Beta", "Binomial", "Cumulative", "NegativeBinomial", "Poisson"),

@@ -1,6 +1,8 @@
-"""Linear functions of coefficients: contrasts and predictions, from draws, from estimates and from the equations."""
+"""Linear functions of coefficients: contrasts, predictions, ranks; from draws, estimates and the equations."""
 
 from hierreg.linear.contrasts import contrasts
+from hierreg.linear.effects import comparisons, datagrid, means, slopes
 from hierreg.linear.prediction import predict
+from hierreg.linear.ranks import ranks
 
-__all__ = ["contrasts", "predict"]
+__all__ = ["comparisons", "contrasts", "datagrid", "means", "predict", "ranks", "slopes"]

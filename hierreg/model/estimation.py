@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.errors.within_units import covariance_of
 from hierreg.estimate import maximise_likelihood, maximise_posterior
 from hierreg.exceptions import IdentificationWarning, ModelError
 from hierreg.likelihood.alone import no_pooling
@@ -20,6 +19,7 @@ from hierreg.problem.exact_fit import check_exact_fit
 from hierreg.problem.few_units import without_maximum
 from hierreg.problem.no_bound import is_at_lowest, without_bound
 from hierreg.results import point
+from hierreg.results.at_estimate import error_cov_of_terms
 from hierreg.results.build import Limit
 from hierreg.warning import warn
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.estimate import VarianceEstimate
-    from hierreg.gram import ErrorTerms, Gram
+    from hierreg.gram import Gram
     from hierreg.likelihood.engines import Likelihood
     from hierreg.likelihood.solution import Solution
     from hierreg.problem.problem import Problem
@@ -141,7 +141,7 @@ def limit(problem: Problem, own: Sequence[Gram]) -> Limit:
     reml = _quiet_estimate(problem, "reml")
     if not own:
         return Limit(estimate=reml, no_pooling=(), no_pooling_cov=())
-    error_cov, beta, b = _error_covariance(reml, own[0].terms), reml.beta.to_numpy(), reml.solution.b
+    error_cov, beta, b = error_cov_of_terms(reml, own[0].terms), reml.beta.to_numpy(), reml.solution.b
     alone = [
         no_pooling(own[f], f, error_cov, beta, factor.theta_columns, b)
         for f, factor in enumerate(problem.labels.factors)
@@ -151,13 +151,3 @@ def limit(problem: Problem, own: Sequence[Gram]) -> Limit:
         no_pooling=tuple(theta for theta, _ in alone),
         no_pooling_cov=tuple(cov for _, cov in alone),
     )
-
-
-def _error_covariance(reml: Estimate, terms: ErrorTerms) -> Array:
-    """Return the error covariance (D, D) that terms need; each group's own rows may be in smaller units."""
-    if terms.components is not None:
-        assert reml.error_corr is not None
-        sd, rho = (np.atleast_1d(values.to_numpy()) for values in (reml.error_sd, reml.error_corr))
-        return covariance_of(terms.components.stratum, terms.components.size, sd, rho)
-    S = reml.error_cov if reml.error_cov is not None else reml.error_sd**2
-    return S.to_numpy().reshape(terms.n_labels, terms.n_labels)

@@ -18,6 +18,7 @@ from hierreg.predictive.of_model import gaussian
 from hierreg.problem.effects import refuse
 from hierreg.problem.given import Given
 from hierreg.results import point
+from hierreg.results.point import Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from hierreg.problem.problem import Problem
     from hierreg.response import Family
     from hierreg.results.effects import EffectsEstimate
-    from hierreg.results.point import Coefficients, Estimate
+    from hierreg.results.point import Coefficients
 
     Method = Literal["reml", "ml", "map", "laplace", "quadrature"]
 
@@ -117,10 +118,11 @@ class Model:
         >>> hr.Model.from_tree(tree).formula
         'Reaction ~ Days + (Days | Subject)'
         """
-        from hierreg.results.carried import problem_of_tree
+        from hierreg.results.carried import data_of_tree, problem_of_tree
 
         model = cls.__new__(cls)
         model._problem = problem_of_tree(tree)  # noqa: SLF001  # another way to make the same object
+        model._data = data_of_tree(tree)  # noqa: SLF001
         return model
 
     @classmethod
@@ -155,6 +157,7 @@ class Model:
 
         model = cls.__new__(cls)
         model._problem = problem_of_gram(gram, priors)  # noqa: SLF001  # another way to make the same object
+        model._data = None  # noqa: SLF001
         return model
 
     @understands("hr.Model", instead=MODEL)
@@ -184,6 +187,7 @@ class Model:
             effects=effects,
         )
         self._problem: Any = given.problem(data)
+        self._data = data
 
     if not TYPE_CHECKING:  # type checkers are to see what there is
 
@@ -195,6 +199,15 @@ class Model:
     def formula(self) -> str:
         """The formula."""
         return str(self._problem.formula)
+
+    @property
+    def data(self) -> Any:
+        """The table that the model was made from, not a copy; None of statistics alone, and in another process."""
+        return self._data
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What travels to other processes: the arrays of the rows are in the problem already.
+        return {"_problem": self._problem, "_data": None}
 
     @property
     def problem(self) -> Problem:
@@ -317,6 +330,8 @@ class Model:
         chosen = kind.methods[0] if method is None else str(method)
         check_choice(chosen, kind.methods, argument="method", error=ModelError)
         found = kind.estimate(self._problem, chosen, nodes)
+        if isinstance(found, Estimate):
+            return replace(found, problem=self._problem)
         return replace(found, formula=self.formula, n_rows=int(self._problem.n_rows))
 
     def solve(
@@ -361,7 +376,7 @@ class Model:
         likelihood = problem.likelihood_with_precision(precision_of_beta(problem, beta_precision))
         with blas_threads_for(problem.gram):
             solution = solve_equations(likelihood, Lambda, S)
-        return point.coefficients(problem.labels, problem.with_fixed(solution))
+        return replace(point.coefficients(problem.labels, problem.with_fixed(solution)), problem=problem)
 
     @understands("Model.sample", same=SEED, instead=SAMPLE)
     def sample(  # noqa: PLR0913, PLR0917  # the public signature: every argument has a default

@@ -23,6 +23,7 @@ from hierreg.predictive.of_model import check_has_rows
 from hierreg.problem.effects import name_of_prior
 from hierreg.problem.few_units import TARGET_ACCEPT, check_density_is_bounded
 from hierreg.problem.reference import references
+from hierreg.problem.row_moments import moments_of
 from hierreg.results import build
 from hierreg.results.carried import tree_of
 from hierreg.results.prior_attributes import prior_attributes
@@ -109,6 +110,7 @@ def sample(problem: Problem, request: SampleRequest, marginal: Marginal | None =
         [group_statistics(gram, f) for f, gram in enumerate(own)],
         _column_means(problem, own),
         references(problem.labels, problem.state),
+        moments_of(problem),
     )
     groups["mixed_model_limit"] = build.limit_group(problem.labels, reml)
     tree = tree_of(groups, problem)

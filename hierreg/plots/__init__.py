@@ -1,4 +1,4 @@
-"""Figures from a DataTree alone: shrinkage, group coefficients, correlations and standard deviations.
+"""Figures from a DataTree alone: shrinkage, group coefficients, ranks, correlations and standard deviations.
 
 Each function returns a matplotlib figure that pyplot knows: a notebook shows it at the end of the cell, `plt.show()` in
 a script, `figure.savefig` writes it. It follows the active style, and `figure.axes` are its panels.
@@ -6,9 +6,10 @@ a script, `figure.savefig` writes it. It follows the active style, and `figure.a
 
 from hierreg.plots.caterpillar import caterpillar
 from hierreg.plots.parameters import correlations, variances
+from hierreg.plots.ranks import ranks
 from hierreg.plots.shrinkage import shrinkage
 
-__all__ = ["caterpillar", "correlations", "shrinkage", "variances"]
+__all__ = ["caterpillar", "correlations", "ranks", "shrinkage", "variances"]
 
 
 def __dir__() -> list[str]:

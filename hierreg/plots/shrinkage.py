@@ -23,8 +23,11 @@ from hierreg.plots.canvas import (
 )
 from hierreg.plots.colours import colours_on
 from hierreg.reports.reading import FactorFit, check_prob, need_factor, read
-from hierreg.reports.shrinkage import group_moments, limits
+from hierreg.reports.shrinkage import group_moments
+from hierreg.reports.shrinkage_at_point import limits
 from hierreg.reports.table import percent
+from hierreg.results.at_estimate import tree_of_estimate
+from hierreg.results.point import Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +51,7 @@ _BESIDE = ((4, 4), (4, -9), (-4, 4), (-4, -9))
 
 @understands("plots.shrinkage", instead=PROB | SELECTION)
 def shrinkage(  # noqa: PLR0913  # the public signature: every argument but the first has a default
-    tree: xr.DataTree,
+    tree: xr.DataTree | Estimate,
     coef: str | Sequence[str] | None = None,
     *,
     factor: str | None = None,
@@ -61,10 +64,12 @@ def shrinkage(  # noqa: PLR0913  # the public signature: every argument but the 
 ) -> Figure:
     """Return a figure of each group alone, its plug-in limit and its posterior, beside the population.
 
+    Of a point estimate: each group alone and its prediction at the estimate, with its normal interval.
+
     Parameters
     ----------
-    tree : DataTree
-        From `Model.sample` or `hierreg.load`.
+    tree : DataTree or Estimate
+        From `Model.sample` or `hierreg.load`; or from `Model.estimate`.
     coef : str or sequence of str, optional
         Group coefficients, one panel each; all by default. For ``kind="plane"`` two of them.
     factor : str, optional
@@ -95,20 +100,22 @@ def shrinkage(  # noqa: PLR0913  # the public signature: every argument but the 
     """
     check_choice(kind, ("groups", "plane"), argument="kind", error=ModelError)
     where = one_of(ax, axes)
-    fit = read(tree)
+    prob, is_point = check_prob(ci_prob), isinstance(tree, Estimate)
+    fit = read(tree_of_estimate(tree, "plots.shrinkage") if isinstance(tree, Estimate) else tree)
     of = need_factor(fit, "plots.shrinkage", factor)
     places = chosen(coef, of)
     pick = chosen_groups(groups, of)
-    values = _values(of, check_prob(ci_prob), pick)
+    values = (_values_at_point if is_point else _values)(of, prob, pick)
+    words = (f"prediction ({fit.plug_in})", "") if is_point else ("posterior mean", f"plug-in limit ({fit.plug_in})")
     if kind == "plane":
-        return _plane(of, values, _two(places, coef), pick, where=where, figsize=figsize)
+        return _plane(of, values, _two(places, coef), pick, words, where=where, figsize=figsize)
     rows = sorted_and_thinned(values["mean"][:, places[0]], MOST_NAMES)
     names = [str(name) for name in of.groups[pick[rows]]]
     width = min(4.4, 11 / len(places))
     size = figsize or (2.0 + inches_of(names, small_font()) + width * len(places), max(3.4, 1.8 + 0.24 * len(rows)))
     figure, panel = panels(len(places), ax=where, figsize=size, columns=len(places), sharey=True)
     for axis, k in zip(panel, places, strict=True):
-        _lines(axis, values, rows, k, ci_prob, of.fit.plug_in)
+        _lines(axis, values, rows, k, ci_prob, words)
         axis.set_xlabel(coef_label(of, of.coefs[k], width))
     panel[0].set_yticks(np.arange(len(rows)), names, fontsize="small")
     panel[0].set_ylabel(_which(of, len(rows), len(pick), of.coefs[places[0]]))
@@ -130,13 +137,26 @@ def _values(of: FactorFit, prob: float, pick: NDArray[np.intp]) -> dict[str, Arr
     return {name: value[pick] for name, value in of_groups.items()} | {"population": population}
 
 
+def _values_at_point(of: FactorFit, prob: float, pick: NDArray[np.intp]) -> dict[str, Array]:
+    """Return the same of an estimate, of which the prediction is all that there is."""
+    from scipy.special import ndtri
+
+    found = limits(of)
+    half = float(ndtri((1 + prob) / 2)) * found["plug_in_sd"]
+    mean = found["plug_in"]
+    of_groups = found | {"mean": mean, "lower": mean - half, "upper": mean + half}
+    return {name: value[pick] for name, value in of_groups.items()} | {
+        "population": of.population(of.fit.limit["beta"])
+    }
+
+
 def _which(of: FactorFit, n: int, J: int, coef: str) -> str:
     shown = of.name if n == J else f"{of.name}, {n} of {J} evenly spaced"
     return f"{shown}, sorted by {coef}"
 
 
 def _lines(  # what is drawn, and what it is called
-    axis: Axes, values: dict[str, Array], rows: NDArray[np.intp], k: int, ci_prob: float, plug_in: str
+    axis: Axes, values: dict[str, Array], rows: NDArray[np.intp], k: int, ci_prob: float, words: tuple[str, str]
 ) -> None:
     """Draw one coefficient: a line per group, from its own estimate to its posterior."""
     y, colours = np.arange(len(rows), dtype=float), colours_on(axis)
@@ -170,16 +190,9 @@ def _lines(  # what is drawn, and what it is called
         markersize=6,
         label="group alone",
     )
-    axis.plot(value["mean"], y, "o", color=colours.posterior, markersize=5, label="posterior mean")
-    axis.plot(
-        value["plug_in"],
-        y,
-        "|",
-        color=colours.plug_in,
-        markersize=11,
-        markeredgewidth=1.6,
-        label=f"plug-in limit ({plug_in})",
-    )
+    axis.plot(value["mean"], y, "o", color=colours.posterior, markersize=5, label=words[0])
+    if words[1]:
+        axis.plot(value["plug_in"], y, "|", color=colours.plug_in, markersize=11, markeredgewidth=1.6, label=words[1])
     axis.set_ylim(-0.8, len(rows) - 0.2)
     _limit_axis(axis, value)
     axis.spines[["top", "right"]].set_visible(False)
@@ -206,11 +219,12 @@ def _two(places: list[int], coef: object) -> tuple[int, int]:
     return places[0], places[1]
 
 
-def _plane(  # what is drawn, and where
+def _plane(  # noqa: PLR0913  # what is drawn, and where
     of: FactorFit,
     values: dict[str, Array],
     places: tuple[int, int],
     pick: NDArray[np.intp],
+    words: tuple[str, str],
     *,
     where: Where,
     figsize: tuple[float, float] | None,
@@ -225,16 +239,16 @@ def _plane(  # what is drawn, and where
     axis.plot(
         *alone.T, "o", markerfacecolor=colours.background, color=colours.alone, markersize=size_of, label="group alone"
     )
-    axis.plot(*mean.T, "o", color=colours.posterior, markersize=size_of - 0.5, label="posterior mean")
-    if not many:
-        axis.plot(*plug_in.T, "x", color=colours.plug_in, markersize=6, label=f"plug-in limit ({of.fit.plug_in})")
+    axis.plot(*mean.T, "o", color=colours.posterior, markersize=size_of - 0.5, label=words[0])
+    if words[1] and not many:
+        axis.plot(*plug_in.T, "x", color=colours.plug_in, markersize=6, label=words[1])
     population = values["population"][list(places)]
     axis.plot(*population[:, None], "*", color=colours.population, markersize=14, label="population mean")
     _arrows(axis, alone, mean, colours, many=many)
     axis.set_xlabel(coef_label(of, of.coefs[places[0]], 0.8 * size[0]))
     axis.set_ylabel(coef_label(of, of.coefs[places[1]], 0.7 * size[1]))
     shown = "" if len(rows) == len(pick) else f" ({len(rows)} of {len(pick)}, evenly spaced)"
-    title = f"{of.name}{shown}: arrows from each group alone to its posterior point to the population"
+    title = f"{of.name}{shown}: arrows from each group alone to its {words[0].split()[0]} point to the population"
     axis.set_title(wrapped(title, 0.95 * size[0]), fontsize="medium")
     if where is None:
         figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize="small")

@@ -31,10 +31,11 @@ _OWN = {
     *("no_pooling", "no_pooling_se", "plug_in", "plug_in_sd", "mean", "sd", "lower", "upper", "mcse", "sd_ratio"),
     *("gap_in_sd", "gap_in_mcse", "weight", "weight_sd", "population", "population_plug_in", "pooling_factor"),
     "population_column_means",
+    *("rows", "rows_mean", "rows_cov", "rows_error", "row_part"),
 }
 _OF_FACTOR = (
     *("b", "theta", "sd", "corr", "cov", "b_cov", "b_cond_cov", "theta_cov", "no_pooling", "no_pooling_cov"),
-    *("group_index", "group_term", "group_ZtZ", "entry", "column_means", "column_means_by_error"),
+    *("group_index", "group_term", "group_ZtZ", "entry", "column_means", "column_means_by_error", "rows_second"),
 )
 _OF_SUMMARY = ("mean", "sd", "quantiles")
 

@@ -13,8 +13,11 @@ from hierreg.hints import PROB, understands
 from hierreg.reports.draws import mcse_mean, moments
 from hierreg.reports.effects import group_probabilities, group_weights
 from hierreg.reports.reading import FactorFit, Fit, check_prob, need_factor, read
+from hierreg.reports.shrinkage_at_point import ShrinkageAtPoint, limits, shrinkage_at_point
 from hierreg.reports.table import Report
 from hierreg.reports.weights import pooling_factor, pooling_factor_of_summaries, weights
+from hierreg.results.effects import EffectsEstimate
+from hierreg.results.point import Estimate
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -105,8 +108,12 @@ def _of(values: dict[str, Array], j: int, k: int) -> dict[str, float]:
 
 
 @understands("hr.shrinkage", instead=PROB)
-def shrinkage(tree: xr.DataTree, ci_prob: float = 0.95, *, factor: str | None = None) -> Shrinkage:
+def shrinkage(
+    tree: xr.DataTree | Estimate, ci_prob: float = 0.95, *, factor: str | None = None
+) -> Shrinkage | ShrinkageAtPoint:
     """Return, per group and coefficient, how the group alone, the plug-in limit and the posterior differ.
+
+    Of a point estimate: how the group alone and its prediction at the estimate differ.
 
     Coefficients are those of the group, theta_j = beta + b_j, where a group column is also a population
     column, and deviations b_j otherwise. Population columns that are no group columns, such as predictors of groups,
@@ -120,10 +127,11 @@ def shrinkage(tree: xr.DataTree, ci_prob: float = 0.95, *, factor: str | None = 
 
     Parameters
     ----------
-    tree : DataTree
-        From `Model.sample` or `hierreg.load`.
+    tree : DataTree or Estimate
+        From `Model.sample` or `hierreg.load`; or from `Model.estimate`, of normal responses.
     ci_prob : float
-        Probability of the equal-tailed intervals; 0.95 or 0.5 where only summaries of the groups were kept.
+        Probability of the equal-tailed intervals; 0.95 or 0.5 where only summaries of the groups were kept. Of an
+        estimate normal intervals, the variances taken as known.
     factor : str, optional
         Grouping factor; needed where the model has several.
 
@@ -138,10 +146,13 @@ def shrinkage(tree: xr.DataTree, ci_prob: float = 0.95, *, factor: str | None = 
         in posterior sds and in Monte-Carlo standard errors). With a second <factor>_coef_col: ``weight`` and
         ``weight_sd``, posterior mean and sd of the weight matrix S_j = I - (V_j^-1 + Sigma^-1)^-1 Sigma^-1.
         Over <factor>_coef: ``population`` (posterior mean), ``population_plug_in`` (REML) and
-        ``pooling_factor``. With `hr.StudentT` effects over <factor> ``group_weight``, the posterior mean of 1 / s_j:
-        near zero where a group is far out, and hardly pulled in; with `hr.Mixture` over (<factor>,
+        ``pooling_factor``, which is one less the reliability of the groups' coefficients: the share of their variance
+        that the data of a group tell. With `hr.StudentT` effects over <factor> ``group_weight``, the posterior mean of
+        1 / s_j: near zero where a group is far out, and hardly pulled in; with `hr.Mixture` over (<factor>,
         <factor>_component) ``probability``. ``weight`` is then given the group's scale or component. Where only
-        summaries of the groups were kept, ``mcse`` and ``gap_in_mcse`` are NaN.
+        summaries of the groups were kept, ``mcse`` and ``gap_in_mcse`` are NaN. Of an estimate ``no_pooling`` and its
+        standard error, ``plug_in``, ``plug_in_sd``, ``lower``, ``upper``, ``weight``, ``population_plug_in`` and
+        ``pooling_factor``.
 
     Raises
     ------
@@ -150,12 +161,43 @@ def shrinkage(tree: xr.DataTree, ci_prob: float = 0.95, *, factor: str | None = 
     ModelError
         If the model has no grouping factor, or several and none of them is named.
 
+    See Also
+    --------
+    plots.shrinkage : The figure.
+    ranks : Where groups stand among each other.
+    predict : Expected values of groups at their own predictors.
+
     References
     ----------
     Robinson (1991), Statistical Science 6(1), section 5; Gelman and Pardoe (2006), Technometrics 48(2),
     241-251.
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> model = hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff"))
+    >>> print(hr.shrinkage(model.estimate()))
+    Yield ~ 1 + (1 | Batch), errors independent(), REML estimate; normal 95 % intervals, the variances taken as known
+    <BLANKLINE>
+    Intercept      alone    se  estimate    sd   2.5 %  97.5 %  weight
+      A           1505.0  22.1    1509.9  20.0  1470.6  1549.2    0.78
+      B           1528.0  22.1    1527.9  20.0  1488.6  1567.2    0.78
+      C           1564.0  22.1    1556.1  20.0  1516.8  1595.3    0.78
+      D           1498.0  22.1    1504.4  20.0  1465.1  1543.7    0.78
+      E           1600.0  22.1    1584.2  20.0  1545.0  1623.5    0.78
+      F           1470.0  22.1    1482.5  20.0  1443.2  1521.8    0.78
+      population                  1527.5
+    <BLANKLINE>
+    Pooling factor (0: groups alone, 1: one value for all): Intercept 0.2175
+    alone: the group's own rows; estimate: mixed-model equations; weight: diagonal of S_j.
     """
     prob = check_prob(ci_prob)
+    if isinstance(tree, Estimate):
+        return shrinkage_at_point(tree, prob, factor)
+    if isinstance(tree, EffectsEstimate):
+        raise ModelError(
+            f"shrinkage of an estimate with effects={tree.effects} is not made; sample, and give the tree."
+        )
     fit = read(tree)
     of = need_factor(fit, "shrinkage", factor)
     groups = group_moments(fit, of.variable, prob) | limits(of)
@@ -215,19 +257,6 @@ def _kept_quantile(effects: xr.Dataset, name: str, p: float, prob: float) -> Arr
             "group_effects='draws'."
         )
     return np.asarray(effects[f"{name}_quantiles"].transpose("quantile", ...).to_numpy()[place[0]])
-
-
-def limits(of: FactorFit) -> dict[str, Array]:
-    """Return each group alone and at the plug-in, with standard errors (J, q)."""
-    limit, name = of.fit.limit, of.variable
-    cov = limit[f"{name.removesuffix(f'_{of.name}')}_cov_{of.name}"].to_numpy()
-    own_cov = limit[f"no_pooling_cov_{of.name}"].to_numpy()
-    return {
-        "no_pooling": limit[f"no_pooling_{of.name}"].to_numpy(),
-        "no_pooling_se": np.sqrt(np.diagonal(own_cov, axis1=1, axis2=2)),
-        "plug_in": limit[name].to_numpy(),
-        "plug_in_sd": np.sqrt(np.diagonal(cov, axis1=1, axis2=2)),
-    }
 
 
 def _pooling(of: FactorFit) -> Array:

@@ -11,11 +11,15 @@ from hierreg.checks import listed
 from hierreg.display import Column, Row, Section, Table
 from hierreg.display.numbers import number, percent
 from hierreg.display.table import interval_columns
+from hierreg.exceptions import ModelError
 from hierreg.hints import PROB, understands
 from hierreg.reports.draws import diagnostics, moments
 from hierreg.reports.effects import shape_parameters
+from hierreg.reports.of_estimate import EstimateSummary, summary_of_estimate
 from hierreg.reports.reading import Fit, check_prob, read
 from hierreg.reports.table import Report
+from hierreg.results.effects import EffectsEstimate
+from hierreg.results.point import Estimate
 from hierreg.results.text import TITLES
 
 if TYPE_CHECKING:
@@ -61,15 +65,15 @@ class Summary(Report):
 @understands(
     "hr.summary", instead=PROB | {"var_names": "hr.summary(tree).sel(parameter=[...]) takes some of the parameters"}
 )
-def summary(tree: xr.DataTree, ci_prob: float = 0.95) -> Summary:
-    """Return posterior summaries of the population coefficients and all variance parameters.
+def summary(tree: xr.DataTree | Estimate, ci_prob: float = 0.95) -> Summary | EstimateSummary:
+    """Return summaries of the population coefficients and all variance parameters, of a posterior or an estimate.
 
     Parameters
     ----------
-    tree : DataTree
-        From `Model.sample` or `hierreg.load`.
+    tree : DataTree or Estimate
+        From `Model.sample` or `hierreg.load`; or from `Model.estimate`.
     ci_prob : float
-        Probability of the equal-tailed intervals.
+        Probability of the intervals: equal-tailed for draws, Wald's for an estimate.
 
     Returns
     -------
@@ -80,18 +84,55 @@ def summary(tree: xr.DataTree, ci_prob: float = 0.95) -> Summary:
         ``reml_se`` (its standard error). Correlations once, below
         the diagonal; what is held fixed only in the attribute ``fixed``. The attribute ``importance`` says what
         draws by importance sampling are worth, ``interrupted`` what is missing where a user interrupted. Printing it
-        gives a table; ``to_pandas``, ``to_markdown``, ``to_latex`` and ``to_html`` write it.
+        gives a table; ``to_pandas``, ``to_markdown``, ``to_latex`` and ``to_html`` write it. Of an estimate:
+        ``estimate``, ``se``, ``lower``, ``upper``, and of population coefficients ``statistic`` (estimate over se) and
+        ``p_value``, normal and with the variances taken as known. Intervals of standard deviations are made on the
+        scale of their logarithm, of correlations on that of Fisher's z; a parameter on its boundary has no standard
+        error. The likelihood, AIC and BIC stand above.
 
     Raises
     ------
     DataError
         If the tree is not from hierreg.
+    ModelError
+        If an estimate is of group effects that are not normal.
+
+    See Also
+    --------
+    correlations : Every correlation, with those of the posterior.
+    shrinkage : The coefficients of the groups.
+    contrasts : Functions of coefficients.
 
     References
     ----------
-    Vehtari, Gelman, Simpson, Carpenter and Bürkner (2021), Bayesian Analysis 16(2), sections 3 and 4.
+    Vehtari, Gelman, Simpson, Carpenter and Bürkner (2021), Bayesian Analysis 16(2), sections 3 and 4; Pinheiro and
+    Bates (2000), Mixed-Effects Models in S and S-PLUS, section 2.4.3 (intervals of an estimate).
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> model = hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff"))
+    >>> print(hr.summary(model.estimate("ml")))
+    Yield ~ 1 + (1 | Batch), errors independent()
+    30 rows, 6 groups of Batch
+    ML estimate, log likelihood -163.66 with 3 parameters, AIC 333.33, BIC 337.53
+    <BLANKLINE>
+    Population coefficients             estimate    se    2.5 %   97.5 %      z  p
+      beta[Intercept]                     1527.5  17.7   1492.8   1562.2  86.33  0
+    <BLANKLINE>
+    Standard deviations between groups  estimate    se    2.5 %   97.5 %      z  p
+      sd_Batch[Intercept]                   37.3  14.7     17.2     80.6
+    <BLANKLINE>
+    Standard deviations of errors       estimate    se    2.5 %   97.5 %      z  p
+      error_sd                             49.51  7.15    37.31    65.70
+    <BLANKLINE>
+    Wald 95 % intervals; z and p take the variances as known.
     """
     prob = check_prob(ci_prob)
+    if isinstance(tree, EffectsEstimate):
+        raise ModelError(f"summary of an estimate with effects={tree.effects} is not made; print the estimate.")
+    if isinstance(tree, Estimate):
+        return summary_of_estimate(tree, prob)
     fit = read(tree)
     cells = parameters(fit)
     varies = np.array([np.ptp(cell.draws) > 0 for cell in cells], dtype=bool)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from hierreg.gram import ErrorTerms
     from hierreg.gram.column_means import ColumnMeans
+    from hierreg.gram.row_moments import RowMoments
     from hierreg.likelihood.alone import GroupStatistics
     from hierreg.likelihood.drawn import EffectSummary, Recovered
     from hierreg.results.point import Estimate
@@ -156,18 +157,20 @@ def limit_group(labels: Labels, limit: Limit) -> xr.Dataset:
     return xr.Dataset(out, attrs=attrs)
 
 
-def statistics_group(  # what reports need of rows that are gone
+def statistics_group(  # noqa: PLR0913, PLR0917  # what reports need of rows that are gone
     labels: Labels,
     terms: ErrorTerms,
     group_terms: ErrorTerms,
     statistics: Sequence[GroupStatistics],
     means: Sequence[ColumnMeans],
     references: Mapping[str, Mapping[str, str]],
+    moments: RowMoments | None = None,
 ) -> xr.Dataset:
     """Return the ``statistics`` group: error terms, and what each grouping factor's rows say.
 
     Cross-products of each group in the user's scale; means of the group columns, over all rows and by data set or
-    stratum of the errors; and, as the attribute ``theta_at``, the predictors that are zero in theta. The terms of the
+    stratum of the errors; moments of the rows (`RowMoments`), where they are known; and, as the attribute ``theta_at``,
+    the predictors that are zero in theta. The terms of the
     groups, each on its own, differ from those of the model where groups have correlated errors. There is one element of
     `statistics` and `means` per grouping factor.
     """
@@ -205,8 +208,23 @@ def statistics_group(  # what reports need of rows that are gone
         if labels.error_dim is not None:
             out[f"column_means_by_error_{factor.key}"] = ((labels.error_dim, factor.coef_dim), own_means.by_label)
             coords[labels.error_dim] = labels.coords[labels.error_dim]
+    if moments is not None:
+        out |= _moments(labels, moments)
+        coords |= {d: labels.coords[d] for d in ("coef", "coef_col")}
     attrs = {"theta_at": json.dumps(references, ensure_ascii=False)}
     return xr.Dataset(out, coords=coords, attrs=attrs)
+
+
+def _moments(labels: Labels, moments: RowMoments) -> dict[str, Any]:
+    out: dict[str, Any] = {
+        "rows": (("row_part",), moments.n),
+        "rows_mean": (("row_part", "coef"), moments.mean),
+        "rows_cov": (("row_part", "coef", "coef_col"), moments.cov),
+        "rows_error": (("row_part",), moments.error),
+    }
+    for factor, second in zip(labels.factors, moments.second, strict=True):
+        out[f"rows_second_{factor.key}"] = (("row_part", factor.coef_dim, f"{factor.coef_dim}_col"), second)
+    return out
 
 
 def observed_group(labels: Labels, y: Array) -> xr.Dataset:

@@ -141,6 +141,11 @@ def problem_of_tree(tree: Any) -> Problem | FamilyProblem:
     return given.problem(table_of(_columns(tree["constant_data"].to_dataset())))
 
 
+def data_of_tree(tree: xr.DataTree) -> Any:
+    """Return the table (pandas.DataFrame) of the columns that a result carries, or None."""
+    return table_of(_columns(tree["constant_data"].to_dataset())) if "constant_data" in tree.children else None
+
+
 def _rows(columns: Mapping[str, KeptColumn]) -> xr.Dataset:
     import xarray as xr
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.display import Shown, Table
+from hierreg.exceptions import ModelError
 from hierreg.hints import missing
+from hierreg.results.of_rows import fitted_values, n_parameters
 from hierreg.results.point_tables import (
     beta_section,
     by_factor,
@@ -67,6 +69,8 @@ class Coefficients(Shown):
         Their prediction-error covariances.
     solution : Solution
         The same as plain arrays, with what the joint distribution of all coefficients needs.
+    problem : Problem or FamilyProblem, optional
+        That of the model that it comes from: its rows, errors and labels.
     """
 
     beta: xr.DataArray
@@ -77,11 +81,41 @@ class Coefficients(Shown):
     theta: Mapping[str, xr.DataArray]
     theta_cov: Mapping[str, xr.DataArray]
     solution: Solution
+    problem: Any = field(default=None, repr=False)
 
     @property
     def beta_se(self) -> xr.DataArray:
         """Standard errors of beta (coef)."""
         return _diagonal_root(self.beta_cov, self.beta)
+
+    @property
+    def fitted(self) -> xr.DataArray:
+        """Fitted values x beta + z b (obs), with the predictions of the groups, as `fitted` of lme4.
+
+        See Also
+        --------
+        hierreg.residuals : Residuals about these, or about the population, in several units.
+        hierreg.predict : Of other rows, with standard errors.
+
+        Examples
+        --------
+        >>> import hierreg as hr
+        >>> est = hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff")).estimate()
+        >>> est.fitted.to_numpy()[:2].round(3).tolist()
+        [1509.893, 1509.893]
+        """
+        return _of_rows(fitted_values(self, "fitted", groups=True))
+
+    @property
+    def residuals(self) -> xr.DataArray:
+        """Response less `fitted` (obs), in units of the response.
+
+        See Also
+        --------
+        hierreg.residuals : In units of the errors, or about the population.
+        """
+        values = fitted_values(self, "residuals", groups=True)
+        return _of_rows(self.problem.design.y - values)
 
     if not TYPE_CHECKING:  # type checkers are to see what there is
 
@@ -144,9 +178,6 @@ class Estimate(Coefficients):
         Of the quadrature, on each axis; one is Laplace's approximation. Zero for normal responses, which need none.
     auxiliary : dict of DataArray
         Further parameters of the family: dispersion, shape, precision, error_sd, thresholds.
-    formula : str
-    n_rows : int
-        Of the model that was estimated.
     """
 
     method: str
@@ -168,8 +199,63 @@ class Estimate(Coefficients):
     family: str = ""
     n_nodes: int = 0
     auxiliary: Mapping[str, xr.DataArray] = field(default_factory=dict)
-    formula: str = ""
-    n_rows: int = 0
+
+    @property
+    def log_likelihood(self) -> float:
+        """Log likelihood, or after REML log restricted likelihood (with lme4's constant): minus half the criterion.
+
+        That of REML depends on how the population columns are coded, and compares models with the same columns only.
+
+        Raises
+        ------
+        ModelError
+            Of a MAP estimate, whose criterion has the prior in it.
+
+        Examples
+        --------
+        >>> import hierreg as hr
+        >>> est = hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff")).estimate("ml")
+        >>> round(est.log_likelihood, 3), est.n_parameters, round(est.aic, 2), round(est.bic, 2)
+        (-163.664, 3, 333.33, 337.53)
+        """
+        if self.method == "map":
+            raise ModelError(
+                "the criterion of a MAP estimate is no likelihood, but likelihood times prior: use estimate('ml') or "
+                "estimate('reml')."
+            )
+        return -0.5 * self.criterion
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of free parameters: population coefficients, standard deviations, correlations, and a family's own."""
+        return n_parameters(self._known_problem())
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return int(self._known_problem().n_rows)
+
+    @property
+    def aic(self) -> float:
+        """Akaike's information criterion, -2 log likelihood + 2 `n_parameters`; after REML with its own, as in lme4.
+
+        It is the marginal criterion, of groups to come (Vaida and Blanchard 2005, Biometrika 92, section 2).
+        """
+        return -2.0 * self.log_likelihood + 2.0 * self.n_parameters
+
+    @property
+    def bic(self) -> float:
+        """Schwarz's criterion, -2 log likelihood + log(rows) `n_parameters`; rows are all rows, as in lme4."""
+        return -2.0 * self.log_likelihood + float(np.log(self.n_rows)) * self.n_parameters
+
+    def _of_model(self) -> tuple[str, int]:
+        """Return formula and number of rows, as far as they are known."""
+        return ("", 0) if self.problem is None else (str(self.problem.formula), int(self.problem.n_rows))
+
+    def _known_problem(self) -> Any:
+        if self.problem is None:
+            raise ModelError("the estimate does not know its model; take it from Model.estimate.")
+        return self.problem
 
     @property
     def p_value(self) -> float | None:
@@ -191,8 +277,11 @@ class Estimate(Coefficients):
         >>> print(est.variance_se.to_series().round(2).to_dict())
         {'sd_Batch[Intercept]': 14.68, 'error_sd': 7.15}
         """
+        import xarray as xr
+
         root = np.sqrt(np.diagonal(self.variance_cov.to_numpy()))
-        return self.variance_cov["parameter"].copy(data=root).rename(None)
+        names = self.variance_cov["parameter"].values
+        return xr.DataArray(root, dims=("parameter",), coords={"parameter": names})
 
     @property
     def singular(self) -> bool:
@@ -203,7 +292,7 @@ class Estimate(Coefficients):
         nodes = f"{self.n_nodes} {'node' if self.n_nodes == 1 else 'nodes'} on each axis"
         heading = [
             f"{METHOD_NAMES[self.method]} estimate; criterion {self.criterion:.4f}; {self.message}",
-            size_of(self.formula, self.n_rows, self.b),
+            size_of(*self._of_model(), self.b),
             f"Family {self.family}; {nodes}" if self.family else "",
         ]
         se = dict(zip(self.variance_se["parameter"].values.tolist(), self.variance_se.to_numpy().tolist(), strict=True))
@@ -232,6 +321,12 @@ def _where(error_corr: xr.DataArray) -> str:
     if error_corr.ndim > 1:
         return ""
     return str(error_corr.attrs.get("long_name", "corr within units")).removeprefix("corr ")
+
+
+def _of_rows(values: np.ndarray) -> xr.DataArray:
+    import xarray as xr
+
+    return xr.DataArray(values, dims=("obs",), coords={"obs": np.arange(len(values))})
 
 
 def _diagonal_root(cov: xr.DataArray, like: xr.DataArray) -> xr.DataArray:

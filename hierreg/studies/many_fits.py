@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from hierreg.checks import check_whole
 from hierreg.exceptions import ConvergenceWarning, InterruptedWarning, ModelError
 from hierreg.hints import SEED, understands
 from hierreg.model.model import Model
+from hierreg.results.point import Coefficients
 from hierreg.sampling.interrupted import warn_interrupted
 from hierreg.studies.join_chains import joined_chains
 from hierreg.warning import kept_warnings, warn
@@ -164,13 +166,15 @@ def _run(models: list[Model], what: str | Callable[..., Any], jobs: list[dict[st
         return _one_by_one(models, what, jobs)
     from distributed import as_completed
 
-    futures = [client.submit(_fit, model, what, job, pure=False) for model, job in zip(models, jobs, strict=True)]
+    futures = [
+        client.submit(_fit_elsewhere, model, what, job, pure=False) for model, job in zip(models, jobs, strict=True)
+    ]
     place = {future.key: i for i, future in enumerate(futures)}
     found: list[_Fit] = [None] * len(futures)
     try:
         # Fetched as they come: a Ctrl-C of a terminal ends workers of the same machine too, with what they hold.
         for future, result in as_completed(futures, with_results=True):  # type: ignore[no-untyped-call]
-            found[place[future.key]] = result
+            found[place[future.key]] = (_with_problem(result[0], models[place[future.key]].problem), result[1])
     except KeyboardInterrupt:
         client.cancel(futures)
         if all(one is None for one in found):
@@ -204,6 +208,16 @@ def _seeds(arguments: dict[str, Any], n: int) -> list[dict[str, Any]]:
     if len(seed) != n:
         raise ModelError(f"seed has {len(seed)} entries for {n} models; give one for each, or one number for all.")
     return [{"seed": one} for one in seed]
+
+
+def _fit_elsewhere(model: Model, what: str | Callable[..., Any], arguments: dict[str, Any]) -> tuple[Any, list[Any]]:
+    """Return one fit without the rows of its model, which are where it is wanted already."""
+    result, kept = _fit(model, what, arguments)
+    return _with_problem(result, None), kept
+
+
+def _with_problem(result: Any, problem: Any) -> Any:
+    return replace(result, problem=problem) if isinstance(result, Coefficients) else result
 
 
 def _fit(model: Model, what: str | Callable[..., Any], arguments: dict[str, Any]) -> tuple[Any, list[Any]]:

@@ -386,3 +386,40 @@ def long_names():
     names = {"x": "socioeconomic_status_of_parents", "y": "achievement_in_mathematics"}
     formula = "{y} ~ {x} + w + ({x} | g)".format(**names)
     return trees.run(hr.Model(formula, data.rename(columns=names)))
+
+
+def test_ranks_are_drawn_as_reported():
+    report = hr.ranks(trees.tree("by"), "x", k=2, ci_prob=0.8)
+    (axis,) = hr.plots.ranks(trees.tree("by"), "x", k=2, ci_prob=0.8).axes
+    order = np.argsort(-report["expected_rank"].values, kind="stable")
+    y, start, end = segments(axis)
+    np.testing.assert_array_equal(y, np.arange(5))
+    np.testing.assert_array_equal(start, report["lower"][order])
+    np.testing.assert_array_equal(end, report["upper"][order])
+    assert tick_labels(axis) == [str(name) for name in report["g"].values[order]]
+    is_blue = [to_hex(c.get_color()[0]).upper() == POSTERIOR for c in axis.collections if len(c.get_segments())]
+    likely = report["prob_best"].values > 0.5
+    assert is_blue.count(True) == int(likely.any())
+
+
+def test_ranks_of_many_groups_lose_their_names():
+    (axis,) = hr.plots.ranks(trees.many_groups()).axes
+    assert not tick_labels(axis)
+    assert "g, sorted" in axis.get_ylabel()
+
+
+@pytest.mark.parametrize("kind", ["groups", "plane"])
+def test_shrinkage_of_an_estimate_draws_its_report(kind):
+    est = trees.model("by").estimate()
+    report = hr.shrinkage(est)
+    figure = hr.plots.shrinkage(est, kind=kind)
+    texts = {text.get_text() for text in figure.legends[0].get_texts()}
+    assert "prediction (REML)" in texts
+    assert not any("posterior" in text or "plug-in" in text for text in texts)
+    if kind == "plane":
+        return
+    order = np.argsort(report["plug_in"].sel(g_coef="Intercept").values)
+    x, _ = line(figure.axes[0], "prediction (REML)")
+    np.testing.assert_allclose(x, report["plug_in"].sel(g_coef="Intercept").values[order], rtol=1e-12)
+    _, lower, _ = segments(figure.axes[0])
+    np.testing.assert_allclose(lower, report["lower"].sel(g_coef="Intercept").values[order], rtol=1e-12)

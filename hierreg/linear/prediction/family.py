@@ -264,3 +264,13 @@ def _response_of(
         a, c = row_auxiliaries(auxiliary, stratum)
         return lambda eta: problem.family.mean(eta, a, c), growth
     return lambda eta: problem.family.mean(eta, eta, eta), growth
+
+
+def expected_response(problem: FamilyProblem, new: FamilyRows, at: Coefficients) -> Callable[[Array], Array]:
+    """Return the expected response of each row as a function of the linear predictor (M,), at an estimate.
+
+    Where the population is meant it is the mean over groups.
+    """
+    response, growth = _response_of(problem, auxiliary_at(problem, at), new.stratum)
+    over = np.sqrt(variance_over_groups(new, at.solution.Sigma))
+    return lambda eta: np.asarray(averaged(response, eta[None], over, growth=growth)[0])

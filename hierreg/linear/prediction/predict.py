@@ -293,6 +293,32 @@ def _of_family(  # noqa: PLR0913, PLR0917  # the arguments of `predict`
     return _report(values, new.rows, attrs, covariance=covariance, draws=draws)
 
 
+def check_result(at: Any, problem: Problem | FamilyProblem, scale: str) -> None:
+    """Raise unless a result is one from which expected values of the model can be made.
+
+    Raises
+    ------
+    ModelError
+        If it is of another model, or of group effects that are not normal and no draws; or the family has no expected
+        response.
+    """
+    if isinstance(problem, FamilyProblem):
+        if scale == "response" and not problem.family.has_level:
+            raise ModelError(
+                f"scale='response' with family={problem.family}: ordered categories have probabilities, which "
+                "hr.predict returns, and no expected value. Use scale='link'."
+            )
+        _check_labels(at, problem.labels) if isinstance(at, Coefficients) else _check_tree(at, problem)
+        return
+    if isinstance(at, EffectsEstimate):
+        raise refusal("predict at an estimate", at.effects)
+    if isinstance(at, Coefficients):
+        refuse(problem, "predict at an estimate")
+        _check_same(at, problem)
+        return
+    _check_tree(at, problem)
+
+
 def _check_tree(at: Any, problem: Problem | FamilyProblem) -> None:
     if not isinstance(at, xr.DataTree):
         raise ModelError(

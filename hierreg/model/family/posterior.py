@@ -21,6 +21,7 @@ from hierreg.model.family.estimation import limit, start_of_chains
 from hierreg.model.family.joint import effects_of, joint_mode, joint_target
 from hierreg.predictive.of_family import attributes, observed_values, with_auxiliary
 from hierreg.problem.reference import references
+from hierreg.problem.row_moments import moments_of
 from hierreg.results import build
 from hierreg.results.carried import tree_of
 from hierreg.results.prior_attributes import prior_attributes
@@ -138,6 +139,7 @@ def sample(problem: FamilyProblem, request: SampleRequest) -> xr.DataTree:
         [group_statistics(own, f) for f in range(len(problem.labels.factors))],
         means_of_rows(problem.design, replace(found.working.layout, se=problem.weights**-0.5)),
         references(problem.labels, problem.state),
+        moments_of(problem),
     )
     groups = {
         "posterior": posterior,
