@@ -100,7 +100,7 @@ def _of_effects() -> Kind:
         return [effects, f"  errors: {problem.layout.spec}", f"  engine: {engine_of(problem)}"]
 
     return Kind(
-        methods=("reml", "ml", "map"),
+        methods=("ml", "map", "reml"),  # the last is refused in words
         estimate=estimate,
         sample=sample_effects,
         describe=lambda problem, time_it: describe_effects(problem, time_it=time_it),

@@ -225,7 +225,7 @@ class Model:
             mode of the posterior density of standard deviations and correlations under the model's priors. REML and
             ML ignore the priors, except that `Fixed` values are kept. With a family, maximum likelihood with the
             coefficients of groups integrated out by Laplace's approximation (the default) or by quadrature.
-            With `effects` "ml" and "map" maximise over beta too, and there is no REML.
+            With `effects` "ml" (the default) and "map" maximise over beta too, and there is no REML.
         nodes : int, optional
             Of "quadrature", on each axis; 9 by default.
 

@@ -11,7 +11,8 @@ from hierreg.checks import listed, suggestion
 from hierreg.exceptions import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -104,12 +105,20 @@ def chosen(coef: str | Sequence[str] | None, of: FactorFit) -> list[int]:
 
 def coef_label(of: FactorFit, coef: str) -> str:
     """Return the label of an axis with the values of one group coefficient."""
-    response = str(of.fit.attrs["response"])
+    response = _scale(of.fit.attrs)
     is_theta = of.variable.startswith("theta_") and coef in of.fit.limit["coef"].values
     unit = f"in units of {response}" if coef == "Intercept" else f"change of {response} per unit"
     at = of.reference.get(coef)
     what = f"{coef} ({unit})" + (f",\n{textwrap.shorten(f'at {at}', _WIDTH, placeholder=' ...')}" if at else "")
     return what if is_theta else f"{what},\ndeviation from the population"
+
+
+def _scale(attrs: Mapping[str, Any]) -> str:
+    """Return what coefficients are about: the response, or where it is not normal the link of its mean."""
+    response, link = str(attrs["response"]), str(attrs.get("link", "identity"))
+    if str(attrs.get("family", "")).startswith("LogNormal"):
+        link = "log"
+    return response if link == "identity" else f"{link}({response})"
 
 
 def wrapped(title: str, inches: float) -> str:

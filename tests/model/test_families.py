@@ -295,7 +295,9 @@ def test_reports_of_a_posterior(drawn, tmp_path):
     sd = tree["posterior"]["sd_herd"].to_numpy()
     assert found == pytest.approx(float(np.mean(sd**2 / (sd**2 + np.pi**2 / 3))), rel=1e-10)
     assert hr.contrasts(tree, {"c": {"Intercept": 1.0}})["mean"] == pytest.approx(float(summary["mean"][0]))
-    assert hr.plots.shrinkage(tree)
+    (axis,) = hr.plots.shrinkage(tree).axes
+    # Coefficients are not in the units of the response.
+    assert axis.get_xlabel().startswith(f"Intercept (in units of logit({tree.attrs['response']}))")
     assert hr.plots.variances(tree)
     assert tree["sample_stats"].attrs["quadrature_error"] < 0.1
     assert model.formula == tree.attrs["formula"]
