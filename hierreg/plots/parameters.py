@@ -144,10 +144,10 @@ def _mixed_prior(axis: Axes, fit: Fit, parameter: Parameter, x: Array) -> None:
     factor = parameter.variable.removeprefix(f"{own}_").removeprefix("corr_")
     if parameter.kind == "corr" and f"scale_{factor}" in fit.posterior:
         own = "scale"
-    names = f"{own}_{factor}", f"{corr}_{factor}"
+    of_sd, of_corr = f"{own}_{factor}", f"{corr}_{factor}"
     drawn = (
-        mixed_prior_draws(*(fit.posterior[name] for name in names), _PRIOR_DRAWS, seed=0)
-        if all(name in fit.posterior for name in names)
+        mixed_prior_draws(fit.posterior[of_sd], fit.posterior[of_corr], _PRIOR_DRAWS, seed=0)
+        if {of_sd, of_corr} <= set(fit.posterior)
         else None
     )
     if drawn is None:
