@@ -362,6 +362,8 @@ def test_replicates_and_log_densities(drawn):
     y = tree["posterior_predictive"]["incidence"].to_numpy()
     size = HERDS["size"].to_numpy()
     assert np.all((y >= 0) & (y <= size))
+    # ArviZ tells counts from values by their type.
+    assert y.dtype == tree["observed_data"]["incidence"].dtype == np.int64
     assert y.sum(axis=-1).mean() == pytest.approx(HERDS["incidence"].sum(), rel=0.1)
     posterior = tree["posterior"]
     theta = posterior["beta"].to_numpy() @ model.problem.design.X.T
@@ -439,6 +441,8 @@ def test_further_parameters_in_results(formula, family, names, tmp_path):
     observed = next(iter(tree["observed_data"].data_vars.values())).to_numpy()
     replicated = next(iter(tree["posterior_predictive"].data_vars.values())).to_numpy()
     assert replicated.mean() == pytest.approx(observed.mean(), rel=0.25)
+    is_whole = isinstance(family, hr.NegativeBinomial | hr.Cumulative)
+    assert observed.dtype == replicated.dtype == (np.int64 if is_whole else np.float64)
     assert np.isfinite(next(iter(tree["log_likelihood"].data_vars.values()))).all()
 
 
