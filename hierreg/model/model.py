@@ -227,7 +227,7 @@ class Model:
             coefficients of groups integrated out by Laplace's approximation (the default) or by quadrature.
             With `effects` "ml" (the default) and "map" maximise over beta too, and there is no REML.
         nodes : int, optional
-            Of "quadrature", on each axis; 9 by default.
+            Of "quadrature", on each axis; by default 9, or 15 or 25 where the search does not end with fewer.
 
         Returns
         -------
@@ -252,6 +252,8 @@ class Model:
         """
         kind = kind_of(self._problem)
         chosen = kind.methods[0] if method is None else str(method)
+        if chosen in kind.elsewhere:
+            raise ModelError(f"method={chosen!r} {kind.elsewhere[chosen]}.")
         check_choice(chosen, kind.methods, argument="method", error=ModelError)
         return kind.estimate(self._problem, chosen, nodes)
 

@@ -134,6 +134,17 @@ REFUSED = {
         PriorError,
         ["dispersion=-1.0"],
     ),
+    "prior of errors": (
+        lambda: herds(priors=hr.Priors(error_sd=hr.HalfNormal(1))),
+        PriorError,
+        ["error_sd=HalfNormal", "no normal errors", "arguments of the family"],
+    ),
+    "MAP": (lambda: herds().estimate("map"), ModelError, ["method='map'", "model.sample()"]),
+    "Laplace of a normal response": (
+        lambda: hr.Model("x ~ 1 + (1 | g)", TABLE).estimate("laplace"),
+        ModelError,
+        ["method='laplace'", "not normal", "'reml'"],
+    ),
     "REML": (lambda: herds().estimate("reml"), ModelError, ["method='reml'", "'laplace'"]),
     "nodes of Laplace": (lambda: herds().estimate("laplace", nodes=9), ModelError, ["nodes=9", "one node"]),
     "nodes of a normal response": (
@@ -414,6 +425,21 @@ def test_separation_is_said_and_has_a_posterior():
         assert not model.estimate().converged
     tree = model.sample(draws=200, chains=2, seed=1, progress=False)
     assert 0 < float(tree["posterior"]["beta"][..., 1].mean()) < 10
+
+
+def test_quadrature_has_as_many_nodes_as_its_search_needs():
+    rng = np.random.default_rng(8)
+    g, x = np.repeat(np.arange(300), 2), np.tile([0.0, 1.0], 300)
+    y = rng.random(600) < special.expit(-0.5 + x + 3.0 * rng.standard_normal(300)[g])
+    model = hr.Model("y ~ x + (1 | g)", pd.DataFrame({"y": y, "x": x, "g": g}), family=hr.Bernoulli())
+    with pytest.warns(ConvergenceWarning, match="9 nodes on each axis are too few"):
+        coarse = model.estimate("quadrature", nodes=9)
+    found, exact = model.estimate("quadrature"), model.estimate("quadrature", nodes=41)
+    assert "15 nodes" in str(found)
+    assert found.converged
+    assert not coarse.converged
+    assert found.criterion == pytest.approx(exact.criterion, abs=0.02)
+    assert model.estimate("laplace").criterion > exact.criterion + 10
 
 
 @QUIET
