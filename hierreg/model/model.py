@@ -336,7 +336,8 @@ class Model:
         draws : int
             Draws kept per chain. With "psis" a chain is a part of the independent draws.
         tune : int, optional
-            Warm-up draws per chain; 300 for the marginal parametrization, 1000 otherwise.
+            Warm-up draws per chain; 300 for the marginal parametrization (200 where the coefficients of groups are
+            sampled too, with a family), 1000 otherwise.
         chains : int
         seed : int, optional
             Determines every draw, whatever `cores`; a random one is chosen and recorded where none is given.
