@@ -1,7 +1,6 @@
 """Responses that are not normal: error and cost of quadrature by nodes, and effective draws per CPU second.
 
 python -m tests.benchmarks.families [--nodes] [--draws 1000] [--bambi] [--large]
-python -m tests.benchmarks.families --accuracy          # the tables of notebooks/engines.md alone
 
 Tables: like the contraception survey of R's mlmRev (1,934 women in 102 districts; generated, with its sizes), with
 intercepts, and with slopes of urban; 20,000 yes/no rows in 500 groups with slopes; counts in 118 broods. *Error* is the
@@ -67,57 +66,19 @@ CASES: dict[str, tuple[str, Any, Any]] = {
 _BAMBI = {"Bernoulli": "bernoulli", "Poisson": "poisson"}
 
 
-def pairs() -> pd.DataFrame:
-    """Return two yes/no answers of each of 300 persons who differ much: the hardest case of Laplace's approximation."""
-    rng = np.random.default_rng(8)
-    g, x = np.repeat(np.arange(300), 2), np.tile([0.0, 1.0], 300)
-    eta = -0.5 + x + 3.0 * rng.standard_normal(300)[g]
-    return pd.DataFrame({"y": (rng.random(600) < 1 / (1 + np.exp(-eta))).astype(int), "x": x, "g": g})
-
-
-ACCURACY: dict[str, tuple[str, Any, Any]] = {
-    "herds": (
-        "cbind(incidence, size - incidence) ~ period + (1 | herd)",
-        hr.Binomial(),
-        partial(hr.load_dataset, "cbpp"),
-    ),
-    "women": (
-        "use ~ age + I(age**2) + livch + urban + (1 + urban | district)",
-        hr.Bernoulli(),
-        partial(hr.load_dataset, "contraception"),
-    ),
-    "ticks": ("TICKS ~ YEAR + (1 | BROOD)", hr.Poisson(), partial(hr.load_dataset, "grouseticks")),
-    "pairs": ("y ~ x + (1 | g)", hr.Bernoulli(), pairs),
-}
-
-
-def accuracy(name: str) -> list[list[str]]:
-    """Return a row for each number of nodes: errors over the posterior, and of maximum likelihood."""
-    formula, family, table = ACCURACY[name]
-    model, nodes = hr.Model(formula, table(), family=family), (1, 3, 5, 7, 9, 15)
-    exact, *found = [model.estimate("quadrature", nodes=n) for n in (25, *nodes)]
-    out = []
-    for row, e in zip(by_nodes(name, ACCURACY, nodes), found, strict=True):
-        (factor,) = e.sd
-        sd = float(np.max(np.abs(e.sd[factor] / exact.sd[factor] - 1)))
-        beta = float(np.max(np.abs(e.beta - exact.beta) / exact.beta_se))
-        out.append([*row[:3], f"{e.criterion - exact.criterion:.1e}", f"{sd:.1e}", f"{beta:.1e}"])
-    return out
-
-
-def by_nodes(name: str, cases: Any = None, nodes: tuple[int, ...] = (1, 3, 5, 7, 9)) -> list[list[str]]:
+def by_nodes(name: str) -> list[list[str]]:
     """Return a row for each number of nodes: error, and milliseconds of CPU for a value and gradient."""
     from hierreg.model.family.estimation import limit, start_of_chains
     from hierreg.model.family.posterior import at_mode
 
-    formula, family, table = (CASES if cases is None else cases)[name]
+    formula, family, table = CASES[name]
     problem = hr.Model(formula, table(), family=family).problem
     _, found = limit(problem)
     target, mode = at_mode(problem, start_of_chains(problem, found.optimum), 1)
     rng = np.random.default_rng(1)
     points = mode.u + rng.standard_normal((24, len(mode.u))) @ mode.scale.T
     rows = []
-    for n in nodes:
+    for n in (1, 3, 5, 7, 9):
         one = target.with_nodes(n)
         error = np.std(one.values(points) - target.with_nodes(n + 6).values(points))
         begin, count = time.process_time(), 0
@@ -189,14 +150,9 @@ def main() -> None:
     parser.add_argument("--bambi", action="store_true")
     parser.add_argument("--large", action="store_true", help="also 20,000 rows with bambi")
     parser.add_argument("--case", action="append", choices=list(CASES))
-    parser.add_argument("--accuracy", action="store_true", help="errors by number of nodes of shipped tables, alone")
     options = parser.parse_args()
-    warnings.simplefilter("ignore")
-    if options.accuracy:
-        header = ["table", "nodes on each axis", "error (sd)", "criterion", "sd, relative", "beta, in se"]
-        print(text_table(header, [row for name in ACCURACY for row in accuracy(name)]))
-        return
     names = options.case or list(CASES)
+    warnings.simplefilter("ignore")
     if options.nodes:
         rows = [row for name in names for row in by_nodes(name)]
         print(text_table(["table", "nodes on each axis", "error (sd)", "ms a gradient"], rows))
