@@ -31,6 +31,7 @@ def posterior() -> xr.DataTree:
     return tree
 
 
+@cache
 def by_brute_force(nodes: int) -> Expectation:
     """Return the expectation that so many nodes give the likelihood at their estimate."""
     e = estimate("quadrature", nodes)
