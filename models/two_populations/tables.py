@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+import hierreg as hr
 from models.two_populations.expected import component_means, ml, of_one_population, posterior, probability
 from models.two_populations.model import TRUTH, trial
 
@@ -12,6 +13,7 @@ def tables() -> dict[str, pd.DataFrame]:
     return {
         "Components": components(),
         "Patients by posterior probability to respond": patients(),
+        "Ten patients who are least surely of one kind": least_sure(),
         "Two components asked of two populations, and of one": support(),
     }
 
@@ -43,6 +45,22 @@ def patients() -> pd.DataFrame:
     bins = pd.cut(p, [0, 0.05, 0.2, 0.8, 0.95, 1])
     table = pd.DataFrame({"probability": bins, "patients": 1, "expected": p, "respond in truth": responds})
     return table.groupby("probability", observed=True).sum().round(1)
+
+
+def least_sure() -> pd.DataFrame:
+    """Return the patients whose probabilities are nearest to a half: their own lines, pulled lines, and the truth."""
+    report = hr.shrinkage(posterior())
+    table = pd.DataFrame(
+        {
+            "own change a week": report["no_pooling"].sel(patient_coef="week"),
+            "posterior": report["mean"].sel(patient_coef="week"),
+            "probability to respond": report["probability"][:, 0],
+            "responds in truth": trial().responds,
+        },
+        index=report["patient"].values,
+    )
+    order = (table["probability to respond"] - 0.5).abs().sort_values(kind="stable").index[:10]
+    return table.loc[order].round(2)
 
 
 def support() -> pd.DataFrame:
