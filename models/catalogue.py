@@ -119,12 +119,12 @@ def run(name: str) -> Run:
     model = part(name, "model").build()
     outcomes = tuple(compare(expectation) for expectation in expectations(name))
     seconds = time.perf_counter() - start
-    reml = model.estimate()
+    estimate = model.estimate()
     return Run(
         name=name,
         rows=len(part(name, "model").data()),
-        groups=sum(effects.shape[0] for effects in reml.b.values()),
-        coefficients=sum(effects.size for effects in reml.b.values()) + reml.beta.size,
+        groups=sum(effects.shape[0] for effects in estimate.b.values()),
+        coefficients=sum(effects.size for effects in estimate.b.values()) + estimate.beta.size,
         outcomes=outcomes,
         seconds=seconds,
     )

@@ -107,7 +107,7 @@ def of_draws(title: str, draws: Callable[[], Any], moments: tuple[float, float],
 
 
 def of_other_draws(
-    known: Mapping[str, Any], posterior: Callable[[], Any], scalars: Callable[[str], bool]
+    known: Mapping[str, Any], posterior: Callable[[], Any], scalars: Callable[[str], bool], *, is_chain: bool = True
 ) -> list[Expectation]:
     """Return the expectations that a posterior has the moments of another sampler's draws, and that none diverges.
 
@@ -119,6 +119,8 @@ def of_other_draws(
         Returns the tree.
     scalars : callable
         Whether a variable has one element, which stands in an array of one.
+    is_chain : bool
+        Whether the draws are those of NUTS, whose trajectories may diverge.
     """
 
     def draws(name: str) -> Any:
@@ -151,4 +153,4 @@ def of_other_draws(
         found=lambda: int(posterior()["sample_stats"]["diverging"].sum()),
         absolute=0.5,
     )
-    return [*out, divergent]
+    return [*out, divergent] if is_chain else out

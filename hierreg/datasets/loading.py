@@ -26,7 +26,7 @@ def available_datasets() -> tuple[str, ...]:
     Examples
     --------
     >>> available_datasets()[:3]
-    ('cbpp', 'dyestuff', 'dyestuff2')
+    ('cbpp', 'contraception', 'dyestuff')
     """
     return tuple(sorted(SHIPPED))
 
@@ -70,6 +70,7 @@ def load_dataset(name: str) -> "pd.DataFrame":
     name           rows   content (`describe_dataset` gives columns, units, source, citation and licence)
     =============  =====  ====================================================================================
     cbpp              56  incidence among size animals, by herd and period (Lesnoff et al. 2004)
+    contraception   1934  use of contraception in 60 districts, rural and urban (Huq and Cleland 1990)
     dyestuff          30  Yield by Batch: six batches, five preparations each (Davies and Goldsmith 1972)
     dyestuff2         30  the same layout, constructed: batch variance estimated as zero (Box and Tiao 1973)
     eight_schools      8  effect of coaching with its standard error se, by school (Rubin 1981)

@@ -37,6 +37,34 @@ _CBPP = Dataset(
     file="cbpp.csv",
 )
 
+_CONTRACEPTION = Dataset(
+    name="contraception",
+    title="use of contraception by women in Bangladesh, in the rural and urban areas of 60 districts",
+    rows=1934,
+    columns=(
+        Column(name="district", kind="category", about="district, 1 to 61 without 54"),
+        Column(name="use", kind="category", about="whether contraception is used: N or Y", levels=("N", "Y")),
+        Column(name="livch", kind="category", about="living children: 0, 1, 2 or 3+", levels=("0", "1", "2", "3+")),
+        Column(name="age", kind="float", about="age less the mean age", unit="years"),
+        Column(name="urban", kind="category", about="whether the area is urban: N or Y", levels=("N", "Y")),
+    ),
+    source="R package mlmRev 1.0-8, Contraception, without the number of the woman, which is that of the row",
+    citation=(
+        "Huq NM, Cleland J (1990). Bangladesh Fertility Survey 1989 (Main Report). National Institute of Population "
+        "Research and Training, Dhaka; Steele F, Diamond I, Amin S (1996). Immunization uptake in rural Bangladesh: a "
+        "multilevel analysis. Journal of the Royal Statistical Society A 159, 289-299, which mlmRev cites."
+    ),
+    licence=(
+        "Distributed in the R package mlmRev under the GPL (version 2 or later), and with MLwiN as bang1; a part of "
+        "the survey's figures."
+    ),
+    notes=(
+        "2 to 118 women a district; 42 districts have rural and urban areas, 15 rural ones alone, 3 urban ones alone. "
+        "Ages are whole years, 16 to 49, less 29.56; as distributed nearly half are up to 0.001 off."
+    ),
+    file="contraception.csv.gz",
+)
+
 _DYESTUFF = Dataset(
     name="dyestuff",
     title="yield of dyestuff by batch of the intermediate product",
@@ -317,6 +345,7 @@ _VERBAGG = Dataset(
 
 _ALL = (
     _CBPP,
+    _CONTRACEPTION,
     _DYESTUFF,
     _DYESTUFF2,
     _EIGHT_SCHOOLS,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.checks import check_choice
-from hierreg.effects import Mixture
+from hierreg.effects import Mixture, StudentT
+from hierreg.effects.student_t import LOWEST_NU
 from hierreg.estimate.effects import best_mode, starts_of
 from hierreg.estimate.mode import start_at
 from hierreg.estimate.starting_values import starting_point
@@ -30,6 +31,7 @@ from hierreg.results.effects import (
     parameter_variables,
     posterior_with_effects,
 )
+from hierreg.results.prior_attributes import bounded_attributes
 from hierreg.warning import warn
 
 if TYPE_CHECKING:
@@ -262,8 +264,11 @@ def _marginal(problem: EffectsProblem, request: SampleRequest, seed: int, reml: 
     if isinstance(problem.effects, Mixture):
         _warn_of_components(problem, drawn, effects)
     times = {"sampling_time": sampled - begin, "recovery_time": time.perf_counter() - sampled}
+    posterior = posterior_with_effects(labels, shape, posterior, drawn, effects)
+    if isinstance(problem.effects, StudentT) and problem.effects.prior is not None:
+        posterior[f"nu_{factor.key}"].attrs.update(bounded_attributes(problem.effects.prior, LOWEST_NU))
     return Drawn(
-        posterior=posterior_with_effects(labels, shape, posterior, drawn, effects),
+        posterior=posterior,
         stats=stats,
         effects=summaries,
         times=times,

@@ -14,7 +14,7 @@ from hierreg.problem.family import FamilyProblem
 from hierreg.problem.problem import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import xarray as xr
 
@@ -31,6 +31,8 @@ class Kind:
     ----------
     methods : tuple of str
         Those of `Model.estimate`, the default first.
+    elsewhere : dict of str
+        Methods of other kinds: why they are not here, and what is.
     estimate : function
         Problem, method and nodes (None where none were asked for) -> Estimate.
     sample : function
@@ -44,11 +46,24 @@ class Kind:
     """
 
     methods: tuple[str, ...]
+    elsewhere: Mapping[str, str]
     estimate: Callable[[Any, str, int | None], Estimate | EffectsEstimate]
     sample: Callable[[Any, SampleRequest], xr.DataTree]
     describe: Callable[[Any, bool], Any]
     to_pymc: Callable[[Any, Any], Any]
     shown: Callable[[Any], list[str]]
+
+
+_EXACT = (
+    "is for responses that are not normal, family=...: of normal ones all coefficients are integrated exactly. Use "
+    "'ml', or 'reml' with normal group effects"
+)
+_INTEGRALS = dict.fromkeys(("laplace", "quadrature"), _EXACT)
+_WITH_FAMILY = {
+    "reml": "is for normal responses. Use 'laplace' or 'quadrature', which are maximum likelihood",
+    "ml": "is for normal responses. Use 'laplace' or 'quadrature', which maximise the likelihood by an approximation",
+    "map": "is for normal responses. Use 'laplace' or 'quadrature' without priors, or model.sample() with them",
+}
 
 
 @cache
@@ -60,6 +75,7 @@ def _gaussian() -> Kind:
 
     return Kind(
         methods=("reml", "ml", "map"),
+        elsewhere=_INTEGRALS,
         estimate=estimate_without_nodes,
         sample=sample,
         describe=lambda problem, time_it: describe(problem, time_it=time_it),
@@ -77,6 +93,7 @@ def _family() -> Kind:
 
     return Kind(
         methods=("laplace", "quadrature"),
+        elsewhere=_WITH_FAMILY,
         estimate=estimate,
         sample=sample,
         describe=describe,
@@ -100,7 +117,8 @@ def _of_effects() -> Kind:
         return [effects, f"  errors: {problem.layout.spec}", f"  engine: {engine_of(problem)}"]
 
     return Kind(
-        methods=("reml", "ml", "map"),
+        methods=("ml", "map", "reml"),  # the last is refused in words
+        elsewhere=_INTEGRALS,
         estimate=estimate,
         sample=sample_effects,
         describe=lambda problem, time_it: describe_effects(problem, time_it=time_it),

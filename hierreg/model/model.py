@@ -301,9 +301,9 @@ class Model:
             mode of the posterior density of standard deviations and correlations under the model's priors. REML and
             ML ignore the priors, except that `Fixed` values are kept. With a family, maximum likelihood with the
             coefficients of groups integrated out by Laplace's approximation (the default) or by quadrature.
-            With `effects` "ml" and "map" maximise over beta too, and there is no REML.
+            With `effects` "ml" (the default) and "map" maximise over beta too, and there is no REML.
         nodes : int, optional
-            Of "quadrature", on each axis; 9 by default.
+            Of "quadrature", on each axis; by default 9, or 15 or 25 where the search does not end with fewer.
 
         Returns
         -------
@@ -328,6 +328,8 @@ class Model:
         """
         kind = kind_of(self._problem)
         chosen = kind.methods[0] if method is None else str(method)
+        if chosen in kind.elsewhere:
+            raise ModelError(f"method={chosen!r} {kind.elsewhere[chosen]}.")
         check_choice(chosen, kind.methods, argument="method", error=ModelError)
         found = kind.estimate(self._problem, chosen, nodes)
         if isinstance(found, Estimate):
@@ -414,7 +416,8 @@ class Model:
         draws : int
             Draws kept per chain. With "psis" a chain is a part of the independent draws.
         tune : int, optional
-            Warm-up draws per chain; 300 for the marginal parametrization, 1000 otherwise.
+            Warm-up draws per chain; 300 for the marginal parametrization (200 where the coefficients of groups are
+            sampled too, with a family), 1000 otherwise.
         chains : int
         seed : int, optional
             Determines every draw, whatever `cores`; a random one is chosen and recorded where none is given.

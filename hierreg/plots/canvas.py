@@ -13,7 +13,8 @@ from hierreg.checks import listed, suggestion
 from hierreg.exceptions import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -163,7 +164,7 @@ def chosen(coef: str | Sequence[str] | None, of: FactorFit) -> list[int]:
 
 def coef_label(of: FactorFit, coef: str, inches: float = 4.4) -> str:
     """Return the label of an axis with the values of one group coefficient, in lines of some width."""
-    response = str(of.fit.attrs["response"])
+    response = _scale(of.fit.attrs)
     is_theta = of.variable.startswith("theta_") and coef in of.fit.limit["coef"].values
     unit = _unit(coef, response)
     at = of.reference.get(coef)
@@ -189,6 +190,14 @@ def _unit(coef: str, response: str) -> str:
         return f"change of {response} per unit"
     is_difference = any("[T." in part for part in parts)
     return f"difference of {response}" if is_difference else f"in units of {response}"
+
+
+def _scale(attrs: Mapping[str, Any]) -> str:
+    """Return what coefficients are about: the response, or where it is not normal the link of its mean."""
+    response, link = str(attrs["response"]), str(attrs.get("link", "identity"))
+    if str(attrs.get("family", "")).startswith("LogNormal"):
+        link = "log"
+    return response if link == "identity" else f"{link}({response})"
 
 
 def wrapped(title: str, inches: float) -> str:

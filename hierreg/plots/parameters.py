@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.plots.canvas import Where
+    from hierreg.priors import SdPrior
 
     Array = NDArray[np.float64]
 
@@ -99,7 +100,7 @@ def correlations(
         axis.axvline(0, color=colours.faint, linewidth=0.8, zorder=0)
         axis.set_xlim(-1, 1)
         axis.set_title(f"P(> 0) = {np.mean(parameter.draws > 0):.2f}", fontsize="medium")
-    _legend(figure, panel[0], where)
+    _legend(figure, panel, where)
     return figure
 
 
@@ -113,6 +114,9 @@ def variances(
     figsize: tuple[float, float] | None = None,
 ) -> Figure:
     """Return a figure of the posterior of each free standard deviation, over its prior, with the REML value.
+
+    With `hr.StudentT` effects the scale and the degrees of freedom have panels of their own, and with `hr.Mixture` the
+    standard deviations within components: priors are theirs, and what they say of those of all groups is not drawn.
 
     Parameters
     ----------
@@ -139,42 +143,56 @@ def variances(
         If the model has no free standard deviation, or not those that are asked for.
     """
     fit = read(tree)
-    found = _of_names(_free(fit, ("sd", "error_sd"), "standard deviation"), fit, coef)
+    kinds = ("sd", "error_sd", "scale", "nu", "component")
+    found = _of_names(_free(fit, kinds, "standard deviation"), fit, coef)
     where = one_of(ax, axes)
     figure, panel = _figure(found, where=where, figsize=figsize, what="Standard deviations", is_chosen=coef is not None)
     for axis, parameter in zip(panel, found, strict=False):
         start, end = _reach(parameter)
         x = np.linspace(start, end, _GRID)
-        _posterior(axis, parameter, x, (0.0, np.inf), fit.plug_in)
-        prior = sd_prior(fit.posterior[parameter.variable], parameter.index[0])
+        variable = fit.posterior[parameter.variable]
+        lowest = float(variable.attrs.get("prior_lowest", 0.0))
+        _posterior(axis, parameter, x, (lowest, np.inf), fit.plug_in)
+        prior = sd_prior(variable, parameter.index[-1] if parameter.index else 0)
         if prior is not None:
             # The prior of a density that is infinite at zero is drawn where it is finite.
-            y = np.exp(prior.log_density(x))
+            y = np.where(x < lowest, np.nan, np.exp(prior.log_density(x)) / _mass_above(prior, lowest))
             axis.plot(x, np.where(np.isfinite(y), y, np.nan), "--", color=colours_on(axis).prior, label="prior")
-            axis.set_title(f"prior {prior}", fontsize="small")
+            axis.set_title(f"prior {prior}" + (f", above {lowest:g}" if lowest else ""), fontsize="small")
         else:
             _mixed_prior(axis, fit, parameter, x)
         axis.set_xlim(start - 0.01 * (end - start), end)
-    _legend(figure, panel[0], where)
+    _legend(figure, panel, where)
     return figure
+
+
+def _mass_above(prior: SdPrior, lowest: float) -> float:
+    """Return the probability of values above a bound, which a prior that is restricted to them is divided by."""
+    from scipy.integrate import quad
+
+    return 1.0 - float(quad(lambda x: np.exp(prior.log_density(np.array(x))), 0.0, lowest)[0]) if lowest else 1.0
 
 
 def _mixed_prior(axis: Axes, fit: Fit, parameter: Parameter, x: Array) -> None:
     """Draw a prior that follows from those of other coefficients, from draws of them: a histogram's outline."""
     # With heavy tails or mixtures priors are those of a scale, or of components.
-    if not parameter.variable.startswith(("sd_", "corr_")) or (parameter.kind == "sd" and fit.attrs.get("effects")):
+    own = {"sd": "sd", "scale": "scale", "component": "component_sd", "corr": "sd"}.get(parameter.kind)
+    if own is None or (parameter.kind == "sd" and fit.attrs.get("effects")):
         return
-    factor = parameter.variable.partition("_")[2]
-    scale = "sd" if f"scale_{factor}" not in fit.posterior else "scale"
+    corr = "component_corr" if own == "component_sd" else "corr"
+    factor = parameter.variable.removeprefix(f"{own}_").removeprefix("corr_")
+    if parameter.kind == "corr" and f"scale_{factor}" in fit.posterior:
+        own = "scale"
+    of_sd, of_corr = f"{own}_{factor}", f"{corr}_{factor}"
     drawn = (
-        mixed_prior_draws(fit.posterior[f"{scale}_{factor}"], fit.posterior[f"corr_{factor}"], _PRIOR_DRAWS, seed=0)
-        if f"corr_{factor}" in fit.posterior
+        mixed_prior_draws(fit.posterior[of_sd], fit.posterior[of_corr], _PRIOR_DRAWS, seed=0)
+        if {of_sd, of_corr} <= set(fit.posterior)
         else None
     )
     if drawn is None:
         return
-    sd, corr = drawn
-    values = sd[:, parameter.index[0]] if parameter.kind == "sd" else corr[:, parameter.index[0], parameter.index[1]]
+    sd, R = drawn
+    values = R[:, parameter.index[0], parameter.index[1]] if parameter.kind == "corr" else sd[:, parameter.index[-1]]
     edges = np.linspace(x[0], x[-1], _PRIOR_BINS + 1)
     counts = np.histogram(values, edges)[0]
     middle = 0.5 * (edges[1:] + edges[:-1])
@@ -190,8 +208,9 @@ def _reach(parameter: Parameter) -> tuple[float, float]:
     return (low - margin if low > 2 * margin else 0.0), high + 0.1 * margin
 
 
-def _free(fit: Fit, kinds: tuple[str, str], what: str) -> list[Parameter]:
+def _free(fit: Fit, kinds: tuple[str, ...], what: str) -> list[Parameter]:
     found = [p for p in parameters(fit) if p.kind in kinds and np.ptp(p.draws) > 0]
+    found = [p for p in found if p.kind != "component" or p.variable.startswith("component_sd_")]
     if not found:
         raise ModelError(f"there is nothing to draw: {fit.attrs['formula']!r} has no free {what}.")
     return found
@@ -261,6 +280,10 @@ def _figure(
         more = f" ({len(found) - n} more are not shown)" if len(found) > n else ""
         title = f"{what}{more}: where the posterior leaves its prior, the data speak"
         figure.suptitle(wrapped(title, figure.get_figwidth()), fontsize="medium")
+        engine = figure.get_layout_engine()
+        if engine is not None:
+            # The title of a panel is nearer to it than the label of the panel above.
+            engine.set(hspace=0.12)  # type: ignore[call-arg]  # of the constrained layout
     return figure, axes
 
 
@@ -291,9 +314,10 @@ def _prior_density(r: Array, a: float, lowest: float) -> Array:
     return np.asarray(np.where(np.isfinite(out), out, np.nan))
 
 
-def _legend(figure: Figure, first: Axes, where: Where) -> None:
-    handles, labels = first.get_legend_handles_labels()
+def _legend(figure: Figure, panel: Sequence[Axes], where: Where) -> None:
+    """Name what is drawn in any of the panels, once."""
+    found = {label: handle for axis in panel for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
     if where is None:
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+        figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=len(found), frameon=False)
     else:
-        first.legend(handles, labels, frameon=False, fontsize="small")
+        panel[0].legend(found.values(), found.keys(), frameon=False, fontsize="small")

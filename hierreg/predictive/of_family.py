@@ -15,7 +15,7 @@ from hierreg.predictive.prior_draws import check_priors, draw_coefficients
 from hierreg.predictive.rows import check_size
 from hierreg.priors import Fixed
 from hierreg.problem.labels import factors_attribute, response_variable
-from hierreg.response import Cumulative, LogNormalResponse
+from hierreg.response import Bernoulli, Binomial, Cumulative, LogNormalResponse, NegativeBinomial, Poisson
 from hierreg.results import build
 from hierreg.results.carried import as_stored, draws_in, rows_of, tree_of, with_mu
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 GROUPS = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood", "log_prior", "mu")
 PRIOR_DRAWS = 500
+# Families of counts and categories, and above which whole numbers are no longer told apart in a double.
+_WHOLE, _LARGEST = (Bernoulli, Binomial, Poisson, NegativeBinomial, Cumulative), 2.0**53
 _PRIOR_STREAM, _PRIOR_PREDICTIVE_STREAM, _POSTERIOR_PREDICTIVE_STREAM = 101, 102, 103
 
 
@@ -59,7 +61,16 @@ def attributes(problem: FamilyProblem) -> dict[str, Any]:
 def observed_values(problem: FamilyProblem) -> Array:
     """Return the responses (N,) as they were given: successes, counts, values, or categories counted from zero."""
     y = problem.observed.y
-    return np.exp(y) if isinstance(problem.family, LogNormalResponse) else y
+    return np.exp(y) if isinstance(problem.family, LogNormalResponse) else _whole(problem, y)
+
+
+def _whole(problem: FamilyProblem, y: Array) -> Array:
+    """Return counts and categories as integers, which ArviZ tells from values by their type; others as they are.
+
+    Counts that a wide prior makes may be too large, or infinite: then all of them stay numbers of double precision.
+    """
+    is_whole = isinstance(problem.family, _WHOLE) and bool(np.all(np.abs(y) < _LARGEST))
+    return y.astype(np.int64) if is_whole else y
 
 
 def check_family_groups(problem: FamilyProblem, names: Sequence[str], n_draws: int) -> None:
@@ -223,7 +234,7 @@ def replicates(
     for part in _chunks(len(beta), problem.n_rows):
         eta = linear_predictors(problem, beta[part], [one[part] for one in b])
         out[part] = drawn(problem, rng, eta, auxiliary[part], problem.observed.stratum, problem.observed.trials)
-    return _group(problem, draws, out, attrs=labels_of_numbers(problem))
+    return _group(problem, draws, _whole(problem, out), attrs=labels_of_numbers(problem))
 
 
 def labels_of_numbers(problem: FamilyProblem) -> dict[str, Any]:

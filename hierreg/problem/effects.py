@@ -177,18 +177,19 @@ def _with_rows(priors: ResolvedPriors, shape: Shape) -> ResolvedPriors:
         of_nu = f"{effects.nu:g}, known" if effects.prior is None else f"{effects.prior}, nu > 2"
         rows += (PriorRow(parameter=f"nu_{name}", prior=of_nu, origin=origin),)
         return replace(priors, rows=rows, notes=(*priors.notes, _SCALE_NOTE.format(name)))
-    where = "" if np.array_equal(shape.to_raw, np.eye(len(shape.coef))) else " at the predictors' means"
+    moved = np.any(np.linalg.inv(shape.to_raw) != np.eye(len(shape.coef)), axis=1)
+    where = [" at the predictors' means" if is_moved else "" for is_moved in moved]
     weights = f"Dirichlet({', '.join([f'{effects.concentration:g}'] * effects.components)})"
     own = [PriorRow(parameter=f"component_weight_{name}", prior=weights, origin="default")]
     own += [
         PriorRow(
             parameter=f"component_mean_{name}[{coef}]",
-            prior=f"Normal(0, {tau:.5g}), in order" if i == 0 else f"Normal(0, {tau:.5g})",
+            prior=f"Normal(0, {tau:.5g}){where[i]}" + (", in order" if i == 0 else ""),
             origin=origin,
         )
         for i, (coef, tau) in enumerate(zip(shape.coef, shape.tau, strict=True))
     ]
-    note = _MIXTURE_NOTE.format(name, shape.coef[0], where)
+    note = _MIXTURE_NOTE.format(name, shape.coef[0], where[0])
     return replace(priors, rows=(*priors.rows, *own), notes=(*priors.notes, note))
 
 

@@ -267,8 +267,7 @@ def assemble_family(  # noqa: PLR0913  # the arguments of a model
     counts = np.ones(len(observed.y)) if weights is None else _weights(table, weights)
     working, information = family.working(observed)
     _check_some_variation(observed, family, spec.response)
-    _check_level(family, priors)
-    check_no_errors(family, priors)
+    _check_priors(family, priors)
     design, state = build_design(spec, table, collinear=collinear, y=read_only(working - shift))
     warn_of_dropped(state.determined)
     check_factors(design)
@@ -319,9 +318,12 @@ def assemble_family(  # noqa: PLR0913  # the arguments of a model
     return problem if family.has_level else replace(problem, labels=_without_level(problem))
 
 
-def _check_level(family: Family, priors: Priors | None) -> None:
-    """Raise where a prior is given for an intercept that thresholds stand for."""
-    given = None if priors is None else priors.beta
+def _check_priors(family: Family, priors: Priors | None) -> None:
+    """Raise where a prior is given of what there is not: errors, or an intercept that thresholds stand for."""
+    if priors is None:
+        return
+    check_no_errors(family, priors)
+    given = priors.beta
     if not family.has_level and isinstance(given, Mapping) and "Intercept" in given:
         raise PriorError(
             f"beta['Intercept'] has the prior {given['Intercept']}, but with family={family} thresholds stand for the "
@@ -461,16 +463,18 @@ def _scales(scales: PriorScales, family: Family, observed: Observed, offset: Arr
     return replace(scales, y_mean=level, y_sd=family.unit, y_rms=family.unit)
 
 
-def nodes_of(nodes: int | None, problem: FamilyProblem, default: int) -> int:
-    """Return the number of nodes on each axis that is asked for, checked."""
-    if nodes is None:
-        return default
-    check_whole("nodes", nodes, least=1)
+def most_nodes(problem: FamilyProblem) -> int:
+    """Return how many nodes on each axis quadrature may have."""
     from hierreg.likelihood.quadrature.engine import MOST_NODES
 
-    q = problem.Z.shape[1]
-    if q and nodes**q > MOST_NODES:
-        most = int(MOST_NODES ** (1 / q) + 1e-9)
+    return int(MOST_NODES ** (1 / max(problem.Z.shape[1], 1)) + 1e-9)
+
+
+def checked_nodes(nodes: int, problem: FamilyProblem) -> int:
+    """Return the number of nodes on each axis that is asked for."""
+    check_whole("nodes", nodes, least=1)
+    q, most = problem.Z.shape[1], most_nodes(problem)
+    if q and nodes > most:
         raise ModelError(
             f"nodes={nodes} on each of {q} axes are {nodes**q} nodes a group; at most {most} on each axis are allowed."
         )

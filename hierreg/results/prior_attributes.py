@@ -11,6 +11,7 @@ Attributes of a netCDF variable are numbers, strings or flat lists of them:
   b = T b* (`priors.group_frames`).
 - ``prior_eta``, ``prior_lowest`` (correlations within units): per stratum the LKJ parameter, zero where nothing is
   estimated, and the lower bound.
+- ``prior_lowest`` beside ``prior_family`` (degrees of freedom of group effects): the bound above which the prior holds.
 """
 
 from __future__ import annotations
@@ -69,6 +70,11 @@ def prior_attributes(
     elif labels.has_error_corr:
         out["error_corr"] = _corr_attributes([priors.error_corr], [labels.n_error_sd])
     return out
+
+
+def bounded_attributes(prior: SdPrior, lowest: float) -> dict[str, Any]:
+    """Return the attributes of a variable whose prior is that of a standard deviation, restricted to larger values."""
+    return _sd_attributes([prior]) | {"prior": f"{prior}, above {lowest:g}", "prior_lowest": lowest}
 
 
 def _sd_attributes(sds: Sequence[SdPrior | Fixed]) -> dict[str, Any]:

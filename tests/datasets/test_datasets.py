@@ -15,6 +15,7 @@ from tests.reference import load_reference
 
 NAMES = (
     "cbpp",
+    "contraception",
     "dyestuff",
     "dyestuff2",
     "eight_schools",
@@ -28,7 +29,7 @@ NAMES = (
     "verbagg",
 )
 # data set -> the reference case whose columns, levels and row count come from the R package itself
-NOT_OF_A_CASE = {"cbpp", "eight_schools", "grouseticks", "verbagg"}
+NOT_OF_A_CASE = {"cbpp", "contraception", "eight_schools", "grouseticks", "verbagg"}
 CASES = {name: name for name in NAMES if name not in NOT_OF_A_CASE} | {"grunfeld": "grunfeld_sur"}
 DTYPES = {"float": "float64", "integer": "int64", "category": "category"}
 
@@ -247,3 +248,19 @@ def test_verbagg_is_fully_crossed() -> None:
     assert ((frame["r2"] == "N") == (frame["resp"] == "no")).all()
     assert (frame.groupby("item", observed=True)[["btype", "situ", "mode"]].nunique() == 1).all(axis=None)
     assert (frame.groupby("id", observed=True)[["Anger", "Gender"]].nunique() == 1).all(axis=None)
+
+
+def test_contraception() -> None:
+    frame = load_dataset("contraception")
+    # R> with(mlmRev::Contraception, table(use, livch)); c(mean(age), sd(age)), mlmRev 1.0-8
+    counts = pd.crosstab(frame["use"], frame["livch"])[["0", "1", "2", "3+"]]
+    assert counts.to_numpy().tolist() == [[397, 192, 158, 428], [133, 164, 147, 315]]
+    assert (frame["age"].mean(), frame["age"].std()) == pytest.approx((0.00219788004137, 9.01324403758))
+    # the notes in the record
+    areas = pd.crosstab(frame["district"], frame["urban"])
+    assert list(frame["district"].cat.categories) == [str(k) for k in range(1, 62) if k != 54]
+    assert (areas.sum(axis=1).min(), areas.sum(axis=1).max()) == (2, 118)
+    assert [int(found.sum()) for found in ((areas > 0).all(axis=1), areas["Y"] == 0, areas["N"] == 0)] == [42, 15, 3]
+    years = frame["age"] + 29.56
+    assert (years - years.round()).abs().max() == pytest.approx(0.001)
+    assert (years.round().min(), years.round().max()) == (16, 49)

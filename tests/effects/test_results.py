@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from scipy.stats import gamma
 
 import hierreg as hr
 from hierreg.exceptions import IdentificationWarning, ModelError
@@ -197,6 +198,7 @@ def test_estimates_print_and_agree_with_each_other(fitted):
         assert est.b_cov["g"].shape == (len(est.b["g"]), 2, 2)
         assert np.all(est.beta_se > 0)
     assert ml.criterion < mode.criterion
+    assert str(m.estimate()) == str(ml)
 
 
 def test_a_tree_of_other_effects_is_refused():
@@ -234,6 +236,45 @@ def test_a_fixed_coefficient_stays_where_it_is():
     tree = m.sample(draws=100, seed=1, progress=False, method="psis")
     assert np.all(tree["posterior"]["beta"].sel(coef="x") == 2.0)
     assert float(m.estimate("ml").beta.sel(coef="x")) == 2.0
+
+
+def test_figures_have_the_priors_of_what_shapes_the_effects(fitted, tmp_path):
+    name, _, tree = fitted
+    hr.save(tree, tmp_path / "fit.nc")
+    figure = hr.plots.variances(hr.load(tmp_path / "fit.nc"))
+    panels = {axis.get_xlabel(): axis for axis in figure.axes if axis.get_xlabel()}
+    own = {"t": ("nu_g", "scale_g[x]"), "t4": ("scale_g[Intercept]",), "mixture": ("component_sd_g[x]",)}
+    wanted = own.get(name, ("component_sd_g[1, Intercept]", "component_sd_g[0, x]"))
+    for panel in wanted:
+        x, posterior = _line(panels[panel], "posterior")
+        assert np.nanmax(_line(panels[panel], "prior")[1]) > 0
+        assert 0.9 < np.trapezoid(posterior, x) < 1.1
+    assert "prior" in [text.get_text() for text in figure.legends[0].get_texts()]
+    assert not [one for one in panels["sd_g[x]"].lines if one.get_label() == "prior"]
+    if name == "t":
+        x, prior = _line(panels["nu_g"], "prior")
+        known = gamma(2.0, scale=10.0)
+        above = x >= 2.0
+        np.testing.assert_allclose(prior[above], known.pdf(x[above]) / known.sf(2.0), rtol=1e-6)
+        assert np.isnan(prior[~above]).all()
+
+
+def _line(axis, label):
+    (found,) = (one for one in axis.lines if one.get_label() == label)
+    return np.asarray(found.get_xdata(), dtype=float), np.asarray(found.get_ydata(), dtype=float)
+
+
+@pytest.mark.parametrize(
+    ("term", "said"), [("x | g", "Intercept at the predictors' means."), ("0 + x + one | g", "x.")]
+)
+def test_priors_say_which_coefficient_orders_components(term, said):
+    rows = _two_populations().assign(one=1.0, x=lambda t: t["x"] + 3.0)
+    table = str(hr.Model(f"y ~ x + ({term})", rows, effects={"g": hr.Mixture(2)}).priors)
+    assert f"in the order of the mean of {said}" in " ".join(table.split())
+    level = "one" if "one" in term else "Intercept"
+    assert "at the predictors' means" in next(
+        r for r in table.splitlines() if r.startswith(f"component_mean_g[{level}]")
+    )
 
 
 def test_the_model_says_what_it_is(fitted):

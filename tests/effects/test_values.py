@@ -80,7 +80,7 @@ def test_no_effects_are_the_same_model():
 
 def _asked(m: hr.Model, est: object) -> dict[str, object]:
     return {
-        "estimate('reml')": m.estimate,
+        "estimate('reml')": lambda: m.estimate("reml"),
         "solve": lambda: m.solve({"g": [[1, 0], [0, 1]]}, 1.0),
         "gram": lambda: m.gram,
         "to_pymc('marginal')": m.to_pymc,

@@ -142,6 +142,12 @@ REFUSED = {
         PriorError,
         ["dispersion=-1.0"],
     ),
+    "MAP": (lambda: herds().estimate("map"), ModelError, ["method='map'", "model.sample()"]),
+    "Laplace of a normal response": (
+        lambda: hr.Model("x ~ 1 + (1 | g)", TABLE).estimate("laplace"),
+        ModelError,
+        ["method='laplace'", "not normal", "'reml'"],
+    ),
     "REML": (lambda: herds().estimate("reml"), ModelError, ["method='reml'", "'laplace'"]),
     "nodes of Laplace": (lambda: herds().estimate("laplace", nodes=9), ModelError, ["nodes=9", "one node"]),
     "nodes of a normal response": (
@@ -354,7 +360,9 @@ def test_reports_of_a_posterior(drawn, tmp_path):
     sd = tree["posterior"]["sd_herd"].to_numpy()
     assert found == pytest.approx(float(np.mean(sd**2 / (sd**2 + np.pi**2 / 3))), rel=1e-10)
     assert hr.contrasts(tree, {"c": {"Intercept": 1.0}})["mean"] == pytest.approx(float(summary["mean"][0]))
-    assert hr.plots.shrinkage(tree)
+    (axis,) = hr.plots.shrinkage(tree).axes
+    # Coefficients are not in the units of the response.
+    assert axis.get_xlabel().startswith(f"Intercept (in units of logit({tree.attrs['response']}))")
     assert hr.plots.variances(tree)
     assert tree["sample_stats"].attrs["quadrature_error"] < 0.1
     assert model.formula == tree.attrs["formula"]
@@ -419,6 +427,8 @@ def test_replicates_and_log_densities(drawn):
     y = tree["posterior_predictive"]["incidence"].to_numpy()
     size = HERDS["size"].to_numpy()
     assert np.all((y >= 0) & (y <= size))
+    # ArviZ tells counts from values by their type.
+    assert y.dtype == tree["observed_data"]["incidence"].dtype == np.int64
     assert y.sum(axis=-1).mean() == pytest.approx(HERDS["incidence"].sum(), rel=0.1)
     posterior = tree["posterior"]
     theta = posterior["beta"].to_numpy() @ model.problem.design.X.T
@@ -471,6 +481,21 @@ def test_separation_is_said_and_has_a_posterior():
     assert 0 < float(tree["posterior"]["beta"][..., 1].mean()) < 10
 
 
+def test_quadrature_has_as_many_nodes_as_its_search_needs():
+    rng = np.random.default_rng(8)
+    g, x = np.repeat(np.arange(300), 2), np.tile([0.0, 1.0], 300)
+    y = rng.random(600) < special.expit(-0.5 + x + 3.0 * rng.standard_normal(300)[g])
+    model = hr.Model("y ~ x + (1 | g)", pd.DataFrame({"y": y, "x": x, "g": g}), family=hr.Bernoulli())
+    with pytest.warns(ConvergenceWarning, match="9 nodes on each axis are too few"):
+        coarse = model.estimate("quadrature", nodes=9)
+    found, exact = model.estimate("quadrature"), model.estimate("quadrature", nodes=41)
+    assert "15 nodes" in str(found)
+    assert found.converged
+    assert not coarse.converged
+    assert found.criterion == pytest.approx(exact.criterion, abs=0.02)
+    assert model.estimate("laplace").criterion > exact.criterion + 10
+
+
 @QUIET
 @pytest.mark.parametrize(
     ("formula", "family", "names"),
@@ -496,6 +521,8 @@ def test_further_parameters_in_results(formula, family, names, tmp_path):
     observed = next(iter(tree["observed_data"].data_vars.values())).to_numpy()
     replicated = next(iter(tree["posterior_predictive"].data_vars.values())).to_numpy()
     assert replicated.mean() == pytest.approx(observed.mean(), rel=0.25)
+    is_whole = isinstance(family, hr.NegativeBinomial | hr.Cumulative)
+    assert observed.dtype == replicated.dtype == (np.int64 if is_whole else np.float64)
     assert np.isfinite(next(iter(tree["log_likelihood"].data_vars.values()))).all()
     if family == hr.Cumulative():
         # Categories are numbers, as ArviZ wants them, with their labels beside.

@@ -155,6 +155,6 @@ def test_refusals():
     with pytest.raises(hr.exceptions.ModelError, match="needs an Estimate"):
         hr.r2(trees.model("independent").solve({"g": np.eye(2)}, 1.0))
     old = tree.copy()
-    old["constant_data"] = old["constant_data"].to_dataset().drop_vars("rows_cov")
+    old["statistics"] = old["statistics"].to_dataset().drop_vars("rows_cov")
     with pytest.raises(hr.exceptions.DataError, match="earlier version"):
         hr.r2(old)

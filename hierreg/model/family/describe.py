@@ -77,7 +77,7 @@ class FamilyDescription:
 
 
 def shown(problem: FamilyProblem) -> list[str]:
-    """Return what a model prints of its family: which label is success, and the categories in order."""
+    """Return what a model prints of its family and engine: which label is success, and the categories in order."""
     lines = [f"  family: {problem.family}"]
     categories = problem.observed.categories
     if len(categories) == 2:
@@ -86,7 +86,7 @@ def shown(problem: FamilyProblem) -> list[str]:
         lines.append(f"  categories: {' < '.join(categories)}")
     if problem.offset_name is not None:
         lines.append(f"  offset: {problem.offset_name}")
-    return lines
+    return [*lines, f"  engine: {problem.engine}"]
 
 
 def describe(problem: FamilyProblem, time_it: bool) -> FamilyDescription:

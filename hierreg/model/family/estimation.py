@@ -16,7 +16,7 @@ from hierreg.likelihood.first_use import announce
 from hierreg.likelihood.groups.threads import available_cores
 from hierreg.linalg import sd_and_corr
 from hierreg.model.family.solutions import solved
-from hierreg.problem.family import nodes_of
+from hierreg.problem.family import checked_nodes, most_nodes
 from hierreg.results import point
 from hierreg.results.build import Limit
 from hierreg.warning import warn
@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-# Nodes on each axis, where none are asked for.
-QUADRATURE_NODES = 9
+# Nodes on each axis, where none are asked for: more where the search does not end. The slope that it follows is that of
+# the integral, not of the rule, so that it does not where a rule is coarse.
+QUADRATURE_NODES = (9, 15, 25)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,10 +62,21 @@ def estimate(problem: FamilyProblem, method: str, nodes: int | None) -> Estimate
         )
     if method == "laplace" and nodes not in {None, 1}:
         raise ModelError(f"nodes={nodes} with method='laplace', which has one node. Use method='quadrature' for more.")
-    found = plug_in(problem, 1 if method == "laplace" else nodes_of(nodes, problem, QUADRATURE_NODES), method)
+    found = plug_in(problem, 1, method) if method == "laplace" else _by_quadrature(problem, nodes)
     if not found.estimate.converged:
         warn(found.estimate.message, ConvergenceWarning)
     return found.estimate
+
+
+def _by_quadrature(problem: FamilyProblem, nodes: int | None) -> PlugIn:
+    """Return the maximum with the nodes that are asked for, or with the first number with which the search ends."""
+    tried = QUADRATURE_NODES if nodes is None else (checked_nodes(nodes, problem),)
+    found = plug_in(problem, tried[0], "quadrature")
+    for n in tried[1:]:
+        if found.estimate.converged or n > most_nodes(problem):
+            break
+        found = plug_in(problem, n, "quadrature")
+    return found
 
 
 def plug_in(problem: FamilyProblem, n_nodes: int, method: str) -> PlugIn:
@@ -118,7 +130,7 @@ def at_optimum(problem: FamilyProblem, target: QuadratureTarget, optimum: Family
     estimate = point.family_estimate(
         problem.labels,
         method,
-        _variances(problem, optimum),
+        _variances(problem, optimum, target.likelihood.n_nodes),
         solution,
         -2.0 * optimum.log_likelihood,
         family=str(problem.family),
@@ -129,7 +141,7 @@ def at_optimum(problem: FamilyProblem, target: QuadratureTarget, optimum: Family
     return PlugIn(optimum=optimum, estimate=estimate, working=working)
 
 
-def _variances(problem: FamilyProblem, optimum: FamilyOptimum) -> VarianceEstimate:
+def _variances(problem: FamilyProblem, optimum: FamilyOptimum, n_nodes: int) -> VarianceEstimate:
     raw = problem.to_raw @ optimum.Lambda
     cov = raw @ raw.T
     sd, corr = sd_and_corr(cov)
@@ -154,7 +166,7 @@ def _variances(problem: FamilyProblem, optimum: FamilyOptimum) -> VarianceEstima
         log_density=optimum.log_likelihood,
         converged=optimum.converged,
         boundary=tuple(zero),
-        message=_message(problem, optimum),
+        message=_message(problem, optimum, n_nodes),
         n_evaluations=optimum.n_evaluations,
         newton_decrement=optimum.newton_decrement,
         parameter_names=(),
@@ -162,14 +174,20 @@ def _variances(problem: FamilyProblem, optimum: FamilyOptimum) -> VarianceEstima
     )
 
 
-def _message(problem: FamilyProblem, optimum: FamilyOptimum) -> str:
+def _message(problem: FamilyProblem, optimum: FamilyOptimum, n_nodes: int) -> str:
     if optimum.converged:
         return f"converged after {optimum.n_evaluations} evaluations"
+    few = (
+        f"; (c) {n_nodes} nodes on each axis are too few for these groups, so that values and slopes of the likelihood "
+        "do not agree: give more, nodes=..."
+        if n_nodes > 1
+        else ""
+    )
     return (
         f"not converged after {optimum.n_evaluations} evaluations: the likelihood has no maximum, or is flat there. "
         "Likely causes: (a) separation: some combination of predictors determines the response, so that coefficients "
-        "grow without bound; (b) too few groups for the variances asked for. A posterior exists all the same, by its "
-        f"priors: model.sample(). ({problem.formula})"
+        f"grow without bound; (b) too few groups for the variances asked for{few}. A posterior exists all the same, by "
+        f"its priors: model.sample(). ({problem.formula})"
     )
 
 

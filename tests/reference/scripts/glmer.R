@@ -1,4 +1,4 @@
-# Laplace fits of lme4, then Newton steps on its own criterion: Rscript glmer.R ticks|height|cbpp|verbal|slopes [tolPwrss]
+# Laplace fits of lme4, then Newton steps on its own criterion: Rscript glmer.R ticks|height|cbpp|verbal|slopes|women|women25 [tolPwrss]
 # With a larger tolPwrss the factor of the last step but one is used, and the criterion of ticks is 5e-5 too high.
 suppressMessages(library(lme4))
 # Newton steps on glmer's own criterion from where it stops; derivatives by differences.
@@ -33,3 +33,7 @@ if (a == "ticks") fit(TICKS ~ YEAR + scale(HEIGHT) + (1|BROOD) + (1|LOCATION) + 
 if (a == "cbpp") { cbpp$obs <- factor(seq_len(nrow(cbpp))); fit(cbind(incidence, size - incidence) ~ period + (1|herd) + (1|obs), cbpp, binomial) }
 if (a == "verbal") fit(r2 ~ Anger + Gender + btype + situ + (1|id) + (1|item), VerbAgg, binomial)
 if (a == "slopes") fit(r2 ~ Anger + mode + (mode|id) + (1|item), VerbAgg, binomial)
+# Age in decades, so that the steps of the differences suit its square as well.
+if (a %in% c("women", "women25")) { data(Contraception, package = "mlmRev"); Contraception$age <- Contraception$age / 10 }
+if (a == "women") fit(use ~ age + I(age^2) + livch + urban + (1 + urban|district), Contraception, binomial)
+if (a == "women25") fit(use ~ age + I(age^2) + livch + urban + (1|district), Contraception, binomial, nAGQ = 25)
