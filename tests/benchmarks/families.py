@@ -1,6 +1,6 @@
 """Responses that are not normal: error and cost of quadrature by nodes, and effective draws per CPU second.
 
-python -m tests.benchmarks.families [--nodes] [--draws 1000] [--bambi] [--large]
+python -m tests.benchmarks.families [--nodes] [--tables] [--draws 1000] [--bambi] [--large]
 
 Tables: like the contraception survey of R's mlmRev (1,934 women in 102 districts; generated, with its sizes), with
 intercepts, and with slopes of urban; 20,000 yes/no rows in 500 groups with slopes; counts in 118 broods. *Error* is the
@@ -81,13 +81,51 @@ def by_nodes(name: str) -> list[list[str]]:
     for n in (1, 3, 5, 7, 9):
         one = target.with_nodes(n)
         error = np.std(one.values(points) - target.with_nodes(n + 6).values(points))
-        begin, count = time.process_time(), 0
-        while count < 3 or time.process_time() - begin < 0.5:
-            one(mode.u)
-            count += 1
-        milliseconds = 1e3 * (time.process_time() - begin) / count
-        rows.append([name, str(n), f"{error:.1e}", f"{milliseconds:.3g}"])
+        rows.append([name, str(n), f"{error:.1e}", f"{_milliseconds(one, mode.u):.3g}"])
     return rows
+
+
+def by_tables(groups: int, rows: int) -> list[list[str]]:
+    """Return a row for each number of fixed nodes: error, and milliseconds beside those of adaptive quadrature."""
+    from hierreg.likelihood.node_tables.density import NodeTableTarget
+    from hierreg.likelihood.node_tables.error import edge_of, error_of
+    from hierreg.likelihood.node_tables.table import maps_of_groups, places_of_nodes, tabulated
+    from hierreg.likelihood.quadrature.engine import QuadratureLikelihood
+    from hierreg.model.family.estimation import limit, start_of_chains
+    from hierreg.model.family.posterior import at_mode
+    from hierreg.sampling.signed import coordinates
+
+    problem = hr.Model("y ~ x + (1 + x | g)", many(rows * groups, groups), family=hr.Bernoulli()).problem
+    target, mode = at_mode(problem, start_of_chains(problem, limit(problem)[1].optimum), 1)
+    rng = np.random.default_rng(1)
+    points = mode.u + rng.standard_normal((24, len(mode.u))) @ mode.scale.T
+    finer, likelihood = target.with_nodes(9), target.likelihood
+    assert isinstance(likelihood, QuadratureLikelihood)
+    among, far = ((one, finer.values(one)) for one in (points, edge_of(mode.u, mode.scale)))
+    maps = maps_of_groups(likelihood)
+    assert maps is not None
+    places = places_of_nodes(target, maps, mode.u, points)
+    assert places is not None
+    by_three = _milliseconds(target, mode.u)
+    zero = "yes" if coordinates(target, mode) is not None else "no"
+    out = []
+    for n in (5, 7, 9, 11, 15):
+        one = NodeTableTarget(
+            parameters=target.parameters, population=target.population, table=tabulated(likelihood, maps, *places, n)
+        )
+        error, took = error_of(one, among, far, threads=1), _milliseconds(one, mode.u)
+        shown = [f"{groups} x {rows}", zero, str(n), f"{error.sd:.1e}", f"{error.far:.1e}"]
+        out.append([*shown, f"{took:.3g}", f"{by_three / took:.0f}"])
+    return out
+
+
+def _milliseconds(target: Any, at: Any) -> float:
+    target(at)
+    begin, count = time.process_time(), 0
+    while count < 3 or time.process_time() - begin < 0.2:
+        target(at)
+        count += 1
+    return 1e3 * (time.process_time() - begin) / count
 
 
 def ours(name: str, method: str, draws: int) -> list[str]:
@@ -146,6 +184,7 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nodes", action="store_true", help="error and cost by number of nodes")
+    parser.add_argument("--tables", action="store_true", help="error and cost of fixed nodes by groups and their rows")
     parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--bambi", action="store_true")
     parser.add_argument("--large", action="store_true", help="also 20,000 rows with bambi")
@@ -156,6 +195,11 @@ def main() -> None:
     if options.nodes:
         rows = [row for name in names for row in by_nodes(name)]
         print(text_table(["table", "nodes on each axis", "error (sd)", "ms a gradient"], rows))
+    if options.tables:
+        rows = [row for groups in (30, 100, 500) for n in (4, 12, 40) for row in by_tables(groups, n)]
+        header = ["groups x rows", "sds may be zero", "nodes on each axis", "error (sd)", "3 sds away", "ms", "gain"]
+        print(text_table(header, rows))
+        return
     for name in names:
         hr.Model(CASES[name][0], CASES[name][2](), family=CASES[name][1]).sample(draws=50, seed=1, progress=False)
     jobs: list[Any] = [partial(ours, name, method, options.draws) for name in names for method in ("nuts", "psis")]
