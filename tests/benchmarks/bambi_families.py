@@ -1,7 +1,7 @@
 """What bambi takes for the same models, and PyMC for Student t effects, which bambi has not.
 
-`tests.benchmarks.families --bambi` and `tests.benchmarks.heavy_tails --pymc` call these. Short runs with bambi's default
-priors, noncentered as its default is: 2 chains of 300 draws after 300 of warm-up. *Compile* is what the same with one
+`tests.benchmarks.families --bambi` and `tests.benchmarks.heavy_tails --pymc` call these. Short runs, 2 chains of 300
+draws after 300 of warm-up; bambi's default priors, noncentered as its default is. *Compile* is what the same with one
 chain of two draws takes, the model built from its formula.
 """
 
@@ -17,6 +17,8 @@ from tests.benchmarks import families
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pandas as pd
 
 CHAINS, DRAWS, TUNE = 2, 300, 300
 _FAMILIES = {"Bernoulli": "bernoulli", "Poisson": "poisson"}
@@ -47,6 +49,24 @@ def bambis(name: str, sampler: str) -> list[str]:
         return variable != "p" and ("|" not in variable or variable.endswith("_sigma"))
 
     return measured(name, f"bambi, {sampler}", fit, is_parameter)
+
+
+def student_t(data: pd.DataFrame, sampler: str) -> list[str]:
+    """Return what Student t effects of groups take PyMC: the same model as hierreg's, noncentered, with its priors."""
+    import hierreg as hr
+
+    def fit(chains: int, draws: int, tune: int) -> Any:
+        import pymc as pm
+
+        model = hr.Model("y ~ x + (x | g)", data, effects={"g": hr.StudentT()}).to_pymc("noncentered")
+        options: dict[str, Any] = {"nuts_sampler": "nutpie"} if sampler == "nutpie" else {"cores": 1}
+        with model:
+            return pm.sample(draws=draws, tune=tune, chains=chains, random_seed=1, progressbar=False, **options)
+
+    def is_parameter(variable: str) -> bool:
+        return variable in {"beta", "scale_g", "corr_g", "nu_g", "error_sd"}
+
+    return measured("Student t effects", f"PyMC, {sampler}", fit, is_parameter)
 
 
 def measured(name: str, by: str, fit: Callable[[int, int, int], Any], is_parameter: Callable[[str], bool]) -> list[str]:
