@@ -5,4 +5,6 @@ LANES = 8
 
 # Groups of one or two coefficients are so small that more of them go together (see `strip_kernels`).
 STRIP = 64
+# With numbers for each of some dozens of nodes, fewer fit the first cache (see `node_tables.kernels`).
+NODE_STRIP = 32
 EPS = 2.0**-52

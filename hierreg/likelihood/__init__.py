@@ -60,9 +60,11 @@ several factors                             `crossed.kernels`               `cro
 of the variances begin at `groups.draws` and `crossed.draws`, moments at `groups.equations` and `crossed.equations`; of
 few blocks NumPy finds both (`groups.block_moments`).
 
-Two likelihoods in which beta is not integrated out stand beside these, each with its own page: `quadrature`, of
-responses that are not normal, whose group effects are integrated out by nodes; `heavy_tails`, of effects that are
-Student t or of several components, a sum over scales or components of what is above.
+Three likelihoods in which beta is not integrated out stand beside these, each with its own page: `quadrature`, of
+responses that are not normal, whose group effects are integrated out by nodes that follow the parameters;
+`node_tables`, the same by fixed nodes at which each group is tabulated, where groups' columns fit those of the
+population; `heavy_tails`, of effects that are Student t or of several components, a sum over scales or components of
+what is above.
 
 Besides: `engines`, which engine takes a model and what each can do; `population`, `pivots`, `spanned`, fixed population
 coefficients, their priors, those that groups fit by themselves; `posterior`, log p(u | y) of the unconstrained variance

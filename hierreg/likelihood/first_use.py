@@ -20,6 +20,7 @@ _BESIDE = {
     "groups": "log_likelihood_of",
     "heavy_tails": "log_likelihood",
     "joint": "rows_at",
+    "node_tables": "tabulate",
     "quadrature": "modes_of",
 }
 

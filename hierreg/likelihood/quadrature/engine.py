@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # Most nodes of a group: beyond, they cost more than they tell.
 MOST_NODES = 4096
+# Rows times nodes for which a thread of its own is worth what starting it takes.
+_WORK_OF_THREAD = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +103,7 @@ class QuadratureLikelihood:
         """
         p, q, shape = len(beta), self.n_effects, np.shape(auxiliary)
         x = np.concatenate([beta, np.ravel(Lambda), np.ravel(auxiliary)])
-        if self.threads == 1 or self.n_groups == 1:
+        if len(self._parts) == 1:
             value, g = self._parts[0](x, wanted=wanted)
         else:
             with ThreadPoolExecutor(max_workers=self.threads) as pool:
@@ -115,7 +117,9 @@ class QuadratureLikelihood:
     @cached_property
     def _parts(self) -> list[FactorFunction]:
         """The likelihood of each part of the groups."""
-        edges = np.linspace(0, self.n_groups, max(1, min(self.threads, self.n_groups)) + 1).astype(int).tolist()
+        work = len(self.rows[2]) * self.n_nodes**self.n_effects
+        n = max(1, min(self.threads, self.n_groups, work // _WORK_OF_THREAD))
+        edges = np.linspace(0, self.n_groups, n + 1).astype(int).tolist()
         return [FactorFunction(self, first, last) for first, last in pairwise(edges)]
 
     def effects(self, beta: Array, Lambda: Array, auxiliary: Array) -> tuple[Array, Array] | None:

@@ -10,7 +10,7 @@ from math import exp, inf, isfinite, log, sqrt
 
 from hierreg.compiled.array_kernels import empty
 from hierreg.compiled.parts import part, whole
-from hierreg.response.kernels import CUMULATIVE, auxiliary_slopes, row_constant, row_terms
+from hierreg.response.kernels import CUMULATIVE, auxiliary_slopes, row_constant, row_terms, value_and_slope
 from hierreg.response.mixed_kernels import mixed_slopes
 
 _MOST_STEPS = 100
@@ -86,7 +86,7 @@ def value_at(rows, j, v, room):
         eta = base[i]
         for k in range(len(v)):
             eta += ZL[i, k] * v[k]
-        f += weight[r] * row_terms(family, link, y[r], n[r], eta, a[i], c[i])[0]
+        f += weight[r] * value_and_slope(family, link, y[r], n[r], eta, a[i], c[i])[0]
     return f
 
 
@@ -362,7 +362,7 @@ def _by_nodes(rows, j, v, room, nodes, log_weights, at, weight, slopes, wanted, 
             eta = base[i]
             for k in range(q):
                 eta += ZL[i, k] * at[s, k]
-            log_density, d1, _, _ = row_terms(family, link, y[r], n[r], eta, a[i], c[i])
+            log_density, d1 = value_and_slope(family, link, y[r], n[r], eta, a[i], c[i])
             f += row_weight[r] * log_density
             if wanted:
                 slopes[i, s] = row_weight[r] * d1

@@ -96,25 +96,12 @@ def density_table(
     wanted: bool = True,
 ) -> AddressTable:
     """Return the table of the log density of psi = centre + scale x; of psi itself by default."""
-    n, v, likelihood, auxiliary = target.n, target.parameters, target.likelihood, target.auxiliary
-    stratum, size, rest, sd_of_stratum, lowest, is_free, own_eta, fixed = v.within_units.arrays
+    v, likelihood, auxiliary = target.parameters, target.likelihood, target.auxiliary
     codes, priors = auxiliary.compiled_priors
     T, m = auxiliary.shape
     return AddressTable(
         [
-            v.n_factor,
-            *integers(v.block_sizes, v.sd_code),
-            *floats(v.sd_parameters),
-            *flags(v.corr_is_free),
-            *floats(v.eta, v.fixed_corr_factor),
-            *integers(stratum, size),
-            *floats(rest),
-            *integers(sd_of_stratum),
-            *floats(lowest),
-            *flags(is_free),
-            *floats(own_eta, fixed),
-            *floats(np.zeros(v.n_columns) if target.sd_unit is None else target.sd_unit),
-            *floats(np.zeros(n) if centre is None else centre, np.eye(n) if scale is None else scale),
+            *rows_of_psi(target, centre, scale),
             n_points,
             int(wanted),
             *rows_of(likelihood),
@@ -131,6 +118,27 @@ def density_table(
             *floats(np.eye(v.n_factor)),
         ]
     )
+
+
+def rows_of_psi(target: Any, centre: Array | None, scale: Array | None) -> Sequence[NDArray[Any] | int]:
+    """Return the rows of a table that hold the variance parameters, and what psi = centre + scale x is of x."""
+    n, v = target.n, target.parameters
+    stratum, size, rest, sd_of_stratum, lowest, is_free, own_eta, fixed = v.within_units.arrays
+    return [
+        v.n_factor,
+        *integers(v.block_sizes, v.sd_code),
+        *floats(v.sd_parameters),
+        *flags(v.corr_is_free),
+        *floats(v.eta, v.fixed_corr_factor),
+        *integers(stratum, size),
+        *floats(rest),
+        *integers(sd_of_stratum),
+        *floats(lowest),
+        *flags(is_free),
+        *floats(own_eta, fixed),
+        *floats(np.zeros(v.n_columns) if target.sd_unit is None else target.sd_unit),
+        *floats(np.zeros(n) if centre is None else centre, np.eye(n) if scale is None else scale),
+    ]
 
 
 def rows_of(likelihood: Any) -> Sequence[NDArray[Any] | int]:

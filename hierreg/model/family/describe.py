@@ -10,11 +10,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.display.html import preformatted
+from hierreg.likelihood.node_tables.error import MOST
+from hierreg.model.family.tables import maps_of
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from hierreg.likelihood.joint.density import JointTarget
+    from hierreg.likelihood.node_tables.density import NodeTableTarget
     from hierreg.likelihood.quadrature.density import QuadratureTarget
+    from hierreg.model.family.tables import Tables
     from hierreg.problem.family import FamilyProblem
+
+    Array = NDArray[np.float64]
 
 _SECONDS, _FEWEST = 0.2, 3
 
@@ -28,8 +36,9 @@ class FamilyDescription:
     formula : str
     n_rows : int
     family : str
-    engine : {"quadrature", "joint"}
-        Whether the coefficients of groups are integrated out, or sampled with the parameters.
+    engine : {"quadrature", "node tables", "joint"}
+        Whether the coefficients of groups are integrated out, by nodes that follow the parameters or by fixed ones, or
+        sampled with the parameters.
     n_groups, n_effects : int
         Groups, and coefficients of each that are integrated out by quadrature; where all are sampled, groups and
         coefficients of all factors.
@@ -38,6 +47,10 @@ class FamilyDescription:
     milliseconds : float or None
         For one value of the log posterior density with its gradient, by 3 nodes on each axis where it is by quadrature,
         on one thread.
+    n_nodes : int
+        Fixed nodes on each axis; 0 where that was not measured, or there are none.
+    error : float or None
+        Of the log density by fixed nodes, sd over the posterior; None where that was not measured, or does not apply.
     """
 
     formula: str
@@ -48,6 +61,8 @@ class FamilyDescription:
     n_effects: int
     sampled: tuple[str, ...]
     milliseconds: float | None
+    n_nodes: int = 0
+    error: float | None = None
 
     def __repr__(self) -> str:
         lines = [self.formula, f"  {self.n_rows:,} rows; family {self.family}"]
@@ -57,6 +72,8 @@ class FamilyDescription:
                 "groups, in coordinates in which they are nearly normal"
             )
             lines.append("    estimates: Laplace's approximation")
+        elif self.engine == "node tables":
+            lines += self._of_tables()
         elif self.n_effects:
             lines.append(
                 f"  integrated out by adaptive Gauss-Hermite quadrature: {self.n_effects} coefficients of each of "
@@ -65,6 +82,11 @@ class FamilyDescription:
             lines.append(
                 f"    nodes of a group: Laplace 1; sampling {3**self.n_effects}, or more where that is not enough"
             )
+            if self.error is not None:
+                lines.append(
+                    f"    not by fixed nodes, which would be wrong by {self.error:.2g} (log density, sd over the "
+                    f"posterior; at most {MOST} is allowed)"
+                )
         lines.append(f"  sampled: {len(self.sampled)} parameters")
         lines += wrap(", ".join(self.sampled), 100, initial_indent="    ", subsequent_indent="    ")
         if self.milliseconds is not None:
@@ -74,6 +96,19 @@ class FamilyDescription:
 
     def _repr_html_(self) -> str:
         return preformatted(repr(self))
+
+    def _of_tables(self) -> list[str]:
+        """Return the lines about fixed nodes."""
+        first = (
+            f"  integrated out with fixed nodes: {self.n_effects} coefficients of each of {self.n_groups:,} groups, "
+            "whose log-likelihood is tabulated once"
+        )
+        if self.error is None:
+            second = f"adaptive quadrature says how wrong that is, and takes over where it is more than {MOST}"
+        else:
+            nodes = self.n_nodes**self.n_effects
+            second = f"{nodes} nodes of a group; error of the log density {self.error:.2g} (sd over the posterior)"
+        return [first, f"    sampling: {second}", "    estimates: Laplace's approximation, or adaptive quadrature"]
 
 
 def shown(problem: FamilyProblem) -> list[str]:
@@ -86,28 +121,41 @@ def shown(problem: FamilyProblem) -> list[str]:
         lines.append(f"  categories: {' < '.join(categories)}")
     if problem.offset_name is not None:
         lines.append(f"  offset: {problem.offset_name}")
-    return [*lines, f"  engine: {problem.engine}"]
+    return [*lines, f"  engine: {engine_of(problem)}"]
 
 
 def describe(problem: FamilyProblem, time_it: bool) -> FamilyDescription:
     """Return the description; measured where that is asked for."""
     q, is_joint = problem.Z.shape[1], problem.engine == "joint"
     n_groups = sum(len(factor.levels) for factor in problem.design.factors)
+    engine, found = engine_of(problem), None
+    if time_it and engine == "node tables":
+        from hierreg.model.family.posterior import measured_tables
+
+        found = measured_tables(problem)
+        engine = engine if found[0] is not None else "quadrature"
+    tables, error = (None, None) if found is None else found
     return FamilyDescription(
         formula=problem.formula,
         n_rows=problem.n_rows,
         family=str(problem.family),
-        engine=problem.engine,
+        engine=engine,
         n_groups=n_groups if q else 0,
         n_effects=problem.n_effects if is_joint else q,
         sampled=problem.names,
-        milliseconds=_measured(problem) if time_it else None,
+        milliseconds=_measured(problem, tables) if time_it else None,
+        n_nodes=0 if tables is None else tables.n_nodes,
+        error=None if error is None else error.sd,
     )
 
 
-def _measured(problem: FamilyProblem) -> float:
-    target = _target(problem)
-    at = np.zeros(target.n)
+def engine_of(problem: FamilyProblem) -> str:
+    """Return the engine that a posterior is sampled with, if it is accurate enough."""
+    return problem.engine if maps_of(problem) is None else "node tables"
+
+
+def _measured(problem: FamilyProblem, tables: Tables | None) -> float:
+    target, at = _target(problem, tables)
     target(at)
     begin, n = time.perf_counter(), 0
     while n < _FEWEST or time.perf_counter() - begin < _SECONDS:
@@ -116,10 +164,15 @@ def _measured(problem: FamilyProblem) -> float:
     return 1e3 * (time.perf_counter() - begin) / n
 
 
-def _target(problem: FamilyProblem) -> QuadratureTarget | JointTarget:
+def _target(
+    problem: FamilyProblem, tables: Tables | None
+) -> tuple[QuadratureTarget | NodeTableTarget | JointTarget, Array]:
+    if tables is not None:
+        return tables.target, np.zeros(tables.target.n)
+    marginal = problem.target(3 if problem.engine == "quadrature" else 1)
     if problem.engine == "quadrature":
-        return problem.target(3)
+        return marginal, np.zeros(marginal.n)
     from hierreg.model.family.joint import joint_target
 
-    marginal = problem.target(1)
-    return joint_target(problem, marginal, np.zeros(marginal.n))
+    target = joint_target(problem, marginal, np.zeros(marginal.n))
+    return target, np.zeros(target.n)

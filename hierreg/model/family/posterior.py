@@ -15,10 +15,12 @@ from hierreg.gram.column_means import means_of_rows
 from hierreg.likelihood.alone import group_statistics
 from hierreg.likelihood.drawn import Recovered
 from hierreg.likelihood.groups.threads import available_cores
+from hierreg.likelihood.node_tables.draws import draw_effects as draw_by_table
 from hierreg.likelihood.quadrature.draws import draw_effects
 from hierreg.likelihood.quadrature.engine import QuadratureLikelihood
 from hierreg.model.family.estimation import limit, start_of_chains
 from hierreg.model.family.joint import effects_of, joint_mode, joint_target
+from hierreg.model.family.tables import error_at_draws, tables_of
 from hierreg.predictive.of_family import attributes, observed_values, with_auxiliary
 from hierreg.problem.reference import references
 from hierreg.problem.row_moments import moments_of
@@ -37,7 +39,11 @@ if TYPE_CHECKING:
 
     from hierreg.estimate.optimise import Optimum
     from hierreg.likelihood.joint.density import JointTarget
+    from hierreg.likelihood.node_tables.density import NodeTableTarget
+    from hierreg.likelihood.node_tables.error import TableError
+    from hierreg.likelihood.node_tables.table import NodeTable
     from hierreg.likelihood.quadrature.density import QuadratureTarget
+    from hierreg.model.family.tables import Tables
     from hierreg.problem.family import FamilyProblem
     from hierreg.sampling.request import SampleRequest
 
@@ -72,11 +78,14 @@ class Rule:
         Of the finer rule that says how wrong it is.
     error : float
         Sd, over the posterior, of the difference of the two log densities.
+    among : arrays (S, n), (S,)
+        Draws of its normal approximation, and their log densities by the finer rule.
     """
 
     n_nodes: int
     n_check: int
     error: float
+    among: tuple[Array, Array]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +101,10 @@ class Drawn:
         Returns v (S, J, q) of each grouping factor, b = Lambda v.
     stats : Dataset
         The ``sample_stats`` group.
+    engine : {"quadrature", "node tables", "joint"}
     """
 
+    engine: str
     shape: tuple[int, int]
     u: Array
     phi: Array
@@ -157,7 +168,7 @@ def sample(problem: FamilyProblem, request: SampleRequest) -> xr.DataTree:
         "method": request.method,
         "sampler": sampler,
         "parametrization": request.parametrization,
-        "engine": problem.engine,
+        "engine": drawn.engine,
         "unidentified": "",
         "sampling_time": sampled - begin,
         "recovery_time": time.perf_counter() - sampled,
@@ -221,11 +232,19 @@ def at_mode(problem: FamilyProblem, start: Array, cores: int) -> tuple[Quadratur
     return target, _mode_of(problem, optimum)
 
 
+def measured_tables(problem: FamilyProblem) -> tuple[Tables | None, TableError | None]:
+    """Return the tables that a posterior would be sampled with, None where they are too wrong; and their error."""
+    cores = available_cores()
+    target, mode = at_mode(problem, start_of_chains(problem, limit(problem)[1].optimum), cores)
+    rule = _rule(target, mode, 0, cores)
+    return tables_of(problem, target.with_nodes(rule.n_check), mode, rule.among, cores)
+
+
 def _rule(target: QuadratureTarget, mode: Mode, seed: int, cores: int) -> Rule:
     """Return the first rule that is accurate enough over the posterior, by its normal approximation."""
     q = target.parameters.n_factor
     if not q:
-        return Rule(n_nodes=1, n_check=1, error=0.0)
+        return Rule(n_nodes=1, n_check=1, error=0.0, among=(mode.u[None], np.array([mode.log_density])))
     rng = np.random.default_rng([seed, _STREAM_POINTS])
     points = mode.u + rng.standard_normal((_POINTS, len(mode.u))) @ mode.scale.T
     for n in _NODES:
@@ -234,7 +253,7 @@ def _rule(target: QuadratureTarget, mode: Mode, seed: int, cores: int) -> Rule:
         kept = np.isfinite(by[0]) & np.isfinite(by[1])
         error = float(np.std((by[0] - by[1])[kept])) if kept.sum() > 1 else np.inf
         if error <= _ALLOWED:
-            return Rule(n_nodes=n, n_check=check, error=error)
+            return Rule(n_nodes=n, n_check=check, error=error, among=(points[kept], by[1][kept]))
     raise SamplingError(
         f"quadrature with {_NODES[-1]} nodes on each axis does not represent the likelihood of a group: with "
         f"{_NODES[-1] + _MORE} the log density differs by {error:.2g} (sd over the posterior). The effects of some "
@@ -243,30 +262,55 @@ def _rule(target: QuadratureTarget, mode: Mode, seed: int, cores: int) -> Rule:
 
 
 def _by_quadrature(problem: FamilyProblem, start: Array, request: SampleRequest, seed: int, cores: int) -> Drawn:
-    """Return draws of psi by quadrature, the effects drawn given each."""
+    """Return draws of psi by quadrature, the effects drawn given each; by tables at fixed nodes where they do."""
     target, mode = at_mode(problem, start, cores)
     rule = _rule(target, mode, seed, cores)
+    finer = target.with_nodes(rule.n_check)
+    tables, _ = tables_of(problem, finer, mode, rule.among, cores)
+    if tables is not None:
+        chains = _sampled(tables.target, mode, request, seed, problem, cores)
+        error = error_at_draws(tables, chains.u.reshape(-1, target.n), cores)
+        if error.is_small:
+            chains.stats.attrs |= _said(tables.n_nodes, rule.n_check, error.sd) | {"quadrature_far_error": error.far}
+            return _drawn(problem, target, tables.target.table, chains.u, chains.stats, seed=seed, cores=cores)
     target = target.with_nodes(rule.n_nodes)
     chains = _sampled(target, mode, request, seed, problem, cores)
     psi, stats = chains.u, chains.stats
     if rule.error > _UNWEIGHTED:
-        psi, stats = _weighted(target.with_nodes(rule.n_check), psi, stats, seed, cores)
-    stats.attrs |= {
-        "quadrature_nodes": rule.n_nodes,
-        "quadrature_check_nodes": rule.n_check,
-        "quadrature_error": rule.error,
-    }
+        psi, stats = _weighted(finer, psi, stats, seed, cores)
+    stats.attrs |= _said(rule.n_nodes, rule.n_check, rule.error)
+    return _drawn(problem, target, None, psi, stats, seed=seed, cores=cores)
+
+
+def _said(n_nodes: int, n_check: int, error: float) -> dict[str, float]:
+    return {"quadrature_nodes": n_nodes, "quadrature_check_nodes": n_check, "quadrature_error": error}
+
+
+def _drawn(  # noqa: PLR0913  # what draws are made of
+    problem: FamilyProblem,
+    target: QuadratureTarget,
+    table: NodeTable | None,
+    psi: Array,
+    stats: xr.Dataset,
+    *,
+    seed: int,
+    cores: int,
+) -> Drawn:
+    """Return draws with what makes those of the effects, given a table or none."""
     u, phi, w = target.split(psi.reshape(-1, psi.shape[2]))
 
     def effects() -> tuple[Array, ...]:
         if not problem.labels.factors:
             return ()
         Lambda = problem.parameters.from_raw @ covariances(problem.parameters, u).Lambda
-        auxiliary = problem.auxiliary.natural(w)
-        assert isinstance(target.likelihood, QuadratureLikelihood)
-        return (draw_effects(target.likelihood, phi, Lambda, auxiliary, seed=seed, threads=cores),)
+        likelihood = target.likelihood
+        assert isinstance(likelihood, QuadratureLikelihood)
+        if table is not None:
+            return (draw_by_table(likelihood, table, phi, Lambda, seed=seed, threads=cores),)
+        return (draw_effects(likelihood, phi, Lambda, problem.auxiliary.natural(w), seed=seed, threads=cores),)
 
-    return Drawn(shape=psi.shape[:2], u=u, phi=phi, w=w, effects=effects, stats=stats)
+    engine = problem.engine if table is None else "node tables"
+    return Drawn(engine=engine, shape=psi.shape[:2], u=u, phi=phi, w=w, effects=effects, stats=stats)
 
 
 def _together(problem: FamilyProblem, start: Array, request: SampleRequest, seed: int, cores: int) -> Drawn:
@@ -279,6 +323,7 @@ def _together(problem: FamilyProblem, start: Array, request: SampleRequest, seed
     sign = None if chains.sign is None else chains.sign.reshape(len(points), -1)
     u, phi, w, _ = target.split(points)
     return Drawn(
+        engine="joint",
         shape=chains.u.shape[:2],
         u=u,
         phi=phi,
@@ -305,7 +350,7 @@ def _mode_of(problem: FamilyProblem, optimum: Optimum) -> Mode:
 
 
 def _sampled(  # noqa: PLR0913  # what chains are made of
-    target: QuadratureTarget | JointTarget,
+    target: QuadratureTarget | NodeTableTarget | JointTarget,
     mode: Mode,
     request: SampleRequest,
     seed: int,

@@ -8,6 +8,7 @@ import pytest
 from scipy import optimize, special, stats
 
 import hierreg as hr
+from hierreg.likelihood.quadrature import engine
 from hierreg.problem.family import assemble_family
 
 RNG = np.random.default_rng(3)
@@ -160,7 +161,8 @@ def test_gradient_equals_differences(name, nodes):
 
 
 @pytest.mark.parametrize("name", ["poisson", "negative binomial", "ordered"])
-def test_parts_threads_and_batches_give_the_same(name):
+def test_parts_threads_and_batches_give_the_same(name, monkeypatch):
+    monkeypatch.setattr(engine, "_WORK_OF_THREAD", 1)
     target = problem_of(name).target(5)
     rng = np.random.default_rng(5)
     points = 0.3 * rng.normal(size=(7, target.n))

@@ -1,0 +1,133 @@
+"""The log posterior density of psi = (u, phi) by tables at fixed nodes."""
+
+from __future__ import annotations
+
+import ctypes
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hierreg.compiled.address_kernels import GRADIENT, VALUE
+from hierreg.compiled.addresses import AddressTable, finished, floats
+from hierreg.likelihood.quadrature.native import rows_of_psi
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from hierreg.likelihood.node_tables.table import NodeTable
+    from hierreg.likelihood.quadrature.density import Population
+    from hierreg.variances.parameters import VarianceParameters
+
+    Array = NDArray[np.float64]
+
+_PARTS = 4  # of a batch per thread
+
+
+@cache
+def compiled() -> Any:
+    """Return the compiled function as one of Python, which lets other threads run."""
+    from hierreg.likelihood.node_tables.entry import log_densities
+
+    return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, *[ctypes.c_void_p] * 4)(log_densities.address)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeTableTarget:
+    """log p(psi | y) up to the evidence; a `sampling.density.Density`.
+
+    Attributes
+    ----------
+    parameters : VarianceParameters
+    population : Population
+    table : NodeTable
+    prior_on : bool
+        Add log priors.
+    sd_unit : array (q + 1,) or None
+        See `likelihood.posterior.Target`.
+    """
+
+    parameters: VarianceParameters
+    population: Population
+    table: NodeTable
+    prior_on: bool = True
+    sd_unit: Array | None = None
+
+    @property
+    def n(self) -> int:
+        """Number of elements of psi."""
+        return self.parameters.n_free + len(self.population.mean)
+
+    def __call__(self, psi: Array) -> tuple[float, Array]:
+        """Return the log density at psi (n,) and its gradient (n,)."""
+        psi = np.ascontiguousarray(psi, dtype=float)
+        if psi.shape != (self.n,):
+            raise ValueError(f"psi has shape {psi.shape}; there are {self.n} parameters")
+        gradient, value = np.zeros(self.n), np.full(1, np.nan)
+        compiled()(self.n, *(array.ctypes.data for array in (psi, gradient, value)), self._own_table.address)
+        return finished(float(value[0])), gradient
+
+    @cached_property
+    def _own_table(self) -> AddressTable:
+        return self._addresses()
+
+    def evaluator(self) -> Callable[[Array], tuple[float, Array]]:
+        """Return the density as a function for one thread."""
+        return self
+
+    def on_threads(self, threads: int) -> NodeTableTarget:  # noqa: ARG002  # `sampling.density.Density`
+        """Return the same: one evaluation has one thread."""
+        return self
+
+    def with_signed(self, unit: Array) -> NodeTableTarget:
+        """Return the target in coordinates of which some are signed standard deviations."""
+        return replace(self, sd_unit=unit)
+
+    def native(self, centre: Array, scale: Array) -> tuple[int, AddressTable]:
+        """Return the address of the compiled function and its table, for the density of x, psi = centre + scale x."""
+        from hierreg.likelihood.node_tables.entry import log_densities
+
+        return int(log_densities.address), self._addresses(centre=centre, scale=scale)
+
+    def values(self, points: Array, *, threads: int = 1) -> Array:
+        """Return the log densities (k,) of many points (k, n)."""
+        points = np.ascontiguousarray(points, dtype=float)
+        out = np.full(len(points), np.nan)
+
+        def fill(part: slice) -> None:
+            mine = points[part]
+            table = self._addresses(n_points=len(mine), wanted=VALUE)
+            compiled()(self.n, mine.ctypes.data, None, out[part].ctypes.data, table.address)
+
+        edges = np.linspace(0, len(points), max(1, min(threads * _PARTS, len(points))) + 1).astype(int)
+        with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
+            list(pool.map(fill, map(slice, edges[:-1], edges[1:])))
+        if np.isnan(out).any():
+            finished(np.nan)
+        return out
+
+    def _addresses(
+        self,
+        *,
+        centre: Array | None = None,
+        scale: Array | None = None,
+        n_points: int = 1,
+        wanted: int = GRADIENT,
+    ) -> AddressTable:
+        table = self.table
+        return AddressTable(
+            [
+                *rows_of_psi(self, centre, scale),
+                n_points,
+                wanted,
+                *floats(table.strips),
+                len(table.place),
+                *floats(table.features, self.population.mean, self.population.precision),
+                int(self.prior_on),
+                *floats(np.eye(self.parameters.n_factor)),
+            ]
+        )
