@@ -154,8 +154,8 @@ def test_every_family_has_a_name():
 def test_every_report_is_made_of_every_family(family, fit, files, capsys):
     kept = files / f"{family}.nc"
     code, out, err = fit(
-        *["rows.csv", RESPONSES[family], "--family", family, "-o", str(kept), "--draws", "200", "--tune", "100"],
-        *["--seed", "1", "--quiet"],
+        *["rows.csv", RESPONSES[family], "--family", family, "-o", str(kept), "--draws", "100", "--tune", "100"],
+        *["--chains", "2", "--seed", "1", "--quiet"],
     )
     assert code in OK_OR_WARNED, err
     assert "beta[x]" in out
@@ -191,12 +191,10 @@ def test_reports_of_group_effects_that_are_not_normal(effects, words, fit, files
     )
     assert code in OK_OR_WARNED, err
     assert words in out
-    folder = files / effects.replace(":", "-")
-    assert main(["report", str(kept), "--figures", str(folder)]) in OK_OR_WARNED
+    assert main(["report", str(kept)]) in OK_OR_WARNED
     out = capsys.readouterr().out
     for word in ("SUMMARY", "CORRELATIONS", "SHRINKAGE", "effects of Subject"):
         assert word in out
-    assert (folder / "caterpillar.png").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize("data", ["big/*.parquet", "big"])

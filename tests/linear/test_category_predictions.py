@@ -180,6 +180,7 @@ def test_both_engines_say_the_same_of_thresholds():
             np.testing.assert_allclose(values, two[name], atol=2e-4)
 
 
+@pytest.mark.slow
 def test_probabilities_at_an_estimate_are_near_those_of_the_posterior():
     rng = np.random.default_rng(5)
     g = np.repeat(np.arange(24), 25)
