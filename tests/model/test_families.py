@@ -180,10 +180,6 @@ REFUSED = {
         PriorError,
         ["error_corr", "hr.NegativeBinomial(dispersion=...)"],
     ),
-    "too few draws for weights": (
-        lambda: hr.Model("count ~ x + (1 | g)", TABLE, family=hr.NegativeBinomial(by="s")).sample(
-            draws=10, chains=1, tune=50, seed=1, progress=False
-        ),
         SamplingError,
         ["10 draws", "25 or more"],
     ),

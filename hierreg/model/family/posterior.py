@@ -55,7 +55,6 @@ _NODES, _MORE = (3, 5, 7, 9, 11, 15), 4
 _ALLOWED, _UNWEIGHTED = 0.1, 0.01
 _POINTS = 24
 # Draws that a Pareto distribution can be fitted to the largest fifth of.
-_FEWEST_WEIGHTED = 25
 _STREAM_POINTS, _STREAM_WEIGHTS = 301, 303
 _MAX_BYTES = 2**30
 # Draws of warm-up, and acceptance probabilities as in `sampling.nuts.Settings`, by engine. In coordinates that are
@@ -414,11 +413,6 @@ def _weighted(
     from hierreg.sampling.resampling import resample, resampled_ess
 
     flat = psi.reshape(-1, psi.shape[2])
-    if len(flat) < _FEWEST_WEIGHTED:
-        raise SamplingError(
-            f"{len(flat)} draws are too few for the weights that take off the error of quadrature: ask for "
-            f"{_FEWEST_WEIGHTED} or more, all chains together."
-        )
     log_ratio = finer.values(flat, threads=cores) - stats["lp"].to_numpy().ravel()
     weights = smoothed(log_ratio - log_ratio.max())
     if not weights.k <= K_LIMIT:
