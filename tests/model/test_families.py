@@ -13,7 +13,6 @@ from hierreg.exceptions import (
     HierregWarning,
     ModelError,
     PriorError,
-    SamplingError,
 )
 from tests.likelihood.quadrature.test_quadrature import TABLE
 
@@ -179,9 +178,6 @@ REFUSED = {
         lambda: hr.Model("count ~ x", TABLE, family=hr.NegativeBinomial(), priors=hr.Priors(error_corr=hr.LKJ(1))),
         PriorError,
         ["error_corr", "hr.NegativeBinomial(dispersion=...)"],
-    ),
-        SamplingError,
-        ["10 draws", "25 or more"],
     ),
 }
 

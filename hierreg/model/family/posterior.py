@@ -54,7 +54,6 @@ _NODES, _MORE = (3, 5, 7, 9, 11, 15), 4
 # Sd over the posterior of the error of the log density: what is visible in no quantile, and what weights take off.
 _ALLOWED, _UNWEIGHTED = 0.1, 0.01
 _POINTS = 24
-# Draws that a Pareto distribution can be fitted to the largest fifth of.
 _STREAM_POINTS, _STREAM_WEIGHTS = 301, 303
 _MAX_BYTES = 2**30
 # Draws of warm-up, and acceptance probabilities as in `sampling.nuts.Settings`, by engine. In coordinates that are
