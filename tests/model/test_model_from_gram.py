@@ -58,7 +58,7 @@ def test_draws_and_reports_are_those_of_the_rows(kind, data, tmp_path):
         first = with_rows.sample(**options)
     with pytest.warns(hr.exceptions.HierregWarning):
         second = without.sample(**options)
-    assert set(first.children) - set(second.children) == {"observed_data"}
+    assert set(first.children) - set(second.children) == {"observed_data", "constant_data"}
     assert second.attrs["n_rows"] == 120
     close(second["mixed_model_limit"]["no_pooling_g"], first["mixed_model_limit"]["no_pooling_g"], 1e-6)
     back = hr.load(hr.save(second, tmp_path / "tree.nc"))
