@@ -13,6 +13,7 @@ Hierarchical and correlated linear regressions, with a calibrated posterior in s
   hierreg demo                                        two worked examples, with figures
   hierreg fit data.csv "y ~ x + (x | g)" -o fit.nc    fit, print a summary, keep the posterior
   hierreg report fit.nc                               every table of a kept posterior
+  hierreg predict fit.nc new.csv -o predictions.csv   predictions of new rows, from the kept posterior alone
 """
 
 _FIT = """\
@@ -46,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
     top = argparse.ArgumentParser(prog="hierreg", description=_ABOUT, formatter_class=raw)
     top.add_argument("--version", action="version", version=f"hierreg {__version__}")
-    commands = top.add_subparsers(dest="command", required=True, metavar="{demo,fit,report}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="{demo,fit,report,predict}")
 
     demo = commands.add_parser("demo", help="two worked examples on real data, with figures")
     demo.add_argument(
@@ -101,7 +102,26 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument("fit", type=Path, help="file written by `hierreg fit -o` or hr.save")
     report.add_argument("--figures", type=Path, metavar="FOLDER", help="write the figures there too")
     report.add_argument("--tables", type=Path, metavar="FOLDER", help="write the tables there as CSV too")
+    _add_predict(commands.add_parser("predict", help="predict new rows from a kept posterior"))
     return top
+
+
+def _add_predict(predict: argparse.ArgumentParser) -> None:
+    predict.add_argument("fit", type=Path, help="file written by `hierreg fit -o` or hr.save")
+    predict.add_argument("data", type=Path, help="new rows: .csv, .tsv, .parquet or .feather, with a header")
+    predict.add_argument("-o", "--output", type=Path, metavar="FILE.csv", help="write the predictions there too")
+    predict.add_argument(
+        "--level",
+        choices=["group", "new-group", "population"],
+        default="group",
+        help="of groups that were observed (%(default)s), of these or new ones, or of the population without groups",
+    )
+    predict.add_argument(
+        "--scale", choices=["response", "link"], default="response", help="with a family (%(default)s)"
+    )
+    predict.add_argument("--ci", type=float, default=0.95, metavar="P", help="probability of intervals (%(default)s)")
+    predict.add_argument("--no-observation", action="store_true", help="expected values alone, without new errors")
+    predict.add_argument("--seed", type=int, metavar="N", help="of new groups and errors; by default that of the fit")
 
 
 def _add_family(fit: argparse.ArgumentParser) -> None:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from hierreg.checks import listed
 from hierreg.cli.many_files import is_many, model_of_files
 from hierreg.cli.parsing import parse_effects, parse_priors, split_priors
 from hierreg.cli.response import family_class, family_of, further_parameters, with_categories
+from hierreg.cli.tables import read_table
 from hierreg.errors.structures import ar1, by, correlated, exchangeable, independent, known_cov, known_se
 from hierreg.exceptions import DataError, ModelError
 from hierreg.model import Model
@@ -79,31 +79,6 @@ def model_of(options: Namespace) -> Model:
     model = Model(options.formula, table, errors=errors, priors=priors, effects=effects, family=family, **common)
     print(f"{model!r}\n")
     return model
-
-
-def read_table(path: Path, as_category: Sequence[str]) -> Any:
-    """Return the table of a file, with some columns as labels."""
-    import pandas as pd
-
-    readers = {
-        ".csv": pd.read_csv,
-        ".tsv": lambda p: pd.read_csv(p, sep="\t"),
-        ".parquet": pd.read_parquet,
-        ".feather": pd.read_feather,
-    }
-    if path.suffix not in readers:
-        raise DataError(f"data={str(path)!r}: the ending must be one of {listed(readers)}.")
-    if not path.is_file():
-        raise DataError(f"data={str(path)!r}: no such file.")
-    try:
-        table = readers[path.suffix](path)
-    except (ValueError, ImportError) as error:
-        raise DataError(f"data={str(path)!r} cannot be read: {error}") from error
-    for name in as_category:
-        if name not in table.columns:
-            raise DataError(f"--as-category {name}: the table has the columns {listed(table.columns)}.")
-        table[name] = table[name].astype(str)
-    return table
 
 
 def error_structure(options: Namespace, without: Sequence[str] = ()) -> ErrorSpec | None:

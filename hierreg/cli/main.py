@@ -82,6 +82,10 @@ def _run(options: Any) -> None:
         from hierreg.cli.fit import fit
 
         fit(options)
+    elif options.command == "predict":
+        from hierreg.cli.predict import predict
+
+        predict(options)
     else:
         from hierreg.cli.report import report
 

@@ -42,6 +42,34 @@ def test_fit_keeps_the_posterior_that_the_library_gives(sleep_csv, sleep_fit):
     np.testing.assert_array_equal(kept["posterior"]["beta"], again["posterior"]["beta"])
 
 
+def test_predict_needs_the_kept_posterior_alone(sleep_fit, tmp_path, capsys):
+    import pandas as pd
+
+    rows = pd.DataFrame({"Days": [10.0, 2.5], "Subject": [308, 372]})
+    new, out = tmp_path / "new.csv", tmp_path / "out.csv"
+    rows.to_csv(new, index=False)
+    assert main(["predict", str(sleep_fit[1]), str(new), "-o", str(out), "--ci", "0.9", "--seed", "3"]) == 0
+    assert "308" in capsys.readouterr().out
+    found, expected = pd.read_csv(out), hr.predict(hr.load(sleep_fit[1]), rows, ci_prob=0.9, seed=3)
+    np.testing.assert_allclose(found["mean"], expected["mean"])
+    np.testing.assert_allclose(found["upper_new"], expected["upper_new"])
+    rows.drop(columns="Subject").to_csv(new, index=False)
+    assert main(["predict", str(sleep_fit[1]), str(new), "--level", "population", "--no-observation"]) == 0
+    assert "population" in capsys.readouterr().out
+    assert main(["predict", str(sleep_fit[1]), str(new)]) == 1
+    assert "Subject" in capsys.readouterr().err
+
+
+def test_predict_reads_labels_as_the_model_has_them(sleep_csv, tmp_path, capsys):
+    """308 is a number in the file of new rows, and text in the model."""
+    fit, new = tmp_path / "fit.nc", tmp_path / "new.csv"
+    formula = "Reaction ~ Days + (Days | Subject)"
+    assert main(["fit", str(sleep_csv), formula, "-o", str(fit), "--as-category", "Subject", *SHORT]) == 0
+    new.write_text("Days,Subject\n10,308\n")
+    assert main(["predict", str(fit), str(new)]) == 0
+    assert "308" in capsys.readouterr().out
+
+
 def test_report_prints_every_table_and_writes_figures_and_csv(sleep_fit, tmp_path, capsys):
     folder = tmp_path / "out"
     assert main(["report", str(sleep_fit[1]), "--figures", str(folder), "--tables", str(folder)]) == 0

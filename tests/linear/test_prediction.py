@@ -1,5 +1,7 @@
 """Predictions of new rows against the dense joint normal of old and new rows, and a Gaussian process."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -616,3 +618,15 @@ def test_residuals_of_units_need_draws():
     new = table[table["unit"] == unit].iloc[[0]].assign(set=part)
     with pytest.raises(hr.exceptions.ModelError, match="leave the column of units out"):
         hr.predict(subject, new, tree)
+
+
+@pytest.mark.parametrize("structure", ["independent", "correlated", "by"])
+def test_an_estimate_alone_predicts(structure):
+    subject = trees.model(structure)
+    rows = trees.table().iloc[[0, 5]].drop(columns="unit")
+    for result in (subject.estimate("ml"), solved(structure)[1]):
+        given, alone = hr.predict(subject, rows, result), hr.predict(result, rows)
+        for name, values in given.data_vars.items():
+            np.testing.assert_array_equal(values, alone[name])
+    with pytest.raises(hr.exceptions.ModelError, match="does not know its model"):
+        hr.predict(dataclasses.replace(result, problem=None), rows)

@@ -210,7 +210,7 @@ def test_prior_draws_follow_their_priors() -> None:
     assert_distributed(prior["error_sd"].sel(set="q"), stats.expon(scale=1 / 3))
     assert np.all(prior["error_sd"].sel(set="r") == 0.8)
     # every correlation of three under LKJ(eta) is Beta(eta + 1/2, eta + 1/2) on (-1, 1)
-    assert_distributed((prior["error_corr"].sel(set="q", set_col="r") + 1) / 2, stats.beta(2, 2))
+    assert_distributed((prior["error_corr"].sel(set_pair="r, q") + 1) / 2, stats.beta(2, 2))
     assert_distributed(b.sel(g_coef="Intercept") / prior["sd_g"].sel(g_coef="Intercept"), stats.norm())
     slope = b.sel(g_coef="x") / 0.4
     residual = slope - r * b.sel(g_coef="Intercept") / prior["sd_g"].sel(g_coef="Intercept")

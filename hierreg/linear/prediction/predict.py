@@ -97,7 +97,7 @@ class Predictions(Report):
 
 @understands("hr.predict", same=SEED, instead=PROB)
 def predict(  # noqa: PLR0913  # every argument after the third has a default
-    model: ModelLike | xr.DataTree,
+    model: ModelLike | xr.DataTree | Coefficients,
     newdata: Any,
     at: xr.DataTree | Coefficients | None = None,
     *,
@@ -136,8 +136,8 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
 
     Parameters
     ----------
-    model : Model or DataTree
-        A model, or a result of `Model.sample` alone, which carries its model (`Model.from_tree`): from a saved file,
+    model : Model, or DataTree, Estimate or Coefficients
+        A model, or a result alone, which knows its model: ``hr.predict(est, newdata)``; from a saved file
         ``hr.predict(hr.load("fit.nc"), newdata)``.
     newdata : table
         M rows with the columns of predictors and grouping factors; with ``observation`` also those of the errors
@@ -235,18 +235,24 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
 
 
 def _model_and_result(
-    model: ModelLike | xr.DataTree, at: xr.DataTree | Coefficients | None
+    model: ModelLike | xr.DataTree | Coefficients, at: xr.DataTree | Coefficients | None
 ) -> tuple[Problem | FamilyProblem, xr.DataTree | Coefficients]:
     """Return the problem, and the result to predict from: one and the same where a result is given alone."""
-    if isinstance(model, xr.DataTree):
+    if isinstance(model, xr.DataTree | Coefficients | EffectsEstimate):
         if at is not None:
             raise ModelError("model is a result, and at is another: give a result alone, or the model and a result.")
-        return problem_of_tree(model), model
+        if isinstance(model, xr.DataTree):
+            return problem_of_tree(model), model
+        if isinstance(model, EffectsEstimate):
+            raise refusal("predict at an estimate", model.effects)
+        if model.problem is None:
+            raise ModelError("the estimate does not know its model: use hr.predict(model, newdata, at=estimate).")
+        return model.problem, model
     found = any_problem_of(model)
     if at is None:
         raise ModelError(
-            "at is missing: give what Model.sample, Model.estimate or Model.solve of the model returned, or what "
-            "Model.sample returned alone, hr.predict(tree, newdata)."
+            "at is missing: give what Model.sample, Model.estimate or Model.solve of the model returned, or that "
+            "alone, hr.predict(tree, newdata)."
         )
     return found, at
 

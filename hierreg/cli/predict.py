@@ -1,0 +1,44 @@
+"""`hierreg predict`: predictions of new rows from a kept posterior."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hierreg.cli.tables import read_table
+from hierreg.linear import predict as predictions
+from hierreg.results import load
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    import xarray as xr
+
+
+def predict(options: Namespace) -> None:
+    """Print predictions of the rows of a file, and write them as CSV where one is named."""
+    tree = load(options.fit)
+    rows = _with_types(read_table(options.data, ()), tree)
+    found = predictions(
+        tree,
+        rows,
+        level=options.level.replace("-", " "),
+        ci_prob=options.ci,
+        observation=not options.no_observation,
+        scale=options.scale,
+        seed=options.seed,
+    )
+    print(found)
+    if options.output is not None:
+        found.to_pandas().to_csv(options.output, index=False)
+        print(f"\nPredictions: {options.output}")
+
+
+def _with_types(rows: Any, tree: xr.DataTree) -> Any:
+    """Return a table whose columns are text where those of the model are: a file does not say that 7 is a label."""
+    if "constant_data" not in tree.children:
+        return rows
+    for variable in tree["constant_data"].data_vars.values():
+        column = str(variable.attrs["column"])
+        if column in rows.columns and variable.dtype.kind in "OUT":
+            rows[column] = rows[column].astype(str)
+    return rows
