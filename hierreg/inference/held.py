@@ -58,12 +58,10 @@ class Held:
 
 def held_at(est: Estimate, one: PointParameter) -> Held | str:
     """Return a parameter as one that can be held; or in words why it cannot."""
-    problem = est.problem
-    if not _default_free(problem):
-        return "other parameters are held fixed by priors"
+    why_not = _why_not(est, one)
+    if why_not:
+        return why_not
     if one.kind == "beta":
-        if est.method == "reml":
-            return "the restricted likelihood has no population coefficients; use estimate('ml'), or hr.t_tests"
         coef = one.name.removeprefix("beta[").removesuffix("]")
         return _held(est, one, lambda v: Priors(beta={coef: Fixed(v)}), -np.inf, np.inf)
     if one.kind == "sd":
@@ -72,6 +70,15 @@ def held_at(est: Estimate, one: PointParameter) -> Held | str:
     if one.kind == "error_sd":
         return _error_sd(est, one)
     return _correlation(est, one)
+
+
+def _why_not(est: Estimate, one: PointParameter) -> str:
+    """Return why no parameter of this kind can be held; nothing where it can."""
+    if not _default_free(est.problem):
+        return "other parameters are held fixed by priors"
+    if one.kind == "beta" and est.method == "reml":
+        return "the restricted likelihood has no population coefficients; use estimate('ml'), or hr.t_tests"
+    return "" if np.isfinite(one.value) else "not determined: a standard deviation is zero"
 
 
 def _error_sd(est: Estimate, one: PointParameter) -> Held:

@@ -226,6 +226,9 @@ def _end(one: PointParameter, root: Callable[[float], float], cutoff: float, hel
     first = near if side < 0 else far
     if one.kind in {"sd", "error_sd"} and one.value <= held.unit * _EDGE:
         start, scale = 0.0, _PLAIN
+    if scale is _FISHER and 1 - abs(one.value) < _EDGE:
+        scale = _Scale(to=float, back=lambda z: float(np.clip(z, held.lowest + _EDGE, held.highest - _EDGE)))
+        first = one.value + side * _FIRST_STEP
     if not np.isfinite(first):
         step = held.unit * _FIRST_STEP
         first = one.value + side * step if scale is _PLAIN else scale.back(scale.to(one.value) + side * _FIRST_STEP)

@@ -25,7 +25,7 @@ def test_summaries_are_those_of_a_loop_over_draws(rng):
     ordered = np.sort(place, axis=0)
     np.testing.assert_array_equal(report["lower"], ordered[9])  # the smallest rank with a tenth at or below it
     np.testing.assert_array_equal(report["upper"], ordered[89])
-    np.testing.assert_array_equal(report["order"], 1 + np.argsort(np.argsort(place.mean(axis=0))))
+    np.testing.assert_array_equal(report["integer_rank"], 1 + np.argsort(np.argsort(place.mean(axis=0))))
     above = [[np.mean(x > y) if i != j else 0.5 for j, y in enumerate(draws.reshape(-1, 5).T)]
              for i, x in enumerate(draws.reshape(-1, 5).T)]  # fmt: skip
     np.testing.assert_allclose(report["prob_above"], above, rtol=1e-12)

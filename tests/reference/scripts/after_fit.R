@@ -55,3 +55,4 @@ pc <- function(m) { z <- confint(profile(m, maxpts = 400, delta.cutoff = 1/32), 
 pc(lme4::lmer(Yield ~ 1 + (1 | Batch), Dyestuff, REML = FALSE, control = tight))
 pc(lme4::lmer(Reaction ~ Days + (Days | Subject), sleepstudy, REML = FALSE, control = tight))
 pc(lme4::lmer(Yield ~ 1 + (1 | Batch), Dyestuff2, REML = FALSE, control = tight))
+if ("singular" %in% commandArgs(TRUE)) pc(lme4::lmer(MathAch ~ SES * Sector + (SES | School), school, REML = FALSE, control = tight))
