@@ -97,7 +97,7 @@ def intervals(
 
     References
     ----------
-    Bates, Mächler, Bolker and Walker (2015), Journal of Statistical Software 67(1), section 5.1; Pinheiro and Bates
+    Bates, Mächler, Bolker and Walker (2015), Journal of Statistical Software 67(1); Pinheiro and Bates
     (2000), Mixed-Effects Models in S and S-PLUS, section 2.4.3.
 
     Examples

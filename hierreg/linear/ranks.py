@@ -171,8 +171,8 @@ def ranks(  # noqa: PLR0913  # every argument after the first has a default
 
     References
     ----------
-    Goldstein and Spiegelhalter (1996), JRSS A 159(3), section 3; Lin, Louis, Paddock and Ridgeway (2006), Bayesian
-    Analysis 1(4), sections 2 and 3.
+    Goldstein and Spiegelhalter (1996), Journal of the Royal Statistical Society A 159(3), 385-443; Lin, Louis, Paddock
+    and Ridgeway (2006), Bayesian Analysis 1(4), 915-946.
 
     Examples
     --------

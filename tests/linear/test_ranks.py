@@ -32,7 +32,7 @@ def test_summaries_are_those_of_a_loop_over_draws(rng):
 
 
 def test_identities_of_ranks():
-    """Lin et al. (2006), section 2: a rank counts those above; Lin's percentile; and the lowest is the other end."""
+    """Lin et al. (2006): a rank counts those above; Lin's percentile; and the lowest is the other end."""
     tree = trees.many_groups()
     high, low = (hr.ranks(tree, "x", best=best, k=5, pairwise=True) for best in ("highest", "lowest"))
     np.testing.assert_allclose(high["prob_above"].sum("g_first") + 0.5, high["expected_rank"], rtol=1e-12)
