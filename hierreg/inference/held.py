@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from hierreg.reports.of_estimate import PointParameter
     from hierreg.results.point import Estimate
 
-# Of the size of the response, an sd that stands for zero.
-_NEARLY_ZERO = 1e-7
+# Of its estimate, an sd that stands for zero: the criterion is quadratic there, and solvable with several factors too.
+_NEARLY_ZERO = 1e-4
 # And of a correlation, from an end of its range.
 _FROM_ONE = 1e-5
 
@@ -82,10 +82,12 @@ def _why_not(est: Estimate, one: PointParameter) -> str:
 
 
 def _error_sd(est: Estimate, one: PointParameter) -> Held:
+    # Zero is no value to be tried: with errors of zero there is no likelihood, unless the estimate itself is there.
+    lowest = 0.0 if one.value == 0 else -np.inf
     if one.name == "error_sd":
-        return _held(est, one, lambda v: Priors(error_sd=Fixed(v)), 0.0, np.inf)
+        return _held(est, one, lambda v: Priors(error_sd=Fixed(v)), lowest, np.inf)
     label = one.name.removeprefix("error_sd[").removesuffix("]")
-    return _held(est, one, lambda v: Priors(error_sd={label: Fixed(v)}), 0.0, np.inf)
+    return _held(est, one, lambda v: Priors(error_sd={label: Fixed(v)}), lowest, np.inf)
 
 
 def _held(est: Estimate, one: PointParameter, priors: Any, lowest: float, highest: float) -> Held:
