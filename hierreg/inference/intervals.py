@@ -136,7 +136,10 @@ def intervals(
         raise ModelError(f"parameters={name!r} has no profile here: {why}.")
     profiled = [(one, held) for one, held in can if not isinstance(held, str)]
     ends = [_profile(est, one, held, prob) for one, held in profiled]
-    note = f"Not profiled: {', '.join(f'{name} ({why})' for name, why in why_not.items())}." if why_not else ""
+    names_by_reason: dict[str, list[str]] = {}
+    for name, why in why_not.items():
+        names_by_reason.setdefault(why, []).append(name)
+    note = "\n".join(f"Not profiled: {', '.join(names)} ({why})." for why, names in names_by_reason.items())
     return _report(est, [one for one, _ in profiled], ends, prob, method, note)
 
 
