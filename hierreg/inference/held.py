@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from hierreg.reports.of_estimate import PointParameter
     from hierreg.results.point import Estimate
 
-# Of the size of the response, an sd that stands for zero.
-_NEARLY_ZERO = 1e-7
+# Of its estimate, an sd that stands for zero: the criterion is quadratic there, and solvable with several factors too.
+_NEARLY_ZERO = 1e-4
 # And of a correlation, from an end of its range.
 _FROM_ONE = 1e-5
 
@@ -58,12 +58,10 @@ class Held:
 
 def held_at(est: Estimate, one: PointParameter) -> Held | str:
     """Return a parameter as one that can be held; or in words why it cannot."""
-    problem = est.problem
-    if not _default_free(problem):
-        return "other parameters are held fixed by priors"
+    why_not = _why_not(est, one)
+    if why_not:
+        return why_not
     if one.kind == "beta":
-        if est.method == "reml":
-            return "the restricted likelihood has no population coefficients; use estimate('ml'), or hr.t_tests"
         coef = one.name.removeprefix("beta[").removesuffix("]")
         return _held(est, one, lambda v: Priors(beta={coef: Fixed(v)}), -np.inf, np.inf)
     if one.kind == "sd":
@@ -74,11 +72,22 @@ def held_at(est: Estimate, one: PointParameter) -> Held | str:
     return _correlation(est, one)
 
 
+def _why_not(est: Estimate, one: PointParameter) -> str:
+    """Return why no parameter of this kind can be held; nothing where it can."""
+    if not _default_free(est.problem):
+        return "other parameters are held fixed by priors"
+    if one.kind == "beta" and est.method == "reml":
+        return "the restricted likelihood has no population coefficients; use estimate('ml'), or hr.t_tests"
+    return "" if np.isfinite(one.value) else "not determined: a standard deviation is zero"
+
+
 def _error_sd(est: Estimate, one: PointParameter) -> Held:
+    # Zero is no value to be tried: with errors of zero there is no likelihood, unless the estimate itself is there.
+    lowest = 0.0 if one.value == 0 else -np.inf
     if one.name == "error_sd":
-        return _held(est, one, lambda v: Priors(error_sd=Fixed(v)), 0.0, np.inf)
+        return _held(est, one, lambda v: Priors(error_sd=Fixed(v)), lowest, np.inf)
     label = one.name.removeprefix("error_sd[").removesuffix("]")
-    return _held(est, one, lambda v: Priors(error_sd={label: Fixed(v)}), 0.0, np.inf)
+    return _held(est, one, lambda v: Priors(error_sd={label: Fixed(v)}), lowest, np.inf)
 
 
 def _held(est: Estimate, one: PointParameter, priors: Any, lowest: float, highest: float) -> Held:

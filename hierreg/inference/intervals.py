@@ -97,7 +97,7 @@ def intervals(
 
     References
     ----------
-    Bates, Mächler, Bolker and Walker (2015), Journal of Statistical Software 67(1), section 5.1; Pinheiro and Bates
+    Bates, Mächler, Bolker and Walker (2015), Journal of Statistical Software 67(1); Pinheiro and Bates
     (2000), Mixed-Effects Models in S and S-PLUS, section 2.4.3.
 
     Examples
@@ -136,7 +136,10 @@ def intervals(
         raise ModelError(f"parameters={name!r} has no profile here: {why}.")
     profiled = [(one, held) for one, held in can if not isinstance(held, str)]
     ends = [_profile(est, one, held, prob) for one, held in profiled]
-    note = f"Not profiled: {', '.join(f'{name} ({why})' for name, why in why_not.items())}." if why_not else ""
+    names_by_reason: dict[str, list[str]] = {}
+    for name, why in why_not.items():
+        names_by_reason.setdefault(why, []).append(name)
+    note = "\n".join(f"Not profiled: {', '.join(names)} ({why})." for why, names in names_by_reason.items())
     return _report(est, [one for one, _ in profiled], ends, prob, method, note)
 
 
@@ -226,6 +229,9 @@ def _end(one: PointParameter, root: Callable[[float], float], cutoff: float, hel
     first = near if side < 0 else far
     if one.kind in {"sd", "error_sd"} and one.value <= held.unit * _EDGE:
         start, scale = 0.0, _PLAIN
+    if scale is _FISHER and 1 - abs(one.value) < _EDGE:
+        scale = _Scale(to=float, back=lambda z: float(np.clip(z, held.lowest + _EDGE, held.highest - _EDGE)))
+        first = one.value + side * _FIRST_STEP
     if not np.isfinite(first):
         step = held.unit * _FIRST_STEP
         first = one.value + side * step if scale is _PLAIN else scale.back(scale.to(one.value) + side * _FIRST_STEP)

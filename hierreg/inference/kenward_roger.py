@@ -24,6 +24,7 @@ import numpy as np
 
 from hierreg.exceptions import ModelError
 from hierreg.inference.errors import error_blocks
+from hierreg.priors import Fixed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,16 +149,12 @@ def _check(est: Estimate) -> None:
 
 
 def _all_free(problem: Any) -> bool:
-    """Return whether no standard deviation or correlation is held fixed."""
-    parameters = problem.parameters
-    blocks = zip(parameters.block_starts, parameters.block_sizes, parameters.corr_is_free, strict=True)
-    needed = (
-        bool(free)
-        for start, size, free in blocks
-        if size > 1
-        and (start < parameters.n_factor or (problem.labels.has_error_corr and problem.layout.unit is not None))
-    )
-    return bool(np.all(parameters.sd_is_free)) and all(needed) and bool(np.all(parameters.within_units.is_free))
+    """Return whether no standard deviation or correlation is held fixed, but for those that the formula leaves out."""
+    error_corr = problem.priors.error_corr
+    of_errors = error_corr if isinstance(error_corr, tuple) else (error_corr,)
+    corrs = [prior for own in problem.priors.corr.values() for prior in own]
+    is_fixed = any(isinstance(prior, Fixed) for prior in (*corrs, *of_errors))
+    return bool(np.all(problem.parameters.sd_is_free)) and not is_fixed
 
 
 def _between(est: Estimate) -> Array:

@@ -54,7 +54,7 @@ def residuals(
 
     References
     ----------
-    Pinheiro and Bates (2000), Mixed-Effects Models in S and S-PLUS, sections 4.3 and 5.1 (the three kinds).
+    Pinheiro and Bates (2000), Mixed-Effects Models in S and S-PLUS, chapters 4 and 5.
 
     Examples
     --------

@@ -148,9 +148,9 @@ def ranks(  # noqa: PLR0913  # every argument after the first has a default
     -------
     Dataset
         Over the groups: ``expected_rank`` (its Monte-Carlo standard error ``mcse``), ``rank_sd``, ``lower``, ``upper``;
-        ``prob_best``, the probability of a rank of at most k; ``order``, the rank of the expected rank, which is the
-        list of smallest expected squared error if one order must be given; ``percentile``, 100 (1 - (expected rank -
-        1/2) / J); and ``mean``, ``sd`` of the quantity itself. With `pairwise`, ``prob_above`` (<dim>_first,
+        ``prob_best``, the probability of a rank of at most k; ``integer_rank``, the rank of the expected rank, which is
+        the list of smallest expected squared error if one order must be given; ``percentile``, 100 (1 - (expected rank
+        - 1/2) / J); and ``mean``, ``sd`` of the quantity itself. With `pairwise`, ``prob_above`` (<dim>_first,
         <dim>_second): the probability that the first is the better of the two; 1/2 with itself. Ties share their mean
         rank.
 
@@ -171,8 +171,8 @@ def ranks(  # noqa: PLR0913  # every argument after the first has a default
 
     References
     ----------
-    Goldstein and Spiegelhalter (1996), JRSS A 159(3), section 3; Lin, Louis, Paddock and Ridgeway (2006), Bayesian
-    Analysis 1(4), sections 2 and 3.
+    Goldstein and Spiegelhalter (1996), Journal of the Royal Statistical Society A 159(3), 385-443; Lin, Louis, Paddock
+    and Ridgeway (2006), Bayesian Analysis 1(4), 915-946.
 
     Examples
     --------
@@ -180,7 +180,7 @@ def ranks(  # noqa: PLR0913  # every argument after the first has a default
     >>> model = hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff"))
     >>> tree = model.sample(seed=1, progress=False)
     >>> report = hr.ranks(tree, k=1, pairwise=True)
-    >>> report["order"].to_series().to_dict()
+    >>> report["integer_rank"].to_series().to_dict()
     {'A': 4, 'B': 3, 'C': 2, 'D': 5, 'E': 1, 'F': 6}
     >>> f"{float(report['prob_above'].sel(Batch_first='E', Batch_second='C')):.1f}"
     '0.8'
@@ -196,11 +196,11 @@ def ranks(  # noqa: PLR0913  # every argument after the first has a default
     check_whole("k", k, least=1)
     if k > J:
         raise ModelError(f"k={k} of the best are asked for, but there are {J}: {listed(what.labels.tolist())}.")
+    places = None if pairwise is False else _places(what, pairwise)
     values = _summaries(what.draws, prob, int(k), sign=-1.0 if best == "highest" else 1.0)
     variables: dict[str, Any] = {name: ((what.dim,), value) for name, value in values.items()}
     coords: dict[str, Any] = {what.dim: what.labels}
-    if pairwise is not False:
-        places = _places(what, pairwise)
+    if places is not None:
         first, second = f"{what.dim}_first", f"{what.dim}_second"
         flat = what.draws[:, :, places].reshape(-1, len(places))
         variables["prob_above"] = ((first, second), _above(flat if best == "highest" else -flat))
@@ -323,7 +323,7 @@ def _summaries(draws: Array, prob: float, k: int, *, sign: float) -> dict[str, A
         "lower": lower,
         "upper": upper,
         "prob_best": np.mean(flat <= k, axis=0),
-        "order": rankdata(expected, method="ordinal").astype(np.intp),
+        "integer_rank": rankdata(expected, method="ordinal").astype(np.intp),
         "percentile": 100.0 * (1.0 - (expected - 0.5) / J),
         "mean": own["mean"],
         "sd": own["sd"],

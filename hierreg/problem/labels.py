@@ -32,6 +32,7 @@ _OWN = {
     *("gap_in_sd", "gap_in_mcse", "weight", "weight_sd", "population", "population_plug_in", "pooling_factor"),
     "population_column_means",
     *("rows", "rows_mean", "rows_cov", "rows_error", "row_part"),
+    *("expected_rank", "rank_sd", "integer_rank", "prob_best", "percentile", "prob_above"),
 }
 _OF_FACTOR = (
     *("b", "theta", "sd", "corr", "cov", "b_cov", "b_cond_cov", "theta_cov", "no_pooling", "no_pooling_cov"),

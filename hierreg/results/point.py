@@ -239,7 +239,7 @@ class Estimate(Coefficients):
     def aic(self) -> float:
         """Akaike's information criterion, -2 log likelihood + 2 `n_parameters`; after REML with its own, as in lme4.
 
-        It is the marginal criterion, of groups to come (Vaida and Blanchard 2005, Biometrika 92, section 2).
+        It is the marginal criterion, of groups to come (Vaida and Blanchard 2005, Biometrika 92(2), 351-370).
         """
         return -2.0 * self.log_likelihood + 2.0 * self.n_parameters
 

@@ -35,6 +35,11 @@ CASES = {
         [(46.015006881, 95.0312140346, 1.86208798309e-18), (45.3729116941, 66.6466459893, 4.29387494214e-16)],
     ),
     "strength ~ 1 + (1 | batch) + (1 | sample)": ("pastes", [(9.00000002554, 0.676870065102, 9)], None),
+    "Reaction ~ Days + (Days || Subject)": (
+        "",
+        [(18.68827677, 6.973757897, 17.82439634), (18.58765474, 1.579009011, 18.69100305)],
+        None,
+    ),
     "Reaction ~ Days + I(Days**2) + (Days | Subject)": (
         "",
         [
@@ -141,6 +146,10 @@ def test_autoregressive_errors_and_fixed_values_have_the_first_only():
     assert 10 < float(hr.t_tests(est)["df"][0]) < 178
     with pytest.raises(hr.exceptions.ModelError, match="not linear"):
         hr.t_tests(est, df="kenward-roger")
+    held = hr.Priors(corr={"Subject": hr.Fixed([[1.0, 0.0], [0.0, 1.0]])})
+    uncorrelated = hr.Model("Reaction ~ Days + (Days | Subject)", data, priors=held).estimate()
+    with pytest.raises(hr.exceptions.ModelError, match="held fixed"):
+        hr.t_tests(uncorrelated, df="kenward-roger")
     priors = hr.Priors(sd={"Subject": {"Intercept": hr.Fixed(30.0)}})
     fixed = hr.Model("Reaction ~ Days + (1 | Subject)", data, priors=priors).estimate()
     assert float(hr.t_tests(fixed)["df"][1]) > 100

@@ -134,9 +134,12 @@ def test_means_over_a_balanced_grid_and_over_the_rows(mixed, table):
     model, tree = mixed
     grid = hr.datagrid(model, kind=["u", "v", "w"])
     assert grid["x"].tolist() == [pytest.approx(table["x"].mean())] * 3
-    expected = hr.predict(model, grid, at=tree, level="population", observation=False)
+    assert grid["flag"].tolist() == [False] * 3
+    both = hr.datagrid(model, kind=["u", "v", "w"], flag=[False, True])
+    rows = hr.predict(model, both, at=tree, level="population", observation=False, draws=True)["draws"].values
     mine = hr.means(model, tree, "kind")
-    np.testing.assert_allclose(pairs(mine), pairs(expected), rtol=1e-9)
+    np.testing.assert_allclose(mine["draws"], rows.reshape(*rows.shape[:2], 3, 2).mean(axis=3), rtol=1e-9)
+    assert hr.means(model, tree, "flag")["flag"].values.tolist() == [False, True]
     observed = hr.means(model, tree, "kind", newdata=None)
     for i, kind in enumerate("uvw"):
         rows = hr.predict(model, table.assign(kind=kind), at=tree, level="population", observation=False)
@@ -290,6 +293,7 @@ def test_it_prints(mixed):
         ("comparisons", {"level": "new group"}, "level='population'"),
         ("comparisons", {"scale": "log"}, "'log'"),
         ("slopes", {"variables": "kind"}, "hr.comparisons"),
+        ("slopes", {"variables": "flag"}, "hr.comparisons"),
         ("means", {"variables": "x"}, "at which values"),
         ("means", {"variables": {"kind": ["q"]}}, "levels"),
         ("means", {"variables": {"q": [1]}}, "'q'"),

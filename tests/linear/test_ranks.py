@@ -25,14 +25,14 @@ def test_summaries_are_those_of_a_loop_over_draws(rng):
     ordered = np.sort(place, axis=0)
     np.testing.assert_array_equal(report["lower"], ordered[9])  # the smallest rank with a tenth at or below it
     np.testing.assert_array_equal(report["upper"], ordered[89])
-    np.testing.assert_array_equal(report["order"], 1 + np.argsort(np.argsort(place.mean(axis=0))))
+    np.testing.assert_array_equal(report["integer_rank"], 1 + np.argsort(np.argsort(place.mean(axis=0))))
     above = [[np.mean(x > y) if i != j else 0.5 for j, y in enumerate(draws.reshape(-1, 5).T)]
              for i, x in enumerate(draws.reshape(-1, 5).T)]  # fmt: skip
     np.testing.assert_allclose(report["prob_above"], above, rtol=1e-12)
 
 
 def test_identities_of_ranks():
-    """Lin et al. (2006), section 2: a rank counts those above; Lin's percentile; and the lowest is the other end."""
+    """Lin et al. (2006): a rank counts those above; Lin's percentile; and the lowest is the other end."""
     tree = trees.many_groups()
     high, low = (hr.ranks(tree, "x", best=best, k=5, pairwise=True) for best in ("highest", "lowest"))
     np.testing.assert_allclose(high["prob_above"].sum("g_first") + 0.5, high["expected_rank"], rtol=1e-12)

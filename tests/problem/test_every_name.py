@@ -201,7 +201,12 @@ def run_everything(kind, names, path):
     for tree in (kept, short):
         reports = [hr.summary(tree), hr.correlations(tree), hr.contrasts(tree, {"c": {"Intercept": 1.0}})]
         reports += [hr.shrinkage(tree, factor=factor) for factor in model.problem.labels.factor_names]
+        reports += [hr.r2(tree), hr.comparisons(model, tree, called["X"], by=called["T"])]
         assert all(str(report.text()) for report in reports)
+    of_estimate = [hr.summary(estimate), hr.r2(estimate), hr.means(model, estimate, {called["X"]: [0.0, 1.0]})]
+    for factor in model.problem.labels.factor_names:
+        of_estimate += [hr.ranks(kept, factor=factor, pairwise=True), hr.shrinkage(estimate, factor=factor)]
+    assert all(str(report.text()) for report in of_estimate)
     new = table.drop(columns=called["Y"]).head(2)
     if kind.unit is not None:
         new = new.assign(**{called[kind.unit]: [998, 999]})

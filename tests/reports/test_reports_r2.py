@@ -86,7 +86,7 @@ def test_a_posterior_brackets_the_plug_in():
 
 
 def test_bayesian_r2_is_the_variance_of_the_fitted_values():
-    """Gelman et al. (2019), section 3: draw by draw, from mu of every row."""
+    """Gelman et al. (2019): draw by draw, from mu of every row."""
     tree, model = trees.tree("by"), trees.model("by")
     report = hr.r2(tree, model=model)
     mu = hr.predict(model, trees.table(), at=tree, observation=False, draws=True)["draws"].values.reshape(-1, 36)
@@ -125,7 +125,7 @@ def test_statistics_alone_have_the_moments_of_all_rows():
 
 
 def test_latent_responses_have_the_variance_of_the_link():
-    """Nakagawa, Johnson and Schielzeth (2017), table 1: pi^2 / 3 for the logit link."""
+    """Nakagawa, Johnson and Schielzeth (2017): pi^2 / 3 for the logit link."""
     rng = np.random.default_rng(8)
     g = np.repeat(np.arange(20), 10)
     x = rng.normal(size=200)

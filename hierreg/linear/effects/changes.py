@@ -69,7 +69,7 @@ def slopes_of(problem: Any, frame: pd.DataFrame, variables: Any) -> list[Change]
         If a name is no numeric predictor of the population.
     """
     known = predictors_of(problem)
-    numeric = [name for name, levels in known.items() if levels is None]
+    numeric = [name for name, levels in known.items() if levels is None and frame[name].dtype != bool]
     asked = _asked(variables, known)
     for name in asked if variables is not None else ():
         if name not in numeric:

@@ -29,7 +29,7 @@ from hierreg.exceptions import ModelError
 from hierreg.linear.effects.averages import Cells, Request
 from hierreg.linear.effects.changes import changes_of, slopes_of
 from hierreg.linear.effects.report import Effects, Found, effects_of
-from hierreg.linear.effects.tables import cells_of, datagrid, predictors_of, table_at, weights_of
+from hierreg.linear.effects.tables import cells_of, datagrid, levels_by_predictor, table_at, weights_of
 from hierreg.linear.prediction.levels import levels_of
 from hierreg.linear.prediction.predict import check_result
 from hierreg.predictive.of_model import any_problem_of
@@ -263,7 +263,7 @@ def means(  # noqa: PLR0913  # every argument after the second has a default
     3
     """
     request = _request(model, at, level, scale)
-    values = _values(request.problem, variables)
+    values = _values(model, variables)
     frame = _base(model, newdata, values)
     all_rows = np.zeros(len(frame), dtype=np.intp)
     one = Cells(cell=all_rows, weight=weights_of(frame, wts, all_rows, 1), n=1)
@@ -303,9 +303,9 @@ def _effect(request: Request, frame: pd.DataFrame, change: Change, comparison: s
     return Found(variable=change.variable, contrast=text, cells=called, average=average)
 
 
-def _values(problem: Any, variables: Any) -> dict[str, list[Any]]:
+def _values(model: ModelLike, variables: Any) -> dict[str, list[Any]]:
     """Return the values of the variables whose cells are wanted."""
-    known = predictors_of(problem)
+    known = levels_by_predictor(model)
     with_levels = [name for name, levels in known.items() if levels is not None]
     if variables is None:
         variables = with_levels
@@ -336,9 +336,7 @@ def _base(model: ModelLike, newdata: Any, values: Mapping[str, list[Any]]) -> pd
     if not (isinstance(newdata, str) and newdata == "balanced"):
         return table_at(model, newdata, "hr.means")
     others = {
-        name: levels
-        for name, levels in predictors_of(any_problem_of(model)).items()
-        if levels is not None and name not in values
+        name: levels for name, levels in levels_by_predictor(model).items() if levels is not None and name not in values
     }
     # The values of the variables themselves are put in later; one each stands in.
     return datagrid(model, **{name: own[:1] for name, own in values.items()}, **others)

@@ -33,6 +33,16 @@ def predictors_of(problem: Any) -> dict[str, tuple[Any, ...] | None]:
     return out
 
 
+def levels_by_predictor(model: ModelLike) -> dict[str, tuple[Any, ...] | None]:
+    """Return the same of a model, with truth values as the two levels that they are."""
+    known, data = predictors_of(any_problem_of(model)), getattr(model, "data", None)
+    if data is None:
+        return known
+    table = as_table(data)
+    truth = {name for name in known if name in table.columns and table[name].to_numpy().dtype == bool}
+    return {name: (False, True) if name in truth and levels is None else levels for name, levels in known.items()}
+
+
 def observed(model: ModelLike, what: str) -> pd.DataFrame:
     """Return the table that the model was made from, as it was then.
 
@@ -86,7 +96,7 @@ def table_at(model: ModelLike, newdata: Any, what: str) -> pd.DataFrame:
                 f"newdata={newdata!r} is none of {listed(_GRIDS)}, nor a table.{suggestion(newdata, _GRIDS)}"
             )
         if newdata == "balanced":
-            levels = {name: own for name, own in predictors_of(any_problem_of(model)).items() if own is not None}
+            levels = {name: own for name, own in levels_by_predictor(model).items() if own is not None}
             return datagrid(model, **levels)
         return _typical(model, np.median if newdata == "median" else np.mean, what)
     return frame_of(newdata)
@@ -100,7 +110,7 @@ def datagrid(model: ModelLike, /, **values: Any) -> pd.DataFrame:
     model : Model
     **values
         For columns of the formula, or any others, a value or a list of them. Predictors that are left out are at their
-        mean over the rows of the model, those with levels at their most frequent level.
+        mean over the rows of the model, those with levels, and truth values, at the most frequent one.
 
     Returns
     -------
@@ -152,7 +162,7 @@ def _typical(model: ModelLike, centre: Any, what: str) -> pd.DataFrame:
     import pandas as pd
 
     frame, row = observed(model, what), {}
-    for name, levels in predictors_of(any_problem_of(model)).items():
+    for name, levels in levels_by_predictor(model).items():
         values = frame[name]
         if levels is None:
             row[name] = [float(centre(values.to_numpy(dtype=float)))]

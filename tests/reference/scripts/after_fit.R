@@ -42,7 +42,8 @@ m2 <- lmerTest::lmer(distance ~ age * Sex + (1 | Subject), orth, control = tight
 m3 <- lmerTest::lmer(strength ~ 1 + (1 | batch) + (1 | sample), Pastes, control = tight)
 unbalanced <- sleepstudy[-c(3, 4, 5, 17, 40:47, 90, 133:139), ]
 m4 <- lmerTest::lmer(Reaction ~ Days + I(Days^2) + (Days | Subject), unbalanced, control = tight)
-for (m in list(m1, m2, m3, m4)) show(m)
+m5 <- lmerTest::lmer(Reaction ~ Days + (Days || Subject), unbalanced, control = tight)
+for (m in list(m1, m2, m3, m4, m5)) show(m)
 L <- rbind(c(0, 1, 0, 0), c(0, 0, 1, 0), c(0, 0, 0, 1))
 a <- contestMD(m2, L); g(a[["F value"]], a$DenDF, a[["Pr(>F)"]])
 a <- contestMD(m2, L, ddf = "Kenward-Roger"); g(a[["F value"]], a$DenDF, a[["Pr(>F)"]])
@@ -55,3 +56,5 @@ pc <- function(m) { z <- confint(profile(m, maxpts = 400, delta.cutoff = 1/32), 
 pc(lme4::lmer(Yield ~ 1 + (1 | Batch), Dyestuff, REML = FALSE, control = tight))
 pc(lme4::lmer(Reaction ~ Days + (Days | Subject), sleepstudy, REML = FALSE, control = tight))
 pc(lme4::lmer(Yield ~ 1 + (1 | Batch), Dyestuff2, REML = FALSE, control = tight))
+if ("singular" %in% commandArgs(TRUE)) pc(lme4::lmer(MathAch ~ SES * Sector + (SES | School), school, REML = FALSE, control = tight))
+pc(lme4::lmer(diameter ~ 1 + (1 | plate) + (1 | sample), Penicillin, REML = FALSE, control = tight))
