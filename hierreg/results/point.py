@@ -231,6 +231,11 @@ class Estimate(Coefficients):
         return n_parameters(self._known_problem())
 
     @property
+    def formula(self) -> str:
+        """Formula of the model; empty where that is not known."""
+        return "" if self.problem is None else str(self.problem.formula)
+
+    @property
     def n_rows(self) -> int:
         """Number of rows."""
         return int(self._known_problem().n_rows)
@@ -250,7 +255,7 @@ class Estimate(Coefficients):
 
     def _of_model(self) -> tuple[str, int]:
         """Return formula and number of rows, as far as they are known."""
-        return ("", 0) if self.problem is None else (str(self.problem.formula), int(self.problem.n_rows))
+        return self.formula, 0 if self.problem is None else self.n_rows
 
     def _known_problem(self) -> Any:
         if self.problem is None:

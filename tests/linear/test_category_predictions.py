@@ -14,6 +14,7 @@ from hierreg.linear.prediction.categories import probabilities_at
 from hierreg.linear.prediction.family import family_rows
 from hierreg.model.family.estimation import estimate
 from hierreg.response.links import LINKS
+from hierreg.results.carried import draws_in
 from tests.likelihood.quadrature.test_quadrature import TABLE
 
 pytestmark = pytest.mark.filterwarnings("ignore::hierreg.exceptions.HierregWarning")
@@ -49,7 +50,7 @@ def fitted(request):
 
 
 def draws_of(tree):
-    posterior = tree["posterior"].to_dataset()
+    posterior = draws_in(tree)
     beta, thresholds = (posterior[name].to_numpy().reshape(300, -1) for name in ("beta", "thresholds"))
     sd, corr = posterior["sd_g"].to_numpy().reshape(300, 2), posterior["corr_g"].to_numpy().reshape(300, 2, 2)
     return (

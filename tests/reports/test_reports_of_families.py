@@ -6,6 +6,7 @@ from scipy import special
 
 import hierreg as hr
 from hierreg.exceptions import ModelError
+from hierreg.results.carried import draws_in
 from tests.likelihood.quadrature.test_quadrature import TABLE
 
 pytestmark = pytest.mark.filterwarnings("ignore::hierreg.exceptions.HierregWarning")
@@ -56,7 +57,7 @@ def test_shares_at_the_estimate_are_those_of_r(name):
 
 
 def draws_of(tree, *names):
-    return [tree["posterior"][name].to_numpy() for name in names]
+    return [draws_in(tree)[name].to_numpy() for name in names]
 
 
 def test_shares_of_negative_binomial_responses_by_stratum_at_values_that_are_asked_for():

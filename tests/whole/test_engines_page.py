@@ -17,7 +17,7 @@ TABLE = pd.DataFrame(
     {
         **{name: RNG.normal(size=N) for name in ("y", "x", "z", "w")},
         "count": RNG.poisson(2, N),
-        "rank": RNG.integers(0, 3, N).astype(str),
+        "level": RNG.integers(0, 3, N),
         "g": np.repeat([f"g{i}" for i in range(8)], 6),
         "h": np.tile([f"h{i}" for i in range(6)], 8),
         "d": np.tile(["a", "b"], N // 2),
@@ -53,7 +53,8 @@ ENGINES = {
     "crossed": lambda: model("(1 | g) + (1 | h)"),
     "heavy tails": lambda: model("(1 | g)", effects=T),
     "mixture": lambda: model("(1 | g)", effects={"g": hr.Mixture(2)}),
-    "quadrature": lambda: counts("(x + z | g)"),
+    "node tables": lambda: counts("(x | g)"),
+    "quadrature": lambda: counts("(1 | g)"),
     "joint": lambda: counts("(x + z + w | g)"),
 }
 
@@ -85,8 +86,7 @@ REFUSED = {
     "`family=`, `to_pymc()`": lambda: counts().to_pymc(),
     '`family=`, `sample(sampler="pymc")`': lambda: counts().sample(sampler="pymc"),
     '`family=`, `sample(group_effects="summary")`': lambda: counts().sample(group_effects="summary"),
-    "`family=`, `log_prior`": lambda: counts().sample(include=["log_prior"]),
-    "`hr.Cumulative()` without an intercept": lambda: hr.Model("rank ~ 0 + x", TABLE, family=hr.Cumulative()),
+    "`hr.Cumulative()` without an intercept": lambda: hr.Model("level ~ 0 + x", TABLE, family=hr.Cumulative()),
     "`effects=`, several factors": lambda: model("(1 | g) + (1 | h)", effects=T),
     "`effects=`, errors correlated between rows": lambda: model(
         "(1 | g)", errors=hr.correlated("d", unit="u"), effects=T
