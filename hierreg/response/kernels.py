@@ -11,7 +11,14 @@ from __future__ import annotations
 from math import exp, expm1, inf, lgamma, log, log1p
 
 from hierreg.compiled.parts import part
-from hierreg.response.special_kernels import expit, log1p_exp, log_normal_cdf, polygammas
+from hierreg.response.special_kernels import (
+    exp_of_negative,
+    expit,
+    log1p_exp,
+    log1p_of_share,
+    log_normal_cdf,
+    polygammas,
+)
 
 BINOMIAL, POISSON, NEGATIVE_BINOMIAL, GAMMA, BETA, NORMAL, STUDENT_T, CUMULATIVE = range(8)
 LOGIT, PROBIT, CLOGLOG, LOG, IDENTITY = range(5)
@@ -59,6 +66,30 @@ def value_and_slope(family, link, y, n, eta, a, c):
         return y * eta - mu, y - mu
     value, slope, _, _ = row_terms(family, link, y, n, eta, a, c)
     return value, slope
+
+
+@part
+def write_logit_terms(y, n, eta, value, slope, information):
+    """Write the terms of binomial rows with a logit: log density, derivative, and minus the second one.
+
+    Without branches or calls, so that rows do not wait for each other. `row_terms` has the same.
+
+    Parameters
+    ----------
+    y, n, eta, value, slope, information : arrays (rows,), or longer
+    """
+    for i in range(len(y)):
+        x = eta[i]
+        e = exp_of_negative(-abs(x))
+        rest = log1p_of_share(e)
+        large = 1.0 / (1.0 + e)
+        small = e * large
+        # log(1 + exp(-x)), and log(1 + exp(x))
+        other = rest + max(-x, 0.0)
+        whole = rest + max(x, 0.0)
+        value[i] = -y[i] * other - (n[i] - y[i]) * whole
+        slope[i] = y[i] - n[i] * (large if x > 0.0 else small)
+        information[i] = n[i] * large * small
 
 
 @part

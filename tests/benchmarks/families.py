@@ -232,10 +232,11 @@ def main() -> None:
     parser.add_argument("--tables", action="store_true", help="error and cost of fixed nodes by groups and their rows")
     parser.add_argument("--million", action="store_true", help="a million rows")
     parser.add_argument("--draws", type=int, default=1000)
-    parser.add_argument("--methods", default="nuts,psis")
+    parser.add_argument("--methods", default="nuts,psis", help="of hierreg; '' for none")
     parser.add_argument("--adaptive", action="store_true", help="without tables at fixed nodes")
     parser.add_argument("--cold", action="store_true", help="measure what compiling takes")
-    parser.add_argument("--bambi", action="store_true", help="bambi too, 2 x 300 draws")
+    parser.add_argument("--bambi", action="store_true", help="bambi too")
+    parser.add_argument("--length", default="2,300,300", help="chains, draws and warm-up of bambi")
     parser.add_argument("--case", action="append", choices=list(CASES))
     options = parser.parse_args()
     names = options.case or list(CASES)
@@ -254,14 +255,17 @@ def main() -> None:
         return
     jobs: list[Any] = []
     for name in names:
-        hr.Model(CASES[name][0], CASES[name][2](), family=CASES[name][1]).sample(draws=50, seed=1, progress=False)
+        if options.methods:
+            formula, family, table = CASES[name]
+            hr.Model(formula, table(), family=family).sample(draws=50, seed=1, progress=False)
         cold = compiling_seconds(name) if options.cold else float("nan")
-        methods = [one for one in options.methods.split(",") if one == "nuts" or name != _CROSSED]
+        methods = [one for one in options.methods.split(",") if one and (one == "nuts" or name != _CROSSED)]
         jobs += [partial(ours, name, one, options.draws, adaptive=options.adaptive, compiling=cold) for one in methods]
         if options.bambi:
             from tests.benchmarks.bambi_families import bambis
 
-            jobs += [partial(bambis, name, sampler) for sampler in ("nutpie", "pymc")]
+            length = tuple(int(number) for number in options.length.split(","))
+            jobs += [partial(bambis, name, sampler, length) for sampler in ("nutpie", "pymc")]
     out = []
     for job in jobs:
         out.append(job())

@@ -8,9 +8,9 @@ import numpy as np
 
 from hierreg.compiled.array_kernels import empty, ones
 from hierreg.compiled.parts import part, whole
-from hierreg.likelihood.node_tables.kernels import exp_of_negative
 from hierreg.likelihood.quadrature.kernels import auxiliaries_of, factor, solve_lower
 from hierreg.response.kernels import value_and_slope
+from hierreg.response.special_kernels import exp_of_negative
 
 
 @part

@@ -17,9 +17,8 @@ from hierreg.compiled.lanes import NODE_STRIP
 from hierreg.compiled.parts import part, whole
 from hierreg.likelihood.quadrature.kernels import auxiliaries_of
 from hierreg.response.kernels import row_constant, value_and_slope
+from hierreg.response.special_kernels import exp_of_negative
 
-# exp(x) = e^-32 (e^r)^64, r = x / 64 + 1/2, for x in [-64, 0]; what is smaller counts for nothing beside one.
-_LEAST, _SHARE, _REST = -64.0, 1.0 / 64.0, 1.2664165549094176e-14
 _OF_TWO = 5
 
 
@@ -45,37 +44,6 @@ def tabulate(rows, points, out, constant):
                     eta += Z[r, i] * points[j, k, i]
                 out[j, k] += weight[r] * value_and_slope(family, link, y[r], n[r], eta, a, c)[0]
     return len(points)
-
-
-@part
-def exp_of_negative(x):
-    """Return exp(x) for x <= 0, exp(-64) below -64, by a polynomial of degree 14 and six squarings: no branches.
-
-    The error is 2e-17 of the polynomial and the roundings of six squarings: 2e-14 in all.
-    """
-    r = max(_LEAST, x) * _SHARE + 0.5
-    e = 1.1470745597729725e-11
-    e = e * r + 1.6059043836821613e-10
-    e = e * r + 2.08767569878681e-09
-    e = e * r + 2.505210838544172e-08
-    e = e * r + 2.755731922398589e-07
-    e = e * r + 2.7557319223985893e-06
-    e = e * r + 2.48015873015873e-05
-    e = e * r + 1.984126984126984e-04
-    e = e * r + 1.388888888888889e-03
-    e = e * r + 8.333333333333333e-03
-    e = e * r + 4.1666666666666664e-02
-    e = e * r + 1.6666666666666666e-01
-    e = e * r + 0.5
-    e = e * r + 1.0
-    e = e * r + 1.0
-    e *= e
-    e *= e
-    e *= e
-    e *= e
-    e *= e
-    e *= e
-    return e * _REST
 
 
 @part

@@ -10,7 +10,16 @@ from math import exp, inf, isfinite, log, sqrt
 
 from hierreg.compiled.array_kernels import empty
 from hierreg.compiled.parts import part, whole
-from hierreg.response.kernels import CUMULATIVE, auxiliary_slopes, row_constant, row_terms, value_and_slope
+from hierreg.response.kernels import (
+    BINOMIAL,
+    CUMULATIVE,
+    LOGIT,
+    auxiliary_slopes,
+    row_constant,
+    row_terms,
+    value_and_slope,
+    write_logit_terms,
+)
 from hierreg.response.mixed_kernels import mixed_slopes
 
 _MOST_STEPS = 100
@@ -31,15 +40,19 @@ def auxiliaries_of(family, auxiliary, t, y):
 
 
 @part
-def room_for_group(rows):
-    """Return arrays for one group: eta without effects, Z Lambda, a, c, gradient (q,), H and L (q, q), trial v (q,)."""
+def room_for_group(rows, n_nodes):
+    """Return arrays for one group.
+
+    eta without effects, (Z Lambda)', a, c of its rows; gradient (q,), H and L (q, q), a step and trial v (q,); eta, log
+    densities, their derivatives and minus the second ones; a number for each node.
+    """
     starts, q = rows[9], rows[1].shape[1]
     most = 0
     for j in range(len(starts) - 1):
         most = max(most, starts[j + 1] - starts[j])
     return (
         empty(most),
-        empty((most, q)),
+        empty((q, most)),
         empty(most),
         empty(most),
         empty(q),
@@ -47,6 +60,11 @@ def room_for_group(rows):
         empty((q, q)),
         empty(q),
         empty(q),
+        empty(most),
+        empty(most),
+        empty(most),
+        empty(most),
+        empty(n_nodes),
     )
 
 
@@ -67,55 +85,83 @@ def read_group(rows, j, beta, Lambda, auxiliary, room):
             t = 0.0
             for h in range(q):
                 t += Z[r, h] * Lambda[h, k]
-            ZL[i, k] = t
+            ZL[k, i] = t
         a[i], c[i] = auxiliaries_of(family, auxiliary, stratum[r], y[r])
         constant += weight[r] * row_constant(family, y[r], n[r], a[i], c[i])
     return constant
 
 
 @part
+def write_terms(rows, j, v, room, twice):
+    """Write what depends on eta of the log density of each row of group j at v, its derivative, minus the second if so.
+
+    Loops over rows become vector instructions where the response is binomial and the link the logit.
+    """
+    y, n, family, link, starts = rows[2], rows[3], rows[7], rows[8], rows[9]
+    base, ZL, a, c = room[0], room[1], room[2], room[3]
+    eta, value, slope, information = room[9], room[10], room[11], room[12]
+    first = starts[j]
+    size = starts[j + 1] - first
+    for i in range(size):
+        eta[i] = base[i]
+    for k in range(len(v)):
+        t = v[k]
+        for i in range(size):
+            eta[i] += ZL[k, i] * t
+    if family == BINOMIAL and link == LOGIT:
+        last = first + size
+        write_logit_terms(y[first:last], n[first:last], eta, value, slope, information)
+        return
+    for i in range(size):
+        r = first + i
+        if twice:
+            value[i], slope[i], curvature, _ = row_terms(family, link, y[r], n[r], eta[i], a[i], c[i])
+            information[i] = -curvature
+        else:
+            value[i], slope[i] = value_and_slope(family, link, y[r], n[r], eta[i], a[i], c[i])
+
+
+@part
 def value_at(rows, j, v, room):
     """Return f(v)."""
-    y, n, weight, family, link, starts = rows[2], rows[3], rows[4], rows[7], rows[8], rows[9]
-    base, ZL, a, c = room[0], room[1], room[2], room[3]
-    f = 0.0
+    weight, first = rows[4], rows[9][j]
+    # No constant: what is called with one is compiled for it once more.
+    write_terms(rows, j, v, room, first < 0)
+    value, f = room[10], 0.0
     for k in range(len(v)):
         f -= 0.5 * v[k] * v[k]
-    for r in range(starts[j], starts[j + 1]):
-        i = r - starts[j]
-        eta = base[i]
-        for k in range(len(v)):
-            eta += ZL[i, k] * v[k]
-        f += weight[r] * value_and_slope(family, link, y[r], n[r], eta, a[i], c[i])[0]
+    for i in range(rows[9][j + 1] - first):
+        f += weight[first + i] * value[i]
     return f
 
 
 @part
 def slopes_at(rows, j, v, room, is_exact):
     """Return f(v), and write its gradient and H = -f''(v), without rows that bend upwards where it is not exact."""
-    y, n, weight, family, link, starts = rows[2], rows[3], rows[4], rows[7], rows[8], rows[9]
-    base, ZL, a, c, g, H = room[0], room[1], room[2], room[3], room[4], room[5]
-    q = len(v)
+    weight, starts = rows[4], rows[9]
+    ZL, g, H, value, slope, information = room[1], room[4], room[5], room[10], room[11], room[12]
+    q, first = len(v), starts[j]
+    size = starts[j + 1] - first
+    write_terms(rows, j, v, room, first >= 0)
     f = 0.0
+    for i in range(size):
+        w = weight[first + i]
+        f += w * value[i]
+        slope[i] *= w
+        information[i] *= w
+        if information[i] < 0.0 and not is_exact:
+            information[i] = 0.0
     for k in range(q):
         f -= 0.5 * v[k] * v[k]
-        g[k] = -v[k]
-        for h in range(q):
-            H[k, h] = 1.0 if k == h else 0.0
-    for r in range(starts[j], starts[j + 1]):
-        i = r - starts[j]
-        eta = base[i]
-        for k in range(q):
-            eta += ZL[i, k] * v[k]
-        log_density, d1, d2, _ = row_terms(family, link, y[r], n[r], eta, a[i], c[i])
-        w = -weight[r] * d2
-        if w < 0.0 and not is_exact:
-            w = 0.0
-        f += weight[r] * log_density
-        for k in range(q):
-            g[k] += weight[r] * d1 * ZL[i, k]
-            for h in range(k + 1):
-                H[k, h] += w * ZL[i, k] * ZL[i, h]
+        t = -v[k]
+        for i in range(size):
+            t += slope[i] * ZL[k, i]
+        g[k] = t
+        for h in range(k + 1):
+            t = 1.0 if k == h else 0.0
+            for i in range(size):
+                t += information[i] * ZL[k, i] * ZL[h, i]
+            H[k, h] = t
     return f
 
 
@@ -227,10 +273,10 @@ def sum_over_groups(
     g_beta, g_Lambda, g_auxiliary : arrays (p,), (q, q), (T, m)
     """
     q, K = len(Lambda), len(nodes)
-    room = room_for_group(rows)
+    room = room_for_group(rows, K)
     v, at = empty(q), empty((K, q))
     weight = empty(K)
-    slopes = empty((len(room[0]) if wanted else 1, K))
+    slopes = empty((K, len(room[0]) if wanted else 1))
     total = 0.0
     for j in range(first, last):
         total += read_group(rows, j, beta, Lambda, auxiliary, room)
@@ -276,33 +322,33 @@ def _by_laplace(rows, j, v, room, wanted, g_beta, g_Lambda, g_auxiliary):
         i = r - starts[j]
         eta, h = base[i], 0.0
         for k in range(q):
-            eta += ZL[i, k] * v[k]
+            eta += ZL[k, i] * v[k]
             for m in range(q):
-                h += ZL[i, k] * inverse[k, m] * ZL[i, m]
+                h += ZL[k, i] * inverse[k, m] * ZL[m, i]
         _, d1, d2, d3 = row_terms(family, link, y[r], n[r], eta, a[i], c[i])
         d1s[i], ws[i], cs[i], hs[i] = weight[r] * d1, -weight[r] * d2, 0.5 * h * weight[r] * d3, h
         for k in range(q):
-            t[k] += cs[i] * ZL[i, k]
+            t[k] += cs[i] * ZL[k, i]
     solve_lower(L, t)
     solve_upper(L, t)
     for r in range(starts[j], starts[j + 1]):
         i = r - starts[j]
         moved = 0.0
         for k in range(q):
-            moved += ZL[i, k] * t[k]
+            moved += ZL[k, i] * t[k]
         e = d1s[i] + cs[i] - ws[i] * moved
         for k in range(p):
             g_beta[k] += e * X[r, k]
         for k in range(q):
             row = e * v[k] + d1s[i] * t[k]
             for m in range(q):
-                row -= ws[i] * ZL[i, m] * inverse[m, k]
+                row -= ws[i] * ZL[m, i] * inverse[m, k]
             for m in range(q):
                 g_Lambda[m, k] += Z[r, m] * row
         if g_auxiliary.shape[1] > 0:
             eta = base[i]
             for k in range(q):
-                eta += ZL[i, k] * v[k]
+                eta += ZL[k, i] * v[k]
             of_a, of_c = laplace_slopes(family, link, y[r], eta, a[i], c[i], 0.5 * hs[i], moved)
             add_to_auxiliary(family, y[r], stratum[r], weight[r] * of_a, weight[r] * of_c, g_auxiliary)
     return value
@@ -345,10 +391,11 @@ def add_to_auxiliary(family, y, t, of_a, of_c, g_auxiliary):
 @part
 def _by_nodes(rows, j, v, room, nodes, log_weights, at, weight, slopes, wanted, g_beta, g_Lambda, g_auxiliary):
     """Return the log of the integral of exp f by nodes about the mode, and add its gradient, by Fisher's identity."""
-    X, Z, y, n, row_weight, _, _, family, link, starts = rows
-    base, ZL, a, c, L, step = room[0], room[1], room[2], room[3], room[6], room[7]
+    X, Z, row_weight, starts, L, step = rows[0], rows[1], rows[4], rows[9], room[6], room[7]
     q, p, K, m = len(v), X.shape[1], len(nodes), g_auxiliary.shape[1]
-    highest = -inf
+    highest, first = -inf, starts[j]
+    size = starts[j + 1] - first
+    value, slope = room[10], room[11]
     for s in range(K):
         for k in range(q):
             step[k] = nodes[s, k]
@@ -357,15 +404,12 @@ def _by_nodes(rows, j, v, room, nodes, log_weights, at, weight, slopes, wanted, 
         for k in range(q):
             at[s, k] = v[k] + step[k]
             f -= 0.5 * at[s, k] * at[s, k]
-        for r in range(starts[j], starts[j + 1]):
-            i = r - starts[j]
-            eta = base[i]
-            for k in range(q):
-                eta += ZL[i, k] * at[s, k]
-            log_density, d1 = value_and_slope(family, link, y[r], n[r], eta, a[i], c[i])
-            f += row_weight[r] * log_density
-            if wanted:
-                slopes[i, s] = row_weight[r] * d1
+        write_terms(rows, j, at[s], room, first < 0)
+        for i in range(size):
+            f += row_weight[first + i] * value[i]
+        if wanted:
+            for i in range(size):
+                slopes[s, i] = row_weight[first + i] * slope[i]
         weight[s] = f
         highest = max(highest, f)
     if not isfinite(highest):
@@ -374,31 +418,41 @@ def _by_nodes(rows, j, v, room, nodes, log_weights, at, weight, slopes, wanted, 
     for s in range(K):
         weight[s] = exp(weight[s] - highest)
         total += weight[s]
-    value = highest + log(total) - log_determinant(L)
+    log_value = highest + log(total) - log_determinant(L)
     if not wanted:
-        return value
+        return log_value
     for s in range(K):
         weight[s] /= total
-    for r in range(starts[j], starts[j + 1]):
-        i = r - starts[j]
-        e = 0.0
-        for k in range(q):
-            step[k] = 0.0
+    t, factor = room[9], room[13]
+    for s in range(K):
+        factor[s] = weight[s]
+    _add_slopes(factor, slopes, size, t)
+    for k in range(p):
+        for i in range(size):
+            g_beta[k] += t[i] * X[first + i, k]
+    for k in range(q):
         for s in range(K):
-            # A node of no weight may lie where there is no density.
-            if weight[s] > 0.0:
-                d = weight[s] * slopes[i, s]
-                e += d
-                for k in range(q):
-                    step[k] += d * at[s, k]
-        for k in range(p):
-            g_beta[k] += e * X[r, k]
-        for k in range(q):
-            for h in range(q):
-                g_Lambda[h, k] += Z[r, h] * step[k]
-        if m > 0:
-            _add_auxiliary(rows, r, i, at, weight, room, g_auxiliary)
-    return value
+            factor[s] = weight[s] * at[s, k]
+        _add_slopes(factor, slopes, size, t)
+        for h in range(q):
+            for i in range(size):
+                g_Lambda[h, k] += t[i] * Z[first + i, h]
+    if m > 0:
+        for i in range(size):
+            _add_auxiliary(rows, first + i, i, at, weight, room, g_auxiliary)
+    return log_value
+
+
+@part
+def _add_slopes(factor, slopes, size, t):
+    """Write the sum over nodes of factor (K,) times slopes (K, rows) to t (rows,)."""
+    for i in range(size):
+        t[i] = 0.0
+    for s in range(len(slopes)):
+        # A node of no weight may lie where there is no density.
+        if factor[s] != 0.0:
+            for i in range(size):
+                t[i] += factor[s] * slopes[s, i]
 
 
 @part
@@ -411,7 +465,7 @@ def _add_auxiliary(rows, r, i, at, weight, room, g_auxiliary):
         if weight[s] > 0.0:
             eta = base[i]
             for k in range(at.shape[1]):
-                eta += ZL[i, k] * at[s, k]
+                eta += ZL[k, i] * at[s, k]
             first, second = auxiliary_slopes(family, link, y[r], eta, a[i], c[i])
             of_a += weight[s] * first
             of_c += weight[s] * second
@@ -423,7 +477,7 @@ def modes_of(rows, beta, Lambda, auxiliary, modes, curvature):
     """Overwrite modes (J, q) with those of f, write H^-1 (J, q, q), and return whether all were found."""
     q = len(Lambda)
     exact = q >= 0
-    room = room_for_group(rows)
+    room = room_for_group(rows, q)
     for j in range(len(modes)):
         read_group(rows, j, beta, Lambda, auxiliary, room)
         if not find_mode(rows, j, modes[j], room):
@@ -453,7 +507,7 @@ def draw_effects(rows, beta, Lambda, auxiliary, modes, proposals, log_proposals,
         Logarithms of uniform numbers; the first is not used.
     """
     q = len(Lambda)
-    room = room_for_group(rows)
+    room = room_for_group(rows, q)
     v, trial = empty(q), empty(q)
     for j in range(len(modes)):
         read_group(rows, j, beta, Lambda, auxiliary, room)

@@ -11,9 +11,9 @@ import hierreg as hr
 from hierreg.likelihood.node_tables.density import NodeTableTarget
 from hierreg.likelihood.node_tables.draws import draw_effects
 from hierreg.likelihood.node_tables.error import beyond, edge_of, error_of
-from hierreg.likelihood.node_tables.kernels import exp_of_negative
 from hierreg.likelihood.node_tables.table import maps_of_groups, places_of_nodes, tabulated
 from hierreg.problem.family import assemble_family
+from hierreg.response.special_kernels import exp_of_negative, log1p_of_share
 
 # More than one strip of groups, of which the last is not full.
 J = 37
@@ -163,6 +163,8 @@ def test_exp():
     x = np.concatenate([-np.logspace(-18, np.log10(64.0), 400), [0.0]])
     np.testing.assert_allclose([exp_of_negative.alone(one) for one in x], np.exp(x), rtol=4e-14)
     assert 0 < exp_of_negative.alone(-1e300) < 1e-27
+    e = np.concatenate([[0.0], np.logspace(-20, 0, 200), np.linspace(0, 1, 200)])
+    np.testing.assert_allclose([log1p_of_share.alone(one) for one in e], np.log1p(e), rtol=6e-16)
     assert 0 < exp_of_negative.alone(-np.inf) < 1e-27
 
 
