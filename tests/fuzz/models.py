@@ -275,6 +275,17 @@ def _lkj(eta, corr):
 # ---- estimates
 
 
+def _lower(corr):
+    """Return the lower triangular factor of a correlation matrix, with zeros where it is singular."""
+    L = np.zeros_like(corr)
+    for j in range(len(corr)):
+        left = corr[j, j] - L[j, :j] @ L[j, :j]
+        L[j, j] = np.sqrt(left) if left > 0 else 0.0
+        for i in range(j + 1, len(corr)) if left > 0 else ():
+            L[i, j] = (corr[i, j] - L[i, :j] @ L[j, :j]) / L[j, j]
+    return L
+
+
 def point_of_estimate(model, found):
     """Return Lambda and error_cov of an estimate, from what it reports."""
     labels = model.problem.labels
@@ -282,7 +293,8 @@ def point_of_estimate(model, found):
     Lambda, start = np.zeros((q, q)), 0
     for factor in labels.factors:
         own = slice(start, start + len(factor.coef))
-        Lambda[own, own] = _root(found.cov[factor.name].values)
+        # A correlation of one is one in doubles, while the root of a singular covariance is that of its rounding.
+        Lambda[own, own] = found.sd[factor.name].values[:, None] * _lower(found.corr[factor.name].values)
         start = own.stop
     terms = model.problem.gram.terms
     if case_is_in_time(model):
@@ -309,14 +321,6 @@ def case_is_in_time(model):
 def pair_of(variance, rho):
     """Return the covariance (2, 2) of rows one step of time apart."""
     return variance * np.array([[1.0, rho], [rho, 1.0]])
-
-
-def _root(cov):
-    """Return a square root of a covariance whose columns may be in very different units."""
-    sd = np.sqrt(np.diagonal(cov))
-    scale = np.where(sd > 0, sd, 1.0)
-    values, vectors = np.linalg.eigh(cov / scale[:, None] / scale[None, :])
-    return scale[:, None] * vectors * np.sqrt(np.clip(values, 0.0, None))
 
 
 def best_of_random_points(model, rows, method, rng, count=40):
