@@ -12,6 +12,7 @@ import numpy as np
 from hierreg.checks import check_whole, read_only
 from hierreg.design import Design, DesignState, as_table, build_design, column
 from hierreg.design.rank import dropped_columns, warn_of_dropped
+from hierreg.effects import StudentT
 from hierreg.errors.base import ErrorLayout
 from hierreg.errors.columns import positive_numbers
 from hierreg.errors.known_se import KnownSE
@@ -74,6 +75,8 @@ class FamilyProblem:
         Values of those that are not, zero elsewhere.
     engine : {"quadrature", "joint"}
         Whether the effects of each group are integrated out, or those of all groups are sampled.
+    unit : float
+        Unit of the linear predictor, for searches and what counts as zero: that of the link, or the sd of the response.
     """
 
     formula: str
@@ -97,6 +100,7 @@ class FamilyProblem:
     free: NDArray[np.intp]
     held: Array
     engine: str
+    unit: float = 1.0
 
     @property
     def n_rows(self) -> int:
@@ -162,6 +166,13 @@ class FamilyProblem:
             likelihood=self.likelihood(n_nodes),
             prior_on=prior_on,
         )
+
+    def information(self, observed: Array, auxiliary: Array) -> Array:
+        """Return the information of rows (N,) in working models, given what is observed; none is negative."""
+        m, t = auxiliary.shape[1], self.observed.stratum
+        a = auxiliary[t, 0] if m > 0 else np.zeros(self.n_rows)
+        c = auxiliary[t, 1] if m > 1 else np.zeros(self.n_rows)
+        return np.asarray(self.weights * self.family.information(observed / self.weights, a, c))
 
     @property
     def population(self) -> Population:
@@ -237,7 +248,7 @@ def assemble_family(  # noqa: PLR0913  # the arguments of a model
     FormulaError, DataError, PriorError, ModelError
         If one of them is malformed or does not fit the others.
     """
-    family = checked_family(family)
+    family = _family_of(family)
     if priors is not None and not isinstance(priors, Priors):
         raise PriorError(f"priors={priors!r} is not a set of priors; use hr.Priors(beta=..., sd=..., ...).")
     spec, table = parse_formula(formula), as_table(data)
@@ -292,9 +303,17 @@ def assemble_family(  # noqa: PLR0913  # the arguments of a model
         Z=_group_columns(design, scales, resolved),
         free=free,
         held=held,
-        engine=engine_of(design),
+        engine="joint" if family.has_heavy_tails and design.factors else engine_of(design),
+        unit=family.unit or scales.y_sd,
     )
     return problem if family.has_level else replace(problem, labels=_without_level(problem))
+
+
+def _family_of(family: object) -> Family:
+    """Return a family of responses, of a distribution that may be one of effects too."""
+    if family is StudentT:
+        family = StudentT()
+    return checked_family(family.response if isinstance(family, StudentT) else family)
 
 
 def _check_level(family: Family, priors: Priors | None) -> None:

@@ -11,7 +11,7 @@ import pytensor.tensor as pt
 
 from hierreg.effects import StudentT
 from hierreg.effects.student_t import LOWEST_NU
-from hierreg.likelihood.heavy_tails.shape import log_mass_above
+from hierreg.priors.above import log_mass_above
 from hierreg.pymc_model.build import add_group_covariance, add_theta, check_regular, coords_of, group_part
 from hierreg.pymc_model.errors import IN_PYMC
 from hierreg.pymc_model.names import check_names

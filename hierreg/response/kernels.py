@@ -22,6 +22,9 @@ _LOG_PI = 1.1447298858494002
 _MOST = 30.0
 # Counts up to this are summed over.
 _FEW = 60.0
+# Degrees of freedom from which on series about the normal density have all digits, and squares that are small there.
+_MANY = 200.0
+_NEAR = 1e-3
 
 
 @part
@@ -222,6 +225,10 @@ def row_constant(family, y, n, a, c):
     if family == NORMAL:
         return -log(a) - _LOG_ROOT_2PI
     if family == STUDENT_T:
+        if c > _MANY:
+            # What two logarithms of gamma functions cannot say of numbers that differ by a half (Stirling's series).
+            r = 1.0 / c
+            return -_LOG_ROOT_2PI - log(a) - r * (0.25 - r * r * (1 / 24 - r * r / 20))
         return lgamma(0.5 * (c + 1.0)) - lgamma(0.5 * c) - 0.5 * (log(c) + _LOG_PI) - log(a)
     return 0.0
 
@@ -258,14 +265,26 @@ def auxiliary_slopes(family, link, y, eta, a, c):
         r = (y - eta) / a
         return (r * r - 1.0) / a, 0.0
     if family == STUDENT_T:
-        z = (y - eta) / a
-        q = z * z / c
-        of_scale = ((c + 1.0) * q / (1.0 + q) - 1.0) / a
-        psi = polygammas(0.5 * (c + 1.0))[0] - polygammas(0.5 * c)[0]
-        return of_scale, 0.5 * (psi - 1.0 / c - log1p(q) + (c + 1.0) / c * q / (1.0 + q))
+        return _slopes_of_student_t(y, eta, a, c)
     if family == CUMULATIVE:
         return _slopes_of_thresholds(link, eta, a, c)
     return 0.0, 0.0
+
+
+@part
+def _slopes_of_student_t(y, eta, a, c):
+    z = (y - eta) / a
+    q = z * z / c
+    share = q / (1.0 + q) if q < 1.0 else 1.0 / (1.0 + 1.0 / q)
+    of_scale = ((c + 1.0) * share - 1.0) / a
+    # q / (1 + q) - log(1 + q) = -q^2/2 + 2 q^3/3 - 3 q^4/4 + ...
+    inner = share - log1p(q) if q > _NEAR else -q * q * (0.5 - q * (2 / 3 - q * (0.75 - 0.8 * q)))
+    inner += share / c
+    if c > _MANY:
+        r = 1.0 / (c * c)
+        return of_scale, 0.5 * inner + r * (0.25 - r * (0.125 - 0.25 * r))
+    psi = polygammas(0.5 * (c + 1.0))[0] - polygammas(0.5 * c)[0]
+    return of_scale, 0.5 * (psi - 1.0 / c + inner)
 
 
 @part

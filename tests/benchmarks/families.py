@@ -68,13 +68,13 @@ _BAMBI = {"Bernoulli": "bernoulli", "Poisson": "poisson"}
 
 def by_nodes(name: str) -> list[list[str]]:
     """Return a row for each number of nodes: error, and milliseconds of CPU for a value and gradient."""
-    from hierreg.model.family.estimation import limit, start_of_chains
+    from hierreg.model.family.estimation import limit, starts_of_chains
     from hierreg.model.family.posterior import at_mode
 
     formula, family, table = CASES[name]
     problem = hr.Model(formula, table(), family=family).problem
     _, found = limit(problem)
-    target, mode = at_mode(problem, start_of_chains(problem, found.optimum), 1)
+    target, mode = at_mode(problem, starts_of_chains(problem, found), 1)
     rng = np.random.default_rng(1)
     points = mode.u + rng.standard_normal((24, len(mode.u))) @ mode.scale.T
     rows = []

@@ -164,9 +164,10 @@ def at_point(
 
 def _at_estimate(problem: FamilyProblem, at: Any) -> Array:
     """Return further parameters (1, T, m) of an estimate."""
-    columns = [np.atleast_1d(at.auxiliary[name].to_numpy()) for name in problem.auxiliary.names]
-    T = len(problem.auxiliary.strata)
-    return np.stack(columns, axis=1)[None] if columns else np.empty((1, T, 0))
+    out = np.empty((1, len(problem.auxiliary.strata), len(problem.auxiliary.names)))
+    for k, name in enumerate(problem.auxiliary.names):
+        out[0, :, k] = at.auxiliary[name].to_numpy()
+    return out
 
 
 def from_draws(  # noqa: PLR0913  # the arguments of `predict`
