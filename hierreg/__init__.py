@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hierreg.errors.structures import ar1, by, correlated, exchangeable, independent, known_cov, known_se
     from hierreg.exceptions import HierregError
     from hierreg.gram import Gram
-    from hierreg.linear import contrasts, predict
+    from hierreg.linear import contrasts, predict, row_weights
     from hierreg.model import Model
     from hierreg.predictive import log_likelihood, log_prior, posterior_predictive, prior_predictive
     from hierreg.priors import (
@@ -92,6 +92,7 @@ __all__ = [
     "posterior_predictive",
     "predict",
     "prior_predictive",
+    "row_weights",
     "save",
     "shrinkage",
     "stack",
@@ -107,7 +108,7 @@ _NAMES_BY_MODULE = {
     "hierreg.errors.structures": ("ar1", "by", "correlated", "exchangeable", "independent", "known_cov", "known_se"),
     "hierreg.exceptions": ("HierregError",),
     "hierreg.gram": ("Gram",),
-    "hierreg.linear": ("contrasts", "predict"),
+    "hierreg.linear": ("contrasts", "predict", "row_weights"),
     "hierreg.model": ("Model",),
     "hierreg.predictive": ("log_likelihood", "log_prior", "posterior_predictive", "prior_predictive"),
     "hierreg.priors": (

@@ -61,10 +61,11 @@ class Model:
         its own. A row that is the mean of w observations has the weight w. ``error_sd`` is that of rows of weight one.
         With a `family` a row of weight w counts as w rows.
     family : family of responses, optional
-        `hr.Bernoulli`, `hr.Binomial`, `hr.Poisson`, `hr.NegativeBinomial`, `hr.Gamma`, `hr.Beta`, `hr.LogNormal` or
-        `hr.Cumulative`: the response is not normal, and ``link(mean) = X beta + Z b``. With one grouping factor its
-        coefficients, up to three in a group, are integrated out by adaptive Gauss-Hermite quadrature; with several
-        factors, or more coefficients, they are sampled too.
+        `hr.Bernoulli`, `hr.Binomial`, `hr.Poisson`, `hr.NegativeBinomial`, `hr.Gamma`, `hr.Beta`, `hr.LogNormal`,
+        `hr.StudentT` or `hr.Cumulative`: the response is not normal, and ``link(mean) = X beta + Z b``. With one
+        grouping factor its coefficients, up to three in a group, are integrated out by adaptive Gauss-Hermite
+        quadrature; with several factors, or more coefficients, they are sampled too, and so they are with
+        `hr.StudentT`.
     offset : str, optional
         With a family, a column that is added to the linear predictor, such as the logarithm of an exposure.
     trials : str, optional
@@ -127,7 +128,7 @@ class Model:
         *,
         collinear: Literal["refuse", "drop"] = "refuse",
         weights: str | None = None,
-        family: Family | None = None,
+        family: Family | StudentT | None = None,
         offset: str | None = None,
         trials: str | None = None,
         effects: Mapping[str, StudentT | Mixture] | None = None,

@@ -280,6 +280,7 @@ def assemble_family(  # noqa: PLR0913  # the arguments of a model
             )
         free = np.array([k for k in free if k not in level], dtype=np.intp)
     labels = labels_of(design, gram, layout)
+    _check_dimensions(family, labels)
     problem = FamilyProblem(
         formula=formula,
         design=design,
@@ -303,7 +304,7 @@ def assemble_family(  # noqa: PLR0913  # the arguments of a model
         Z=_group_columns(design, scales, resolved),
         free=free,
         held=held,
-        engine="joint" if family.has_heavy_tails and design.factors else engine_of(design),
+        engine=_engine_of(family, design),
         unit=family.unit or scales.y_sd,
     )
     return problem if family.has_level else replace(problem, labels=_without_level(problem))
@@ -323,6 +324,16 @@ def _check_level(family: Family, priors: Priors | None) -> None:
         raise PriorError(
             f"beta['Intercept'] has the prior {given['Intercept']}, but with family={family} thresholds stand for the "
             "intercept. Leave it out; the thresholds have normal priors."
+        )
+
+
+def _check_dimensions(family: Family, labels: Labels) -> None:
+    """Raise where a dimension of results has the name of a further parameter."""
+    wrong = [factor.name for factor in labels.factors if factor.dim in family.auxiliary]
+    if wrong:
+        raise ModelError(
+            f"the column {wrong[0]!r} is called like a parameter of family={family}, and both have a place in results. "
+            "Rename the column."
         )
 
 
@@ -387,6 +398,11 @@ def _weights(table: Any, name: str) -> Array:
 def _check_some_variation(observed: Observed, family: Family, name: str) -> None:
     """Raise where every response is at the same end of its range, so that the likelihood has no maximum."""
     y = observed.y
+    if family.has_heavy_tails and np.ptp(y) == 0:
+        raise DataError(
+            f"the response `{name}` is {y[0]:g} in every row, so that nothing can be said of what it depends on. Is "
+            "this the column that was meant?"
+        )
     share = y / observed.trials
     if family.has_level and family.links[0] == "logit" and (np.all(share == 0) or np.all(share == 1)):
         what = "zero" if share[0] == 0 else "one"
@@ -405,6 +421,19 @@ def engine_of(design: Design) -> str:
     """Return how group effects are dealt with: integrated out group by group, or all of them sampled."""
     few = all(len(factor.coef_names) <= MOST_EFFECTS for factor in design.factors)
     return "quadrature" if len(design.factors) <= 1 and few else "joint"
+
+
+def _engine_of(family: Family, design: Design) -> str:
+    """Return the engine: where rows may be far out, all effects are sampled, whatever their conditional densities are.
+
+    By trial that is also several times faster than quadrature (`tests/benchmarks/README.md`).
+    """
+    return "joint" if family.has_heavy_tails and design.factors else engine_of(design)
+
+
+def with_quadrature(problem: FamilyProblem) -> FamilyProblem:
+    """Return the problem whose effects are integrated out by quadrature, itself where that cannot be."""
+    return replace(problem, engine=engine_of(problem.design))
 
 
 def _by_quadrature(problem: FamilyProblem, n_nodes: int) -> QuadratureLikelihood:

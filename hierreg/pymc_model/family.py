@@ -9,10 +9,11 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from hierreg.exceptions import ModelError
+from hierreg.priors import Fixed
 from hierreg.problem.labels import response_variable
 from hierreg.pymc_model.build import add_group_covariance, add_group_effects, add_theta, coords_of, group_part
 from hierreg.pymc_model.names import check_names
-from hierreg.pymc_model.parameters import add_beta, add_scalar
+from hierreg.pymc_model.parameters import add_above, add_beta, add_scalar
 from hierreg.response import (
     Bernoulli,
     Beta,
@@ -21,6 +22,7 @@ from hierreg.response import (
     LogNormalResponse,
     NegativeBinomial,
     Poisson,
+    StudentTResponse,
 )
 
 if TYPE_CHECKING:
@@ -57,11 +59,8 @@ def _add_rows(problem: FamilyProblem, eta: Tensor) -> None:
     family, observed = problem.family, problem.observed
     name = response_variable(problem.design.response_name)
     values = np.exp(observed.y) if isinstance(family, LogNormalResponse) else observed.y
-    whole = values if isinstance(family, (GammaResponse, Beta, LogNormalResponse)) else values.astype(np.int64)
-    parts = [
-        pt.stack([add_scalar(_named(problem, one, label), row[m]) for row, label in _rows(problem)])[observed.stratum]
-        for m, one in enumerate(problem.auxiliary.names)
-    ]
+    whole = values if isinstance(family, _NUMBERS) else values.astype(np.int64)
+    parts = [_add_parameter(problem, m) for m in range(len(problem.auxiliary.names))]
     distribution, arguments = ROWS[type(family)](problem, eta, parts)
     if np.all(problem.weights == 1):
         distribution(name, **arguments, observed=whole, dims="obs")
@@ -70,12 +69,19 @@ def _add_rows(problem: FamilyProblem, eta: Tensor) -> None:
     pm.Potential(name, (problem.weights * log_density).sum())
 
 
-def _rows(problem: FamilyProblem) -> list[tuple[Any, str]]:
-    return list(zip(problem.auxiliary.priors, problem.auxiliary.strata, strict=True))
+def _add_parameter(problem: FamilyProblem, m: int) -> Tensor:
+    """Register a further parameter, or those of all strata, and return that of each row."""
+    auxiliary, stratum = problem.auxiliary, problem.observed.stratum
+    name = auxiliary.names[m]
+    lowest = auxiliary.lowest.get(name, 0.0)
 
+    def add(label: str, prior: Any) -> Tensor:
+        return add_above(label, prior, lowest) if lowest and not isinstance(prior, Fixed) else add_scalar(label, prior)
 
-def _named(problem: FamilyProblem, name: str, label: str) -> str:
-    return name if len(problem.auxiliary.strata) == 1 else f"{name}_{label}"
+    if not auxiliary.has_strata(name):
+        return add(name, auxiliary.priors[0][m])
+    rows = zip(auxiliary.priors, auxiliary.strata, strict=True)
+    return pt.stack([add(f"{name}_{label}", row[m]) for row, label in rows])[stratum]
 
 
 def _probability(problem: FamilyProblem, eta: Tensor) -> Tensor:
@@ -118,6 +124,12 @@ def _log_normal(_: FamilyProblem, eta: Tensor, parts: list[Tensor]) -> tuple[Any
     return pm.LogNormal, {"mu": eta, "sigma": parts[0]}
 
 
+def _student_t(_: FamilyProblem, eta: Tensor, parts: list[Tensor]) -> tuple[Any, dict[str, Any]]:
+    return pm.StudentT, {"nu": parts[1], "mu": eta, "sigma": parts[0]}
+
+
+# Families of numbers that are not whole.
+_NUMBERS = (GammaResponse, Beta, LogNormalResponse, StudentTResponse)
 # By family: the distribution of the rows and its arguments.
 ROWS: dict[type[Any], Callable[..., tuple[Any, dict[str, Any]]]] = {
     Bernoulli: _bernoulli,
@@ -127,4 +139,5 @@ ROWS: dict[type[Any], Callable[..., tuple[Any, dict[str, Any]]]] = {
     GammaResponse: _gamma,
     Beta: _beta,
     LogNormalResponse: _log_normal,
+    StudentTResponse: _student_t,
 }

@@ -60,6 +60,10 @@ def value_and_slope(family, link, y, n, eta, a, c):
     if family == POISSON:
         mu = exp(eta)
         return y * eta - mu, y - mu
+    if family == STUDENT_T:
+        r = y - eta
+        t = r / (c * a * a)
+        return -0.5 * (c + 1.0) * log1p(r * t), (c + 1.0) * t / (1.0 + r * t)
     value, slope, _, _ = row_terms(family, link, y, n, eta, a, c)
     return value, slope
 
@@ -273,18 +277,28 @@ def auxiliary_slopes(family, link, y, eta, a, c):
 
 @part
 def _slopes_of_student_t(y, eta, a, c):
+    of_scale, rest = student_t_slopes(y, eta, a, c)
+    return of_scale, rest + slope_of_constant(c)
+
+
+@part
+def student_t_slopes(y, eta, a, c):
+    """Return the derivatives in the scale, and in the degrees of freedom but for those of the constant."""
     z = (y - eta) / a
     q = z * z / c
     share = q / (1.0 + q) if q < 1.0 else 1.0 / (1.0 + 1.0 / q)
-    of_scale = ((c + 1.0) * share - 1.0) / a
     # q / (1 + q) - log(1 + q) = -q^2/2 + 2 q^3/3 - 3 q^4/4 + ...
     inner = share - log1p(q) if q > _NEAR else -q * q * (0.5 - q * (2 / 3 - q * (0.75 - 0.8 * q)))
-    inner += share / c
+    return ((c + 1.0) * share - 1.0) / a, 0.5 * (inner + share / c)
+
+
+@part
+def slope_of_constant(c):
+    """Return the derivative of a Student t density's constant in the degrees of freedom."""
     if c > _MANY:
         r = 1.0 / (c * c)
-        return of_scale, 0.5 * inner + r * (0.25 - r * (0.125 - 0.25 * r))
-    psi = polygammas(0.5 * (c + 1.0))[0] - polygammas(0.5 * c)[0]
-    return of_scale, 0.5 * (psi - 1.0 / c + inner)
+        return r * (0.25 - r * (0.125 - 0.25 * r))
+    return 0.5 * (polygammas(0.5 * (c + 1.0))[0] - polygammas(0.5 * c)[0] - 1.0 / c)
 
 
 @part

@@ -24,7 +24,7 @@ CASES = [
     *(("gamma", "log", y, 1, a, 0.0) for y in (0.2, 4.0) for a in (0.5, 3.0)),
     *(("beta", "logit", y, 1, a, 0.0) for y in (0.2, 0.9) for a in (0.5, 30.0)),
     *(("normal", "identity", y, 1, a, 0.0) for y in (0.2, 9.0) for a in (0.5, 3.0)),
-    *(("student", "identity", y, 1, a, c) for y in (0.2, 20.0) for a in (0.5, 3.0) for c in (1.5, 8.0)),
+    *(("student", "identity", y, 1, a, c) for y in (0.2, 20.0) for a in (0.5, 3.0) for c in (1.5, 8.0, 300.0)),
     *(
         ("cumulative", link, 0, 1, a, c)
         for link in ("logit", "probit")
@@ -139,6 +139,32 @@ def test_negative_binomial_has_all_digits_down_to_poisson(y, a):
         if a > 1e-9:
             assert found[5] == pytest.approx(float(slope), rel=1e-5, abs=1e-5 * float(1 + mu**2))
         assert float(r) > 0
+
+
+@pytest.mark.parametrize("c", [1.2, 150.0, 250.0, 1e4, 1e6, 1e12])
+@pytest.mark.parametrize("z", [0.0, 0.3, 3.0, 80.0])
+def test_student_t_has_all_digits_up_to_the_normal(z, c):
+    """Against 50 digits: logarithms of gamma functions are large, and differ little, where there are many degrees."""
+    y, a = 0.7, 1.3
+    found = terms(("student", "identity", y, 1, a, c), y - a * z)
+    with mp.workdps(50):
+        Y, A, ETA = mp.mpf(y), mp.mpf(a), mp.mpf(y - a * z)
+
+        def log_density(eta, A, C):
+            q = ((Y - eta) / A) ** 2 / C
+            constant = mp.loggamma((C + 1) / 2) - mp.loggamma(C / 2) - mp.log(C * mp.pi) / 2 - mp.log(A)
+            return constant - (C + 1) / 2 * mp.log1p(q)
+
+        C = mp.mpf(c)
+        expected = log_density(ETA, A, C)
+        assert found[0] + found[4] == pytest.approx(float(expected), rel=1e-13)
+        for order in (1, 2, 3):
+            slope = mp.diff(lambda x: log_density(x, A, C), ETA, order)
+            assert found[order] == pytest.approx(float(slope), rel=1e-12, abs=1e-14)
+        assert found[5] == pytest.approx(float(mp.diff(lambda x: log_density(ETA, x, C), A)), rel=1e-12, abs=1e-14)
+        # The last derivative is about 1 / nu^2; of its logarithm, about 1 / nu.
+        slope = float(mp.diff(lambda x: log_density(ETA, A, x), C, h=C * mp.mpf(10) ** -15))
+        assert found[6] == pytest.approx(slope, rel=1e-9, abs=1e-14 / c)
 
 
 @pytest.mark.parametrize("eta", [-700.0, -40.0, -8.0, 8.0, 40.0])

@@ -34,7 +34,16 @@ from hierreg.likelihood.joint.factor_kernels import (
     solve_upper,
 )
 from hierreg.likelihood.quadrature.kernels import auxiliaries_of
-from hierreg.response.kernels import CUMULATIVE, auxiliary_slopes, row_constant, row_terms, value_and_slope
+from hierreg.response.kernels import (
+    CUMULATIVE,
+    STUDENT_T,
+    auxiliary_slopes,
+    row_constant,
+    row_terms,
+    slope_of_constant,
+    student_t_slopes,
+    value_and_slope,
+)
 
 _MOST_STEPS = 100
 _MOST_HALVINGS = 40
@@ -227,9 +236,13 @@ def constant_of(rows, auxiliary):
     """Return the part of the log likelihood that depends on no linear predictor."""
     y, n, weight, stratum, family = rows[2], rows[3], rows[4], rows[6], rows[7]
     total = 0.0
+    last_a, last_c, known = 0.0, 0.0, 0.0
     for r in range(len(y)):
         a, c = auxiliaries_of(family, auxiliary, stratum[r], y[r])
-        total += weight[r] * row_constant(family, y[r], n[r], a, c)
+        # Those of rows with heavy tails depend on no response, and take long.
+        if family != STUDENT_T or a != last_a or c != last_c:
+            last_a, last_c, known = a, c, row_constant(family, y[r], n[r], a, c)
+        total += weight[r] * known
     return total
 
 
@@ -526,8 +539,16 @@ def _add_auxiliary(rows, eta, auxiliary, g_auxiliary):
     """Add the derivatives of the log likelihood in further parameters, or thresholds."""
     y, weight, stratum, family, link = rows[2], rows[4], rows[6], rows[7], rows[8]
     m = auxiliary.shape[1]
+    last_c, known = 0.0, 0.0
     for r in range(len(y)):
         a, c = auxiliaries_of(family, auxiliary, stratum[r], y[r])
+        if family == STUDENT_T:
+            if c != last_c:
+                last_c, known = c, slope_of_constant(c)
+            of_a, of_c = student_t_slopes(y[r], eta[r], a, c)
+            g_auxiliary[stratum[r], 0] += weight[r] * of_a
+            g_auxiliary[stratum[r], 1] += weight[r] * (of_c + known)
+            continue
         of_a, of_c = auxiliary_slopes(family, link, y[r], eta[r], a, c)
         if family == CUMULATIVE:
             k = int(y[r])

@@ -18,7 +18,8 @@ from hierreg.linalg import sd_and_corr
 from hierreg.model.family.modes import ChainStart
 from hierreg.model.family.solutions import solved
 from hierreg.model.family.starts import best_effects, starts_of
-from hierreg.problem.family import nodes_of
+from hierreg.problem.exact_rows import check_exact_rows
+from hierreg.problem.family import nodes_of, with_quadrature
 from hierreg.results import point
 from hierreg.results.build import Limit
 from hierreg.warning import warn
@@ -60,6 +61,8 @@ class PlugIn:
 
 def estimate(problem: FamilyProblem, method: str, nodes: int | None) -> Estimate:
     """Return the estimate by "laplace" or "quadrature"."""
+    if method == "quadrature":
+        problem = with_quadrature(problem)
     if method == "quadrature" and problem.engine == "joint":
         raise ModelError(
             f"method='quadrature' with {problem.formula!r}: quadrature integrates over the effects of one grouping "
@@ -76,6 +79,8 @@ def estimate(problem: FamilyProblem, method: str, nodes: int | None) -> Estimate
 
 def plug_in(problem: FamilyProblem, n_nodes: int, method: str) -> PlugIn:
     """Return the maximum of the likelihood with so many nodes on each axis, and what follows from it."""
+    if problem.family.has_heavy_tails:
+        check_exact_rows(problem)
     announce(f"{problem.engine}.entry", "log_densities")
     target = problem.target(n_nodes, prior_on=False).on_threads(available_cores())
     unit = None if problem.family.unit else problem.unit

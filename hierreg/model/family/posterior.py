@@ -20,6 +20,7 @@ from hierreg.model.family.estimation import limit, starts_of_chains
 from hierreg.model.family.joint import effects_of, joint_mode, joint_target
 from hierreg.model.family.modes import ChainStart, highest
 from hierreg.predictive.of_family import attributes, observed_values, with_auxiliary
+from hierreg.problem.family import with_quadrature
 from hierreg.problem.reference import references
 from hierreg.results import build
 from hierreg.results.prior_attributes import prior_attributes
@@ -110,6 +111,7 @@ def sample(problem: FamilyProblem, request: SampleRequest) -> xr.DataTree:
     import xarray as xr
 
     request.check()
+    problem = with_quadrature(problem) if request.method == "psis" else problem
     _check_request(problem, request)
     begin = time.perf_counter()
     seed = int(np.random.SeedSequence().generate_state(1)[0]) if request.seed is None else int(request.seed)

@@ -37,7 +37,11 @@ def table(seed: int = 3) -> pd.DataFrame:
             "positive": np.exp(eta + 0.3 * rng.normal(size=N)),
             "grade": np.digitize(eta + rng.logistic(size=N), [-0.5, 0.6, 1.5]),
         }
-    ).assign(hits=lambda d: rng.binomial(d["size"], 0.4), misses=lambda d: d["size"] - d["hits"])
+    ).assign(
+        hits=lambda d: rng.binomial(d["size"], 0.4),
+        misses=lambda d: d["size"] - d["hits"],
+        signed=eta + 0.6 * rng.standard_t(4, N),
+    )
 
 
 # name -> formula, family
@@ -50,6 +54,8 @@ CASES: dict[str, tuple[str, Any]] = {
     "two terms of one factor": ("count ~ x + (1 | a) + (0 + x | a) + (1 | c)", hr.Poisson()),
     "dispersion": ("count ~ x + (1 | a) + (1 | c)", hr.NegativeBinomial()),
     "shape": ("positive ~ x + (1 | a) + (1 | c)", hr.Gamma()),
+    "heavy tails": ("signed ~ x + (1 | a) + (1 | c)", hr.StudentT()),
+    "heavy tails, known": ("signed ~ x + (x | a)", hr.StudentT(6, by="c")),
     "ordered": ("grade ~ x + (1 | a) + (1 | c)", hr.Cumulative()),
 }
 
@@ -100,6 +106,9 @@ class Dense:
             case "GammaResponse":
                 shape = auxiliary[0, 0]
                 out = stats.gamma.logpdf(y, shape, scale=mean / shape)
+            case "StudentTResponse":
+                scale, nu = auxiliary[observed.stratum].T
+                out = stats.t.logpdf(y, nu, eta, scale)
             case "Cumulative":
                 edges = np.concatenate([[-np.inf], auxiliary[0], [np.inf]])
                 k = y.astype(int)
