@@ -91,7 +91,7 @@ def row_weights(tree: xr.DataTree, model: ModelLike, ci_prob: float = 0.95) -> R
     >>> import hierreg as hr
     >>> model = hr.Model("Reaction ~ Days + (Days | Subject)", hr.load_dataset("sleepstudy"), family=hr.StudentT())
     >>> weights = hr.row_weights(model.sample(draws=200, seed=1, progress=False), model)
-    >>> int(weights["obs"][weights["weight"].argmin()])
+    >>> int(weights["weight"].to_numpy().argmin())
     57
     """
     problem = any_problem_of(model)

@@ -1,14 +1,16 @@
 """Rows with heavy-tailed errors that are fitted exactly: where they are too many, the density has no bound.
 
 Let coefficients fit rows of the weight m exactly, out of rows of the weight n, and the scale s go to zero. Rows that
-are fitted contribute 1 / s each; each other one s^nu, as that is how a Student t density falls far out; and the share
-of the coefficients that are within s of the fit is s^k, where the rows that are fitted pin down k of them. Together
-that is s^(nu (n - m) + k - m): without bound, under every prior that does not exclude s = 0, where
+are fitted contribute 1 / s each to the likelihood; each other one s^nu, as that is how a Student t density falls far
+out; and where group effects, which are integrated out, have to fit rows, those within s of the fit have the share s^k,
+k the number of effects that these rows pin down. Together that is s^(nu (n - m) + k - m): without bound where
 
     m - k > nu (n - m).
 
-With nu > 2 unknown, nearly, where more than two thirds of the rows are fitted by what few of them determine. Effects of
-groups that are zero in the fit are pinned down by their standard deviations, which go to zero too.
+With nu > 2 unknown, nearly, where more than two thirds of the rows are fitted. Effects may also be zero in the fit:
+then their standard deviations go to zero too, and k is none. The posterior density integrates over population
+coefficients as well, and may have an integral where the likelihood has no bound; with what follows a search for the
+mode, it is refused all the same.
 
 References
 ----------
@@ -37,10 +39,12 @@ if TYPE_CHECKING:
 
 # Of the sd of the response, and of its size: what is a residual of zero.
 _EXACT, _ROUNDING = 1e-8, 16 * np.finfo(float).eps
-_STEPS, _FIRST = 40, 12
-# Of the median absolute residual at the beginning, above which most residuals are not on their way to zero.
+# Of the median absolute residual at the beginning: where reweighting ends, and what is nearly zero then.
+_SMOOTH, _NEARLY = 1e-6, 1e-3
+_STEPS, _FIRST = 30, 12
+# Of the same, above which most residuals are not on their way to zero.
 _COLLAPSED = 0.05
-_RIDGE = 1e-9
+_RIDGE, _REFINED = 1e-10, 3
 # Columns whose rank is found; of more it is taken to be their number.
 _MOST_RANKED = 1500
 
@@ -64,28 +68,28 @@ def check_exact_rows(problem: FamilyProblem) -> None:
         what = "" if len(problem.auxiliary.strata) == 1 else f" of stratum {label}"
         raise DataError(
             f"the response `{problem.design.response_name}`: {found[0]} of {counted(found[1], 'row')}{what} can be "
-            f"fitted exactly by {counted(found[2], 'coefficient')}. With family={problem.family} the density then "
-            "grows without bound as error_scale goes to zero, whatever the other rows are. Usual causes: many equal "
-            "responses, rounded ones, or a formula that the response was computed from. Give the scale a value, such "
-            "as half the unit that responses are rounded to, error_scale=0.5, or take more degrees of freedom, nu=20."
+            f"fitted exactly. With family={problem.family} the density then grows without bound as error_scale goes to "
+            "zero, whatever the other rows are. Usual causes: many equal responses, rounded ones, a formula that the "
+            "response was computed from, or hardly more rows than coefficients. Give the scale a value, such as half "
+            "the unit that responses are rounded to, error_scale=0.5, or take more degrees of freedom, nu=20."
         )
 
 
-def _unbounded(problem: FamilyProblem, mine: NDArray[np.bool_], nu: float) -> tuple[int, int, int] | None:
-    """Return numbers of rows that are fitted, of all, and of coefficients they pin down, where these are too few."""
+def _unbounded(problem: FamilyProblem, mine: NDArray[np.bool_], nu: float) -> tuple[int, int] | None:
+    """Return numbers of rows that are fitted, where they are too many, and of all."""
     X, Z = problem.X[mine][:, problem.free], _effect_columns(problem)[mine]
     y = problem.design.y[mine] - (problem.X @ problem.held)[mine]
     weights = problem.weights[mine]
-    tolerance = np.maximum(_EXACT * np.std(y), _ROUNDING * np.max(np.abs(problem.observed.y)))
+    tolerance = max(_EXACT * float(np.std(y)), _ROUNDING * float(np.max(np.abs(problem.observed.y[mine]))))
     for with_effects in (False, True) if Z.shape[1] else (False,):
-        A = _joined(X, Z) if with_effects else _joined(X, Z[:, :0])
+        A = _joined(X, Z if with_effects else Z[:, :0])
         is_exact = np.abs(_residuals(A, y, weights)) <= tolerance
         m, n = float(weights[is_exact].sum()), float(weights.sum())
         if m <= nu * (n - m):
             continue
-        k = _rank(A[is_exact]) + (0 if with_effects else problem.parameters.n_factor)
+        k = _rank(Z[is_exact]) if with_effects else 0
         if m - k > nu * (n - m):
-            return int(is_exact.sum()), len(y), k
+            return int(is_exact.sum()), len(y)
     return None
 
 
@@ -110,30 +114,34 @@ def _joined(X: Array, Z: Any) -> Any:
 
 
 def _residuals(A: Any, y: Array, weights: Array) -> Array:
-    """Return residuals of least absolute size, nearly, by reweighted least squares; early where most are not zero."""
+    """Return residuals of a fit of most rows, exact where there is one: least absolute ones, then of rows near it."""
+    r = y - A @ _weighted(A, y, weights)
+    size = float(np.median(np.abs(r)))
+    for step in range(_STEPS if size and A.shape[1] else 0):
+        smooth = size * max(0.5**step, _SMOOTH)
+        r = y - A @ _weighted(A, y, weights / np.maximum(np.abs(r), smooth))
+        if step == _FIRST and np.median(np.abs(r)) > _COLLAPSED * size:
+            return np.asarray(r)
+    near = np.abs(r) <= _NEARLY * size
+    return np.asarray(y - A @ _weighted(A, y, np.where(near, weights, 0.0)))
+
+
+def _weighted(A: Any, y: Array, w: Array) -> Array:
+    """Return weighted least squares; columns may depend on each other."""
     from scipy.sparse import diags_array
     from scipy.sparse.linalg import splu
 
-    n = A.shape[1]
-    if not n:
-        return y
-    ridge = _RIDGE * float(np.max((A * A).T @ weights, initial=0.0))
-    r, size = y, 0.0
-    w = weights
-    for step in range(_STEPS):
-        AtWA = (A.T @ (diags_array(w) @ A)).tocsc()
-        largest = float(AtWA.diagonal().max(initial=0.0))
-        solve = splu(AtWA + diags_array(np.full(n, max(_RIDGE * largest, ridge * 1e-12, np.finfo(float).tiny)))).solve
-        x = solve(A.T @ (w * y))
-        r = y - A @ x
-        # The ridge pulls; a step against what it leaves takes that off.
-        r = r - A @ solve(A.T @ (w * r))
-        middle = float(np.median(np.abs(r)))
-        size = size or middle
-        if not middle or (step == _FIRST and middle > _COLLAPSED * size):
-            break
-        w = weights / np.maximum(np.abs(r), 1e-12 * size)
-    return np.asarray(r)
+    if not A.shape[1]:
+        return np.zeros(0)
+    AtWA = (A.T @ (diags_array(w) @ A)).tocsc()
+    diagonal = AtWA.diagonal()
+    ridge = _RIDGE * np.where(diagonal > 0, diagonal, max(float(diagonal.max()), 1.0))
+    solve = splu((AtWA + diags_array(ridge)).tocsc()).solve
+    x = np.zeros(A.shape[1])
+    # What the ridge leaves is taken off.
+    for _ in range(_REFINED):
+        x = x + solve(A.T @ (w * (y - A @ x)))
+    return np.asarray(x)
 
 
 def _rank(A: Any) -> int:

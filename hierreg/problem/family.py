@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 
 # Coefficients of a group that are integrated out by quadrature.
 MOST_EFFECTS = 3
-_LAPLACE = 1
+# Of the absolute value of a standard normal number.
+MEDIAN_OF_NORMAL = 0.6744897501960817
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +77,7 @@ class FamilyProblem:
     engine : {"quadrature", "joint"}
         Whether the effects of each group are integrated out, or those of all groups are sampled.
     unit : float
-        Unit of the linear predictor, for searches and what counts as zero: that of the link, or the sd of the response.
+        Unit of the linear predictor, for searches and what counts as zero: that of the link, or of the response.
     """
 
     formula: str
@@ -305,7 +306,7 @@ def assemble_family(  # noqa: PLR0913  # the arguments of a model
         free=free,
         held=held,
         engine=_engine_of(family, design),
-        unit=family.unit or scales.y_sd,
+        unit=family.unit or _unit_of(working - shift, family),
     )
     return problem if family.has_level else replace(problem, labels=_without_level(problem))
 
@@ -315,6 +316,15 @@ def _family_of(family: object) -> Family:
     if family is StudentT:
         family = StudentT()
     return checked_family(family.response if isinstance(family, StudentT) else family)
+
+
+def _unit_of(y: Array, family: Family) -> float:
+    """Return the size of what varies in responses: their sd, or where some may be far out that of the middle ones."""
+    if family.has_heavy_tails:
+        middle = float(np.median(np.abs(y - np.median(y))))
+        if middle > 0:
+            return middle / MEDIAN_OF_NORMAL
+    return float(np.std(y)) or 1.0
 
 
 def _check_level(family: Family, priors: Priors | None) -> None:

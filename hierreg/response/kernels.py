@@ -146,6 +146,12 @@ def _beta(y, eta, a):
 
 
 @part
+def expected_information(a, c):
+    """Return the mean of minus the second derivative of a Student t density, which itself may be negative."""
+    return (c + 1.0) / ((c + 3.0) * a * a)
+
+
+@part
 def _student_t(y, eta, a, c):
     """Scale a, degrees of freedom c."""
     z = (y - eta) / a

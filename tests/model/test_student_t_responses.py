@@ -1,5 +1,6 @@
 """Student t responses: exact posteriors, limits, invariances, modes, what is refused, and what follows the fit."""
 
+import warnings
 from dataclasses import replace
 from functools import cache
 
@@ -10,7 +11,7 @@ import pytest
 from scipy import optimize, special, stats
 
 import hierreg as hr
-from hierreg.exceptions import DataError, ModelError, PriorError, SamplingError
+from hierreg.exceptions import BoundaryWarning, ConvergenceWarning, DataError, ModelError, PriorError, SamplingError
 from hierreg.model.family.joint import joint_target
 from hierreg.model.family.starts import best_effects
 
@@ -261,8 +262,9 @@ def test_outlying_rows_pull_less_the_farther_they_are():
         d.loc[20, "y"] = size
         with_it = hr.Model("y ~ x + (1 | g)", d, family=hr.StudentT(4)).estimate()
         moves.append(float(np.max(np.abs(with_it.beta - without.beta) / without.beta_se)))
-    assert moves[2] < 0.3
-    assert moves[2] <= moves[0] + 1e-3
+    # It counts in the scale, as one row however far it is.
+    assert moves[2] < 0.5
+    assert moves[2] == pytest.approx(moves[1], abs=0.01)
 
 
 # Refusals -------------------------------------------------------------------------------------------------------------
@@ -290,7 +292,7 @@ REFUSED = {
     "equal responses": (
         lambda: model("y ~ 1", COUNTS).estimate(),
         DataError,
-        ["16 of 23 rows", "1 coefficient", "error_scale goes to zero"],
+        ["16 of 23 rows", "fitted exactly", "error_scale goes to zero"],
     ),
     "equal responses, sampled": (lambda: model("y ~ 1 + (1 | g)", COUNTS).sample(**OPTIONS), DataError, ["16 of 23"]),
     "a formula": (lambda: model("y ~ x + (1 | g)", LINE).estimate(), DataError, ["17 of 20 rows", "exactly"]),
@@ -339,22 +341,21 @@ def test_refused_in_words(action, exception, words):
 
 @QUIET
 def test_the_density_is_unbounded_where_it_is_refused_and_not_elsewhere():
-    """s^(nu (n - m) + k - m): of 23 rows, one coefficient fits m, with nu = 3: without bound from m = 18 on."""
+    """s^(nu (n - m) - m) at the fit of m of n = 23 rows, with nu = 3: without bound from m = 18 on."""
     for m, is_refused in ((16, False), (17, False), (18, True)):
         y = np.concatenate([np.zeros(m), np.arange(1.0, 24.0 - m)])
         d = pd.DataFrame({"y": y})
-        scales = np.exp([-40.0, -60.0])
-        # The integral over the coefficient: near the fit it is as good as exact, elsewhere nothing.
-        z = np.linspace(-60, 60, 4001)
-        low, lower = (special.logsumexp(stats.t.logpdf(y[:, None], 3, s * z, s).sum(0)) + np.log(s) for s in scales)
-        assert (lower > low) is is_refused
-        assert (lower - low) / 20 == pytest.approx(m - 1 - 3 * (23 - m), abs=1e-6)
+        low, lower = (stats.t.logpdf(y, 3, 0.0, np.exp(at)).sum() for at in (-40.0, -60.0))
+        assert (lower - low) / 20 == pytest.approx(m - 3 * (23 - m), abs=1e-6)
+        assert bool(lower > low) is is_refused
         if is_refused:
-            with pytest.raises(DataError):
+            with pytest.raises(DataError, match="fitted exactly"):
                 hr.Model("y ~ 1", d, family=hr.StudentT(3)).estimate()
         else:
-            assert np.isfinite(hr.Model("y ~ 1", d, family=hr.StudentT(3, error_scale=0.5)).estimate().criterion)
-    hr.Model("y ~ 1", d, family=hr.StudentT(3, error_scale=0.5)).estimate()
+            assert np.isfinite(hr.Model("y ~ 1", d, family=hr.StudentT(3)).estimate().criterion)
+    # The scale may be known, or more degrees of freedom ask for more rows.
+    for family in (hr.StudentT(3, error_scale=0.5), hr.StudentT(20)):
+        assert np.isfinite(hr.Model("y ~ 1", d, family=family).estimate().criterion)
 
 
 # What follows the fit -------------------------------------------------------------------------------------------------
@@ -366,7 +367,10 @@ def drawn():
     d.loc[20, "y"] += 15.0
     robust = hr.Model("y ~ x + (1 | g)", d, family=hr.StudentT(), weights="w", offset="o")
     include = ["prior", "prior_predictive", "posterior_predictive", "log_likelihood"]
-    return robust, robust.sample(draws=500, include=include, **OPTIONS)
+    with warnings.catch_warnings():
+        # The estimate of nu may be two.
+        warnings.simplefilter("ignore", BoundaryWarning)
+        return robust, robust.sample(draws=500, include=include, **OPTIONS)
 
 
 def test_rows_far_out_have_little_weight(drawn):
@@ -380,7 +384,7 @@ def test_rows_far_out_have_little_weight(drawn):
     np.testing.assert_allclose(found["weight"], weight.mean((0, 1)), rtol=1e-10)
     np.testing.assert_allclose(found["upper"], np.quantile(weight, 0.975, (0, 1)), rtol=1e-10)
     np.testing.assert_allclose(found["fitted"], eta.mean((0, 1)), rtol=1e-10)
-    assert int(found["weight"].argmin()) == 20
+    assert int(found["weight"].to_numpy().argmin()) == 20
     assert float(found["weight"][20]) < 0.05
     assert 0.8 < float(found["weight"].mean()) < 1.1
     text = repr(found)
@@ -472,12 +476,15 @@ def test_quadrature_is_there_on_request():
 
 @QUIET
 def test_quadrature_that_is_not_good_is_refused():
-    y = np.tile([0.0, 0.1, -0.1, 6.0, 6.1], 8) + 0.03 * np.random.default_rng(1).normal(size=40)
-    d = pd.DataFrame({"y": y, "g": np.repeat(np.arange(8), 5)})
-    priors = hr.Priors(sd={"g": hr.Fixed(3.0)}, beta=hr.Fixed(3.0))
-    two = hr.Model("y ~ 1 + (1 | g)", d, family=hr.StudentT(1.5, error_scale=hr.HalfNormal(5)), priors=priors)
-    with pytest.raises(SamplingError, match=r"quadrature|heavy a tail"):
+    """Eight groups say zero or six, two say both."""
+    y = np.concatenate([np.zeros(16), np.full(16, 6.0), np.tile([0.0, 0.0, 6.0, 6.0], 2)])
+    y += 0.1 * np.random.default_rng(1).normal(size=40)
+    d = pd.DataFrame({"y": y, "g": np.repeat(np.arange(10), 4)})
+    two = hr.Model("y ~ 1 + (1 | g)", d, family=hr.StudentT(3))
+    with pytest.raises(SamplingError, match=r"g [89]: its effects have two modes"):
         two.sample(method="psis", **OPTIONS)
+    with pytest.warns(ConvergenceWarning, match="two modes"):
+        two.estimate("quadrature")
 
 
 @pytest.mark.parametrize("family", [hr.StudentT(4), hr.StudentT(by="s")], ids=str)

@@ -38,6 +38,7 @@ from hierreg.response.kernels import (
     CUMULATIVE,
     STUDENT_T,
     auxiliary_slopes,
+    expected_information,
     row_constant,
     row_terms,
     slope_of_constant,
@@ -49,6 +50,8 @@ _MOST_STEPS = 100
 _MOST_HALVINGS = 40
 # Newton decrement at which a mode is one: its square is the error of the last step.
 _DECREMENT = 1e-10
+# At which it is one after the last step: where a mode is about to vanish, steps do not get short.
+_NEARLY = 1e-6
 _ROUNDING = 1e-11
 _HALF_LOG_2PI = 0.9189385332046727
 
@@ -288,7 +291,7 @@ def _curvature(form, blocks, factors, rows, Lambda, w, entries, values):
 def _find_mode(form, blocks, factors, rows, beta, Lambda, auxiliary, v, entries, values, room):
     """Overwrite v with the mode of f, and write what the rows say there; return f, minus infinity where there is none.
 
-    Newton's method, with steps halved until f does not fall.
+    Newton's method, with steps halved until f does not fall. Where f bends upwards, rows that do are left out.
     """
     b, eta, d1, w, d3 = room
     size = len(v)
@@ -298,12 +301,16 @@ def _find_mode(form, blocks, factors, rows, beta, Lambda, auxiliary, v, entries,
         for i in range(size):
             v[i] = 0.0
         f = _at(rows, factors, beta, Lambda, auxiliary, v, b, eta, d1, w, d3)
+    decrement = inf
     for _ in range(_MOST_STEPS):
-        # Rows that bend upwards, of densities that are not concave, would turn a step downhill.
-        for r in range(len(w)):
-            w[r] = max(w[r], 0.0)
-        if not isfinite(f) or not _curvature(form, blocks, factors, rows, Lambda, w, entries, values):
+        if not isfinite(f):
             return -inf
+        if not _curvature(form, blocks, factors, rows, Lambda, w, entries, values):
+            # Rows that bend upwards, of densities that are not concave, would turn a step downhill.
+            for r in range(len(w)):
+                w[r] = max(w[r], 0.0)
+            if not _curvature(form, blocks, factors, rows, Lambda, w, entries, values):
+                return -inf
         gather(rows, factors, d1, g_b)
         pull_back_coefficients(factors, Lambda, v, g_b, step, unused)
         for i in range(size):
@@ -326,7 +333,21 @@ def _find_mode(form, blocks, factors, rows, beta, Lambda, auxiliary, v, entries,
             v[i] = trial[i]
         if decrement < _DECREMENT:
             return f
-    return -inf
+    return f if decrement < _NEARLY else -inf
+
+
+@part
+def _expect(rows, auxiliary, w, d3):
+    """Overwrite W of rows with heavy tails by what is expected, which no predictor changes, and its slopes by zero.
+
+    What is observed may be negative, and that of a group zero where two modes part: log|L| has no bound there.
+    """
+    y, weight, stratum, family = rows[2], rows[4], rows[6], rows[7]
+    if family != STUDENT_T:
+        return
+    for r in range(len(w)):
+        a, c = auxiliaries_of(family, auxiliary, stratum[r], y[r])
+        w[r], d3[r] = weight[r] * expected_information(a, c), 0.0
 
 
 @whole
@@ -335,7 +356,8 @@ def laplace(  # the parts of a model, and all that follows from it
 ):
     """Overwrite v with the mode of the effects, and return the log likelihood by Laplace's approximation.
 
-    The factor of minus the second derivatives at the mode is left in the values, and the entries of Z'WZ too. Where it
+    The factor of minus the second derivatives at the mode is left in the values, and the entries of Z'WZ too; of rows
+    with heavy tails those that are expected (Fisher's information; Hartmann and Vanhatalo 2019). Where it
     is wanted, the exact gradient is added, that of the mode's moves included, and `bar` has the derivatives of log|L|
     in the values of the precision.
     """
@@ -344,6 +366,7 @@ def laplace(  # the parts of a model, and all that follows from it
     value = constant_of(rows, auxiliary)
     value += _find_mode(form, blocks, factors, rows, beta, Lambda, auxiliary, v, entries, values, room)
     _, _, d1, w, d3 = room
+    _expect(rows, auxiliary, w, d3)
     if not (isfinite(value) and _curvature(form, blocks, factors, rows, Lambda, w, entries, values)):
         return -inf
     value -= log_determinant(form, values)

@@ -138,7 +138,8 @@ class JointLaplace:
                 moved = auxiliary.copy()
                 moved[place] += step
                 both.append(self.value_and_gradient(beta, Lambda, moved, wanted=False)[0])
-            out[place] = (both[0] - both[1]) / (2.0 * h)
+            # Beside where there is no density there is no slope either.
+            out[place] = (both[0] - both[1]) / (2.0 * h) if np.all(np.isfinite(both)) else 0.0
         return out
 
     def modes(self, beta: Array, Lambda: Array, auxiliary: Array) -> ModesOfEffects | None:

@@ -10,12 +10,21 @@ from math import exp, inf, isfinite, log, sqrt
 
 from hierreg.compiled.array_kernels import empty
 from hierreg.compiled.parts import part, whole
-from hierreg.response.kernels import CUMULATIVE, auxiliary_slopes, row_constant, row_terms
+from hierreg.response.kernels import (
+    CUMULATIVE,
+    STUDENT_T,
+    auxiliary_slopes,
+    expected_information,
+    row_constant,
+    row_terms,
+)
 
 _MOST_STEPS = 100
 _MOST_HALVINGS = 40
 # Newton decrement at which a mode is one: its square is the error of the last step.
 _DECREMENT = 1e-12
+# At which it is one after the last step: where a mode is about to vanish, steps do not get short.
+_NEARLY = 1e-6
 _ROUNDING = 1e-11
 
 
@@ -155,12 +164,33 @@ def solve_upper(L, x):
 
 
 @part
+def information_at(rows, j, v, room):
+    """Return f(v), and write H = -f''(v); of rows with heavy tails what is expected of it, which is never negative."""
+    weight, family, starts = rows[4], rows[7], rows[9]
+    ZL, a, c, H = room[1], room[2], room[3], room[5]
+    q = len(v)
+    # No constant: what is called with one is compiled for it once more.
+    exact = q >= 0
+    f = slopes_at(rows, j, v, room, exact)
+    if family == STUDENT_T:
+        for k in range(q):
+            for h in range(q):
+                H[k, h] = 1.0 if k == h else 0.0
+        for r in range(starts[j], starts[j + 1]):
+            i = r - starts[j]
+            w = weight[r] * expected_information(a[i], c[i])
+            for k in range(q):
+                for h in range(k + 1):
+                    H[k, h] += w * ZL[i, k] * ZL[i, h]
+    return f
+
+
+@part
 def find_mode(rows, j, v, room):
     """Overwrite v with the mode of f, and write H there, or a step before; return whether it was found."""
     g, H, L, step, trial = room[4], room[5], room[6], room[7], room[8]
     q = len(v)
-    # No constant: what is called with one is compiled for it once more.
-    exact = q < 0
+    exact, clipped = q >= 0, q < 0
     f = slopes_at(rows, j, v, room, exact)
     if not isfinite(f):
         for k in range(q):
@@ -168,9 +198,13 @@ def find_mode(rows, j, v, room):
         f = slopes_at(rows, j, v, room, exact)
         if not isfinite(f):
             return False
+    decrement = inf
     for _ in range(_MOST_STEPS):
         if not factor(H, L):
-            return False
+            # Rows that bend upwards would turn a step downhill.
+            slopes_at(rows, j, v, room, clipped)
+            if not factor(H, L):
+                return False
         decrement = 0.0
         for k in range(q):
             step[k] = g[k]
@@ -196,7 +230,7 @@ def find_mode(rows, j, v, room):
         f = after
         for k in range(q):
             v[k] = trial[k]
-    return False
+    return decrement < _NEARLY
 
 
 @part
@@ -255,8 +289,8 @@ def _by_laplace(rows, j, v, room, wanted, g_beta, g_Lambda):
     X, Z, y, n, weight, _, _, family, link, starts = rows
     base, ZL, a, c, H, L, t = room[0], room[1], room[2], room[3], room[5], room[6], room[7]
     q, p = len(v), X.shape[1]
-    exact = q >= 0
-    f = slopes_at(rows, j, v, room, exact)
+    is_expected = family == STUDENT_T
+    f = information_at(rows, j, v, room)
     if not factor(H, L):
         return -inf
     value = f - log_determinant(L)
@@ -281,6 +315,8 @@ def _by_laplace(rows, j, v, room, wanted, g_beta, g_Lambda):
                 h += ZL[i, k] * inverse[k, m] * ZL[i, m]
         _, d1, d2, d3 = row_terms(family, link, y[r], n[r], eta, a[i], c[i])
         d1s[i], ws[i], cs[i] = weight[r] * d1, -weight[r] * d2, 0.5 * h * weight[r] * d3
+        if is_expected:
+            ws[i], cs[i] = weight[r] * expected_information(a[i], c[i]), 0.0
         for k in range(q):
             t[k] += cs[i] * ZL[i, k]
     solve_lower(L, t)
@@ -392,13 +428,12 @@ def _add_auxiliary(rows, r, i, at, weight, room, g_auxiliary):
 def modes_of(rows, beta, Lambda, auxiliary, modes, curvature):
     """Overwrite modes (J, q) with those of f, write H^-1 (J, q, q), and return whether all were found."""
     q = len(Lambda)
-    exact = q >= 0
     room = room_for_group(rows)
     for j in range(len(modes)):
         read_group(rows, j, beta, Lambda, auxiliary, room)
         if not find_mode(rows, j, modes[j], room):
             return False
-        slopes_at(rows, j, modes[j], room, exact)
+        information_at(rows, j, modes[j], room)
         if not factor(room[5], room[6]):
             return False
         for k in range(q):

@@ -13,6 +13,7 @@ import numpy as np
 
 from hierreg.estimate.of_families import FamilyStart
 from hierreg.estimate.starting_values import starting_point
+from hierreg.problem.family import MEDIAN_OF_NORMAL
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,12 +25,12 @@ if TYPE_CHECKING:
 
 # Degrees of freedom to begin with, beside least squares and beside medians.
 _LIGHT, _HEAVY = 30.0, 4.0
-# Median of the absolute value of a standard normal number.
-_MAD = 0.6744897501960817
-# Of the sd of all residuals, below which no robust scale is one.
+# Of the unit of the response, below which no robust scale is one.
 _LEAST_SCALE = 1e-3
 _STEPS = 40
 _QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)
+# Standardised effects that are farther from each other are two modes.
+_APART = 1e-2
 
 
 def starts_of(problem: FamilyProblem) -> list[FamilyStart]:
@@ -41,7 +42,7 @@ def starts_of(problem: FamilyProblem) -> list[FamilyStart]:
     residual = problem.design.y - held - X @ phi
     sds = _sds(problem)
     first = FamilyStart(phi=np.asarray(phi), Lambda=np.diag(sds), auxiliary=_auxiliary_start(problem, residual))
-    return [first, _robust(problem, sds)] if problem.family.has_heavy_tails else [first]
+    return [_robust(problem, sds), first] if problem.family.has_heavy_tails else [first]
 
 
 def _sds(problem: FamilyProblem) -> Array:
@@ -88,14 +89,16 @@ def _robust(problem: FamilyProblem, sds: Array) -> FamilyStart:
         z = problem.Z[:, mine.start]
         if np.ptp(z) == 0 and z[0] != 0:
             rest = rest - of_groups[factor.index]
-            spread = max(float(np.median(np.abs(of_groups - np.median(of_groups)))) / _MAD, 1e-2 * problem.unit)
+            spread = max(
+                float(np.median(np.abs(of_groups - np.median(of_groups)))) / MEDIAN_OF_NORMAL, 1e-2 * problem.unit
+            )
             if problem.parameters.sd_is_free[mine.start]:
                 sizes[mine] *= spread / abs(z[0]) / sds[mine.start] if sds[mine.start] > 0 else 1.0
         else:
             of_groups = np.zeros(len(factor.levels))
         effects.append(of_groups / (z[0] or 1.0))
     Lambda = np.diag(sizes)
-    scale = max(float(np.median(np.abs(rest))) / _MAD, _LEAST_SCALE * problem.unit)
+    scale = max(float(np.median(np.abs(rest))) / MEDIAN_OF_NORMAL, _LEAST_SCALE * problem.unit)
     auxiliary = _auxiliary_start(problem, rest, _HEAVY)
     is_scale = np.array([name == "error_scale" for name in problem.auxiliary.names])
     is_free = ~problem.auxiliary.is_constant.reshape(auxiliary.shape)
@@ -146,9 +149,42 @@ def best_effects(
 
     Of one factor, each group's own. None where no search ends in a mode, or there are no effects.
     """
-    factors, slices = problem.design.factors, problem.parameters.factor_slices
-    if not factors:
+    if not problem.design.factors:
         return None
+    modes, heights = _modes(problem, likelihood, phi, Lambda, auxiliary)
+    if len(problem.design.factors) > 1:
+        best = int(np.argmax(heights.sum(axis=1)))
+        return modes[best] if np.isfinite(heights[best].sum()) else None
+    chosen = np.argmax(heights, axis=0)
+    groups = np.arange(heights.shape[1])
+    if not np.all(np.isfinite(heights[chosen, groups])):
+        return None
+    return (np.stack([one[0] for one in modes])[chosen, groups],)
+
+
+def second_modes(
+    problem: FamilyProblem, likelihood: IntegratedLikelihood, phi: Array, Lambda: Array, auxiliary: Array
+) -> Array:
+    """Return how high the density of the effects of each group (J,) is at a second mode, in parts of the highest.
+
+    Of one factor. Zero where no other mode was found.
+    """
+    if not problem.design.factors:
+        return np.zeros(0)
+    modes, heights = _modes(problem, likelihood, phi, Lambda, auxiliary)
+    v = np.stack([one[0] for one in modes])
+    chosen = np.argmax(heights, axis=0)
+    groups = np.arange(heights.shape[1])
+    is_other = np.linalg.norm(v - v[chosen, groups], axis=2) > _APART
+    part = np.exp(heights - heights[chosen, groups])
+    return np.asarray(np.max(np.where(is_other, part, 0.0), axis=0))
+
+
+def _modes(
+    problem: FamilyProblem, likelihood: IntegratedLikelihood, phi: Array, Lambda: Array, auxiliary: Array
+) -> tuple[list[tuple[Array, ...]], Array]:
+    """Return where searches from several starts end, and the log densities of groups of the first factor there."""
+    factors, slices = problem.design.factors, problem.parameters.factor_slices
     base = problem.offset + problem.X @ problem.held + problem.X[:, problem.free] @ phi
     residual = problem.observed.y - base
     starts = [likelihood.standardised(), tuple(np.zeros_like(one) for one in likelihood.standardised())]
@@ -159,19 +195,8 @@ def best_effects(
             of_groups = _by_group(residual, factor.index, len(factor.levels), prob)
             parts.append(of_groups / z[0] if np.ptp(z) == 0 and z[0] != 0 else np.zeros(len(factor.levels)))
         starts.append(_standardised(problem, Lambda, parts))
-    best: tuple[Array, ...] | None = None
-    height: Array = np.full(1, -np.inf)
-    for start in starts:
-        found = likelihood.beginning_at(start).with_modes(phi, Lambda, auxiliary).standardised()
-        own = _heights(problem, likelihood, base, Lambda, auxiliary, found)
-        if best is None:
-            best, height = found, own
-        elif len(factors) == 1:
-            best = (np.where((own > height)[:, None], found[0], best[0]),)
-            height = np.maximum(own, height)
-        elif own.sum() > height.sum():
-            best, height = found, own
-    return best if np.all(np.isfinite(height)) else None
+    modes = [likelihood.beginning_at(start).with_modes(phi, Lambda, auxiliary).standardised() for start in starts]
+    return modes, np.stack([_heights(problem, likelihood, base, Lambda, auxiliary, one) for one in modes])
 
 
 def _heights(  # what a density depends on

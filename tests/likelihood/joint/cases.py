@@ -125,7 +125,7 @@ class Dense:
             return 0.5 * float(v @ v) - self.log_likelihood(base + ZL @ v, auxiliary)
 
         v = minimize(negative, np.zeros(ZL.shape[1]), method="BFGS", options={"gtol": 1e-7}).x
-        for _ in range(3):
+        for _ in range(30 if "StudentT" in type(self.problem.family).__name__ else 3):
             slope, w = self.derivatives(base + ZL @ v, auxiliary)
             H = np.eye(len(v)) + ZL.T @ (w[:, None] * ZL)
             v = v + np.linalg.solve(H, ZL.T @ slope - v)
@@ -145,6 +145,10 @@ class Dense:
                 at.append(self.log_likelihood(moved, auxiliary))
             slope[r] = (at[0] - 8 * at[1] + 8 * at[3] - at[4]) / (12 * h)
             w[r] = (at[0] - 16 * at[1] + 30 * at[2] - 16 * at[3] + at[4]) / (12 * h * h)
+        if type(self.problem.family).__name__ == "StudentTResponse":
+            # What is expected, of which the determinant of all effects is made.
+            scale, nu = auxiliary[self.problem.observed.stratum].T
+            w = (nu + 1) / (nu + 3) / scale**2
         return slope, w
 
 
