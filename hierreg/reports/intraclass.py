@@ -78,23 +78,19 @@ def intraclass_correlations(fit: Fit, at: Mapping[str, float] | None) -> Intracl
         If `at` names what is no group column, or leaves out one that depends on the same predictor.
     """
     values = _checked(at, fit)
-    latent = float(fit.attrs.get("latent_variance", 0.0))
     if not fit.factors or str(fit.attrs["errors"]).startswith("known"):
         return IntraclassCorrelations(found=(), notes=())
     if not all(of.has_covariance for of in fit.by_factor):
         note = "Intraclass correlations are left out: with at most 2 degrees of freedom group effects have no variance."
         return IntraclassCorrelations(found=(), notes=(note,))
-    if not latent and ("error_sd" not in fit.posterior or "stratum" in fit.posterior["error_sd"].dims):
+    errors = _error_variances(fit)
+    if errors is None:
         return IntraclassCorrelations(found=(), notes=())
-    dims = () if latent else fit.posterior["error_sd"].dims
+    dims = fit.posterior["error_sd"].dims if "error_sd" in fit.posterior else ()
     strata = [str(v) for v in fit.posterior[fit.error_dim].values] if fit.error_dim in dims else [""]
     columns = {of.name: _columns(of, values, len(strata), by_stratum=strata != [""]) for of in fit.by_factor}
     variances = {of.name: _variances(of, columns[of.name]) for of in fit.by_factor}
-    if latent:
-        error, reml_error = np.full((*fit.n_draws, 1), latent), np.array([latent])
-    else:
-        error = fit.draws("error_sd").reshape(*fit.n_draws, -1) ** 2
-        reml_error = np.atleast_1d(fit.limit["error_sd"].to_numpy()) ** 2
+    error, reml_error = errors
     total = error + sum(draws for draws, _ in variances.values())
     reml_total = reml_error + sum(reml for _, reml in variances.values())
     found, lost, where = [], False, _where(fit, values)
@@ -115,6 +111,25 @@ def intraclass_correlations(fit: Fit, at: Mapping[str, float] | None) -> Intracl
                     )
                 )
     return IntraclassCorrelations(found=tuple(found), notes=_notes(fit, found, lost=lost))
+
+
+def _error_variances(fit: Fit) -> tuple[Array, Array] | None:
+    """Return error variances (chain, draw, T) and those of the plug-in (T,); None where rows have none in common."""
+    latent = float(fit.attrs.get("latent_variance", 0.0))
+    if latent:
+        return np.full((*fit.n_draws, 1), latent), np.array([latent])
+    name = "error_scale" if "error_scale" in fit.posterior else "error_sd"
+    if name not in fit.posterior or "stratum" in fit.posterior[name].dims:
+        return None
+    draws = fit.draws(name).reshape(*fit.n_draws, -1) ** 2
+    reml = np.atleast_1d(fit.limit[name].to_numpy()) ** 2
+    if name == "error_sd":
+        return draws, reml
+    # Student t errors have a variance where they have more than two degrees of freedom.
+    nu, nu_reml = fit.draws("nu")[..., None], float(fit.limit["nu"])
+    if np.any(nu <= 2.0):
+        return None
+    return draws * nu / (nu - 2.0), reml * nu_reml / max(nu_reml - 2.0, float(np.finfo(float).tiny))
 
 
 def _checked(at: Any, fit: Fit) -> dict[str, float]:

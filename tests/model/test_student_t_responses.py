@@ -389,7 +389,7 @@ def test_rows_far_out_have_little_weight(drawn):
     assert 0.8 < float(found["weight"].mean()) < 1.1
     text = repr(found)
     assert "The 10 of 54 rows that count least" in text
-    assert text.split("\n")[3].split()[0] == "20"
+    assert text.split("\n")[4].split()[0] == "20"
 
 
 def test_reports_and_files(drawn, tmp_path):
@@ -404,7 +404,9 @@ def test_reports_and_files(drawn, tmp_path):
     assert "nu > 2" in str(robust.priors)
     weights = hr.shrinkage(tree)["weight"].to_numpy()
     assert np.all((weights > 0) & (weights < 1))
-    assert hr.correlations(tree).sizes
+    sd, scale, nu = (tree["posterior"][name].to_numpy().reshape(4, -1) for name in ("sd_g", "error_scale", "nu"))
+    share = hr.correlations(tree).sel(correlation="g[Intercept]")["mean"]
+    assert float(share) == pytest.approx(np.mean(sd**2 / (sd**2 + scale**2 * nu / (nu - 2))), rel=1e-10)
     assert hr.contrasts(tree, {"c": {"x": 1.0}})["mean"] == pytest.approx(float(summary["mean"][1]))
     assert "sampled together" in repr(robust.describe())
     assert "StudentT" in repr(robust)

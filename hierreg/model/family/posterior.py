@@ -56,8 +56,6 @@ _MAX_BYTES = 2**30
 # nearly normal, however many, longer steps pay: by trial.
 _TUNE = {"quadrature": 300, "joint": 200}
 _ACCEPT = {"quadrature": (TARGET_ACCEPT, TARGET_ACCEPT_SIGNED), "joint": (0.6, 0.8)}
-# The same where rows may be far out, which a normal approximation does not know.
-_ACCEPT_HEAVY = (0.8, 0.8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -347,7 +345,7 @@ def _sampled(  # noqa: PLR0913  # what chains are made of
             cores=cores,
             progress=request.progress,
             target_accept=request.target_accept,
-            default_accept=_ACCEPT_HEAVY if problem.family.has_heavy_tails else _ACCEPT[problem.engine],
+            default_accept=_ACCEPT[problem.engine],
         ),
         marginal=marginal,
     )
