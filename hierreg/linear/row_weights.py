@@ -90,9 +90,9 @@ def row_weights(tree: xr.DataTree, model: ModelLike, ci_prob: float = 0.95) -> R
     --------
     >>> import hierreg as hr
     >>> model = hr.Model("Reaction ~ Days + (Days | Subject)", hr.load_dataset("sleepstudy"), family=hr.StudentT())
-    >>> weights = hr.row_weights(model.sample(draws=200, seed=1, progress=False), model)
-    >>> int(weights["weight"].to_numpy().argmin())
-    57
+    >>> weights = hr.row_weights(model.sample(draws=500, seed=2, progress=False), model)
+    >>> sorted(weights["weight"].to_numpy().argsort()[:3].tolist())
+    [7, 56, 59]
     """
     problem = any_problem_of(model)
     if not isinstance(problem, FamilyProblem) or not problem.family.has_heavy_tails:

@@ -58,7 +58,7 @@ def exact(d, sds, scales, nus, of_nu, place=2):
             groups = np.stack([rows[d["g"] == j].sum(0) for j in range(6)])
             top = groups.max(axis=1, keepdims=True)
             of_groups = np.exp(groups - top)
-            found = np.einsum("jm,sbm->jsb", of_groups, between, optimize=True)
+            found = np.maximum(np.einsum("jm,sbm->jsb", of_groups, between, optimize=True), 1e-300)
             mean[i, k] = (between @ (of_groups[place] * level)) / found[place]
             log_p[i, k] = np.log(found).sum(0) + top.sum() + prior + stats.halfnorm.logpdf(scale) + of_nu[i]
     weight = np.exp(log_p - log_p.max())
@@ -72,7 +72,7 @@ PRIORS = hr.Priors(beta=hr.Normal(0, 2), sd={"g": hr.HalfNormal(1)})
 @pytest.mark.parametrize("is_known", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["nu known", "nu free"])
 def test_the_posterior_is_that_of_brute_force(is_known):
     d = small()
-    nus = np.array([4.0]) if is_known else 2.0 + np.exp(np.linspace(-4.5, 4.8, 32))
+    nus = np.array([4.0]) if is_known else 2.0 + np.exp(np.linspace(-7.0, 4.8, 48))
     of_nu = np.zeros(1) if is_known else stats.gamma.logpdf(nus, 2, scale=10) + np.log(nus - 2.0)
     sds, scales = np.linspace(0.04, 3.6, 45), np.linspace(0.06, 1.8, 45)
     grids, weight, of_group = exact(d, sds, scales, nus, of_nu)
@@ -83,8 +83,8 @@ def test_the_posterior_is_that_of_brute_force(is_known):
     for axis, (name, grid) in enumerate(grids.items()):
         if len(grid) == 1:
             continue
-        # Tails of degrees of freedom are long: on the scale of the logarithm.
-        change = np.log if name == "nu" else (lambda x: x)
+        # Degrees of freedom as their grid is even.
+        change = (lambda x: np.log(x - 2.0)) if name == "nu" else (lambda x: x)
         at, draws = change(grid), change(posterior[name].to_numpy().reshape(4, -1))
         share = weight.sum(axis=tuple(a for a in range(4) if a != axis))
         mean = share @ at
@@ -123,6 +123,21 @@ def test_groups_with_two_modes_are_sampled_in_both():
         assert_near((draws > 1.2).astype(float), "mean", share[level > 1.2].sum())
         for chain in draws if j == 0 else []:
             assert 0.2 < np.mean(chain > 1.2) < 0.8
+
+
+@pytest.mark.parametrize(("far", "stays"), [(1.2, False), (6.0, True)])
+def test_chains_that_stay_in_one_of_two_modes_are_said(far, stays):
+    rng = np.random.default_rng(0)
+    g = np.repeat(np.arange(20), 10)
+    y = (3 * rng.normal(size=20))[g] + 0.3 * rng.standard_t(4, 200)
+    y[:10] = np.repeat([0.0, far], 5) + 0.3 * rng.normal(size=10)
+    two = hr.Model("y ~ 1 + (1 | g)", pd.DataFrame({"y": y, "g": g}), family=hr.StudentT(3))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        two.sample(draws=500, **OPTIONS)
+    said = [str(one.message) for one in caught if "two modes" in str(one.message)]
+    assert bool(said) is stays
+    assert all("g 0 say two things" in one for one in said)
 
 
 # Limits ---------------------------------------------------------------------------------------------------------------

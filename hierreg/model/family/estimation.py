@@ -18,6 +18,7 @@ from hierreg.linalg import sd_and_corr
 from hierreg.model.family.modes import ChainStart
 from hierreg.model.family.solutions import solved
 from hierreg.model.family.starts import best_effects, second_modes, starts_of
+from hierreg.model.family.two_modes import warn_of_two_modes
 from hierreg.problem.exact_rows import check_exact_rows
 from hierreg.problem.family import nodes_of, with_quadrature
 from hierreg.results import point
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
 QUADRATURE_NODES = 9
 # How often effects are moved to higher modes, each time with a search from there, and what is no change of a maximum.
 _MOST_MOVES, _SAME = 4, 1e-6
-# Height of a second mode of the effects of a group, in parts of the first, that is said.
-_SECOND = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,21 +76,9 @@ def estimate(problem: FamilyProblem, method: str, nodes: int | None) -> Estimate
     if not found.estimate.converged:
         warn(found.estimate.message, ConvergenceWarning)
     if method == "quadrature" and problem.family.has_heavy_tails:
-        _warn_of_second_modes(problem, found)
+        at = found.optimum.phi, found.optimum.Lambda, found.optimum.auxiliary
+        warn_of_two_modes(problem, second_modes(problem, problem.likelihood(1), *at))
     return found.estimate
-
-
-def _warn_of_second_modes(problem: FamilyProblem, found: PlugIn) -> None:
-    optimum, likelihood = found.optimum, problem.likelihood(1)
-    parts = second_modes(problem, likelihood, optimum.phi, optimum.Lambda, optimum.auxiliary)
-    if np.any(parts > _SECOND):
-        worst = int(np.argmax(parts))
-        warn(
-            f"the effects of {problem.labels.factors[0].name} {problem.labels.factors[0].levels[worst]} have two "
-            f"modes, the second {parts[worst]:.2g} times as high as the first, and quadrature sees one: the criterion "
-            "is not that of the likelihood. Model.sample() samples the effects, and is exact.",
-            ConvergenceWarning,
-        )
 
 
 def plug_in(problem: FamilyProblem, n_nodes: int, method: str) -> PlugIn:

@@ -19,7 +19,7 @@ from hierreg.likelihood.quadrature.engine import QuadratureLikelihood
 from hierreg.model.family.estimation import limit, starts_of_chains
 from hierreg.model.family.joint import effects_of, joint_mode, joint_target
 from hierreg.model.family.modes import ChainStart, highest
-from hierreg.model.family.starts import second_modes
+from hierreg.model.family.two_modes import check_one_mode, modes_at, warn_of_effects_that_stay
 from hierreg.predictive.of_family import attributes, observed_values, with_auxiliary
 from hierreg.problem.family import with_quadrature
 from hierreg.problem.reference import references
@@ -47,8 +47,6 @@ if TYPE_CHECKING:
 _NODES, _MORE = (3, 5, 7, 9, 11, 15), 4
 # Sd over the posterior of the error of the log density: what is visible in no quantile, and what weights take off.
 _ALLOWED, _UNWEIGHTED = 0.1, 0.01
-# Height of a second mode of the effects of a group, in parts of the first.
-_SECOND = 0.01
 _POINTS = 24
 _STREAM_POINTS, _STREAM_WEIGHTS = 301, 303
 _MAX_BYTES = 2**30
@@ -235,26 +233,13 @@ def _rule(target: QuadratureTarget, mode: Mode, seed: int, cores: int) -> Rule:
     )
 
 
-def _check_one_mode(problem: FamilyProblem, target: QuadratureTarget, mode: Mode) -> None:
-    """Raise where effects have a second mode, which no rule about the first one sees, and no finer one either."""
-    u, phi, w = target.split(mode.u)
-    parts = second_modes(problem, target.likelihood, phi, target.factor(u), target.auxiliary.natural(w))
-    worst = int(np.argmax(parts)) if len(parts) else 0
-    if len(parts) and parts[worst] > _SECOND:
-        raise SamplingError(
-            f"quadrature does not represent the likelihood of {problem.labels.factors[0].name} "
-            f"{problem.labels.factors[0].levels[worst]}: its effects have two modes, the second "
-            f"{parts[worst]:.2g} times as high as the first. Use method='nuts', which samples the effects."
-        )
-
-
 def _by_quadrature(
     problem: FamilyProblem, starts: Sequence[ChainStart], request: SampleRequest, seed: int, cores: int
 ) -> Drawn:
     """Return draws of psi by quadrature, the effects drawn given each."""
     target, mode = at_mode(problem, starts, cores)
     if problem.family.has_heavy_tails:
-        _check_one_mode(problem, target, mode)
+        check_one_mode(problem, modes_at(problem, target, mode.u))
     rule = _rule(target, mode, seed, cores)
     target = target.with_nodes(rule.n_nodes)
     chains = _sampled(target, mode, request, seed, problem, cores)
@@ -291,14 +276,14 @@ def _together(
     points = chains.u.reshape(-1, chains.u.shape[2])
     sign = None if chains.sign is None else chains.sign.reshape(len(points), -1)
     u, phi, w, _ = target.split(points)
-    return Drawn(
-        shape=chains.u.shape[:2],
-        u=u,
-        phi=phi,
-        w=w,
-        effects=lambda: effects_of(problem, target, points, sign),
-        stats=chains.stats,
-    )
+
+    def effects() -> tuple[Array, ...]:
+        out = effects_of(problem, target, points, sign)
+        if problem.family.has_heavy_tails:
+            warn_of_effects_that_stay(problem, modes_at(problem, marginal, mode.u), out, len(chains.u))
+        return out
+
+    return Drawn(shape=chains.u.shape[:2], u=u, phi=phi, w=w, effects=effects, stats=chains.stats)
 
 
 # By engine: problem, where chains begin, request, seed and cores -> draws.

@@ -7,6 +7,7 @@ well: searches from quantiles of its residuals find those that count, and the hi
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,6 +32,22 @@ _STEPS = 40
 _QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)
 # Standardised effects that are farther from each other are two modes.
 _APART = 1e-2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecondModes:
+    """Modes of the standardised effects of the groups of one factor.
+
+    Attributes
+    ----------
+    part : array (J,)
+        How high the density is at the second mode, in parts of the first; zero where there is none.
+    first, second : arrays (J, q)
+    """
+
+    part: Array
+    first: Array
+    second: Array
 
 
 def starts_of(problem: FamilyProblem) -> list[FamilyStart]:
@@ -164,20 +181,21 @@ def best_effects(
 
 def second_modes(
     problem: FamilyProblem, likelihood: IntegratedLikelihood, phi: Array, Lambda: Array, auxiliary: Array
-) -> Array:
-    """Return how high the density of the effects of each group (J,) is at a second mode, in parts of the highest.
-
-    Of one factor. Zero where no other mode was found.
-    """
-    if not problem.design.factors:
-        return np.zeros(0)
+) -> SecondModes | None:
+    """Return the two highest modes of the effects of each group; None of several factors, or where there is none."""
+    if len(problem.design.factors) != 1:
+        return None
     modes, heights = _modes(problem, likelihood, phi, Lambda, auxiliary)
     v = np.stack([one[0] for one in modes])
-    chosen = np.argmax(heights, axis=0)
     groups = np.arange(heights.shape[1])
-    is_other = np.linalg.norm(v - v[chosen, groups], axis=2) > _APART
-    part = np.exp(heights - heights[chosen, groups])
-    return np.asarray(np.max(np.where(is_other, part, 0.0), axis=0))
+    first = np.argmax(heights, axis=0)
+    top = heights[first, groups]
+    if not np.all(np.isfinite(top)):
+        return None
+    is_other = np.linalg.norm(v - v[first, groups], axis=2) > _APART
+    others = np.where(is_other & np.isfinite(heights), heights, -np.inf)
+    second = np.argmax(others, axis=0)
+    return SecondModes(part=np.exp(others[second, groups] - top), first=v[first, groups], second=v[second, groups])
 
 
 def _modes(
