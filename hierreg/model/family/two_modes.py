@@ -25,6 +25,8 @@ _LEFT_OUT = 0.01
 # Moves of a chain from one mode to another, below which its share of each is that of its beginning; and those of draws
 # that are nearly independent, in parts.
 _FEWEST_MOVES, _SHARE = 10, 0.2
+# R-hat of effects that is said, of how few draws it is not asked for, and of how many effects.
+_RHAT, _FEWEST_DRAWS, _MOST_COMPARED = 1.05, 100, 2000
 
 
 def check_one_mode(problem: FamilyProblem, found: SecondModes | None) -> None:
@@ -65,15 +67,35 @@ def warn_of_effects_that_stay(
     effects : tuple of arrays (chains x draws, J, q)
         Standardised.
     """
-    if found is None:
-        return
-    v = effects[0].reshape(chains, -1, *effects[0].shape[1:])
+    from arviz_stats.base.array import array_stats
+
+    apart: list[tuple[float, str]] = []
+    for factor, one in zip(problem.labels.factors, effects, strict=True):
+        v = one.reshape(chains, -1, *one.shape[1:])
+        if chains > 1 and v.shape[1] >= _FEWEST_DRAWS and one[0].size <= _MOST_COMPARED:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                rhat = array_stats.rhat(v.reshape(*v.shape[:2], -1), chain_axis=0, draw_axis=1).reshape(v.shape[2:])
+            worst = int(np.argmax(np.nan_to_num(rhat).max(axis=1)))
+            apart.append((float(np.nan_to_num(rhat)[worst].max()), f"{factor.name} {factor.levels[worst]}"))
+    if apart and max(apart)[0] > _RHAT:
+        warn(
+            f"chains disagree about the effects of {max(apart)[1]} (R-hat {max(apart)[0]:.2f}): its rows may say two "
+            "things. Use more tune and draws; if it stays, more degrees of freedom, nu=..., or two groups of it.",
+            ConvergenceWarning,
+        )
+    elif found is not None:
+        _warn_where_none_moves(problem, found, effects[0].reshape(chains, -1, *effects[0].shape[1:]))
+
+
+def _warn_where_none_moves(problem: FamilyProblem, found: SecondModes, v: Array) -> None:
+    """Warn where all chains stay in one of two modes; v has the dimensions (chains, draws, J, q)."""
+    chains, draws = v.shape[:2]
     suspect = np.flatnonzero(found.part > _LEFT_OUT)
     for j in suspect[np.argsort(-found.part[suspect])]:
         far = [np.sum((v[:, :, j] - mode[j]) ** 2, axis=2) for mode in (found.first, found.second)]
         is_second = far[1] < far[0]
         moves = int(np.sum(is_second[:, 1:] != is_second[:, :-1]))
-        if moves < chains * min(_FEWEST_MOVES, _SHARE * found.part[j] * v.shape[1]):
+        if moves < chains * min(_FEWEST_MOVES, _SHARE * found.part[j] * draws):
             factor = problem.labels.factors[0]
             warn(
                 f"rows of {factor.name} {factor.levels[j]} say two things, and its effects have two modes, the second "
