@@ -30,7 +30,9 @@ class Kind:
     Attributes
     ----------
     methods : tuple of str
-        Those of `Model.estimate`, the default first.
+        Those of `Model.estimate`.
+    default : function
+        Problem -> the method where none is asked for.
     estimate : function
         Problem, method and nodes (None where none were asked for) -> Estimate.
     sample : function
@@ -44,6 +46,7 @@ class Kind:
     """
 
     methods: tuple[str, ...]
+    default: Callable[[Any], str]
     estimate: Callable[[Any, str, int | None], Estimate | EffectsEstimate]
     sample: Callable[[Any, SampleRequest], xr.DataTree]
     describe: Callable[[Any, bool], Any]
@@ -60,6 +63,7 @@ def _gaussian() -> Kind:
 
     return Kind(
         methods=("reml", "ml", "map"),
+        default=lambda _: "reml",
         estimate=estimate_without_nodes,
         sample=sample,
         describe=lambda problem, time_it: describe(problem, time_it=time_it),
@@ -71,12 +75,13 @@ def _gaussian() -> Kind:
 @cache
 def _family() -> Kind:
     from hierreg.model.family.describe import describe, shown
-    from hierreg.model.family.estimation import estimate
+    from hierreg.model.family.estimation import default_method, estimate
     from hierreg.model.family.posterior import sample
     from hierreg.model.family.translation import to_pymc
 
     return Kind(
         methods=("laplace", "quadrature"),
+        default=default_method,
         estimate=estimate,
         sample=sample,
         describe=describe,
@@ -101,6 +106,7 @@ def _of_effects() -> Kind:
 
     return Kind(
         methods=("reml", "ml", "map"),
+        default=lambda _: "reml",
         estimate=estimate,
         sample=sample_effects,
         describe=lambda problem, time_it: describe_effects(problem, time_it=time_it),

@@ -225,7 +225,8 @@ class Model:
             Restricted maximum likelihood (beta integrated under a flat prior; the default), maximum likelihood, or the
             mode of the posterior density of standard deviations and correlations under the model's priors. REML and
             ML ignore the priors, except that `Fixed` values are kept. With a family, maximum likelihood with the
-            coefficients of groups integrated out by Laplace's approximation (the default) or by quadrature.
+            coefficients of groups integrated out by Laplace's approximation (the default) or by quadrature (that of
+            `hr.StudentT` with one grouping factor, of which Laplace's approximation makes the scale too large).
             With `effects` "ml" and "map" maximise over beta too, and there is no REML.
         nodes : int, optional
             Of "quadrature", on each axis; 9 by default.
@@ -252,7 +253,7 @@ class Model:
         Patterson and Thompson (1971), Biometrika 58; Laird and Ware (1982), Biometrics 38, sections 3 and 4.
         """
         kind = kind_of(self._problem)
-        chosen = kind.methods[0] if method is None else str(method)
+        chosen = kind.default(self._problem) if method is None else str(method)
         check_choice(chosen, kind.methods, argument="method", error=ModelError)
         return kind.estimate(self._problem, chosen, nodes)
 

@@ -272,6 +272,10 @@ def sum_over_groups(
             v[k] = modes[j, k]
         if not find_mode(rows, j, v, room):
             return -inf
+        if rows[7] == STUDENT_T:
+            # What is observed may be nothing where two modes part, and nodes be anywhere.
+            information_at(rows, j, v, room)
+            factor(room[5], room[6])
         if K == 1:
             total += _by_laplace(rows, j, v, room, wanted, g_beta, g_Lambda)
         else:

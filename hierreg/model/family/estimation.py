@@ -60,6 +60,12 @@ class PlugIn:
     effects: tuple[Array, ...]
 
 
+def default_method(problem: FamilyProblem) -> str:
+    """Return the method of estimates where none is asked for."""
+    is_by_quadrature = problem.family.has_heavy_tails and with_quadrature(problem).engine == "quadrature"
+    return "quadrature" if is_by_quadrature and problem.design.factors else "laplace"
+
+
 def estimate(problem: FamilyProblem, method: str, nodes: int | None) -> Estimate:
     """Return the estimate by "laplace" or "quadrature"."""
     if method == "quadrature":
