@@ -31,7 +31,9 @@ class StudentT:
 
     Of responses, ``hr.Model(..., family=hr.StudentT())``: y = X beta + Z b + error_scale t, where t has nu degrees of
     freedom, so that outlying rows pull less than others, the farther the less (`hr.row_weights`). ``error_scale`` is
-    the scale of the t distribution, not the standard deviation, which is error_scale sqrt(nu / (nu - 2)).
+    the scale of the t distribution, not the standard deviation, which is error_scale sqrt(nu / (nu - 2)). All effects
+    are sampled. Where the rows of a group say two things, its effects have two modes; that chains do not see both is
+    said. Responses of which too many rows can be fitted exactly, about two thirds where nu is not known, are refused.
 
     Parameters
     ----------

@@ -14,6 +14,7 @@ from hierreg.exceptions import ConvergenceWarning, ModelError
 from hierreg.likelihood.alone import no_pooling
 from hierreg.likelihood.first_use import announce
 from hierreg.likelihood.groups.threads import available_cores
+from hierreg.likelihood.quadrature.engine import MOST_NODES
 from hierreg.linalg import sd_and_corr
 from hierreg.model.family.modes import ChainStart
 from hierreg.model.family.solutions import solved
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 # Nodes on each axis, where none are asked for.
 QUADRATURE_NODES = 9
+# Those that are tried where rows may be far out, how many more say how wrong they are, and what of a criterion is not.
+_RULES, _FINER, _ENOUGH = (9, 15, 25), 6, 0.05
 # How often effects are moved to higher modes, each time with a search from there, and what is no change of a maximum.
 _MOST_MOVES, _SAME = 4, 1e-6
 
@@ -78,13 +81,37 @@ def estimate(problem: FamilyProblem, method: str, nodes: int | None) -> Estimate
         )
     if method == "laplace" and nodes not in {None, 1}:
         raise ModelError(f"nodes={nodes} with method='laplace', which has one node. Use method='quadrature' for more.")
-    found = plug_in(problem, 1 if method == "laplace" else nodes_of(nodes, problem, QUADRATURE_NODES), method)
+    if method == "quadrature" and problem.family.has_heavy_tails:
+        found = _by_enough_nodes(problem, nodes)
+    else:
+        found = plug_in(problem, 1 if method == "laplace" else nodes_of(nodes, problem, QUADRATURE_NODES), method)
     if not found.estimate.converged:
         warn(found.estimate.message, ConvergenceWarning)
     if method == "quadrature" and problem.family.has_heavy_tails:
         at = found.optimum.phi, found.optimum.Lambda, found.optimum.auxiliary
         warn_of_two_modes(problem, second_modes(problem, problem.likelihood(1), *at))
     return found.estimate
+
+
+def _by_enough_nodes(problem: FamilyProblem, nodes: int | None) -> PlugIn:
+    """Return the maximum by so many nodes, or by the first rule that a finer one agrees with, and say where none is."""
+    q = problem.Z.shape[1]
+    given = None if nodes is None else nodes_of(nodes, problem, QUADRATURE_NODES)
+    tried = [n for n in _RULES if n**q <= MOST_NODES] if given is None else [given]
+    for n in tried:
+        found = plug_in(problem, n, "quadrature")
+        optimum = found.optimum
+        finer = problem.likelihood(n + _FINER).beginning_at(found.effects)
+        at = optimum.phi, optimum.Lambda, optimum.auxiliary
+        error = 2.0 * abs(finer.value_and_gradient(*at, wanted=False)[0] - optimum.log_likelihood)
+        if error < _ENOUGH:
+            return found
+    warn(
+        f"quadrature with {tried[-1]} nodes on each axis is not exact: with {tried[-1] + _FINER} the criterion is "
+        f"{error:.2g} away. Ask for more, nodes=..., or use model.sample(), which samples the effects.",
+        ConvergenceWarning,
+    )
+    return found
 
 
 def plug_in(problem: FamilyProblem, n_nodes: int, method: str) -> PlugIn:
