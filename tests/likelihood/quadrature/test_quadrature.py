@@ -119,7 +119,9 @@ def point(problem, seed=1):
 def test_many_nodes_equal_integration_on_a_grid(name):
     problem = problem_of(name)
     phi, Lambda, auxiliary = point(problem)
-    found = problem.likelihood(25).value_and_gradient(phi, Lambda, auxiliary)[0]
+    # Rows with heavy tails leave more to the nodes: the error is 2e-5 with 25, and 1e-8 with 45.
+    nodes = 45 if name == "student slopes" else 25
+    found = problem.likelihood(nodes).value_and_gradient(phi, Lambda, auxiliary)[0]
     assert found == pytest.approx(dense_log_likelihood(problem, phi, Lambda, auxiliary), abs=2e-6)
 
 
