@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierreg.model.family.estimation import default_method
+
 if TYPE_CHECKING:
     from hierreg.likelihood.joint.density import JointTarget
     from hierreg.likelihood.quadrature.density import QuadratureTarget
     from hierreg.problem.family import FamilyProblem
 
 _SECONDS, _FEWEST = 0.2, 3
+_METHODS = {"laplace": "Laplace's approximation", "quadrature": "adaptive Gauss-Hermite quadrature"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +39,8 @@ class FamilyDescription:
     milliseconds : float or None
         For one value of the log posterior density with its gradient, by 3 nodes on each axis where it is by quadrature,
         on one thread.
+    estimates : {"laplace", "quadrature"}
+        How `Model.estimate` integrates, where nothing else is asked for.
     """
 
     formula: str
@@ -46,6 +51,7 @@ class FamilyDescription:
     n_effects: int
     sampled: tuple[str, ...]
     milliseconds: float | None
+    estimates: str = "laplace"
 
     def __repr__(self) -> str:
         lines = [self.formula, f"  {self.n_rows:,} rows; family {self.family}"]
@@ -54,7 +60,7 @@ class FamilyDescription:
                 f"  sampled together with the parameters: all {self.n_effects:,} coefficients of {self.n_groups:,} "
                 "groups, in coordinates in which they are nearly normal"
             )
-            lines.append("    estimates: Laplace's approximation")
+            lines.append(f"    estimates: {_METHODS[self.estimates]}")
         elif self.n_effects:
             lines.append(
                 f"  integrated out by adaptive Gauss-Hermite quadrature: {self.n_effects} coefficients of each of "
@@ -97,6 +103,7 @@ def describe(problem: FamilyProblem, time_it: bool) -> FamilyDescription:
         n_effects=problem.n_effects if is_joint else q,
         sampled=problem.names,
         milliseconds=_measured(problem) if time_it else None,
+        estimates=default_method(problem),
     )
 
 
