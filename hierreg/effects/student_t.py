@@ -69,6 +69,10 @@ class StudentT:
         if self.nu is not None and not isinstance(self.nu, SdPrior):
             object.__setattr__(self, "nu", _checked(self.nu))
 
+    def __repr__(self) -> str:
+        given = {"nu": self.nu, "error_scale": self.error_scale, "by": self.by}
+        return f"StudentT({', '.join(f'{name}={value!r}' for name, value in given.items() if value is not None)})"
+
     def __str__(self) -> str:
         return f"StudentT(nu={self.nu:g})" if isinstance(self.nu, float) else f"StudentT(nu ~ {self.prior}, nu > 2)"
 

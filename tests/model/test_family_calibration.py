@@ -61,7 +61,7 @@ def test_ranks_are_uniform(name):
                 continue
         posterior = tree["posterior"]
         own = []
-        for variable in ("beta", "sd_g", "b_g", *fitted.problem.auxiliary.names):
+        for variable in ("beta", "sd_g", "b_g", *fitted.problem.auxiliary.free_names):
             truth = values[variable].to_numpy()[0, s].ravel()
             found = posterior[variable].to_numpy()[0].reshape(DRAWS, -1)
             own += [int(np.sum(found[:, i] < truth[i])) for i in range(min(len(truth), 3))]

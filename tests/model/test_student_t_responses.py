@@ -451,6 +451,7 @@ def test_reports_and_files(drawn, tmp_path):
     assert float(share) == pytest.approx(np.mean(sd**2 / (sd**2 + scale**2 * nu / (nu - 2))), rel=1e-10)
     assert hr.contrasts(tree, {"c": {"x": 1.0}})["mean"] == pytest.approx(float(summary["mean"][1]))
     assert "sampled together" in repr(robust.describe())
+    assert "estimates: adaptive Gauss-Hermite quadrature" in repr(robust.describe())
     assert "StudentT" in repr(robust)
     assert float(hr.row_weights(tree, robust)["weight"].min()) < 0.05
 

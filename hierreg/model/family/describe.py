@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 _SECONDS, _FEWEST = 0.2, 3
-_ESTIMATES = {"laplace": "Laplace's approximation", "quadrature": "adaptive Gauss-Hermite quadrature"}
+_METHODS = {"laplace": "Laplace's approximation", "quadrature": "adaptive Gauss-Hermite quadrature"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +53,8 @@ class FamilyDescription:
         Fixed nodes on each axis; 0 where that was not measured, or there are none.
     error : float or None
         Of the log density by fixed nodes, sd over the posterior; None where that was not measured, or does not apply.
-    estimates : str
-        How the likelihood is approximated where no method is asked for.
+    estimates : {"laplace", "quadrature"}
+        How `Model.estimate` integrates, where nothing else is asked for.
     """
 
     formula: str
@@ -67,7 +67,7 @@ class FamilyDescription:
     milliseconds: float | None
     n_nodes: int = 0
     error: float | None = None
-    estimates: str = "Laplace's approximation"
+    estimates: str = "laplace"
 
     def __repr__(self) -> str:
         lines = [self.formula, f"  {self.n_rows:,} rows; family {self.family}"]
@@ -76,7 +76,7 @@ class FamilyDescription:
                 f"  sampled together with the parameters: all {self.n_effects:,} coefficients of {self.n_groups:,} "
                 "groups, in coordinates in which they are nearly normal"
             )
-            lines.append(f"    estimates: {self.estimates}")
+            lines.append(f"    estimates: {_METHODS[self.estimates]}")
         elif self.engine == "node tables":
             lines += self._of_tables()
         elif self.n_effects:
@@ -151,7 +151,7 @@ def describe(problem: FamilyProblem, time_it: bool) -> FamilyDescription:
         milliseconds=_measured(problem, tables) if time_it else None,
         n_nodes=0 if tables is None else tables.n_nodes,
         error=None if error is None else error.sd,
-        estimates=_ESTIMATES[default_method(problem)],
+        estimates=default_method(problem),
     )
 
 
