@@ -44,7 +44,7 @@ APPROXIMATIONS = ("lognormal", "trigamma", "delta")
 _SQUARED_CV: dict[str, tuple[str | None, Callable[[Array, Array], Array]]] = {
     "Poisson": (None, lambda rate, _: 1.0 / rate),
     "NegativeBinomial": ("dispersion", lambda rate, dispersion: 1.0 / rate + dispersion),
-    "GammaResponse": ("shape", lambda _, shape: 1.0 / shape),
+    "Gamma": ("shape", lambda _, shape: 1.0 / shape),
 }
 
 
@@ -63,7 +63,7 @@ class WithinGroups:
 
 
 def family_name(fit: Fit) -> str:
-    """Return the class of the family of responses; nothing for normal responses."""
+    """Return the name of the family of responses, as users write it; nothing for normal responses."""
     return str(fit.attrs.get("family", "")).split("(", maxsplit=1)[0]
 
 
@@ -186,7 +186,7 @@ def note_of_family(fit: Fit, approximation: str) -> str:
     if not is_of_logarithm(fit):
         return ""
     name = family_name(fit)
-    c = {"Poisson": "1/lambda", "NegativeBinomial": "1/lambda + dispersion", "GammaResponse": "1/shape"}[name]
+    c = {"Poisson": "1/lambda", "NegativeBinomial": "1/lambda + dispersion", "Gamma": "1/shape"}[name]
     formula = {"lognormal": f"ln(1 + {c})", "delta": c, "trigamma": f"trigamma(1/({c}))"}[approximation]
     others = ", ".join(f"observation={one!r}" for one in APPROXIMATIONS if one != approximation)
     mean = "" if not depends_on_the_mean(fit) else "; lambda is the mean response there, averaged over groups"
