@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hierreg.exceptions import HierregError
     from hierreg.gram import Gram
     from hierreg.inference import compare_fits, intervals, residuals, t_tests
-    from hierreg.linear import comparisons, contrasts, datagrid, means, predict, ranks, slopes
+    from hierreg.linear import comparisons, contrasts, datagrid, means, predict, ranks, row_weights, slopes
     from hierreg.model import Model
     from hierreg.predictive import log_likelihood, log_prior, posterior_predictive, prior_predictive
     from hierreg.priors import (
@@ -105,6 +105,7 @@ __all__ = [
     "r2",
     "ranks",
     "residuals",
+    "row_weights",
     "save",
     "shrinkage",
     "slopes",
@@ -124,7 +125,7 @@ _NAMES_BY_MODULE = {
     "hierreg.exceptions": ("HierregError",),
     "hierreg.gram": ("Gram",),
     "hierreg.inference": ("compare_fits", "intervals", "residuals", "t_tests"),
-    "hierreg.linear": ("comparisons", "contrasts", "datagrid", "means", "predict", "ranks", "slopes"),
+    "hierreg.linear": ("comparisons", "contrasts", "datagrid", "means", "predict", "ranks", "row_weights", "slopes"),
     "hierreg.model": ("Model",),
     "hierreg.predictive": ("log_likelihood", "log_prior", "posterior_predictive", "prior_predictive"),
     "hierreg.priors": (

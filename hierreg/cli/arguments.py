@@ -129,7 +129,7 @@ def _add_family(fit: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--family",
         metavar="NAME",
-        help="bernoulli, binomial, poisson, negative_binomial, gamma, lognormal, beta or cumulative",
+        help="bernoulli, binomial, poisson, negative_binomial, gamma, lognormal, beta, student_t or cumulative",
     )
     group.add_argument("--link", metavar="NAME", help="logit, probit or cloglog, where a family has several")
     group.add_argument("--offset", metavar="COLUMN", help="added to the linear predictor, such as log exposure")
@@ -144,7 +144,7 @@ def _add_errors(fit: argparse.ArgumentParser) -> None:
     one.add_argument(
         "--by",
         metavar="COLUMN",
-        help="one error standard deviation per level of a column; with --family one dispersion, shape or precision",
+        help="one error standard deviation per level of a column; with --family a dispersion, shape, precision, scale",
     )
     one.add_argument(
         "--correlated",

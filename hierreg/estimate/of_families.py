@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +29,24 @@ _OUT_OF_RANGE = 1e3
 _FLAT = 1e-8
 # Information of the logarithm of a further parameter that is at the end of its range.
 _NO_CURVATURE = 1e-4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FamilyStart:
+    """Where a search begins.
+
+    Attributes
+    ----------
+    phi, Lambda, auxiliary : arrays (p,), (q, q), (T, m)
+        In the frame of priors, and natural further parameters.
+    effects : tuple of arrays (J, q) or None
+        Standardised effects of each factor from which those of groups are searched for, where there are several modes.
+    """
+
+    phi: Array
+    Lambda: Array
+    auxiliary: Array
+    effects: tuple[Array, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +92,7 @@ class FamilyOptimum:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Coordinates:
-    """x = (phi, entries of Lambda, w): smooth where a variance is zero too.
+    """x = (phi, entries of Lambda, w), the first two in units: smooth where a variance is zero too.
 
     Attributes
     ----------
@@ -82,18 +100,29 @@ class _Coordinates:
         The log likelihood.
     rows, cols : int arrays
         Places of the free entries of Lambda.
+    centre : array (p,)
+        phi at zero.
+    unit : float
     """
 
     target: QuadratureTarget
     rows: NDArray[np.intp]
     cols: NDArray[np.intp]
+    centre: Array
+    unit: float
 
     def unpack(self, x: Array) -> tuple[Array, Array, Array]:
         """Return phi (p,), Lambda (q, q) and w."""
         p, q = len(self.target.population.mean), self.target.parameters.n_factor
         Lambda = np.zeros((q, q))
-        Lambda[self.rows, self.cols] = x[p : p + len(self.rows)]
-        return x[:p], Lambda, x[p + len(self.rows) :]
+        Lambda[self.rows, self.cols] = self.unit * x[p : p + len(self.rows)]
+        return self.centre + self.unit * x[:p], Lambda, x[p + len(self.rows) :]
+
+    def pack(self, start: FamilyStart, size: float) -> Array:
+        """Return x at a start, Lambda times a number."""
+        entries = size * start.Lambda[self.rows, self.cols]
+        w = self.target.auxiliary.unconstrained(start.auxiliary)
+        return np.concatenate([(start.phi - self.centre) / self.unit, entries / self.unit, w])
 
     def __call__(self, x: Array) -> tuple[float, Array]:
         """Return the log likelihood and its gradient."""
@@ -105,43 +134,49 @@ class _Coordinates:
             return -np.inf, np.zeros(len(x))
         value, g_phi, g_Lambda, g_auxiliary = self.target.likelihood.value_and_gradient(phi, Lambda, auxiliary)
         g_w = self.target.auxiliary.jacobian(w).T @ g_auxiliary.ravel()
-        return value, np.concatenate([g_phi, g_Lambda[self.rows, self.cols], g_w])
+        g = np.concatenate([g_phi, g_Lambda[self.rows, self.cols]])
+        return value, np.concatenate([self.unit * g, g_w])
 
 
-def maximise_family(target: QuadratureTarget, starts: Sequence[tuple[Array, Array, Array]]) -> FamilyOptimum:
+def maximise_family(target: QuadratureTarget, starts: Sequence[FamilyStart], unit: float | None) -> FamilyOptimum:
     """Return the maximum of the likelihood, the best of searches from several starts.
 
     Parameters
     ----------
     target : QuadratureTarget
         Without priors.
-    starts : sequence of (phi (p,), sds (q,), auxiliary (T, m))
+    starts : sequence of FamilyStart
+    unit : float or None
+        Of the linear predictor, where it is that of the response; None where it is one, and has a zero.
     """
     rows, cols = _pattern(target.parameters)
     found: list[Optimum] = []
-    coordinates = _Coordinates(target=target, rows=rows, cols=cols)
+    centre = np.zeros(len(starts[0].phi)) if unit is None else starts[0].phi
+    coordinates = _Coordinates(target=target, rows=rows, cols=cols, centre=centre, unit=unit or 1.0)
     n = 0
-    for phi, sds, auxiliary in starts:
+    for start in starts:
+        mine = coordinates
+        if start.effects is not None:
+            mine = replace(mine, target=replace(target, likelihood=target.likelihood.beginning_at(start.effects)))
         for size in _SIZES if len(rows) else (1.0,):
-            entries = np.where(rows == cols, size * sds[rows], 0.0)
-            x = np.concatenate([phi, entries, target.auxiliary.unconstrained(auxiliary)])
-            if not np.isfinite(coordinates(x)[0]):
+            x = mine.pack(start, size)
+            if not np.isfinite(mine(x)[0]):
                 continue
-            one = maximise(coordinates, x, tolerance=1e-9, with_hessian=True, known=found)
+            one = maximise(mine, x, tolerance=1e-9, with_hessian=True, known=found)
             found.append(one)
             n += one.n_evaluations
     if not found:
         return _nothing(starts[0])
     best = max(found, key=lambda one: (one.converged, one.value))
     phi, Lambda, w = coordinates.unpack(best.x)
-    Lambda, held = _at_boundary(Lambda)
+    Lambda, held = _at_boundary(Lambda, coordinates.unit)
     hessian = best.hessian
     p = len(phi)
     kept = np.ones(len(best.x), dtype=bool)
     kept[p : p + len(rows)] = ~np.isin(rows, held)
     flat = np.flatnonzero(-np.diagonal(hessian)[p + len(rows) :] < _NO_CURVATURE)
     kept[p + len(rows) + flat] = False
-    cov = _covariance(hessian[np.ix_(kept, kept)], p)
+    cov = coordinates.unit**2 * _covariance(hessian[np.ix_(kept, kept)], p)
     return FamilyOptimum(
         phi=phi,
         Lambda=Lambda,
@@ -158,14 +193,13 @@ def maximise_family(target: QuadratureTarget, starts: Sequence[tuple[Array, Arra
     )
 
 
-def _nothing(start: tuple[Array, Array, Array]) -> FamilyOptimum:
-    phi, sds, auxiliary = start
+def _nothing(start: FamilyStart) -> FamilyOptimum:
     return FamilyOptimum(
-        phi=phi,
-        Lambda=np.diag(sds),
-        auxiliary=auxiliary,
+        phi=start.phi,
+        Lambda=start.Lambda,
+        auxiliary=start.auxiliary,
         log_likelihood=-np.inf,
-        phi_cov=np.full((len(phi), len(phi)), np.nan),
+        phi_cov=np.full((len(start.phi),) * 2, np.nan),
         joint_cov=np.empty((0, 0)),
         converged=False,
         n_evaluations=len(_SIZES),
@@ -189,9 +223,10 @@ def _pattern(parameters: VarianceParameters) -> tuple[NDArray[np.intp], NDArray[
     return np.array(rows, dtype=np.intp), np.array(cols, dtype=np.intp)
 
 
-def _at_boundary(Lambda: Array) -> tuple[Array, NDArray[np.intp]]:
-    """Return Lambda with negligible rows at zero, and which these are; effects are in units of the linear predictor."""
-    held = np.flatnonzero(np.linalg.norm(Lambda, axis=1) < SINGULAR) if len(Lambda) else np.empty(0, dtype=np.intp)
+def _at_boundary(Lambda: Array, unit: float) -> tuple[Array, NDArray[np.intp]]:
+    """Return Lambda with negligible rows at zero, and which these are, given the unit of the linear predictor."""
+    size = np.linalg.norm(Lambda, axis=1) if len(Lambda) else np.empty(0)
+    held = np.flatnonzero(size < SINGULAR * unit)
     out = Lambda.copy()
     out[held] = 0.0
     return out, held

@@ -35,6 +35,12 @@ class IntegratedLikelihood(Protocol):
     def with_modes(self, beta: Array, Lambda: Array, auxiliary: Array, /) -> IntegratedLikelihood:
         """Return the likelihood whose searches for modes begin at those at these parameters."""
 
+    def beginning_at(self, effects: tuple[Array, ...], /) -> IntegratedLikelihood:
+        """Return the likelihood whose searches for modes begin at standardised effects (J, q) of each factor."""
+
+    def standardised(self) -> tuple[Array, ...]:
+        """Return where searches for modes begin: standardised effects (J, q) of each factor."""
+
     def value_and_gradient(
         self, beta: Array, Lambda: Array, auxiliary: Array, /, *, wanted: bool = True
     ) -> tuple[float, Array, Array, Array]:

@@ -30,7 +30,9 @@ class Kind:
     Attributes
     ----------
     methods : tuple of str
-        Those of `Model.estimate`, the default first.
+        Those of `Model.estimate`.
+    default : function
+        Problem -> the method where none is asked for.
     elsewhere : dict of str
         Methods of other kinds: why they are not here, and what is.
     estimate : function
@@ -46,6 +48,7 @@ class Kind:
     """
 
     methods: tuple[str, ...]
+    default: Callable[[Any], str]
     elsewhere: Mapping[str, str]
     estimate: Callable[[Any, str, int | None], Estimate | EffectsEstimate]
     sample: Callable[[Any, SampleRequest], xr.DataTree]
@@ -75,6 +78,7 @@ def _gaussian() -> Kind:
 
     return Kind(
         methods=("reml", "ml", "map"),
+        default=lambda _: "reml",
         elsewhere=_INTEGRALS,
         estimate=estimate_without_nodes,
         sample=sample,
@@ -87,12 +91,13 @@ def _gaussian() -> Kind:
 @cache
 def _family() -> Kind:
     from hierreg.model.family.describe import describe, shown
-    from hierreg.model.family.estimation import estimate
+    from hierreg.model.family.estimation import default_method, estimate
     from hierreg.model.family.posterior import sample
     from hierreg.model.family.translation import to_pymc
 
     return Kind(
         methods=("laplace", "quadrature"),
+        default=default_method,
         elsewhere=_WITH_FAMILY,
         estimate=estimate,
         sample=sample,
@@ -118,6 +123,7 @@ def _of_effects() -> Kind:
 
     return Kind(
         methods=("ml", "map", "reml"),  # the last is refused in words
+        default=lambda _: "ml",
         elsewhere=_INTEGRALS,
         estimate=estimate,
         sample=sample_effects,

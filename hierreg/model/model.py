@@ -70,10 +70,11 @@ class Model:
         its own. A row that is the mean of w observations has the weight w. ``error_sd`` is that of rows of weight one.
         With a `family` a row of weight w counts as w rows.
     family : family of responses, optional
-        `hr.Bernoulli`, `hr.Binomial`, `hr.Poisson`, `hr.NegativeBinomial`, `hr.Gamma`, `hr.Beta`, `hr.LogNormal` or
-        `hr.Cumulative`: the response is not normal, and ``link(mean) = X beta + Z b``. With one grouping factor its
-        coefficients, up to three in a group, are integrated out by adaptive Gauss-Hermite quadrature; with several
-        factors, or more coefficients, they are sampled too.
+        `hr.Bernoulli`, `hr.Binomial`, `hr.Poisson`, `hr.NegativeBinomial`, `hr.Gamma`, `hr.Beta`, `hr.LogNormal`,
+        `hr.StudentT` or `hr.Cumulative`: the response is not normal, and ``link(mean) = X beta + Z b``. With one
+        grouping factor its coefficients, up to three in a group, are integrated out by adaptive Gauss-Hermite
+        quadrature; with several factors, or more coefficients, they are sampled too, and so they are with
+        `hr.StudentT`.
     offset : str, optional
         With a family, a column that is added to the linear predictor, such as the logarithm of an exposure.
     trials : str, optional
@@ -170,7 +171,7 @@ class Model:
         *,
         collinear: Literal["refuse", "drop"] = "refuse",
         weights: str | None = None,
-        family: Family | None = None,
+        family: Family | StudentT | None = None,
         offset: str | None = None,
         trials: str | None = None,
         effects: Mapping[str, StudentT | Mixture] | None = None,
@@ -300,7 +301,8 @@ class Model:
             Restricted maximum likelihood (beta integrated under a flat prior; the default), maximum likelihood, or the
             mode of the posterior density of standard deviations and correlations under the model's priors. REML and
             ML ignore the priors, except that `Fixed` values are kept. With a family, maximum likelihood with the
-            coefficients of groups integrated out by Laplace's approximation (the default) or by quadrature.
+            coefficients of groups integrated out by Laplace's approximation (the default) or by quadrature (that of
+            `hr.StudentT` with one grouping factor, of which Laplace's approximation makes the scale too large).
             With `effects` "ml" (the default) and "map" maximise over beta too, and there is no REML.
         nodes : int, optional
             Of "quadrature", on each axis; by default 9, or 15 or 25 where the search does not end with fewer.
@@ -327,7 +329,7 @@ class Model:
         Patterson and Thompson (1971), Biometrika 58; Laird and Ware (1982), Biometrics 38, sections 3 and 4.
         """
         kind = kind_of(self._problem)
-        chosen = kind.methods[0] if method is None else str(method)
+        chosen = kind.default(self._problem) if method is None else str(method)
         if chosen in kind.elsewhere:
             raise ModelError(f"method={chosen!r} {kind.elsewhere[chosen]}.")
         check_choice(chosen, kind.methods, argument="method", error=ModelError)

@@ -9,8 +9,8 @@ import numpy as np
 from hierreg.effects import StudentT
 from hierreg.effects.student_t import LOWEST_NU
 from hierreg.likelihood.engines import LOG_2PI
-from hierreg.likelihood.heavy_tails.shape import log_mass_above
 from hierreg.predictive.densities import elementwise, in_frame, log_prior_of_beta, log_prior_of_corr
+from hierreg.priors.above import log_mass_above
 from hierreg.problem.effects import name_of_prior
 from hierreg.results.effects import component_dim
 

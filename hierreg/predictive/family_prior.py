@@ -8,6 +8,7 @@ import numpy as np
 
 from hierreg.predictive.densities import elementwise, in_frame, log_prior_of_beta, log_prior_of_corr
 from hierreg.priors import Fixed
+from hierreg.priors.above import log_mass_above
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -46,6 +47,9 @@ def log_prior_with_family(problem: FamilyProblem, posterior: xr.Dataset) -> dict
         # One for each value: a stratum each, or one in all.
         n = int(np.prod([size for dim, size in posterior[name].sizes.items() if dim not in {"chain", "draw"}]))
         out[name] = elementwise([row[m] for row in auxiliary.priors[:n]], posterior[name])
+        prior, lowest = auxiliary.priors[0][m], auxiliary.lowest.get(name, 0.0)
+        if lowest and not isinstance(prior, Fixed):
+            out[name] = out[name] - log_mass_above(prior, lowest)
     return out
 
 

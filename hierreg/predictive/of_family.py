@@ -14,6 +14,7 @@ from hierreg.predictive.family_prior import log_prior_with_family
 from hierreg.predictive.prior_draws import check_priors, draw_coefficients
 from hierreg.predictive.rows import check_size
 from hierreg.priors import Fixed
+from hierreg.priors.above import draw_above
 from hierreg.problem.labels import factors_attribute, response_variable
 from hierreg.response import Bernoulli, Binomial, Cumulative, LogNormalResponse, NegativeBinomial, Poisson
 from hierreg.results import build
@@ -176,13 +177,23 @@ def prior_group(problem: FamilyProblem, draws: int, seed: int) -> xr.Dataset:
 def _draw_auxiliary(problem: FamilyProblem, draws: int, rng: np.random.Generator) -> Array:
     auxiliary = problem.auxiliary
     T, m = auxiliary.shape
-    columns = [
-        np.full(draws, float(prior.array)) if isinstance(prior, Fixed) else prior.draw(rng, draws)
-        for prior in auxiliary.flat
-    ]
+    columns = [_draw_one(prior, auxiliary, k % m, draws, rng) for k, prior in enumerate(auxiliary.flat)]
     values = np.stack(columns, axis=1) if columns else np.empty((draws, 0))
     # The density of increasing thresholds is that of sorted ones.
-    return (np.sort(values, axis=1) if auxiliary.has_order else values).reshape(draws, T, m)
+    values = (np.sort(values, axis=1) if auxiliary.has_order else values).reshape(draws, T, m)
+    for k, name in enumerate(auxiliary.names[:m]):
+        if name in auxiliary.common:
+            values[:, :, k] = values[:, :1, k]
+    return values
+
+
+def _draw_one(prior: Any, auxiliary: Auxiliary, k: int, draws: int, rng: np.random.Generator) -> Array:
+    """Return draws (draws,) of one further parameter, the k-th of its stratum."""
+    if isinstance(prior, Fixed):
+        return np.full(draws, float(prior.array))
+    if auxiliary.has_order:
+        return np.asarray(prior.draw(rng, draws))
+    return draw_above(prior, auxiliary.lowest.get(auxiliary.names[k], 0.0), draws, rng)
 
 
 def with_auxiliary(posterior: xr.Dataset, auxiliary: Auxiliary, values: Array) -> xr.Dataset:
@@ -202,8 +213,11 @@ def auxiliary_draws(problem: FamilyProblem, posterior: xr.Dataset) -> Array:
     S = posterior.sizes["chain"] * posterior.sizes["draw"]
     if auxiliary.has_order:
         return posterior[auxiliary.names[0]].transpose("chain", "draw", ...).to_numpy().reshape(S, 1, m)
-    columns = [posterior[name].transpose("chain", "draw", ...).to_numpy().reshape(S, T) for name in auxiliary.names]
-    return np.stack(columns, axis=2) if columns else np.empty((S, T, 0))
+    columns = (posterior[name].transpose("chain", "draw", ...).to_numpy().reshape(S, -1) for name in auxiliary.names)
+    out = np.empty((S, T, m))
+    for k, values in enumerate(columns):
+        out[:, :, k] = values
+    return out
 
 
 def coefficient_draws(problem: FamilyProblem, posterior: xr.Dataset) -> tuple[Array, tuple[Array, ...]]:

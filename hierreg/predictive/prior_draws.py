@@ -15,6 +15,7 @@ from hierreg.likelihood.heavy_tails.draws import DrawnEffects, EffectsParameters
 from hierreg.predictive.new_effects import fresh_effects
 from hierreg.predictive.rows import check_size
 from hierreg.priors import LKJ, Fixed, Flat
+from hierreg.priors.above import draw_above
 from hierreg.problem.effects import EffectsProblem
 from hierreg.results import build
 from hierreg.results.effects import posterior_with_effects
@@ -119,10 +120,7 @@ def draw_nu(effects: StudentT, draws: int, rng: np.random.Generator) -> Array:
     if effects.prior is None:
         assert isinstance(effects.nu, float)
         return np.full(draws, effects.nu)
-    out = effects.prior.draw(rng, draws)
-    while np.any(out <= LOWEST_NU):
-        out = np.where(out > LOWEST_NU, out, effects.prior.draw(rng, draws))
-    return out
+    return draw_above(effects.prior, LOWEST_NU, draws, rng)
 
 
 def _draw_beta(priors: ResolvedPriors, draws: int, rng: np.random.Generator) -> Array:

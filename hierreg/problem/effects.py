@@ -135,6 +135,11 @@ def _chosen(problem: Problem, effects: Any) -> tuple[str, Effects]:
             f"effects[{factor!r}]={chosen!r}: hr.StudentT(...) or hr.Mixture(...) is required; for normal group "
             "effects leave the factor out."
         )
+    if isinstance(chosen, StudentT) and (chosen.error_scale is not None or chosen.by is not None):
+        raise ModelError(
+            f"effects[{factor!r}] has error_scale={chosen.error_scale!r} and by={chosen.by!r}, which are of responses, "
+            f"family=hr.StudentT(...). The scale of group effects has the prior of hr.Priors(sd={{{factor!r}: ...}})."
+        )
     return factor, chosen
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from hierreg.checks import check_whole, read_only
 from hierreg.design import Design, DesignState, as_table, build_design, column
 from hierreg.design.rank import dropped_columns, warn_of_dropped
+from hierreg.effects import StudentT
 from hierreg.errors.base import ErrorLayout
 from hierreg.errors.columns import positive_numbers
 from hierreg.errors.known_se import KnownSE
@@ -43,7 +44,8 @@ if TYPE_CHECKING:
 
 # Coefficients of a group that are integrated out by quadrature.
 MOST_EFFECTS = 3
-_LAPLACE = 1
+# Of the absolute value of a standard normal number.
+MEDIAN_OF_NORMAL = 0.6744897501960817
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +77,8 @@ class FamilyProblem:
         Values of those that are not, zero elsewhere.
     engine : {"quadrature", "joint"}
         Whether the effects of each group are integrated out, or those of all groups are sampled.
+    unit : float
+        Unit of the linear predictor, for searches and what counts as zero: that of the link, or of the response.
     kept : Kept or None
         What the model was made of, which results carry.
     """
@@ -100,6 +104,7 @@ class FamilyProblem:
     free: NDArray[np.intp]
     held: Array
     engine: str
+    unit: float = 1.0
     kept: Kept | None = None
 
     @property
@@ -166,6 +171,13 @@ class FamilyProblem:
             likelihood=self.likelihood(n_nodes),
             prior_on=prior_on,
         )
+
+    def information(self, observed: Array, auxiliary: Array) -> Array:
+        """Return the information of rows (N,) in working models, given what is observed; none is negative."""
+        m, t = auxiliary.shape[1], self.observed.stratum
+        a = auxiliary[t, 0] if m > 0 else np.zeros(self.n_rows)
+        c = auxiliary[t, 1] if m > 1 else np.zeros(self.n_rows)
+        return np.asarray(self.weights * self.family.information(observed / self.weights, a, c))
 
     @property
     def population(self) -> Population:
@@ -258,7 +270,7 @@ def assemble_family(  # noqa: PLR0913  # the arguments of a model
     FormulaError, DataError, PriorError, ModelError
         If one of them is malformed or does not fit the others.
     """
-    family = checked_family(family)
+    family = _family_of(family)
     if priors is not None and not isinstance(priors, Priors):
         raise PriorError(f"priors={priors!r} is not a set of priors; use hr.Priors(beta=..., sd=..., ...).")
     spec, table = parse_formula(formula), as_table(data)
@@ -313,9 +325,26 @@ def assemble_family(  # noqa: PLR0913  # the arguments of a model
         Z=_group_columns(design, scales, resolved),
         free=free,
         held=held,
-        engine=engine_of(design),
+        engine=_engine_of(family, design),
+        unit=family.unit or _unit_of(working - shift, family),
     )
     return problem if family.has_level else replace(problem, labels=_without_level(problem))
+
+
+def _family_of(family: object) -> Family:
+    """Return a family of responses, of a distribution that may be one of effects too."""
+    if family is StudentT:
+        family = StudentT()
+    return checked_family(family.response if isinstance(family, StudentT) else family)
+
+
+def _unit_of(y: Array, family: Family) -> float:
+    """Return the size of what varies in responses: their sd, or where some may be far out that of the middle ones."""
+    if family.has_heavy_tails:
+        middle = float(np.median(np.abs(y - np.median(y))))
+        if middle > 0:
+            return middle / MEDIAN_OF_NORMAL
+    return float(np.std(y)) or 1.0
 
 
 def _check_priors(family: Family, priors: Priors | None) -> None:
@@ -392,6 +421,11 @@ def _weights(table: Any, name: str) -> Array:
 def _check_some_variation(observed: Observed, family: Family, name: str) -> None:
     """Raise where every response is at the same end of its range, so that the likelihood has no maximum."""
     y = observed.y
+    if family.has_heavy_tails and np.ptp(y) == 0:
+        raise DataError(
+            f"the response `{name}` is {y[0]:g} in every row, so that nothing can be said of what it depends on. Is "
+            "this the column that was meant?"
+        )
     share = y / observed.trials
     if family.has_level and family.links[0] == "logit" and (np.all(share == 0) or np.all(share == 1)):
         what = "zero" if share[0] == 0 else "one"
@@ -410,6 +444,19 @@ def engine_of(design: Design) -> str:
     """Return how group effects are dealt with: integrated out group by group, or all of them sampled."""
     few = all(len(factor.coef_names) <= MOST_EFFECTS for factor in design.factors)
     return "quadrature" if len(design.factors) <= 1 and few else "joint"
+
+
+def _engine_of(family: Family, design: Design) -> str:
+    """Return the engine: where rows may be far out, all effects are sampled, whatever their conditional densities are.
+
+    By trial that is also several times faster than quadrature (`tests/benchmarks/README.md`).
+    """
+    return "joint" if family.has_heavy_tails and design.factors else engine_of(design)
+
+
+def with_quadrature(problem: FamilyProblem) -> FamilyProblem:
+    """Return the problem whose effects are integrated out by quadrature, itself where that cannot be."""
+    return replace(problem, engine=engine_of(problem.design))
 
 
 def _by_quadrature(problem: FamilyProblem, n_nodes: int) -> QuadratureLikelihood:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from hierreg.effects.student_t import DEFAULT_NU, LOWEST_GIVEN
 from hierreg.exceptions import PriorError
 from hierreg.likelihood.quadrature.auxiliary import Auxiliary
 from hierreg.priors import Exponential, Fixed, Gamma, HalfStudentT, Normal
@@ -27,7 +28,13 @@ def auxiliary_of(family: Family, observed: Observed, scales: PriorScales) -> Aux
         thresholds = (_THRESHOLD,) * (len(observed.categories) - 1)
         return Auxiliary(names=family.auxiliary, strata=("",), priors=(thresholds,), has_order=True)
     row = tuple(_prior(family, name, scales) for name in family.auxiliary)
-    return Auxiliary(names=family.auxiliary, strata=observed.strata, priors=(row,) * len(observed.strata))
+    return Auxiliary(
+        names=family.auxiliary,
+        strata=observed.strata,
+        priors=(row,) * len(observed.strata),
+        common=family.common,
+        lowest=family.lowest,
+    )
 
 
 def check_no_errors(family: Family, priors: Priors | None) -> None:
@@ -60,15 +67,19 @@ def _prior(family: Family, name: str, scales: PriorScales) -> SdPrior | Fixed:
             "shape": Gamma(2.0, 0.1),
             "precision": Gamma(1.0, 0.05),
             "error_sd": HalfStudentT(3.0, scales.y_sd or 1.0),
+            "error_scale": HalfStudentT(3.0, scales.y_sd or 1.0),
+            "nu": DEFAULT_NU,
         }[name]
     value = Fixed(float(given)) if isinstance(given, (int, float)) and not isinstance(given, bool) else given
-    if isinstance(value, Fixed) and not value.is_matrix and float(value.array) > 0:
+    least = LOWEST_GIVEN if name == "nu" else 0.0
+    if isinstance(value, Fixed) and not value.is_matrix and float(value.array) > least:
         return value
     if isinstance(given, SdPrior):
         return given
+    number = f"number above {least:g}" if least else "positive number"
     raise PriorError(
         f"{name}={given!r} of family={type(family).__name__.removesuffix('Response')}: a prior of a positive number, "
-        "such as hr.HalfNormal(1) or hr.Gamma(2, 0.1), or a positive number is required."
+        f"such as hr.HalfNormal(1) or hr.Gamma(2, 0.1), or a {number} is required."
     )
 
 
@@ -79,12 +90,16 @@ def with_auxiliary_rows(resolved: ResolvedPriors, family: Family, auxiliary: Aux
     if auxiliary.has_order:
         # The intercept is in the thresholds.
         own = tuple(row for row in own if row.parameter != "beta[Intercept]")
-    for stratum, priors in zip(auxiliary.strata, auxiliary.priors, strict=True):
+    for t, (stratum, priors) in enumerate(zip(auxiliary.strata, auxiliary.priors, strict=True)):
         if auxiliary.has_order:
             rows.append(PriorRow(parameter="thresholds", prior=f"{priors[0]}, increasing", origin="default"))
             continue
         for name, prior in zip(auxiliary.names, priors, strict=True):
-            parameter = name if len(auxiliary.strata) == 1 else f"{name}[{stratum}]"
+            if t and name in auxiliary.common:
+                continue
+            parameter = f"{name}[{stratum}]" if auxiliary.has_strata(name) else name
             origin = "default" if family.prior_of(name) is None else "given"
-            rows.append(PriorRow(parameter=parameter, prior=str(prior), origin=origin))
+            is_bounded = name in auxiliary.lowest and not isinstance(prior, Fixed)
+            bound = f", {name} > {auxiliary.lowest[name]:g}" if is_bounded else ""
+            rows.append(PriorRow(parameter=parameter, prior=f"{prior}{bound}", origin=origin))
     return replace(resolved, rows=(*own, *rows))

@@ -91,20 +91,20 @@ class Given:
 
     def _kept(self, data: Any, problem: Problem | FamilyProblem) -> Kept:
         """Return these and the rows, unless they are too many to be carried by every result."""
-        # A family may have been given as its class.
-        arguments = replace(self, family=getattr(problem, "family", None)).to_json()
+        # A family may have been given as its class, or as a distribution that effects may have too.
+        family = getattr(problem, "family", None)
         V = problem.layout.V
         too_large = V is not None and V.nbytes > MOST_BYTES
-        columns = None if too_large else keep_columns(as_table(data), *self._columns(), MOST_BYTES)
-        return Kept(arguments=arguments, columns=columns)
+        columns = None if too_large else keep_columns(as_table(data), *self._columns(family), MOST_BYTES)
+        return Kept(arguments=replace(self, family=family).to_json(), columns=columns)
 
-    def _columns(self) -> tuple[tuple[str, ...], set[str]]:
+    def _columns(self, family: Family | None) -> tuple[tuple[str, ...], set[str]]:
         """Return the columns of the table that are read, and those of groups, strata and units among them."""
         spec, errors = parse_formula(self.formula), checked_structure(weighted(self.errors, self._weights_of_errors))
         names = list(columns_of(spec, errors))
         if spec.second is not None:
             names += [name for name in spec.second.column_names if name not in names]
-        by = self.family.by if isinstance(self.family, Family) else None
+        by = None if family is None else family.by
         further = (self.weights, self.offset, self.trials, by)
         labels = {name for own in columns_of_factors(spec).values() for name in own} | {*errors.columns.labels, by}
         used = dict.fromkeys([*names, *(name for name in further if name is not None)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,11 +10,10 @@ import pytensor.tensor as pt
 
 from hierreg.effects import StudentT
 from hierreg.effects.student_t import LOWEST_NU
-from hierreg.likelihood.heavy_tails.shape import log_mass_above
 from hierreg.pymc_model.build import add_group_covariance, add_theta, check_regular, coords_of, group_part
 from hierreg.pymc_model.errors import IN_PYMC
 from hierreg.pymc_model.names import check_names
-from hierreg.pymc_model.parameters import add_beta
+from hierreg.pymc_model.parameters import add_above, add_beta
 
 if TYPE_CHECKING:
     from hierreg.design import Design, FactorDesign
@@ -74,13 +72,7 @@ def _add_nu(name: str, effects: StudentT) -> Tensor:
     prior = effects.prior
     if prior is None:
         return pm.Deterministic(name, pt.as_tensor(np.float64(effects.nu)))  # type: ignore[arg-type]  # a number
-    excess = pm.HalfFlat(f"{name}_above_2")
-    nu = pm.Deterministic(name, LOWEST_NU + excess)
-    # float64 arrays, not Python floats, which PyTensor keeps in float32 where that is exact
-    values = {field.name: np.float64(getattr(prior, field.name)) for field in fields(prior)}  # type: ignore[arg-type]  # a dataclass
-    density: Any = pm.logp(getattr(pm, type(prior).__name__).dist(**values), nu)
-    pm.Potential(f"prior_of_{name}", density - log_mass_above(prior, LOWEST_NU))
-    return nu
+    return add_above(name, prior, LOWEST_NU)
 
 
 def _add_mixture(factor: FactorDesign, priors: ResolvedPriors, shape: Shape) -> Tensor:

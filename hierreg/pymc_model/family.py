@@ -8,10 +8,11 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
+from hierreg.priors import Fixed
 from hierreg.problem.labels import response_variable
 from hierreg.pymc_model.build import add_group_covariance, add_group_effects, add_theta, coords_of, group_part
 from hierreg.pymc_model.names import check_names
-from hierreg.pymc_model.parameters import add_beta, add_scalar, add_vector
+from hierreg.pymc_model.parameters import add_above, add_beta, add_scalar, add_vector
 from hierreg.response import (
     Bernoulli,
     Beta,
@@ -21,6 +22,7 @@ from hierreg.response import (
     LogNormalResponse,
     NegativeBinomial,
     Poisson,
+    StudentTResponse,
 )
 
 if TYPE_CHECKING:
@@ -42,7 +44,8 @@ def build_family_model(problem: FamilyProblem, parametrization: str) -> pm.Model
         Lambdas = [add_group_covariance(factor, priors) for factor in design.factors]
         X = pm.Data("population_columns", design.X[:, kept], dims=("obs", "coef"))
         if problem.family.has_level:
-            beta, parts = add_beta(priors, names), _further(problem)
+            beta = add_beta(priors, names)
+            parts = [_add_parameter(problem, m) for m in range(len(problem.auxiliary.names))]
         else:
             beta, thresholds = _beta_and_thresholds(problem, names)
             parts = [thresholds]
@@ -53,16 +56,6 @@ def build_family_model(problem: FamilyProblem, parametrization: str) -> pm.Model
             eta = eta + group_part(factor, b)
         _add_rows(problem, eta, parts)
     return model
-
-
-def _further(problem: FamilyProblem) -> list[Tensor]:
-    """Register the further parameters of the family, and return each for every row (N,)."""
-    return [
-        pt.stack([add_scalar(_named(problem, one, label), row[m]) for row, label in _rows(problem)])[
-            problem.observed.stratum
-        ]
-        for m, one in enumerate(problem.auxiliary.names)
-    ]
 
 
 def _beta_and_thresholds(problem: FamilyProblem, names: tuple[str, ...]) -> tuple[Tensor, Tensor]:
@@ -98,7 +91,7 @@ def _add_rows(problem: FamilyProblem, eta: Tensor, parts: list[Tensor]) -> None:
     family, observed = problem.family, problem.observed
     name = response_variable(problem.design.response_name)
     values = np.exp(observed.y) if isinstance(family, LogNormalResponse) else observed.y
-    whole = values if isinstance(family, (GammaResponse, Beta, LogNormalResponse)) else values.astype(np.int64)
+    whole = values if isinstance(family, _NUMBERS) else values.astype(np.int64)
     distribution, arguments = ROWS[type(family)](problem, eta, parts)
     if np.all(problem.weights == 1):
         distribution(name, **arguments, observed=whole, dims="obs")
@@ -107,12 +100,19 @@ def _add_rows(problem: FamilyProblem, eta: Tensor, parts: list[Tensor]) -> None:
     pm.Potential(name, (problem.weights * log_density).sum())
 
 
-def _rows(problem: FamilyProblem) -> list[tuple[Any, str]]:
-    return list(zip(problem.auxiliary.priors, problem.auxiliary.strata, strict=True))
+def _add_parameter(problem: FamilyProblem, m: int) -> Tensor:
+    """Register a further parameter, or those of all strata, and return that of each row."""
+    auxiliary, stratum = problem.auxiliary, problem.observed.stratum
+    name = auxiliary.names[m]
+    lowest = auxiliary.lowest.get(name, 0.0)
 
+    def add(label: str, prior: Any) -> Tensor:
+        return add_above(label, prior, lowest) if lowest and not isinstance(prior, Fixed) else add_scalar(label, prior)
 
-def _named(problem: FamilyProblem, name: str, label: str) -> str:
-    return name if len(problem.auxiliary.strata) == 1 else f"{name}_{label}"
+    if not auxiliary.has_strata(name):
+        return add(name, auxiliary.priors[0][m])
+    rows = zip(auxiliary.priors, auxiliary.strata, strict=True)
+    return pt.stack([add(f"{name}_{label}", row[m]) for row, label in rows])[stratum]
 
 
 def _probability(problem: FamilyProblem, eta: Tensor) -> Tensor:
@@ -167,6 +167,12 @@ def _cumulative(problem: FamilyProblem, eta: Tensor, parts: list[Tensor]) -> tup
     return pm.Categorical, {"p": _probability(problem, high) - _probability(problem, low)}
 
 
+def _student_t(_: FamilyProblem, eta: Tensor, parts: list[Tensor]) -> tuple[Any, dict[str, Any]]:
+    return pm.StudentT, {"nu": parts[1], "mu": eta, "sigma": parts[0]}
+
+
+# Families of numbers that are not whole.
+_NUMBERS = (GammaResponse, Beta, LogNormalResponse, StudentTResponse)
 # By family: the distribution of the rows and its arguments.
 ROWS: dict[type[Any], Callable[..., tuple[Any, dict[str, Any]]]] = {
     Bernoulli: _bernoulli,
@@ -177,4 +183,5 @@ ROWS: dict[type[Any], Callable[..., tuple[Any, dict[str, Any]]]] = {
     Beta: _beta,
     LogNormalResponse: _log_normal,
     Cumulative: _cumulative,
+    StudentTResponse: _student_t,
 }

@@ -11,6 +11,7 @@ import pytensor.tensor as pt
 
 from hierreg.linalg import lower_factor
 from hierreg.priors import LKJ, Fixed
+from hierreg.priors.above import log_mass_above
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,6 +74,16 @@ def add_vector(name: str, priors: Sequence[Any], *, labels: Sequence[str], dim: 
 def add_scalar(name: str, prior: Any) -> Tensor:
     """Register one parameter under its name, constant or not."""
     return _scalar(name, prior, is_named=True)
+
+
+def add_above(name: str, prior: Any, lowest: float) -> Tensor:
+    """Register one parameter whose prior is restricted to what is above a bound."""
+    excess = pm.HalfFlat(f"{name}_above_{lowest:g}")
+    value = pm.Deterministic(name, lowest + excess)
+    parameters = {key: own[0] for key, own in _parameters([prior]).items()}
+    density: Any = pm.logp(_family(prior).dist(**parameters), value)
+    pm.Potential(f"prior_of_{name}", density - log_mass_above(prior, lowest))
+    return value
 
 
 def _scalar(name: str, prior: Any, *, is_named: bool) -> Tensor:

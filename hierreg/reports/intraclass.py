@@ -142,6 +142,8 @@ def _why_not(fit: Fit) -> tuple[str, ...]:
     name = family_name(fit)
     if not name:
         return ()
+    if "nu" in fit.posterior:
+        return ("Intraclass correlations are left out: with at most 2 degrees of freedom errors have no variance.",)
     note = f"Intraclass correlations of family {name} are left out: no latent scale has an agreed variance there."
     if depends_on_the_mean(fit):
         note = (

@@ -1,9 +1,10 @@
 """What varies within groups: the error variance of intraclass correlations, on the scale of the linear predictor.
 
-Of normal and log-normal responses it is error_sd^2, of those that are the sign or category of a latent response the
-variance of the link. Of counts and gamma responses with a log link it is the variance of the logarithm of an
-observation, for which Nakagawa, Johnson and Schielzeth (2017) have three approximations. With lambda the expected
-response at the means of the predictors, averaged over groups, exp(eta + (variance between groups) / 2), and
+Of normal and log-normal responses it is error_sd^2, of Student t ones error_scale^2 nu / (nu - 2) where nu > 2, and of
+those that are the sign or category of a latent response the variance of the link. Of counts and gamma responses with a
+log link it is the variance of the logarithm of an observation, for which Nakagawa, Johnson and Schielzeth (2017) have
+three approximations. With lambda the expected response at the means of the predictors, averaged over groups,
+exp(eta + (variance between groups) / 2), and
 
     c = 1 / lambda (Poisson),    1 / lambda + dispersion (negative binomial),    1 / shape (gamma),
 
@@ -24,6 +25,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierreg.response.student_t import LOWEST_NU
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -34,12 +37,14 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
+# What Student t errors have in place of a standard deviation.
+_SCALE = "error_scale"
 APPROXIMATIONS = ("lognormal", "trigamma", "delta")
 # By family with a log link: its squared coefficient of variation, of lambda and its further parameter.
 _SQUARED_CV: dict[str, tuple[str | None, Callable[[Array, Array], Array]]] = {
     "Poisson": (None, lambda rate, _: 1.0 / rate),
     "NegativeBinomial": ("dispersion", lambda rate, dispersion: 1.0 / rate + dispersion),
-    "GammaResponse": ("shape", lambda _, shape: 1.0 / shape),
+    "Gamma": ("shape", lambda _, shape: 1.0 / shape),
 }
 
 
@@ -58,7 +63,7 @@ class WithinGroups:
 
 
 def family_name(fit: Fit) -> str:
-    """Return the class of the family of responses; nothing for normal responses."""
+    """Return the name of the family of responses, as users write it; nothing for normal responses."""
     return str(fit.attrs.get("family", "")).split("(", maxsplit=1)[0]
 
 
@@ -88,13 +93,17 @@ def has_variance(fit: Fit) -> bool:
         return True
     if depends_on_the_mean(fit):
         return "population_column_means" in fit.constant
+    if _SCALE in fit.posterior:
+        return not bool(np.any(fit.draws("nu") <= LOWEST_NU))
     return is_of_logarithm(fit) or "error_sd" in fit.posterior
 
 
 def _parameter(fit: Fit) -> str | None:
     if float(fit.attrs.get("latent_variance", 0.0)):
         return None
-    return _SQUARED_CV[family_name(fit)][0] if is_of_logarithm(fit) else "error_sd"
+    if is_of_logarithm(fit):
+        return _SQUARED_CV[family_name(fit)][0]
+    return _SCALE if _SCALE in fit.posterior else "error_sd"
 
 
 def within_groups(
@@ -116,13 +125,23 @@ def within_groups(
         return WithinGroups(draws=np.full(shape, latent), reml=np.full(shape[-1], latent))
     draws, reml = _of_parameter(fit)
     if not is_of_logarithm(fit):
-        return WithinGroups(draws=np.broadcast_to(draws**2, shape), reml=np.broadcast_to(reml**2, shape[-1:]))
+        inflation, reml_inflation = _inflations(fit)
+        draws, reml = draws**2 * inflation, reml**2 * reml_inflation
+        return WithinGroups(draws=np.broadcast_to(draws, shape), reml=np.broadcast_to(reml, shape[-1:]))
     rate = _mean_responses(fit, between, values) if depends_on_the_mean(fit) else between
     _, squared_cv = _SQUARED_CV[family_name(fit)]
     return WithinGroups(
         draws=_of_logarithm(squared_cv(rate[0], draws), approximation),
         reml=_of_logarithm(squared_cv(rate[1], reml), approximation),
     )
+
+
+def _inflations(fit: Fit) -> tuple[Array, Array]:
+    """Return the variance of errors over their squared scale: nu / (nu - 2) of Student t ones; draws, and plug-in."""
+    if _SCALE not in fit.posterior:
+        return np.ones((*fit.n_draws, 1)), np.ones(1)
+    nu, nu_reml = fit.draws("nu")[..., None], np.atleast_1d(fit.limit["nu"].to_numpy())
+    return nu / (nu - LOWEST_NU), nu_reml / np.maximum(nu_reml - LOWEST_NU, np.finfo(float).tiny)
 
 
 def _mean_responses(fit: Fit, between: tuple[Array, Array], values: Mapping[str, float]) -> tuple[Array, Array]:
@@ -167,7 +186,7 @@ def note_of_family(fit: Fit, approximation: str) -> str:
     if not is_of_logarithm(fit):
         return ""
     name = family_name(fit)
-    c = {"Poisson": "1/lambda", "NegativeBinomial": "1/lambda + dispersion", "GammaResponse": "1/shape"}[name]
+    c = {"Poisson": "1/lambda", "NegativeBinomial": "1/lambda + dispersion", "Gamma": "1/shape"}[name]
     formula = {"lognormal": f"ln(1 + {c})", "delta": c, "trigamma": f"trigamma(1/({c}))"}[approximation]
     others = ", ".join(f"observation={one!r}" for one in APPROXIMATIONS if one != approximation)
     mean = "" if not depends_on_the_mean(fit) else "; lambda is the mean response there, averaged over groups"

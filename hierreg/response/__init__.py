@@ -7,6 +7,7 @@ from hierreg.response.families import FAMILIES, checked_family
 from hierreg.response.ordered import Cumulative
 from hierreg.response.positive import GammaResponse, LogNormalResponse
 from hierreg.response.shares import Beta
+from hierreg.response.student_t import StudentTResponse
 
 __all__ = [
     "FAMILIES",
@@ -20,5 +21,6 @@ __all__ = [
     "NegativeBinomial",
     "Observed",
     "Poisson",
+    "StudentTResponse",
     "checked_family",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -57,6 +58,10 @@ class Family(ABC):
         Links that it can have, the default first.
     auxiliary : tuple of str
         Names of its further parameters, all positive (of thresholds, one for each category but the last).
+    common : tuple of str
+        Those of them that are the same in all strata.
+    lowest : dict name -> float
+        Their bounds, where these are not zero.
     takes : str
         What a response must be, in words.
     """
@@ -66,6 +71,8 @@ class Family(ABC):
     code: ClassVar[int]
     links: ClassVar[tuple[str, ...]]
     auxiliary: ClassVar[tuple[str, ...]] = ()
+    common: ClassVar[tuple[str, ...]] = ()
+    lowest: ClassVar[Mapping[str, float]] = {}
     takes: ClassVar[str]
 
     link: str
@@ -80,7 +87,7 @@ class Family(ABC):
             value = getattr(self, one.name)
             if value is not None:
                 shown.append(f"{one.name}={value!r}" if isinstance(value, str) else f"{one.name}={value}")
-        return f"{type(self).__name__}({', '.join(shown)})"
+        return f"{type(self).__name__.removesuffix('Response')}({', '.join(shown)})"
 
     @property
     def link_function(self) -> Link:
@@ -106,6 +113,11 @@ class Family(ABC):
     def is_log_concave(self) -> bool:
         """Whether the log density is concave in eta, so that the effects of a group have one mode."""
         return True
+
+    @property
+    def has_heavy_tails(self) -> bool:
+        """Whether rows may be so far out that they count for nothing: then searches begin in several places."""
+        return False
 
     def prior_of(self, name: str) -> object:
         """Return what was asked for as the prior of a further parameter; None where nothing was."""
@@ -156,6 +168,10 @@ class Family(ABC):
     @abstractmethod
     def working(self, observed: Observed) -> tuple[Array, Array]:
         """Return where a search begins: linear predictors (N,) near the responses, and their information (N,)."""
+
+    def information(self, observed: Array, a: Array, c: Array) -> Array:  # noqa: ARG002  # the signature of all
+        """Return the information of rows that working models have, given what is observed, -l''; none is negative."""
+        return np.maximum(observed, 0.0)
 
     @property
     def unit(self) -> float | None:

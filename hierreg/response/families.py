@@ -10,6 +10,7 @@ from hierreg.response.counts import NegativeBinomial, Poisson
 from hierreg.response.ordered import Cumulative
 from hierreg.response.positive import GammaResponse, LogNormalResponse
 from hierreg.response.shares import Beta
+from hierreg.response.student_t import StudentTResponse
 
 FAMILIES: tuple[type[Family], ...] = (
     Bernoulli,
@@ -19,6 +20,7 @@ FAMILIES: tuple[type[Family], ...] = (
     GammaResponse,
     Beta,
     LogNormalResponse,
+    StudentTResponse,
     Cumulative,
 )
 

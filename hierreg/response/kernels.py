@@ -29,6 +29,9 @@ _LOG_PI = 1.1447298858494002
 _MOST = 30.0
 # Counts up to this are summed over.
 _FEW = 60.0
+# Degrees of freedom from which on series about the normal density have all digits, and squares that are small there.
+_MANY = 200.0
+_NEAR = 1e-3
 
 
 @part
@@ -64,6 +67,10 @@ def value_and_slope(family, link, y, n, eta, a, c):
     if family == POISSON:
         mu = exp(eta)
         return y * eta - mu, y - mu
+    if family == STUDENT_T:
+        r = y - eta
+        t = r / (c * a * a)
+        return -0.5 * (c + 1.0) * log1p(r * t), (c + 1.0) * t / (1.0 + r * t)
     value, slope, _, _ = row_terms(family, link, y, n, eta, a, c)
     return value, slope
 
@@ -170,6 +177,12 @@ def _beta(y, eta, a):
 
 
 @part
+def expected_information(a, c):
+    """Return the mean of minus the second derivative of a Student t density, which itself may be negative."""
+    return (c + 1.0) / ((c + 3.0) * a * a)
+
+
+@part
 def _student_t(y, eta, a, c):
     """Scale a, degrees of freedom c."""
     z = (y - eta) / a
@@ -253,6 +266,10 @@ def row_constant(family, y, n, a, c):
     if family == NORMAL:
         return -log(a) - _LOG_ROOT_2PI
     if family == STUDENT_T:
+        if c > _MANY:
+            # What two logarithms of gamma functions cannot say of numbers that differ by a half (Stirling's series).
+            r = 1.0 / c
+            return -_LOG_ROOT_2PI - log(a) - r * (0.25 - r * r * (1 / 24 - r * r / 20))
         return lgamma(0.5 * (c + 1.0)) - lgamma(0.5 * c) - 0.5 * (log(c) + _LOG_PI) - log(a)
     return 0.0
 
@@ -289,14 +306,36 @@ def auxiliary_slopes(family, link, y, eta, a, c):
         r = (y - eta) / a
         return (r * r - 1.0) / a, 0.0
     if family == STUDENT_T:
-        z = (y - eta) / a
-        q = z * z / c
-        of_scale = ((c + 1.0) * q / (1.0 + q) - 1.0) / a
-        psi = polygammas(0.5 * (c + 1.0))[0] - polygammas(0.5 * c)[0]
-        return of_scale, 0.5 * (psi - 1.0 / c - log1p(q) + (c + 1.0) / c * q / (1.0 + q))
+        return _slopes_of_student_t(y, eta, a, c)
     if family == CUMULATIVE:
         return _slopes_of_thresholds(link, eta, a, c)
     return 0.0, 0.0
+
+
+@part
+def _slopes_of_student_t(y, eta, a, c):
+    of_scale, rest = student_t_slopes(y, eta, a, c)
+    return of_scale, rest + slope_of_constant(c)
+
+
+@part
+def student_t_slopes(y, eta, a, c):
+    """Return the derivatives in the scale, and in the degrees of freedom but for those of the constant."""
+    z = (y - eta) / a
+    q = z * z / c
+    share = q / (1.0 + q) if q < 1.0 else 1.0 / (1.0 + 1.0 / q)
+    # q / (1 + q) - log(1 + q) = -q^2/2 + 2 q^3/3 - 3 q^4/4 + ...
+    inner = share - log1p(q) if q > _NEAR else -q * q * (0.5 - q * (2 / 3 - q * (0.75 - 0.8 * q)))
+    return ((c + 1.0) * share - 1.0) / a, 0.5 * (inner + share / c)
+
+
+@part
+def slope_of_constant(c):
+    """Return the derivative of a Student t density's constant in the degrees of freedom."""
+    if c > _MANY:
+        r = 1.0 / (c * c)
+        return r * (0.25 - r * (0.125 - 0.25 * r))
+    return 0.5 * (polygammas(0.5 * (c + 1.0))[0] - polygammas(0.5 * c)[0] - 1.0 / c)
 
 
 @part

@@ -17,7 +17,6 @@ from hierreg.response.kernels import (
     LOGIT,
     NEGATIVE_BINOMIAL,
     NORMAL,
-    STUDENT_T,
     row_terms,
 )
 from hierreg.response.special_kernels import expit, polygammas
@@ -38,8 +37,6 @@ def mixed_slopes(family, link, y, eta, a, c):
     if family == NORMAL:
         w = 1.0 / (a * a)
         return -2.0 * w * (y - eta) / a, 2.0 * w / a, 0.0, 0.0
-    if family == STUDENT_T:
-        return _of_scale_and_df(y, eta, a, c)
     if family == CUMULATIVE:
         return _of_thresholds(link, eta, a, c)
     return 0.0, 0.0, 0.0, 0.0
@@ -73,17 +70,9 @@ def _of_precision(y, eta, a):
 
 
 @part
-def _of_scale_and_df(y, eta, a, c):
-    """Return those of l' = (c + 1) r / D and l'' = -(c + 1) (c a^2 - r^2) / D^2, D = c a^2 + r^2 and r = y - eta."""
-    # In units of the scale, and of D / a^2.
-    z = (y - eta) / a
-    D = c + z * z
-    n = (c - z * z) / D
-    first_a = -2.0 * (c + 1.0) * c * z / (D * D * a * a)
-    second_a = -2.0 * (c + 1.0) * c * (1.0 - 2.0 * n) / (D * D * a * a * a)
-    first_c = z * (z * z - 1.0) / (D * D * a)
-    second_c = -((3.0 * z * z - 1.0) - 4.0 * z * z * (z * z - 1.0) / D) / (D * D * a * a)
-    return first_a, second_a, first_c, second_c
+def slopes_of_expected_information(a, c):
+    """Return the derivatives of `kernels.expected_information` in the scale and in the degrees of freedom."""
+    return -2.0 * (c + 1.0) / ((c + 3.0) * a * a * a), 2.0 / ((c + 3.0) * (c + 3.0) * a * a)
 
 
 @part

@@ -51,12 +51,12 @@ CASES: dict[str, tuple[str, Any, Any]] = {
 
 def over_the_posterior(model: hr.Model) -> list[float]:
     """Return the error of the log density for each number of nodes."""
-    from hierreg.model.family.estimation import limit, start_of_chains
+    from hierreg.model.family.estimation import limit, starts_of_chains
     from hierreg.model.family.posterior import at_mode
 
     problem: Any = model.problem
     _, found = limit(problem)
-    target, mode = at_mode(problem, start_of_chains(problem, found.optimum), 1)
+    target, mode = at_mode(problem, starts_of_chains(problem, found), 1)
     rng = np.random.default_rng(1)
     points = mode.u + rng.standard_normal((24, len(mode.u))) @ mode.scale.T
     return [float(np.std(target.with_nodes(n).values(points) - target.with_nodes(n + 6).values(points))) for n in NODES]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # Chains, draws and warm-up.
 SHORT = (2, 300, 300)
-_FAMILIES = {"Bernoulli": "bernoulli", "Poisson": "poisson"}
+_FAMILIES = {"Bernoulli": "bernoulli", "Poisson": "poisson", "StudentT": "t"}
 
 
 def cpu_seconds() -> float:

@@ -7,7 +7,8 @@ python -m tests.benchmarks.families --bambi [--case NAME]   # bambi beside, in t
 python -m tests.benchmarks.families --million        # 10^6 rows in 10^4 groups, seconds and memory
 
 Tables: like the contraception survey of R's mlmRev (1,934 women in 102 districts; generated, with its sizes), with
-intercepts, and with slopes of urban; 20,000 yes/no rows in 500 groups with slopes; counts in 118 broods; the answers of
+intercepts, and with slopes of urban; 20,000 yes/no rows in 500 groups with slopes; counts in 118 broods; 2,000 rows in
+100 groups with Student t errors, whose effects NUTS samples and importance sampling integrates out; the answers of
 verbal aggression, persons and items crossed. *Error* is the sd of the difference to a rule of 6 more nodes on each
 axis, over 24 draws of the normal approximation at the posterior mode: a constant changes nothing. ``--adaptive`` does
 without tables at fixed nodes. CPU seconds are those of all threads; kernels are loaded, and what compiling them takes,
@@ -74,10 +75,21 @@ def answers() -> pd.DataFrame:
     return table.assign(y=(table["r2"] == "Y").astype(int))
 
 
+def far_out() -> pd.DataFrame:
+    """Return 2,000 rows of 100 groups with intercepts and slopes, and Student t errors of three degrees of freedom."""
+    rng = np.random.default_rng(8)
+    g, x = np.repeat(np.arange(100), 20), rng.standard_normal(2000)
+    b = rng.standard_normal((100, 2)) * [0.8, 0.3]
+    y = 1.0 + 0.5 * x + b[g, 0] + b[g, 1] * x + 0.7 * rng.standard_t(3, 2000)
+    return pd.DataFrame({"y": y, "x": x, "g": g})
+
+
 CASES: dict[str, tuple[str, Any, Any]] = {
     "contraception, intercepts": ("use ~ age + urban + kids + (1 | district)", hr.Bernoulli(), contraception),
     "contraception, slopes": ("use ~ age + urban + kids + (1 + urban | district)", hr.Bernoulli(), contraception),
     "ticks by brood": ("ticks ~ height + (1 | brood)", hr.Poisson(), broods),
+    "Student t, intercepts": ("y ~ x + (1 | g)", hr.StudentT(), far_out),
+    "Student t, slopes": ("y ~ x + (1 + x | g)", hr.StudentT(), far_out),
     "20,000 rows, 500 groups": ("y ~ x + (1 + x | g)", hr.Bernoulli(), lambda: many(20_000, 500)),
     "verbal aggression, crossed": ("y ~ btype + situ + mode + (1 | id) + (1 | item)", hr.Bernoulli(), answers),
 }
@@ -101,13 +113,14 @@ print(first - (time.process_time() - begin), file=sys.stderr)
 
 def by_nodes(name: str) -> list[list[str]]:
     """Return a row for each number of nodes: error, and milliseconds of CPU for a value and gradient."""
-    from hierreg.model.family.estimation import limit, start_of_chains
+    from hierreg.model.family.estimation import limit, starts_of_chains
     from hierreg.model.family.posterior import at_mode
+    from hierreg.problem.family import with_quadrature
 
     formula, family, table = CASES[name]
-    problem = hr.Model(formula, table(), family=family).problem
+    problem = with_quadrature(hr.Model(formula, table(), family=family).problem)
     _, found = limit(problem)
-    target, mode = at_mode(problem, start_of_chains(problem, found.optimum), 1)
+    target, mode = at_mode(problem, starts_of_chains(problem, found), 1)
     rng = np.random.default_rng(1)
     points = mode.u + rng.standard_normal((24, len(mode.u))) @ mode.scale.T
     rows = []
@@ -124,12 +137,12 @@ def by_tables(groups: int, rows: int) -> list[list[str]]:
     from hierreg.likelihood.node_tables.error import edge_of, error_of
     from hierreg.likelihood.node_tables.table import maps_of_groups, places_of_nodes, tabulated
     from hierreg.likelihood.quadrature.engine import QuadratureLikelihood
-    from hierreg.model.family.estimation import limit, start_of_chains
+    from hierreg.model.family.estimation import limit, starts_of_chains
     from hierreg.model.family.posterior import at_mode
     from hierreg.sampling.signed import coordinates
 
     problem = hr.Model("y ~ x + (1 + x | g)", many(rows * groups, groups), family=hr.Bernoulli()).problem
-    target, mode = at_mode(problem, start_of_chains(problem, limit(problem)[1].optimum), 1)
+    target, mode = at_mode(problem, starts_of_chains(problem, limit(problem)[1]), 1)
     rng = np.random.default_rng(1)
     points = mode.u + rng.standard_normal((24, len(mode.u))) @ mode.scale.T
     finer, likelihood = target.with_nodes(9), target.likelihood

@@ -52,8 +52,8 @@ def criterion(text):
     return float(re.search(r"criterion (-?[\d.]+)", text)[1])
 
 
-def expected(formula, family, **options):
-    return hr.Model(formula, options.pop("table", TABLE), family=family, **options).estimate()
+def expected(formula, family, *, method=None, **options):
+    return hr.Model(formula, options.pop("table", TABLE), family=family, **options).estimate(method)
 
 
 POINTS = {
@@ -86,6 +86,11 @@ POINTS = {
         ["rows.csv", "positive ~ x + (1 | g)", "--prior", "error_sd = HalfNormal(1)"],
         ["--family", "lognormal"],
         lambda: expected("positive ~ x + (1 | g)", hr.LogNormal(error_sd=hr.HalfNormal(1))),
+    ),
+    "student t": (
+        ["rows.csv", "signed ~ x + (1 | g)", "--by", "s", "--prior", "nu = Fixed(4)"],
+        ["--family", "student_t"],
+        lambda: expected("signed ~ x + (1 | g)", hr.StudentT(4, by="s"), method="laplace"),
     ),
     "beta": (
         ["rows.csv", "share ~ x + (1 | g)"],
@@ -141,6 +146,7 @@ RESPONSES = {
     "gamma": "positive ~ x + (1 | g)",
     "log_normal": "positive ~ x + (1 | g)",
     "beta": "share ~ x + (1 | g)",
+    "student_t": "signed ~ x + (1 | g)",
     "cumulative": "rank ~ x + (1 | g)",
 }
 

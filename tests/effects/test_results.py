@@ -273,7 +273,7 @@ def test_priors_say_which_coefficient_orders_components(term, said):
     assert f"in the order of the mean of {said}" in " ".join(table.split())
     level = "one" if "one" in term else "Intercept"
     assert "at the predictors' means" in next(
-        r for r in table.splitlines() if r.startswith(f"component_mean_g[{level}]")
+        r for r in table.splitlines() if r.strip().startswith(f"component_mean_g[{level}]")
     )
 
 

@@ -16,7 +16,7 @@ def test_values_are_plain_and_frozen():
     assert hr.StudentT() == hr.StudentT(None)
     assert hr.StudentT(4) == hr.StudentT(nu=4.0)
     assert hr.StudentT().nu is None
-    assert [field.name for field in dataclasses.fields(hr.StudentT)] == ["nu"]
+    assert [field.name for field in dataclasses.fields(hr.StudentT)] == ["nu", "error_scale", "by"]
     with pytest.raises(dataclasses.FrozenInstanceError):
         hr.StudentT(4).nu = 5.0  # type: ignore[misc]
     assert str(hr.StudentT(hr.Exponential(0.1))) == "StudentT(nu ~ Exponential(0.1), nu > 2)"

@@ -20,6 +20,7 @@ FAMILIES = {
     "negative binomial": (hr.NegativeBinomial(), PRIORS),
     "gamma": (hr.Gamma(), PRIORS),
     "beta": (hr.Beta(precision=hr.Gamma(4, 0.4)), PRIORS),
+    "student t": (hr.StudentT(4, error_scale=hr.HalfNormal(1)), PRIORS),
     "log normal": (hr.LogNormal(error_sd=hr.HalfNormal(1)), PRIORS),
 }
 
@@ -51,12 +52,16 @@ def test_ranks_are_uniform(name):
             warnings.simplefilter("ignore", HierregWarning)
             try:
                 fitted = hr.Model("y ~ x + (1 | g)", table(drawn[s]), family=family, priors=priors, trials=trials)
-                tree = fitted.sample(draws=DRAWS, chains=1, seed=s, method="psis", progress=False)
+                # Quadrature is refused where effects have two modes, and that depends on the parameters.
+                thin = 5 if name == "student t" else 1
+                method = "nuts" if name == "student t" else "psis"
+                tree = fitted.sample(draws=thin * DRAWS, chains=1, seed=s, method=method, progress=False)
+                tree = tree.isel(draw=slice(None, None, thin))
             except (hr.exceptions.DataError, SamplingError):
                 continue
         posterior = tree["posterior"]
         own = []
-        for variable in ("beta", "sd_g", "b_g", *fitted.problem.auxiliary.names):
+        for variable in ("beta", "sd_g", "b_g", *fitted.problem.auxiliary.free_names):
             truth = values[variable].to_numpy()[0, s].ravel()
             found = posterior[variable].to_numpy()[0].reshape(DRAWS, -1)
             own += [int(np.sum(found[:, i] < truth[i])) for i in range(min(len(truth), 3))]

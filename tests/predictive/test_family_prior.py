@@ -20,6 +20,8 @@ MODELS = {
     ),
     "negative binomial": ("count ~ x + (1 | g)", TABLE, hr.NegativeBinomial(by="s", dispersion=hr.HalfNormal(1)), None),
     "log normal": ("positive ~ x + (1 | g)", TABLE, hr.LogNormal(), None),
+    "student t": ("signed ~ x + (1 | g)", TABLE, hr.StudentT(hr.Gamma(3, 0.5), by="s"), None),
+    "student t, known nu": ("signed ~ x + (1 | g)", TABLE, hr.StudentT(4, error_scale=hr.HalfNormal(2)), None),
     "ordered": ("rank ~ x + s + (1 | g)", TABLE, hr.Cumulative(), None),
     "ordered, a fixed coefficient": (
         "rank ~ x + s + (1 | g)",
@@ -51,10 +53,11 @@ def pymc_point(problem, draw, names):
             out[name] = np.concatenate([thresholds[:1], np.log(np.diff(thresholds))])
     for i, stratum in enumerate(problem.auxiliary.strata):
         for name in problem.auxiliary.names if thresholds is None else ():
-            value = np.log(draw[name])
-            out[f"{name}_log__" if value.ndim == 0 else f"{name}_{stratum}_log__"] = (
-                value if value.ndim == 0 else value[i]
-            )
+            value, lowest = draw[name], problem.auxiliary.lowest.get(name)
+            own = name if lowest is None else f"{name}_above_{lowest:g}"
+            own, value = (own, value) if value.ndim == 0 else (f"{own}_{stratum}", value[i])
+            with np.errstate(invalid="ignore"):  # of a known value there is no variable
+                out[f"{own}_log__"] = np.log(value - (lowest or 0.0))
     return {name: out[name] for name in names}
 
 

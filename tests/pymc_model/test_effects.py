@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import dirichlet, gamma, multivariate_normal, multivariate_t, norm
 
 import hierreg as hr
-from hierreg.likelihood.heavy_tails.shape import log_mass_above
+from hierreg.priors.above import log_mass_above
 from tests.likelihood.heavy_tails.dense import table
 
 PRIORS = hr.Priors(beta=hr.Normal(0, 5), sd=hr.HalfNormal(2), error_sd=hr.HalfNormal(3))

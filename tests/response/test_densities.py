@@ -24,7 +24,7 @@ CASES = [
     *(("gamma", "log", y, 1, a, 0.0) for y in (0.2, 4.0) for a in (0.5, 3.0)),
     *(("beta", "logit", y, 1, a, 0.0) for y in (0.2, 0.9) for a in (0.5, 30.0)),
     *(("normal", "identity", y, 1, a, 0.0) for y in (0.2, 9.0) for a in (0.5, 3.0)),
-    *(("student", "identity", y, 1, a, c) for y in (0.2, 20.0) for a in (0.5, 3.0) for c in (1.5, 8.0)),
+    *(("student", "identity", y, 1, a, c) for y in (0.2, 20.0) for a in (0.5, 3.0) for c in (1.5, 8.0, 300.0)),
     *(
         ("cumulative", link, 0, 1, a, c)
         for link in ("logit", "probit")
@@ -147,6 +147,32 @@ def test_negative_binomial_has_all_digits_down_to_poisson(y, a):
         assert float(r) > 0
 
 
+@pytest.mark.parametrize("c", [1.2, 150.0, 250.0, 1e4, 1e6, 1e12])
+@pytest.mark.parametrize("z", [0.0, 0.3, 3.0, 80.0])
+def test_student_t_has_all_digits_up_to_the_normal(z, c):
+    """Against 50 digits: logarithms of gamma functions are large, and differ little, where there are many degrees."""
+    y, a = 0.7, 1.3
+    found = terms(("student", "identity", y, 1, a, c), y - a * z)
+    with mp.workdps(50):
+        Y, A, ETA = mp.mpf(y), mp.mpf(a), mp.mpf(y - a * z)
+
+        def log_density(eta, A, C):
+            q = ((Y - eta) / A) ** 2 / C
+            constant = mp.loggamma((C + 1) / 2) - mp.loggamma(C / 2) - mp.log(C * mp.pi) / 2 - mp.log(A)
+            return constant - (C + 1) / 2 * mp.log1p(q)
+
+        C = mp.mpf(c)
+        expected = log_density(ETA, A, C)
+        assert found[0] + found[4] == pytest.approx(float(expected), rel=1e-13)
+        for order in (1, 2, 3):
+            slope = mp.diff(lambda x: log_density(x, A, C), ETA, order)
+            assert found[order] == pytest.approx(float(slope), rel=1e-12, abs=1e-14)
+        assert found[5] == pytest.approx(float(mp.diff(lambda x: log_density(ETA, x, C), A)), rel=1e-12, abs=1e-14)
+        # The last derivative is about 1 / nu^2; of its logarithm, about 1 / nu.
+        slope = float(mp.diff(lambda x: log_density(ETA, A, x), C, h=C * mp.mpf(10) ** -15))
+        assert found[6] == pytest.approx(slope, rel=1e-9, abs=1e-14 / c)
+
+
 @pytest.mark.parametrize("eta", [-700.0, -40.0, -8.0, 8.0, 40.0])
 @pytest.mark.parametrize("link", ["logit", "probit", "cloglog"])
 def test_probabilities_near_zero_and_one_keep_their_digits(link, eta):
@@ -175,7 +201,29 @@ def test_polygammas_equal_scipy():
         np.testing.assert_allclose(compiled(x), expected, rtol=1e-13)
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@whole
+def evaluate_expected(a, c, out):
+    out[0] = kernels.expected_information(a, c)
+    out[1], out[2] = mixed_kernels.slopes_of_expected_information(a, c)
+    return len(out)
+
+
+@pytest.mark.parametrize(("a", "c"), [(0.5, 1.5), (3.0, 8.0), (1.0, 300.0)])
+def test_expected_information_is_the_mean_of_what_is_observed(a, c):
+    def found(a, c):
+        out = np.empty(3)
+        evaluate_expected(a, c, out)
+        return out
+
+    mean = stats.t.expect(lambda y: -terms(("student", "identity", y, 1, a, c), 0.0)[2], (c,), scale=a)
+    assert found(a, c)[0] == pytest.approx(mean, rel=1e-6)
+    h = 1e-6
+    assert found(a, c)[1] == pytest.approx((found(a + h, c)[0] - found(a - h, c)[0]) / (2 * h), rel=1e-6)
+    h = 1e-5 * c
+    assert found(a, c)[2] == pytest.approx((found(a, c + h)[0] - found(a, c - h)[0]) / (2 * h), rel=1e-4)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case[0] != "student"], ids=str)
 def test_mixed_derivatives_equal_differences(case):
     """Of the slope and curvature in the further parameters; those that are fixed, or infinite, have none."""
     family, link, y, _, a, c = case

@@ -68,9 +68,10 @@ MODELS = {
     "binomial": lambda d: hr.Model("cbind(k, n - k) ~ x + (1 | g)", d, family=hr.Binomial("probit")),
     "poisson": lambda d: hr.Model("count ~ x + (1 | g)", d, family=hr.Poisson(), offset="e"),
     "negative binomial": lambda d: hr.Model("count ~ x + (1 | g)", d, family=hr.NegativeBinomial(by="part")),
+    "student t response": lambda d: hr.Model("y ~ x + (1 | g)", d, family=hr.StudentT(by="part")),
     "cumulative": lambda d: hr.Model("score ~ x + (1 | g)", d, family=hr.Cumulative()),
 }
-SLOW_TO_SAMPLE = {"student t", "negative binomial", "cumulative", "crossed"}
+SLOW_TO_SAMPLE = {"student t", "student t response", "negative binomial", "cumulative", "crossed"}
 
 
 def one_draw(model):

@@ -64,6 +64,12 @@ def test_every_engine_of_the_page_has_an_example():
     assert named == list(ENGINES)
 
 
+def test_student_t_responses_are_sampled_jointly_and_estimated_by_quadrature():
+    own = model("(1 | g)", family=hr.StudentT())
+    assert "engine: joint\n" in f"{own!r}\n"
+    assert own.estimate().method == "quadrature"
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_an_engine_takes_what_the_page_says(engine):
     assert f"engine: {engine}\n" in f"{ENGINES[engine]()!r}\n"

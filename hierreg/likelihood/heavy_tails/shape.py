@@ -9,7 +9,8 @@ import numpy as np
 
 from hierreg.effects import Mixture, StudentT
 from hierreg.effects.student_t import LOWEST_NU
-from hierreg.priors.families import GAMMA, SdPrior
+from hierreg.priors.above import log_mass_above
+from hierreg.priors.families import GAMMA
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -109,11 +110,3 @@ class Shape:
         """Return the parameters (n_shape,) of weights (c,) and differences (c, q) of means, in units tau, in order."""
         increments = np.maximum(np.diff(delta[:, 0]), 1e-3)
         return np.concatenate([np.log(weight[1:] / weight[0]), np.log(increments), delta[1:, 1:].ravel()])
-
-
-def log_mass_above(prior: SdPrior, lowest: float) -> float:
-    """Return the log of what a prior has above a bound."""
-    from scipy.integrate import quad
-
-    below = quad(lambda x: float(np.exp(prior.log_density(x))), 0.0, lowest, limit=200)[0]
-    return float(np.log1p(-min(below, 1.0 - 1e-12)))

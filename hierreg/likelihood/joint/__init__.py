@@ -12,6 +12,8 @@ given its linear predictor eta = offset + X phi + Z b.
 Its gradient is exact: the derivatives of log|L| in the entries of H are those of half the inverse, which the
 derivatives of the Cholesky factorisation, taken backwards, give where H has entries (Smith 1995).
 
+Of rows with heavy tails -l'' may be negative: there W is its expectation, as in the working model below.
+
 **All effects sampled**, which is exact. W and the working response y are kept as they are found at the mode; given psi,
 the normal model with them has v ~ N(H^-1 c, H^-1), c = Lambda'Z'W (y - X phi), and so
 
@@ -26,6 +28,9 @@ derivatives, `kernels` the rest, `laplace` and `density` what they are called wi
 
 References
 ----------
+Hartmann, M. and Vanhatalo, J. (2019). Laplace approximation and natural gradient for Gaussian process regression with
+heteroscedastic Student-t model. Statistics and Computing 29, 753-773.
+
 Smith, S. P. (1995). Differentiation of the Cholesky algorithm. Journal of Computational and Graphical Statistics 4(2),
 134-147.
 """

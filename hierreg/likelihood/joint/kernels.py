@@ -34,12 +34,24 @@ from hierreg.likelihood.joint.factor_kernels import (
     solve_upper,
 )
 from hierreg.likelihood.quadrature.kernels import add_to_auxiliary, auxiliaries_of, laplace_slopes
-from hierreg.response.kernels import CUMULATIVE, auxiliary_slopes, row_constant, row_terms, value_and_slope
+from hierreg.response.kernels import (
+    CUMULATIVE,
+    STUDENT_T,
+    auxiliary_slopes,
+    expected_information,
+    row_constant,
+    row_terms,
+    slope_of_constant,
+    student_t_slopes,
+    value_and_slope,
+)
 
 _MOST_STEPS = 100
 _MOST_HALVINGS = 40
 # Newton decrement at which a mode is one: its square is the error of the last step.
 _DECREMENT = 1e-10
+# At which it is one after the last step: where a mode is about to vanish, steps do not get short.
+_NEARLY = 1e-6
 _ROUNDING = 1e-11
 _HALF_LOG_2PI = 0.9189385332046727
 
@@ -227,9 +239,13 @@ def constant_of(rows, auxiliary):
     """Return the part of the log likelihood that depends on no linear predictor."""
     y, n, weight, stratum, family = rows[2], rows[3], rows[4], rows[6], rows[7]
     total = 0.0
+    last_a, last_c, known = 0.0, 0.0, 0.0
     for r in range(len(y)):
         a, c = auxiliaries_of(family, auxiliary, stratum[r], y[r])
-        total += weight[r] * row_constant(family, y[r], n[r], a, c)
+        # Those of rows with heavy tails depend on no response, and take long.
+        if family != STUDENT_T or a != last_a or c != last_c:
+            last_a, last_c, known = a, c, row_constant(family, y[r], n[r], a, c)
+        total += weight[r] * known
     return total
 
 
@@ -275,7 +291,7 @@ def _curvature(form, blocks, factors, rows, Lambda, w, entries, values):
 def _find_mode(form, blocks, factors, rows, beta, Lambda, auxiliary, v, entries, values, room):
     """Overwrite v with the mode of f, and write what the rows say there; return f, minus infinity where there is none.
 
-    Newton's method, with steps halved until f does not fall.
+    Newton's method, with steps halved until f does not fall. Where f bends upwards, rows that do are left out.
     """
     b, eta, d1, w, d3 = room
     size = len(v)
@@ -285,12 +301,16 @@ def _find_mode(form, blocks, factors, rows, beta, Lambda, auxiliary, v, entries,
         for i in range(size):
             v[i] = 0.0
         f = _at(rows, factors, beta, Lambda, auxiliary, v, b, eta, d1, w, d3)
+    decrement = inf
     for _ in range(_MOST_STEPS):
-        # Rows that bend upwards, of densities that are not concave, would turn a step downhill.
-        for r in range(len(w)):
-            w[r] = max(w[r], 0.0)
-        if not isfinite(f) or not _curvature(form, blocks, factors, rows, Lambda, w, entries, values):
+        if not isfinite(f):
             return -inf
+        if not _curvature(form, blocks, factors, rows, Lambda, w, entries, values):
+            # Rows that bend upwards, of densities that are not concave, would turn a step downhill.
+            for r in range(len(w)):
+                w[r] = max(w[r], 0.0)
+            if not _curvature(form, blocks, factors, rows, Lambda, w, entries, values):
+                return -inf
         gather(rows, factors, d1, g_b)
         pull_back_coefficients(factors, Lambda, v, g_b, step, unused)
         for i in range(size):
@@ -313,7 +333,21 @@ def _find_mode(form, blocks, factors, rows, beta, Lambda, auxiliary, v, entries,
             v[i] = trial[i]
         if decrement < _DECREMENT:
             return f
-    return -inf
+    return f if decrement < _NEARLY else -inf
+
+
+@part
+def _expect(rows, auxiliary, w, d3):
+    """Overwrite W of rows with heavy tails by what is expected, which no predictor changes, and its slopes by zero.
+
+    What is observed may be negative, and that of a group zero where two modes part: log|L| has no bound there.
+    """
+    y, weight, stratum, family = rows[2], rows[4], rows[6], rows[7]
+    if family != STUDENT_T:
+        return
+    for r in range(len(w)):
+        a, c = auxiliaries_of(family, auxiliary, stratum[r], y[r])
+        w[r], d3[r] = weight[r] * expected_information(a, c), 0.0
 
 
 @whole
@@ -336,7 +370,8 @@ def laplace(  # the parts of a model, and all that follows from it
 ):
     """Overwrite v with the mode of the effects, and return the log likelihood by Laplace's approximation.
 
-    The factor of minus the second derivatives at the mode is left in the values, and the entries of Z'WZ too. Where it
+    The factor of minus the second derivatives at the mode is left in the values, and the entries of Z'WZ too; of rows
+    with heavy tails those that are expected (Fisher's information; Hartmann and Vanhatalo 2019). Where it
     is wanted, the exact gradient is added, that of the mode's moves included, and `bar` has the derivatives of log|L|
     in the values of the precision.
     """
@@ -345,6 +380,7 @@ def laplace(  # the parts of a model, and all that follows from it
     value = constant_of(rows, auxiliary)
     value += _find_mode(form, blocks, factors, rows, beta, Lambda, auxiliary, v, entries, values, room)
     _, eta, d1, w, d3 = room
+    _expect(rows, auxiliary, w, d3)
     if not (isfinite(value) and _curvature(form, blocks, factors, rows, Lambda, w, entries, values)):
         return -inf
     value -= log_determinant(form, values)
@@ -555,8 +591,16 @@ def _add_auxiliary(rows, eta, auxiliary, g_auxiliary):
     """Add the derivatives of the log likelihood in further parameters, or thresholds."""
     y, weight, stratum, family, link = rows[2], rows[4], rows[6], rows[7], rows[8]
     m = auxiliary.shape[1]
+    last_c, known = 0.0, 0.0
     for r in range(len(y)):
         a, c = auxiliaries_of(family, auxiliary, stratum[r], y[r])
+        if family == STUDENT_T:
+            if c != last_c:
+                last_c, known = c, slope_of_constant(c)
+            of_a, of_c = student_t_slopes(y[r], eta[r], a, c)
+            g_auxiliary[stratum[r], 0] += weight[r] * of_a
+            g_auxiliary[stratum[r], 1] += weight[r] * (of_c + known)
+            continue
         of_a, of_c = auxiliary_slopes(family, link, y[r], eta[r], a, c)
         if family == CUMULATIVE:
             k = int(y[r])

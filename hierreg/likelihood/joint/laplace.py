@@ -87,6 +87,14 @@ class JointLaplace:
         value = self._evaluate(beta, Lambda, auxiliary, v, room, wanted=False)[0]
         return replace(self, start=read_only(v)) if np.isfinite(value) else self
 
+    def beginning_at(self, effects: tuple[Array, ...]) -> JointLaplace:
+        """Return the likelihood whose searches begin at standardised effects (J, q) of each factor."""
+        return replace(self, start=read_only(self.structure.together(effects)))
+
+    def standardised(self) -> tuple[Array, ...]:
+        """Return where searches for modes begin: standardised effects (J, q) of each factor."""
+        return self.structure.by_factor(self.start)
+
     def value_and_gradient(
         self, beta: Array, Lambda: Array, auxiliary: Array, *, wanted: bool = True
     ) -> tuple[float, Array, Array, Array]:

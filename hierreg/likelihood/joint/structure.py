@@ -99,7 +99,9 @@ class Structure:
 
     def together(self, effects: Sequence[Array]) -> Array:
         """Return effects (..., n) of arrays (..., J, q), the inverse of `by_factor`."""
-        parts = [effects[f].reshape(*effects[f].shape[:-2], -1) for f in self.order]
+        parts = [
+            one.reshape(*one.shape[:-2], one.shape[-2] * one.shape[-1]) for one in (effects[f] for f in self.order)
+        ]
         return np.ascontiguousarray(np.concatenate(parts, axis=-1))
 
     def groups(self, f: int) -> Index:

@@ -10,7 +10,8 @@ eta_r = offset_r + x_r beta + z_r b_j::
 with the nodes t_k and weights w_k of the normal density (Liu and Pierce 1994; Pinheiro and Chao 2006). One node is
 Laplace's approximation, with its exact gradient. With more nodes the gradient is that of the integral itself, by
 Fisher's identity: the mean of the gradient of log p(y_j, v | psi) over p(v | y_j, psi), found with the same nodes; it
-equals that of the rule but for the error of both.
+equals that of the rule but for the error of both. Of rows with heavy tails H is made of what is expected of W, in the
+approximation and in where nodes are (Hartmann and Vanhatalo 2019): what is observed may be zero.
 
 `kernels` has the sum over groups and its gradient, `engine` what they are called with, `nodes` the rules, `draws` exact
 draws of v given psi.

@@ -81,6 +81,14 @@ class QuadratureLikelihood:
         found = self.effects(beta, Lambda, auxiliary)
         return self if found is None else replace(self, modes=read_only(found[0]))
 
+    def beginning_at(self, effects: tuple[Array, ...]) -> QuadratureLikelihood:
+        """Return the likelihood whose searches begin at standardised effects (J, q) of its factor."""
+        return replace(self, modes=read_only(np.array(effects[0]))) if effects else self
+
+    def standardised(self) -> tuple[Array, ...]:
+        """Return where searches for modes begin: standardised effects (J, q)."""
+        return (self.modes,) if self.n_effects else ()
+
     def value_and_gradient(
         self, beta: Array, Lambda: Array, auxiliary: Array, *, wanted: bool = True
     ) -> tuple[float, Array, Array, Array]:

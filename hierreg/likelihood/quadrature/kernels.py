@@ -14,18 +14,22 @@ from hierreg.response.kernels import (
     BINOMIAL,
     CUMULATIVE,
     LOGIT,
+    STUDENT_T,
     auxiliary_slopes,
+    expected_information,
     row_constant,
     row_terms,
     value_and_slope,
     write_logit_terms,
 )
-from hierreg.response.mixed_kernels import mixed_slopes
+from hierreg.response.mixed_kernels import mixed_slopes, slopes_of_expected_information
 
 _MOST_STEPS = 100
 _MOST_HALVINGS = 40
 # Newton decrement at which a mode is one: its square is the error of the last step.
 _DECREMENT = 1e-12
+# At which it is one after the last step: where a mode is about to vanish, steps do not get short.
+_NEARLY = 1e-6
 _ROUNDING = 1e-11
 
 
@@ -202,12 +206,33 @@ def solve_upper(L, x):
 
 
 @part
+def information_at(rows, j, v, room):
+    """Return f(v), and write H = -f''(v); of rows with heavy tails what is expected of it, which is never negative."""
+    weight, family, starts = rows[4], rows[7], rows[9]
+    ZL, a, c, H = room[1], room[2], room[3], room[5]
+    q = len(v)
+    # No constant: what is called with one is compiled for it once more.
+    exact = q >= 0
+    f = slopes_at(rows, j, v, room, exact)
+    if family == STUDENT_T:
+        for k in range(q):
+            for h in range(q):
+                H[k, h] = 1.0 if k == h else 0.0
+        for r in range(starts[j], starts[j + 1]):
+            i = r - starts[j]
+            w = weight[r] * expected_information(a[i], c[i])
+            for k in range(q):
+                for h in range(k + 1):
+                    H[k, h] += w * ZL[k, i] * ZL[h, i]
+    return f
+
+
+@part
 def find_mode(rows, j, v, room):
     """Overwrite v with the mode of f, and write H there, or a step before; return whether it was found."""
     g, H, L, step, trial = room[4], room[5], room[6], room[7], room[8]
     q = len(v)
-    # No constant: what is called with one is compiled for it once more.
-    exact = q < 0
+    exact, clipped = q >= 0, q < 0
     f = slopes_at(rows, j, v, room, exact)
     if not isfinite(f):
         for k in range(q):
@@ -215,9 +240,13 @@ def find_mode(rows, j, v, room):
         f = slopes_at(rows, j, v, room, exact)
         if not isfinite(f):
             return False
+    decrement = inf
     for _ in range(_MOST_STEPS):
         if not factor(H, L):
-            return False
+            # Rows that bend upwards would turn a step downhill.
+            slopes_at(rows, j, v, room, clipped)
+            if not factor(H, L):
+                return False
         decrement = 0.0
         for k in range(q):
             step[k] = g[k]
@@ -243,7 +272,7 @@ def find_mode(rows, j, v, room):
         f = after
         for k in range(q):
             v[k] = trial[k]
-    return False
+    return decrement < _NEARLY
 
 
 @part
@@ -284,6 +313,10 @@ def sum_over_groups(
             v[k] = modes[j, k]
         if not find_mode(rows, j, v, room):
             return -inf
+        if rows[7] == STUDENT_T:
+            # What is observed may be nothing where two modes part, and nodes be anywhere.
+            information_at(rows, j, v, room)
+            factor(room[5], room[6])
         if K == 1:
             total += _by_laplace(rows, j, v, room, wanted, g_beta, g_Lambda, g_auxiliary)
         else:
@@ -301,8 +334,7 @@ def _by_laplace(rows, j, v, room, wanted, g_beta, g_Lambda, g_auxiliary):
     X, Z, y, n, weight, _, stratum, family, link, starts = rows
     base, ZL, a, c, H, L, t = room[0], room[1], room[2], room[3], room[5], room[6], room[7]
     q, p = len(v), X.shape[1]
-    exact = q >= 0
-    f = slopes_at(rows, j, v, room, exact)
+    f = information_at(rows, j, v, room)
     if not factor(H, L):
         return -inf
     value = f - log_determinant(L)
@@ -327,6 +359,8 @@ def _by_laplace(rows, j, v, room, wanted, g_beta, g_Lambda, g_auxiliary):
                 h += ZL[k, i] * inverse[k, m] * ZL[m, i]
         _, d1, d2, d3 = row_terms(family, link, y[r], n[r], eta, a[i], c[i])
         d1s[i], ws[i], cs[i], hs[i] = weight[r] * d1, -weight[r] * d2, 0.5 * h * weight[r] * d3, h
+        if family == STUDENT_T:
+            ws[i], cs[i] = weight[r] * expected_information(a[i], c[i]), 0.0
         for k in range(q):
             t[k] += cs[i] * ZL[k, i]
     solve_lower(L, t)
@@ -368,6 +402,10 @@ def laplace_slopes(family, link, y, eta, a, c, half, moved):
         z Lambda t, how eta moves with the mode against the derivative of log|L|.
     """
     of_a, of_c = auxiliary_slopes(family, link, y, eta, a, c)
+    if family == STUDENT_T:
+        # In place of -l'' stands what is expected of it, which no predictor changes: nothing comes by the mode.
+        first, second = slopes_of_expected_information(a, c)
+        return of_a - half * first, of_c - half * second
     first_a, second_a, first_c, second_c = mixed_slopes(family, link, y, eta, a, c)
     return of_a + half * second_a + moved * first_a, of_c + half * second_c + moved * first_c
 
@@ -476,13 +514,12 @@ def _add_auxiliary(rows, r, i, at, weight, room, g_auxiliary):
 def modes_of(rows, beta, Lambda, auxiliary, modes, curvature):
     """Overwrite modes (J, q) with those of f, write H^-1 (J, q, q), and return whether all were found."""
     q = len(Lambda)
-    exact = q >= 0
     room = room_for_group(rows, q)
     for j in range(len(modes)):
         read_group(rows, j, beta, Lambda, auxiliary, room)
         if not find_mode(rows, j, modes[j], room):
             return False
-        slopes_at(rows, j, modes[j], room, exact)
+        information_at(rows, j, modes[j], room)
         if not factor(room[5], room[6]):
             return False
         for k in range(q):

@@ -12,6 +12,8 @@ from hierreg.priors.families import FIXED
 from hierreg.variances.prior_kernels import log_density_and_slope
 
 _HALF_LOG_2PI = 0.9189385332046727
+# Code of what is that of the first stratum.
+COMMON = -2
 
 
 @part
@@ -75,35 +77,42 @@ def write_thresholds(w, priors, prior_on, auxiliary, g_w):
 
 @part
 def write_positives(w, codes, priors, prior_on, auxiliary, g_w):
-    """Write positive parameters at their logarithms w, constants as they are; return their log prior density."""
+    """Write parameters above their bounds, at the logarithms w of what they exceed them by, and constants as they are.
+
+    Return their log prior density. Rows of priors are two parameters, the bound, and the log of the prior's mass above.
+    """
     value, place, m = 0.0, 0, auxiliary.shape[1]
     for i in range(len(codes)):
         if codes[i] == FIXED:
             auxiliary[i // m, i % m] = priors[i, 0]
             continue
-        x = exp(w[place])
+        if codes[i] == COMMON:
+            auxiliary[i // m, i % m] = auxiliary[0, i % m]
+            continue
+        excess = exp(w[place])
+        x = priors[i, 2] + excess
         auxiliary[i // m, i % m] = x
         if prior_on:
             log_prior, slope = log_density_and_slope(codes[i], priors[i, 0], priors[i, 1], x)
-            value += log_prior + w[place]
-            g_w[place] += slope * x + 1.0
+            value += log_prior - priors[i, 3] + w[place]
+            g_w[place] += slope * excess + 1.0
         place += 1
     return value
 
 
 @part
 def n_free_of(codes):
-    """Return the number of parameters that are not constants; thresholds have the code -1."""
+    """Return the number of parameters that are sampled; thresholds have the code -1."""
     total = 0
     for code in codes:
-        if code != FIXED:
+        if code not in (FIXED, COMMON):
             total += 1
     return total
 
 
 @part
 def pull_back_auxiliary(w, codes, has_order, auxiliary, g_auxiliary, g_w):
-    """Add the gradient with respect to further parameters to that of w."""
+    """Add the gradient with respect to further parameters, which it overwrites, to that of w."""
     m = auxiliary.shape[1]
     if has_order:
         for k in range(m):
@@ -112,6 +121,9 @@ def pull_back_auxiliary(w, codes, has_order, auxiliary, g_auxiliary, g_w):
         return
     place = 0
     for i in range(len(codes)):
-        if codes[i] != FIXED:
-            g_w[place] += g_auxiliary[i // m, i % m] * auxiliary[i // m, i % m]
+        if codes[i] == COMMON:
+            g_auxiliary[0, i % m] += g_auxiliary[i // m, i % m]
+    for i in range(len(codes)):
+        if codes[i] not in (FIXED, COMMON):
+            g_w[place] += g_auxiliary[i // m, i % m] * exp(w[place])
             place += 1

@@ -158,11 +158,12 @@ def linear_at(problem: FamilyProblem, new: FamilyRows, at: Coefficients, *, cova
 
 def auxiliary_at(problem: FamilyProblem, at: Any) -> Array:
     """Return further parameters (1, T, m) of an estimate."""
-    columns = [np.atleast_1d(at.auxiliary[name].to_numpy()) for name in problem.auxiliary.names]
-    T = len(problem.auxiliary.strata)
     if problem.auxiliary.has_order:
-        return np.asarray(columns[0])[None, None]
-    return np.stack(columns, axis=1)[None] if columns else np.empty((1, T, 0))
+        return np.asarray(at.auxiliary[problem.auxiliary.names[0]].to_numpy())[None, None]
+    out = np.empty((1, len(problem.auxiliary.strata), len(problem.auxiliary.names)))
+    for k, name in enumerate(problem.auxiliary.names):
+        out[0, :, k] = at.auxiliary[name].to_numpy()
+    return out
 
 
 def from_draws(  # noqa: PLR0913  # the arguments of `predict`

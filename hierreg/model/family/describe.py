@@ -11,6 +11,7 @@ import numpy as np
 
 from hierreg.display.html import preformatted
 from hierreg.likelihood.node_tables.error import MOST
+from hierreg.model.family.estimation import default_method
 from hierreg.model.family.tables import maps_of
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 _SECONDS, _FEWEST = 0.2, 3
+_METHODS = {"laplace": "Laplace's approximation", "quadrature": "adaptive Gauss-Hermite quadrature"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,8 @@ class FamilyDescription:
         Fixed nodes on each axis; 0 where that was not measured, or there are none.
     error : float or None
         Of the log density by fixed nodes, sd over the posterior; None where that was not measured, or does not apply.
+    estimates : {"laplace", "quadrature"}
+        How `Model.estimate` integrates, where nothing else is asked for.
     """
 
     formula: str
@@ -63,6 +67,7 @@ class FamilyDescription:
     milliseconds: float | None
     n_nodes: int = 0
     error: float | None = None
+    estimates: str = "laplace"
 
     def __repr__(self) -> str:
         lines = [self.formula, f"  {self.n_rows:,} rows; family {self.family}"]
@@ -71,7 +76,7 @@ class FamilyDescription:
                 f"  sampled together with the parameters: all {self.n_effects:,} coefficients of {self.n_groups:,} "
                 "groups, in coordinates in which they are nearly normal"
             )
-            lines.append("    estimates: Laplace's approximation")
+            lines.append(f"    estimates: {_METHODS[self.estimates]}")
         elif self.engine == "node tables":
             lines += self._of_tables()
         elif self.n_effects:
@@ -146,6 +151,7 @@ def describe(problem: FamilyProblem, time_it: bool) -> FamilyDescription:
         milliseconds=_measured(problem, tables) if time_it else None,
         n_nodes=0 if tables is None else tables.n_nodes,
         error=None if error is None else error.sd,
+        estimates=default_method(problem),
     )
 
 

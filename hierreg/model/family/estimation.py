@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hierreg.estimate import VarianceEstimate
-from hierreg.estimate.of_families import FamilyOptimum, is_singular, maximise_family
+from hierreg.estimate.of_families import FamilyOptimum, FamilyStart, is_singular, maximise_family
 from hierreg.estimate.starting_values import starting_point
 from hierreg.exceptions import ConvergenceWarning, ModelError
 from hierreg.likelihood.alone import no_pooling
 from hierreg.likelihood.first_use import announce
 from hierreg.likelihood.groups.threads import available_cores
 from hierreg.linalg import sd_and_corr
+from hierreg.model.family.modes import ChainStart
 from hierreg.model.family.solutions import solved
-from hierreg.problem.family import checked_nodes, most_nodes
+from hierreg.model.family.starts import best_effects, second_modes, starts_of
+from hierreg.model.family.two_modes import warn_of_two_modes
+from hierreg.problem.exact_rows import check_exact_rows
+from hierreg.problem.family import checked_nodes, most_nodes, with_quadrature
 from hierreg.results import point
 from hierreg.results.build import Limit
 from hierreg.warning import warn
@@ -34,6 +38,10 @@ if TYPE_CHECKING:
 # Nodes on each axis, where none are asked for: more where the search does not end. The slope that it follows is that of
 # the integral, not of the rule, so that it does not where a rule is coarse.
 QUADRATURE_NODES = (9, 15, 25)
+# Where rows may be far out: how many more nodes say how wrong those are, and what of a criterion is not.
+_FINER, _ENOUGH = 6, 0.05
+# How often effects are moved to higher modes, each time with a search from there, and what is no change of a maximum.
+_MOST_MOVES, _SAME = 4, 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,15 +53,26 @@ class PlugIn:
     optimum : FamilyOptimum
     estimate : Estimate
     working : Working
+    effects : tuple of arrays (J, q)
+        Where searches for the modes of standardised effects of each factor begin.
     """
 
     optimum: FamilyOptimum
     estimate: Estimate
     working: Working
+    effects: tuple[Array, ...]
+
+
+def default_method(problem: FamilyProblem) -> str:
+    """Return the method of estimates where none is asked for."""
+    is_by_quadrature = problem.family.has_heavy_tails and with_quadrature(problem).engine == "quadrature"
+    return "quadrature" if is_by_quadrature and problem.design.factors else "laplace"
 
 
 def estimate(problem: FamilyProblem, method: str, nodes: int | None) -> Estimate:
     """Return the estimate by "laplace" or "quadrature"."""
+    if method == "quadrature":
+        problem = with_quadrature(problem)
     if method == "quadrature" and problem.engine == "joint":
         raise ModelError(
             f"method='quadrature' with {problem.formula!r}: quadrature integrates over the effects of one grouping "
@@ -62,9 +81,15 @@ def estimate(problem: FamilyProblem, method: str, nodes: int | None) -> Estimate
         )
     if method == "laplace" and nodes not in {None, 1}:
         raise ModelError(f"nodes={nodes} with method='laplace', which has one node. Use method='quadrature' for more.")
-    found = plug_in(problem, 1, method) if method == "laplace" else _by_quadrature(problem, nodes)
+    if method == "laplace":
+        found = plug_in(problem, 1, method)
+    else:
+        found = (_by_enough_nodes if problem.family.has_heavy_tails else _by_quadrature)(problem, nodes)
     if not found.estimate.converged:
         warn(found.estimate.message, ConvergenceWarning)
+    if method == "quadrature" and problem.family.has_heavy_tails:
+        at = found.optimum.phi, found.optimum.Lambda, found.optimum.auxiliary
+        warn_of_two_modes(problem, second_modes(problem, problem.likelihood(1), *at))
     return found.estimate
 
 
@@ -79,42 +104,48 @@ def _by_quadrature(problem: FamilyProblem, nodes: int | None) -> PlugIn:
     return found
 
 
+def _by_enough_nodes(problem: FamilyProblem, nodes: int | None) -> PlugIn:
+    """Return the maximum by so many nodes, or by the first rule that a finer one agrees with, and say where none is."""
+    most = most_nodes(problem)
+    tried = [n for n in QUADRATURE_NODES if n <= most] if nodes is None else [checked_nodes(nodes, problem)]
+    for n in tried:
+        found = plug_in(problem, n, "quadrature")
+        optimum = found.optimum
+        finer = problem.likelihood(n + _FINER).beginning_at(found.effects)
+        at = optimum.phi, optimum.Lambda, optimum.auxiliary
+        error = 2.0 * abs(finer.value_and_gradient(*at, wanted=False)[0] - optimum.log_likelihood)
+        if error < _ENOUGH:
+            return found
+    warn(
+        f"quadrature with {tried[-1]} nodes on each axis is not exact: with {tried[-1] + _FINER} the criterion is "
+        f"{error:.2g} away. Ask for more, nodes=..., or use model.sample(), which samples the effects.",
+        ConvergenceWarning,
+    )
+    return found
+
+
 def plug_in(problem: FamilyProblem, n_nodes: int, method: str) -> PlugIn:
     """Return the maximum of the likelihood with so many nodes on each axis, and what follows from it."""
+    if problem.family.has_heavy_tails:
+        check_exact_rows(problem)
     announce(f"{problem.engine}.entry", "log_densities")
     target = problem.target(n_nodes, prior_on=False).on_threads(available_cores())
-    optimum = maximise_family(target, starts_of(problem))
+    unit = None if problem.family.unit else problem.unit
+    optimum = maximise_family(target, starts_of(problem), unit)
+    for _ in range(_MOST_MOVES if problem.family.has_heavy_tails else 0):
+        before = optimum
+        effects = best_effects(problem, target.likelihood, optimum.phi, optimum.Lambda, optimum.auxiliary)
+        if effects is None:
+            break
+        target = replace(target, likelihood=target.likelihood.beginning_at(effects))
+        optimum = maximise_family(target, [_again(before)], unit)
+        if abs(optimum.log_likelihood - before.log_likelihood) < _SAME:
+            break
     return at_optimum(problem, target, optimum, method)
 
 
-def starts_of(problem: FamilyProblem) -> list[tuple[Array, Array, Array]]:
-    """Return where searches begin: phi by weighted least squares, sds by moments, and further parameters."""
-    X, held = problem.X[:, problem.free], problem.X @ problem.held
-    _, information = problem.family.working(problem.observed)
-    root = np.sqrt(information * problem.weights)
-    phi, *_ = np.linalg.lstsq(root[:, None] * X, root * (problem.design.y - held), rcond=None)
-    residual = problem.design.y - held - X @ phi
-    parameters = problem.parameters
-    q = parameters.n_factor
-    u = starting_point(problem.gram, parameters)
-    sds = parameters.sd_parameters[:q, 0].copy()
-    free = parameters.sd_is_free[:q]
-    # Moments of one response each say little of the size of effects.
-    sds[free] = np.clip(np.exp(u[: int(free.sum())]), 0.05, 2.0) if problem.family.unit else np.exp(u[: free.sum()])
-    return [(np.asarray(phi), sds, _auxiliary_start(problem, residual))]
-
-
-def _auxiliary_start(problem: FamilyProblem, residual: Array) -> Array:
-    """Return further parameters (T, m) to begin with."""
-    auxiliary, observed = problem.auxiliary, problem.observed
-    if auxiliary.has_order:
-        shares = np.cumsum(np.bincount(observed.y.astype(np.int64))) / len(observed.y)
-        return problem.family.link_function.forward(shares[:-1])[None]
-    variance = max(float(np.var(residual)), 1e-12)
-    start = {"dispersion": 0.3, "shape": 1.0 / variance, "precision": 4.0 / variance, "error_sd": variance**0.5}
-    out = np.array([[start[name] for name in auxiliary.names] for _ in auxiliary.strata]).reshape(auxiliary.shape)
-    fixed = auxiliary.natural(np.zeros(auxiliary.n))
-    return np.where(auxiliary.is_free.reshape(out.shape), out, fixed)
+def _again(optimum: FamilyOptimum) -> FamilyStart:
+    return FamilyStart(phi=optimum.phi, Lambda=optimum.Lambda, auxiliary=optimum.auxiliary)
 
 
 def at_optimum(problem: FamilyProblem, target: QuadratureTarget, optimum: FamilyOptimum, method: str) -> PlugIn:
@@ -138,7 +169,7 @@ def at_optimum(problem: FamilyProblem, target: QuadratureTarget, optimum: Family
         auxiliary=problem.auxiliary.arrays(auxiliary),
         coords=problem.auxiliary.coords,
     )
-    return PlugIn(optimum=optimum, estimate=estimate, working=working)
+    return PlugIn(optimum=optimum, estimate=estimate, working=working, effects=target.likelihood.standardised())
 
 
 def _variances(problem: FamilyProblem, optimum: FamilyOptimum, n_nodes: int) -> VarianceEstimate:
@@ -217,7 +248,16 @@ def limit(problem: FamilyProblem) -> tuple[Limit, PlugIn]:
     ), found
 
 
-def start_of_chains(problem: FamilyProblem, optimum: FamilyOptimum) -> Array:
+def starts_of_chains(problem: FamilyProblem, found: PlugIn) -> list[ChainStart]:
+    """Return where searches for the mode of psi begin: near the estimate, and where there may be others, its starts."""
+    near = ChainStart(psi=start_of_chains(problem, found.optimum))
+    if not problem.family.has_heavy_tails:
+        return [near]
+    others = [ChainStart(psi=start_of_chains(problem, one), effects=one.effects) for one in starts_of(problem)]
+    return [replace(near, effects=found.effects), *others]
+
+
+def start_of_chains(problem: FamilyProblem, optimum: FamilyOptimum | FamilyStart) -> Array:
     """Return psi near an optimum of the likelihood, off its boundaries."""
     from hierreg.estimate.mode import start_at
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from hierreg.likelihood.joint.density import JointTarget, WorkingEffects, working_effects
 from hierreg.likelihood.joint.laplace import JointLaplace
+from hierreg.model.family.working import derivatives
 from hierreg.variances.parameters import covariances
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 # Multiplications of a factorisation above which the transport leaves out what different factors have in common.
 MOST_WORK = 2e7
-# Of the largest, below which the information of a row is nothing.
-_LEAST_INFORMATION = 1e-10
 
 
 def joint_target(
@@ -48,8 +47,7 @@ def joint_target(
     modes = likelihood.modes(phi, Lambda, auxiliary)
     v = np.zeros(problem.structure.n_effects) if modes is None else modes.v
     eta = likelihood.predictors(phi, Lambda, v)
-    slope, information = likelihood.row_derivatives(eta, auxiliary)
-    information = np.maximum(information, _LEAST_INFORMATION * max(float(information.max()), 1e-300))
+    slope, information = derivatives(problem, eta, auxiliary)
     response = eta - likelihood.numbers[5] + slope / information
     across = problem.structure.work <= most_work
     structure = problem.structure if across else problem.structure_of(across=False)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.estimate.optimise import maximise
 from hierreg.exceptions import BoundaryWarning, ModelError, SamplingError
 from hierreg.gram.column_means import means_of_rows
 from hierreg.likelihood.alone import group_statistics
@@ -18,26 +17,28 @@ from hierreg.likelihood.groups.threads import available_cores
 from hierreg.likelihood.node_tables.draws import draw_effects as draw_by_table
 from hierreg.likelihood.quadrature.draws import draw_effects
 from hierreg.likelihood.quadrature.engine import QuadratureLikelihood
-from hierreg.model.family.estimation import limit, start_of_chains
+from hierreg.model.family.estimation import limit, starts_of_chains
 from hierreg.model.family.joint import effects_of, joint_mode, joint_target
+from hierreg.model.family.modes import ChainStart, highest
 from hierreg.model.family.tables import error_at_draws, tables_of
+from hierreg.model.family.two_modes import check_one_mode, modes_at, warn_of_effects_that_stay
 from hierreg.predictive.of_family import attributes, observed_values, with_auxiliary
+from hierreg.problem.family import with_quadrature
 from hierreg.problem.reference import references
 from hierreg.problem.row_moments import moments_of
 from hierreg.results import build
 from hierreg.results.carried import tree_of
 from hierreg.results.prior_attributes import prior_attributes
-from hierreg.sampling.nuts import TARGET_ACCEPT, TARGET_ACCEPT_SIGNED, Mode, scale_of
+from hierreg.sampling.nuts import TARGET_ACCEPT, TARGET_ACCEPT_SIGNED
 from hierreg.variances.parameters import covariances
 from hierreg.warning import warn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import xarray as xr
     from numpy.typing import NDArray
 
-    from hierreg.estimate.optimise import Optimum
     from hierreg.likelihood.joint.density import JointTarget
     from hierreg.likelihood.node_tables.density import NodeTableTarget
     from hierreg.likelihood.node_tables.error import TableError
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from hierreg.likelihood.quadrature.density import QuadratureTarget
     from hierreg.model.family.tables import Tables
     from hierreg.problem.family import FamilyProblem
+    from hierreg.sampling.nuts import Mode
     from hierreg.sampling.request import SampleRequest
 
     Array = NDArray[np.float64]
@@ -123,6 +125,7 @@ class _Sampled:
 def sample(problem: FamilyProblem, request: SampleRequest) -> xr.DataTree:
     """Return the posterior as a DataTree."""
     request.check()
+    problem = with_quadrature(problem) if request.method == "psis" else problem
     _check_request(problem, request)
     begin = time.perf_counter()
     seed = int(np.random.SeedSequence().generate_state(1)[0]) if request.seed is None else int(request.seed)
@@ -134,7 +137,7 @@ def sample(problem: FamilyProblem, request: SampleRequest) -> xr.DataTree:
             "over what the data leave open; the plug-in limit beside it does not.",
             BoundaryWarning,
         )
-    drawn = _DRAWN[problem.engine](problem, start_of_chains(problem, found.optimum), request, seed, cores)
+    drawn = _DRAWN[problem.engine](problem, starts_of_chains(problem, found), request, seed, cores)
     stats, sampled = drawn.stats, time.perf_counter()
     posterior = _posterior(problem, drawn)
     sizes = {factor.name: factor.term_sizes for factor in problem.design.factors}
@@ -221,19 +224,21 @@ def _check_request(problem: FamilyProblem, request: SampleRequest) -> None:
     check_family_groups(problem, request.include, request.chains * request.draws)
 
 
-def at_mode(problem: FamilyProblem, start: Array, cores: int) -> tuple[QuadratureTarget, Mode]:
+def at_mode(problem: FamilyProblem, starts: Sequence[ChainStart], cores: int) -> tuple[QuadratureTarget, Mode]:
     """Return the target, whose searches for modes of groups begin at those of the posterior mode, and that mode."""
     target = problem.target(_NODES[0]).on_threads(cores)
-    first = maximise(problem.target(1).on_threads(cores), start, tolerance=1e-6)
-    target = target.with_modes_at(first.x)
-    optimum = maximise(target, first.x, tolerance=1e-5, with_hessian=True)
-    return target, _mode_of(problem, optimum)
+    first = highest(problem, problem.target(1).on_threads(cores), starts, tolerance=1e-6)
+    effects = first.target.likelihood.standardised()
+    target = replace(target, likelihood=target.likelihood.beginning_at(effects)).with_modes_at(first.psi)
+    found = highest(problem, target, [ChainStart(psi=first.psi)], tolerance=1e-5, with_hessian=True)
+    assert found.mode is not None
+    return found.target, found.mode
 
 
 def measured_tables(problem: FamilyProblem) -> tuple[Tables | None, TableError | None]:
     """Return the tables that a posterior would be sampled with, None where they are too wrong; and their error."""
     cores = available_cores()
-    target, mode = at_mode(problem, start_of_chains(problem, limit(problem)[1].optimum), cores)
+    target, mode = at_mode(problem, starts_of_chains(problem, limit(problem)[1]), cores)
     rule = _rule(target, mode, 0, cores)
     return tables_of(problem, target.with_nodes(rule.n_check), mode, rule.among, cores)
 
@@ -259,9 +264,13 @@ def _rule(target: QuadratureTarget, mode: Mode, seed: int, cores: int) -> Rule:
     )
 
 
-def _by_quadrature(problem: FamilyProblem, start: Array, request: SampleRequest, seed: int, cores: int) -> Drawn:
+def _by_quadrature(
+    problem: FamilyProblem, starts: Sequence[ChainStart], request: SampleRequest, seed: int, cores: int
+) -> Drawn:
     """Return draws of psi by quadrature, the effects drawn given each; by tables at fixed nodes where they do."""
-    target, mode = at_mode(problem, start, cores)
+    target, mode = at_mode(problem, starts, cores)
+    if problem.family.has_heavy_tails:
+        check_one_mode(problem, modes_at(problem, target, mode.u))
     rule = _rule(target, mode, seed, cores)
     finer = target.with_nodes(rule.n_check)
     tables, _ = tables_of(problem, finer, mode, rule.among, cores)
@@ -311,40 +320,33 @@ def _drawn(  # noqa: PLR0913  # what draws are made of
     return Drawn(engine=engine, shape=psi.shape[:2], u=u, phi=phi, w=w, effects=effects, stats=stats)
 
 
-def _together(problem: FamilyProblem, start: Array, request: SampleRequest, seed: int, cores: int) -> Drawn:
+def _together(
+    problem: FamilyProblem, starts: Sequence[ChainStart], request: SampleRequest, seed: int, cores: int
+) -> Drawn:
     """Return draws of psi and of all effects."""
-    marginal = problem.target(1)
-    mode = _mode_of(problem, maximise(marginal, start, tolerance=1e-5, with_hessian=True))
+    found = highest(problem, problem.target(1), starts, tolerance=1e-5, with_hessian=True)
+    marginal, mode = found.target, found.mode
+    assert mode is not None
     target = joint_target(problem, marginal, mode.u)
     chains = _sampled(target, joint_mode(mode, target), request, seed, problem, cores, marginal=(marginal, mode))
     points = chains.u.reshape(-1, chains.u.shape[2])
     sign = None if chains.sign is None else chains.sign.reshape(len(points), -1)
     u, phi, w, _ = target.split(points)
-    return Drawn(
-        engine="joint",
-        shape=chains.u.shape[:2],
-        u=u,
-        phi=phi,
-        w=w,
-        effects=lambda: effects_of(problem, target, points, sign),
-        stats=chains.stats,
-    )
+
+    def effects() -> tuple[Array, ...]:
+        out = effects_of(problem, target, points, sign)
+        if problem.family.has_heavy_tails:
+            warn_of_effects_that_stay(problem, modes_at(problem, marginal, mode.u), out, len(chains.u))
+        return out
+
+    return Drawn(engine="joint", shape=chains.u.shape[:2], u=u, phi=phi, w=w, effects=effects, stats=chains.stats)
 
 
 # By engine: problem, where chains begin, request, seed and cores -> draws.
-_DRAWN: dict[str, Callable[[FamilyProblem, Array, SampleRequest, int, int], Drawn]] = {
+_DRAWN: dict[str, Callable[[FamilyProblem, Sequence[ChainStart], SampleRequest, int, int], Drawn]] = {
     "quadrature": _by_quadrature,
     "joint": _together,
 }
-
-
-def _mode_of(problem: FamilyProblem, optimum: Optimum) -> Mode:
-    if not np.isfinite(optimum.value):
-        raise SamplingError(
-            f"the posterior density of {problem.formula!r} is not finite where its search begins: check that the "
-            "priors allow values of the size of the data."
-        )
-    return Mode(u=optimum.x, scale=scale_of(optimum.hessian), log_density=optimum.value, converged=optimum.converged)
 
 
 def _sampled(  # noqa: PLR0913  # what chains are made of

@@ -150,6 +150,7 @@ def _together(problem: FamilyProblem, target: QuadratureTarget, optimum: FamilyO
     solve = splu(modes.precision).solve
     # How the modes move with phi: -(inverse) Lambda' Z'W X
     _, information = likelihood.row_derivatives(eta, optimum.auxiliary)
+    information = working.information if problem.family.has_heavy_tails else information
     ZWX = structure.by_factor(working_effects(likelihood, structure, eta, information).slope.T)
     pulled = [ZWX[f] @ optimum.Lambda[mine, mine] for f, mine in enumerate(slices)]
     slope_v = -solve(structure.together(pulled).T)

@@ -1,7 +1,8 @@
 """The working Gaussian model at given coefficients: responses and information on the scale of the linear predictor.
 
 With l' and W = -l'' of every row at its linear predictor eta, y_working = eta + l' / W has the variance 1 / W: what
-iteratively reweighted least squares fits, and what shrinkage and estimates of groups alone are told by.
+iteratively reweighted least squares fits, and what shrinkage and estimates of groups alone are told by. Where -l'' may
+be negative, W is its expectation (`Family.information`).
 """
 
 from __future__ import annotations
@@ -54,13 +55,13 @@ class Working:
 def working_model(problem: FamilyProblem, eta: Array, auxiliary: Array) -> Working:
     """Return the working model at linear predictors (N,), the offset included in them."""
     slope, information = derivatives(problem, eta, auxiliary)
-    information = np.maximum(information, _LEAST_INFORMATION * max(float(information.max()), 1e-300))
     design = replace(problem.design, y=eta - problem.offset + slope / information)
     layout = as_layout(information**-0.5)
     return Working(design=design, layout=layout, gram=collect(design, layout), information=information, slope=slope)
 
 
 def derivatives(problem: FamilyProblem, eta: Array, auxiliary: Array) -> tuple[Array, Array]:
-    """Return l' and -l'' (N,) of every row at linear predictors, weights included."""
-    likelihood = problem.likelihood(1)
-    return likelihood.row_derivatives(eta, auxiliary)
+    """Return l' and W (N,) of every row at linear predictors, weights included; W is more than zero."""
+    slope, observed = problem.likelihood(1).row_derivatives(eta, auxiliary)
+    information = problem.information(observed, auxiliary)
+    return slope, np.maximum(information, _LEAST_INFORMATION * max(float(information.max()), 1e-300))

@@ -37,7 +37,11 @@ def table(seed: int = 3) -> pd.DataFrame:
             "positive": np.exp(eta + 0.3 * rng.normal(size=N)),
             "grade": np.digitize(eta + rng.logistic(size=N), [-0.5, 0.6, 1.5]),
         }
-    ).assign(hits=lambda d: rng.binomial(d["size"], 0.4), misses=lambda d: d["size"] - d["hits"])
+    ).assign(
+        hits=lambda d: rng.binomial(d["size"], 0.4),
+        misses=lambda d: d["size"] - d["hits"],
+        signed=eta + 0.6 * rng.standard_t(4, N),
+    )
 
 
 # name -> formula, family
@@ -50,6 +54,8 @@ CASES: dict[str, tuple[str, Any]] = {
     "two terms of one factor": ("count ~ x + (1 | a) + (0 + x | a) + (1 | c)", hr.Poisson()),
     "dispersion": ("count ~ x + (1 | a) + (1 | c)", hr.NegativeBinomial()),
     "shape": ("positive ~ x + (1 | a) + (1 | c)", hr.Gamma()),
+    "heavy tails": ("signed ~ x + (1 | a) + (1 | c)", hr.StudentT()),
+    "heavy tails, known": ("signed ~ x + (x | a)", hr.StudentT(6, by="c")),
     "ordered": ("grade ~ x + (1 | a) + (1 | c)", hr.Cumulative()),
 }
 
@@ -100,6 +106,9 @@ class Dense:
             case "GammaResponse":
                 shape = auxiliary[0, 0]
                 out = stats.gamma.logpdf(y, shape, scale=mean / shape)
+            case "StudentTResponse":
+                scale, nu = auxiliary[observed.stratum].T
+                out = stats.t.logpdf(y, nu, eta, scale)
             case "Cumulative":
                 edges = np.concatenate([[-np.inf], auxiliary[0], [np.inf]])
                 k = y.astype(int)
@@ -116,7 +125,7 @@ class Dense:
             return 0.5 * float(v @ v) - self.log_likelihood(base + ZL @ v, auxiliary)
 
         v = minimize(negative, np.zeros(ZL.shape[1]), method="BFGS", options={"gtol": 1e-7}).x
-        for _ in range(3):
+        for _ in range(30 if "StudentT" in type(self.problem.family).__name__ else 3):
             slope, w = self.derivatives(base + ZL @ v, auxiliary)
             H = np.eye(len(v)) + ZL.T @ (w[:, None] * ZL)
             v = v + np.linalg.solve(H, ZL.T @ slope - v)
@@ -136,6 +145,10 @@ class Dense:
                 at.append(self.log_likelihood(moved, auxiliary))
             slope[r] = (at[0] - 8 * at[1] + 8 * at[3] - at[4]) / (12 * h)
             w[r] = (at[0] - 16 * at[1] + 30 * at[2] - 16 * at[3] + at[4]) / (12 * h * h)
+        if type(self.problem.family).__name__ == "StudentTResponse":
+            # What is expected, of which the determinant of all effects is made.
+            scale, nu = auxiliary[self.problem.observed.stratum].T
+            w = (nu + 1) / (nu + 3) / scale**2
         return slope, w
 
 
