@@ -88,7 +88,8 @@ class ErrorPrecision:
         variance, K = S[:, self._label, self._label], self.n_terms
         out = np.ones((len(S), 2 * K + 2))
         with np.errstate(invalid="ignore", divide="ignore"):
-            out[:, :K] = 1.0 / np.where(variance > 0.0, variance, np.nan)
+            # Below the smallest normal number there is no inverse.
+            out[:, :K] = 1.0 / np.where(variance >= np.finfo(float).tiny, variance, np.nan)
             out[:, 2 * K] = -np.log(out[:, :K]) @ self.terms.counts
         out[:, K : 2 * K] = np.sqrt(out[:, :K])
         return out

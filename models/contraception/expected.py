@@ -26,7 +26,7 @@ def without() -> Any:
 def posterior() -> xr.DataTree:
     """Return independent draws under the default priors, by importance sampling, with the correlation by itself."""
     tree = sample(build(), method="psis", draws=300)
-    corr = tree["posterior"]["corr_district"].to_numpy()[..., 1, 0]
+    corr = tree["posterior"]["corr_district"].to_numpy()[..., 0]
     tree["posterior"] = tree["posterior"].to_dataset().assign(corr=(("chain", "draw"), corr))
     return tree
 

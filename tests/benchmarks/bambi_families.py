@@ -1,8 +1,8 @@
 """What bambi takes for the same models, and PyMC for Student t effects, which bambi has not.
 
 `tests.benchmarks.families --bambi` and `tests.benchmarks.heavy_tails --pymc` call these. Bambi's default priors,
-noncentered as its default is. *Compile* is what the same with one
-chain of two draws takes, the model built from its formula, done a second time.
+noncentered as its default is. *Compile* is what the same with one chain of two draws takes, the model built from its
+formula, done a second time.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def student_t(data: pd.DataFrame, sampler: str, length: tuple[int, int, int] = S
         import pymc as pm
 
         model = hr.Model("y ~ x + (x | g)", data, effects={"g": hr.StudentT()}).to_pymc("noncentered")
-        options: dict[str, Any] = {"nuts_sampler": "nutpie"} if sampler == "nutpie" else {"cores": 1}
+        options: dict[str, Any] = {"nuts_sampler": sampler} | ({} if sampler == "nutpie" else {"cores": 1})
         with model:
             return pm.sample(draws=draws, tune=tune, chains=chains, random_seed=1, progressbar=False, **options)
 

@@ -622,9 +622,9 @@ def test_residuals_of_units_need_draws():
 
 @pytest.mark.parametrize("structure", ["independent", "correlated", "by"])
 def test_an_estimate_alone_predicts(structure):
-    subject = trees.model(structure)
+    subject, solution = solved(structure)
     rows = trees.table().iloc[[0, 5]].drop(columns="unit")
-    for result in (subject.estimate("ml"), solved(structure)[1]):
+    for result in (subject.estimate("ml"), solution):
         given, alone = hr.predict(subject, rows, result), hr.predict(result, rows)
         for name, values in given.data_vars.items():
             np.testing.assert_array_equal(values, alone[name])
