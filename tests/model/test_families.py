@@ -582,3 +582,16 @@ def test_a_handful_of_draws_has_weights_without_a_tail():
     model = hr.Model("cbind(incidence, size - incidence) ~ period + (1 | herd)", HERDS, family=hr.Binomial())
     tree = model.sample(draws=10, tune=50, chains=2, seed=1, progress=False)
     assert tree["posterior"]["beta"].shape == (2, 10, 4)
+
+
+@pytest.mark.parametrize(
+    ("priors", "words"),
+    [
+        (hr.Priors(sd=hr.Fixed(0.3)), r"sd\['g'\] = Fixed\(0.3\)"),
+        (hr.Priors(corr=hr.Fixed([[1.0, 0.2], [0.2, 1.0]])), r"corr\['g'\]"),
+    ],
+)
+def test_estimates_do_not_leave_out_what_a_prior_holds(priors, words):
+    model = hr.Model("count ~ x + (x | g)", TABLE, family=hr.Poisson(), priors=priors)
+    with pytest.raises(ModelError, match=words + r".*model\.sample"):
+        model.estimate()

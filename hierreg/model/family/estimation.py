@@ -19,6 +19,7 @@ from hierreg.model.family.modes import ChainStart
 from hierreg.model.family.solutions import solved
 from hierreg.model.family.starts import best_effects, second_modes, starts_of
 from hierreg.model.family.two_modes import warn_of_two_modes
+from hierreg.priors import Fixed
 from hierreg.problem.exact_rows import check_exact_rows
 from hierreg.problem.family import checked_nodes, most_nodes, with_quadrature
 from hierreg.results import point
@@ -71,6 +72,7 @@ def default_method(problem: FamilyProblem) -> str:
 
 def estimate(problem: FamilyProblem, method: str, nodes: int | None) -> Estimate:
     """Return the estimate by "laplace" or "quadrature"."""
+    _check_nothing_is_held(problem)
     if method == "quadrature":
         problem = with_quadrature(problem)
     if method == "quadrature" and problem.engine == "joint":
@@ -91,6 +93,19 @@ def estimate(problem: FamilyProblem, method: str, nodes: int | None) -> Estimate
         at = found.optimum.phi, found.optimum.Lambda, found.optimum.auxiliary
         warn_of_two_modes(problem, second_modes(problem, problem.likelihood(1), *at))
     return found.estimate
+
+
+def _check_nothing_is_held(problem: FamilyProblem) -> None:
+    """Raise where a prior holds a standard deviation or a correlation between groups at a value."""
+    for kind, given in (("sd", problem.priors.sd), ("corr", problem.priors.corr)):
+        for factor, each in given.items():
+            held = [one for one in each if isinstance(one, Fixed)]
+            if held:
+                raise ModelError(
+                    f"{kind}[{factor!r}] = {held[0]} is held by a prior, and estimates with family={problem.family} "
+                    "estimate all standard deviations and correlations between groups: use model.sample(), which holds "
+                    "it, or leave the prior out."
+                )
 
 
 def _by_quadrature(problem: FamilyProblem, nodes: int | None) -> PlugIn:
