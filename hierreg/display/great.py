@@ -37,7 +37,8 @@ def as_great_table(table: Table) -> Any:
         rowname_col="name",
         groupname_col="section" if has_titles else None,
     )
-    made = made.cols_label(**{key: column.head for key, column in zip(columns, table.columns, strict=True)})
+    heads: dict[str, Any] = {key: column.head for key, column in zip(columns, table.columns, strict=True)}
+    made = made.cols_label(**heads)
     for key, column in zip(columns, table.columns, strict=True):
         made = made.cols_align(align="left" if column.is_text else "right", columns=key)
     for note in table.notes:
