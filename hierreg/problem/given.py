@@ -99,16 +99,17 @@ class Given:
         return Kept(arguments=replace(self, family=family).to_json(), columns=columns)
 
     def _columns(self, family: Family | None) -> tuple[tuple[str, ...], set[str]]:
-        """Return the columns of the table that are read, and those of groups, strata and units among them."""
+        """Return the columns of the table that are read, and those of groups, strata and units among them.
+
+        Those of the response stand last: what ArviZ takes as a predictor by default is the first.
+        """
         spec, errors = parse_formula(self.formula), checked_structure(weighted(self.errors, self._weights_of_errors))
-        names = list(columns_of(spec, errors))
-        if spec.second is not None:
-            names += [name for name in spec.second.column_names if name not in names]
+        roles = columns_of(spec, errors) | dict.fromkeys(spec.second.column_names if spec.second else (), "response")
         by = None if family is None else family.by
-        further = (self.weights, self.offset, self.trials, by)
+        further = dict.fromkeys(name for name in (self.weights, self.offset, self.trials, by) if name is not None)
         labels = {name for own in columns_of_factors(spec).values() for name in own} | {*errors.columns.labels, by}
-        used = dict.fromkeys([*names, *(name for name in further if name is not None)])
-        return tuple(used), {name for name in labels if name is not None}
+        names = sorted(further | roles, key=lambda name: (roles.get(name) == "response", name not in roles))
+        return tuple(names), {name for name in labels if name is not None}
 
     @property
     def _weights_of_errors(self) -> str | None:

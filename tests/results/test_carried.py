@@ -136,6 +136,7 @@ def test_rows_have_their_labels_as_coordinates():
         assert "y" not in rows.coords
     constant = tree["constant_data"].to_dataset()
     assert set(constant.data_vars) == {"y", "a", "x", "is_new", "g", "part"}
+    assert list(constant.data_vars)[-1] == "y"
     assert set(constant.dims) == {"obs"}
     assert arviz_base.extract(tree, group="posterior_predictive").coords["g"].dims == ("obs",)
 
