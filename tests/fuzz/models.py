@@ -293,8 +293,11 @@ def point_of_estimate(model, found):
     Lambda, start = np.zeros((q, q)), 0
     for factor in labels.factors:
         own = slice(start, start + len(factor.coef))
-        # A correlation of one is one in doubles, while the root of a singular covariance is that of its rounding.
-        Lambda[own, own] = found.sd[factor.name].values[:, None] * _lower(found.corr[factor.name].values)
+        sd, corr = found.sd[factor.name].values, found.corr[factor.name].values
+        # A column without a variance has no correlations. One of one is one in doubles, while the root of a singular
+        # covariance is that of its rounding.
+        has_corr = (sd > 0) & (sd[:, None] > 0)
+        Lambda[own, own] = sd[:, None] * _lower(np.where(has_corr, corr, np.eye(len(sd))))
         start = own.stop
     terms = model.problem.gram.terms
     if case_is_in_time(model):
