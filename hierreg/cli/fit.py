@@ -61,8 +61,9 @@ def fit(options: Namespace) -> None:
 def model_of(options: Namespace) -> Model:
     """Return the model that the options describe."""
     kind = family_class(options)
-    given, further = split_priors(options.prior, further_parameters(kind))
-    priors = parse_priors(given, further_parameters(kind))
+    names = further_parameters(kind)
+    given, further = split_priors(options.prior, names)
+    priors = parse_priors(given, names)
     if is_many(options.data):
         check_has_no_family(offset=options.offset, trials=options.trials)
         return model_of_files(options, error_structure(options) or independent(), priors)

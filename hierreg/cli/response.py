@@ -56,8 +56,7 @@ def further_parameters(kind: type[Family] | None) -> tuple[str, ...]:
     """Return the further parameters of a family whose priors can be given."""
     if kind is None:
         return ()
-    own = {one.name for one in fields(kind)}  # type: ignore[arg-type]  # every final class is a dataclass
-    return tuple(name for name in kind.auxiliary if name in own)
+    return tuple(name for name in kind.auxiliary if name in _names_of(kind))
 
 
 def family_of(kind: type[Family], options: Namespace, table: Any, priors: Mapping[str, Any]) -> Family:
@@ -68,10 +67,9 @@ def family_of(kind: type[Family], options: Namespace, table: Any, priors: Mappin
     DataError, ModelError
         If an option is not one of this family, or does not fit the table.
     """
-    own = {one.name for one in fields(kind)}  # type: ignore[arg-type]  # every final class is a dataclass
     given = {name: getattr(options, name) for name in _ARGUMENTS if getattr(options, name) is not None}
     for name in given:
-        if name not in own:
+        if name not in _names_of(kind):
             able = [other for other, one in zip(FAMILY_NAMES, FAMILIES, strict=True) if name in _names_of(one)]
             raise ModelError(f"--{name} goes with --family {' or '.join(able)}, not with {_name(kind)}.")
     if "success" in given:

@@ -76,3 +76,23 @@ def sandwich(A, T, n, work, out):
             for k in range(n):
                 s += work[i, k] * A[k, j]
             out[i, j] = s
+
+
+@part
+def affine(centre, A, x, out):
+    """Write centre + A x to out (n,); x may be longer."""
+    n = len(out)
+    for i in range(n):
+        out[i] = centre[i]
+        for j in range(n):
+            out[i] += A[i, j] * x[j]
+
+
+@part
+def times_transposed(A, x, out):
+    """Write A'x, x (n,), to the first elements of out."""
+    n = len(x)
+    for j in range(n):
+        out[j] = 0.0
+        for i in range(n):
+            out[j] += A[i, j] * x[i]

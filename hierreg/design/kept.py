@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,26 +57,28 @@ def keep_columns(
     """
     if len(table) * _POINTER * len(names) > most_bytes:
         return None
-    kept = {name: _kept(table[name]) for name in names}
-    return {
-        name: replace(column, is_label=name in labels or column.values.dtype.kind in "Ob" or bool(column.categories))
-        for name, column in kept.items()
-    }
+    return {name: _kept(table[name], is_group=name in labels) for name in names}
 
 
-def _kept(series: nw.Series[Any]) -> KeptColumn:
+def _kept(series: nw.Series[Any], *, is_group: bool) -> KeptColumn:
+    categories = categories_of(series) if kind_of(series) == "label" else None
+    values = read_only(_values(series, categories))
+    is_label = is_group or values.dtype.kind in "Ob" or bool(categories)
+    return KeptColumn(values=values, categories=categories, is_label=is_label)
+
+
+def _values(series: nw.Series[Any], categories: tuple[Level, ...] | None) -> NDArray[Any]:
     kind, values = kind_of(series), series.to_numpy()
     if kind == "label":
-        categories = categories_of(series)
         text = np.asarray(values, dtype=object)
         is_text = categories is None or any(isinstance(level, str) for level in categories)
-        return KeptColumn(values=read_only(text if is_text else np.array(text.tolist())), categories=categories)
+        return text if is_text else np.array(text.tolist())
     if kind == "bool":
-        return KeptColumn(values=read_only(np.array(values, dtype=bool)))
+        return np.array(values, dtype=bool)
     if series.dtype.is_integer() or np.asarray(values).dtype == object:
         whole = np.array(values.tolist())
-        return KeptColumn(values=read_only(whole if whole.dtype.kind in "iu" else np.array(values, dtype=np.float64)))
-    return KeptColumn(values=read_only(np.array(values, dtype=np.float64)))
+        return whole if whole.dtype.kind in "iu" else np.array(values, dtype=np.float64)
+    return np.array(values, dtype=np.float64)
 
 
 def table_of(columns: Mapping[str, KeptColumn]) -> Any:

@@ -15,6 +15,7 @@ Christensen (2017), Journal of Statistical Software 82(13).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,11 +40,34 @@ _STEP = 1e-3
 _OF_VALUE = 1e-3
 
 
-def beta_cov_derivatives(est: Estimate) -> tuple[Array, Array]:
-    """Return the derivatives (K, p, p) of the covariance of beta in the K variance parameters, and their covariance.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Uncertain:
+    """The covariance of beta, and how uncertain the estimated variances make it.
 
-    Parameters on their boundary are held there.
+    Attributes
+    ----------
+    cov : array (p, p)
+    slopes : array (K, p, p)
+        Its derivatives in the K variance parameters.
+    variance_cov : array (K, K)
+        Covariance of these.
     """
+
+    cov: Array
+    slopes: Array
+    variance_cov: Array
+
+    def df(self, L: Array) -> Array:
+        """Return the degrees of freedom (s,) of linear functions L beta, L (s, p), one by one."""
+        variance = np.einsum("sp,pq,sq->s", L, self.cov, L)
+        g = np.einsum("sp,kpq,sq->sk", L, self.slopes, L)
+        spread = np.einsum("sk,kl,sl->s", g, self.variance_cov, g)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(np.where(spread > 0, 2.0 * variance**2 / spread, np.inf))
+
+
+def uncertain(est: Estimate) -> Uncertain:
+    """Return the covariance of beta at an estimate with its derivatives; parameters on their boundary stay there."""
     cov = est.variance_cov.to_numpy()
     known = np.flatnonzero(np.isfinite(np.diagonal(cov)))
     names = est.variance_cov["parameter"].values[known].astype(str).tolist()
@@ -55,23 +79,11 @@ def beta_cov_derivatives(est: Estimate) -> tuple[Array, Array]:
         ends = [_beta_cov(est, values | {name: x + step}) for step in (h, -h)]
         derivatives.append((ends[0] - ends[1]) / (2 * h))
     p = est.beta.sizes["coef"]
-    return np.array(derivatives).reshape(-1, p, p), cov[np.ix_(known, known)]
-
-
-def satterthwaite_df(est: Estimate, L: Array) -> Array:
-    """Return the degrees of freedom (s,) of linear functions L beta, one by one.
-
-    Parameters
-    ----------
-    est : Estimate
-    L : array (s, p)
-    """
-    derivatives, A = beta_cov_derivatives(est)
-    variance = np.einsum("sp,pq,sq->s", L, est.beta_cov.to_numpy(), L)
-    g = np.einsum("sp,kpq,sq->sk", L, derivatives, L)
-    spread = np.einsum("sk,kl,sl->s", g, A, g)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.where(spread > 0, 2.0 * variance**2 / spread, np.inf))
+    return Uncertain(
+        cov=est.beta_cov.to_numpy(),
+        slopes=np.array(derivatives).reshape(-1, p, p),
+        variance_cov=cov[np.ix_(known, known)],
+    )
 
 
 def joint_df(each: Array) -> float:

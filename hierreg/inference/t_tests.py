@@ -9,8 +9,8 @@ import numpy as np
 
 from hierreg.checks import check_choice, listed
 from hierreg.exceptions import ModelError
-from hierreg.inference.kenward_roger import adjusted
-from hierreg.inference.satterthwaite import joint_df, satterthwaite_df
+from hierreg.inference.kenward_roger import Adjusted, adjusted
+from hierreg.inference.satterthwaite import Uncertain, joint_df, uncertain
 from hierreg.linear.given import Names, read_weights
 from hierreg.reports.reading import check_prob
 from hierreg.reports.table import Report, percent, sections
@@ -129,14 +129,11 @@ def t_tests(
     prob = check_prob(ci_prob)
     check_choice(df, tuple(_METHODS), argument="df", error=ModelError)
     names, L = _functions(est, what, df)
-    beta = est.beta.to_numpy()
-    if df == "kenward-roger":
-        found = adjusted(est)
-        cov = found.Phi_A
-        freedom = np.array([found.f(row[None])[0] for row in L])
+    beta, found = est.beta.to_numpy(), adjusted(est) if df == "kenward-roger" else uncertain(est)
+    if isinstance(found, Adjusted):
+        cov, freedom = found.Phi_A, np.array([found.f(row[None])[0] for row in L])
     else:
-        cov = est.beta_cov.to_numpy()
-        freedom = satterthwaite_df(est, L)
+        cov, freedom = found.cov, found.df(L)
     value, se = L @ beta, np.sqrt(np.einsum("sp,pq,sq->s", L, cov, L))
     with np.errstate(divide="ignore", invalid="ignore"):
         t = value / se
@@ -152,7 +149,7 @@ def t_tests(
     }
     variables: dict[str, Any] = {name: (("contrast",), column) for name, column in columns.items()}
     if joint:
-        n, F, m = _joint(est, L, df)
+        n, F, m = _joint(est, L, found)
         variables |= {"f_statistic": F, "f_df_numerator": n, "f_df_denominator": m}
         variables["f_p_value"] = float(stats.f.sf(F, n, m) if np.isfinite(m) else stats.chi2.sf(n * F, n))
     heading = f"{est.problem.formula}, {METHOD_NAMES[est.method]} estimate; degrees of freedom of {_METHODS[df]}"
@@ -188,17 +185,16 @@ def _functions(est: Any, what: Any, df: str) -> tuple[list[str], Array]:
     return names, functions.beta
 
 
-def _joint(est: Estimate, L: Array, df: str) -> tuple[int, float, float]:
+def _joint(est: Estimate, L: Array, found: Adjusted | Uncertain) -> tuple[int, float, float]:
     """Return rank, F and its denominator degrees of freedom of all functions together."""
     cov = est.beta_cov.to_numpy()
     values, vectors = np.linalg.eigh(L @ cov @ L.T)
     kept = values > _NOTHING * values.max()
     independent = vectors[:, kept].T @ L
     n, phi = len(independent), independent @ est.beta.to_numpy()
-    if df == "kenward-roger":
-        found = adjusted(est)
+    if isinstance(found, Adjusted):
         m, scale = found.f(independent)
         F = scale * float(phi @ np.linalg.solve(independent @ found.Phi_A @ independent.T, phi)) / n
         return n, F, m
     F = float(np.sum(phi**2 / values[kept])) / n
-    return n, F, joint_df(satterthwaite_df(est, independent))
+    return n, F, joint_df(found.df(independent))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.compiled.addresses import AddressTable, PerThread, finished, flags, floats, integers
+from hierreg.compiled import densities
+from hierreg.compiled.addresses import AddressTable, PerThread, flags, floats, integers
 from hierreg.likelihood.crossed.engine import CrossedLikelihood
 from hierreg.variances.parameters import covariances
 
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
     from hierreg.variances.parameters import VarianceParameters
 
     Array = NDArray[np.float64]
-
-# Parts of a batch per thread: enough that a thread that is held up does not keep the others waiting.
-_PARTS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,25 +99,8 @@ class Target:
 
         A thread that Python did not start forgets between calls what `__call__` keeps for it.
         """
-        n = self.parameters.n_free
-        table, x, gradient, value = (
-            self.table(native=replace(self.likelihood).native()),
-            np.empty(n),
-            np.empty(n),
-            np.empty(1),
-        )
-        places = (array.ctypes.data for array in (x, gradient, value))
-        call = partial(_log_densities(), n, *places, table.address)
-
-        # The function keeps the table, which keeps all that it points to.
-        def evaluate(u: Array, _table: AddressTable = table) -> tuple[float, Array]:
-            if np.shape(u) != x.shape:
-                raise ValueError(f"u has shape {np.shape(u)}; there are {n} parameters")
-            x[:], value[0] = u, np.nan
-            call()
-            return finished(float(value[0])), gradient.copy()
-
-        return evaluate
+        table = self.table(native=replace(self.likelihood).native())
+        return densities.evaluator(_log_densities(), self.parameters.n_free, table)
 
     def values(self, points: Array, *, threads: int = 1) -> Array:
         """Return the log densities (n,) of many points (n, n_free), without gradients.
@@ -132,22 +111,11 @@ class Target:
         threads : int
             Each value is found by itself, so that the number of threads changes none.
         """
-        points = np.ascontiguousarray(points, dtype=float)
-        if points.shape[1:] != (self.parameters.n_free,):
-            raise ValueError(f"points have shape {points.shape}; there are {self.parameters.n_free} parameters")
-        out = np.full(len(points), np.nan)
 
-        def fill(part: slice) -> None:
-            table = self.table(n_points=len(points[part]), with_gradient=False)
-            x, value = points[part].ctypes.data, out[part].ctypes.data
-            _log_densities()(points.shape[1], x, None, value, table.address)
+        def table_of(k: int) -> AddressTable:
+            return self.table(n_points=k, with_gradient=False)
 
-        edges = np.linspace(0, len(points), max(1, min(threads * _PARTS, len(points))) + 1).astype(int)
-        with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
-            list(pool.map(fill, map(slice, edges[:-1], edges[1:])))
-        if np.isnan(out).any():
-            finished(np.nan)
-        return out
+        return densities.values(_log_densities(), points, self.parameters.n_free, table_of, threads)
 
     def table(
         self,
@@ -243,4 +211,4 @@ def _log_densities() -> Any:
     """Return the compiled function as one of Python, which lets other threads run."""
     from hierreg.likelihood.posterior_entry import log_densities
 
-    return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, *[ctypes.c_void_p] * 4)(log_densities.address)
+    return densities.as_function(log_densities.address)

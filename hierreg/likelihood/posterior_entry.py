@@ -12,6 +12,7 @@ from numba import types
 
 from hierreg.compiled.address_kernels import VALUE, WIDTH, Row, call_likelihood, matrix_at, vector_at
 from hierreg.compiled.array_kernels import array_at, empty
+from hierreg.compiled.dense_kernels import affine, times_transposed
 from hierreg.compiled.parts import callback, part
 from hierreg.variances.kernels import add_gradient_of_covariances, covariances_at, room_for_covariances
 from hierreg.variances.precision_kernels import error_precision_gradient, weights_of
@@ -95,10 +96,9 @@ def log_densities(n, x, gradient, value, table):
     g_Lambda, g_S = empty(Lambda.shape), empty(S.shape)
     status = 0
     for s in range(n_points):
+        affine(centre, scale, points[s], u)
         for i in range(n):
-            u[i], g[i] = centre[i], 0.0
-            for j in range(n):
-                u[i] += scale[i, j] * points[s, j]
+            g[i] = 0.0
         log_density, first_corr = covariances_at(u, variances, z_map_inverse, prior_on, natural, point, g)
         if isfinite(log_density):
             likelihood[0] = np.nan
@@ -116,8 +116,8 @@ def log_densities(n, x, gradient, value, table):
         if status == 0:
             error_precision_gradient(S, errors, weights, g_omega, g_S)
             add_gradient_of_covariances(u, variances, z_map_inverse, point, first_corr, g_Lambda, g_S, g)
-        for j in range(n):
-            slopes[s, j] = 0.0
-            for i in range(n):
-                slopes[s, j] += scale[i, j] * g[i] if status == 0 else 0.0
+            times_transposed(scale, g, slopes[s])
+        else:
+            for j in range(n):
+                slopes[s, j] = 0.0
     return status

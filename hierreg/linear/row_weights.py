@@ -8,13 +8,13 @@ import numpy as np
 
 from hierreg.display import Column, Row, Section, Table
 from hierreg.exceptions import ModelError
-from hierreg.predictive.of_family import auxiliary_draws, coefficient_draws, row_auxiliaries
-from hierreg.predictive.of_model import any_problem_of, check_match
+from hierreg.predictive.of_family import auxiliary_draws, coefficient_draws, linear_predictors, row_auxiliaries
+from hierreg.predictive.of_model import problem_of
+from hierreg.predictive.rows import chunks
 from hierreg.problem.family import FamilyProblem
 from hierreg.reports.draws import moments
 from hierreg.reports.reading import check_prob, read
 from hierreg.reports.table import Report, percent
-from hierreg.results.carried import problem_of_tree
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-# Rows that are printed, those of the least weight, and numbers (draws times rows) at once.
-_SHOWN, _AT_ONCE = 10, 4_000_000
+# Rows that are printed, those of the least weight.
+_SHOWN = 10
 
 
 @final
@@ -102,14 +102,13 @@ def row_weights(tree: xr.DataTree, model: ModelLike | None = None, ci_prob: floa
     >>> sorted(weights["weight"].to_numpy().argsort()[:3].tolist())
     [7, 56, 59]
     """
-    problem = problem_of_tree(tree) if model is None else any_problem_of(model)
+    problem = problem_of(tree, model)
     if not isinstance(problem, FamilyProblem) or not problem.family.has_heavy_tails:
         raise ModelError(
             "row_weights is about models with family=hr.StudentT(), in which rows count more or less; in this one all "
             "rows count alike, or by their weights=."
         )
     prob = check_prob(ci_prob)
-    check_match(tree, problem)
     fit = read(tree)
     values = _moments(problem, tree, prob)
     attrs = {"heading": f"{fit.heading}; equal-tailed {percent(prob)} intervals", "ci_prob": prob}
@@ -126,14 +125,10 @@ def _moments(problem: FamilyProblem, tree: xr.DataTree, prob: float) -> dict[str
     posterior = tree["posterior"].to_dataset()
     beta, b = coefficient_draws(problem, posterior)
     auxiliary = auxiliary_draws(problem, posterior)
-    design, N = problem.design, problem.n_rows
+    N = problem.n_rows
     out = {name: np.empty(N) for name in ("fitted", "fitted_sd", "weight", "lower", "upper")}
-    size = max(1, _AT_ONCE // len(beta))
-    for first in range(0, N, size):
-        rows = slice(first, min(first + size, N))
-        eta = problem.offset[rows] + beta @ design.X[rows].T
-        for factor, mine in zip(design.factors, b, strict=True):
-            eta += np.einsum("snq,nq->sn", mine[:, factor.index[rows]], factor.Z[rows])
+    for rows in chunks(N, len(beta)):
+        eta = linear_predictors(problem, beta, b, rows)
         scale, nu = row_auxiliaries(auxiliary, problem.observed.stratum[rows])
         weight = (nu + 1.0) / (nu + ((problem.observed.y[rows] - eta) / scale) ** 2)
         of_eta, of_weight = moments(eta[None], prob), moments(weight[None], prob)

@@ -9,7 +9,6 @@ import numpy as np
 
 from hierreg.estimate import maximise_likelihood, maximise_posterior
 from hierreg.exceptions import IdentificationWarning, ModelError
-from hierreg.likelihood.alone import no_pooling
 from hierreg.likelihood.crossed.blas_threads import blas_threads_for
 from hierreg.likelihood.engines import check_not_cut_off, on_threads, solve_equations
 from hierreg.likelihood.first_use import announce_compilation
@@ -19,8 +18,7 @@ from hierreg.problem.exact_fit import check_exact_fit
 from hierreg.problem.few_units import without_maximum
 from hierreg.problem.no_bound import is_at_lowest, without_bound
 from hierreg.results import point
-from hierreg.results.at_estimate import error_cov_of_terms
-from hierreg.results.build import Limit
+from hierreg.results.at_estimate import limit_at
 from hierreg.warning import warn
 
 if TYPE_CHECKING:
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
     from hierreg.likelihood.engines import Likelihood
     from hierreg.likelihood.solution import Solution
     from hierreg.problem.problem import Problem
+    from hierreg.results.build import Limit
     from hierreg.results.point import Estimate
 
     Array = NDArray[np.float64]
@@ -138,16 +137,4 @@ def _solved(
 
 def limit(problem: Problem, own: Sequence[Gram]) -> Limit:
     """Return the REML plug-in solution, and least squares on each group alone, from `Problem.own_rows` by factor."""
-    reml = _quiet_estimate(problem, "reml")
-    if not own:
-        return Limit(estimate=reml, no_pooling=(), no_pooling_cov=())
-    error_cov, beta, b = error_cov_of_terms(reml, own[0].terms), reml.beta.to_numpy(), reml.solution.b
-    alone = [
-        no_pooling(own[f], f, error_cov, beta, factor.theta_columns, b)
-        for f, factor in enumerate(problem.labels.factors)
-    ]
-    return Limit(
-        estimate=reml,
-        no_pooling=tuple(theta for theta, _ in alone),
-        no_pooling_cov=tuple(cov for _, cov in alone),
-    )
+    return limit_at(_quiet_estimate(problem, "reml"), problem.labels, own)

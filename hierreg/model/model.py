@@ -119,11 +119,10 @@ class Model:
         >>> hr.Model.from_tree(tree).formula
         'Reaction ~ Days + (Days | Subject)'
         """
-        from hierreg.results.carried import data_of_tree, problem_of_tree
+        from hierreg.results.carried import problem_and_table
 
         model = cls.__new__(cls)
-        model._problem = problem_of_tree(tree)  # noqa: SLF001  # another way to make the same object
-        model._data = data_of_tree(tree)  # noqa: SLF001
+        model._problem, model._data = problem_and_table(tree)  # noqa: SLF001  # another way to make the same object
         return model
 
     @classmethod

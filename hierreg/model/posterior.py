@@ -11,8 +11,6 @@ import numpy as np
 
 from hierreg.estimate.starting_values import starting_point
 from hierreg.exceptions import BoundaryWarning, HierregWarning, IdentificationWarning
-from hierreg.gram.column_means import means_of_gram, means_of_rows
-from hierreg.likelihood.alone import group_statistics
 from hierreg.likelihood.crossed.blas_threads import blas_threads_for
 from hierreg.likelihood.drawn import Recovered
 from hierreg.likelihood.engines import check_not_cut_off, on_threads, recover
@@ -22,9 +20,8 @@ from hierreg.model.estimation import limit
 from hierreg.predictive.of_model import check_has_rows
 from hierreg.problem.effects import name_of_prior
 from hierreg.problem.few_units import TARGET_ACCEPT, check_density_is_bounded
-from hierreg.problem.reference import references
-from hierreg.problem.row_moments import moments_of
 from hierreg.results import build
+from hierreg.results.at_estimate import statistics_of
 from hierreg.results.carried import tree_of
 from hierreg.results.prior_attributes import prior_attributes
 from hierreg.sampling.interrupted import warn_interrupted
@@ -32,13 +29,11 @@ from hierreg.variances.parameters import Covariances, covariances
 from hierreg.warning import warn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     import xarray as xr
     from numpy.typing import NDArray
 
-    from hierreg.gram import Gram
-    from hierreg.gram.column_means import ColumnMeans
     from hierreg.problem.problem import Problem
     from hierreg.results.point import Estimate
     from hierreg.sampling.density import Density
@@ -103,15 +98,7 @@ def sample(problem: Problem, request: SampleRequest, marginal: Marginal | None =
         groups["effects"] = draws.effects
     if len(problem.design.y):
         groups["observed_data"] = build.observed_group(problem.labels, problem.design.y)
-    groups["statistics"] = build.statistics_group(
-        problem.labels,
-        problem.gram.terms,
-        own[0].terms if own else problem.gram.terms,
-        [group_statistics(gram, f) for f, gram in enumerate(own)],
-        _column_means(problem, own),
-        references(problem.labels, problem.state),
-        moments_of(problem),
-    )
+    groups["statistics"] = statistics_of(problem, own)
     groups["mixed_model_limit"] = build.limit_group(problem.labels, reml)
     tree = tree_of(groups, problem)
     tree.attrs = _attributes(problem, request, seed) | draws.times
@@ -121,13 +108,6 @@ def sample(problem: Problem, request: SampleRequest, marginal: Marginal | None =
         tree.attrs["interrupted"] = draws.stats.attrs["interrupted"]
         warn_interrupted(tree.attrs["interrupted"])
     return _with_extra_groups(tree, problem, request, seed)
-
-
-def _column_means(problem: Problem, own: Sequence[Gram]) -> tuple[ColumnMeans, ...]:
-    """Return the means of the group columns, from the rows where they are there."""
-    if len(problem.design.y):
-        return means_of_rows(problem.design, problem.layout)
-    return tuple(means_of_gram(gram, f) for f, gram in enumerate(own))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

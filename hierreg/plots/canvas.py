@@ -11,10 +11,10 @@ import numpy as np
 
 from hierreg.checks import listed, suggestion
 from hierreg.exceptions import ModelError
+from hierreg.plots.colours import colours_on
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -244,3 +244,41 @@ def density(draws: Array, low: float, high: float, grid: Array) -> Array:
     z = (grid[:, None] - np.concatenate(mirrored)) / width
     out = np.sum(np.exp(-0.5 * z * z), axis=1) / (len(draws) * width * np.sqrt(2 * np.pi))
     return np.asarray(np.where((grid < low) | (grid > high), 0.0, out))
+
+
+def draw_sorted(
+    axis: Axes,
+    labels: tuple[str, NDArray[Any]],
+    rows: NDArray[np.intp],
+    values: tuple[Array, Array, Array],
+    is_marked: NDArray[np.bool_],
+) -> None:
+    """Draw quantities below each other with their intervals, those that are marked in the posterior's colour.
+
+    Parameters
+    ----------
+    axis : Axes
+    labels : (str, array (J,))
+        What they are called together, and each.
+    rows : array of int
+        Those that are drawn, from below.
+    values : arrays (J,)
+        Centre and both ends of each.
+    is_marked : array (J,)
+    """
+    (what, names), (centre, lower, upper) = labels, values
+    colours, y, many = colours_on(axis), np.arange(len(rows)), len(rows) > MOST_NAMES
+    for is_blue, colour in ((False, colours.prior), (True, colours.posterior)):
+        pick = is_marked[rows] == is_blue
+        at = rows[pick]
+        axis.hlines(y[pick], lower[at], upper[at], color=colour, linewidth=0.9 if many else 1.8)
+        axis.plot(centre[at], y[pick], "o", color=colour, markersize=2 if many else 4.5)
+    axis.set_ylim(-0.8, len(rows) - 0.2)
+    axis.spines[["top", "right"]].set_visible(False)
+    if not many:
+        axis.set_yticks(y, [str(name) for name in names[rows]], fontsize="small")
+        axis.set_ylabel(f"{what}, sorted")
+        return
+    axis.set_yticks([])
+    thinned = "" if len(rows) == len(names) else f"; {len(rows)} of {len(names)} shown, evenly spaced"
+    axis.set_ylabel(f"{what}, sorted{thinned}")

@@ -12,6 +12,7 @@ from hierreg.plots.canvas import (
     chosen,
     chosen_groups,
     coef_label,
+    draw_sorted,
     inches_of,
     one_of,
     panels,
@@ -119,22 +120,6 @@ def _draw(  # what is drawn
     differs: NDArray[np.bool_],
     population: float,
 ) -> None:
-    colours = colours_on(axis)
     rows = sorted_and_thinned(column["mean"], _MOST_GROUPS)
-    y = np.arange(len(rows))
-    many = len(rows) > MOST_NAMES
-    axis.axvline(population, color=colours.population, linestyle="--", linewidth=1)
-    for is_blue, colour in ((False, colours.prior), (True, colours.posterior)):
-        pick = differs[rows] == is_blue
-        at = rows[pick]
-        axis.hlines(y[pick], column["lower"][at], column["upper"][at], color=colour, linewidth=0.9 if many else 1.8)
-        axis.plot(column["mean"][at], y[pick], "o", color=colour, markersize=2 if many else 4.5)
-    axis.set_ylim(-0.8, len(rows) - 0.2)
-    axis.spines[["top", "right"]].set_visible(False)
-    if not many:
-        axis.set_yticks(y, [str(name) for name in names[rows]], fontsize="small")
-        axis.set_ylabel(f"{of.name}, sorted")
-        return
-    axis.set_yticks([])
-    thinned = "" if len(rows) == len(names) else f"; {len(rows)} of {len(names)} shown, evenly spaced"
-    axis.set_ylabel(f"{of.name}, sorted{thinned}")
+    axis.axvline(population, color=colours_on(axis).population, linestyle="--", linewidth=1)
+    draw_sorted(axis, (of.name, names), rows, (column["mean"], column["lower"], column["upper"]), differs)

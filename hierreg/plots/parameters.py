@@ -12,6 +12,7 @@ from hierreg.exceptions import ModelError
 from hierreg.hints import SELECTION, understands
 from hierreg.plots.canvas import density, one_of, panels, wrapped
 from hierreg.plots.colours import colours_on
+from hierreg.priors.above import log_mass_above
 from hierreg.reports.reading import Fit, read
 from hierreg.reports.summary import Parameter, parameters
 from hierreg.results.prior_attributes import correlation_prior, mixed_prior_draws, sd_prior
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.plots.canvas import Where
-    from hierreg.priors import SdPrior
 
     Array = NDArray[np.float64]
 
@@ -156,7 +156,7 @@ def variances(
         prior = sd_prior(variable, parameter.index[-1] if parameter.index else 0)
         if prior is not None:
             # The prior of a density that is infinite at zero is drawn where it is finite.
-            y = np.where(x < lowest, np.nan, np.exp(prior.log_density(x)) / _mass_above(prior, lowest))
+            y = np.where(x < lowest, np.nan, np.exp(prior.log_density(x) - log_mass_above(prior, lowest)))
             axis.plot(x, np.where(np.isfinite(y), y, np.nan), "--", color=colours_on(axis).prior, label="prior")
             axis.set_title(f"prior {prior}" + (f", above {lowest:g}" if lowest else ""), fontsize="small")
         else:
@@ -164,13 +164,6 @@ def variances(
         axis.set_xlim(start - 0.01 * (end - start), end)
     _legend(figure, panel, where)
     return figure
-
-
-def _mass_above(prior: SdPrior, lowest: float) -> float:
-    """Return the probability of values above a bound, which a prior that is restricted to them is divided by."""
-    from scipy.integrate import quad
-
-    return 1.0 - float(quad(lambda x: np.exp(prior.log_density(np.array(x))), 0.0, lowest)[0]) if lowest else 1.0
 
 
 def _mixed_prior(axis: Axes, fit: Fit, parameter: Parameter, x: Array) -> None:

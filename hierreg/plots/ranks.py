@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from hierreg.linear.ranks import ranks as report_of_ranks
-from hierreg.plots.canvas import MOST_NAMES, panels, sorted_and_thinned, wrapped
+from hierreg.plots.canvas import MOST_NAMES, draw_sorted, panels, sorted_and_thinned, wrapped
 from hierreg.plots.colours import colours_on
 from hierreg.reports.table import percent
 
@@ -38,8 +38,7 @@ def ranks(  # noqa: PLR0913  # every argument after the first has a default
     """Return a figure of the expected rank of each group, with its interval: how much of a league table is known.
 
     Groups that are among the best k with a probability above one half are coloured; the line is where the points would
-    be if the order were known. Beyond 40 groups they lose their
-    names, beyond 400 they are thinned evenly.
+    be if the order were known. Beyond 40 groups they lose their names, beyond 400 they are thinned evenly.
 
     Parameters
     ----------
@@ -102,22 +101,7 @@ def _draw(axis: Axes, report: Ranks) -> None:
     expected, lower, upper = (report[name].to_numpy() for name in ("expected_rank", "lower", "upper"))
     # The best on top.
     rows = sorted_and_thinned(-expected, _MOST_GROUPS)
-    y, many = np.arange(len(rows)), len(rows) > MOST_NAMES
-    is_likely = report["prob_best"].to_numpy()[rows] > _LIKELY
-    colours = colours_on(axis)
-    axis.plot(np.linspace(J, 1, len(rows)), y, color=colours.faint, linewidth=1, zorder=0)
-    for is_blue, colour in ((False, colours.prior), (True, colours.posterior)):
-        pick = is_likely == is_blue
-        at = rows[pick]
-        axis.hlines(y[pick], lower[at], upper[at], color=colour, linewidth=0.9 if many else 1.8)
-        axis.plot(expected[at], y[pick], "o", color=colour, markersize=2 if many else 4.5)
-    axis.set_ylim(-0.8, len(rows) - 0.2)
+    axis.plot(np.linspace(J, 1, len(rows)), np.arange(len(rows)), color=colours_on(axis).faint, linewidth=1, zorder=0)
+    is_likely = report["prob_best"].to_numpy() > _LIKELY
+    draw_sorted(axis, (dim, report[dim].values), rows, (expected, lower, upper), is_likely)
     axis.set_xlim(0.5, J + 0.5)
-    axis.spines[["top", "right"]].set_visible(False)
-    if not many:
-        axis.set_yticks(y, [str(name) for name in report[dim].values[rows]], fontsize="small")
-        axis.set_ylabel(f"{dim}, sorted")
-        return
-    axis.set_yticks([])
-    thinned = "" if len(rows) == J else f"; {len(rows)} of {J} shown, evenly spaced"
-    axis.set_ylabel(f"{dim}, sorted{thinned}")

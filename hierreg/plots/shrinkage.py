@@ -24,7 +24,7 @@ from hierreg.plots.canvas import (
 from hierreg.plots.colours import colours_on
 from hierreg.reports.reading import FactorFit, check_prob, need_factor, read
 from hierreg.reports.shrinkage import group_moments
-from hierreg.reports.shrinkage_at_point import limits
+from hierreg.reports.shrinkage_at_point import limits, limits_with_ends
 from hierreg.reports.table import percent
 from hierreg.results.at_estimate import tree_of_estimate
 from hierreg.results.point import Estimate
@@ -139,12 +139,8 @@ def _values(of: FactorFit, prob: float, pick: NDArray[np.intp]) -> dict[str, Arr
 
 def _values_at_point(of: FactorFit, prob: float, pick: NDArray[np.intp]) -> dict[str, Array]:
     """Return the same of an estimate, of which the prediction is all that there is."""
-    from scipy.special import ndtri
-
-    found = limits(of)
-    half = float(ndtri((1 + prob) / 2)) * found["plug_in_sd"]
-    mean = found["plug_in"]
-    of_groups = found | {"mean": mean, "lower": mean - half, "upper": mean + half}
+    found = limits_with_ends(of, prob)
+    of_groups = found | {"mean": found["plug_in"]}
     return {name: value[pick] for name, value in of_groups.items()} | {
         "population": of.population(of.fit.limit["beta"])
     }

@@ -15,7 +15,7 @@ from hierreg.predictive.prior_draws import check_priors, draw_prior
 from hierreg.predictive.rows import check_size, draws_of, replicate, row_means
 from hierreg.problem.effects import EffectsProblem
 from hierreg.problem.labels import response_variable
-from hierreg.results.carried import as_stored, draws_in, rows_of, with_mu
+from hierreg.results.carried import draws_in, with_group, with_mu
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,15 +99,6 @@ def add_group(tree: xr.DataTree, problem: Problem, name: str, *, seed: int) -> x
     if name == "prior":
         return tree
     return with_group(tree, name, replicates(problem, prior, [seed, PRIOR_PREDICTIVE_STREAM]))
-
-
-def with_group(tree: xr.DataTree, name: str, group: xr.Dataset) -> xr.DataTree:
-    """Return a new tree with one more group, or with it replaced; data are shared, not copied."""
-    import xarray as xr
-
-    out = tree.copy()
-    out[name] = xr.DataTree(as_stored(name, group, rows_of(tree)))
-    return out
 
 
 def posterior_predictive_of(tree: xr.DataTree, problem: Problem, draws: int | None, seed: int) -> xr.Dataset:

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.checks import check_choice, check_whole
+from hierreg.design.predictors import linear_predictors as of_rows
 from hierreg.exceptions import ModelError
 from hierreg.predictive.family_prior import log_prior_with_family
 from hierreg.predictive.prior_draws import check_priors, draw_coefficients
-from hierreg.predictive.rows import check_size
+from hierreg.predictive.rows import check_size, chunks
 from hierreg.priors import Fixed
 from hierreg.priors.above import draw_above
 from hierreg.problem.labels import factors_attribute, response_variable
 from hierreg.response import Bernoulli, Binomial, Cumulative, LogNormalResponse, NegativeBinomial, Poisson
 from hierreg.results import build
-from hierreg.results.carried import as_stored, draws_in, rows_of, tree_of, with_mu
+from hierreg.results.carried import draws_in, tree_of, with_group, with_mu
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,6 +37,7 @@ PRIOR_DRAWS = 500
 # Families of counts and categories, and above which whole numbers are no longer told apart in a double.
 _WHOLE, _LARGEST = (Bernoulli, Binomial, Poisson, NegativeBinomial, Cumulative), 2.0**53
 _PRIOR_STREAM, _PRIOR_PREDICTIVE_STREAM, _POSTERIOR_PREDICTIVE_STREAM = 101, 102, 103
+_ALL = slice(None)
 
 
 def attributes(problem: FamilyProblem) -> dict[str, Any]:
@@ -92,18 +94,18 @@ def check_family_groups(problem: FamilyProblem, names: Sequence[str], n_draws: i
 def with_family_group(tree: xr.DataTree, problem: FamilyProblem, name: str, *, seed: int) -> xr.DataTree:
     """Return the tree with one more group; with ``prior_predictive`` comes ``prior``."""
     if name == "posterior_predictive":
-        return _with(tree, name, replicates(problem, draws_in(tree), seed))
+        return with_group(tree, name, replicates(problem, draws_in(tree), seed))
     if name == "log_likelihood":
-        return _with(tree, name, row_log_likelihood(problem, draws_in(tree)))
+        return with_group(tree, name, row_log_likelihood(problem, draws_in(tree)))
     if name == "log_prior":
-        return _with(tree, name, log_prior(problem, tree))
+        return with_group(tree, name, log_prior(problem, tree))
     if name == "mu":
         return with_mu(tree, expected_responses(problem, draws_in(tree)))
     prior = prior_group(problem, PRIOR_DRAWS, seed)
-    tree = _with(tree, "prior", prior)
+    tree = with_group(tree, "prior", prior)
     if name == "prior":
         return tree
-    return _with(tree, name, replicates(problem, prior, seed, stream=_PRIOR_PREDICTIVE_STREAM))
+    return with_group(tree, name, replicates(problem, prior, seed, stream=_PRIOR_PREDICTIVE_STREAM))
 
 
 def prior_predictive(problem: FamilyProblem, draws: int, seed: int) -> xr.DataTree:
@@ -153,14 +155,6 @@ def log_prior(problem: FamilyProblem, tree: xr.DataTree) -> xr.Dataset:
     import xarray as xr
 
     return xr.Dataset(log_prior_with_family(problem, draws_in(tree)))
-
-
-def _with(tree: xr.DataTree, name: str, group: xr.Dataset) -> xr.DataTree:
-    import xarray as xr
-
-    out = tree.copy()
-    out[name] = xr.DataTree(as_stored(name, group, rows_of(tree)))
-    return out
 
 
 def prior_group(problem: FamilyProblem, draws: int, seed: int) -> xr.Dataset:
@@ -228,13 +222,9 @@ def coefficient_draws(problem: FamilyProblem, posterior: xr.Dataset) -> tuple[Ar
     return beta, tuple(one.reshape(S, *one.shape[2:]) for one in b)
 
 
-def linear_predictors(problem: FamilyProblem, beta: Array, b: Sequence[Array]) -> Array:
+def linear_predictors(problem: FamilyProblem, beta: Array, b: Sequence[Array], rows: slice = _ALL) -> Array:
     """Return the linear predictors (S, N) of the rows, the offset included; thresholds are not taken off."""
-    X = problem.design.X[:, problem.kept_coefficients]
-    eta = problem.offset + beta @ X.T
-    for factor, mine in zip(problem.design.factors, b, strict=True):
-        eta += np.einsum("snq,nq->sn", mine[:, factor.index], factor.Z)
-    return np.asarray(eta)
+    return problem.offset[rows] + of_rows(problem.design, beta, b, columns=problem.kept_coefficients, rows=rows)
 
 
 def replicates(
@@ -245,7 +235,7 @@ def replicates(
     beta, b = coefficient_draws(problem, draws)
     auxiliary = auxiliary_draws(problem, draws)
     out = np.empty((len(beta), problem.n_rows))
-    for part in _chunks(len(beta), problem.n_rows):
+    for part in chunks(len(beta), problem.n_rows):
         eta = linear_predictors(problem, beta[part], [one[part] for one in b])
         out[part] = drawn(problem, rng, eta, auxiliary[part], problem.observed.stratum, problem.observed.trials)
     return _group(problem, draws, _whole(problem, out), attrs=labels_of_numbers(problem))
@@ -267,7 +257,7 @@ def expected_responses(problem: FamilyProblem, draws: xr.Dataset) -> Array:
     beta, b = coefficient_draws(problem, draws)
     a, c = row_auxiliaries(auxiliary_draws(problem, draws), problem.observed.stratum)
     out = np.empty((len(beta), problem.n_rows))
-    for part in _chunks(len(beta), problem.n_rows):
+    for part in chunks(len(beta), problem.n_rows):
         eta = linear_predictors(problem, beta[part], [one[part] for one in b])
         out[part] = problem.family.mean(eta, a[part], c[part])
     return out
@@ -302,7 +292,7 @@ def row_log_likelihood(problem: FamilyProblem, posterior: xr.Dataset) -> xr.Data
     auxiliary = auxiliary_draws(problem, posterior)
     likelihood = problem.likelihood(1)
     out = np.empty((len(beta), problem.n_rows))
-    for part in _chunks(len(beta), problem.n_rows):
+    for part in chunks(len(beta), problem.n_rows):
         eta = linear_predictors(problem, beta[part], [one[part] for one in b])
         for s, one in zip(range(*part.indices(len(beta))), eta, strict=True):
             out[s] = likelihood.row_densities(one, auxiliary[s])
@@ -310,11 +300,6 @@ def row_log_likelihood(problem: FamilyProblem, posterior: xr.Dataset) -> xr.Data
         # The response is the exponential.
         out -= problem.weights * problem.observed.y
     return _group(problem, posterior, out).assign_attrs(element="row")
-
-
-def _chunks(S: int, n: int) -> list[slice]:
-    size = max(1, 2_000_000 // max(n, 1))
-    return [slice(begin, min(begin + size, S)) for begin in range(0, S, size)]
 
 
 def _group(

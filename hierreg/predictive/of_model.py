@@ -41,6 +41,15 @@ def any_problem_of(model: ModelLike) -> Problem | FamilyProblem:
     return problem  # type: ignore[no-any-return]  # what has a `problem` is a model
 
 
+def problem_of(tree: xr.DataTree, model: ModelLike | None, *, also: tuple[str, ...] = ()) -> Problem | FamilyProblem:
+    """Return the problem of the model given, which has to be that of the tree, or the one that the tree carries."""
+    from hierreg.results.carried import problem_of_tree
+
+    found = problem_of_tree(tree) if model is None else any_problem_of(model)
+    check_match(tree, found, also=also)
+    return found
+
+
 def gaussian(problem: object, what: str) -> Problem:
     """Return the problem of a model with normal responses.
 

@@ -22,19 +22,17 @@ from hierreg.predictive.groups import (
     log_prior_of,
     posterior_predictive_of,
     replicates,
-    with_group,
 )
-from hierreg.predictive.of_model import any_problem_of, attributes, check_match, gaussian
+from hierreg.predictive.of_model import any_problem_of, attributes, gaussian, problem_of
 from hierreg.predictive.prior_draws import draw_prior
 from hierreg.problem.family import FamilyProblem
 from hierreg.results import build
-from hierreg.results.carried import problem_of_tree, tree_of
+from hierreg.results.carried import tree_of, with_group
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from hierreg.predictive.of_model import ModelLike
-    from hierreg.problem.problem import Problem
 
 
 @understands("hr.prior_predictive", same=SEED)
@@ -120,7 +118,7 @@ def posterior_predictive(
         If tree and model do not match, the tree has summaries of the group coefficients only, or the result
         would take more than 4 GiB.
     """
-    found = _problem(tree, model)
+    found = problem_of(tree, model)
     seed = _chosen_seed(seed)
     if isinstance(found, FamilyProblem):
         return with_group(tree, "posterior_predictive", of_family.posterior_predictive(found, tree, draws, seed))
@@ -181,7 +179,7 @@ def log_likelihood(
     Buerkner, P.-C., Gabry, J. and Vehtari, A. (2021). Efficient leave-one-out cross-validation for Bayesian
     non-factorized normal and Student-t models. Computational Statistics 36, 1243-1261.
     """
-    found = _problem(tree, model)
+    found = problem_of(tree, model)
     check_choice(by, ("row", "unit"), argument="by", error=ModelError)
     if isinstance(found, FamilyProblem):
         return with_group(tree, "log_likelihood", of_family.log_likelihood(found, tree, by=by, joint=joint))
@@ -224,18 +222,11 @@ def log_prior(tree: xr.DataTree, model: ModelLike | None = None) -> xr.DataTree:
     Kallioinen, N., Paananen, T., Buerkner, P.-C. and Vehtari, A. (2024). Detecting and diagnosing prior and
     likelihood sensitivity with power-scaling. Statistics and Computing 34, 57.
     """
-    found = _problem(tree, model, also=("priors",))
+    found = problem_of(tree, model, also=("priors",))
     if isinstance(found, FamilyProblem):
         return with_group(tree, "log_prior", of_family.log_prior(found, tree))
     problem = gaussian(found, "hr.log_prior")
     return with_group(tree, "log_prior", log_prior_of(tree, problem))
-
-
-def _problem(tree: xr.DataTree, model: ModelLike | None, *, also: tuple[str, ...] = ()) -> Problem | FamilyProblem:
-    """Return the problem of the model given, which has to be that of the tree, or the one that the tree carries."""
-    found = problem_of_tree(tree) if model is None else any_problem_of(model)
-    check_match(tree, found, also=also)
-    return found
 
 
 def _chosen_seed(seed: int | None) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierreg.design.predictors import linear_predictors
 from hierreg.errors.ar1 import chain_of, errors_of
 from hierreg.errors.within_units import WITHIN, component_variances, units_by_size
 from hierreg.exceptions import ModelError
@@ -128,12 +129,7 @@ def chunks(S: int, n_values: int) -> Iterator[slice]:
 
 def row_means(design: Design, draws: Draws) -> Array:
     """Return X beta + Z b, (S, N)."""
-    mu = draws.beta @ design.X.T
-    for factor in design.factors:
-        b = draws.b[factor.name]
-        for column in range(factor.Z.shape[1]):
-            mu += factor.Z[:, column] * b[:, factor.index, column]
-    return mu
+    return linear_predictors(design, draws.beta, [draws.b[factor.name] for factor in design.factors])
 
 
 def replicate(problem: Problem, draws: Draws, seed: list[int]) -> Array:

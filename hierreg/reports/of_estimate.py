@@ -9,7 +9,7 @@ import numpy as np
 
 from hierreg.reports.table import Report, percent, sections
 from hierreg.results.point import METHOD_NAMES, Estimate
-from hierreg.results.text import beside
+from hierreg.results.text import TITLES, beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,15 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
-
-_TITLES = {
-    "beta": "Population coefficients",
-    "sd": "Standard deviations between groups",
-    "corr": "Correlations of group coefficients",
-    "error_sd": "Standard deviations of errors",
-    "error_corr": "Correlations of errors",
-    "auxiliary": "Further parameters of the family",
-}
 
 
 @final
@@ -42,7 +33,7 @@ class EstimateSummary(Report):
         header = ["", "estimate", "se", percent((1 - prob) / 2), percent((1 + prob) / 2), "z", "p"]
         parts = [
             (title, [self._row(int(i)) for i in np.flatnonzero(self["kind"].values == kind)])
-            for kind, title in _TITLES.items()
+            for kind, title in TITLES.items()
         ]
         return "\n\n".join([self.attrs["heading"], sections(header, parts), self.attrs["note"]]).rstrip()
 

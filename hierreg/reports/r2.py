@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 
+from hierreg.design.predictors import linear_predictors
 from hierreg.exceptions import DataError, ModelError
 from hierreg.gram.row_moments import RowMoments
 from hierreg.problem.row_moments import moments_of
@@ -49,8 +50,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-_TITLES = {"r2": "R2", "share": "Share of the variance", "variance": "Variance"}
 _CHUNK = 2_000_000
+_TITLES = {"r2": "R2", "share": "Share of the variance", "variance": "Variance"}
 
 
 @final
@@ -282,17 +283,16 @@ def _bayesian(fit: Fit, model: Any, error: Array) -> Array:
             f"model= asks for the Bayesian R2, which needs draws of the coefficients of {missing[0]}, but only "
             "summaries were kept: sample with group_effects='draws', or leave model out."
         )
-    X = problem.design.X[:, getattr(problem, "kept_coefficients", slice(None))]
-    beta = fit.draws("beta").reshape(-1, X.shape[1])
-    b = [fit.draws(f"b_{name}") for name in fit.factors]
-    effects = [own.reshape(-1, *own.shape[2:]) for own in b]
+    columns = getattr(problem, "kept_coefficients", slice(None))
+    beta, *effects = (
+        own.reshape(-1, *own.shape[2:])
+        for own in (fit.draws("beta"), *(fit.draws(f"b_{name}") for name in fit.factors))
+    )
     spread = np.empty(len(beta))
-    step = max(1, _CHUNK // len(X))
+    step = max(1, _CHUNK // problem.n_rows)
     for start in range(0, len(beta), step):
         part = slice(start, start + step)
-        mu = beta[part] @ X.T
-        for groups, own in zip(problem.design.factors, effects, strict=True):
-            mu += np.einsum("snq,nq->sn", own[part][:, groups.index], groups.Z)
+        mu = linear_predictors(problem.design, beta[part], [own[part] for own in effects], columns=columns)
         spread[part] = mu.var(axis=1, ddof=1)
     return np.asarray(spread / (spread + error))
 

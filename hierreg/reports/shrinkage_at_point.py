@@ -74,15 +74,20 @@ def limits(of: FactorFit) -> dict[str, Array]:
     }
 
 
-def shrinkage_at_point(est: Estimate, prob: float, factor: str | None) -> ShrinkageAtPoint:
-    """Return the shrinkage of an estimate; see `shrinkage`."""
+def limits_with_ends(of: FactorFit, prob: float) -> dict[str, Array]:
+    """Return the same with the normal intervals of the plug-in, the variances taken as known."""
     from scipy.special import ndtri
 
+    found = limits(of)
+    half = float(ndtri((1 + prob) / 2)) * found["plug_in_sd"]
+    return found | {"lower": found["plug_in"] - half, "upper": found["plug_in"] + half}
+
+
+def shrinkage_at_point(est: Estimate, prob: float, factor: str | None) -> ShrinkageAtPoint:
+    """Return the shrinkage of an estimate; see `shrinkage`."""
     fit = read(tree_of_estimate(est, "shrinkage"))
     of = need_factor(fit, "shrinkage", factor)
-    groups = limits(of)
-    half = float(ndtri((1 + prob) / 2)) * groups["plug_in_sd"]
-    groups |= {"lower": groups["plug_in"] - half, "upper": groups["plug_in"] + half}
+    groups = limits_with_ends(of, prob)
     square = (of.dim, of.coef_dim, f"{of.coef_dim}_col")
     variables: dict[str, Any] = {name: (square[:2], value) for name, value in groups.items()}
     b_sd = np.sqrt(np.diagonal(fit.limit[f"b_cov_{of.name}"].to_numpy(), axis1=1, axis2=2))

@@ -16,10 +16,14 @@ from hierreg.problem.row_moments import moments_of
 from hierreg.results import build
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import xarray as xr
     from numpy.typing import NDArray
 
-    from hierreg.gram import ErrorTerms
+    from hierreg.gram import ErrorTerms, Gram
+    from hierreg.problem.labels import Labels
+    from hierreg.problem.problem import Problem
     from hierreg.results.point import Estimate
 
     Array = NDArray[np.float64]
@@ -44,32 +48,11 @@ def tree_of_estimate(est: Estimate, what: str) -> xr.DataTree:
             "plug-in of Laplace's approximation too."
         )
     own = [problem.own_rows(f) for f in range(len(problem.labels.factors))]
-    beta, b = est.beta.to_numpy(), est.solution.b
-    alone = [
-        no_pooling(own[f], f, error_cov_of_terms(est, own[f].terms), beta, factor.theta_columns, b)
-        for f, factor in enumerate(problem.labels.factors)
-    ]
-    limit = build.Limit(
-        estimate=est,
-        no_pooling=tuple(theta for theta, _ in alone),
-        no_pooling_cov=tuple(cov for _, cov in alone),
-    )
-    constant = build.statistics_group(
-        problem.labels,
-        problem.gram.terms,
-        own[0].terms if own else problem.gram.terms,
-        [group_statistics(gram, f) for f, gram in enumerate(own)],
-        means_of_rows(problem.design, problem.layout)
-        if len(problem.design.y)
-        else [means_of_gram(gram, f) for f, gram in enumerate(own)],
-        references(problem.labels, problem.state),
-        moments_of(problem),
-    )
     tree = xr.DataTree.from_dict(
         {
             "posterior": _posterior(est),
-            "statistics": constant,
-            "mixed_model_limit": build.limit_group(problem.labels, limit),
+            "statistics": statistics_of(problem, own),
+            "mixed_model_limit": build.limit_group(problem.labels, limit_at(est, problem.labels, own)),
         }
     )
     tree.attrs = build.versions() | {
@@ -81,6 +64,35 @@ def tree_of_estimate(est: Estimate, what: str) -> xr.DataTree:
         "n_rows": problem.n_rows,
     }
     return tree
+
+
+def limit_at(est: Estimate, labels: Labels, own: Sequence[Gram]) -> build.Limit:
+    """Return an estimate with least squares on each group alone, from `Problem.own_rows` by factor."""
+    beta, b = est.beta.to_numpy(), est.solution.b
+    alone = [
+        no_pooling(own[f], f, _error_cov_of_terms(est, own[f].terms), beta, factor.theta_columns, b)
+        for f, factor in enumerate(labels.factors)
+    ]
+    return build.Limit(
+        estimate=est,
+        no_pooling=tuple(theta for theta, _ in alone),
+        no_pooling_cov=tuple(cov for _, cov in alone),
+    )
+
+
+def statistics_of(problem: Problem, own: Sequence[Gram]) -> xr.Dataset:
+    """Return the ``statistics`` group of a result, the means of group columns from the rows where they are there."""
+    return build.statistics_group(
+        problem.labels,
+        problem.gram.terms,
+        own[0].terms if own else problem.gram.terms,
+        [group_statistics(gram, f) for f, gram in enumerate(own)],
+        means_of_rows(problem.design, problem.layout)
+        if len(problem.design.y)
+        else [means_of_gram(gram, f) for f, gram in enumerate(own)],
+        references(problem.labels, problem.state),
+        moments_of(problem),
+    )
 
 
 def _posterior(est: Estimate) -> xr.Dataset:
@@ -99,7 +111,7 @@ def _posterior(est: Estimate) -> xr.Dataset:
     return build.sample_dataset({name: value.expand_dims(build.SAMPLE) for name, value in out.items()}, (1, 1))
 
 
-def error_cov_of_terms(est: Estimate, terms: ErrorTerms) -> Array:
+def _error_cov_of_terms(est: Estimate, terms: ErrorTerms) -> Array:
     """Return the error covariance (D, D) that terms need; each group's own rows may be in smaller units."""
     if terms.components is not None:
         assert est.error_corr is not None

@@ -170,9 +170,8 @@ def statistics_group(  # noqa: PLR0913, PLR0917  # what reports need of rows tha
 
     Cross-products of each group in the user's scale; means of the group columns, over all rows and by data set or
     stratum of the errors; moments of the rows (`RowMoments`), where they are known; and, as the attribute ``theta_at``,
-    the predictors that are zero in theta. The terms of the
-    groups, each on its own, differ from those of the model where groups have correlated errors. There is one element of
-    `statistics` and `means` per grouping factor.
+    the predictors that are zero in theta. The terms of the groups, each on its own, differ from those of the model
+    where groups have correlated errors. There is one element of `statistics` and `means` per grouping factor.
     """
     import xarray as xr
 

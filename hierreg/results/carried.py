@@ -82,6 +82,15 @@ def draws_in(tree: xr.DataTree, name: str = "posterior") -> xr.Dataset:
     return as_matrices(tree[name].to_dataset())
 
 
+def with_group(tree: xr.DataTree, name: str, group: xr.Dataset) -> xr.DataTree:
+    """Return a new tree with one more group, or with it replaced; data are shared, not copied."""
+    import xarray as xr
+
+    out = tree.copy()
+    out[name] = xr.DataTree(as_stored(name, group, rows_of(tree)))
+    return out
+
+
 def with_mu(tree: xr.DataTree, mu: NDArray[np.float64]) -> xr.DataTree:
     """Return a new tree with the expected response of each row (S, N) as ``mu`` of its posterior."""
     import xarray as xr
@@ -115,7 +124,12 @@ def as_stored(name: str, group: xr.Dataset, rows: xr.Dataset | None) -> xr.Datas
 
 
 def problem_of_tree(tree: Any) -> Problem | FamilyProblem:
-    """Return the problem of the model that a result carries.
+    """Return the problem of the model that a result carries; errors are those of `problem_and_table`."""
+    return problem_and_table(tree)[0]
+
+
+def problem_and_table(tree: Any) -> tuple[Problem | FamilyProblem, Any]:
+    """Return the problem of the model that a result carries, and the table (pandas.DataFrame) of its columns, or None.
 
     Raises
     ------
@@ -132,18 +146,15 @@ def problem_of_tree(tree: Any) -> Problem | FamilyProblem:
     given = Given.from_json(json.loads(str(about["arguments"].to_numpy())))
     if "statistics" in about:
         gram = from_bytes(about["statistics"].to_numpy().tobytes(), "the group `model` of the result")
-        return problem_of_gram(gram, given.priors)
-    if "constant_data" not in tree.children:
+        return problem_of_gram(gram, given.priors), None
+    rows = rows_of(tree)
+    if rows is None:
         raise DataError(f"the result has lost the rows of its model. {_GONE}")
     if "known_cov_rows" in about and given.errors is not None:
         errors: Any = given.errors
         given = replace(given, errors=replace(errors, given=GivenCovariance(V=_covariance_of(about))))
-    return given.problem(table_of(_columns(tree["constant_data"].to_dataset())))
-
-
-def data_of_tree(tree: xr.DataTree) -> Any:
-    """Return the table (pandas.DataFrame) of the columns that a result carries, or None."""
-    return table_of(_columns(tree["constant_data"].to_dataset())) if "constant_data" in tree.children else None
+    table = table_of(_columns(rows))
+    return given.problem(table), table
 
 
 def _rows(columns: Mapping[str, KeptColumn]) -> xr.Dataset:

@@ -36,15 +36,15 @@ METHOD_NAMES = {"reml": "REML", "ml": "ML", "map": "MAP", "laplace": "Laplace", 
 
 # Names that users of lme4, statsmodels and scikit-learn try first.
 _FOREIGN = {
-    "summary": "print it, or .to_pandas() for a data frame",
-    "predict": "hr.predict(model, newdata, at=estimate)",
+    "summary": "hr.summary(estimate) has standard errors and intervals of all parameters",
+    "predict": "hr.predict(estimate, newdata)",
     **dict.fromkeys(("params", "coef", "coef_", "fixef", "fe_params"), "population coefficients are .beta"),
     **dict.fromkeys(("bse", "bse_fe", "std_errors"), "standard errors are .beta_se and .variance_se"),
     **dict.fromkeys(("ranef", "random_effects"), ".b and .theta have them, dictionaries by grouping factor"),
     **dict.fromkeys(("VarCorr", "cov_re", "vcomp"), ".sd, .corr and .cov have them, dictionaries by grouping factor"),
     **dict.fromkeys(("sigma", "scale"), "the standard deviation of errors is .error_sd"),
     **dict.fromkeys(("vcov", "cov_params"), "the covariance of population coefficients is .beta_cov"),
-    **dict.fromkeys(("conf_int", "confint"), "hr.contrasts(estimate, {'x': {'x': 1}}) has intervals"),
+    **dict.fromkeys(("conf_int", "confint"), "intervals are hr.intervals(estimate)"),
 }
 
 

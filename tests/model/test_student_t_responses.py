@@ -326,8 +326,8 @@ REFUSED = {
         ModelError,
         ["one grouping factor"],
     ),
-    "weights of rows of another model": (
-        lambda: hr.row_weights(None, hr.Model("y ~ x + (1 | g)", table())),
+    "weights of rows of another family": (
+        lambda: hr.row_weights(hr.Model("y ~ x + (1 | g)", table()).sample(draws=20, chains=2, seed=1, progress=False)),
         ModelError,
         ["hr.StudentT()"],
     ),

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hierreg.compiled import densities
 from hierreg.compiled.address_kernels import GRADIENT, VALUE
-from hierreg.compiled.addresses import AddressTable, PerThread, finished, flags, floats, integers
+from hierreg.compiled.addresses import AddressTable, PerThread, flags, floats, integers
 from hierreg.effects import Mixture, StudentT
 from hierreg.errors.within_units import no_units
 from hierreg.priors import Fixed
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-_PARTS = 4  # of a batch per thread
 _NO_DRAWS = tuple(np.empty((0,) * n) for n in (2, 3, 3, 2, 3))
 
 
@@ -112,37 +110,13 @@ class EffectsTarget:
 
     def evaluator(self) -> Callable[[Array], tuple[float, Array]]:
         """Return the density as a function with room of its own, for one thread at a time."""
-        n = self.n
-        table, x, gradient, value = self.table(), np.empty(n), np.empty(n), np.empty(1)
-        call = partial(log_densities(), n, *(array.ctypes.data for array in (x, gradient, value)), table.address)
-
-        # The function keeps the table, which keeps all that it points to.
-        def evaluate(psi: Array, _table: AddressTable = table) -> tuple[float, Array]:
-            if np.shape(psi) != x.shape:
-                raise ValueError(f"psi has shape {np.shape(psi)}; there are {n} parameters")
-            x[:], value[0] = psi, np.nan
-            call()
-            return finished(float(value[0])), gradient.copy()
-
-        return evaluate
+        return densities.evaluator(log_densities(), self.n, self.table())
 
     def values(self, points: Array, *, threads: int = 1) -> Array:
         """Return the log densities (k,) of many points (k, n)."""
-        points = np.ascontiguousarray(points, dtype=float)
-        if points.shape[1:] != (self.n,):
-            raise ValueError(f"points have shape {points.shape}; there are {self.n} parameters")
-        out = np.full(len(points), np.nan)
-
-        def fill(part: slice) -> None:
-            table = self.table(n_points=len(points[part]), wanted=VALUE)
-            log_densities()(self.n, points[part].ctypes.data, None, out[part].ctypes.data, table.address)
-
-        edges = np.linspace(0, len(points), max(1, min(threads * _PARTS, len(points))) + 1).astype(int)
-        with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
-            list(pool.map(fill, map(slice, edges[:-1], edges[1:])))
-        if np.isnan(out).any():
-            finished(np.nan)
-        return out
+        return densities.values(
+            log_densities(), points, self.n, lambda k: self.table(n_points=k, wanted=VALUE), threads
+        )
 
     def table(
         self, *, n_points: int = 1, wanted: int = GRADIENT, first: int = 0, room: tuple[Array, ...] | None = None
@@ -239,4 +213,4 @@ def log_densities() -> Any:
     """Return the compiled function as one of Python, which lets other threads run."""
     from hierreg.likelihood.heavy_tails.entry import log_densities
 
-    return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, *[ctypes.c_void_p] * 4)(log_densities.address)
+    return densities.as_function(log_densities.address)

@@ -6,14 +6,13 @@ L and c are those of the working Gaussian model at the mode, its variances and p
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.compiled.addresses import finished
+from hierreg.compiled.densities import value_and_gradient, values
 from hierreg.likelihood.joint.native import compiled, density_table
 
 if TYPE_CHECKING:
@@ -29,9 +28,6 @@ if TYPE_CHECKING:
     from hierreg.variances.parameters import VarianceParameters
 
     Array = NDArray[np.float64]
-
-# Parts of a batch per thread.
-_PARTS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,13 +104,7 @@ class JointTarget:
 
     def __call__(self, point: Array) -> tuple[float, Array]:
         """Return the log density at a point (n,) and its gradient (n,)."""
-        point = np.ascontiguousarray(point, dtype=float)
-        if point.shape != (self.n,):
-            raise ValueError(f"the point has shape {point.shape}; there are {self.n} parameters")
-        gradient, value = np.zeros(self.n), np.full(1, np.nan)
-        places = (array.ctypes.data for array in (point, gradient, value))
-        compiled()(self.n, *places, self._own_table.address)
-        return finished(float(value[0])), gradient
+        return value_and_gradient(compiled(), np.ascontiguousarray(point, dtype=float), self.n, self._own_table)
 
     @cached_property
     def _own_table(self) -> AddressTable:
@@ -135,20 +125,7 @@ class JointTarget:
 
     def values(self, points: Array, *, threads: int = 1) -> Array:
         """Return the log densities (k,) of many points (k, n)."""
-        points = np.ascontiguousarray(points, dtype=float)
-        out = np.full(len(points), np.nan)
-
-        def fill(part: slice) -> None:
-            mine = points[part]
-            table = density_table(self, n_points=len(mine), wanted=False)
-            compiled()(self.n, mine.ctypes.data, None, out[part].ctypes.data, table.address)
-
-        edges = np.linspace(0, len(points), max(1, min(threads * _PARTS, len(points))) + 1).astype(int)
-        with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
-            list(pool.map(fill, map(slice, edges[:-1], edges[1:])))
-        if np.isnan(out).any():
-            finished(np.nan)
-        return out
+        return values(compiled(), points, self.n, lambda k: density_table(self, n_points=k, wanted=False), threads)
 
     def on_threads(self, threads: int) -> JointTarget:  # noqa: ARG002  # one evaluation takes one thread
         """Return the target itself."""

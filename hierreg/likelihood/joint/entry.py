@@ -8,6 +8,7 @@ import numpy as np
 
 from hierreg.compiled.address_kernels import VALUE, WIDTH, Row, matrix_at, vector_at
 from hierreg.compiled.array_kernels import array_at, empty, zeros
+from hierreg.compiled.dense_kernels import affine, times_transposed
 from hierreg.compiled.parts import callback, part
 from hierreg.likelihood.joint.kernels import effects_density
 from hierreg.likelihood.posterior_entry import LOG_DENSITIES
@@ -128,11 +129,9 @@ def log_densities(size, x, gradient, value, table):
     natural = n < 0
     status = 0
     for s in range(n_points):
+        affine(centre, scale, points[s], psi)
         for i in range(n_psi):
             g[i] = 0.0
-            psi[i] = centre[i]
-            for j in range(n_psi):
-                psi[i] += scale[i, j] * points[s, j]
         for i in range(q):
             for j in range(q):
                 g_Lambda[i, j] = 0.0
@@ -176,8 +175,5 @@ def log_densities(size, x, gradient, value, table):
             continue
         add_gradient_of_covariances(psi[:n_u], variances, same, point, first_corr, g_Lambda, g_S, g[:n_u])
         pull_back_auxiliary(psi[n_u + p :], codes, has_order, auxiliary, g_auxiliary, g[n_u + p :])
-        for j in range(n_psi):
-            slopes[s, j] = 0.0
-            for i in range(n_psi):
-                slopes[s, j] += scale[i, j] * g[i]
+        times_transposed(scale, g, slopes[s])
     return status

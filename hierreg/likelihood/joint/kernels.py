@@ -35,7 +35,6 @@ from hierreg.likelihood.joint.factor_kernels import (
 )
 from hierreg.likelihood.quadrature.kernels import add_to_auxiliary, auxiliaries_of, laplace_slopes
 from hierreg.response.kernels import (
-    CUMULATIVE,
     STUDENT_T,
     auxiliary_slopes,
     expected_information,
@@ -590,7 +589,6 @@ def _pull_back_transport(form, blocks, factors, working, Lambda, values, pulled,
 def _add_auxiliary(rows, eta, auxiliary, g_auxiliary):
     """Add the derivatives of the log likelihood in further parameters, or thresholds."""
     y, weight, stratum, family, link = rows[2], rows[4], rows[6], rows[7], rows[8]
-    m = auxiliary.shape[1]
     last_c, known = 0.0, 0.0
     for r in range(len(y)):
         a, c = auxiliaries_of(family, auxiliary, stratum[r], y[r])
@@ -598,20 +596,10 @@ def _add_auxiliary(rows, eta, auxiliary, g_auxiliary):
             if c != last_c:
                 last_c, known = c, slope_of_constant(c)
             of_a, of_c = student_t_slopes(y[r], eta[r], a, c)
-            g_auxiliary[stratum[r], 0] += weight[r] * of_a
-            g_auxiliary[stratum[r], 1] += weight[r] * (of_c + known)
-            continue
-        of_a, of_c = auxiliary_slopes(family, link, y[r], eta[r], a, c)
-        if family == CUMULATIVE:
-            k = int(y[r])
-            if k > 0:
-                g_auxiliary[0, k - 1] += weight[r] * of_a
-            if k < m:
-                g_auxiliary[0, k] += weight[r] * of_c
-            continue
-        g_auxiliary[stratum[r], 0] += weight[r] * of_a
-        if m > 1:
-            g_auxiliary[stratum[r], 1] += weight[r] * of_c
+            of_c += known
+        else:
+            of_a, of_c = auxiliary_slopes(family, link, y[r], eta[r], a, c)
+        add_to_auxiliary(family, y[r], stratum[r], weight[r] * of_a, weight[r] * of_c, g_auxiliary)
 
 
 @whole

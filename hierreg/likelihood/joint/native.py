@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hierreg.compiled.addresses import AddressTable, flags, floats, integers
+from hierreg.compiled.densities import as_function
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +21,7 @@ def compiled() -> Any:
     """Return the compiled function as one of Python, which lets other threads run."""
     from hierreg.likelihood.joint.entry import log_densities
 
-    return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, *[ctypes.c_void_p] * 4)(log_densities.address)
+    return as_function(log_densities.address)
 
 
 def density_table(

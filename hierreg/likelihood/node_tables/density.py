@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.compiled.address_kernels import GRADIENT, VALUE
-from hierreg.compiled.addresses import AddressTable, finished, floats
+from hierreg.compiled.addresses import AddressTable, floats
+from hierreg.compiled.densities import as_function, value_and_gradient, values
 from hierreg.likelihood.quadrature.native import rows_of_psi
 
 if TYPE_CHECKING:
@@ -25,15 +24,13 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-_PARTS = 4  # of a batch per thread
-
 
 @cache
 def compiled() -> Any:
     """Return the compiled function as one of Python, which lets other threads run."""
     from hierreg.likelihood.node_tables.entry import log_densities
 
-    return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, *[ctypes.c_void_p] * 4)(log_densities.address)
+    return as_function(log_densities.address)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,12 +61,7 @@ class NodeTableTarget:
 
     def __call__(self, psi: Array) -> tuple[float, Array]:
         """Return the log density at psi (n,) and its gradient (n,)."""
-        psi = np.ascontiguousarray(psi, dtype=float)
-        if psi.shape != (self.n,):
-            raise ValueError(f"psi has shape {psi.shape}; there are {self.n} parameters")
-        gradient, value = np.zeros(self.n), np.full(1, np.nan)
-        compiled()(self.n, *(array.ctypes.data for array in (psi, gradient, value)), self._own_table.address)
-        return finished(float(value[0])), gradient
+        return value_and_gradient(compiled(), np.ascontiguousarray(psi, dtype=float), self.n, self._own_table)
 
     @cached_property
     def _own_table(self) -> AddressTable:
@@ -95,20 +87,7 @@ class NodeTableTarget:
 
     def values(self, points: Array, *, threads: int = 1) -> Array:
         """Return the log densities (k,) of many points (k, n)."""
-        points = np.ascontiguousarray(points, dtype=float)
-        out = np.full(len(points), np.nan)
-
-        def fill(part: slice) -> None:
-            mine = points[part]
-            table = self._addresses(n_points=len(mine), wanted=VALUE)
-            compiled()(self.n, mine.ctypes.data, None, out[part].ctypes.data, table.address)
-
-        edges = np.linspace(0, len(points), max(1, min(threads * _PARTS, len(points))) + 1).astype(int)
-        with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
-            list(pool.map(fill, map(slice, edges[:-1], edges[1:])))
-        if np.isnan(out).any():
-            finished(np.nan)
-        return out
+        return values(compiled(), points, self.n, lambda k: self._addresses(n_points=k, wanted=VALUE), threads)
 
     def _addresses(
         self,

@@ -8,6 +8,7 @@ import numpy as np
 
 from hierreg.compiled.address_kernels import VALUE, WIDTH, Row, matrix_at, vector_at
 from hierreg.compiled.array_kernels import array_at, empty, zeros
+from hierreg.compiled.dense_kernels import affine, times_transposed
 from hierreg.compiled.parts import callback
 from hierreg.likelihood.node_tables.kernels import sum_of_tables
 from hierreg.likelihood.posterior_entry import LOG_DENSITIES
@@ -55,11 +56,9 @@ def log_densities(size, x, gradient, value, table):
     natural = n < 0
     status = 0
     for s in range(n_points):
+        affine(centre, scale, points[s], psi)
         for i in range(n):
             g[i] = 0.0
-            psi[i] = centre[i]
-            for j in range(n):
-                psi[i] += scale[i, j] * points[s, j]
         for i in range(q):
             for j in range(q):
                 g_Lambda[i, j] = 0.0
@@ -78,8 +77,8 @@ def log_densities(size, x, gradient, value, table):
             continue
         if status == 0:
             add_gradient_of_covariances(psi[:n_u], variances, same, point, first_corr, g_Lambda, g_S, g[:n_u])
-        for j in range(n):
-            slopes[s, j] = 0.0
-            for i in range(n):
-                slopes[s, j] += scale[i, j] * g[i] if status == 0 else 0.0
+            times_transposed(scale, g, slopes[s])
+        else:
+            for j in range(n):
+                slopes[s, j] = 0.0
     return status

@@ -11,6 +11,7 @@ import numpy as np
 
 from hierreg.compiled.address_kernels import VALUE, WIDTH, Row, matrix_at, vector_at
 from hierreg.compiled.array_kernels import array_at, empty, zeros
+from hierreg.compiled.dense_kernels import affine, times_transposed
 from hierreg.compiled.parts import callback, part
 from hierreg.likelihood.posterior_entry import LOG_DENSITIES
 from hierreg.likelihood.quadrature.kernels import sum_over_groups
@@ -103,10 +104,7 @@ def log_densities(size, x, gradient, value, table):
                 g_auxiliary[i, j] = 0.0
         log_density, first_corr = 0.0, np.int64(0)
         if of == OF_PSI:
-            for i in range(n):
-                psi[i] = centre[i]
-                for j in range(n):
-                    psi[i] += scale[i, j] * points[s, j]
+            affine(centre, scale, points[s], psi)
             log_density, first_corr = covariances_at(psi[:n_u], variances, same, prior_on, natural, point, g[:n_u])
             for i in range(q):
                 for j in range(q):
@@ -146,22 +144,18 @@ def log_densities(size, x, gradient, value, table):
         values[s] = log_density
         if not with_gradient:
             continue
-        if status == 0:
-            if of == OF_PSI:
-                add_gradient_of_covariances(psi[:n_u], variances, same, point, first_corr, g_Lambda, g_S, g[:n_u])
-                pull_back_auxiliary(psi[n_u + p :], codes, has_order, auxiliary, g_auxiliary, g[n_u + p :])
-            else:
-                for i in range(q * q):
-                    g[p + i] = g_Lambda[i // q, i % q]
-                for i in range(T * m):
-                    g[p + q * q + i] = g_auxiliary[i // m, i % m]
-        for j in range(n):
-            slopes[s, j] = 0.0
-            if status != 0:
-                continue
-            if of == OF_PSI:
-                for i in range(n):
-                    slopes[s, j] += scale[i, j] * g[i]
-            else:
+        if status != 0:
+            for j in range(n):
+                slopes[s, j] = 0.0
+        elif of == OF_PSI:
+            add_gradient_of_covariances(psi[:n_u], variances, same, point, first_corr, g_Lambda, g_S, g[:n_u])
+            pull_back_auxiliary(psi[n_u + p :], codes, has_order, auxiliary, g_auxiliary, g[n_u + p :])
+            times_transposed(scale, g, slopes[s])
+        else:
+            for i in range(q * q):
+                g[p + i] = g_Lambda[i // q, i % q]
+            for i in range(T * m):
+                g[p + q * q + i] = g_auxiliary[i // m, i % m]
+            for j in range(n):
                 slopes[s, j] = g[j]
     return status

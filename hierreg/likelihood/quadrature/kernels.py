@@ -161,12 +161,19 @@ def slopes_at(rows, j, v, room, is_exact):
         for i in range(size):
             t += slope[i] * ZL[k, i]
         g[k] = t
+    _write_curvature(information, size, ZL, H)
+    return f
+
+
+@part
+def _write_curvature(information, size, ZL, H):
+    """Write I + (Z Lambda)' diag(information) Z Lambda to the lower triangle of H (q, q)."""
+    for k in range(len(H)):
         for h in range(k + 1):
             t = 1.0 if k == h else 0.0
             for i in range(size):
                 t += information[i] * ZL[k, i] * ZL[h, i]
             H[k, h] = t
-    return f
 
 
 @part
@@ -208,22 +215,16 @@ def solve_upper(L, x):
 @part
 def information_at(rows, j, v, room):
     """Return f(v), and write H = -f''(v); of rows with heavy tails what is expected of it, which is never negative."""
-    weight, family, starts = rows[4], rows[7], rows[9]
-    ZL, a, c, H = room[1], room[2], room[3], room[5]
-    q = len(v)
+    weight, first = rows[4], rows[9][j]
+    a, c, information = room[2], room[3], room[12]
     # No constant: what is called with one is compiled for it once more.
-    exact = q >= 0
+    exact = len(v) >= 0
     f = slopes_at(rows, j, v, room, exact)
-    if family == STUDENT_T:
-        for k in range(q):
-            for h in range(q):
-                H[k, h] = 1.0 if k == h else 0.0
-        for r in range(starts[j], starts[j + 1]):
-            i = r - starts[j]
-            w = weight[r] * expected_information(a[i], c[i])
-            for k in range(q):
-                for h in range(k + 1):
-                    H[k, h] += w * ZL[k, i] * ZL[h, i]
+    if rows[7] == STUDENT_T:
+        size = rows[9][j + 1] - first
+        for i in range(size):
+            information[i] = weight[first + i] * expected_information(a[i], c[i])
+        _write_curvature(information, size, room[1], room[5])
     return f
 
 
@@ -313,13 +314,13 @@ def sum_over_groups(
             v[k] = modes[j, k]
         if not find_mode(rows, j, v, room):
             return -inf
-        if rows[7] == STUDENT_T:
-            # What is observed may be nothing where two modes part, and nodes be anywhere.
-            information_at(rows, j, v, room)
-            factor(room[5], room[6])
         if K == 1:
             total += _by_laplace(rows, j, v, room, wanted, g_beta, g_Lambda, g_auxiliary)
         else:
+            if rows[7] == STUDENT_T:
+                # What is observed may be nothing where two modes part, and nodes be anywhere.
+                information_at(rows, j, v, room)
+                factor(room[5], room[6])
             total += _by_nodes(
                 rows, j, v, room, nodes, log_weights, at, weight, slopes, wanted, g_beta, g_Lambda, g_auxiliary
             )
@@ -332,7 +333,8 @@ def sum_over_groups(
 def _by_laplace(rows, j, v, room, wanted, g_beta, g_Lambda, g_auxiliary):
     """Return f(v) - log|L| of one group, and add its exact gradient, that of the mode's moves included."""
     X, Z, y, n, weight, _, stratum, family, link, starts = rows
-    base, ZL, a, c, H, L, t = room[0], room[1], room[2], room[3], room[5], room[6], room[7]
+    ZL, a, c, H, L, t = room[1], room[2], room[3], room[5], room[6], room[7]
+    eta, slope, information = room[9], room[11], room[12]
     q, p = len(v), X.shape[1]
     f = information_at(rows, j, v, room)
     if not factor(H, L):
@@ -349,18 +351,17 @@ def _by_laplace(rows, j, v, room, wanted, g_beta, g_Lambda, g_auxiliary):
         solve_upper(L, inverse[:, k])
         t[k] = 0.0
     size = starts[j + 1] - starts[j]
-    d1s, ws, cs, hs = empty(size), empty(size), empty(size), empty(size)
+    cs, hs = empty(size), empty(size)
     for r in range(starts[j], starts[j + 1]):
         i = r - starts[j]
-        eta, h = base[i], 0.0
+        h = 0.0
         for k in range(q):
-            eta += ZL[k, i] * v[k]
             for m in range(q):
                 h += ZL[k, i] * inverse[k, m] * ZL[m, i]
-        _, d1, d2, d3 = row_terms(family, link, y[r], n[r], eta, a[i], c[i])
-        d1s[i], ws[i], cs[i], hs[i] = weight[r] * d1, -weight[r] * d2, 0.5 * h * weight[r] * d3, h
-        if family == STUDENT_T:
-            ws[i], cs[i] = weight[r] * expected_information(a[i], c[i]), 0.0
+        hs[i], cs[i] = h, 0.0
+        # What is expected of heavy tails does not depend on eta.
+        if family != STUDENT_T:
+            cs[i] = 0.5 * h * weight[r] * row_terms(family, link, y[r], n[r], eta[i], a[i], c[i])[3]
         for k in range(q):
             t[k] += cs[i] * ZL[k, i]
     solve_lower(L, t)
@@ -370,20 +371,17 @@ def _by_laplace(rows, j, v, room, wanted, g_beta, g_Lambda, g_auxiliary):
         moved = 0.0
         for k in range(q):
             moved += ZL[k, i] * t[k]
-        e = d1s[i] + cs[i] - ws[i] * moved
+        e = slope[i] + cs[i] - information[i] * moved
         for k in range(p):
             g_beta[k] += e * X[r, k]
         for k in range(q):
-            row = e * v[k] + d1s[i] * t[k]
+            row = e * v[k] + slope[i] * t[k]
             for m in range(q):
-                row -= ws[i] * ZL[m, i] * inverse[m, k]
+                row -= information[i] * ZL[m, i] * inverse[m, k]
             for m in range(q):
                 g_Lambda[m, k] += Z[r, m] * row
         if g_auxiliary.shape[1] > 0:
-            eta = base[i]
-            for k in range(q):
-                eta += ZL[k, i] * v[k]
-            of_a, of_c = laplace_slopes(family, link, y[r], eta, a[i], c[i], 0.5 * hs[i], moved)
+            of_a, of_c = laplace_slopes(family, link, y[r], eta[i], a[i], c[i], 0.5 * hs[i], moved)
             add_to_auxiliary(family, y[r], stratum[r], weight[r] * of_a, weight[r] * of_c, g_auxiliary)
     return value
 

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import ctypes
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.compiled.addresses import AddressTable, finished, flags, floats, integers
+from hierreg.compiled.addresses import AddressTable, flags, floats, integers
+from hierreg.compiled.densities import as_function, value_and_gradient
 from hierreg.likelihood.quadrature.nodes import product_rule
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def compiled() -> Any:
     """Return the compiled function as one of Python, which lets other threads run."""
     from hierreg.likelihood.quadrature.entry import log_densities
 
-    return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, *[ctypes.c_void_p] * 4)(log_densities.address)
+    return as_function(log_densities.address)
 
 
 class FactorFunction:
@@ -57,10 +57,7 @@ class FactorFunction:
         size = len(x) - self._p - q * q
         shape = (T, size // T) if not self._likelihood.has_order else (1, size)
         table = self._table(shape, wanted=wanted)
-        x = np.ascontiguousarray(x, dtype=float)
-        gradient, value = np.zeros(len(x)), np.full(1, np.nan)
-        compiled()(len(x), x.ctypes.data, gradient.ctypes.data, value.ctypes.data, table.address)
-        return finished(float(value[0])), gradient
+        return value_and_gradient(compiled(), np.ascontiguousarray(x, dtype=float), len(x), table)
 
     def _table(self, shape: tuple[int, int], *, wanted: bool) -> AddressTable:
         key = wanted, shape

@@ -16,6 +16,7 @@ import numpy as np
 from hierreg.likelihood import solution as joint
 from hierreg.likelihood.solution import GroupWeights, LinearFunctions
 from hierreg.linear.prediction.rows import new_rows
+from hierreg.predictive.rows import chunks
 from hierreg.problem.family import FamilyProblem
 from hierreg.reports.reading import read
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
+    from hierreg.linear.prediction.family import FamilyRows
     from hierreg.linear.prediction.rows import NewRows
     from hierreg.predictive.of_model import ModelLike
     from hierreg.results.point import Coefficients
@@ -33,8 +35,6 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]
 
-# Draws times rows of one block of predictions.
-_MOST_VALUES = 4_000_000
 # Relative step of derivatives of expected responses.
 _STEP = 1e-5
 
@@ -169,7 +169,7 @@ class Request:
         if not self.is_tree:
             return self._at_point(own, cells)
         if self.is_linear:
-            rows, offset = self._rows(own)
+            rows, offset, _ = self._rows(own)
             fit = read(self.at)
             functions = _functions(rows, cells)
             beta = fit.draws("beta")
@@ -193,27 +193,27 @@ class Request:
             names += [name for name in (problem.offset_name, problem.family.by) if name is not None]
         return frame[[name for name in dict.fromkeys(names) if name in frame.columns]]
 
-    def _rows(self, frame: pd.DataFrame) -> tuple[NewRows, Array]:
-        """Return new rows, and the offset of each."""
+    def _rows(self, frame: pd.DataFrame) -> tuple[NewRows, Array, FamilyRows | None]:
+        """Return new rows, the offset of each, and what else a family reads of them."""
         if not isinstance(self.problem, FamilyProblem):
-            return new_rows(self.problem, frame, self.level, observation=False), np.zeros(len(frame))
+            return new_rows(self.problem, frame, self.level, observation=False), np.zeros(len(frame)), None
         from hierreg.linear.prediction.family import family_rows
 
         found = family_rows(self.problem, frame, self.level)
-        return found.rows, found.offset
+        return found.rows, found.offset, found
 
     def _at_point(self, frame: pd.DataFrame, cells: Cells) -> AtPoint:
         at: Any = self.at
-        rows, offset = self._rows(frame)
-        if self.is_linear:
+        rows, offset, of_family = self._rows(frame)
+        if self.is_linear or of_family is None:
             functions = _functions(rows, cells)
             value = joint.means(functions, at.solution) + cells.sum(offset[:, None])[:, 0]
             return AtPoint(value=value, functions=functions)
-        from hierreg.linear.prediction.family import expected_response, family_rows
+        from hierreg.linear.prediction.family import expected_response
 
         each = Cells(cell=np.arange(len(frame)), weight=np.ones(len(frame)), n=len(frame))
         eta = joint.means(_functions(rows, each), at.solution) + offset
-        response = expected_response(self.problem, family_rows(self.problem, frame, self.level), at)
+        response = expected_response(self.problem, of_family, at)
         h = _STEP * np.maximum(1.0, np.abs(eta))
         slope = (response(eta + h) - response(eta - h)) / (2.0 * h)
         own = replace(cells, weight=cells.weight * slope)
@@ -225,9 +225,8 @@ class Request:
         tree: Any = self.at
         posterior = tree["posterior"]
         S = posterior.sizes["chain"] * posterior.sizes["draw"]
-        out, step = np.zeros((S, cells.n)), max(1, _MOST_VALUES // S)
-        for start in range(0, len(frame), step):
-            part = slice(start, start + step)
+        out = np.zeros((S, cells.n))
+        for part in chunks(len(frame), S):
             found = predict(
                 self.model, frame.iloc[part], tree, level=self.level, scale="response", observation=False, draws=True
             )

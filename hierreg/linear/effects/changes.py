@@ -54,7 +54,7 @@ def changes_of(problem: Any, frame: pd.DataFrame, variables: Any) -> list[Change
     """
     known = predictors_of(problem)
     out: list[Change] = []
-    for name, how in _asked(variables, known).items():
+    for name, how in asked_of(variables, known).items():
         levels = known[name]
         out += _of_levels(name, levels, how) if levels is not None else _of_number(name, frame[name], how)
     return out
@@ -70,7 +70,7 @@ def slopes_of(problem: Any, frame: pd.DataFrame, variables: Any) -> list[Change]
     """
     known = predictors_of(problem)
     numeric = [name for name, levels in known.items() if levels is None and frame[name].dtype != bool]
-    asked = _asked(variables, known)
+    asked = asked_of(variables, known)
     for name in asked if variables is not None else ():
         if name not in numeric:
             raise ModelError(f"variables={name!r} has levels, not a slope; use hr.comparisons for it.")
@@ -90,7 +90,7 @@ def _slope(name: str, x: Any) -> Change:
     return Change(variable=name, text="dY/dX", low=before, high=after, per=after - before)
 
 
-def _asked(variables: Any, known: Mapping[str, Any]) -> dict[str, Any]:
+def asked_of(variables: Any, known: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is asked of each predictor; None for the default."""
     if variables is None:
         asked: dict[str, Any] = dict.fromkeys(known)
@@ -109,7 +109,8 @@ def _asked(variables: Any, known: Mapping[str, Any]) -> dict[str, Any]:
                 f"{suggestion(name, known)}"
             )
     if not asked:
-        raise ModelError("variables: the population part of the formula has no predictor.")
+        why = "the population part of the formula has no predictor" if not known else f"choose of {listed(known)}"
+        raise ModelError(f"variables: {why}.")
     return asked
 
 

@@ -27,7 +27,7 @@ import xarray as xr
 from hierreg.checks import check_choice, listed
 from hierreg.exceptions import ModelError
 from hierreg.linear.effects.averages import Cells, Request
-from hierreg.linear.effects.changes import changes_of, slopes_of
+from hierreg.linear.effects.changes import asked_of, changes_of, slopes_of
 from hierreg.linear.effects.report import Effects, Found, effects_of
 from hierreg.linear.effects.tables import cells_of, datagrid, levels_by_predictor, table_at, weights_of
 from hierreg.linear.prediction.levels import levels_of
@@ -36,7 +36,7 @@ from hierreg.predictive.of_model import any_problem_of
 from hierreg.reports.reading import check_prob
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
@@ -136,8 +136,7 @@ def comparisons(  # noqa: PLR0913  # every argument after the second has a defau
     request = _request(model, at, level, scale)
     check_choice(comparison, ("difference", "ratio"), argument="comparison", error=ModelError)
     frame = table_at(model, newdata, "hr.comparisons")
-    changes = changes_of(request.problem, frame, variables)
-    found = [_effect(request, frame, change, comparison, by, wts) for change in changes]
+    found = _effects(request, frame, changes_of(request.problem, frame, variables), comparison, by, wts)
     return effects_of(request, found, check_prob(ci_prob), hypothesis, len(frame))
 
 
@@ -194,10 +193,7 @@ def slopes(  # noqa: PLR0913  # every argument after the second has a default
     """
     request = _request(model, at, level, scale)
     frame = table_at(model, newdata, "hr.slopes")
-    found = [
-        _effect(request, frame, change, "difference", by, wts)
-        for change in slopes_of(request.problem, frame, variables)
-    ]
+    found = _effects(request, frame, slopes_of(request.problem, frame, variables), "difference", by, wts)
     return effects_of(request, found, check_prob(ci_prob), hypothesis, len(frame))
 
 
@@ -291,30 +287,29 @@ def _request(model: ModelLike, at: Any, level: Any, scale: str) -> Request:
     return Request(model=model, problem=problem, at=at, level=each, scale=scale)
 
 
-def _effect(request: Request, frame: pd.DataFrame, change: Change, comparison: str, by: Any, wts: str | None) -> Found:
+def _effects(  # what effects depend on
+    request: Request, frame: pd.DataFrame, changes: Sequence[Change], comparison: str, by: Any, wts: str | None
+) -> list[Found]:
     cell, n, called = cells_of(frame, by)
-    weight = weights_of(frame, wts, cell, n) / change.per
-    cells = Cells(cell=cell, weight=weight, n=n)
-    high, low = (
-        request.average(frame.assign(**{change.variable: value}), cells) for value in (change.high, change.low)
-    )
-    average = high.minus(low) if comparison == "difference" else high.over(low)
-    text = change.text.replace(" - ", " / ") if comparison == "ratio" else change.text
-    return Found(variable=change.variable, contrast=text, cells=called, average=average)
+    weight, found = weights_of(frame, wts, cell, n), []
+    for change in changes:
+        cells = Cells(cell=cell, weight=weight / change.per, n=n)
+        high, low = (
+            request.average(frame.assign(**{change.variable: value}), cells) for value in (change.high, change.low)
+        )
+        average = high.minus(low) if comparison == "difference" else high.over(low)
+        text = change.text.replace(" - ", " / ") if comparison == "ratio" else change.text
+        found.append(Found(variable=change.variable, contrast=text, cells=called, average=average))
+    return found
 
 
 def _values(model: ModelLike, variables: Any) -> dict[str, list[Any]]:
     """Return the values of the variables whose cells are wanted."""
     known = levels_by_predictor(model)
     with_levels = [name for name, levels in known.items() if levels is not None]
-    if variables is None:
-        variables = with_levels
-    asked = {variables: None} if isinstance(variables, str) else variables
-    asked = dict(asked) if hasattr(asked, "items") else dict.fromkeys(asked)
+    asked = dict.fromkeys(with_levels) if variables is None else asked_of(variables, known)
     out = {}
     for name, values in asked.items():
-        if name not in known:
-            raise ModelError(f"variables names {name!r}, which is no predictor of the population: {listed(known)}.")
         levels = known[name]
         if values is None:
             if levels is None:
