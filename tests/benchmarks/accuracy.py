@@ -52,7 +52,7 @@ CASES: dict[str, tuple[str, Any, Any]] = {
 def over_the_posterior(model: hr.Model) -> list[float]:
     """Return the error of the log density for each number of nodes."""
     from hierreg.model.family.estimation import limit, starts_of_chains
-    from hierreg.model.family.posterior import at_mode
+    from hierreg.model.family.rules import at_mode
 
     problem: Any = model.problem
     _, found = limit(problem)

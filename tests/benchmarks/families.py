@@ -114,7 +114,7 @@ print(first - (time.process_time() - begin), file=sys.stderr)
 def by_nodes(name: str) -> list[list[str]]:
     """Return a row for each number of nodes: error, and milliseconds of CPU for a value and gradient."""
     from hierreg.model.family.estimation import limit, starts_of_chains
-    from hierreg.model.family.posterior import at_mode
+    from hierreg.model.family.rules import at_mode
     from hierreg.problem.family import with_quadrature
 
     formula, family, table = CASES[name]
@@ -138,7 +138,7 @@ def by_tables(groups: int, rows: int) -> list[list[str]]:
     from hierreg.likelihood.node_tables.table import maps_of_groups, places_of_nodes, tabulated
     from hierreg.likelihood.quadrature.engine import QuadratureLikelihood
     from hierreg.model.family.estimation import limit, starts_of_chains
-    from hierreg.model.family.posterior import at_mode
+    from hierreg.model.family.rules import at_mode
     from hierreg.sampling.signed import coordinates
 
     problem = hr.Model("y ~ x + (1 + x | g)", many(rows * groups, groups), family=hr.Bernoulli()).problem
@@ -186,7 +186,7 @@ def ours(name: str, method: str, draws: int, *, adaptive: bool = False, compilin
     formula, family, table = CASES[name]
     data = table()
     begin = time.process_time()
-    with mock.patch("hierreg.model.family.posterior.tables_of", _no_tables) if adaptive else nullcontext():
+    with mock.patch("hierreg.model.family.draws.tables_of", _no_tables) if adaptive else nullcontext():
         tree = hr.Model(formula, data, family=family).sample(draws=draws, seed=1, progress=False, method=method)
     cpu = time.process_time() - begin
     ess = float(np.nanmin(hr.summary(tree)["ess_bulk"]))

@@ -6,7 +6,7 @@ import pytest
 
 import hierreg as hr
 from hierreg.likelihood.node_tables.error import TableError
-from hierreg.model.family import posterior
+from hierreg.model.family import draws as engines
 
 pytestmark = pytest.mark.filterwarnings("ignore::hierreg.exceptions.ConvergenceWarning")
 
@@ -79,7 +79,7 @@ def test_adaptive_quadrature_takes_what_tables_do_not(formula, data):
 
 
 def test_adaptive_quadrature_takes_over_where_draws_were_wrong(monkeypatch):
-    monkeypatch.setattr(posterior, "error_at_draws", lambda *_: TableError(sd=0.02, far=0.0))
+    monkeypatch.setattr(engines, "error_at_draws", lambda *_: TableError(sd=0.02, far=0.0))
     tree = sampled(model_of(), draws=50)
     assert tree.attrs["engine"] == "quadrature"
     assert tree["sample_stats"].attrs["quadrature_nodes"] == 3

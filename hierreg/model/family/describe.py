@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hierreg.display.html import preformatted
+from hierreg.likelihood.groups.threads import available_cores
 from hierreg.likelihood.node_tables.error import MOST
-from hierreg.model.family.estimation import default_method
+from hierreg.model.family.estimation import default_method, limit, starts_of_chains
 from hierreg.model.family.tables import maps_of
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class FamilyDescription:
     family : str
     engine : {"quadrature", "node tables", "joint"}
         Whether the coefficients of groups are integrated out, by nodes that follow the parameters or by fixed ones, or
-        sampled with the parameters.
+        sampled with the parameters. Of one grouping factor the data decide: looked up where it is measured.
     n_groups, n_effects : int
         Groups, and coefficients of each that are integrated out by quadrature; where all are sampled, groups and
         coefficients of all factors.
@@ -87,11 +88,13 @@ class FamilyDescription:
             lines.append(
                 f"    nodes of a group: Laplace 1; sampling {3**self.n_effects}, or more where that is not enough"
             )
-            if self.error is not None:
-                lines.append(
-                    f"    not by fixed nodes, which would be wrong by {self.error:.2g} (log density, sd over the "
-                    f"posterior; at most {MOST} is allowed)"
-                )
+            if self.milliseconds is None:
+                lines.append("    or sampled with the parameters, where the data make them nearly normal")
+        if self.error is not None and self.engine != "node tables":
+            lines.append(
+                f"    not by fixed nodes, which would be wrong by {self.error:.2g} (log density, sd over the "
+                f"posterior; at most {MOST} is allowed)"
+            )
         lines.append(f"  sampled: {len(self.sampled)} parameters")
         lines += wrap(", ".join(self.sampled), 100, initial_indent="    ", subsequent_indent="    ")
         if self.milliseconds is not None:
@@ -134,12 +137,14 @@ def describe(problem: FamilyProblem, time_it: bool) -> FamilyDescription:
     q, is_joint = problem.Z.shape[1], problem.engine == "joint"
     n_groups = sum(len(factor.levels) for factor in problem.design.factors)
     engine, found = engine_of(problem), None
-    if time_it and engine == "node tables":
-        from hierreg.model.family.posterior import measured_tables
+    if time_it and not is_joint and q:
+        from hierreg.model.family.rules import choice
 
-        found = measured_tables(problem)
-        engine = engine if found[0] is not None else "quadrature"
-    tables, error = (None, None) if found is None else found
+        cores = available_cores()
+        found = choice(problem, starts_of_chains(problem, limit(problem)[1]), 0, cores)
+        engine, is_joint = found.engine, found.engine == "joint"
+    tables = None if found is None else found.tables
+    error = None if found is None or found.table_error is None else found.table_error.sd
     return FamilyDescription(
         formula=problem.formula,
         n_rows=problem.n_rows,
@@ -148,9 +153,9 @@ def describe(problem: FamilyProblem, time_it: bool) -> FamilyDescription:
         n_groups=n_groups if q else 0,
         n_effects=problem.n_effects if is_joint else q,
         sampled=problem.names,
-        milliseconds=_measured(problem, tables) if time_it else None,
+        milliseconds=_measured(replace(problem, engine="joint") if is_joint else problem, tables) if time_it else None,
         n_nodes=0 if tables is None else tables.n_nodes,
-        error=None if error is None else error.sd,
+        error=error,
         estimates=default_method(problem),
     )
 
