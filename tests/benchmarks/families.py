@@ -186,7 +186,7 @@ def ours(name: str, method: str, draws: int, *, adaptive: bool = False, compilin
     formula, family, table = CASES[name]
     data = table()
     begin = time.process_time()
-    with mock.patch("hierreg.model.family.draws.tables_of", _no_tables) if adaptive else nullcontext():
+    with mock.patch("hierreg.model.family.rules.tables_of", _no_tables) if adaptive else nullcontext():
         tree = hr.Model(formula, data, family=family).sample(draws=draws, seed=1, progress=False, method=method)
     cpu = time.process_time() - begin
     ess = float(np.nanmin(hr.summary(tree)["ess_bulk"]))

@@ -12,6 +12,7 @@ import hierreg as hr
 from hierreg.exceptions import BoundaryWarning, ModelError
 from hierreg.model.family import draws, rules
 from hierreg.problem import family as problem_family
+from tests.helpers.posteriors import assert_same_posterior
 from tests.likelihood.joint import cases
 
 # lme4's cbpp: 56 rows of 15 herds.
@@ -91,6 +92,7 @@ def with_one_factor(monkeypatch, formula, d, family, **options):
     """Return the posterior of a model of one factor by all effects sampled, and by quadrature."""
     with monkeypatch.context() as patch:
         patch.setattr(rules, "_NEARLY_NORMAL", -1.0)
+        patch.setattr(rules, "tables_of", lambda *_: (None, None))
         by_quadrature = hr.Model(formula, d, family=family).sample(progress=False, **options)
     monkeypatch.setattr(problem_family, "engine_of", lambda _: "joint")
     model = hr.Model(formula, d, family=family)
@@ -110,9 +112,9 @@ def test_one_factor_has_the_posterior_that_quadrature_has(name, monkeypatch):
     together, by_quadrature, model = with_one_factor(monkeypatch, formula, d, family, seed=4, draws=1500)
     assert (together.attrs["engine"], by_quadrature.attrs["engine"]) == ("joint", "quadrature")
     assert int(together["sample_stats"]["diverging"].sum()) == 0
-    assert_same(together["posterior"], by_quadrature["posterior"], ["beta", "sd_herd", "b_herd"])
+    assert_same_posterior(together["posterior"], by_quadrature["posterior"], ["beta", "sd_herd", "b_herd"])
     if name == "dispersion":
-        assert_same(together["posterior"], by_quadrature["posterior"], ["dispersion"])
+        assert_same_posterior(together["posterior"], by_quadrature["posterior"], ["dispersion"])
     # The Laplace estimate is that of the other engine too.
     other = hr.Model.estimate(model, "laplace")
     monkeypatch.undo()
@@ -124,21 +126,6 @@ def test_one_factor_has_the_posterior_that_quadrature_has(name, monkeypatch):
         np.testing.assert_allclose(getattr(other, field)["herd"], getattr(same, field)["herd"], rtol=1e-4, atol=1e-5)
     some = {"A": {("herd", "1", "Intercept"): 1, ("herd", "8", "Intercept"): -2}, "B": {"Intercept": 1}}
     np.testing.assert_allclose(hr.contrasts(other, some)["sd"], hr.contrasts(same, some)["sd"], rtol=1e-4)
-
-
-def assert_same(one, other, names, errors=4.5):
-    """Assert that means and quantiles differ by their Monte-Carlo errors at most."""
-    for name in names:
-        for method, kwargs in (("mean", {}), ("quantile", {"prob": 0.05}), ("quantile", {"prob": 0.95})):
-            values, mcse = [], []
-            for tree in (one, other):
-                draws = tree[name].to_numpy().reshape(*tree[name].shape[:2], -1)
-                values.append(draws.mean((0, 1)) if method == "mean" else np.quantile(draws, kwargs["prob"], (0, 1)))
-                mcse.append(
-                    [float(arviz_stats.mcse(draws[..., k], method=method, **kwargs)) for k in range(draws.shape[2])]
-                )
-            allowed = errors * np.hypot(*mcse)
-            assert np.all(np.abs(values[0] - values[1]) < allowed), (name, method, kwargs)
 
 
 COUNTS = [1, 2, 0, 1, 3, 1, 2, 0, 1, 4, 2, 1, 1, 2]
@@ -317,7 +304,7 @@ def test_a_transport_without_what_factors_share_has_the_same_posterior(monkeypat
     # Four periods: the intercept and their effects go together, and mix more slowly if the transport leaves that out.
     other = model.sample(draws=3000, seed=3, progress=False)
     names = ["beta", "sd_herd", "sd_period", "b_herd", "b_period"]
-    assert_same(one["posterior"], other["posterior"], names)
+    assert_same_posterior(one["posterior"], other["posterior"], names)
 
 
 def test_an_estimate_of_zero_is_said_to_be_one():

@@ -7,6 +7,7 @@ import pytest
 import hierreg as hr
 from hierreg.likelihood.node_tables.error import TableError
 from hierreg.model.family import draws as engines
+from hierreg.model.family import rules
 
 pytestmark = pytest.mark.filterwarnings("ignore::hierreg.exceptions.ConvergenceWarning")
 
@@ -47,7 +48,7 @@ def test_says_which_engine_and_how_wrong(by_table):
 
 def test_is_the_posterior_of_adaptive_quadrature(by_table, monkeypatch):
     """Parameters and the effects of every group, within the Monte-Carlo error of 1,000 independent draws."""
-    monkeypatch.setattr(posterior, "tables_of", lambda *_: (None, None))
+    monkeypatch.setattr(rules, "tables_of", lambda *_: (None, None))
     other = sampled(model_of())
     assert other.attrs["engine"] == "quadrature"
     for name in ("beta", "sd_g", "b_g"):
@@ -96,7 +97,8 @@ def test_what_models_say_of_it():
     assert 0 < found.error < 0.01
     assert f"{found.n_nodes} nodes of a group; error of the log density {found.error:.2g}" in repr(found)
     few = model_of(table(5)).describe(time=True)
-    assert few.engine == "quadrature"
+    assert few.engine == "joint"
+    assert "sampled together with the parameters: all 5 coefficients" in repr(few)
     assert "not by fixed nodes" in repr(few)
     assert "engine: quadrature" in repr(model_of(formula="cbind(k, n - k) ~ x + (1 | g)"))
 
