@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, final
+from typing import TYPE_CHECKING, Any, ClassVar, Self, final
 
 import numpy as np
 
-from hierreg.display import Column, Row, Section, Table
-from hierreg.display.numbers import number, percent
+from hierreg.display import Column
+from hierreg.display.numbers import percent
 from hierreg.exceptions import ModelError
 from hierreg.hints import PROB, understands
 from hierreg.reports.draws import mcse_mean, moments
 from hierreg.reports.effects import group_probabilities, group_weights
 from hierreg.reports.reading import FactorFit, Fit, check_prob, need_factor, read
-from hierreg.reports.shrinkage_at_point import ShrinkageAtPoint, limits, shrinkage_at_point
-from hierreg.reports.table import Report
+from hierreg.reports.shrinkage_at_point import OfGroups, ShrinkageAtPoint, limits, shrinkage_at_point
 from hierreg.reports.weights import pooling_factor, pooling_factor_of_summaries, weights
 from hierreg.results.effects import EffectsEstimate
 from hierreg.results.point import Estimate
@@ -27,11 +26,10 @@ if TYPE_CHECKING:
 
 
 @final
-class Shrinkage(Report):
+class Shrinkage(OfGroups):
     """What `shrinkage` returns; prints as one table per coefficient."""
 
     __slots__ = ()
-    diagonal: ClassVar[tuple[str, ...]] = ("weight", "weight_sd")
     whole: ClassVar[dict[str, int]] = {
         "no_pooling": 2,
         "plug_in": 2,
@@ -41,27 +39,18 @@ class Shrinkage(Report):
         "population": 1,
     }
 
-    def _table(self, most: int | None = None) -> Table:
-        attrs, J = self.attrs, self.sizes[self.attrs["factor"]]
-        coefs = [str(coef) for coef in self[f"{attrs['factor']}_coef"].values]
-        shown = J if most is None else min(J, most)
-        values = {str(name): v.to_numpy()[:shown] for name, v in self.data_vars.items() if v.dims[0] == attrs["factor"]}
-        names = [str(name) for name in self[attrs["factor"]].values[:shown]]
-        parts = []
-        for k, (coef, at) in enumerate(zip(coefs, attrs["theta_at"], strict=True)):
-            rows = [
-                self._population_row(k),
-                *(Row(name=name, values=_of(values, j, k)) for j, name in enumerate(names)),
-            ]
-            parts.append(Section(title=f"{coef} at {at}" if at else coef, rows=rows, more=J - shown))
-        factors = ", ".join(
-            f"{coef} {number(float(value))}" for coef, value in zip(coefs, self["pooling_factor"].values, strict=True)
-        )
-        note = f"Pooling factor (0: groups alone, 1: one value for all): {factors}\n{attrs['note']}"
-        return Table(columns=self._columns(), sections=tuple(parts), heading=attrs["heading"], notes=(note,))
+    spread: ClassVar[str] = "sd"
+    of_population: ClassVar[dict[str, str]] = {"plug_in": "population_plug_in", "mean": "population"}
+
+    def _shown(self) -> Self:
+        shown = super()._shown()
+        if "probability" not in self:
+            return shown
+        dim, chance = (self.attrs["factor"],), self["probability"].to_numpy()
+        return shown.assign(component=(dim, chance.argmax(axis=1)), probability=(dim, chance.max(axis=1)))
 
     def _columns(self) -> tuple[Column, ...]:
-        prob, own = self.attrs["ci_prob"], []
+        own = []
         # Of heavy tails or mixtures.
         if "group_weight" in self:
             own = [Column(key="group_weight", head="1/s", form="fixed", digits=2, fold=2)]
@@ -77,34 +66,13 @@ class Shrinkage(Report):
             Column(key="plug_in_sd", head="sd", scale="scale", fold=7),
             Column(key="mean", head="posterior", scale="scale"),
             Column(key="sd", head="sd", scale="scale"),
-            Column(key="lower", head=percent((1 - prob) / 2), scale="scale", fold=1),
-            Column(key="upper", head=percent((1 + prob) / 2), scale="scale", fold=1),
+            *self._interval(scale="scale", fold=1),
             Column(key="weight", head="weight", form="fixed", digits=2, fold=3),
             Column(key="sd_ratio", head="sd ratio", form="fixed", digits=2, fold=6),
             Column(key="gap_in_sd", head="gap/sd", form="fixed", digits=2, fold=5),
             Column(key="gap_in_mcse", head="gap/mcse", form="fixed", digits=1, fold=8),
             *own,
         )
-
-    def _population_row(self, k: int) -> Row:
-        values = {
-            "plug_in": self["population_plug_in"][k],
-            "mean": self["population"][k],
-            "scale": self["sd"][:, k].mean(),
-        }
-        return Row(name="population", values={name: float(value) for name, value in values.items()})
-
-
-def _of(values: dict[str, Array], j: int, k: int) -> dict[str, float]:
-    """Return what a row says of group j and coefficient k."""
-    own = {name: float(v[j, k]) for name, v in values.items() if v.ndim == 2 and name != "probability"}
-    own |= {"weight": float(values["weight"][j, k, k]), "scale": own["sd"]}
-    if "group_weight" in values:
-        own["group_weight"] = float(values["group_weight"][j])
-    if "probability" in values:
-        chance = values["probability"][j]
-        own |= {"component": float(np.argmax(chance)), "probability": float(chance.max())}
-    return own
 
 
 @understands("hr.shrinkage", instead=PROB)

@@ -9,14 +9,14 @@ import numpy as np
 import xarray as xr
 
 from hierreg.checks import check_choice
-from hierreg.display import Column, Row, Section, Table
+from hierreg.display import Column
 from hierreg.display.numbers import percent
-from hierreg.display.table import interval_columns
 from hierreg.exceptions import ModelError
 from hierreg.hints import PROB, SEED, understands
 from hierreg.linear.prediction.categories import (
     CategoryPredictions,
     check_asked,
+    group_columns,
     group_coords,
     probabilities_at,
     probabilities_of_draws,
@@ -32,10 +32,10 @@ from hierreg.predictive.recovered import recovered_draws
 from hierreg.predictive.rows import check_size, draws_of
 from hierreg.problem.effects import EffectsProblem, refusal, refuse
 from hierreg.problem.family import FamilyProblem
-from hierreg.problem.labels import factors_attribute, factors_of
+from hierreg.problem.labels import factors_attribute
 from hierreg.reports.draws import moments
 from hierreg.reports.reading import check_prob, read
-from hierreg.reports.table import Report
+from hierreg.reports.table import Report, section
 from hierreg.results.carried import problem_of_tree
 from hierreg.results.effects import EffectsEstimate
 from hierreg.results.point import METHOD_NAMES, Coefficients, Estimate
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hierreg.display import Section
     from hierreg.linear.prediction.posterior import Fresh
     from hierreg.predictive.of_model import ModelLike
     from hierreg.predictive.rows import Draws
@@ -66,33 +67,18 @@ class Predictions(Report):
     __slots__ = ()
     whole: ClassVar[dict[str, int]] = {"row": 1, "mean": 1, "sd": 1, "upper": 1}
 
-    def _table(self, most: int | None = None) -> Table:
-        prob, has_new = self.attrs["ci_prob"], "sd_new" in self
-        ends = percent((1 - prob) / 2), percent((1 + prob) / 2)
-        factors = factors_of(self.attrs)
-        groups = [name for name in group_coords(factors) if name in self.coords]
-        new = zip(("sd_new", "lower_new", "upper_new"), ("sd new", *ends), strict=True) if has_new else ()
-        labels = {name: self[name].values for name in groups}
-        values = {str(name): v.to_numpy() for name, v in self.data_vars.items() if v.dims == ("row",)}
-        rows = [
-            Row(
-                name=str(name),
-                values={group: str(own[i]) for group, own in labels.items()}
-                | {key: float(value[i]) for key, value in values.items()},
-            )
-            for i, name in enumerate(self["row"].values[:most])
-        ]
-        return Table(
-            columns=(
-                *(Column(key=key, head=head, form="text") for key, head in zip(groups, factors, strict=bool(groups))),
-                Column(key="mean", head="mean"),
-                Column(key="sd", head="sd"),
-                *interval_columns(*ends),
-                *(Column(key=key, head=head, fold=1) for key, head in new),
-            ),
-            sections=(Section(title="row", rows=rows, more=self.sizes["row"] - len(rows)),),
-            heading=self.attrs["heading"],
+    def _columns(self) -> tuple[Column, ...]:
+        new = zip(("sd_new", "lower_new", "upper_new"), ("sd new", *self._ends), strict=True)
+        return (
+            *group_columns(self),
+            Column(key="mean", head="mean"),
+            Column(key="sd", head="sd"),
+            *self._interval(),
+            *(Column(key=key, head=head, fold=1) for key, head in new if key in self),
         )
+
+    def _sections(self, most: int | None) -> tuple[Section, ...]:
+        return (section("row", self, most),)
 
 
 @understands("hr.predict", same=SEED, instead=PROB)
