@@ -45,11 +45,9 @@ class RowWeights(Report):
         )
 
     def _sections(self, most: int | None) -> tuple[Section, ...]:
-        n = self.sizes["obs"]
-        shown = n if most is None else min(n, most, _SHOWN)
-        title = f"The {shown} of {n:,} rows that count least" if shown < n else "Rows, those that count least first"
-        order = np.argsort(self["weight"].to_numpy(), kind="stable")[:shown]
-        return (section(title, self.isel(obs=order)),)
+        order = np.argsort(self["weight"].to_numpy(), kind="stable")
+        shown = None if most is None else min(most, _SHOWN)
+        return (section("Rows, those that count least first", self.isel(obs=order), shown),)
 
 
 def row_weights(tree: xr.DataTree, model: ModelLike | None = None, ci_prob: float = 0.95) -> RowWeights:
