@@ -114,7 +114,11 @@ def _counted(n: int) -> str:
 
 def chosen_groups(groups: object, of: FactorFit) -> NDArray[np.intp]:
     """Return the places of the chosen groups, by label or by the label's text; all of them for None."""
-    labels = of.groups.tolist()
+    return chosen_labels(groups, of.groups.tolist(), of.name)
+
+
+def chosen_labels(groups: object, labels: list[Any], what: str) -> NDArray[np.intp]:
+    """Return the places of chosen labels, by themselves or by their text; all of them for None."""
     if groups is None:
         return np.arange(len(labels))
     texts = {str(label): place for place, label in enumerate(labels)}
@@ -122,9 +126,7 @@ def chosen_groups(groups: object, of: FactorFit) -> NDArray[np.intp]:
     for name in names:
         if str(name) not in texts:
             hint = suggestion(str(name), list(texts))
-            raise ModelError(
-                f"groups has {name!r}, which is no group of {of.name!r}; these are {listed(labels)}.{hint}"
-            )
+            raise ModelError(f"groups has {name!r}, which is no group of {what!r}; these are {listed(labels)}.{hint}")
     if not names:
         raise ModelError("groups is empty; name a group, or leave it out for all.")
     return np.array([texts[str(name)] for name in names], dtype=np.intp)
