@@ -87,6 +87,13 @@ def contrasts(x: xr.DataTree | Coefficients, what: Any, ci_prob: float = 0.95) -
     DataError
         If a tree is not from hierreg.
 
+    See Also
+    --------
+    t_tests : With the degrees of freedom of few groups.
+    comparisons : Of expected responses, also where they are not linear.
+    predict : Expected values of rows.
+    ranks : All groups beside each other.
+
     Examples
     --------
     >>> import hierreg as hr

@@ -79,6 +79,11 @@ def row_weights(tree: xr.DataTree, model: ModelLike | None = None, ci_prob: floa
     ModelError
         If the model has another family, or tree and model do not match.
 
+    See Also
+    --------
+    StudentT : The family of responses.
+    residuals : Of estimates.
+
     References
     ----------
     Lange, K. L., Little, R. J. A. and Taylor, J. M. G. (1989). Robust statistical modeling using the t distribution.

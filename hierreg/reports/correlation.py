@@ -127,11 +127,27 @@ def correlations(
         If `at` names what is no group column, or leaves out one that depends on the same predictor, or `observation`
         is asked of other responses.
 
+    See Also
+    --------
+    plots.correlations : The figure.
+    correlation_matrices : Draws of whole matrices.
+    r2 : Shares of the variance.
+    summary : Standard deviations and coefficients.
+
     References
     ----------
     Raudenbush and Bryk (2002), Hierarchical Linear Models, 2nd edition, chapter 2 (intraclass correlation); Goldstein,
     Browne and Rasbash (2002), Understanding Statistics 1(4), 223-231 (with random slopes); Nakagawa, Johnson and
     Schielzeth (2017), Journal of the Royal Society Interface 14, 20170213 (families of responses).
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> model = hr.Model("Reaction ~ Days + (Days | Subject)", hr.load_dataset("sleepstudy"))
+    >>> tree = model.sample(draws=200, seed=1, method="psis")
+    >>> report = hr.correlations(tree)
+    >>> report["correlation"].values.tolist()
+    ['corr_Subject[Days, Intercept]', 'Subject[at the means]', 'beta[Days, Intercept]']
     """
     prob = check_prob(ci_prob)
     fit = read(tree)

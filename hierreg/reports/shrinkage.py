@@ -148,13 +148,13 @@ def shrinkage(
     Yield ~ 1 + (1 | Batch), errors independent(), REML estimate; normal 95 % intervals, the variances taken as known
     <BLANKLINE>
     Intercept      alone    se  estimate    sd   2.5 %  97.5 %  weight
+      population                  1527.5
       A           1505.0  22.1    1509.9  20.0  1470.6  1549.2    0.78
       B           1528.0  22.1    1527.9  20.0  1488.6  1567.2    0.78
       C           1564.0  22.1    1556.1  20.0  1516.8  1595.3    0.78
       D           1498.0  22.1    1504.4  20.0  1465.1  1543.7    0.78
       E           1600.0  22.1    1584.2  20.0  1545.0  1623.5    0.78
       F           1470.0  22.1    1482.5  20.0  1443.2  1521.8    0.78
-      population                  1527.5
     <BLANKLINE>
     Pooling factor (0: groups alone, 1: one value for all): Intercept 0.2175
     alone: the group's own rows; estimate: mixed-model equations; weight: diagonal of S_j.

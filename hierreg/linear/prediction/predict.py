@@ -175,6 +175,13 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
     DataError, ModelError
         If columns, labels or matrices are missing or do not fit, or `at` belongs to another model.
 
+    See Also
+    --------
+    means : Averages of predictions.
+    comparisons : Differences of predictions.
+    posterior_predictive : Replicates of the rows that were observed.
+    datagrid : Tables of rows to predict.
+
     References
     ----------
     Goldberger (1962), Journal of the American Statistical Association 57, 369-375; Robinson (1991), Statistical
