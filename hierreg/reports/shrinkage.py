@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Self, final
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from hierreg.results.effects import EffectsEstimate
 from hierreg.results.point import Estimate
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import xarray as xr
     from numpy.typing import NDArray
 
@@ -42,19 +44,19 @@ class Shrinkage(OfGroups):
     spread: ClassVar[str] = "sd"
     of_population: ClassVar[dict[str, str]] = {"plug_in": "population_plug_in", "mean": "population"}
 
-    def _shown(self) -> Self:
-        shown = super()._shown()
-        if "probability" not in self:
-            return shown
-        dim, chance = (self.attrs["factor"],), self["probability"].to_numpy()
-        return shown.assign(component=(dim, chance.argmax(axis=1)), probability=(dim, chance.max(axis=1)))
+    def _values(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        own = super()._values(values)
+        if "probability" in self.data_vars:
+            chance = [float(value) for key, value in values.items() if key.startswith("probability[")]
+            own |= {"component": float(np.argmax(chance)), "probability": max(chance)}
+        return own
 
     def _columns(self) -> tuple[Column, ...]:
         own = []
         # Of heavy tails or mixtures.
-        if "group_weight" in self:
+        if "group_weight" in self.data_vars:
             own = [Column(key="group_weight", head="1/s", form="fixed", digits=2, fold=2)]
-        if "probability" in self:
+        if "probability" in self.data_vars:
             own += [
                 Column(key="component", head="component", form="count", fold=2),
                 Column(key="probability", head="prob", form="fixed", digits=2, fold=2),

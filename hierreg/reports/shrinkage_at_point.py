@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self, final
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from hierreg.results.at_estimate import tree_of_estimate
 from hierreg.results.point import METHOD_NAMES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from hierreg.display import Section
@@ -37,20 +39,21 @@ class OfGroups(Report):
     spread: ClassVar[str]
     of_population: ClassVar[dict[str, str]]
 
-    def _shown(self) -> Self:
-        """Return the report with what its rows need besides."""
-        return self.assign(scale=self[self.spread])
+    def _values(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a row has of a group."""
+        return {**values, "scale": values[self.spread]}
 
     def _sections(self, most: int | None) -> tuple[Section, ...]:
         factor, coefs = self.attrs["factor"], f"{self.attrs['factor']}_coef"
-        shown, found = self._shown(), []
+        found = []
         for k, at in enumerate(self.attrs["theta_at"]):
-            own = shown.isel({coefs: [k], f"{coefs}_col": [k]})
+            own = self.isel({coefs: [k], f"{coefs}_col": [k]})
             coef = str(own[coefs].values[0])
             groups = section(f"{coef} at {at}" if at else coef, own, most, [factor])
             values = {key: float(own[name][0]) for key, name in self.of_population.items()}
-            values["scale"] = float(own["scale"].mean())
-            found.append(replace(groups, rows=[Row(name="population", values=values), *groups.rows]))
+            values["scale"] = float(own[self.spread].mean())
+            rows = [replace(row, values=self._values(row.values)) for row in groups.rows]
+            found.append(replace(groups, rows=[Row(name="population", values=values), *rows]))
         return tuple(found)
 
     def _notes(self) -> tuple[str, ...]:

@@ -162,3 +162,14 @@ def test_ranks_with_ties_have_halves():
     draws = xr.Dataset({"draws": (("chain", "draw", "group"), np.tile([1.0, 1.0, 3.0], (2, 10, 1)))}, coords=coords)
     ends = [line.split("|")[5:7] for line in hr.ranks(draws).to_markdown().splitlines()[2:]]
     assert ends == [[" 1.0 ", " 1.0 "], [" 2.5 ", " 2.5 "], [" 2.5 ", " 2.5 "]]
+
+
+@pytest.mark.parametrize("name", ["scale", "component", "probability", "group_weight", "kind", "names"])
+def test_a_factor_may_be_called_as_a_table_calls_its_own(name, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(WIDE))
+    plain = hr.shrinkage(trees.model("independent").estimate())
+    renamed = hr.Model(f"y ~ x + w + (x | {name})", trees.table().rename(columns={"g": name})).estimate()
+    assert hr.shrinkage(renamed).to_markdown() == plain.to_markdown()
+    slopes = hr.slopes(trees.model("independent"), trees.model("independent").estimate(), "x", by="g")
+    other = hr.Model(renamed.problem.formula, trees.table().rename(columns={"g": name}))
+    assert hr.slopes(other, renamed, "x", by=name).to_markdown() == slopes.to_markdown().replace("| g |", f"| {name} |")
