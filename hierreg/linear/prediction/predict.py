@@ -213,6 +213,41 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
         given = {"cross_cov": cross_cov, "new_cov": new_cov}
         return _of_family(found, newdata, at, level, prob, given, (scale, observation, covariance, draws), seed)
     problem = gaussian(found, "hr.predict")
+    _check_normal(problem, at)
+    each = levels_of(level, problem.labels.factor_names)
+    rows = new_rows(problem, newdata, each, observation=observation, cross_cov=cross_cov, new_cov=new_cov)
+    return _of_normal(problem, rows, at, prob, (observation, covariance, draws), seed)
+
+
+def expected_values(  # what expected values depend on
+    problem: Problem | FamilyProblem,
+    newdata: Any,
+    at: xr.DataTree | Coefficients,
+    *,
+    level: Mapping[str, str],
+    scale: str,
+    ci_prob: float,
+    draws: bool = False,
+) -> Predictions | CategoryPredictions:
+    """Return what `predict` does of the lines of a model: x beta + z b, whatever was observed of the rows' units.
+
+    Residuals of observed rows, of which correlated errors make predictions of their neighbours, are left out: newdata
+    may name units (a subject is a group and a unit) at any time. Arguments are as in `predict`.
+
+    Raises
+    ------
+    DataError, ModelError
+        As `predict`.
+    """
+    if isinstance(problem, FamilyProblem):
+        return _of_family(problem, newdata, at, level, ci_prob, {}, (scale, False, False, draws), None)
+    _check_normal(problem, at)
+    rows = new_rows(problem, newdata, level, observation=False, residuals=False)
+    return _of_normal(problem, rows, at, ci_prob, (False, False, draws), None)
+
+
+def _check_normal(problem: Problem, at: Any) -> None:
+    """Raise unless a result is one of a model of normal responses that predictions can be made from."""
     if isinstance(at, Coefficients | EffectsEstimate):
         refuse(problem, "predict at an estimate")
     if isinstance(at, EffectsEstimate):
@@ -221,13 +256,18 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
         _check_same(at, problem)
     else:
         _check_tree(at, problem)
-    each = levels_of(level, problem.labels.factor_names)
-    rows = new_rows(problem, newdata, each, observation=observation, cross_cov=cross_cov, new_cov=new_cov)
+
+
+def _of_normal(  # what `predict` was asked for
+    problem: Problem, rows: NewRows, at: Any, prob: float, how: tuple[bool, bool, bool], seed: int | None
+) -> Predictions:
+    """Return predictions of rows where the response is normal."""
+    observation, covariance, draws = how
     attrs = {"ci_prob": prob, "factors": factors_attribute(problem.labels)}
     if isinstance(at, Coefficients):
         values = _at_point(problem, rows, at, prob, observation=observation, covariance=covariance)
-        how = f"{at.method.upper()} estimate" if isinstance(at, Estimate) else "Solution at the given covariances"
-        attrs["heading"] = f"{how}; normal {percent(prob)} intervals, the variances taken as known"
+        name = f"{at.method.upper()} estimate" if isinstance(at, Estimate) else "Solution at the given covariances"
+        attrs["heading"] = f"{name}; normal {percent(prob)} intervals, the variances taken as known"
     else:
         values = _from_draws(problem, rows, at, prob, observation=observation, seed=seed)
         attrs["heading"] = f"{read(at).heading}; equal-tailed {percent(prob)} intervals"
