@@ -34,7 +34,7 @@ type Where = Axes | Sequence[Axes] | NDArray[Any] | None
 
 
 def panels(
-    n: int, *, ax: Where, figsize: tuple[float, float], columns: int, sharey: bool = False
+    n: int, *, ax: Where, figsize: tuple[float, float], columns: int, sharey: bool = False, each: str = "coefficient"
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure with n axes, or those that are given.
 
@@ -51,6 +51,8 @@ def panels(
     columns : int
         Most panels side by side.
     sharey : bool
+    each : str
+        What a panel shows, in messages.
     """
     import matplotlib.pyplot as plt
     from matplotlib.figure import Figure
@@ -60,7 +62,7 @@ def panels(
     if ax is not None:
         given = _given(ax)
         if len(given) != n:
-            one = "choose one coefficient, or" if len(given) == 1 and n > 1 else "choose as many coefficients, or"
+            one = f"choose one {each}, or" if len(given) == 1 and n > 1 else f"choose as many {each}s, or"
             raise ModelError(
                 f"ax= takes {_counted(len(given))}, but there are {n}; {one} give {n} axes, or leave it out."
             )

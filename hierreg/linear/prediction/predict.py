@@ -219,7 +219,7 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
     return _of_normal(problem, rows, at, prob, (observation, covariance, draws), seed)
 
 
-def expected_values(  # what expected values depend on
+def expected_values(  # noqa: PLR0913  # what expected values depend on
     problem: Problem | FamilyProblem,
     newdata: Any,
     at: xr.DataTree | Coefficients,
