@@ -202,14 +202,14 @@ def _scale(attrs: Mapping[str, Any]) -> str:
     return response if link == "identity" else f"{link}({response})"
 
 
-def wrapped(title: str, inches: float) -> str:
-    """Return a title in lines that fit a width, at the size of letters of the active style."""
+def wrapped(title: str, inches: float, size: str = "medium") -> str:
+    """Return a title in lines that fit a width, at a size of letters of the active style."""
     from matplotlib import rcParams
 
     bold = {"semibold", "demibold", "demi", "bold", "heavy", "extra bold", "black"}
     weights = {rcParams["axes.titleweight"], rcParams["figure.titleweight"]}
     is_bold = any(weight in bold or (isinstance(weight, int) and weight >= 600) for weight in weights)
-    return _lines(title, inches, "medium", 0.66 if is_bold else 0.58)
+    return _lines(title, inches, size, 0.66 if is_bold else 0.58)
 
 
 def _lines(text: str, inches: float, size: str | float, wide: float = 0.58) -> str:

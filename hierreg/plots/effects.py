@@ -116,10 +116,10 @@ def effects(
         axis.set_xlabel(wrapped(str(report.attrs.get("of", "effect")), size[0] / columns))
         title = layout.panels[panel]
         if panel == 0 and where is not None:
-            title = f"{wrapped(_said(report, R), size[0] / columns)}\n{title}".strip()
+            title = f"{wrapped(_said(report, R), size[0] / columns, 'small')}\n{title}".strip()
         axis.set_title(title, fontsize="small" if where is not None else "medium")
     if where is None:
-        figure.suptitle(wrapped(_said(report, R), size[0]), fontsize="small")
+        figure.suptitle(wrapped(_said(report, R), size[0], "small"), fontsize="small")
     _legend(figure, where_each, layout, is_new=where is None, width=size[0])
     return figure
 

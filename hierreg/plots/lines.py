@@ -187,7 +187,7 @@ def _figure(
         draw_curves(axis, found, panel, style)
         dress(axis, along.x, found, panel, style)
         if name:
-            axis.set_title(wrapped(name, size[0] / columns), fontsize="small")
+            axis.set_title(wrapped(name, size[0] / columns, "small"), fontsize="small")
     texts = said(source, along, asked, found, points_in_words(source, found, drawn, style))
     _label(figure, where_each, (along.x.name, y_label(source, asked)), columns, is_new=where is None)
     _explain(figure, where_each, texts, legend_title(source, along, asked), is_new=where is None, size=size)
@@ -212,7 +212,7 @@ def _explain(  # what is said, and where
     """Say above the panels what is seen, and below them what colours mean."""
     found = {label: handle for axis in each for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
     if is_new:
-        figure.suptitle("\n".join(wrapped(text, size[0]) for text in texts if text), fontsize="small")
+        figure.suptitle("\n".join(wrapped(text, size[0], "small") for text in texts if text), fontsize="small")
         if found:
             columns = min(len(found), max(1, int(size[0] / 1.4)))
             figure.legend(
@@ -222,7 +222,9 @@ def _explain(  # what is said, and where
         return
     width = _inches_of(each[0])
     own = each[0].get_title()
-    each[0].set_title("\n".join([*(wrapped(text, width) for text in texts if text), own]).strip(), fontsize="small")
+    each[0].set_title(
+        "\n".join([*(wrapped(text, width, "small") for text in texts if text), own]).strip(), fontsize="small"
+    )
     if found:
         each[0].legend(list(found.values()), list(found), frameon=False, fontsize="small", title=title or None)
 

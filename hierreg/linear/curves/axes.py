@@ -127,9 +127,10 @@ def shown(value: Any) -> str:
     >>> [shown(value) for value in (0.123456, 12345.678, 3, "Public")]
     ['0.123', '12346', '3', 'Public']
     """
-    if isinstance(value, (float, np.floating)):
-        return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-    return str(value)
+    if not isinstance(value, (float, np.floating)):
+        return str(value)
+    number = float(value)
+    return f"{number:.0f}" if abs(number) >= 1000 else f"{number:.3g}"
 
 
 def axes_of(source: Source, x: Any, by: Any, at: Mapping[str, Any] | None) -> Axes:
@@ -186,11 +187,9 @@ def _one(given: Any, argument: str) -> tuple[str, Any]:
     if isinstance(given, str):
         return given, None
     if isinstance(given, Mapping) and len(given) == 1:
-        (name, values), *_ = given.items()
-        is_several = isinstance(values, Sequence | np.ndarray) and not isinstance(values, str)
-        chosen: list[Any] = list(values) if is_several else []
-        if chosen:
-            return str(name), chosen
+        name, values = next(iter(given.items()))
+        if isinstance(values, (list, tuple, range, np.ndarray)) and len(values):
+            return str(name), list(values)
     raise ModelError(
         f"{argument}={given!r} must be the name of a predictor, or a dictionary of one name and its values, as in "
         f"{argument}={{'Days': [0, 9]}}."

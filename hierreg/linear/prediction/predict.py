@@ -430,7 +430,10 @@ def _from_draws(
 ) -> dict[str, Array]:
     _check_seed(seed)
     fit = read(tree)
-    if _has_summaries(fit.posterior, problem):
+    needs_groups = rows.errors.gain is not None or any(unit.old.shape[1] for unit in rows.errors.units)
+    if _has_summaries(fit.posterior, problem) and not (needs_groups or any(np.any(g.group >= 0) for g in rows.groups)):
+        parameters = draws_of(_without_effects(fit.posterior, problem), problem)
+    elif _has_summaries(fit.posterior, problem):
         parameters, rows = _recovered(problem, rows, fit.posterior, int(fit.attrs["seed"]))
     else:
         parameters = draws_of(fit.posterior, problem)
@@ -455,6 +458,15 @@ def _from_draws(
 
 def _has_summaries(posterior: xr.Dataset, problem: Problem) -> bool:
     return any(f"b_{factor.key}" not in posterior for factor in problem.labels.factors)
+
+
+def _without_effects(posterior: xr.Dataset, problem: Problem) -> xr.Dataset:
+    """Return draws of a posterior for rows that are of none of its groups: with coefficients of no group."""
+    sizes, none = (posterior.sizes["chain"], posterior.sizes["draw"]), {}
+    for factor in problem.labels.factors:
+        shape = (*sizes, 0, len(factor.coef))
+        none[f"b_{factor.key}"] = xr.DataArray(np.empty(shape), dims=("chain", "draw", "no_group", factor.coef_dim))
+    return posterior.assign(none)
 
 
 def _recovered(problem: Problem, rows: NewRows, posterior: xr.Dataset, seed: int) -> tuple[Draws, NewRows]:
