@@ -9,8 +9,7 @@ import numpy as np
 from hierreg.checks import check_choice, check_whole
 from hierreg.exceptions import ModelError
 from hierreg.hints import PROB, understands
-from hierreg.linear.curves import Asked, curves_of, source_of
-from hierreg.linear.curves.axes import axes_of
+from hierreg.linear.curves import Asked, axes_of, curves_of, source_of
 from hierreg.plots.canvas import one_of, panels, wrapped
 from hierreg.plots.curves import draw_curves, draw_points, dress, style_of, thinned
 from hierreg.plots.curves_in_words import legend_title, points_in_words, said, y_label

@@ -9,11 +9,10 @@ import numpy as np
 import xarray as xr
 
 from hierreg.exceptions import ModelError
-from hierreg.linear.curves.axes import is_within
-from hierreg.linear.curves.choice import Chosen, chosen_groups, group_columns
+from hierreg.linear.curves.choice import Chosen, chosen_groups
+from hierreg.linear.curves.points import Points, points_of
+from hierreg.linear.curves.wanted import Wanted, own_columns, wanted_of, wanted_of_groups, without_group
 from hierreg.linear.prediction.predict import expected_values
-from hierreg.predictive.of_family import observed_values
-from hierreg.response import Binomial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,8 +25,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]
 
-# Points of a group's own line; values of draws that are predicted at once.
-_GRID_OF_GROUP, _MOST_VALUES = 41, 4_000_000
+# Values of draws that are predicted at once.
+_MOST_VALUES = 4_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -81,16 +80,6 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Points:
-    """Observed responses: arrays over rows, as in `Curve`."""
-
-    x: Array
-    y: Array
-    colour: Index
-    panel: Index
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Curves:
     """All that a figure shows.
 
@@ -120,20 +109,6 @@ class Curves:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Wanted:
-    """One curve before it is evaluated: the columns of its rows, and where it belongs."""
-
-    columns: dict[str, list[Any]]
-    x: Array
-    colour: int
-    panel: int
-
-    @property
-    def n(self) -> int:
-        return len(self.x)
-
-
 def curves_of(source: Source, axes: Axes, asked: Asked) -> Curves:
     """Return the curves that are asked for.
 
@@ -152,13 +127,13 @@ def curves_of(source: Source, axes: Axes, asked: Asked) -> Curves:
         )
     if categories:
         chosen = chosen.none()
-    own = _own_columns(source, axes, chosen)
-    of_groups = _of_groups(source, axes, chosen, own, by_panel=asked.by_panel)
+    own = own_columns(source, axes, chosen)
+    of_groups = wanted_of_groups(source, axes, chosen, own, by_panel=asked.by_panel)
     if asked.by_panel:
         # The population beside each group, at the group's own values of the predictors that describe it.
-        of_population = [replace(one, columns=_without_group(one.columns, axes, chosen)) for one in of_groups]
+        of_population = [replace(one, columns=without_group(one.columns, axes, chosen)) for one in of_groups]
     else:
-        of_population = [_wanted(source, axes, value, dict(axes.held)) for value in range(len(by.values))]
+        of_population = [wanted_of(source, axes, value, dict(axes.held)) for value in range(len(by.values))]
         if categories:
             of_population = [replace(one, panel=one.colour) for one in of_population]
     level = dict.fromkeys(problem.labels.factor_names, "population")
@@ -173,7 +148,7 @@ def curves_of(source: Source, axes: Axes, asked: Asked) -> Curves:
         panels = tuple(chosen.labels)
     elif categories:
         panels = tuple(by.labels)
-    points, notes = _points(source, axes, chosen, asked)
+    points, notes = points_of(source, axes, chosen, scale=asked.scale, by_panel=asked.by_panel)
     return Curves(
         population=tuple(population),
         groups=tuple(groups),
@@ -190,83 +165,8 @@ def _categories(problem: Any) -> tuple[str, ...]:
     return () if problem.family.has_level else tuple(problem.observed.categories)
 
 
-def _own_columns(source: Source, axes: Axes, chosen: Chosen) -> tuple[str, ...]:
-    """Return the predictors that describe groups: one value in all rows of each."""
-    if source.data is None or not len(chosen.places):
-        return ()
-    by = [axes.by.name] if axes.by.name and not axes.by.factor else []
-    names = [name for name in (*axes.held, *by) if name not in axes.asked and name in source.data.columns]
-    return tuple(name for name in names if is_within(source.data[name], chosen.index))
-
-
-def _wanted(source: Source, axes: Axes, value: int, columns: dict[str, Any]) -> _Wanted:
-    """Return the curve of one value of `by`, over the whole axis."""
-    by = axes.by
-    if by.factor:
-        columns |= group_columns(source.problem, by.factor, by.values[value])
-    elif by.name:
-        columns[by.name] = by.values[value]
-    return _along(axes, columns, axes.x.values, colour=value, panel=0)
-
-
-def _along(axes: Axes, columns: dict[str, Any], values: Sequence[Any], *, colour: int, panel: int) -> _Wanted:
-    rows = {name: [value] * len(values) for name, value in columns.items()} | {axes.x.name: list(values)}
-    return _Wanted(columns=rows, x=axes.x.positions(values), colour=colour, panel=panel)
-
-
-def _of_groups(source: Source, axes: Axes, chosen: Chosen, own: tuple[str, ...], *, by_panel: bool) -> list[_Wanted]:
-    """Return the curves of the chosen groups: one for each value of `by` that a group has."""
-    out = []
-    for panel, place in enumerate(chosen.places):
-        rows = np.flatnonzero(chosen.index == place) if source.data is not None else np.empty(0, dtype=np.intp)
-        columns = dict(axes.held)
-        if source.data is not None and len(rows):
-            columns |= {name: source.data[name].iloc[int(rows[0])] for name in own}
-        columns |= group_columns(source.problem, chosen.factor, chosen.levels[place])
-        values = axes.x.values if by_panel or source.data is None else _own_values(source, axes, rows)
-        for colour, added in _parts_of_group(source, axes, rows, own):
-            out.append(_along(axes, columns | added, values, colour=colour, panel=panel if by_panel else 0))
-    return out
-
-
-def _parts_of_group(source: Source, axes: Axes, rows: Index, own: tuple[str, ...]) -> list[tuple[int, dict[str, Any]]]:
-    """Return the values of `by` that a group has: which, and what columns they are."""
-    by = axes.by
-    if not by.name:
-        return [(0, {})]
-    if by.is_number:
-        # Its own value where it describes groups; else what is typical, as of any other predictor.
-        value = source.data[by.name].iloc[rows if by.name in own else slice(None)].mean() if len(rows) else by.values[0]  # type: ignore[index]
-        return [(-1, {by.name: float(value)})]
-    found = [int(value) for value in np.unique(by.of_rows[rows]) if value >= 0]
-    if by.factor:
-        return [(value, group_columns(source.problem, by.factor, by.values[value])) for value in found]
-    return [(value, {by.name: by.values[value]}) for value in found]
-
-
-def _own_values(source: Source, axes: Axes, rows: Index) -> list[Any]:
-    """Return the points of a group's own line: over the values that its rows have."""
-    assert source.data is not None
-    column = source.data[axes.x.name].iloc[rows]
-    if axes.x.levels is not None:
-        places = set(axes.x.positions(column).astype(int).tolist())
-        return [level for i, level in enumerate(axes.x.values) if i in places]
-    low, high = axes.x.values[0], axes.x.values[-1]
-    own = np.clip(column.to_numpy(dtype=float), low, high)
-    if own.min() == own.max():
-        return [float(own.min())]
-    grid: list[float] = np.linspace(own.min(), own.max(), _GRID_OF_GROUP).tolist()
-    return grid
-
-
-def _without_group(columns: dict[str, list[Any]], axes: Axes, chosen: Chosen) -> dict[str, list[Any]]:
-    """Return columns without those that only say which group rows are of."""
-    predictors = {axes.x.name, axes.by.name, *axes.held}
-    return {name: values for name, values in columns.items() if name in predictors or name not in chosen.columns}
-
-
 def _evaluated(
-    source: Source, wanted: Sequence[_Wanted], level: dict[str, str], asked: Asked, *, n_draws: int
+    source: Source, wanted: Sequence[Wanted], level: dict[str, str], asked: Asked, *, n_draws: int
 ) -> list[Curve]:
     """Return curves with their values: one for each category, where responses are ordered categories."""
     import pandas as pd
@@ -322,30 +222,3 @@ def _predicted(source: Source, frame: Any, level: dict[str, str], asked: Asked, 
             draws = found["draws"].transpose("chain", "draw", "row", ...).to_numpy().reshape(S, m, -1)[kept]
         parts.append(part | {"draws": draws})
     return {name: np.concatenate([part[name] for part in parts], axis=int(name == "draws")) for name in parts[0]}
-
-
-def _points(source: Source, axes: Axes, chosen: Chosen, asked: Asked) -> tuple[Points | None, list[str]]:
-    """Return the observed responses on the scale of the figure, and what is said of them."""
-    if source.data is None:
-        return None, ["no points: the model was made of statistics alone"]
-    problem = source.problem
-    if source.is_family and (asked.scale == "link" or not problem.family.has_level):
-        return None, []
-    y, notes = problem.design.y, []
-    if source.is_family:
-        y = np.asarray(observed_values(problem), dtype=float)
-        if isinstance(problem.family, Binomial):
-            y = y / problem.observed.trials
-        if problem.offset_name is not None and problem.family.link == "log":
-            value = float(axes.held[problem.offset_name])
-            y = y * np.exp(value - problem.offset)
-            notes.append(f"points are scaled to the {problem.offset_name} that is held")
-    x = axes.x.positions(source.data[axes.x.name])
-    colour = axes.by.of_rows
-    panel = chosen.panel_of_rows() if asked.by_panel else np.zeros(len(x), dtype=np.intp)
-    is_shown = (panel >= 0) & (axes.by.is_number | (colour >= 0))
-    if axes.x.levels is None:
-        is_shown &= (x >= axes.x.values[0]) & (x <= axes.x.values[-1])
-    else:
-        is_shown &= x >= 0
-    return Points(x=x[is_shown], y=y[is_shown], colour=colour[is_shown], panel=panel[is_shown]), notes
