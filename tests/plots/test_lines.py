@@ -319,6 +319,10 @@ def test_a_numeric_predictor_tells_lines_apart_by_its_quantiles():
     for (x, y), value in zip(thick(axis), w, strict=True):
         np.testing.assert_allclose(y, beta[0] + beta[1] * x + (beta[2] + beta[3] * x) * value, rtol=1e-9)
     assert "w: its quantiles 0.1, 0.5, 0.9" in said(axis)
+    assert "groups at the mean of w" in said(axis)
+    (x, y), b = thin(axis)[0], est.b["g"].to_numpy()
+    at_mean = beta[0] + beta[1] * x + (beta[2] + beta[3] * x) * table()["w"].mean()
+    np.testing.assert_allclose(y, at_mean + b[0, 0], rtol=1e-9)
     assert len(thick(hr.plots.lines(est, "x", by={"w": [0, 1]}).axes[0])) == 2
 
 

@@ -157,8 +157,15 @@ def curves_of(source: Source, axes: Axes, asked: Asked) -> Curves:
         colours=categories or tuple(by.labels),
         chosen=chosen,
         own=own,
-        notes=(*chosen.notes, *notes),
+        notes=(*chosen.notes, *_of_typical_groups(axes, own, of_groups), *notes),
     )
+
+
+def _of_typical_groups(axes: Axes, own: tuple[str, ...], of_groups: Sequence[Wanted]) -> list[str]:
+    """Return where lines of groups are, where those of the population are at several values of a number."""
+    if not of_groups or not axes.by.is_number or axes.by.name in own:
+        return []
+    return [f"groups at the mean of {axes.by.name}"]
 
 
 def _categories(problem: Any) -> tuple[str, ...]:
