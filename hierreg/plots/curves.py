@@ -95,13 +95,19 @@ def style_of(axis: Axes, source: Source, along: CurveAxes, asked: Asked, found: 
     )
 
 
-def thinned(points: Points, most: int) -> Points:
-    """Return at most so many points, evenly spaced in the table; all where shares will be made of them."""
+def thinned(points: Points, most: int, style: Style) -> Points:
+    """Return at most so many points, evenly spaced in the table; all of them where shares are made of them."""
     n = len(points.x)
-    if n <= most:
+    if n <= most or style.has_shares:
         return points
     kept = np.linspace(0, n - 1, most).round().astype(np.intp)
     return replace(points, x=points.x[kept], y=points.y[kept], colour=points.colour[kept], panel=points.panel[kept])
+
+
+def rows_of_shares(points: Points) -> list[int]:
+    """Return of how many rows shares are, by colour: zero where there are so few that they are points."""
+    counts = np.unique(points.colour, return_counts=True)[1].tolist()
+    return [round(n / n_shares(n)) if n >= _FEWEST_ROWS else 0 for n in counts]
 
 
 def draw_points(axis: Axes, points: Points, panel: int, style: Style) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hierreg.checks import counted
 from hierreg.linear.quantity import quantity
-from hierreg.plots.curves import n_shares
+from hierreg.plots.curves import rows_of_shares
 from hierreg.reports.table import percent
 
 if TYPE_CHECKING:
@@ -58,9 +58,14 @@ def points_in_words(source: Source, found: Curves, drawn: Points | None, style: 
     if drawn is None or found.points is None:
         return ""
     n, N = len(found.points.x), source.problem.n_rows
-    if style.has_shares and len(drawn.x) >= 40:
-        each = "each level" if style.has_levels else f"bins of about {max(1, n // n_shares(n))} rows"
-        return f"open circles: shares among {n} rows, in {each}"
+    sizes = rows_of_shares(drawn) if style.has_shares else []
+    if any(sizes):
+        low, high = min(size for size in sizes if size), max(sizes)
+        about = f"about {low} rows" if low == high else f"about {low} to {high} rows"
+        few = "" if all(sizes) else ", points where there are fewer than 40"
+        return (
+            f"open circles: shares among {n} rows, in {'each level' if style.has_levels else f'bins of {about}'}{few}"
+        )
     if len(drawn.x) == N:
         return f"points: {N} rows"
     thin = ", evenly spaced" if len(drawn.x) < n else ""

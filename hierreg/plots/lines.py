@@ -179,7 +179,7 @@ def _figure(
         n, ax=where, figsize=size, columns=columns, sharey=True, each="group" if asked.by_panel else "level"
     )
     style = style_of(where_each[0], source, along, asked, found)
-    drawn = thinned(found.points, _MOST_POINTS) if with_points and found.points is not None else None
+    drawn = thinned(found.points, _MOST_POINTS, style) if with_points and found.points is not None else None
     for panel, (axis, name) in enumerate(zip(where_each, found.panels, strict=True)):
         if drawn is not None:
             draw_points(axis, drawn, panel, style)

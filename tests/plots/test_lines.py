@@ -252,6 +252,19 @@ def test_shares_stand_for_rows_of_two_categories():
     assert "shares among 90 rows, in bins of about 90 rows" in said(axis)
 
 
+def test_shares_are_of_all_rows_of_their_colour():
+    data = pd.concat([table().assign(x=lambda rows, k=k: rows["x"] + k) for k in range(30)], ignore_index=True)
+    data = data.assign(sector=np.where(np.arange(len(data)) % 9 < 2, "a", "b"))
+    est = hr.Model("yes ~ x + sector + (1 | g)", data, family=hr.Bernoulli()).estimate()
+    (axis,) = hr.plots.lines(est, "x", by="sector", groups=False).axes
+    assert "shares among 2700 rows, in bins of about 50 to 175 rows" in said(axis)
+    circles = [line.get_xydata() for line in axis.lines if line.get_linestyle() == "None"]
+    for sector, n_bins, found in zip("ab", (12, 12), circles, strict=True):
+        own = data[data["sector"] == sector].sort_values("x", kind="stable")
+        bins = np.array_split(own["yes"].to_numpy(), n_bins)
+        np.testing.assert_allclose(found[:, 1], [part.mean() for part in bins], rtol=1e-12)
+
+
 def test_ordered_categories_have_a_colour_each():
     est = model("grade ~ x + sector + (1 | g)", family=hr.Cumulative()).estimate()
     figure = hr.plots.lines(est, "x", by="sector")
