@@ -138,7 +138,7 @@ def comparisons(  # noqa: PLR0913  # every argument after the second has a defau
     check_choice(comparison, ("difference", "ratio"), argument="comparison", error=ModelError)
     frame = table_at(model, newdata, "hr.comparisons")
     found = _effects(request, frame, changes_of(request.problem, frame, variables), comparison, by, wts)
-    return effects_of(request, found, check_prob(ci_prob), hypothesis, len(frame))
+    return effects_of(request, found, check_prob(ci_prob), hypothesis, len(frame), comparison)
 
 
 def slopes(  # noqa: PLR0913  # every argument after the second has a default
@@ -195,7 +195,7 @@ def slopes(  # noqa: PLR0913  # every argument after the second has a default
     request = _request(model, at, level, scale)
     frame = table_at(model, newdata, "hr.slopes")
     found = _effects(request, frame, slopes_of(request.problem, frame, variables), "difference", by, wts)
-    return effects_of(request, found, check_prob(ci_prob), hypothesis, len(frame))
+    return effects_of(request, found, check_prob(ci_prob), hypothesis, len(frame), "slope")
 
 
 def means(  # noqa: PLR0913  # every argument after the second has a default
@@ -271,7 +271,7 @@ def means(  # noqa: PLR0913  # every argument after the second has a default
         found.append(
             Found(variable="", contrast="", cells={name: [value] for name, value in own.items()}, average=average)
         )
-    return effects_of(request, found, check_prob(ci_prob), hypothesis, len(frame))
+    return effects_of(request, found, check_prob(ci_prob), hypothesis, len(frame), "mean")
 
 
 def _request(model: ModelLike, at: Any, level: Any, scale: str) -> Request:

@@ -12,6 +12,7 @@ from hierreg.exceptions import ModelError
 from hierreg.likelihood import solution as joint
 from hierreg.linear.effects.averages import AtPoint, OfDraws, stacked
 from hierreg.linear.effects.hypothesis import weights_of_hypothesis
+from hierreg.linear.quantity import quantity
 from hierreg.reports.draws import mcse_mean, moments
 from hierreg.reports.reading import read
 from hierreg.reports.table import Report, percent, section
@@ -88,8 +89,10 @@ class Found:
     average: Average
 
 
-def effects_of(request: Request, found: Sequence[Found], prob: float, hypothesis: Any, n_rows: int) -> Effects:
-    """Return the report of effects."""
+def effects_of(  # what a report says
+    request: Request, found: Sequence[Found], prob: float, hypothesis: Any, n_rows: int, kind: str
+) -> Effects:
+    """Return the report of effects, which are each a "difference", a "ratio", a "slope" or a "mean"."""
     names, columns = _names_of(found)
     weights = None
     if hypothesis is not None:
@@ -111,7 +114,8 @@ def effects_of(request: Request, found: Sequence[Found], prob: float, hypothesis
             "note": f"Averages over {n_rows} {'row' if n_rows == 1 else 'rows'}{groups}{scale}.",
             "ci_prob": prob,
             "columns": "\n".join(columns),
-        },
+        }
+        | _axis(quantity(request.problem, request.scale), kind, is_compared=hypothesis is not None),
     )
     if "cov" in values:
         out = out.assign_coords(effect_col=names)
@@ -119,6 +123,19 @@ def effects_of(request: Request, found: Sequence[Found], prob: float, hypothesis
         posterior = read(request.at).posterior
         out = out.assign_coords({name: posterior[name].values for name in ("chain", "draw")})
     return out
+
+
+def _axis(what: str, kind: str, *, is_compared: bool) -> dict[str, Any]:
+    """Return what effects are of, and the value that is no effect where there is one."""
+    of = {
+        "difference": f"difference of {what}",
+        "ratio": f"ratio of {what}",
+        "slope": f"change of {what} per unit",
+        "mean": what,
+    }[kind]
+    if is_compared:
+        return {"of": of if kind == "difference" else f"difference of {of}", "null": 0.0}
+    return {"of": of} | ({} if kind == "mean" else {"null": float(kind == "ratio")})
 
 
 def _names_of(found: Sequence[Found]) -> tuple[list[str], dict[str, list[Any]]]:

@@ -206,6 +206,41 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
         given = {"cross_cov": cross_cov, "new_cov": new_cov}
         return _of_family(found, newdata, at, level, prob, given, (scale, observation, covariance, draws), seed)
     problem = gaussian(found, "hr.predict")
+    _check_normal(problem, at)
+    each = levels_of(level, problem.labels.factor_names)
+    rows = new_rows(problem, newdata, each, observation=observation, cross_cov=cross_cov, new_cov=new_cov)
+    return _of_normal(problem, rows, at, prob, (observation, covariance, draws), seed)
+
+
+def expected_values(  # noqa: PLR0913  # what expected values depend on
+    problem: Problem | FamilyProblem,
+    newdata: Any,
+    at: xr.DataTree | Coefficients,
+    *,
+    level: Mapping[str, str],
+    scale: str,
+    ci_prob: float,
+    draws: bool = False,
+) -> Predictions | CategoryPredictions:
+    """Return what `predict` does of the lines of a model: x beta + z b, whatever was observed of the rows' units.
+
+    Residuals of observed rows, of which correlated errors make predictions of their neighbours, are left out: newdata
+    may name units (a subject is a group and a unit) at any time. Arguments are as in `predict`.
+
+    Raises
+    ------
+    DataError, ModelError
+        As `predict`.
+    """
+    if isinstance(problem, FamilyProblem):
+        return _of_family(problem, newdata, at, level, ci_prob, {}, (scale, False, False, draws), None)
+    _check_normal(problem, at)
+    rows = new_rows(problem, newdata, level, observation=False, residuals=False)
+    return _of_normal(problem, rows, at, ci_prob, (False, False, draws), None)
+
+
+def _check_normal(problem: Problem, at: Any) -> None:
+    """Raise unless a result is one of a model of normal responses that predictions can be made from."""
     if isinstance(at, Coefficients | EffectsEstimate):
         refuse(problem, "predict at an estimate")
     if isinstance(at, EffectsEstimate):
@@ -214,13 +249,18 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
         _check_same(at, problem)
     else:
         _check_tree(at, problem)
-    each = levels_of(level, problem.labels.factor_names)
-    rows = new_rows(problem, newdata, each, observation=observation, cross_cov=cross_cov, new_cov=new_cov)
+
+
+def _of_normal(  # what `predict` was asked for
+    problem: Problem, rows: NewRows, at: Any, prob: float, how: tuple[bool, bool, bool], seed: int | None
+) -> Predictions:
+    """Return predictions of rows where the response is normal."""
+    observation, covariance, draws = how
     attrs = {"ci_prob": prob, "factors": factors_attribute(problem.labels)}
     if isinstance(at, Coefficients):
         values = _at_point(problem, rows, at, prob, observation=observation, covariance=covariance)
-        how = f"{at.method.upper()} estimate" if isinstance(at, Estimate) else "Solution at the given covariances"
-        attrs["heading"] = f"{how}; normal {percent(prob)} intervals, the variances taken as known"
+        name = f"{at.method.upper()} estimate" if isinstance(at, Estimate) else "Solution at the given covariances"
+        attrs["heading"] = f"{name}; normal {percent(prob)} intervals, the variances taken as known"
     else:
         values = _from_draws(problem, rows, at, prob, observation=observation, seed=seed)
         attrs["heading"] = f"{read(at).heading}; equal-tailed {percent(prob)} intervals"
@@ -383,7 +423,10 @@ def _from_draws(
 ) -> dict[str, Array]:
     _check_seed(seed)
     fit = read(tree)
-    if _has_summaries(fit.posterior, problem):
+    needs_groups = rows.errors.gain is not None or any(unit.old.shape[1] for unit in rows.errors.units)
+    if _has_summaries(fit.posterior, problem) and not (needs_groups or any(np.any(g.group >= 0) for g in rows.groups)):
+        parameters = draws_of(_without_effects(fit.posterior, problem), problem)
+    elif _has_summaries(fit.posterior, problem):
         parameters, rows = _recovered(problem, rows, fit.posterior, int(fit.attrs["seed"]))
     else:
         parameters = draws_of(fit.posterior, problem)
@@ -408,6 +451,15 @@ def _from_draws(
 
 def _has_summaries(posterior: xr.Dataset, problem: Problem) -> bool:
     return any(f"b_{factor.key}" not in posterior for factor in problem.labels.factors)
+
+
+def _without_effects(posterior: xr.Dataset, problem: Problem) -> xr.Dataset:
+    """Return draws of a posterior for rows that are of none of its groups: with coefficients of no group."""
+    sizes, none = (posterior.sizes["chain"], posterior.sizes["draw"]), {}
+    for factor in problem.labels.factors:
+        shape = (*sizes, 0, len(factor.coef))
+        none[f"b_{factor.key}"] = xr.DataArray(np.empty(shape), dims=("chain", "draw", "no_group", factor.coef_dim))
+    return posterior.assign(none)
 
 
 def _recovered(problem: Problem, rows: NewRows, posterior: xr.Dataset, seed: int) -> tuple[Draws, NewRows]:
