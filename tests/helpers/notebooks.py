@@ -42,7 +42,9 @@ def execute(notebook: Any, folder: Path | str, **environment: str) -> Any:
 
     settings = {"metadata": {"path": str(folder)}}
     client = nbclient.NotebookClient(notebook, timeout=600, resources=settings, record_timing=False)
-    return client.execute(env=os.environ | {"COLUMNS": "110"} | environment)
+    # no backend of the caller's: figures are outputs
+    own = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
+    return client.execute(env=own | {"COLUMNS": "110"} | environment)
 
 
 def write(name: str) -> Path:
