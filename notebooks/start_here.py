@@ -52,7 +52,7 @@ hr.summary(tree)
 # %% [markdown]
 # Read it so: an average person starts at 252 ms and becomes 10.4 ms slower a day. People differ: by 31 ms at the start
 # and by 6 ms a day (standard deviations). `R-hat` near 1 and effective sizes (`ess`) in the thousands say that the
-# draws can be used. The last columns are REML, the answer of lme4.
+# draws can be used. `REML` is the answer of lme4.
 #
 # ## Each person
 #

@@ -93,9 +93,13 @@ def sections() -> dict[str, tuple[str, ...]]:
 def reference() -> str:
     """Return the index of the reference, of which autosummary makes a page for each name."""
     parts = ["Reference", "=========", "", "``import hierreg as hr`` has all names but the last three.", ""]
+    seen: set[str] = set()
     for title, names in sections().items():
-        parts += [title, "-" * len(title), "", ".. autosummary::", "   :toctree: .", ""]
-        parts += [*(f"   {name}" for name in names), ""]
+        parts += [title, "-" * len(title), ""]
+        for option, some in (("   :toctree: .", set(names) - seen), ("   :nosignatures:", set(names) & seen)):
+            listed = [f"   {name}" for name in names if name in some]
+            parts += [".. autosummary::", option, "", *listed, ""] if listed else []
+        seen |= set(names)
     return "\n".join(parts)
 
 
@@ -120,10 +124,10 @@ def gallery(thumbnails: Path) -> str:
 
 
 def question(cells: list[dict[str, Any]]) -> tuple[str, str]:
-    """Return the title of a notebook, and the first sentence below it."""
+    """Return the title of a notebook, and the first sentence below it; the first two, if it is short."""
     title, text = "".join(cells[0]["source"]).removeprefix("# ").split("\n", maxsplit=1)
-    sentence = re.split(r"(?<=[.?:])\s", " ".join(text.split()), maxsplit=1)[0]
-    return title, re.sub(r":$", ".", sentence)
+    first, *more = re.split(r"(?<=[.?])\s", " ".join(text.split()))
+    return title, first if len(first) > 60 else " ".join([first, *more[:1]])
 
 
 def figure(cells: list[dict[str, Any]]) -> bytes:
