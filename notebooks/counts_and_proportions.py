@@ -135,7 +135,7 @@ checks = {
     "chicks without a tick": lambda y: (y == 0).sum(axis=-1),
     "largest number of ticks": lambda y: y.max(axis=-1),
 }
-figure, axes = plt.subplots(1, 3, figsize=(9.5, 2.8), layout="constrained")
+figure, axes = plt.subplots(1, 3, figsize=(9.5, 2.8), sharey=True, layout="constrained")
 for axis, (label, check) in zip(axes, checks.items(), strict=True):
     for place, fit in enumerate(fits.values()):
         made = check(fit["posterior_predictive"]["TICKS"].to_numpy().reshape(-1, len(table)))
@@ -143,7 +143,7 @@ for axis, (label, check) in zip(axes, checks.items(), strict=True):
         axis.plot([low, high], [place, place], color="#0072B2", linewidth=3, alpha=0.5)
         axis.plot(middle, place, "o", color="#0072B2")
     axis.axvline(check(table["TICKS"].to_numpy()), color="#D55E00", linewidth=2)
-    axis.set(xlabel=label, yticks=range(3), yticklabels=list(fits) if axis is axes[0] else [], ylim=(-0.5, 2.5))
+    axis.set(xlabel=label, yticks=range(3), yticklabels=list(fits), ylim=(-0.5, 2.5))
 plt.show()
 
 # %% [markdown]

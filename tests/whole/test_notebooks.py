@@ -88,6 +88,23 @@ def test_no_function_of_a_notebook_is_longer_than_three_lines(name):
         assert function.end_lineno - function.body[0].lineno < 3, function.name
 
 
+def test_axes_without_a_label_are_found():
+    from matplotlib.figure import Figure
+
+    from tests.helpers.figures import unlabelled
+
+    figure = Figure()
+    left, right = figure.subplots(1, 2, sharey=True)
+    left.plot([1, 2])
+    right.plot([1, 2])
+    left.set(xlabel="time (s)", title="left")
+    right.set(title="right")
+    assert unlabelled([figure]) == ["figure 0: x of 'right'", "figure 0: y of 'left'", "figure 0: y of 'right'"]
+    left.set_ylabel("length (m)")  # of both, which share their axis
+    right.set_xticks([0, 1], ["a", "b"])
+    assert unlabelled([figure]) == ["figure 0: x of 'right'"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TEXTS)
 def test_notebook_runs(name, tmp_path):
