@@ -67,7 +67,7 @@ print(f"{two.criterion:.3f}", implied(two.sd["person"], two.error_sd).round(3))
 print(f"{extra.criterion:.3f}", implied(np.sqrt(np.cumsum(extra.sd["person"] ** 2)), extra.error_sd).round(3))
 
 # %% [markdown]
-# They are the same model with the same likelihood, and both are wrong, about 0.4 and 0.6. There is one residual
+# They are the same model with the same likelihood, and both are wrong, 0.42 and 0.55. There is one residual
 # variance. Different variances of people then mean different *total* variances, and the total variances are equal in
 # these data. The fit is a compromise between equal totals and different correlations:
 

@@ -62,7 +62,12 @@ TOPICS = {
     "Errors and warnings": ("HierregError",),
 }
 # What public functions return, which is made by nothing else.
-RETURNED = ("hierreg.results.point.Estimate", "hierreg.likelihood.solution.Solution", "hierreg.reports.table.Report")
+RETURNED = (
+    "hierreg.results.point.Estimate",
+    "hierreg.results.point.Coefficients",
+    "hierreg.results.effects.EffectsEstimate",
+    "hierreg.reports.table.Report",
+)
 
 
 def pages(folder: Path) -> None:
@@ -92,7 +97,7 @@ def sections() -> dict[str, tuple[str, ...]]:
 
 def reference() -> str:
     """Return the index of the reference, of which autosummary makes a page for each name."""
-    parts = ["Reference", "=========", "", "``import hierreg as hr`` has all names but the last three.", ""]
+    parts = ["Reference", "=========", "", "``import hierreg as hr`` has all names but those of the last section.", ""]
     seen: set[str] = set()
     for title, names in sections().items():
         parts += [title, "-" * len(title), ""]
