@@ -153,10 +153,10 @@ def log_likelihood(
     The elements are rows, as in ``observed_data`` and ``posterior_predictive``, so that ArviZ can put them side by
     side. They are what `arviz_stats.loo` leaves out, one at a time, for a prediction in known groups:
 
-    - independent errors, strata, known standard errors: log p(y_r | beta, b);
+    - independent errors, strata, known standard errors: ``log p(y_r | beta, b)``;
     - errors correlated, exchangeable or AR(1) within units: given the other rows of the unit,
-      log p(y_r | y_-r, beta, b);
-    - known covariance: given all other rows, log p(y_r | y_-r, beta, b).
+      ``log p(y_r | y_-r, beta, b)``;
+    - known covariance: given all other rows, ``log p(y_r | y_-r, beta, b)``.
 
     Where ArviZ sets them beside ``posterior_predictive`` (`loo_metrics`, `loo_pit`), what it predicts without row r is
     x_r beta + z_r b: replicates have errors of their own, not those given the other rows.

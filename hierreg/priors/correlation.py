@@ -78,7 +78,7 @@ class LKJ(Prior):
 
         Returns
         -------
-        array (*size, dim, dim)
+        array, size + (dim, dim)
         """
         shape = (size,) if isinstance(size, int) else tuple(size)
         z = np.zeros((*shape, dim, dim))
