@@ -1,11 +1,13 @@
 # ---
 # jupyter:
 #   jupytext:
+#     formats: ipynb,py:percent
 #     text_representation:
 #       extension: .py
 #       format_name: percent
 #   kernelspec:
 #     display_name: Python 3
+#     language: python
 #     name: python3
 # ---
 
@@ -23,14 +25,13 @@ import numpy as np
 import pandas as pd
 
 import hierreg as hr
-from models.ticks.model import chicks
 
-plt.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 110})
+plt.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 80})
 herds = hr.load_dataset("cbpp")
 formula = "cbind(incidence, size - incidence) ~ period + (1 | herd)"
 model = hr.Model(formula, herds, family=hr.Binomial())
 tree = model.sample(seed=1, progress=False, include=["posterior_predictive"])
-print(hr.summary(tree))
+hr.summary(tree)
 
 # %% [markdown]
 # Coefficients are log odds. In the first period the odds of the disease in a herd of middle size are exp(-1.4), about
@@ -102,7 +103,7 @@ plt.show()
 names = ["beta[period[T.2]]", "beta[period[T.4]]", "sd_herd[Intercept]", "sd_row[Intercept]"]
 reports = {name: hr.summary(draws).to_dataframe() for name, (_, draws) in pairs.items()}
 columns = ["mean", "lower", "upper"]
-print(pd.concat({n: r.reindex(names)[columns] for n, r in reports.items()}).round(2))
+pd.concat({n: r.reindex(names)[columns] for n, r in reports.items()}).round(2)
 
 # %% [markdown]
 # The fall of the disease is known less well, by half, and what looked like differences between herds is mostly the
@@ -114,7 +115,8 @@ print(pd.concat({n: r.reindex(names)[columns] for n, r in reports.items()}).roun
 # more: negative binomial counts, or Poisson counts with a normal effect of each chick.
 
 # %%
-table = chicks()
+table = hr.load_dataset("grouseticks")
+table = table.assign(height=(table["HEIGHT"] - table["HEIGHT"].mean()) / 100)  # hundreds of metres from the mean
 mean = "TICKS ~ YEAR + height + (1 | BROOD)"
 kinds = {
     "Poisson": hr.Model(mean, table, family=hr.Poisson()),
@@ -133,7 +135,7 @@ checks = {
     "chicks without a tick": lambda y: (y == 0).sum(axis=-1),
     "largest number of ticks": lambda y: y.max(axis=-1),
 }
-figure, axes = plt.subplots(1, 3, figsize=(9.5, 2.8), layout="constrained")
+figure, axes = plt.subplots(1, 3, figsize=(9.5, 2.8), sharey=True, layout="constrained")
 for axis, (label, check) in zip(axes, checks.items(), strict=True):
     for place, fit in enumerate(fits.values()):
         made = check(fit["posterior_predictive"]["TICKS"].to_numpy().reshape(-1, len(table)))
@@ -141,7 +143,7 @@ for axis, (label, check) in zip(axes, checks.items(), strict=True):
         axis.plot([low, high], [place, place], color="#0072B2", linewidth=3, alpha=0.5)
         axis.plot(middle, place, "o", color="#0072B2")
     axis.axvline(check(table["TICKS"].to_numpy()), color="#D55E00", linewidth=2)
-    axis.set(xlabel=label, yticks=range(3), yticklabels=list(fits) if axis is axes[0] else [], ylim=(-0.5, 2.5))
+    axis.set(xlabel=label, yticks=range(3), yticklabels=list(fits), ylim=(-0.5, 2.5))
 plt.show()
 
 # %% [markdown]

@@ -6,7 +6,12 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from hierreg import plots, reports
+from hierreg.design import as_table
+from hierreg.linear.effects.tables import levels_by_predictor
+from hierreg.model import Model
 from hierreg.plots.canvas import close
 from hierreg.problem.labels import factors_of
 from hierreg.results import load
@@ -17,6 +22,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from hierreg.reports.table import Report
+
+# Predictors along which lines are drawn.
+_MOST_LINES = 4
 
 
 def report(path: Path, *, figures: Path | None, tables: Path | None) -> None:
@@ -51,6 +59,7 @@ def write_figures(tree: xr.DataTree, folder: Path, prefix: str = "") -> list[Pat
     for factor, suffix in _suffixes(tree).items():
         makers[f"shrinkage{suffix}"] = partial(plots.shrinkage, factor=factor)
         makers[f"caterpillar{suffix}"] = partial(plots.caterpillar, factor=factor)
+    makers |= _lines(tree)
     written = []
     for name, make in makers.items():
         path = folder / f"{prefix}{name}.png"
@@ -59,6 +68,26 @@ def write_figures(tree: xr.DataTree, folder: Path, prefix: str = "") -> list[Pat
         close(figure)
         written.append(path)
     return written
+
+
+def _lines(tree: xr.DataTree) -> dict[str, Any]:
+    """Return what draws lines along the numeric predictors, up to four, of a posterior that carries its rows."""
+    if "model" not in tree.children or "constant_data" not in tree.children:
+        return {}
+    model = Model.from_tree(tree)
+    table = as_table(model.data)
+    numeric = [
+        name
+        for name, levels in levels_by_predictor(model).items()
+        if levels is None and len(np.unique(table[name].to_numpy())) > 1
+    ]
+    # Lines of groups need the draws of their coefficients.
+    kept = [name for name in tree["posterior"].data_vars if str(name).startswith("b_")]
+    groups = None if kept else False
+    return {
+        f"lines_{re.sub(r'\W+', '_', name)}": partial(plots.lines, x=name, groups=groups, model=model)
+        for name in numeric[:_MOST_LINES]
+    }
 
 
 def _suffixes(tree: xr.DataTree) -> dict[str, str]:

@@ -23,6 +23,11 @@ def available_datasets() -> tuple[str, ...]:
     -------
     tuple of str
 
+    See Also
+    --------
+    describe_dataset : What a data set is.
+    load_dataset : Its table.
+
     Examples
     --------
     >>> available_datasets()[:3]
@@ -48,6 +53,11 @@ def describe_dataset(name: str) -> Dataset:
     ------
     DataError
         If there is no data set of this name.
+
+    See Also
+    --------
+    available_datasets : Their names.
+    load_dataset : The table.
 
     Examples
     --------
@@ -98,6 +108,11 @@ def load_dataset(name: str) -> "pd.DataFrame":
     ------
     DataError
         If there is no data set of this name.
+
+    See Also
+    --------
+    available_datasets : Their names.
+    describe_dataset : Source, citation and units.
 
     Examples
     --------

@@ -43,6 +43,10 @@ def stack(tables: Mapping[str, Any], *, unit: str, dataset: str = "dataset") -> 
         If the tables differ in kind or columns, a unit is missing or occurs twice in a table, or the new
         column exists already.
 
+    See Also
+    --------
+    correlated : Errors of data sets that share units.
+
     Examples
     --------
     >>> import pandas as pd

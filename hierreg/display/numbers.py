@@ -49,13 +49,15 @@ def fixed(value: float, decimals: int) -> str:
 
 
 def significant(value: float, digits: int) -> str:
-    """Return a number with so many significant digits, zeros at the end kept.
+    """Return a number with so many significant digits, zeros at the end kept but for zero itself.
 
     Examples
     --------
-    >>> significant(0.1, 2), significant(12.0, 2), significant(float("nan"), 2)
-    ('0.10', '12', '')
+    >>> significant(0.1, 2), significant(12.0, 2), significant(0.0, 2), significant(float("nan"), 2)
+    ('0.10', '12', '0', '')
     """
+    if value == 0:
+        return "0"
     return "" if np.isnan(value) else f"{value:#.{digits}g}".rstrip(".")
 
 

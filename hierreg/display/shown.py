@@ -29,7 +29,30 @@ class Shown(abc.ABC):
         """Return the table; at most so many rows of what may be long, where a number is given."""
 
     def text(self) -> str:
-        """Return the table as plain text that fits the terminal (the variable COLUMNS where it is set)."""
+        """Return the table as plain text that fits the terminal (the variable COLUMNS where it is set).
+
+        See Also
+        --------
+        to_markdown : All rows; also `to_latex`, `to_html` and `to_great_table`.
+
+        Examples
+        --------
+        >>> import hierreg as hr
+        >>> est = hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff")).estimate()
+        >>> print(est.text())
+        REML estimate; criterion 319.6543; converged after ... evaluations
+        Yield ~ 1 + (1 | Batch)
+        30 rows, 6 groups of Batch
+        <BLANKLINE>
+        Population coefficients             estimate    se
+          beta[Intercept]                     1527.5  19.4
+        <BLANKLINE>
+        Standard deviations between groups  estimate    se
+          sd_Batch[Intercept]                   42.0  17.1
+        <BLANKLINE>
+        Standard deviations of errors       estimate    se
+          error_sd                             49.51  7.15
+        """
         return as_text(self._table(MOST_ROWS))
 
     def __repr__(self) -> str:
@@ -59,6 +82,26 @@ class Shown(abc.ABC):
         ------
         ModelError
             If a column is unknown.
+
+        See Also
+        --------
+        to_latex : For papers.
+        to_html : For pages.
+        text : For terminals.
+
+        Examples
+        --------
+        >>> import hierreg as hr
+        >>> est = hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff")).estimate()
+        >>> print(est.to_markdown(digits=2))
+        |  | estimate | se |
+        | :-- | --: | --: |
+        | **Population coefficients** |  |  |
+        | beta[Intercept] | 1528 | 19 |
+        | **Standard deviations between groups** |  |  |
+        | sd_Batch[Intercept] | 42 | 17 |
+        | **Standard deviations of errors** |  |  |
+        | error_sd | 49.5 | 7.1 |
         """
         return as_markdown(self._table().with_columns(columns, digits))
 
@@ -78,6 +121,31 @@ class Shown(abc.ABC):
             See `to_markdown`.
         caption, label : str, optional
             LaTeX; where one is given the table floats (``\begin{table}``).
+
+        See Also
+        --------
+        to_markdown : In Markdown.
+        to_great_table : To be styled.
+
+        Examples
+        --------
+        >>> import hierreg as hr
+        >>> est = hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff")).estimate()
+        >>> print(est.to_latex("estimate", digits=2))
+        \begin{tabular}{lr}
+        \toprule
+         & estimate \\
+        \midrule
+        \multicolumn{2}{l}{\textit{Population coefficients}} \\
+        \quad beta[Intercept] & 1528 \\
+        \addlinespace
+        \multicolumn{2}{l}{\textit{Standard deviations between groups}} \\
+        \quad sd\_Batch[Intercept] & 42 \\
+        \addlinespace
+        \multicolumn{2}{l}{\textit{Standard deviations of errors}} \\
+        \quad error\_sd & 49.5 \\
+        \bottomrule
+        \end{tabular}
         """
         return as_latex(self._table().with_columns(columns, digits), caption=caption, label=label)
 
@@ -88,6 +156,18 @@ class Shown(abc.ABC):
         ----------
         columns, digits : optional
             See `to_markdown`.
+
+        See Also
+        --------
+        to_great_table : To be styled.
+        to_markdown : In Markdown.
+
+        Examples
+        --------
+        >>> import hierreg as hr
+        >>> est = hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff")).estimate()
+        >>> est.to_html("estimate").count("<tr")
+        7
         """
         return as_html(self._table().with_columns(columns, digits))
 
@@ -98,6 +178,18 @@ class Shown(abc.ABC):
         ----------
         columns, digits : optional
             See `to_markdown`.
+
+        See Also
+        --------
+        to_html : Without another package.
+        to_latex : For papers.
+
+        Examples
+        --------
+        >>> import hierreg as hr
+        >>> est = hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff")).estimate()
+        >>> type(est.to_great_table()).__name__
+        'GT'
         """
         from hierreg.display.great import as_great_table
 

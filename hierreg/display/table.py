@@ -52,8 +52,8 @@ class Column:
     def written(self, values: Mapping[str, Value]) -> str:
         """Return the value of a row as text; a blank where there is none."""
         value = values.get(self.key, "")
-        if isinstance(value, str):
-            return value
+        if self.is_text or isinstance(value, str):
+            return str(value)
         if self.form in {"beside", "bracketed"}:
             scale = float(values.get(self.scale, float("nan")))
             text = beside(value, scale, self.digits)
@@ -159,11 +159,6 @@ class Table:
                 return column
         keys = [column.key for column in self.columns]
         raise ModelError(f"columns has {name!r}, which is none of {listed(keys, most=20)}.{suggestion(name, keys)}")
-
-
-def interval_columns(lower: str, upper: str) -> tuple[Column, Column]:
-    """Return the columns of the ends of an interval, by what they are called."""
-    return Column(key="lower", head=lower), Column(key="upper", head=upper)
 
 
 def limited(table: Table, most: int, per_section: int = 0) -> Table:

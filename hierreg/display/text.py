@@ -118,7 +118,7 @@ def _wrapped(text: str, width: int) -> list[str]:
 def sections(
     header: list[str],
     parts: list[tuple[str, list[list[str]]]],
-    width: int | None = None,
+    width: int,
     left: Collection[int] = (),
 ) -> str:
     """Return tables under one another with common column widths, each under its title.
@@ -129,7 +129,7 @@ def sections(
         Column names; the first is replaced by each title.
     parts : list of (title, rows)
         Empty parts are left out.
-    width : int, optional
+    width : int
         Titles and names for which there is no room beside their numbers stand on a line of their own.
     left : collection of int, optional
         Places of columns of words, which begin below each other.
@@ -137,10 +137,8 @@ def sections(
     parts = [part for part in parts if part[1]]
     cells = [[title, *header[1:]] for title, _ in parts] + [row for _, rows in parts for row in rows]
     widths = [max((len(row[c]) for row in cells), default=0) for c in range(len(header))]
-    if width is not None:
-        room = max(8, width - sum(widths[1:]) - 2 * len(widths[1:]))
-        firsts = [len(row[0]) for row in cells if len(row[0]) <= room]
-        widths[0] = max(firsts, default=room)
+    room = max(8, width - sum(widths[1:]) - 2 * len(widths[1:]))
+    widths[0] = max((len(row[0]) for row in cells if len(row[0]) <= room and any(row[1:])), default=room)
     lines = []
     for title, rows in parts:
         for row in ([title, *header[1:]], *rows):

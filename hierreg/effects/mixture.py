@@ -39,6 +39,12 @@ class Mixture:
         Prior sd of the means of components, one for each group coefficient as it stands: they are independent normal,
         given their order. By default the scale of the default prior of the factor's standard deviations, in its frame.
 
+    See Also
+    --------
+    StudentT : One kind of groups, some of them far out.
+    shrinkage : Which component a group is likely of.
+    Model : Its argument ``effects``.
+
     References
     ----------
     Verbeke, G. and Lesaffre, E. (1996). A linear mixed-effects model with heterogeneity in the random-effects

@@ -47,6 +47,13 @@ class StudentT:
     by : str, optional
         Of responses alone: column of strata, each with a scale of its own.
 
+    See Also
+    --------
+    Mixture : Groups of several kinds.
+    row_weights : How much each row counts.
+    shrinkage : How much each group is pulled in.
+    Model : Its arguments ``effects`` and ``family``.
+
     References
     ----------
     Lange, K. L., Little, R. J. A. and Taylor, J. M. G. (1989). Robust statistical modeling using the t distribution.

@@ -118,6 +118,12 @@ def ar1(time: str, *, unit: str) -> AR1:
     unit : str
         Column that names the unit of a row (person, plot, station).
 
+    See Also
+    --------
+    exchangeable : Alike between any two rows of a unit.
+    correlated : Between data sets of one unit.
+    independent : One standard deviation for all rows.
+
     References
     ----------
     Pinheiro, J. C. and Bates, D. M. (2000). Mixed-Effects Models in S and S-PLUS. Springer. Section 5.3.1 (corAR1).

@@ -57,5 +57,18 @@ def by(column: str) -> By:
     ----------
     column : str
         Column whose levels are the strata.
+
+    See Also
+    --------
+    independent : One standard deviation for all rows.
+    exchangeable : Alike between any two rows of a unit.
+    correlated : Between data sets of one unit.
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> model = hr.Model("distance ~ age + (1 | Subject)", hr.load_dataset("orthodont"), errors=hr.by("Sex"))
+    >>> model.estimate().error_sd.to_series().round(2).to_dict()
+    {'Male': 1.76, 'Female': 0.8}
     """
     return By(column)

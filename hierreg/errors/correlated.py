@@ -101,9 +101,24 @@ def correlated(dataset: str, *, unit: str) -> Correlated:
     unit : str
         Column that names the unit (configuration, year, pupil); at most one row per unit and data set.
 
+    See Also
+    --------
+    stack : The table of several data sets.
+    exchangeable : Alike between any two rows of a unit.
+    by : One for each stratum.
+    known_cov : A known covariance matrix.
+
     References
     ----------
     Zellner, A. (1962). An efficient method of estimating seemingly unrelated regressions and tests for aggregation
     bias. Journal of the American Statistical Association 57(298), 348-368.
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> errors = hr.correlated("firm", unit="year")
+    >>> model = hr.Model("invest ~ firm + value + capital", hr.load_dataset("grunfeld"), errors=errors)
+    >>> model.estimate().error_corr.shape
+    (5, 5)
     """
     return Correlated(dataset, unit)

@@ -112,5 +112,18 @@ def exchangeable(unit: str, *, by: str | None = None, common_sd: bool = True) ->
         Column whose levels are the strata; all rows of a unit are in one of them.
     common_sd : bool
         One standard deviation for all strata, or one each.
+
+    See Also
+    --------
+    ar1 : Falling with the distance in time.
+    correlated : Between data sets of one unit.
+    by : One for each stratum.
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> model = hr.Model("Yield ~ 1", hr.load_dataset("dyestuff"), errors=hr.exchangeable("Batch"))
+    >>> round(float(model.estimate().error_corr), 3)
+    0.418
     """
     return Exchangeable(unit, by, common_sd)

@@ -48,5 +48,21 @@ class Independent(ErrorSpec):
 
 
 def independent() -> Independent:
-    """Return independent errors with one unknown standard deviation (the default)."""
+    """Return independent errors with one unknown standard deviation (the default).
+
+    See Also
+    --------
+    by : One for each stratum.
+    correlated : Between data sets of one unit.
+    exchangeable : Alike between any two rows of a unit.
+    ar1 : Falling with the distance in time.
+    known_se : Known standard errors.
+    known_cov : A known covariance matrix.
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> print(hr.independent())
+    independent()
+    """
     return Independent()

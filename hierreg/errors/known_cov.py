@@ -102,6 +102,12 @@ def known_cov(V: Any, *, scale: bool = False, labels: str | None = None) -> Know
         If V is not a finite, symmetric, positive definite matrix. Its correlations are checked, so that rows may have
         different units.
 
+    See Also
+    --------
+    covariance_from_samples : The matrix, from samples.
+    known_se : Known standard errors.
+    correlated : Between data sets of one unit.
+
     Examples
     --------
     >>> import numpy as np

@@ -59,5 +59,17 @@ def known_se(column: str, *, scale: bool = False) -> KnownSE:
         Column of standard errors, in the units of the response, all positive.
     scale : bool
         Multiply all of them by one unknown factor (estimated as ``error_sd``).
+
+    See Also
+    --------
+    known_cov : A known covariance matrix.
+    by : One for each stratum.
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> model = hr.Model("effect ~ 1 + (1 | school)", hr.load_dataset("eight_schools"), errors=hr.known_se("se"))
+    >>> round(float(model.estimate("ml").beta[0]), 2)
+    7.69
     """
     return KnownSE(column, scale)

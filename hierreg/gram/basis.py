@@ -173,6 +173,19 @@ class Gram(Shown, metaclass=_PublicOnly):
         The same rows with each group seeing its own alone, where errors link groups (`GroupProducts.has_links`).
     origin : Origin or None
         Formula, errors and what the columns were learned to be: what a model needs (`Model.from_gram`).
+
+    See Also
+    --------
+    Model.from_gram : The model of them.
+    Gram.from_batches : From tables in memory; also `Gram.scan` and `Gram.from_dask`.
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> table, formula = hr.load_dataset("sleepstudy"), "Reaction ~ Days + (Days | Subject)"
+    >>> one, other = (hr.Gram.from_batches([part], formula) for part in (table[:90], table[90:]))
+    >>> (one + other).n
+    180
     """
 
     coef_names: tuple[str, ...]
@@ -312,6 +325,12 @@ class Gram(Shown, metaclass=_PublicOnly):
         FormulaError, DataError, ModelError
             As for `Model`; also if a second pass is needed and not possible, or a unit is in two batches.
 
+        See Also
+        --------
+        Gram.scan : Of files.
+        Gram.from_dask : Of a cluster.
+        Model.from_gram : The model of the statistics.
+
         Examples
         --------
         >>> import hierreg as hr
@@ -375,6 +394,25 @@ class Gram(Shown, metaclass=_PublicOnly):
         FormulaError, DataError, ModelError
             As for `Gram.from_batches`; also if files are missing, cannot be read, lack columns or have columns of
             types that do not go together (numbers and text), or a checkpoint is of another scan.
+
+        See Also
+        --------
+        Gram.from_batches : Of tables in memory.
+        Gram.from_dask : Of a cluster.
+        Model.from_gram : The model of the statistics.
+
+        Examples
+        --------
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> import hierreg as hr
+        >>> table, formula = hr.load_dataset("sleepstudy"), "Reaction ~ Days + (Days | Subject)"
+        >>> with TemporaryDirectory() as folder:
+        ...     for part, rows in enumerate((table[:100], table[100:])):
+        ...         rows.to_csv(Path(folder) / f"part{part}.csv", index=False)
+        ...     gram = hr.Gram.scan(folder, formula, progress=False)
+        >>> round(hr.Model.from_gram(gram).estimate("reml").criterion, 4)
+        1743.6283
         """
         from hierreg.errors.structures import weighted
         from hierreg.gram.scan import scan
@@ -426,6 +464,21 @@ class Gram(Shown, metaclass=_PublicOnly):
         ------
         FormulaError, DataError, ModelError
             As for `Gram.from_batches`; also if Dask is not installed.
+
+        See Also
+        --------
+        Gram.scan : Of files, on one machine.
+        Gram.from_batches : Of tables in memory.
+        Model.from_gram : The model of the statistics.
+
+        Examples
+        --------
+        >>> import dask.dataframe as dd
+        >>> import hierreg as hr
+        >>> rows = dd.from_pandas(hr.load_dataset("sleepstudy"), npartitions=3)
+        >>> gram = hr.Gram.from_dask(rows, "Reaction ~ Days + (Days | Subject)")
+        >>> gram.n
+        180
         """
         from hierreg.errors.structures import weighted
         from hierreg.gram.dask import from_dask
@@ -452,6 +505,22 @@ class Gram(Shown, metaclass=_PublicOnly):
         ------
         DataError
             If the ending is another or the folder does not exist.
+
+        See Also
+        --------
+        Gram.load : Reads it.
+        hierreg.save : Of a posterior.
+
+        Examples
+        --------
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> import hierreg as hr
+        >>> table, formula = hr.load_dataset("sleepstudy"), "Reaction ~ Days + (Days | Subject)"
+        >>> gram = hr.Gram.from_batches([table], formula)
+        >>> with TemporaryDirectory() as folder:
+        ...     gram.save(Path(folder) / "statistics.npz").name
+        'statistics.npz'
         """
         from hierreg.gram.files import save
 
@@ -465,6 +534,22 @@ class Gram(Shown, metaclass=_PublicOnly):
         ------
         DataError
             If there is no such file, it is of another version, or damaged.
+
+        See Also
+        --------
+        Gram.save : Writes it.
+        Model.from_gram : The model of the statistics.
+
+        Examples
+        --------
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> import hierreg as hr
+        >>> table, formula = hr.load_dataset("sleepstudy"), "Reaction ~ Days + (Days | Subject)"
+        >>> with TemporaryDirectory() as folder:
+        ...     gram = hr.Gram.load(hr.Gram.from_batches([table], formula).save(Path(folder) / "statistics.npz"))
+        >>> gram.n
+        180
         """
         from hierreg.gram.files import load
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import numpy as np
 
 from hierreg.checks import listed
+from hierreg.display import Column
 from hierreg.exceptions import ModelError
 from hierreg.inference.nesting import null_distribution
-from hierreg.reports.table import Report, sections
+from hierreg.reports.table import Report
 from hierreg.results.effects import EffectsEstimate
 from hierreg.results.point import METHOD_NAMES, Estimate
 
@@ -30,23 +31,19 @@ class Comparison(Report):
     __slots__ = ()
     whole: ClassVar[dict[str, int]] = {"fit": 1, "aic": 1, "statistic": 1, "p_value": 1}
 
-    def text(self) -> str:
-        """Return the table as plain text."""
-        header = ["", "parameters", "log lik.", "AIC", "BIC", "weight", "ratio", "df", "p"]
-        rows = [self._row(i) for i in range(self.sizes["fit"])]
-        return "\n\n".join([self.attrs["heading"], sections(header, [("", rows)]), self.attrs["note"]]).rstrip()
+    has_every_row: ClassVar[bool] = True
 
-    def _row(self, i: int) -> list[str]:
-        value = {name: float(self[name][i]) for name in ("statistic", "df", "p_value")}
-        return [
-            f"  {self['fit'].values[i]}",
-            str(int(self["n_parameters"][i])),
-            *(f"{float(self[name][i]):.2f}" for name in ("log_likelihood", "aic", "bic")),
-            f"{float(self['weight'][i]):.3f}",
-            "" if np.isnan(value["statistic"]) else f"{value['statistic']:.3f}",
-            "" if np.isnan(value["df"]) else f"{value['df']:.0f}",
-            "" if np.isnan(value["p_value"]) else f"{value['p_value']:.3g}",
-        ]
+    def _columns(self) -> tuple[Column, ...]:
+        return (
+            Column(key="n_parameters", head="parameters", form="count"),
+            Column(key="log_likelihood", head="log lik.", form="fixed", digits=2),
+            Column(key="aic", head="AIC", form="fixed", digits=2),
+            Column(key="bic", head="BIC", form="fixed", digits=2, fold=3),
+            Column(key="weight", head="weight", form="fixed", fold=4),
+            Column(key="statistic", head="ratio", form="fixed", fold=2),
+            Column(key="df", head="df", form="count", fold=1),
+            Column(key="p_value", head="p", form="significant"),
+        )
 
 
 def compare_fits(*fits: Estimate | Mapping[str, Estimate]) -> Comparison:

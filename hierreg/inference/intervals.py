@@ -10,19 +10,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, final
 import numpy as np
 
 from hierreg.checks import check_choice, listed, suggestion
+from hierreg.display import Column
 from hierreg.exceptions import HierregWarning, ModelError
 from hierreg.inference.held import Held, held_at
 from hierreg.model.estimation import estimate
 from hierreg.reports.of_estimate import PointParameter, point_parameters, wald_interval
 from hierreg.reports.reading import check_prob
-from hierreg.reports.table import Report, percent, sections
+from hierreg.reports.table import Report, percent, section
 from hierreg.results.point import METHOD_NAMES, Estimate
-from hierreg.results.text import beside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+
+    from hierreg.display import Section
 
     Array = NDArray[np.float64]
 
@@ -43,15 +45,15 @@ class Intervals(Report):
     __slots__ = ()
     whole: ClassVar[dict[str, int]] = {"parameter": 1, "estimate": 1, "lower": 1, "upper": 1}
 
-    def text(self) -> str:
-        """Return the table as plain text."""
-        prob = self.attrs["ci_prob"]
-        header = ["", "estimate", percent((1 - prob) / 2), percent((1 + prob) / 2)]
-        rows = []
-        for i, name in enumerate(self["parameter"].values):
-            values = [float(self[column][i]) for column in ("estimate", "lower", "upper")]
-            rows.append([f"  {name}", *(beside(value, (values[2] - values[1]) / 4) for value in values)])
-        return "\n\n".join([self.attrs["heading"], sections(header, [("", rows)]), self.attrs["note"]]).rstrip()
+    titles: ClassVar[dict[str, str]] = {}
+    has_every_row: ClassVar[bool] = True
+
+    def _columns(self) -> tuple[Column, ...]:
+        return Column(key="estimate", head="estimate", scale="scale"), *self._interval(scale="scale")
+
+    def _sections(self, most: int | None) -> tuple[Section, ...]:
+        # About a standard error.
+        return (section("", self.assign(scale=(self["upper"] - self["lower"]) / 4), most),)
 
 
 def intervals(

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, final
 import numpy as np
 
 from hierreg.checks import check_choice, listed
+from hierreg.display import Column
 from hierreg.exceptions import ModelError
 from hierreg.inference.kenward_roger import Adjusted, adjusted
 from hierreg.inference.satterthwaite import Uncertain, joint_df, uncertain
 from hierreg.linear.given import Names, read_weights
 from hierreg.reports.reading import check_prob
-from hierreg.reports.table import Report, percent, sections
+from hierreg.reports.table import Report
 from hierreg.results.of_rows import problem_with_rows
 from hierreg.results.point import METHOD_NAMES, Estimate
-from hierreg.results.text import beside
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,31 +34,23 @@ class TTests(Report):
     __slots__ = ()
     whole: ClassVar[dict[str, int]] = {"contrast": 1, "estimate": 1, "se": 1, "df": 1}
 
-    def text(self) -> str:
-        """Return the table as plain text."""
-        prob = self.attrs["ci_prob"]
-        header = ["", "estimate", "se", "df", "t", "p", percent((1 - prob) / 2), percent((1 + prob) / 2)]
-        rows = [self._row(i) for i in range(self.sizes["contrast"])]
-        lines = [self.attrs["heading"], sections(header, [("", rows)])]
-        if "f_statistic" in self:
-            lines.append(
-                f"All together: F({int(self['f_df_numerator'])}, {float(self['f_df_denominator']):.2f}) = "
-                f"{float(self['f_statistic']):.4g}, p = {float(self['f_p_value']):.3g}"
-            )
-        return "\n\n".join(lines)
+    has_every_row: ClassVar[bool] = True
 
-    def _row(self, i: int) -> list[str]:
-        value = {
-            name: float(self[name][i]) for name in ("estimate", "se", "lower", "upper", "df", "statistic", "p_value")
-        }
-        return [
-            f"  {self['contrast'].values[i]}",
-            *(beside(value[name], value["se"]) for name in ("estimate", "se")),
-            f"{value['df']:.2f}",
-            f"{value['statistic']:.2f}",
-            f"{value['p_value']:.2g}",
-            *(beside(value[name], value["se"]) for name in ("lower", "upper")),
-        ]
+    def _columns(self) -> tuple[Column, ...]:
+        return (
+            Column(key="estimate", head="estimate", scale="se"),
+            Column(key="se", head="se", scale="se"),
+            Column(key="df", head="df", form="fixed", digits=2),
+            Column(key="statistic", head="t", form="fixed", digits=2, fold=1),
+            Column(key="p_value", head="p", form="significant", digits=2),
+            *self._interval(scale="se"),
+        )
+
+    def _notes(self) -> tuple[str, ...]:
+        if "f_statistic" not in self:
+            return ()
+        n, m, F, p = (float(self[f"f_{name}"]) for name in ("df_numerator", "df_denominator", "statistic", "p_value"))
+        return (f"All together: F({n:.0f}, {m:.2f}) = {F:.4g}, p = {p:.3g}",)
 
 
 def t_tests(

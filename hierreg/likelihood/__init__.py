@@ -72,5 +72,5 @@ parameters u, with priors; `solution`, `drawn`, what engines return.
 
 Symbols, wherever kernels use them: W = [X y] and v = (-beta_hat, 1), so that W v is the residual; A = Z'R^-1 Z and
 B = Z'R^-1 W of a block; C and D its triangle, C'C = A and C'D = B; M = I + Lambda' A Lambda and N = I + C Sigma C',
-whose determinants are the block's |V| / |R|; P the precision of beta, G = v v' + P^-1 and T its root; H = Z'V^-1 W.
+whose determinants are the block's ``|V| / |R|``; P the precision of beta, G = v v' + P^-1 and T its root; H = Z'V^-1 W.
 """

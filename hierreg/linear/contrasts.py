@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import numpy as np
 import xarray as xr
 
-from hierreg.display import Column, Row, Section, Table
+from hierreg.display import Column
 from hierreg.display.numbers import percent
-from hierreg.display.table import interval_columns
 from hierreg.exceptions import ModelError
 from hierreg.hints import PROB, understands
 from hierreg.likelihood import solution as joint
@@ -36,27 +35,17 @@ class Contrasts(Report):
     __slots__ = ()
     whole: ClassVar[dict[str, int]] = {"contrast": 1, "mean": 1, "sd": 1, "cov": 2}
 
-    def _table(self, most: int | None = None) -> Table:
-        prob, is_point = self.attrs["ci_prob"], "draws" not in self
-        names = [str(name) for name in self["contrast"].values[:most]]
-        values = {str(name): v.to_numpy() for name, v in self.data_vars.items() if v.dims == ("contrast",)}
-        rows = [
-            Row(name=name, values={key: float(value[i]) for key, value in values.items()})
-            for i, name in enumerate(names)
-        ]
+    def _columns(self) -> tuple[Column, ...]:
+        is_point = "draws" not in self
         of_draws = (
             Column(key="prob_positive", head="P(>0)", form="fixed"),
             Column(key="mcse", head="mcse", form="significant", digits=2, fold=1),
         )
-        return Table(
-            columns=(
-                Column(key="mean", head="estimate" if is_point else "mean"),
-                Column(key="sd", head="se" if is_point else "sd"),
-                *interval_columns(percent((1 - prob) / 2), percent((1 + prob) / 2)),
-                *(() if is_point else of_draws),
-            ),
-            sections=(Section(title="", rows=rows, more=self.sizes["contrast"] - len(rows)),),
-            heading=self.attrs["heading"],
+        return (
+            Column(key="mean", head="estimate" if is_point else "mean"),
+            Column(key="sd", head="se" if is_point else "sd"),
+            *self._interval(),
+            *(() if is_point else of_draws),
         )
 
 
@@ -97,6 +86,13 @@ def contrasts(x: xr.DataTree | Coefficients, what: Any, ci_prob: float = 0.95) -
         group coefficients were kept.
     DataError
         If a tree is not from hierreg.
+
+    See Also
+    --------
+    t_tests : With the degrees of freedom of few groups.
+    comparisons : Of expected responses, also where they are not linear.
+    predict : Expected values of rows.
+    ranks : All groups beside each other.
 
     Examples
     --------

@@ -19,23 +19,23 @@ import numpy as np
 import xarray as xr
 
 from hierreg.checks import check_choice, check_whole, listed, suggestion
+from hierreg.display import Column
 from hierreg.exceptions import DataError, ModelError
 from hierreg.likelihood import solution as joint
 from hierreg.likelihood.solution import GroupWeights, LinearFunctions, no_weights
 from hierreg.predictive.of_model import any_problem_of, check_has_rows, check_match
 from hierreg.reports.draws import mcse_mean, moments
 from hierreg.reports.reading import FactorFit, check_prob, need_factor, read
-from hierreg.reports.table import Report, percent, sections
-from hierreg.results.text import beside
+from hierreg.reports.table import Report, percent, section
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from hierreg.display import Section
     from hierreg.predictive.of_model import ModelLike
 
     Array = NDArray[np.float64]
 
-_MOST_GROUPS = 40
 # Pairs of groups times draws that are compared in about ten seconds.
 _MOST_PAIRS = 20_000_000_000
 # Of the groups, where nobody says how many are the best.
@@ -49,30 +49,22 @@ class Ranks(Report):
     __slots__ = ()
     whole: ClassVar[dict[str, int]] = {"expected_rank": 1, "lower": 1, "upper": 1, "mean": 1}
 
-    def text(self) -> str:
-        """Return the table as plain text, at most 40 groups of it."""
-        attrs, dim = self.attrs, self.attrs["dim"]
-        prob = attrs["ci_prob"]
-        header = [dim, attrs["of"], "sd", "expected rank", percent((1 - prob) / 2), percent((1 + prob) / 2)]
-        header += [f"P(best {attrs['k']})", "mcse"]
-        order, J = np.argsort(self["expected_rank"].values, kind="stable"), self.sizes[dim]
-        rows = [self._row(int(j)) for j in order[:_MOST_GROUPS]]
-        lines = [attrs["heading"], "", sections(header, [(dim, rows)])]
-        if J > _MOST_GROUPS:
-            lines += ["", f"The first {_MOST_GROUPS} of {J} shown; .to_dataframe() has them all."]
-        return "\n".join([*lines, "", attrs["note"]])
+    def _columns(self) -> tuple[Column, ...]:
+        # Ties have the mean of their ranks.
+        has_halves = bool(np.any(self["lower"] % 1) or np.any(self["upper"] % 1))
+        return (
+            Column(key="mean", head=self.attrs["of"]),
+            Column(key="sd", head="sd", fold=1),
+            Column(key="expected_rank", head="expected rank", form="fixed", digits=1),
+            *self._interval(form="fixed" if has_halves else "count", digits=1),
+            Column(key="prob_best", head=f"P(best {self.attrs['k']})", form="fixed", digits=2),
+            Column(key="mcse", head="mcse", form="significant", digits=2, fold=2),
+        )
 
-    def _row(self, j: int) -> list[str]:
-        value = {name: float(self[name][j]) for name in ("mean", "sd", "expected_rank", "lower", "upper", "prob_best")}
-        mcse = float(self["mcse"][j])
-        return [
-            f"  {self[self.attrs['dim']].values[j]}",
-            *(beside(value[name], value["sd"]) for name in ("mean", "sd")),
-            f"{value['expected_rank']:.1f}",
-            *(f"{value[name]:g}" for name in ("lower", "upper")),
-            f"{value['prob_best']:.2f}",
-            "" if np.isnan(mcse) else f"{mcse:.2g}",
-        ]
+    def _sections(self, most: int | None) -> tuple[Section, ...]:
+        dim = self.attrs["dim"]
+        order = np.argsort(self["expected_rank"].to_numpy(), kind="stable")
+        return (section(dim, self.isel({dim: order}), most),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 
-from hierreg.display import Column, Row, Section, Table
+from hierreg.display import Column
 from hierreg.exceptions import ModelError
 from hierreg.predictive.of_family import auxiliary_draws, coefficient_draws, linear_predictors, row_auxiliaries
 from hierreg.predictive.of_model import problem_of
@@ -14,12 +14,13 @@ from hierreg.predictive.rows import chunks
 from hierreg.problem.family import FamilyProblem
 from hierreg.reports.draws import moments
 from hierreg.reports.reading import check_prob, read
-from hierreg.reports.table import Report, percent
+from hierreg.reports.table import Report, percent, section
 
 if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
+    from hierreg.display import Section
     from hierreg.predictive.of_model import ModelLike
 
     Array = NDArray[np.float64]
@@ -35,29 +36,18 @@ class RowWeights(Report):
     __slots__ = ()
     whole: ClassVar[dict[str, int]] = {"weight": 1, "response": 1, "fitted": 1, "lower": 1, "upper": 1}
 
-    def _table(self, most: int | None = None) -> Table:
-        n, prob = self.sizes["obs"], self.attrs["ci_prob"]
-        shown = n if most is None else min(n, most, _SHOWN)
-        values = {name: self[name].to_numpy() for name in (*self.whole, "fitted_sd")}
-        order = np.argsort(values["weight"], kind="stable")[:shown]
-        rows = [
-            Row(name=str(self["obs"].values[i]), values={key: float(own[i]) for key, own in values.items()})
-            for i in order
-        ]
-        title = f"The {shown} of {n:,} rows that count least" if shown < n else "Rows, those that count least first"
-        columns = (
+    def _columns(self) -> tuple[Column, ...]:
+        return (
             Column(key="response", head="response", scale="fitted_sd"),
             Column(key="fitted", head="fitted", scale="fitted_sd"),
-            *(
-                Column(key=key, head=head, form="fixed")
-                for key, head in (
-                    ("weight", "weight"),
-                    ("lower", percent((1 - prob) / 2)),
-                    ("upper", percent((1 + prob) / 2)),
-                )
-            ),
+            Column(key="weight", head="weight", form="fixed"),
+            *self._interval(form="fixed"),
         )
-        return Table(columns=columns, sections=(Section(title=title, rows=rows),), heading=self.attrs["heading"])
+
+    def _sections(self, most: int | None) -> tuple[Section, ...]:
+        order = np.argsort(self["weight"].to_numpy(), kind="stable")
+        shown = None if most is None else min(most, _SHOWN)
+        return (section("Rows, those that count least first", self.isel(obs=order), shown),)
 
 
 def row_weights(tree: xr.DataTree, model: ModelLike | None = None, ci_prob: float = 0.95) -> RowWeights:
@@ -88,6 +78,11 @@ def row_weights(tree: xr.DataTree, model: ModelLike | None = None, ci_prob: floa
     ------
     ModelError
         If the model has another family, or tree and model do not match.
+
+    See Also
+    --------
+    StudentT : The family of responses.
+    residuals : Of estimates.
 
     References
     ----------

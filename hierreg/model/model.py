@@ -85,6 +85,13 @@ class Model:
     FormulaError, DataError, PriorError, ModelError
         If an argument is malformed or does not fit the others.
 
+    See Also
+    --------
+    Priors : What is known before.
+    Gram : A model of rows that are elsewhere: `Model.from_gram`.
+    load_dataset : Tables to try.
+    summary : What is printed of a fit.
+
     Examples
     --------
     >>> import hierreg as hr
@@ -110,6 +117,11 @@ class Model:
         ------
         DataError
             If the result carries no model.
+
+        See Also
+        --------
+        load : Reads a result.
+        Model.from_gram : A model of statistics.
 
         Examples
         --------
@@ -144,6 +156,11 @@ class Model:
         ------
         ModelError, PriorError
             If `gram` does not say which formula it comes from, or priors do not fit.
+
+        See Also
+        --------
+        Gram.from_batches : Statistics of batches; also `Gram.scan` of files and `Gram.from_dask`.
+        Model.from_tree : A model from a result.
 
         Examples
         --------
@@ -272,6 +289,11 @@ class Model:
             Engine, blocks that are evaluated (groups with equal designs count once), coefficients of a block, what is
             integrated out and what sampled, memory.
 
+        See Also
+        --------
+        Model.priors : The priors.
+        Model.to_pymc : The model as a graph.
+
         Examples
         --------
         >>> import hierreg as hr
@@ -323,9 +345,24 @@ class Model:
         IdentificationWarning
             Where no data of this design tell variance parameters apart (`Estimate.unidentified`).
 
+        See Also
+        --------
+        Model.sample : The posterior, with the uncertainty of the variances.
+        Model.solve : At covariances that are known.
+        summary : Estimates with intervals.
+        compare_fits : Tests of one model against another.
+
         References
         ----------
         Patterson and Thompson (1971), Biometrika 58; Laird and Ware (1982), Biometrics 38, sections 3 and 4.
+
+        Examples
+        --------
+        >>> import hierreg as hr
+        >>> model = hr.Model("Reaction ~ Days + (Days | Subject)", hr.load_dataset("sleepstudy"))
+        >>> est = model.estimate()
+        >>> est.sd["Subject"].to_series().round(3).to_dict()
+        {'Intercept': 24.74, 'Days': 5.922}
         """
         kind = kind_of(self._problem)
         chosen = kind.default(self._problem) if method is None else str(method)
@@ -363,9 +400,23 @@ class Model:
             BLUE and BLUP with the covariance of beta and prediction-error covariances; with a positive
             precision the Gaussian posterior instead, which converges to them as it goes to zero.
 
+        See Also
+        --------
+        Model.estimate : Estimates the covariances too.
+        contrasts : Functions of the solution.
+        Fixed : Covariances that are known, in the other methods.
+
         References
         ----------
         Henderson (1975), Biometrics 31, section 5; Robinson (1991), Statistical Science 6, section 5.
+
+        Examples
+        --------
+        >>> import hierreg as hr
+        >>> model = hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff"))
+        >>> found = model.solve(cov={"Batch": [[1764.0]]}, error_cov=2451.25)
+        >>> found.b["Batch"].to_numpy().ravel().round(1)
+        array([-17.6,   0.4,  28.6, -23.1,  56.7, -45. ])
         """
         from hierreg.likelihood.crossed.blas_threads import blas_threads_for
         from hierreg.likelihood.engines import solve_equations
@@ -476,11 +527,26 @@ class Model:
             Where no data of this design tell variance parameters apart: their posterior is their prior's. The tree's
             attribute ``unidentified`` names them.
 
+        See Also
+        --------
+        Model.estimate : Point estimates.
+        map_chains : Chains on several machines.
+        summary : The parameters; also `correlations` and `shrinkage`.
+        save : Keeps the result.
+
         References
         ----------
         Hoffman and Gelman (2014), Journal of Machine Learning Research 15, 1593-1623; Vehtari, Simpson, Gelman, Yao and
         Gabry (2024), Pareto smoothed importance sampling, Journal of Machine Learning Research 25(72); Cornuet, Marin,
         Mira and Robert (2012), Scandinavian Journal of Statistics 39, 798-812.
+
+        Examples
+        --------
+        >>> import hierreg as hr
+        >>> model = hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff"))
+        >>> tree = model.sample(seed=1, progress=False)
+        >>> dict(tree["posterior"]["theta_Batch"].sizes)
+        {'chain': 4, 'draw': 1000, 'Batch': 6, 'Batch_coef': 1}
         """
         from hierreg.sampling.request import SampleRequest
 
@@ -508,5 +574,17 @@ class Model:
         parametrization : {"marginal", "noncentered", "centered"}
             "marginal" has the variance parameters only, with the marginal likelihood as one PyTensor operation;
             the others have beta and b too.
+
+        See Also
+        --------
+        Model.sample : The same density, without PyMC.
+        Model.describe : How hierreg evaluates it.
+
+        Examples
+        --------
+        >>> import hierreg as hr
+        >>> model = hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff"))
+        >>> [variable.name for variable in model.to_pymc().free_RVs]
+        ['sd_Batch', 'error_sd']
         """
         return kind_of(self._problem).to_pymc(self._problem, parametrization)

@@ -34,7 +34,7 @@ type Where = Axes | Sequence[Axes] | NDArray[Any] | None
 
 
 def panels(
-    n: int, *, ax: Where, figsize: tuple[float, float], columns: int, sharey: bool = False
+    n: int, *, ax: Where, figsize: tuple[float, float], columns: int, sharey: bool = False, each: str = "coefficient"
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure with n axes, or those that are given.
 
@@ -51,6 +51,8 @@ def panels(
     columns : int
         Most panels side by side.
     sharey : bool
+    each : str
+        What a panel shows, in messages.
     """
     import matplotlib.pyplot as plt
     from matplotlib.figure import Figure
@@ -60,7 +62,7 @@ def panels(
     if ax is not None:
         given = _given(ax)
         if len(given) != n:
-            one = "choose one coefficient, or" if len(given) == 1 and n > 1 else "choose as many coefficients, or"
+            one = f"choose one {each}, or" if len(given) == 1 and n > 1 else f"choose as many {each}s, or"
             raise ModelError(
                 f"ax= takes {_counted(len(given))}, but there are {n}; {one} give {n} axes, or leave it out."
             )
@@ -114,7 +116,11 @@ def _counted(n: int) -> str:
 
 def chosen_groups(groups: object, of: FactorFit) -> NDArray[np.intp]:
     """Return the places of the chosen groups, by label or by the label's text; all of them for None."""
-    labels = of.groups.tolist()
+    return chosen_labels(groups, of.groups.tolist(), of.name)
+
+
+def chosen_labels(groups: object, labels: list[Any], what: str) -> NDArray[np.intp]:
+    """Return the places of chosen labels, by themselves or by their text; all of them for None."""
     if groups is None:
         return np.arange(len(labels))
     texts = {str(label): place for place, label in enumerate(labels)}
@@ -122,9 +128,7 @@ def chosen_groups(groups: object, of: FactorFit) -> NDArray[np.intp]:
     for name in names:
         if str(name) not in texts:
             hint = suggestion(str(name), list(texts))
-            raise ModelError(
-                f"groups has {name!r}, which is no group of {of.name!r}; these are {listed(labels)}.{hint}"
-            )
+            raise ModelError(f"groups has {name!r}, which is no group of {what!r}; these are {listed(labels)}.{hint}")
     if not names:
         raise ModelError("groups is empty; name a group, or leave it out for all.")
     return np.array([texts[str(name)] for name in names], dtype=np.intp)
@@ -200,14 +204,14 @@ def _scale(attrs: Mapping[str, Any]) -> str:
     return response if link == "identity" else f"{link}({response})"
 
 
-def wrapped(title: str, inches: float) -> str:
-    """Return a title in lines that fit a width, at the size of letters of the active style."""
+def wrapped(title: str, inches: float, size: str = "medium") -> str:
+    """Return a title in lines that fit a width, at a size of letters of the active style."""
     from matplotlib import rcParams
 
     bold = {"semibold", "demibold", "demi", "bold", "heavy", "extra bold", "black"}
     weights = {rcParams["axes.titleweight"], rcParams["figure.titleweight"]}
     is_bold = any(weight in bold or (isinstance(weight, int) and weight >= 600) for weight in weights)
-    return _lines(title, inches, "medium", 0.66 if is_bold else 0.58)
+    return _lines(title, inches, size, 0.66 if is_bold else 0.58)
 
 
 def _lines(text: str, inches: float, size: str | float, wide: float = 0.58) -> str:

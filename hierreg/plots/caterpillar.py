@@ -86,6 +86,21 @@ def caterpillar(  # noqa: PLR0913  # the public signature: every argument but th
     DataError, ModelError
         If the tree is not from hierreg, has no groups or several factors and none is named, or `coef` is not one of
         the group coefficients.
+
+    See Also
+    --------
+    hierreg.shrinkage : The numbers.
+    shrinkage : The groups beside their own estimates.
+    ranks : How much of their order is known.
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> model = hr.Model("Reaction ~ Days + (Days | Subject)", hr.load_dataset("sleepstudy"))
+    >>> tree = model.sample(draws=200, seed=1, method="psis")
+    >>> figure = hr.plots.caterpillar(tree, "Days")
+    >>> figure.axes[0].get_ylabel()
+    'Subject, sorted'
     """
     prob, where = check_prob(ci_prob), one_of(ax, axes)
     fit = read(tree)

@@ -13,6 +13,8 @@ POSTERIOR = "#0072B2"
 ALONE = "#E69F00"
 PLUG_IN = "#D55E00"
 PRIOR = "#707070"
+_SERIES_ON_LIGHT = (POSTERIOR, PLUG_IN, "#009E73", "#CC79A7", ALONE, "#56B4E9", "#4D4D4D")
+_SERIES_ON_DARK = ("#56B4E9", "#FF7F32", "#2CC79A", "#E39CC4", "#F0E442", "#8C9EFF", "#C8C8C8")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,21 @@ def colours_on(axis: Axes) -> Colours:
         arrow="#9A9A9A" if is_dark else "#808080",
         background=background,
     )
+
+
+def series_on(axis: Axes, n: int) -> list[str]:
+    """Return colours of n series that are told apart on the background of some axes.
+
+    Up to seven are those of Okabe and Ito, without the one that is lost on it; more are of one map, in order.
+    """
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    is_dark = lightness(colours_on(axis).background) < 0.4
+    if n <= len(_SERIES_ON_LIGHT):
+        return list(_SERIES_ON_DARK if is_dark else _SERIES_ON_LIGHT)[:n]
+    low, high = (0.3, 1.0) if is_dark else (0.0, 0.85)
+    return [to_hex(colormaps["viridis"](low + (high - low) * i / (n - 1))) for i in range(n)]
 
 
 def lightness(colour: object) -> float:

@@ -79,9 +79,23 @@ def correlations(
     ModelError
         If the model has no free correlation, or not those that are asked for.
 
+    See Also
+    --------
+    hierreg.correlations : The numbers.
+    variances : Standard deviations.
+
     References
     ----------
     Lewandowski, Kurowicka and Joe (2009), Journal of Multivariate Analysis 100(9), 1989-2001.
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> model = hr.Model("Reaction ~ Days + (Days | Subject)", hr.load_dataset("sleepstudy"))
+    >>> tree = model.sample(draws=200, seed=1, method="psis")
+    >>> figure = hr.plots.correlations(tree)
+    >>> len(figure.axes)
+    1
     """
     fit = read(tree)
     found = _of_pairs(_free(fit, ("corr", "error_corr"), "correlation"), fit, pair)
@@ -141,6 +155,20 @@ def variances(
         If the tree is not from hierreg.
     ModelError
         If the model has no free standard deviation, or not those that are asked for.
+
+    See Also
+    --------
+    hierreg.summary : The numbers.
+    correlations : Correlations.
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> model = hr.Model("Reaction ~ Days + (Days | Subject)", hr.load_dataset("sleepstudy"))
+    >>> tree = model.sample(draws=200, seed=1, method="psis")
+    >>> figure = hr.plots.variances(tree)
+    >>> len(figure.axes)
+    3
     """
     fit = read(tree)
     kinds = ("sd", "error_sd", "scale", "nu", "component")

@@ -97,6 +97,20 @@ def shrinkage(  # noqa: PLR0913  # the public signature: every argument but the 
     DataError, ModelError
         If the tree is not from hierreg, has no groups or several factors and none is named, or `coef` is not one of
         the group coefficients.
+
+    See Also
+    --------
+    hierreg.shrinkage : The numbers.
+    caterpillar : The posterior alone, of many groups.
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> model = hr.Model("Reaction ~ Days + (Days | Subject)", hr.load_dataset("sleepstudy"))
+    >>> tree = model.sample(draws=200, seed=1, method="psis")
+    >>> figure = hr.plots.shrinkage(tree, groups=["308", "309", "335"])
+    >>> len(figure.axes)
+    2
     """
     check_choice(kind, ("groups", "plane"), argument="kind", error=ModelError)
     where = one_of(ax, axes)

@@ -60,6 +60,11 @@ def prior_predictive(model: ModelLike, draws: int = PRIOR_DRAWS, seed: int | Non
     ModelError
         If an argument is impossible, or the result would take more than 4 GiB.
 
+    See Also
+    --------
+    posterior_predictive : Given the response.
+    Model.priors : The priors.
+
     Examples
     --------
     >>> import hierreg as hr
@@ -117,6 +122,20 @@ def posterior_predictive(
     ModelError
         If tree and model do not match, the tree has summaries of the group coefficients only, or the result
         would take more than 4 GiB.
+
+    See Also
+    --------
+    prior_predictive : Before any response is seen.
+    predict : Of other rows, with intervals.
+    log_likelihood : Densities of the response that was seen.
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> model = hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff"))
+    >>> tree = model.sample(draws=200, seed=1, method="psis")
+    >>> hr.posterior_predictive(tree, seed=2)["posterior_predictive"]["Yield"].dims
+    ('chain', 'draw', 'obs')
     """
     found = problem_of(tree, model)
     seed = _chosen_seed(seed)
@@ -134,10 +153,10 @@ def log_likelihood(
     The elements are rows, as in ``observed_data`` and ``posterior_predictive``, so that ArviZ can put them side by
     side. They are what `arviz_stats.loo` leaves out, one at a time, for a prediction in known groups:
 
-    - independent errors, strata, known standard errors: log p(y_r | beta, b);
+    - independent errors, strata, known standard errors: ``log p(y_r | beta, b)``;
     - errors correlated, exchangeable or AR(1) within units: given the other rows of the unit,
-      log p(y_r | y_-r, beta, b);
-    - known covariance: given all other rows, log p(y_r | y_-r, beta, b).
+      ``log p(y_r | y_-r, beta, b)``;
+    - known covariance: given all other rows, ``log p(y_r | y_-r, beta, b)``.
 
     Where ArviZ sets them beside ``posterior_predictive`` (`loo_metrics`, `loo_pit`), what it predicts without row r is
     x_r beta + z_r b: replicates have errors of their own, not those given the other rows.
@@ -174,10 +193,24 @@ def log_likelihood(
         If tree and model do not match, the tree has summaries of the group coefficients only, there are no units, or
         the result would take more than 4 GiB.
 
+    See Also
+    --------
+    log_prior : Of the priors.
+    posterior_predictive : Responses instead of their densities.
+    table : Shows what ArviZ's leave-one-out makes of it.
+
     References
     ----------
     Buerkner, P.-C., Gabry, J. and Vehtari, A. (2021). Efficient leave-one-out cross-validation for Bayesian
     non-factorized normal and Student-t models. Computational Statistics 36, 1243-1261.
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> model = hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff"))
+    >>> tree = model.sample(draws=200, seed=1, method="psis")
+    >>> hr.log_likelihood(tree)["log_likelihood"]["Yield"].dims
+    ('chain', 'draw', 'obs')
     """
     found = problem_of(tree, model)
     check_choice(by, ("row", "unit"), argument="by", error=ModelError)
@@ -217,10 +250,23 @@ def log_prior(tree: xr.DataTree, model: ModelLike | None = None) -> xr.DataTree:
     ModelError
         If tree and model do not match.
 
+    See Also
+    --------
+    log_likelihood : Of the response.
+    Model.priors : The priors.
+
     References
     ----------
     Kallioinen, N., Paananen, T., Buerkner, P.-C. and Vehtari, A. (2024). Detecting and diagnosing prior and
     likelihood sensitivity with power-scaling. Statistics and Computing 34, 57.
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> model = hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff"))
+    >>> tree = model.sample(draws=200, seed=1, method="psis")
+    >>> sorted(map(str, hr.log_prior(tree)["log_prior"].data_vars))
+    ['beta', 'error_sd', 'sd_Batch']
     """
     found = problem_of(tree, model, also=("priors",))
     if isinstance(found, FamilyProblem):

@@ -23,10 +23,22 @@ class LKJ(Prior):
     canonical partial correlations z[i, j], j < i, of the C-vine the distribution is a product: (z[i, j] +
     1) / 2 ~ Beta(b, b) with b = eta + (D - 2 - j) / 2 for a (D, D) matrix and 0-based j.
 
+    See Also
+    --------
+    Priors : Where priors are given.
+    Fixed : A correlation that is known.
+
     References
     ----------
     Lewandowski, D., Kurowicka, D. and Joe, H. (2009). Generating random correlation matrices based on vines
     and extended onion method. Journal of Multivariate Analysis 100(9), 1989-2001.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import hierreg as hr
+    >>> round(float(hr.LKJ(1).log_density(np.eye(2))), 4)  # uniform over (-1, 1)
+    -0.6931
     """
 
     eta: float
@@ -66,7 +78,7 @@ class LKJ(Prior):
 
         Returns
         -------
-        array (*size, dim, dim)
+        array, size + (dim, dim)
         """
         shape = (size,) if isinstance(size, int) else tuple(size)
         z = np.zeros((*shape, dim, dim))
@@ -109,6 +121,17 @@ class Fixed:
     value : float or (D, D) array-like
         A matrix must be symmetric and positive semidefinite with ones on the diagonal; it is stored as
         nested tuples, so that two `Fixed` with the same numbers are equal.
+
+    See Also
+    --------
+    Priors : Where priors are given.
+    Model.solve : The mixed-model equations at covariances that are known.
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> print(hr.Priors(error_sd=hr.Fixed(25.6)))
+    Priors(error_sd=Fixed(value=25.6))
     """
 
     value: float | tuple[tuple[float, ...], ...]

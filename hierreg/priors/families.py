@@ -111,6 +111,11 @@ class SdPrior(Prior):
 class Normal(BetaPrior):
     """Normal with mean `mu` and standard deviation `sigma`.
 
+    See Also
+    --------
+    Flat : The improper limit.
+    Priors : Where priors are given.
+
     Examples
     --------
     >>> print(Normal(0, 2.5))
@@ -134,7 +139,19 @@ class Normal(BetaPrior):
 @final
 @dataclass(frozen=True, slots=True)
 class Flat(BetaPrior):
-    """The improper constant density 1 on the real line."""
+    """The improper constant density 1 on the real line.
+
+    See Also
+    --------
+    Normal : A proper prior.
+    Priors : Where priors are given.
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> hr.Flat().log_density([0.0, 1e6])
+    array([0., 0.])
+    """
 
     def log_density(self, x: ArrayLike) -> FloatArray:
         """Zero, elementwise."""
@@ -150,7 +167,19 @@ class Flat(BetaPrior):
 @final
 @dataclass(frozen=True, slots=True)
 class HalfNormal(SdPrior):
-    """The absolute value of a normal with mean 0 and standard deviation `sigma`."""
+    """The absolute value of a normal with mean 0 and standard deviation `sigma`.
+
+    See Also
+    --------
+    HalfStudentT : With heavier tails: the default.
+    Priors : Where priors are given.
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> hr.HalfNormal(2).log_density([0.0, 2.0]).round(3)
+    array([-0.919, -1.419])
+    """
 
     sigma: float
     positive: ClassVar[tuple[str, ...]] = ("sigma",)
@@ -167,7 +196,20 @@ class HalfNormal(SdPrior):
 @final
 @dataclass(frozen=True, slots=True)
 class HalfStudentT(SdPrior):
-    """The absolute value of a Student t with `nu` degrees of freedom and scale `sigma`."""
+    """The absolute value of a Student t with `nu` degrees of freedom and scale `sigma`.
+
+    See Also
+    --------
+    HalfNormal : The limit of many degrees of freedom.
+    HalfCauchy : That of one degree of freedom.
+    Priors : Where priors are given.
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> hr.HalfStudentT(3, 2).log_density([0.0, 2.0]).round(3)
+    array([-1.001, -1.576])
+    """
 
     nu: float
     sigma: float
@@ -189,7 +231,19 @@ class HalfStudentT(SdPrior):
 @final
 @dataclass(frozen=True, slots=True)
 class HalfCauchy(SdPrior):
-    """The absolute value of a Cauchy with scale `beta`."""
+    """The absolute value of a Cauchy with scale `beta`.
+
+    See Also
+    --------
+    HalfStudentT : Of any degrees of freedom.
+    Priors : Where priors are given.
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> hr.HalfCauchy(2).log_density([0.0, 2.0]).round(3)
+    array([-1.145, -1.838])
+    """
 
     beta: float
     positive: ClassVar[tuple[str, ...]] = ("beta",)
@@ -206,7 +260,19 @@ class HalfCauchy(SdPrior):
 @final
 @dataclass(frozen=True, slots=True)
 class Exponential(SdPrior):
-    """Exponential with rate `lam`; mean 1 / lam."""
+    """Exponential with rate `lam`; mean 1 / lam.
+
+    See Also
+    --------
+    Gamma : Of any shape.
+    Priors : Where priors are given.
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> hr.Exponential(0.5).log_density([0.0, 2.0]).round(3)
+    array([-0.693, -1.693])
+    """
 
     lam: float
     positive: ClassVar[tuple[str, ...]] = ("lam",)
@@ -227,10 +293,24 @@ class Gamma(SdPrior, metaclass=AlsoResponse):
 
     With alpha = 2 and a small rate it keeps the mode of the posterior away from zero.
 
+    See Also
+    --------
+    Exponential : That of shape one.
+    InverseGamma : Of the reciprocal.
+    Priors : Where priors are given.
+
     References
     ----------
     Chung, Y., Rabe-Hesketh, S., Dorie, V., Gelman, A. and Liu, J. (2013). A nondegenerate penalized
     likelihood estimator for variance parameters in multilevel models. Psychometrika 78(4), 685-709.
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> hr.Gamma(2, 0.1).log_density([0.0, 10.0]).round(3)
+    array([  -inf, -3.303])
+    >>> print(hr.Gamma())
+    Gamma(link='log')
     """
 
     alpha: float
@@ -252,7 +332,20 @@ class Gamma(SdPrior, metaclass=AlsoResponse):
 @final
 @dataclass(frozen=True, slots=True)
 class InverseGamma(SdPrior):
-    """The reciprocal of a gamma: shape `alpha`, scale `beta`; density zero at zero."""
+    """The reciprocal of a gamma: shape `alpha`, scale `beta`; density zero at zero.
+
+    See Also
+    --------
+    Gamma : Of the reciprocal.
+    LogNormal : Zero at zero too.
+    Priors : Where priors are given.
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> hr.InverseGamma(2, 1).log_density([0.0, 1.0]).round(3)
+    array([-inf,  -1.])
+    """
 
     alpha: float
     beta: float
@@ -275,6 +368,19 @@ class LogNormal(SdPrior, metaclass=AlsoResponse):
     """The exponential of a normal with mean `mu` and standard deviation `sigma`; density zero at zero.
 
     Without them, ``hr.LogNormal()``, it is a family of responses.
+
+    See Also
+    --------
+    InverseGamma : Zero at zero too.
+    Priors : Where priors are given.
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> hr.LogNormal(0, 1).log_density([0.0, 1.0]).round(3)
+    array([  -inf, -0.919])
+    >>> print(hr.LogNormal())
+    LogNormal(link='identity')
     """
 
     mu: float

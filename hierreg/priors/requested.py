@@ -43,6 +43,15 @@ class Priors:
     PriorError
         If a family does not suit the parameter.
 
+    See Also
+    --------
+    Model.priors : What a model makes of them, with its defaults.
+    Normal : Of population coefficients; also `Flat`.
+    HalfStudentT : Of standard deviations; also `HalfNormal`, `HalfCauchy`, `Exponential`, `Gamma`, `InverseGamma` and
+        `LogNormal`.
+    LKJ : Of correlations.
+    Fixed : What is known.
+
     Examples
     --------
     >>> from hierreg.priors import HalfNormal

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 import numpy as np
 
-from hierreg.display import Column, Row, Section, Table
+from hierreg.display import Column
 from hierreg.display.numbers import percent
 from hierreg.hints import PROB, understands
 from hierreg.reports.draws import correlation, mcse_mean, moments
@@ -28,14 +28,6 @@ if TYPE_CHECKING:
 # Groups up to this many are few enough to be compared with each other pair by pair.
 MOST_GROUPS = 8
 
-_TITLES = {
-    "group": "Of coefficients across groups",
-    "error": "Of errors, across data sets or within units",
-    "intraclass": "Intraclass: share of the variance that is between groups",
-    "population": "Posterior, of population coefficients",
-    "between groups": "Posterior, of one coefficient in two groups",
-}
-
 
 @final
 class Correlations(Report):
@@ -44,34 +36,27 @@ class Correlations(Report):
     __slots__ = ()
     whole: ClassVar[dict[str, int]] = {"correlation": 1, "mean": 1, "reml": 1, "kind": 1}
 
-    def _table(self, most: int | None = None) -> Table:
-        prob = self.attrs["ci_prob"]
-        names = ("mean", "sd", "lower", "upper", "prob_positive", "mcse", "reml")
-        values = {name: self[name].to_numpy() for name in names}
-        parts = []
-        for kind, title in _TITLES.items():
-            places = np.flatnonzero(self["kind"].values == kind)
-            rows = [
-                Row(name=str(self["correlation"].values[i]), values={name: float(values[name][i]) for name in names})
-                for i in places[:most].tolist()
-            ]
-            parts.append(Section(title=title, rows=rows, more=len(places) - len(rows)))
-        has_any = any(part.rows for part in parts)
-        notes = ([] if has_any else ["The model has no correlations."]) + self.attrs["note"].splitlines()
-        return Table(
-            columns=(
-                Column(key="mean", head="mean", form="fixed"),
-                Column(key="sd", head="sd", form="fixed"),
-                Column(key="lower", head=percent((1 - prob) / 2), form="fixed"),
-                Column(key="upper", head=percent((1 + prob) / 2), form="fixed"),
-                Column(key="prob_positive", head="P(>0)", form="fixed", fold=1),
-                Column(key="mcse", head="mcse", form="fixed", digits=4, fold=3),
-                Column(key="reml", head=self.attrs["plug_in"], form="fixed", fold=2),
-            ),
-            sections=tuple(parts),
-            heading=self.attrs["heading"],
-            notes=tuple(notes),
+    titles: ClassVar[dict[str, str]] = {
+        "group": "Of coefficients across groups",
+        "error": "Of errors, across data sets or within units",
+        "intraclass": "Intraclass: share of the variance that is between groups",
+        "population": "Posterior, of population coefficients",
+        "between groups": "Posterior, of one coefficient in two groups",
+    }
+
+    def _columns(self) -> tuple[Column, ...]:
+        return (
+            Column(key="mean", head="mean", form="fixed"),
+            Column(key="sd", head="sd", form="fixed"),
+            *self._interval(form="fixed"),
+            Column(key="prob_positive", head="P(>0)", form="fixed", fold=1),
+            Column(key="mcse", head="mcse", form="fixed", digits=4, fold=3),
+            Column(key="reml", head=self.attrs["plug_in"], form="fixed", fold=2),
         )
+
+    def _notes(self) -> tuple[str, ...]:
+        none = () if self.sizes["correlation"] else ("The model has no correlations.",)
+        return *none, *self.attrs["note"].splitlines()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -142,11 +127,27 @@ def correlations(
         If `at` names what is no group column, or leaves out one that depends on the same predictor, or `observation`
         is asked of other responses.
 
+    See Also
+    --------
+    plots.correlations : The figure.
+    correlation_matrices : Draws of whole matrices.
+    r2 : Shares of the variance.
+    summary : Standard deviations and coefficients.
+
     References
     ----------
     Raudenbush and Bryk (2002), Hierarchical Linear Models, 2nd edition, chapter 2 (intraclass correlation); Goldstein,
     Browne and Rasbash (2002), Understanding Statistics 1(4), 223-231 (with random slopes); Nakagawa, Johnson and
     Schielzeth (2017), Journal of the Royal Society Interface 14, 20170213 (families of responses).
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> model = hr.Model("Reaction ~ Days + (Days | Subject)", hr.load_dataset("sleepstudy"))
+    >>> tree = model.sample(draws=200, seed=1, method="psis")
+    >>> report = hr.correlations(tree)
+    >>> report["correlation"].values.tolist()
+    ['corr_Subject[Days, Intercept]', 'Subject[at the means]', 'beta[Days, Intercept]']
     """
     prob = check_prob(ci_prob)
     fit = read(tree)

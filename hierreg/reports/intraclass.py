@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.checks import check_choice, listed, suggestion
+from hierreg.display.numbers import number
 from hierreg.exceptions import ModelError
 from hierreg.reports.observation_level import (
     APPROXIMATIONS,
@@ -22,7 +23,6 @@ from hierreg.reports.observation_level import (
     stratum_dim,
     within_groups,
 )
-from hierreg.results.text import number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

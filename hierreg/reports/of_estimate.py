@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, ClassVar, final
 
 import numpy as np
 
-from hierreg.reports.table import Report, percent, sections
+from hierreg.display import Column
+from hierreg.reports.table import Report, percent
 from hierreg.results.point import METHOD_NAMES, Estimate
-from hierreg.results.text import TITLES, beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,24 +27,16 @@ class EstimateSummary(Report):
     __slots__ = ()
     whole: ClassVar[dict[str, int]] = {"parameter": 1, "estimate": 1, "se": 1, "kind": 1}
 
-    def text(self) -> str:
-        """Return the table as plain text."""
-        prob = self.attrs["ci_prob"]
-        header = ["", "estimate", "se", percent((1 - prob) / 2), percent((1 + prob) / 2), "z", "p"]
-        parts = [
-            (title, [self._row(int(i)) for i in np.flatnonzero(self["kind"].values == kind)])
-            for kind, title in TITLES.items()
-        ]
-        return "\n\n".join([self.attrs["heading"], sections(header, parts), self.attrs["note"]]).rstrip()
+    has_every_row: ClassVar[bool] = True
 
-    def _row(self, i: int) -> list[str]:
-        value = {name: float(self[name][i]) for name in ("estimate", "se", "lower", "upper", "statistic", "p_value")}
-        return [
-            f"  {self['parameter'].values[i]}",
-            *(beside(value[name], value["se"]) for name in ("estimate", "se", "lower", "upper")),
-            "" if np.isnan(value["statistic"]) else f"{value['statistic']:.2f}",
-            "" if np.isnan(value["p_value"]) else f"{value['p_value']:.2g}",
-        ]
+    def _columns(self) -> tuple[Column, ...]:
+        return (
+            Column(key="estimate", head="estimate", scale="se"),
+            Column(key="se", head="se", scale="se"),
+            *self._interval(scale="se"),
+            Column(key="statistic", head="z", form="fixed", digits=2, fold=2),
+            Column(key="p_value", head="p", form="significant", digits=2, fold=1),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

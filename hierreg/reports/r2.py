@@ -28,16 +28,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import numpy as np
 
 from hierreg.design.predictors import linear_predictors
+from hierreg.display import Column
 from hierreg.exceptions import DataError, ModelError
 from hierreg.gram.row_moments import RowMoments
 from hierreg.problem.row_moments import moments_of
 from hierreg.reports.draws import mcse_mean, moments
 from hierreg.reports.reading import check_prob, read
 from hierreg.reports.sources import variance_sources
-from hierreg.reports.table import Report, percent, sections
+from hierreg.reports.table import Report, percent
 from hierreg.results.effects import EffectsEstimate
 from hierreg.results.point import METHOD_NAMES, Coefficients, Estimate
-from hierreg.results.text import number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 _CHUNK = 2_000_000
-_TITLES = {"r2": "R2", "share": "Share of the variance", "variance": "Variance"}
 
 
 @final
@@ -61,27 +60,19 @@ class R2(Report):
     __slots__ = ()
     whole: ClassVar[dict[str, int]] = {"mean": 1, "sd": 1, "reml": 1, "kind": 1}
 
-    def text(self) -> str:
-        """Return the table as plain text."""
-        attrs = self.attrs
-        prob, is_point = attrs["ci_prob"], attrs["is_point"]
-        ends = [percent((1 - prob) / 2), percent((1 + prob) / 2)]
-        header = ["", attrs["plug_in"]] if is_point else ["", "mean", "sd", *ends, "mcse", attrs["plug_in"]]
-        names = ["mean"] if is_point else ["mean", "sd", "lower", "upper", "mcse", "reml"]
-        parts = []
-        for kind, title in _TITLES.items():
-            rows = [
-                [f"  {self['quantity'].values[i]}", *(self._cell(name, int(i), kind) for name in names)]
-                for i in np.flatnonzero(self["kind"].values == kind)
-            ]
-            parts.append((title, rows))
-        return f"{attrs['heading']}\n\n{sections(header, parts)}\n\n{attrs['note']}"
+    titles: ClassVar[dict[str, str]] = {"r2": "R2", "share": "Share of the variance", "variance": "Variance"}
+    has_every_row: ClassVar[bool] = True
 
-    def _cell(self, name: str, i: int, kind: str) -> str:
-        value = float(self[name][i])
-        if np.isnan(value):
-            return ""
-        return number(value) if kind == "variance" else f"{value:.{4 if name == 'mcse' else 3}f}"
+    def _columns(self) -> tuple[Column, ...]:
+        if self.attrs["is_point"]:
+            return (Column(key="mean", head=self.attrs["plug_in"]),)
+        return (
+            Column(key="mean", head="mean"),
+            Column(key="sd", head="sd"),
+            *self._interval(),
+            Column(key="mcse", head="mcse", form="significant", digits=2, fold=2),
+            Column(key="reml", head=self.attrs["plug_in"], fold=1),
+        )
 
 
 def r2(x: xr.DataTree | Estimate, model: Any = None, ci_prob: float = 0.95) -> R2:

@@ -6,20 +6,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 
-from hierreg.display import Column, Row, Section, Table
-from hierreg.display.numbers import number, percent
+from hierreg.display import Column
+from hierreg.display.numbers import percent
 from hierreg.exceptions import ModelError
 from hierreg.hints import PROB, understands
 from hierreg.reports.draws import mcse_mean, moments
 from hierreg.reports.effects import group_probabilities, group_weights
 from hierreg.reports.reading import FactorFit, Fit, check_prob, need_factor, read
-from hierreg.reports.shrinkage_at_point import ShrinkageAtPoint, limits, shrinkage_at_point
-from hierreg.reports.table import Report
+from hierreg.reports.shrinkage_at_point import OfGroups, ShrinkageAtPoint, limits, shrinkage_at_point
 from hierreg.reports.weights import pooling_factor, pooling_factor_of_summaries, weights
 from hierreg.results.effects import EffectsEstimate
 from hierreg.results.point import Estimate
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import xarray as xr
     from numpy.typing import NDArray
 
@@ -27,11 +28,10 @@ if TYPE_CHECKING:
 
 
 @final
-class Shrinkage(Report):
+class Shrinkage(OfGroups):
     """What `shrinkage` returns; prints as one table per coefficient."""
 
     __slots__ = ()
-    diagonal: ClassVar[tuple[str, ...]] = ("weight", "weight_sd")
     whole: ClassVar[dict[str, int]] = {
         "no_pooling": 2,
         "plug_in": 2,
@@ -41,31 +41,22 @@ class Shrinkage(Report):
         "population": 1,
     }
 
-    def _table(self, most: int | None = None) -> Table:
-        attrs, J = self.attrs, self.sizes[self.attrs["factor"]]
-        coefs = [str(coef) for coef in self[f"{attrs['factor']}_coef"].values]
-        shown = J if most is None else min(J, most)
-        values = {str(name): v.to_numpy()[:shown] for name, v in self.data_vars.items() if v.dims[0] == attrs["factor"]}
-        names = [str(name) for name in self[attrs["factor"]].values[:shown]]
-        parts = []
-        for k, (coef, at) in enumerate(zip(coefs, attrs["theta_at"], strict=True)):
-            rows = [
-                self._population_row(k),
-                *(Row(name=name, values=_of(values, j, k)) for j, name in enumerate(names)),
-            ]
-            parts.append(Section(title=f"{coef} at {at}" if at else coef, rows=rows, more=J - shown))
-        factors = ", ".join(
-            f"{coef} {number(float(value))}" for coef, value in zip(coefs, self["pooling_factor"].values, strict=True)
-        )
-        note = f"Pooling factor (0: groups alone, 1: one value for all): {factors}\n{attrs['note']}"
-        return Table(columns=self._columns(), sections=tuple(parts), heading=attrs["heading"], notes=(note,))
+    spread: ClassVar[str] = "sd"
+    of_population: ClassVar[dict[str, str]] = {"plug_in": "population_plug_in", "mean": "population"}
+
+    def _values(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        own = super()._values(values)
+        if "probability" in self.data_vars:
+            chance = [float(value) for key, value in values.items() if key.startswith("probability[")]
+            own |= {"component": float(np.argmax(chance)), "probability": max(chance)}
+        return own
 
     def _columns(self) -> tuple[Column, ...]:
-        prob, own = self.attrs["ci_prob"], []
+        own = []
         # Of heavy tails or mixtures.
-        if "group_weight" in self:
+        if "group_weight" in self.data_vars:
             own = [Column(key="group_weight", head="1/s", form="fixed", digits=2, fold=2)]
-        if "probability" in self:
+        if "probability" in self.data_vars:
             own += [
                 Column(key="component", head="component", form="count", fold=2),
                 Column(key="probability", head="prob", form="fixed", digits=2, fold=2),
@@ -77,34 +68,13 @@ class Shrinkage(Report):
             Column(key="plug_in_sd", head="sd", scale="scale", fold=7),
             Column(key="mean", head="posterior", scale="scale"),
             Column(key="sd", head="sd", scale="scale"),
-            Column(key="lower", head=percent((1 - prob) / 2), scale="scale", fold=1),
-            Column(key="upper", head=percent((1 + prob) / 2), scale="scale", fold=1),
+            *self._interval(scale="scale", fold=1),
             Column(key="weight", head="weight", form="fixed", digits=2, fold=3),
             Column(key="sd_ratio", head="sd ratio", form="fixed", digits=2, fold=6),
             Column(key="gap_in_sd", head="gap/sd", form="fixed", digits=2, fold=5),
             Column(key="gap_in_mcse", head="gap/mcse", form="fixed", digits=1, fold=8),
             *own,
         )
-
-    def _population_row(self, k: int) -> Row:
-        values = {
-            "plug_in": self["population_plug_in"][k],
-            "mean": self["population"][k],
-            "scale": self["sd"][:, k].mean(),
-        }
-        return Row(name="population", values={name: float(value) for name, value in values.items()})
-
-
-def _of(values: dict[str, Array], j: int, k: int) -> dict[str, float]:
-    """Return what a row says of group j and coefficient k."""
-    own = {name: float(v[j, k]) for name, v in values.items() if v.ndim == 2 and name != "probability"}
-    own |= {"weight": float(values["weight"][j, k, k]), "scale": own["sd"]}
-    if "group_weight" in values:
-        own["group_weight"] = float(values["group_weight"][j])
-    if "probability" in values:
-        chance = values["probability"][j]
-        own |= {"component": float(np.argmax(chance)), "probability": float(chance.max())}
-    return own
 
 
 @understands("hr.shrinkage", instead=PROB)
@@ -180,13 +150,13 @@ def shrinkage(
     Yield ~ 1 + (1 | Batch), errors independent(), REML estimate; normal 95 % intervals, the variances taken as known
     <BLANKLINE>
     Intercept      alone    se  estimate    sd   2.5 %  97.5 %  weight
+      population                  1527.5
       A           1505.0  22.1    1509.9  20.0  1470.6  1549.2    0.78
       B           1528.0  22.1    1527.9  20.0  1488.6  1567.2    0.78
       C           1564.0  22.1    1556.1  20.0  1516.8  1595.3    0.78
       D           1498.0  22.1    1504.4  20.0  1465.1  1543.7    0.78
       E           1600.0  22.1    1584.2  20.0  1545.0  1623.5    0.78
       F           1470.0  22.1    1482.5  20.0  1443.2  1521.8    0.78
-      population                  1527.5
     <BLANKLINE>
     Pooling factor (0: groups alone, 1: one value for all): Intercept 0.2175
     alone: the group's own rows; estimate: mixed-model equations; weight: diagonal of S_j.

@@ -2,63 +2,84 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 
+from hierreg.display import Column, Row
+from hierreg.display.numbers import number
 from hierreg.reports.reading import need_factor, read
-from hierreg.reports.table import Report, percent, sections
+from hierreg.reports.table import Report, percent, section
 from hierreg.reports.weights import pooling_factor_of_summaries, weights
 from hierreg.results.at_estimate import tree_of_estimate
 from hierreg.results.point import METHOD_NAMES
-from hierreg.results.text import beside, number
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
+    from hierreg.display import Section
     from hierreg.reports.reading import FactorFit
     from hierreg.results.point import Estimate
 
     Array = NDArray[np.float64]
 
-_MOST_GROUPS = 20
+
+class OfGroups(Report):
+    """A table for each group coefficient: the population, and the groups.
+
+    `spread` is the variable whose digits decide those of all in a row; `of_population` has the variables with the
+    values of the population, by the column in which they stand.
+    """
+
+    __slots__ = ()
+    diagonal: ClassVar[tuple[str, ...]] = ("weight", "weight_sd")
+    spread: ClassVar[str]
+    of_population: ClassVar[dict[str, str]]
+
+    def _values(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a row has of a group."""
+        return {**values, "scale": values[self.spread]}
+
+    def _sections(self, most: int | None) -> tuple[Section, ...]:
+        factor, coefs = self.attrs["factor"], f"{self.attrs['factor']}_coef"
+        found = []
+        for k, at in enumerate(self.attrs["theta_at"]):
+            own = self.isel({coefs: [k], f"{coefs}_col": [k]})
+            coef = str(own[coefs].values[0])
+            groups = section(f"{coef} at {at}" if at else coef, own, most, [factor])
+            values = {key: float(own[name][0]) for key, name in self.of_population.items()}
+            values["scale"] = float(own[self.spread].mean())
+            rows = [replace(row, values=self._values(row.values)) for row in groups.rows]
+            found.append(replace(groups, rows=[Row(name="population", values=values), *rows]))
+        return tuple(found)
+
+    def _notes(self) -> tuple[str, ...]:
+        factors = zip(self[f"{self.attrs['factor']}_coef"].values, self["pooling_factor"].values, strict=True)
+        each = ", ".join(f"{coef} {number(float(value))}" for coef, value in factors)
+        return (f"Pooling factor (0: groups alone, 1: one value for all): {each}\n{self.attrs['note']}",)
 
 
 @final
-class ShrinkageAtPoint(Report):
+class ShrinkageAtPoint(OfGroups):
     """What `shrinkage` returns of an estimate; prints as one table per coefficient."""
 
     __slots__ = ()
     whole: ClassVar[dict[str, int]] = {"no_pooling": 2, "plug_in": 2, "weight": 3, "pooling_factor": 1}
+    spread: ClassVar[str] = "plug_in_sd"
+    of_population: ClassVar[dict[str, str]] = {"plug_in": "population_plug_in"}
 
-    def text(self) -> str:
-        """Return the tables as plain text, at most 20 groups of each."""
-        attrs = self.attrs
-        prob, J = attrs["ci_prob"], self.sizes[attrs["factor"]]
-        header = ["", "alone", "se", "estimate", "sd", percent((1 - prob) / 2), percent((1 + prob) / 2), "weight"]
-        parts, coefs = [], self[f"{attrs['factor']}_coef"].values
-        for k, coef in enumerate(coefs):
-            rows = [self._row(j, k) for j in range(min(J, _MOST_GROUPS))]
-            value, sd = float(self["population_plug_in"][k]), float(self["plug_in_sd"][:, k].mean())
-            rows.append(["  population", "", "", beside(value, sd), *[""] * 4])
-            at = attrs["theta_at"][k]
-            parts.append((f"{coef} at {at}" if at else str(coef), rows))
-        factors = ", ".join(
-            f"{c} {number(float(v))}" for c, v in zip(coefs, self["pooling_factor"].values, strict=True)
+    def _columns(self) -> tuple[Column, ...]:
+        return (
+            Column(key="no_pooling", head="alone", scale="scale"),
+            Column(key="no_pooling_se", head="se", scale="scale", fold=2),
+            Column(key="plug_in", head="estimate", scale="scale"),
+            Column(key="plug_in_sd", head="sd", scale="scale"),
+            *self._interval(scale="scale"),
+            Column(key="weight", head="weight", form="fixed", digits=2, fold=1),
         )
-        lines = [attrs["heading"], "", sections(header, parts), ""]
-        if J > _MOST_GROUPS:
-            lines.append(f"{_MOST_GROUPS} of {J} groups shown; .to_dataframe() has them all.")
-        return "\n".join([*lines, f"Pooling factor (0: groups alone, 1: one value for all): {factors}", attrs["note"]])
-
-    def _row(self, j: int, k: int) -> list[str]:
-        sd = float(self["plug_in_sd"][j, k])
-        names = ("no_pooling", "no_pooling_se", "plug_in", "plug_in_sd", "lower", "upper")
-        return [
-            f"  {self[self.attrs['factor']].values[j]}",
-            *(beside(float(self[name][j, k]), sd) for name in names),
-            f"{float(self['weight'][j, k, k]) + 0.0:.2f}",
-        ]
 
 
 def limits(of: FactorFit) -> dict[str, Array]:

@@ -106,6 +106,11 @@ def table(
     DataError
         If a tree is not from hierreg.
 
+    See Also
+    --------
+    compare_fits : Likelihoods, information criteria and tests.
+    summary : One fit.
+
     Examples
     --------
     >>> import hierreg as hr

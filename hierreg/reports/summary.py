@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import numpy as np
 
 from hierreg.checks import listed
-from hierreg.display import Column, Row, Section, Table
+from hierreg.display import Column
 from hierreg.display.numbers import number, percent
-from hierreg.display.table import interval_columns
 from hierreg.exceptions import ModelError
 from hierreg.hints import PROB, understands
 from hierreg.reports.draws import diagnostics, moments
@@ -20,7 +19,6 @@ from hierreg.reports.reading import Fit, check_prob, read
 from hierreg.reports.table import Report
 from hierreg.results.effects import EffectsEstimate
 from hierreg.results.point import Estimate
-from hierreg.results.text import TITLES
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -36,30 +34,24 @@ class Summary(Report):
     __slots__ = ()
     whole: ClassVar[dict[str, int]] = {"parameter": 1, "mean": 1, "reml": 1, "kind": 1}
 
-    def _table(self, most: int | None = None) -> Table:  # noqa: ARG002  # every parameter is shown
-        prob = self.attrs["ci_prob"]
-        rows: dict[str, list[Row]] = {kind: [] for kind in TITLES}
-        values = {str(name): variable.to_numpy() for name, variable in self.data_vars.items()}
-        for i, (name, kind) in enumerate(zip(self["parameter"].values, self["kind"].values, strict=True)):
-            rows[str(kind)].append(Row(name=str(name), values={key: float(value[i]) for key, value in values.items()}))
-        notes = [f"Held fixed: {self.attrs['fixed']}"] if self.attrs["fixed"] else []
-        notes += [self.attrs[name] for name in ("importance", "interrupted") if self.attrs[name]]
-        return Table(
-            columns=(
-                Column(key="mean", head="mean"),
-                Column(key="sd", head="sd"),
-                *interval_columns(percent((1 - prob) / 2), percent((1 + prob) / 2)),
-                Column(key="mcse_mean", head="mcse", form="significant", digits=2, fold=4),
-                Column(key="ess_bulk", head="ess bulk", form="count", fold=1),
-                Column(key="ess_tail", head="ess tail", form="count", fold=5),
-                Column(key="r_hat", head="R-hat", form="fixed"),
-                Column(key="reml", head=self.attrs["plug_in"], fold=2),
-                Column(key="reml_se", head="se", fold=3),
-            ),
-            sections=tuple(Section(title=title, rows=rows[kind]) for kind, title in TITLES.items()),
-            heading=self.attrs["heading"],
-            notes=tuple(notes),
+    has_every_row: ClassVar[bool] = True
+
+    def _columns(self) -> tuple[Column, ...]:
+        return (
+            Column(key="mean", head="mean"),
+            Column(key="sd", head="sd"),
+            *self._interval(),
+            Column(key="mcse_mean", head="mcse", form="significant", digits=2, fold=4),
+            Column(key="ess_bulk", head="ess bulk", form="count", fold=1),
+            Column(key="ess_tail", head="ess tail", form="count", fold=5),
+            Column(key="r_hat", head="R-hat", form="fixed"),
+            Column(key="reml", head=self.attrs["plug_in"], fold=2),
+            Column(key="reml_se", head="se", fold=3),
         )
+
+    def _notes(self) -> tuple[str, ...]:
+        held = (f"Held fixed: {self.attrs['fixed']}",) if self.attrs["fixed"] else ()
+        return *held, *(self.attrs[name] for name in ("importance", "interrupted") if self.attrs[name])
 
 
 @understands(

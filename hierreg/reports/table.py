@@ -10,6 +10,7 @@ everything that xarray and ArviZ offer. So a report *is* a Dataset, in a subclas
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -17,30 +18,35 @@ import xarray as xr
 
 from hierreg.display import Column, Row, Section, Shown, Table
 from hierreg.display.numbers import percent
-from hierreg.display.text import sections
 from hierreg.exceptions import ModelError
 from hierreg.results.text import TITLES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
-__all__ = ["Report", "percent", "sections"]
+__all__ = ["Report", "dims_of", "percent", "section"]
 
 # Columns that are written with the decimals of a standard error, of whatever report.
 _BESIDE = {"mean", "median", "estimate", "value", "sd", "se", "lower", "upper"}
-_SHORT = 40
 
 
 class Report(Shown, xr.Dataset):  # type: ignore[no-untyped-call]  # of __init_subclass__, by xarray
     """What the reports share: a table where the Dataset is whole, xarray's own text otherwise.
 
-    `whole` names the variables that the table needs, with their number of dimensions, the first of which are over the
-    quantities that are reported; `diagonal` those of which a table has the diagonal.
+    A subclass says what is shown: by `_columns`, by `_notes`, and by `_sections` where its rows are not simply its
+    quantities, by kind. `whole` names the variables that the table needs, with their number of dimensions, the first of
+    which are over the quantities that are reported; `diagonal` those of which a table has the diagonal. `titles` are
+    those of the kinds of quantities, in their order, or empty where kinds are not told apart; `has_every_row` is for
+    reports that print all their rows.
     """
 
     __slots__ = ()
     whole: ClassVar[dict[str, int]]
     diagonal: ClassVar[tuple[str, ...]] = ()
+    titles: ClassVar[dict[str, str]] = TITLES
+    has_every_row: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)  # type: ignore[no-untyped-call]  # xarray's has no types
@@ -51,14 +57,7 @@ class Report(Shown, xr.Dataset):  # type: ignore[no-untyped-call]  # of __init_s
         return all(name in self.variables and self[name].ndim == n for name, n in self.whole.items())
 
     def __repr__(self) -> str:
-        if not self.is_whole:
-            return xr.Dataset.__repr__(self)
-        if type(self).text is Report.text:
-            return super().__repr__()
-        lines = self.text().splitlines()
-        if len(lines) > _SHORT:
-            lines = [*lines[: _SHORT - 1], f"... {len(lines) - _SHORT + 1} more lines; print it, or .to_pandas()."]
-        return "\n".join(lines)
+        return super().__repr__() if self.is_whole else xr.Dataset.__repr__(self)
 
     def __str__(self) -> str:
         return self.text() if self.is_whole else repr(self)
@@ -72,12 +71,6 @@ class Report(Shown, xr.Dataset):  # type: ignore[no-untyped-call]  # of __init_s
             f"An xarray Dataset: {names}.\n"
             ".to_pandas() is a data frame; .to_latex(), .to_markdown() and .to_html() take columns= and digits=."
         )
-
-    @property
-    def _over(self) -> tuple[str, ...]:
-        """Dimensions of the quantities that are reported."""
-        name = next((name for name in self.whole if name in self.data_vars), next(iter(self.data_vars)))
-        return tuple(str(dim) for dim in self[name].dims)
 
     def to_pandas(self, *, draws: bool = False) -> pd.DataFrame:
         """Return a data frame with a row for each quantity; its names are columns, not the index.
@@ -103,7 +96,7 @@ class Report(Shown, xr.Dataset):  # type: ignore[no-untyped-call]  # of __init_s
                     "hr.predict(..., draws=True)."
                 )
             return self["draws"].to_series().rename("value").reset_index()
-        dims, shape = self._over, tuple(self.sizes[dim] for dim in self._over)
+        dims, shape = dims_of(self), tuple(self.sizes[dim] for dim in dims_of(self))
         columns: dict[str, Any] = {}
         for name, values in (self.coords | self.data_vars).items():
             for key, one in self._as_columns(str(name), values, dims).items():
@@ -124,13 +117,20 @@ class Report(Shown, xr.Dataset):  # type: ignore[no-untyped-call]  # of __init_s
         return {}
 
     def _table(self, most: int | None = None) -> Table:
-        """Return the table of a report that has none of its own: every number over the quantities, by kind."""
-        frame, dims = self.to_pandas(), self._over
+        return Table(
+            columns=self._columns(),
+            sections=self._sections(None if self.has_every_row else most),
+            heading=str(self.attrs.get("heading", "")),
+            notes=self._notes(),
+        )
+
+    def _columns(self) -> tuple[Column, ...]:
+        """Return the columns: every number over the quantities, where a report does not say better."""
+        frame, over = self.to_pandas(), dims_of(self)
+        numbers = [str(name) for name in frame.select_dtypes("number") if name not in over]
         scale = next((name for name in ("sd", "se") if name in frame), "")
-        numbers = [str(key) for key in frame.select_dtypes("number") if key not in dims]
-        prob = self.attrs.get("ci_prob")
-        ends = {} if prob is None else {"lower": percent((1 - prob) / 2), "upper": percent((1 + prob) / 2)}
-        columns = tuple(
+        ends = dict(zip(("lower", "upper"), self._ends, strict=True)) if "ci_prob" in self.attrs else {}
+        return tuple(
             Column(
                 key=key,
                 head=ends.get(key, key.replace("_", " ")),
@@ -140,17 +140,58 @@ class Report(Shown, xr.Dataset):  # type: ignore[no-untyped-call]  # of __init_s
             )
             for place, key in enumerate(numbers)
         )
-        parts = []
-        for kind, own in frame.groupby("kind" if "kind" in frame else [""] * len(frame), sort=False):
-            shown = own if most is None else own.head(most)
-            rows = [
-                Row(name=", ".join(str(row[dim]) for dim in dims), values={key: float(row[key]) for key in numbers})
-                for row in shown.to_dict("records")
-            ]
-            parts.append(Section(title=TITLES.get(str(kind), str(kind)), rows=rows, more=len(own) - len(rows)))
-        return Table(
-            columns=columns,
-            sections=tuple(parts),
-            heading=str(self.attrs.get("heading", "")),
-            notes=(str(self.attrs["note"]),) if self.attrs.get("note") else (),
+
+    @property
+    def _ends(self) -> tuple[str, str]:
+        """What the ends of the intervals are called."""
+        prob = self.attrs["ci_prob"]
+        return percent((1 - prob) / 2), percent((1 + prob) / 2)
+
+    def _interval(self, **how: Any) -> tuple[Column, Column]:
+        """Return the columns of the ends of the intervals."""
+        lower, upper = self._ends
+        return Column(key="lower", head=lower, **how), Column(key="upper", head=upper, **how)
+
+    def _sections(self, most: int | None) -> tuple[Section, ...]:
+        """Return the rows, those of each kind under its title where they have one; the first of each."""
+        if "kind" not in self.coords or not self.titles:
+            return (section("", self, most),)
+        dim, kinds = dims_of(self)[0], self["kind"].to_numpy()
+        places = {kind: np.flatnonzero(kinds == kind) for kind in dict.fromkeys((*self.titles, *kinds.tolist()))}
+        return tuple(
+            section(self.titles.get(kind, kind), self.isel({dim: own}), most)
+            for kind, own in places.items()
+            if len(own)
         )
+
+    def _notes(self) -> tuple[str, ...]:
+        """Return the paragraphs below the table."""
+        return (str(self.attrs["note"]),) if self.attrs.get("note") else ()
+
+
+def dims_of(report: Report) -> tuple[str, ...]:
+    """Return the dimensions of the quantities that are reported."""
+    name = next((name for name in report.whole if name in report.data_vars), next(iter(report.data_vars)))
+    return tuple(str(dim) for dim in report[name].dims)
+
+
+def section(title: str, report: Report, most: int | None = None, names: Sequence[str] = ()) -> Section:
+    """Return the quantities of a report as rows under a title.
+
+    Parameters
+    ----------
+    title : str
+    report : Report
+        It, or a part with the same dimensions.
+    most : int, optional
+        Of the first dimension, so many are shown.
+    names : sequence of str, optional
+        Coordinates that say what a row is called; by default the dimensions.
+    """
+    over = dims_of(report)
+    shown = report.isel({over[0]: slice(most)}).to_pandas()
+    rows = [
+        Row(name=", ".join(str(values[name]) for name in names or over), values=values)
+        for values in shown.to_dict("records")
+    ]
+    return Section(title=title, rows=rows, more=math.prod(report.sizes[dim] for dim in over) - len(rows))

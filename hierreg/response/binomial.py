@@ -58,6 +58,18 @@ class Bernoulli(_Successes):
     link : {"logit", "probit", "cloglog"}
     success : str, int or float, optional
         Of two labels, the one that counts as success; by default the second in order, which `Model` prints.
+
+    See Also
+    --------
+    Binomial : Successes in several trials.
+    Cumulative : More than two categories, in order.
+    Model : Its argument ``family``.
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> print(hr.Bernoulli("probit"))
+    Bernoulli(link='probit')
     """
 
     link: str = "logit"
@@ -98,6 +110,20 @@ class Binomial(_Successes):
     Parameters
     ----------
     link : {"logit", "probit", "cloglog"}
+
+    See Also
+    --------
+    Bernoulli : Single trials.
+    Beta : Shares without trials.
+    Model : Its arguments ``family`` and ``trials``.
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> data = hr.load_dataset("cbpp")
+    >>> model = hr.Model("incidence / size ~ period + (1 | herd)", data, family=hr.Binomial())
+    >>> model.problem.observed.trials[:3]
+    array([14., 12.,  9.])
     """
 
     link: str = "logit"

@@ -54,6 +54,18 @@ class Poisson(_Counts):
     Parameters
     ----------
     link : {"log"}
+
+    See Also
+    --------
+    NegativeBinomial : Counts that vary more.
+    Binomial : Counts of a known number of trials.
+    Model : Its arguments ``family`` and ``offset``.
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> print(hr.Poisson())
+    Poisson(link='log')
     """
 
     link: str = "log"
@@ -77,6 +89,17 @@ class NegativeBinomial(_Counts):
         ``hr.Exponential(1)``. It is the reciprocal of what R's MASS calls theta, and brms shape.
     by : str, optional
         Column of strata, each with a dispersion of its own.
+
+    See Also
+    --------
+    Poisson : Without dispersion.
+    Model : Its arguments ``family`` and ``offset``.
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> print(hr.NegativeBinomial(dispersion=hr.HalfNormal(1)))
+    NegativeBinomial(link='log', dispersion=HalfNormal(1))
     """
 
     link: str = "log"

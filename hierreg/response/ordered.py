@@ -36,6 +36,18 @@ class Cumulative(Family):
     Parameters
     ----------
     link : {"logit", "probit"}
+
+    See Also
+    --------
+    Bernoulli : Two categories.
+    predict : The probabilities of the categories.
+    Model : Its argument ``family``.
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> print(hr.Cumulative("probit"))
+    Cumulative(link='probit')
     """
 
     link: str = "logit"

@@ -30,6 +30,17 @@ class Beta(Family):
         Prior of the precision, or its value; by default ``hr.Gamma(1, 0.05)``, which has mean 20.
     by : str, optional
         Column of strata, each with a precision of its own.
+
+    See Also
+    --------
+    Binomial : Shares of a known number of trials.
+    Model : Its argument ``family``.
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> print(hr.Beta(precision=hr.Gamma(2, 0.1)))
+    Beta(link='logit', precision=Gamma(2, 0.1))
     """
 
     link: str = "logit"

@@ -41,6 +41,22 @@ def save(tree: xr.DataTree, path: str | Path) -> Path:
     DataError
         If the ending is neither, the folder does not exist, the tree is no result of hierreg, or it cannot be written
         (a full disk); a file that was there before is then as it was.
+
+    See Also
+    --------
+    load : Reads it.
+    Gram.save : Of statistics alone.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> import hierreg as hr
+    >>> model = hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff"))
+    >>> tree = model.sample(draws=200, seed=1, method="psis")
+    >>> with TemporaryDirectory() as folder:
+    ...     hr.save(tree, Path(folder) / "fit.nc").name
+    'fit.nc'
     """
     import xarray as xr
 
@@ -77,6 +93,24 @@ def load(path: str | Path) -> xr.DataTree:
     ------
     DataError
         If there is no such file, it was not written by `save`, or is not whole.
+
+    See Also
+    --------
+    save : Writes it.
+    Model.from_tree : The model that a result is of.
+    Gram.load : Of statistics alone.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> import hierreg as hr
+    >>> model = hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff"))
+    >>> tree = model.sample(draws=200, seed=1, method="psis")
+    >>> with TemporaryDirectory() as folder:
+    ...     again = hr.load(hr.save(tree, Path(folder) / "fit.nc"))
+    >>> again["posterior"].equals(tree["posterior"])
+    True
     """
     path = check_path(path)
     if not path.exists():

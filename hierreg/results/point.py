@@ -124,7 +124,23 @@ class Coefficients(Shown):
             raise missing(type(self).__name__, name, _FOREIGN)
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return a row for each parameter that is shown: its kind, its name, its value and its standard error."""
+        """Return a row for each parameter that is shown: its kind, its name, its value and its standard error.
+
+        See Also
+        --------
+        summary : With intervals; of a posterior too.
+        to_markdown : As it is printed; also `to_latex`, `to_html` and `to_great_table`.
+
+        Examples
+        --------
+        >>> import hierreg as hr
+        >>> est = hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff")).estimate()
+        >>> est.to_pandas()[["name", "estimate"]].round(2)
+                          name  estimate
+        0      beta[Intercept]   1527.50
+        1  sd_Batch[Intercept]     42.00
+        2             error_sd     49.51
+        """
         return self._table().to_pandas()
 
     def _table(self, most: int | None = None) -> Table:  # noqa: ARG002  # groups are named, not listed

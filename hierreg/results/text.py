@@ -1,8 +1,4 @@
-"""What kinds of parameters are called where they are shown, and how numbers are written."""
-
-from hierreg.display.numbers import beside, number
-
-__all__ = ["TITLES", "beside", "number"]
+"""What kinds of parameters are called where they are shown."""
 
 TITLES = {
     "beta": "Population coefficients",

@@ -68,6 +68,11 @@ def map_fits(
     InterruptedWarning
         Where a user interrupted later: which fits are missing.
 
+    See Also
+    --------
+    map_chains : The chains of one model.
+    compare_fits : Fits to the same rows, beside each other.
+
     Examples
     --------
     >>> import hierreg as hr
@@ -130,6 +135,11 @@ def map_chains(
     -----
     ConvergenceWarning, BoundaryWarning, InterruptedWarning
         As `Model.sample` does, of all chains together.
+
+    See Also
+    --------
+    map_fits : Many models.
+    Model.sample : All chains on one machine.
 
     Examples
     --------

@@ -85,6 +85,7 @@ def test_report_prints_every_table_and_writes_figures_and_csv(sleep_fit, tmp_pat
         "correlations.png",
         "shrinkage.png",
         "caterpillar.png",
+        "lines_Days.png",
     }
 
 

@@ -185,7 +185,8 @@ def test_figures_of_ordered_categories_and_importance_sampling(fit, files):
     assert "Pareto k" in out
     folder = files / "psis"
     assert main(["report", str(kept), "--figures", str(folder)]) in OK_OR_WARNED
-    assert {path.name for path in folder.iterdir()} == {"variances.png", "shrinkage.png", "caterpillar.png"}
+    names = {"variances.png", "shrinkage.png", "caterpillar.png", "lines_x.png"}
+    assert {path.name for path in folder.iterdir()} == names
 
 
 @pytest.mark.parametrize(("effects", "words"), [("student_t", "nu_Subject"), ("mixture:2", "component_weight")])

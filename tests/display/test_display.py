@@ -76,17 +76,8 @@ def test_what_a_cell_shows_is_short(J, monkeypatch):
     assert time.process_time() - begin < 3  # nothing is sampled, estimated or worked out for it
 
 
-def wide_model() -> hr.Model:
-    """Return a model of 60 population and 4 group columns."""
-    rng = np.random.default_rng(5)
-    data = pd.DataFrame(rng.normal(size=(300, 61)), columns=["y", *(f"x{i}" for i in range(60))])
-    data["g"] = np.repeat(np.arange(30), 10)
-    columns = " + ".join(f"x{i}" for i in range(60))
-    return hr.Model(f"y ~ {columns} + (x0 + x1 + x2 | g)", data)
-
-
 def test_many_parameters_are_cut_and_counted():
-    est = wide_model().estimate("ml")
+    est = trees.wide_model().estimate("ml")
     text = repr(est)
     assert len(text.splitlines()) <= SHORT
     assert re.search(r"\.\.\. \d+ more", text)
@@ -98,7 +89,7 @@ def test_many_parameters_are_cut_and_counted():
 
 def test_a_long_formula_is_cut_in_what_a_cell_shows(monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
-    model = wide_model()
+    model = trees.wide_model()
     lines = repr(model).splitlines()
     assert len(lines) <= SHORT
     assert lines[0].startswith("hierreg.Model: y ~ x0")
@@ -343,17 +334,8 @@ class Plain(Report):
     whole: ClassVar[dict[str, int]] = {"estimate": 1}
 
 
-class WithText(Plain):
-    """One that writes its text itself."""
-
-    __slots__ = ()
-
-    def text(self):
-        return "\n".join(f"line {i}" for i in range(50))
-
-
-def plain(kind=Plain):
-    return kind(
+def plain():
+    return Plain(
         {"estimate": ("what", [1.234, -50.0]), "se": ("what", [0.5, 0.25]), "p_value": ("what", [0.0123456, 1e-9])},
         coords={"what": ["a", "b"], "kind": ("what", ["beta", "other"])},
         attrs={"heading": "Heading", "note": "Note."},
@@ -374,14 +356,6 @@ def test_a_report_without_a_table_of_its_own_has_one():
     ]
     assert "<table" in plain()._repr_html_()
     assert plain().to_pandas().columns.tolist() == ["what", "kind", "estimate", "se", "p_value"]
-
-
-def test_a_text_of_its_own_is_cut_where_it_is_long():
-    report = plain(WithText)
-    assert len(repr(report).splitlines()) == SHORT
-    assert "... 11 more lines" in repr(report)
-    assert len(str(report).splitlines()) == 50
-    assert "<table" in report._repr_html_()
 
 
 def test_great_tables():

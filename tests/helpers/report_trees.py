@@ -105,9 +105,24 @@ def separate_terms() -> xr.DataTree:
 @functools.cache
 def many_groups() -> xr.DataTree:
     """Return a run with 45 groups, of which each has its own cross-products."""
+    return run(many_groups_model())
+
+
+@functools.cache
+def many_groups_model() -> hr.Model:
+    """Return a model of 45 groups, of which each has its own cross-products."""
     rng = np.random.default_rng(9)
     group = np.repeat(np.arange(45), 4)
     x = rng.normal(0, 1, len(group))
     y = 3 + rng.normal(0, 1, 45)[group] + (1 + rng.normal(0, 0.7, 45)[group]) * x + rng.normal(0, 1, len(x))
     data = pd.DataFrame({"y": y, "x": x, "g": [f"g{j:02d}" for j in group]})
-    return run(hr.Model("y ~ x + (x | g)", data))
+    return hr.Model("y ~ x + (x | g)", data)
+
+
+def wide_model() -> hr.Model:
+    """Return a model of 60 population and 4 group columns."""
+    rng = np.random.default_rng(5)
+    data = pd.DataFrame(rng.normal(size=(300, 61)), columns=["y", *(f"x{i}" for i in range(60))])
+    data["g"] = np.repeat(np.arange(30), 10)
+    columns = " + ".join(f"x{i}" for i in range(60))
+    return hr.Model(f"y ~ {columns} + (x0 + x1 + x2 | g)", data)

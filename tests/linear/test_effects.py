@@ -325,3 +325,23 @@ def test_heavy_tails_have_draws_only():
         hr.compare_fits(est, est)
     with pytest.raises(hr.exceptions.ModelError, match="StudentT"):
         hr.summary(est)
+
+
+@pytest.mark.parametrize("errors", [hr.ar1("Days", unit="Subject"), hr.exchangeable("Subject")])
+def test_effects_in_groups_that_are_units_leave_their_residuals_out(errors):
+    model = hr.Model("Reaction ~ Days + (0 + Days | Subject)", hr.load_dataset("sleepstudy"), errors=errors)
+    est = model.estimate()
+    report = hr.comparisons(model, est, "Days", by="Subject", level="group")
+    slope = est.b["Subject"].sel(Subject_coef="Days") + float(est.beta.sel(coef="Days"))
+    np.testing.assert_allclose(report["mean"], slope.sel(Subject=report["Subject"].values), rtol=1e-9)
+
+
+def test_population_effects_and_predictions_need_no_draws_of_groups():
+    data = hr.load_dataset("sleepstudy")
+    model = hr.Model("Reaction ~ Days + (0 + Days | Subject)", data, errors=hr.exchangeable("Subject"))
+    tree = trees.run(model, group_effects="summary")
+    found = hr.predict(tree, {"Days": [0, 5]}, level="population", observation=False)
+    beta = tree["posterior"]["beta"].to_numpy().reshape(-1, 2)
+    np.testing.assert_allclose(found["mean"], (beta @ [[1, 1], [0, 5]]).mean(axis=0), rtol=1e-12)
+    with pytest.raises(hr.exceptions.ModelError, match="only summaries"):
+        hr.predict(tree, {"Days": [0], "Subject": ["308"]}, observation=False)

@@ -406,7 +406,8 @@ def test_rows_far_out_have_little_weight(drawn):
     assert float(found["weight"][20]) < 0.05
     assert 0.8 < float(found["weight"].mean()) < 1.1
     text = repr(found)
-    assert "The 10 of 54 rows that count least" in text
+    assert "Rows, those that count least first" in text
+    assert "... 44 more" in text
     assert text.split("\n")[4].split()[0] == "20"
     assert found.to_markdown().count("\n") > 54
     # The model that the tree carries is the same.

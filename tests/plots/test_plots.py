@@ -408,6 +408,43 @@ def test_ranks_of_many_groups_lose_their_names():
     assert "g, sorted" in axis.get_ylabel()
 
 
+def test_ranks_of_chosen_groups_are_those_among_all():
+    report = hr.ranks(trees.many_groups())
+    _, (_, given) = plt.subplots(1, 2)
+    figure = hr.plots.ranks(trees.many_groups(), groups=["g30", "g02", "g17"], axes=[given])
+    assert figure.axes[1] is given
+    own = report.sel(g=["g30", "g02", "g17"]).sortby("expected_rank", ascending=False)
+    assert tick_labels(given) == own["g"].values.tolist()
+    _, start, end = segments(given)
+    np.testing.assert_array_equal(start, own["lower"])
+    np.testing.assert_array_equal(end, own["upper"])
+    np.testing.assert_array_equal(given.lines[0].get_xdata(), own["integer_rank"])
+    assert given.get_xlim() == (0.5, 45.5)
+    width = float((own["upper"] - own["lower"]).mean()) + 1
+    assert f"hold {width:.0f} of 45 places" in " ".join(given.get_title().split())
+
+
+def test_the_line_of_ranks_is_that_of_a_known_order():
+    (axis,) = hr.plots.ranks(trees.tree("by")).axes
+    np.testing.assert_array_equal(axis.lines[0].get_xdata(), [5, 4, 3, 2, 1])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"groups": ["f"]}, r"groups has 'f', which is no group of 'g'; these are 'a', 'b'"),
+        ({"groups": []}, "groups is empty"),
+        ({"hdi_prob": 0.9}, r"plots.ranks has no argument 'hdi_prob': .* ci_prob="),
+        ({"var_names": ["x"]}, r"plots.ranks .* 'var_names': .* groups="),
+        ({"ax": 1, "axes": 1}, "ax= and axes= are two names"),
+        ({"axes": "left"}, "neither Axes of matplotlib"),
+    ],
+)
+def test_ranks_refuse_in_words(arguments, words):
+    with pytest.raises(hr.exceptions.ModelError, match=words):
+        hr.plots.ranks(trees.tree("by"), **arguments)
+
+
 @pytest.mark.parametrize("kind", ["groups", "plane"])
 def test_shrinkage_of_an_estimate_draws_its_report(kind):
     est = trees.model("by").estimate()

@@ -1,17 +1,125 @@
-"""Every notebook runs from its first to its last cell."""
+"""The notebooks: what is kept is what the texts make, and all of them run from their first to their last cell."""
 
-from pathlib import Path
+import ast
+import re
+import sys
+import tomllib
+from itertools import pairwise
 
 import pytest
 
-NOTEBOOKS = sorted(Path(__file__).parents[2].glob("notebooks/*.py"))
+from tests.helpers.notebooks import FOLDER, TEXTS, execute, made_of_text, stored
+
+ROOT = FOLDER.parent
+SMALLER = {"HIERREG_NOTEBOOK_ROWS": "200_000"}
+REMEMBER = 'import matplotlib\n\nmatplotlib.rcParams["figure.hooks"] = ["tests.helpers.figures:keep"]'
+FIND = 'from tests.helpers import figures\n\nprint(len(figures.KEPT), *figures.unlabelled(figures.KEPT), sep="\\n")'
+
+
+def code(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def trees(name):
+    """Return the parsed code cells of a notebook."""
+    return [ast.parse(cell.source) for cell in code(made_of_text(name))]
+
+
+def kinds(cell):
+    """Return what a cell shows: pictures, tables, text."""
+    return [sorted(output["data"]) if "data" in output else output.get("name") for output in cell.outputs]
+
+
+def has_figure(cell):
+    return any("image/png" in output.get("data", {}) for output in cell.get("outputs", []))
+
+
+def test_every_text_has_a_notebook_and_every_notebook_a_text():
+    assert sorted(TEXTS) == sorted(path.stem for path in FOLDER.glob("*.ipynb"))
+    assert len(TEXTS) >= 11
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_notebook_is_what_its_text_makes(name):
+    """After an edit of a text: ``python -m tests.helpers.notebooks NAME``."""
+    of_text, kept = made_of_text(name), stored(name)
+    assert [(c.cell_type, c.source) for c in kept.cells] == [(c.cell_type, c.source) for c in of_text.cells]
+    assert [c.execution_count for c in code(kept)] == list(range(1, len(code(kept)) + 1))
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_notebook_is_small_and_has_outputs_but_no_warnings_or_places(name):
+    path = FOLDER / f"{name}.ipynb"
+    assert path.stat().st_size < 300_000
+    outputs = [output for cell in code(stored(name)) for output in cell.outputs]
+    assert {output.get("name", "shown") for output in outputs} <= {"shown", "stdout"}
+    assert not [output for output in outputs if output.output_type == "error"]
+    assert not re.findall(r"/(?:tmp|home|root|work|Users)/", path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_notebook_asks_one_question_and_says_what_to_see(name):
+    cells = stored(name).cells
+    assert re.match(r"# .*\?\n", cells[0].source)
+    assert any(map(has_figure, cells))
+    for here, after in pairwise([*cells, None]):
+        if has_figure(here):
+            assert after is not None
+            assert after.cell_type == "markdown" or has_figure(after), f"nothing is said of {here.source}"
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_notebook_needs_the_installed_package_alone(name):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    installed = {re.match(r"[\w-]+", one)[0].replace("-", "_") for one in project["dependencies"]} | {"hierreg"}
+    imported = set()
+    for node in (node for tree in trees(name) for node in ast.walk(tree)):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported.add(node.module.split(".")[0])
+    assert imported <= installed | sys.stdlib_module_names
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_no_function_of_a_notebook_is_longer_than_three_lines(name):
+    functions = [node for tree in trees(name) for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    for function in functions:
+        assert function.end_lineno - function.body[0].lineno < 3, function.name
+
+
+def test_axes_without_a_label_are_found():
+    from matplotlib.figure import Figure
+
+    from tests.helpers.figures import unlabelled
+
+    figure = Figure()
+    left, right = figure.subplots(1, 2, sharey=True)
+    left.plot([1, 2])
+    right.plot([1, 2])
+    left.set(xlabel="time (s)", title="left")
+    right.set(title="right")
+    assert unlabelled([figure]) == ["figure 0: x of 'right'", "figure 0: y of 'left'", "figure 0: y of 'right'"]
+    left.set_ylabel("length (m)")  # of both, which share their axis
+    right.set_xticks([0, 1], ["a", "b"])
+    assert unlabelled([figure]) == ["figure 0: x of 'right'"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_runs(path: Path, tmp_path: Path) -> None:
-    import jupytext
-    import nbclient
+@pytest.mark.parametrize("name", TEXTS)
+def test_notebook_runs(name, tmp_path):
+    import nbformat
 
-    where_it_writes = {"metadata": {"path": tmp_path}}
-    nbclient.NotebookClient(jupytext.read(path), timeout=300, resources=where_it_writes).execute()
+    notebook, kept = made_of_text(name), stored(name)
+    own = list(notebook.cells)
+    last = nbformat.v4.new_code_cell(FIND)
+    notebook.cells = [nbformat.v4.new_code_cell(REMEMBER), *own, last]
+    execute(notebook, tmp_path, PYTHONPATH=str(ROOT), **SMALLER)
+
+    found, *missing = last.outputs[0].text.split("\n")
+    assert int(found) > 0
+    assert [line for line in missing if line] == []
+    for here, before in zip(own, kept.cells, strict=True):
+        if here.cell_type == "code":
+            shown = [kind for kind in kinds(here) if kind != "stderr"]
+            assert shown == kinds(before), here.source

@@ -103,6 +103,10 @@ def covariance_from_samples(  # noqa: PLR0913  # every argument but the first ha
         Where `kind` is not said; of samples that repeat one another; of fewer than ten independent samples per value;
         of a shrinkage that widens differences of values; and of an ill-conditioned matrix.
 
+    See Also
+    --------
+    known_cov : A known covariance matrix.
+
     References
     ----------
     Hartlap, Simon and Schneider (2007), Astronomy & Astrophysics 464, 399-404 (the inverse); Dodelson and Schneider

@@ -196,7 +196,8 @@ class Request:
     def _rows(self, frame: pd.DataFrame) -> tuple[NewRows, Array, FamilyRows | None]:
         """Return new rows, the offset of each, and what else a family reads of them."""
         if not isinstance(self.problem, FamilyProblem):
-            return new_rows(self.problem, frame, self.level, observation=False), np.zeros(len(frame)), None
+            rows = new_rows(self.problem, frame, self.level, observation=False, residuals=False)
+            return rows, np.zeros(len(frame)), None
         from hierreg.linear.prediction.family import family_rows
 
         found = family_rows(self.problem, frame, self.level)

@@ -127,17 +127,18 @@ def comparisons(  # noqa: PLR0913  # every argument after the second has a defau
     >>> est = model.estimate()
     >>> print(hr.comparisons(model, est, "SES", by="Sector"))
     MathAch ~ SES * Sector + (1 | School), REML estimate; normal 95 % intervals, the variances taken as known
-    averages over 7185 rows; level population
     <BLANKLINE>
     variable  contrast  Sector    estimate     se  2.5 %  97.5 %      z        p
-    SES       +1        Catholic     1.638  0.159  1.327   1.949  10.33  5.4e-25
-    SES       +1        Public       2.951  0.141  2.676   3.227  20.99  8.3e-98
+      SES     +1        Catholic     1.638  0.159  1.327   1.949  10.33  5.4e-25
+      SES     +1        Public       2.951  0.141  2.676   3.227  20.99  8.3e-98
+    <BLANKLINE>
+    Averages over 7185 rows; level population.
     """
     request = _request(model, at, level, scale)
     check_choice(comparison, ("difference", "ratio"), argument="comparison", error=ModelError)
     frame = table_at(model, newdata, "hr.comparisons")
     found = _effects(request, frame, changes_of(request.problem, frame, variables), comparison, by, wts)
-    return effects_of(request, found, check_prob(ci_prob), hypothesis, len(frame))
+    return effects_of(request, found, check_prob(ci_prob), hypothesis, len(frame), comparison)
 
 
 def slopes(  # noqa: PLR0913  # every argument after the second has a default
@@ -194,7 +195,7 @@ def slopes(  # noqa: PLR0913  # every argument after the second has a default
     request = _request(model, at, level, scale)
     frame = table_at(model, newdata, "hr.slopes")
     found = _effects(request, frame, slopes_of(request.problem, frame, variables), "difference", by, wts)
-    return effects_of(request, found, check_prob(ci_prob), hypothesis, len(frame))
+    return effects_of(request, found, check_prob(ci_prob), hypothesis, len(frame), "slope")
 
 
 def means(  # noqa: PLR0913  # every argument after the second has a default
@@ -270,7 +271,7 @@ def means(  # noqa: PLR0913  # every argument after the second has a default
         found.append(
             Found(variable="", contrast="", cells={name: [value] for name, value in own.items()}, average=average)
         )
-    return effects_of(request, found, check_prob(ci_prob), hypothesis, len(frame))
+    return effects_of(request, found, check_prob(ci_prob), hypothesis, len(frame), "mean")
 
 
 def _request(model: ModelLike, at: Any, level: Any, scale: str) -> Request:

@@ -7,26 +7,27 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 
+from hierreg.display import Column
 from hierreg.exceptions import ModelError
 from hierreg.likelihood import solution as joint
 from hierreg.linear.effects.averages import AtPoint, OfDraws, stacked
 from hierreg.linear.effects.hypothesis import weights_of_hypothesis
+from hierreg.linear.quantity import quantity
 from hierreg.reports.draws import mcse_mean, moments
 from hierreg.reports.reading import read
-from hierreg.reports.table import Report, percent
+from hierreg.reports.table import Report, percent, section
 from hierreg.results.point import METHOD_NAMES, Estimate
-from hierreg.results.text import beside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from hierreg.display import Section
     from hierreg.linear.effects.averages import Average, Request
 
     Array = NDArray[np.float64]
 
-_MOST_ROWS = 40
 # Effects up to this many have a covariance.
 _MOST_WITH_COV = 1000
 _OWN = {"effect", "effect_col", "mean", "sd", "lower", "upper", "cov", "prob_positive", "mcse", "draws", "statistic"}
@@ -40,41 +41,34 @@ class Effects(Report):
     __slots__ = ()
     whole: ClassVar[dict[str, int]] = {"effect": 1, "mean": 1, "sd": 1, "upper": 1}
 
-    def text(self) -> str:
-        """Return the table as plain text, at most 40 effects of it."""
-        attrs = self.attrs
-        prob, is_point = attrs["ci_prob"], "draws" not in self
-        ends = [percent((1 - prob) / 2), percent((1 + prob) / 2)]
-        names = [name for name in attrs["columns"].split("\n") if name]
-        header = [*names, *(("estimate", "se") if is_point else ("mean", "sd")), *ends]
-        header += ["z", "p"] if is_point else ["P(>0)", "mcse"]
-        shown = min(self.sizes["effect"], _MOST_ROWS)
-        rows = [self._row(i, names, is_point=is_point) for i in range(shown)]
-        lines = [attrs["heading"], attrs["note"], "", _aligned([header, *rows], len(names))]
-        if shown < self.sizes["effect"]:
-            lines += ["", f"{shown} of {self.sizes['effect']} shown; .to_dataframe() has them all."]
-        return "\n".join(lines)
+    def _columns(self) -> tuple[Column, ...]:
+        is_point = "draws" not in self
+        last = (
+            (
+                Column(key="statistic", head="z", form="fixed", digits=2, fold=2),
+                Column(key="p_value", head="p", form="significant", digits=2, fold=1),
+            )
+            if is_point
+            else (
+                Column(key="prob_positive", head="P(>0)", form="fixed", fold=1),
+                Column(key="mcse", head="mcse", form="significant", digits=2, fold=2),
+            )
+        )
+        return (
+            *(Column(key=name, head=name, form="text") for name in self._labels[1:]),
+            Column(key="mean", head="estimate" if is_point else "mean"),
+            Column(key="sd", head="se" if is_point else "sd"),
+            *self._interval(),
+            *last,
+        )
 
-    def _row(self, i: int, names: Sequence[str], *, is_point: bool) -> list[str]:
-        sd = float(self["sd"][i])
-        cells = [str(self[name].values[i]) for name in names]
-        cells += [beside(float(self[name][i]), sd) for name in ("mean", "sd", "lower", "upper")]
-        if is_point:
-            return [*cells, f"{float(self['statistic'][i]):.2f}", f"{float(self['p_value'][i]):.2g}"]
-        mcse = float(self["mcse"][i])
-        return [*cells, f"{float(self['prob_positive'][i]):.3f}", "" if np.isnan(mcse) else f"{mcse:.2g}"]
+    def _sections(self, most: int | None) -> tuple[Section, ...]:
+        return (section(self._labels[0], self, most, self._labels[:1]),)
 
-
-def _aligned(rows: Sequence[Sequence[str]], n_names: int) -> str:
-    """Return rows as text: names to the left, numbers to the right."""
-    widths = [max(len(row[c]) for row in rows) for c in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if c < n_names else cell.rjust(width)
-            for c, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
+    @property
+    def _labels(self) -> list[str]:
+        """The coordinates that say what each effect is; the first names the rows."""
+        return self.attrs["columns"].split("\n") if self.attrs["columns"] else ["effect"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -95,8 +89,10 @@ class Found:
     average: Average
 
 
-def effects_of(request: Request, found: Sequence[Found], prob: float, hypothesis: Any, n_rows: int) -> Effects:
-    """Return the report of effects."""
+def effects_of(  # what a report says
+    request: Request, found: Sequence[Found], prob: float, hypothesis: Any, n_rows: int, kind: str
+) -> Effects:
+    """Return the report of effects, which are each a "difference", a "ratio", a "slope" or a "mean"."""
     names, columns = _names_of(found)
     weights = None
     if hypothesis is not None:
@@ -115,10 +111,11 @@ def effects_of(request: Request, found: Sequence[Found], prob: float, hypothesis
         coords={"effect": names} | {name: (("effect",), own) for name, own in columns.items()},
         attrs={
             "heading": how,
-            "note": f"averages over {n_rows} {'row' if n_rows == 1 else 'rows'}{groups}{scale}",
+            "note": f"Averages over {n_rows} {'row' if n_rows == 1 else 'rows'}{groups}{scale}.",
             "ci_prob": prob,
             "columns": "\n".join(columns),
-        },
+        }
+        | _axis(quantity(request.problem, request.scale), kind, is_compared=hypothesis is not None),
     )
     if "cov" in values:
         out = out.assign_coords(effect_col=names)
@@ -126,6 +123,19 @@ def effects_of(request: Request, found: Sequence[Found], prob: float, hypothesis
         posterior = read(request.at).posterior
         out = out.assign_coords({name: posterior[name].values for name in ("chain", "draw")})
     return out
+
+
+def _axis(what: str, kind: str, *, is_compared: bool) -> dict[str, Any]:
+    """Return what effects are of, and the value that is no effect where there is one."""
+    of = {
+        "difference": f"difference of {what}",
+        "ratio": f"ratio of {what}",
+        "slope": f"change of {what} per unit",
+        "mean": what,
+    }[kind]
+    if is_compared:
+        return {"of": of if kind == "difference" else f"difference of {of}", "null": 0.0}
+    return {"of": of} | ({} if kind == "mean" else {"null": float(kind == "ratio")})
 
 
 def _names_of(found: Sequence[Found]) -> tuple[list[str], dict[str, list[Any]]]:

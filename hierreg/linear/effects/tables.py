@@ -15,6 +15,8 @@ from hierreg.exceptions import DataError, ModelError
 from hierreg.predictive.of_model import any_problem_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -23,19 +25,27 @@ if TYPE_CHECKING:
 _GRIDS = ("mean", "median", "balanced")
 
 
-def predictors_of(problem: Any) -> dict[str, tuple[Any, ...] | None]:
-    """Return the columns of the population formula, with the levels of those that have some."""
-    fitted = problem.state.expressions[problem.state.spec.population]
+def predictors_of(problem: Any, *, groups: bool = False) -> dict[str, tuple[Any, ...] | None]:
+    """Return the columns of the population formula, with the levels of those that have some.
+
+    Parameters
+    ----------
+    problem : Problem or FamilyProblem
+    groups : bool
+        Return those of group terms too, ``x`` of ``(x | g)``.
+    """
+    state = problem.state
+    names = [state.spec.population, *([term.expression for term in state.spec.group_terms] if groups else [])]
     out: dict[str, tuple[Any, ...] | None] = {}
-    for column in fitted.expression.columns:
-        levels = problem.state.learned.get((column.name, column.use))
+    for column in [column for name in names for column in state.expressions[name].expression.columns]:
+        levels = state.learned.get((column.name, column.use))
         out[column.name] = levels if levels is not None else out.get(column.name)
     return out
 
 
-def levels_by_predictor(model: ModelLike) -> dict[str, tuple[Any, ...] | None]:
+def levels_by_predictor(model: ModelLike, *, groups: bool = False) -> dict[str, tuple[Any, ...] | None]:
     """Return the same of a model, with truth values as the two levels that they are."""
-    known, data = predictors_of(any_problem_of(model)), getattr(model, "data", None)
+    known, data = predictors_of(any_problem_of(model), groups=groups), getattr(model, "data", None)
     if data is None:
         return known
     table = as_table(data)
@@ -161,16 +171,24 @@ def _typical(model: ModelLike, centre: Any, what: str) -> pd.DataFrame:
     """Return one row: predictors at their centre, those with levels at the most frequent one."""
     import pandas as pd
 
-    frame, row = observed(model, what), {}
-    for name, levels in levels_by_predictor(model).items():
+    frame = observed(model, what)
+    return pd.DataFrame({name: [value] for name, value in typical(frame, levels_by_predictor(model), centre).items()})
+
+
+def typical(
+    frame: pd.DataFrame, predictors: Mapping[str, tuple[Any, ...] | None], centre: Any = np.mean
+) -> dict[str, Any]:
+    """Return a value of each predictor: its centre, or its most frequent level."""
+    row: dict[str, Any] = {}
+    for name, levels in predictors.items():
         values = frame[name]
         if levels is None:
-            row[name] = [float(centre(values.to_numpy(dtype=float)))]
+            row[name] = float(centre(values.to_numpy(dtype=float)))
             continue
         counts = values.astype(object).value_counts()
         # The first level where several are as frequent.
-        row[name] = [levels[int(np.argmax([counts.get(level, 0) for level in levels]))]]
-    return pd.DataFrame(row)
+        row[name] = levels[int(np.argmax([counts.get(level, 0) for level in levels]))]
+    return row
 
 
 def cells_of(frame: pd.DataFrame, by: Any) -> tuple[NDArray[np.intp], int, dict[str, list[Any]]]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 
+from hierreg.display import Column
 from hierreg.exceptions import ModelError
 from hierreg.likelihood.solution import GroupWeights, LinearFunctions, no_weights
 from hierreg.linear.prediction.averages import averaged
@@ -22,20 +23,19 @@ from hierreg.predictive.rows import check_size
 from hierreg.problem.labels import factors_of
 from hierreg.reports.draws import moments
 from hierreg.reports.reading import read
-from hierreg.reports.table import Report, percent, sections
-from hierreg.results.text import beside
+from hierreg.reports.table import Report, section
 
 if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
+    from hierreg.display import Section
     from hierreg.linear.prediction.family import FamilyRows
     from hierreg.problem.family import FamilyProblem
     from hierreg.results.point import Coefficients
 
     Array = NDArray[np.float64]
 
-_MOST_ROWS = 20
 # Logarithm to the base 2 of the number of points that stand for a normal distribution, and what they depend on.
 _POINTS, _STREAM = 11, 202
 
@@ -47,25 +47,26 @@ class CategoryPredictions(Report):
     __slots__ = ()
     whole: ClassVar[dict[str, int]] = {"row": 1, "category": 1, "mean": 2, "sd": 2, "upper": 2}
 
-    def text(self) -> str:
-        """Return the table as plain text, a line for each category, at most 20 of them."""
-        prob = self.attrs["ci_prob"]
-        factors = factors_of(self.attrs)
-        groups = [name for name in group_coords(factors) if name in self.coords]
-        header = ["", *(factors if groups else ()), "category", "mean", "sd"]
-        header += [percent((1 - prob) / 2), percent((1 + prob) / 2)]
-        n, K = self.sizes["row"], self.sizes["category"]
-        columns = [self[name].transpose("row", "category").to_numpy() for name in ("mean", "sd", "lower", "upper")]
-        rows = []
-        for i in range(min(n, max(1, _MOST_ROWS // K))):
-            for k in range(K):
-                group = [str(self[name].values[i]) for name in groups]
-                cells = (beside(float(column[i, k]), float(columns[1][i, k])) for column in columns)
-                rows.append([f"  {self['row'].values[i]}", *group, str(self["category"].values[k]), *cells])
-        lines = [self.attrs["heading"], "", sections(header, [("row", rows)])]
-        if len(rows) < n * K:
-            lines += ["", f"{len(rows) // K} of {n} rows shown; .to_dataframe() has them all."]
-        return "\n".join(lines)
+    def _columns(self) -> tuple[Column, ...]:
+        return (
+            *group_columns(self),
+            Column(key="category", head="category", form="text"),
+            Column(key="mean", head="mean"),
+            Column(key="sd", head="sd"),
+            *self._interval(),
+        )
+
+    def _sections(self, most: int | None) -> tuple[Section, ...]:
+        # A line for each category.
+        shown = None if most is None else max(1, most // self.sizes["category"])
+        return (section("row", self, shown, ["row"]),)
+
+
+def group_columns(report: Report) -> tuple[Column, ...]:
+    """Return the columns with the groups of the rows, where they are told."""
+    factors = factors_of(report.attrs)
+    names = zip(group_coords(factors), factors, strict=True)
+    return tuple(Column(key=name, head=factor, form="text") for name, factor in names if name in report.coords)
 
 
 def group_coords(factors: list[str] | tuple[str, ...]) -> list[str]:

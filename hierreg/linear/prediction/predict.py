@@ -9,14 +9,14 @@ import numpy as np
 import xarray as xr
 
 from hierreg.checks import check_choice
-from hierreg.display import Column, Row, Section, Table
+from hierreg.display import Column
 from hierreg.display.numbers import percent
-from hierreg.display.table import interval_columns
 from hierreg.exceptions import ModelError
 from hierreg.hints import PROB, SEED, understands
 from hierreg.linear.prediction.categories import (
     CategoryPredictions,
     check_asked,
+    group_columns,
     group_coords,
     probabilities_at,
     probabilities_of_draws,
@@ -32,10 +32,10 @@ from hierreg.predictive.recovered import recovered_draws
 from hierreg.predictive.rows import check_size, draws_of
 from hierreg.problem.effects import EffectsProblem, refusal, refuse
 from hierreg.problem.family import FamilyProblem
-from hierreg.problem.labels import factors_attribute, factors_of
+from hierreg.problem.labels import factors_attribute
 from hierreg.reports.draws import moments
 from hierreg.reports.reading import check_prob, read
-from hierreg.reports.table import Report
+from hierreg.reports.table import Report, section
 from hierreg.results.carried import problem_of_tree
 from hierreg.results.effects import EffectsEstimate
 from hierreg.results.point import METHOD_NAMES, Coefficients, Estimate
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hierreg.display import Section
     from hierreg.linear.prediction.posterior import Fresh
     from hierreg.predictive.of_model import ModelLike
     from hierreg.predictive.rows import Draws
@@ -66,33 +67,18 @@ class Predictions(Report):
     __slots__ = ()
     whole: ClassVar[dict[str, int]] = {"row": 1, "mean": 1, "sd": 1, "upper": 1}
 
-    def _table(self, most: int | None = None) -> Table:
-        prob, has_new = self.attrs["ci_prob"], "sd_new" in self
-        ends = percent((1 - prob) / 2), percent((1 + prob) / 2)
-        factors = factors_of(self.attrs)
-        groups = [name for name in group_coords(factors) if name in self.coords]
-        new = zip(("sd_new", "lower_new", "upper_new"), ("sd new", *ends), strict=True) if has_new else ()
-        labels = {name: self[name].values for name in groups}
-        values = {str(name): v.to_numpy() for name, v in self.data_vars.items() if v.dims == ("row",)}
-        rows = [
-            Row(
-                name=str(name),
-                values={group: str(own[i]) for group, own in labels.items()}
-                | {key: float(value[i]) for key, value in values.items()},
-            )
-            for i, name in enumerate(self["row"].values[:most])
-        ]
-        return Table(
-            columns=(
-                *(Column(key=key, head=head, form="text") for key, head in zip(groups, factors, strict=bool(groups))),
-                Column(key="mean", head="mean"),
-                Column(key="sd", head="sd"),
-                *interval_columns(*ends),
-                *(Column(key=key, head=head, fold=1) for key, head in new),
-            ),
-            sections=(Section(title="row", rows=rows, more=self.sizes["row"] - len(rows)),),
-            heading=self.attrs["heading"],
+    def _columns(self) -> tuple[Column, ...]:
+        new = zip(("sd_new", "lower_new", "upper_new"), ("sd new", *self._ends), strict=True)
+        return (
+            *group_columns(self),
+            Column(key="mean", head="mean"),
+            Column(key="sd", head="sd"),
+            *self._interval(),
+            *(Column(key=key, head=head, fold=1) for key, head in new if key in self),
         )
+
+    def _sections(self, most: int | None) -> tuple[Section, ...]:
+        return (section("row", self, most),)
 
 
 @understands("hr.predict", same=SEED, instead=PROB)
@@ -189,6 +175,13 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
     DataError, ModelError
         If columns, labels or matrices are missing or do not fit, or `at` belongs to another model.
 
+    See Also
+    --------
+    means : Averages of predictions.
+    comparisons : Differences of predictions.
+    posterior_predictive : Replicates of the rows that were observed.
+    datagrid : Tables of rows to predict.
+
     References
     ----------
     Goldberger (1962), Journal of the American Statistical Association 57, 369-375; Robinson (1991), Statistical
@@ -213,6 +206,41 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
         given = {"cross_cov": cross_cov, "new_cov": new_cov}
         return _of_family(found, newdata, at, level, prob, given, (scale, observation, covariance, draws), seed)
     problem = gaussian(found, "hr.predict")
+    _check_normal(problem, at)
+    each = levels_of(level, problem.labels.factor_names)
+    rows = new_rows(problem, newdata, each, observation=observation, cross_cov=cross_cov, new_cov=new_cov)
+    return _of_normal(problem, rows, at, prob, (observation, covariance, draws), seed)
+
+
+def expected_values(  # noqa: PLR0913  # what expected values depend on
+    problem: Problem | FamilyProblem,
+    newdata: Any,
+    at: xr.DataTree | Coefficients,
+    *,
+    level: Mapping[str, str],
+    scale: str,
+    ci_prob: float,
+    draws: bool = False,
+) -> Predictions | CategoryPredictions:
+    """Return what `predict` does of the lines of a model: x beta + z b, whatever was observed of the rows' units.
+
+    Residuals of observed rows, of which correlated errors make predictions of their neighbours, are left out: newdata
+    may name units (a subject is a group and a unit) at any time. Arguments are as in `predict`.
+
+    Raises
+    ------
+    DataError, ModelError
+        As `predict`.
+    """
+    if isinstance(problem, FamilyProblem):
+        return _of_family(problem, newdata, at, level, ci_prob, {}, (scale, False, False, draws), None)
+    _check_normal(problem, at)
+    rows = new_rows(problem, newdata, level, observation=False, residuals=False)
+    return _of_normal(problem, rows, at, ci_prob, (False, False, draws), None)
+
+
+def _check_normal(problem: Problem, at: Any) -> None:
+    """Raise unless a result is one of a model of normal responses that predictions can be made from."""
     if isinstance(at, Coefficients | EffectsEstimate):
         refuse(problem, "predict at an estimate")
     if isinstance(at, EffectsEstimate):
@@ -221,13 +249,18 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
         _check_same(at, problem)
     else:
         _check_tree(at, problem)
-    each = levels_of(level, problem.labels.factor_names)
-    rows = new_rows(problem, newdata, each, observation=observation, cross_cov=cross_cov, new_cov=new_cov)
+
+
+def _of_normal(  # what `predict` was asked for
+    problem: Problem, rows: NewRows, at: Any, prob: float, how: tuple[bool, bool, bool], seed: int | None
+) -> Predictions:
+    """Return predictions of rows where the response is normal."""
+    observation, covariance, draws = how
     attrs = {"ci_prob": prob, "factors": factors_attribute(problem.labels)}
     if isinstance(at, Coefficients):
         values = _at_point(problem, rows, at, prob, observation=observation, covariance=covariance)
-        how = f"{at.method.upper()} estimate" if isinstance(at, Estimate) else "Solution at the given covariances"
-        attrs["heading"] = f"{how}; normal {percent(prob)} intervals, the variances taken as known"
+        name = f"{at.method.upper()} estimate" if isinstance(at, Estimate) else "Solution at the given covariances"
+        attrs["heading"] = f"{name}; normal {percent(prob)} intervals, the variances taken as known"
     else:
         values = _from_draws(problem, rows, at, prob, observation=observation, seed=seed)
         attrs["heading"] = f"{read(at).heading}; equal-tailed {percent(prob)} intervals"
@@ -390,7 +423,10 @@ def _from_draws(
 ) -> dict[str, Array]:
     _check_seed(seed)
     fit = read(tree)
-    if _has_summaries(fit.posterior, problem):
+    needs_groups = rows.errors.gain is not None or any(unit.old.shape[1] for unit in rows.errors.units)
+    if _has_summaries(fit.posterior, problem) and not (needs_groups or any(np.any(g.group >= 0) for g in rows.groups)):
+        parameters = draws_of(_without_effects(fit.posterior, problem), problem)
+    elif _has_summaries(fit.posterior, problem):
         parameters, rows = _recovered(problem, rows, fit.posterior, int(fit.attrs["seed"]))
     else:
         parameters = draws_of(fit.posterior, problem)
@@ -415,6 +451,15 @@ def _from_draws(
 
 def _has_summaries(posterior: xr.Dataset, problem: Problem) -> bool:
     return any(f"b_{factor.key}" not in posterior for factor in problem.labels.factors)
+
+
+def _without_effects(posterior: xr.Dataset, problem: Problem) -> xr.Dataset:
+    """Return draws of a posterior for rows that are of none of its groups: with coefficients of no group."""
+    sizes, none = (posterior.sizes["chain"], posterior.sizes["draw"]), {}
+    for factor in problem.labels.factors:
+        shape = (*sizes, 0, len(factor.coef))
+        none[f"b_{factor.key}"] = xr.DataArray(np.empty(shape), dims=("chain", "draw", "no_group", factor.coef_dim))
+    return posterior.assign(none)
 
 
 def _recovered(problem: Problem, rows: NewRows, posterior: xr.Dataset, seed: int) -> tuple[Draws, NewRows]:

@@ -82,6 +82,7 @@ def new_rows(  # noqa: PLR0913  # the arguments of `predict`
     cross_cov: Any = None,
     new_cov: Any = None,
     integrates: bool = False,
+    residuals: bool = True,
 ) -> NewRows:
     """Return the arrays of a new table.
 
@@ -95,6 +96,9 @@ def new_rows(  # noqa: PLR0913  # the arguments of `predict`
         As `predict` takes them.
     integrates : bool
         Keep the group columns of rows for which the population is meant: responses are averaged over groups.
+    residuals : bool
+        Let correlated errors be predicted from the residuals of observed rows; else they are zero, and the table may
+        name units at any time.
 
     Raises
     ------
@@ -110,7 +114,11 @@ def new_rows(  # noqa: PLR0913  # the arguments of `predict`
     design: Design = _without(problem.state, set(names) - set(labels)).apply(
         newdata, response=False, new_levels="allow"
     )
-    errors = new_errors(problem.layout, table, observation=observation, cross_cov=cross_cov, new_cov=new_cov)
+    errors = (
+        new_errors(problem.layout, table, observation=observation, cross_cov=cross_cov, new_cov=new_cov)
+        if residuals
+        else NewErrors(units=(), scale=np.ones(len(table)))
+    )
     found = {factor.name: factor for factor in design.factors}
     groups = []
     for learned, own in zip(problem.state.factors, problem.labels.factors, strict=True):
