@@ -126,7 +126,7 @@ def effects(
 
 def _said(report: Any, R: int) -> str:
     kind = "equal-tailed" if "draws" in report else "normal"
-    text = f"{kind} {percent(report.attrs['ci_prob'])} intervals; {report.attrs['note']}"
+    text = f"{kind} {percent(report.attrs['ci_prob'])} intervals. {report.attrs['note']}"
     n = report.sizes["effect"]
     return text if n == R else f"{text}; {n} of {R} effects shown, evenly spaced"
 

@@ -283,6 +283,7 @@ def assemble_family(  # noqa: PLR0913  # the arguments of a model
     design, state = build_design(spec, table, collinear=collinear, y=read_only(working - shift))
     warn_of_dropped(state.determined)
     check_factors(design)
+    _check_rows_are_no_groups(design, family, observed)
     layout = as_layout((counts * information) ** -0.5)
     gram = collect(design, layout)
     scales = _scales(measure_scales(gram, design, layout), family, observed, shift, counts)
@@ -438,6 +439,17 @@ def _check_some_variation(observed: Observed, family: Family, name: str) -> None
             f"the response `{name}` is zero in every row, so that the data only bound its mean. Is this the column "
             "that was meant?"
         )
+
+
+def _check_rows_are_no_groups(design: Design, family: Family, observed: Observed) -> None:
+    """Raise where each row is a group of its own, and the responses say nothing of how groups vary."""
+    for factor in design.factors:
+        if len(factor.levels) == len(observed.y) and not family.says_of_one_row_groups(observed):
+            raise ModelError(
+                f"each of the {len(observed.y)} rows is a group of {factor.name!r} of its own: with family={family} "
+                "the data say nothing of how much such groups vary. Choose a coarser grouping factor, or, where rows "
+                "are answers to the same question, count them: hr.Binomial()."
+            )
 
 
 def engine_of(design: Design) -> str:

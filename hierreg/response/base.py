@@ -119,6 +119,13 @@ class Family(ABC):
         """Whether rows may be so far out that they count for nothing: then searches begin in several places."""
         return False
 
+    def says_of_one_row_groups(self, observed: Observed) -> bool:  # noqa: ARG002  # one of them asks how many trials
+        """Whether rows can be groups: whether responses show that rows vary more than the family says.
+
+        A yes or no, an ordered category and a normal number do not: their own variance is free, or none.
+        """
+        return True
+
     def prior_of(self, name: str) -> object:
         """Return what was asked for as the prior of a further parameter; None where nothing was."""
         return getattr(self, name, None)

@@ -34,6 +34,10 @@ class _Successes(Family):
         """The response is the sign of a latent one."""
         return True
 
+    def says_of_one_row_groups(self, observed: Observed) -> bool:
+        """Numbers of successes vary more than binomial ones; one yes or no cannot."""
+        return bool(np.any(observed.trials > 1))
+
     def mean(self, eta: Array, a: Array, c: Array) -> Array:  # noqa: ARG002  # the signature of all families
         """Return the probability of success."""
         return self.link_function.inverse(eta)

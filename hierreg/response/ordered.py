@@ -61,6 +61,10 @@ class Cumulative(Family):
         """The thresholds are the level."""
         return False
 
+    def says_of_one_row_groups(self, observed: Observed) -> bool:  # noqa: ARG002  # the signature of all families
+        """Return that they cannot: the thresholds are free."""
+        return False
+
     @property
     def is_latent(self) -> bool:
         """The response is the category of a latent one."""

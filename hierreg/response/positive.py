@@ -84,6 +84,10 @@ class LogNormalResponse(Family):
     auxiliary: ClassVar[tuple[str, ...]] = ("error_sd",)
     takes: ClassVar[str] = "positive numbers"
 
+    def says_of_one_row_groups(self, observed: Observed) -> bool:  # noqa: ARG002  # the signature of all families
+        """Return that they cannot: the variance of logarithms is free."""
+        return False
+
     def values(self, table: object, spec: FormulaSpec) -> tuple[Array, tuple[str, ...]]:
         """Return the logarithms."""
         y, categories = Family.values(self, table, spec)

@@ -53,7 +53,7 @@ def test_comparisons_have_a_panel_for_each_variable_and_a_colour_for_each_condit
         assert axis.get_xlabel() == "difference of MathAch"
     assert list(dots(figure.axes[0])) == list(dict.fromkeys(report["Sex"].values)) == ["Male", "Female"]
     assert figure.legends[0].get_title().get_text() == "Sex"
-    assert "normal 95 % intervals; averages over 7185 rows; level population" in figure.get_suptitle()
+    assert "normal 95 % intervals. Averages over 7185 rows; level population." in figure.get_suptitle()
 
 
 def test_one_condition_makes_rows():

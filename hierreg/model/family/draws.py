@@ -17,6 +17,7 @@ from hierreg.model.family.rules import choice, error_between, rule_over
 from hierreg.model.family.tables import error_at_draws
 from hierreg.model.family.two_modes import check_one_mode, modes_at, warn_of_effects_that_stay
 from hierreg.variances.parameters import covariances
+from hierreg.warning import kept_warnings, warn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -67,7 +68,10 @@ class Drawn:
 def _one_factor(
     problem: FamilyProblem, starts: Sequence[ChainStart], request: SampleRequest, seed: int, cores: int
 ) -> Drawn:
-    """Return draws by tables at fixed nodes, of all effects, or by adaptive quadrature: by what is accurate."""
+    """Return draws by tables at fixed nodes, of all effects, or by adaptive quadrature: by what is accurate.
+
+    Where chains of all effects diverge, quadrature takes the model.
+    """
     chosen = choice(problem, starts, seed, cores)
     target, mode, tables = chosen.target, chosen.mode, chosen.tables
     if problem.family.has_heavy_tails:
@@ -80,7 +84,12 @@ def _one_factor(
             chains.stats.attrs |= said | {"quadrature_far_error": error.far}
             return _drawn(problem, target, tables.target.table, chains.u, chains.stats, seed=seed, cores=cores)
     if request.method == "nuts" and chosen.is_nearly_normal:
-        return _together(replace(problem, engine="joint"), [ChainStart(psi=mode.u)], request, seed, cores)
+        with kept_warnings() as kept:
+            drawn = _together(replace(problem, engine="joint"), [ChainStart(psi=mode.u)], request, seed, cores)
+        if "interrupted" in drawn.stats.attrs or not drawn.stats["diverging"].any():
+            for category, message in kept:
+                warn(message, category)
+            return drawn
     return _by_quadrature(problem, (target, mode), chosen.rule, request, seed=seed, cores=cores)
 
 

@@ -32,7 +32,7 @@ _ALLOWED = 0.1
 # Error of Laplace's approximation up to which effects are sampled with the parameters. By trial, on 32 tables: up to
 # 0.7 chains of all effects mix (R-hat at most 1.005, no divergence); above 1 they may diverge, or have one of 1.02.
 _NEARLY_NORMAL = 0.7
-_POINTS, _STREAM_POINTS = 24, 301
+_POINTS, _STREAM_POINTS = 48, 301
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
