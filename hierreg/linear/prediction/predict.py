@@ -22,6 +22,8 @@ from hierreg.linear.prediction.categories import (
     probabilities_of_draws,
     report_of_categories,
 )
+from hierreg.linear.prediction.conditioning import GivenRows, given_rows, is_given
+from hierreg.linear.prediction.given_at_point import predict_given
 from hierreg.linear.prediction.levels import levels_of
 from hierreg.linear.prediction.plug_in import predict_at
 from hierreg.linear.prediction.posterior import draw_predictions, normal_effects
@@ -46,11 +48,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.display import Section
+    from hierreg.linear.prediction.given_draws import DrawsGiven
     from hierreg.linear.prediction.posterior import Fresh
     from hierreg.predictive.of_model import ModelLike
     from hierreg.predictive.rows import Draws
     from hierreg.problem.labels import Labels
     from hierreg.problem.problem import Problem
+    from hierreg.reports.reading import Fit
 
     Array = NDArray[np.float64]
 
@@ -88,6 +92,7 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
     at: xr.DataTree | Coefficients | None = None,
     *,
     level: str | Mapping[str, str] = "group",
+    given: Any = None,
     ci_prob: float = 0.95,
     observation: bool = True,
     cross_cov: Any = None,
@@ -108,7 +113,13 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
     - "population": none, b = 0: the expected value is x beta, and a new observation adds its error. The columns of the
       grouping factor are not needed.
 
-    To predict for a group of which a few rows are known, put those rows in the data of the model.
+    Rows that were observed after the fit go into ``given``, with their response: the first rows of a new group, further
+    ones of a known group, the value of the same unit in another data set, earlier times of a unit. Predictions are
+    those given them too. At an estimate or solution they are in closed form, and equal to what `Model.solve` with
+    these rows in its data predicts at the same variances. The draws of a posterior are weighted by the density of the
+    given responses, so that all parameters learn from them, variances included; the weights are Pareto-smoothed, the
+    draws chosen again by them, and k of the weights is reported. Many rows, or rows of known groups that are far from
+    what was expected, make it too large: then fit again.
 
     Correlated, exchangeable and AR(1) errors: where other rows of a unit were observed, their residuals are used, and
     the expected value is that given the observed rows. A unit that was not observed, or newdata without the unit
@@ -135,13 +146,18 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
     level : str or dict factor -> str
         "group", "new group" or "population", of all grouping factors or of those named, as in
         ``level={"plate": "new group"}``; those left out are at "group".
+    given : table, optional
+        G rows with the columns of predictors, grouping factors, errors and the response, that are not in the data of the
+        model; needs normal responses. A group that it has is observed, at level "group" too. newdata then has the
+        columns of errors whatever `observation` says. An empty table is the same as none.
     ci_prob : float
         Probability of the intervals: equal-tailed for draws, normal for the others.
     observation : bool
         Predict new observations too, with the error of each.
     cross_cov, new_cov : array_like (M, N) and (M, M)
         For `hr.known_cov`: covariance of the new errors with those of the data, and of the new errors (without the
-        unknown factor, where there is one). Without ``cross_cov`` they are independent.
+        unknown factor, where there is one). Without ``cross_cov`` they are independent. With ``given`` they are of
+        G + M rows, those of given before those of newdata.
     covariance : bool
         Return covariances between the rows too.
     draws : bool
@@ -174,6 +190,8 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
     ------
     DataError, ModelError
         If columns, labels or matrices are missing or do not fit, or `at` belongs to another model.
+    SamplingError
+        If given rows move the posterior too far for its draws to be weighted: Pareto k above 0.7.
 
     See Also
     --------
@@ -185,7 +203,7 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
     References
     ----------
     Goldberger (1962), Journal of the American Statistical Association 57, 369-375; Robinson (1991), Statistical
-    Science 6(1), 15-32.
+    Science 6(1), 15-32; of weighted draws Vehtari et al. (2024), Journal of Machine Learning Research 25(72), 1-58.
 
     Examples
     --------
@@ -203,11 +221,19 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
     found, at = _model_and_result(model, at)
     check_choice(scale, ("response", "link"), argument="scale", error=ModelError)
     if isinstance(found, FamilyProblem):
-        given = {"cross_cov": cross_cov, "new_cov": new_cov}
-        return _of_family(found, newdata, at, level, prob, given, (scale, observation, covariance, draws), seed)
+        if given is not None:
+            raise ModelError(
+                f"given with family={found.family}: what given rows say of new ones is not in closed form. Put them "
+                "into the data, and fit again."
+            )
+        matrices = {"cross_cov": cross_cov, "new_cov": new_cov}
+        return _of_family(found, newdata, at, level, prob, matrices, (scale, observation, covariance, draws), seed)
     problem = gaussian(found, "hr.predict")
     _check_normal(problem, at)
     each = levels_of(level, problem.labels.factor_names)
+    if is_given(given):
+        known = given_rows(problem, newdata, given, each, cross_cov=cross_cov, new_cov=new_cov)
+        return _of_normal(problem, known.new, at, prob, (observation, covariance, draws), seed, known)
     rows = new_rows(problem, newdata, each, observation=observation, cross_cov=cross_cov, new_cov=new_cov)
     return _of_normal(problem, rows, at, prob, (observation, covariance, draws), seed)
 
@@ -251,20 +277,39 @@ def _check_normal(problem: Problem, at: Any) -> None:
         _check_tree(at, problem)
 
 
-def _of_normal(  # what `predict` was asked for
-    problem: Problem, rows: NewRows, at: Any, prob: float, how: tuple[bool, bool, bool], seed: int | None
+def _of_normal(  # noqa: PLR0913, PLR0917  # what `predict` was asked for
+    problem: Problem,
+    rows: NewRows,
+    at: Any,
+    prob: float,
+    how: tuple[bool, bool, bool],
+    seed: int | None,
+    given: GivenRows | None = None,
 ) -> Predictions:
     """Return predictions of rows where the response is normal."""
     observation, covariance, draws = how
     attrs = {"ci_prob": prob, "factors": factors_attribute(problem.labels)}
     if isinstance(at, Coefficients):
-        values = _at_point(problem, rows, at, prob, observation=observation, covariance=covariance)
+        values = _at_point(problem, given or rows, at, prob, observation=observation, covariance=covariance)
         name = f"{at.method.upper()} estimate" if isinstance(at, Estimate) else "Solution at the given covariances"
         attrs["heading"] = f"{name}; normal {percent(prob)} intervals, the variances taken as known"
     else:
-        values = _from_draws(problem, rows, at, prob, observation=observation, seed=seed)
+        values, weighed = _from_draws(problem, given or rows, at, prob, observation=observation, seed=seed)
         attrs["heading"] = f"{read(at).heading}; equal-tailed {percent(prob)} intervals"
+        attrs |= weighed
+    if given is not None:
+        attrs["n_given"] = len(given.y)
+        attrs["heading"] += _said_of_given(attrs)
     return _report(values, rows, attrs, covariance=covariance, draws=draws)
+
+
+def _said_of_given(attrs: Mapping[str, Any]) -> str:
+    n = attrs["n_given"]
+    text = f"; given {n} further {'row' if n == 1 else 'rows'}"
+    if "given_ess" not in attrs:
+        return text
+    k = f"Pareto k {attrs['pareto_k']:.2f}, " if np.isfinite(attrs["pareto_k"]) else ""
+    return f"{text} ({k}as good as {attrs['given_ess']:.0f} of the draws)"
 
 
 def _model_and_result(
@@ -389,7 +434,7 @@ def _check_labels(at: Coefficients, labels: Labels) -> None:
 
 def _at_point(
     problem: Problem,
-    rows: NewRows,
+    rows: NewRows | GivenRows,
     at: Coefficients,
     prob: float,
     *,
@@ -401,7 +446,11 @@ def _at_point(
     error_cov, within = at.solution.error_cov[None], problem.parameters.within_units
     if len(within.strata):
         error_cov = within.of_rows(error_cov)
-    predicted = predict_at(problem.design, rows, at.solution, error_cov, observation=observation, covariance=covariance)
+    how = {"observation": observation, "covariance": covariance}
+    if isinstance(rows, GivenRows):
+        predicted = predict_given(problem.design, rows, at.solution, error_cov, **how)
+    else:
+        predicted = predict_at(problem.design, rows, at.solution, error_cov, **how)
     half = float(ndtri((1 + prob) / 2))
     out = {"mean": predicted.mean}
 
@@ -419,34 +468,61 @@ def _at_point(
 
 
 def _from_draws(
-    problem: Problem, rows: NewRows, tree: xr.DataTree, prob: float, *, observation: bool, seed: int | None
-) -> dict[str, Array]:
+    problem: Problem, asked: NewRows | GivenRows, tree: xr.DataTree, prob: float, *, observation: bool, seed: int | None
+) -> tuple[dict[str, Array], dict[str, float]]:
+    """Return the values of a report, and what weights of the draws are worth where there are some."""
     _check_seed(seed)
     fit = read(tree)
-    needs_groups = rows.errors.gain is not None or any(unit.old.shape[1] for unit in rows.errors.units)
-    if _has_summaries(fit.posterior, problem) and not (needs_groups or any(np.any(g.group >= 0) for g in rows.groups)):
-        parameters = draws_of(_without_effects(fit.posterior, problem), problem)
-    elif _has_summaries(fit.posterior, problem):
-        parameters, rows = _recovered(problem, rows, fit.posterior, int(fit.attrs["seed"]))
-    else:
-        parameters = draws_of(fit.posterior, problem)
+    parameters, rows = _parameters(problem, asked.stack if isinstance(asked, GivenRows) else asked, fit)
     S = len(parameters.beta)
     check_size(S, 3 * len(rows.X), "predict", "Predict fewer rows at a time.")
     rng = np.random.default_rng([int(fit.attrs["seed"]) if seed is None else seed, _STREAM])
-    if isinstance(problem, EffectsProblem):
-        n_new = rows.groups[0].n_new
-        fresh: Fresh = {problem.labels.factors[0].name: new_effects(problem, fit.posterior, n_new, rng)}
+    weighed = {}
+    if isinstance(asked, GivenRows):
+        found = _given_draws(problem, replace(asked, stack=rows), parameters, fit, rng, observation=observation)
+        expected, new = found.expected, found.new
+        weighed = {"pareto_k": found.pareto_k, "given_ess": found.ess}
     else:
-        Sigma = {factor.name: factor.covariance() for factor in fit.by_factor}
-        fresh = normal_effects(rows, Sigma, rng)
-    expected, new = draw_predictions(problem.design, rows, parameters, fresh, rng=rng, observation=observation)
+        fresh = _fresh(problem, rows, fit, rng)
+        expected, new = draw_predictions(problem.design, rows, parameters, fresh, rng=rng, observation=observation)
     expected = expected.reshape(*fit.n_draws, -1)
     out = moments(expected, prob) | {"draws": expected}
     if new is not None:
         new = new.reshape(*fit.n_draws, -1)
         of_new = moments(new, prob) | {"draws": new}
         out |= {f"{name}_new": value for name, value in of_new.items() if name != "mean"}
-    return out
+    return out, weighed
+
+
+def _parameters(problem: Problem, rows: NewRows, fit: Fit) -> tuple[Draws, NewRows]:
+    """Return the draws that predictions of rows need, and the rows with the places of their groups among them."""
+    if not _has_summaries(fit.posterior, problem):
+        return draws_of(fit.posterior, problem), rows
+    needs_groups = rows.errors.gain is not None or any(unit.old.shape[1] for unit in rows.errors.units)
+    if needs_groups or any(np.any(g.group >= 0) for g in rows.groups):
+        return _recovered(problem, rows, fit.posterior, int(fit.attrs["seed"]))
+    return draws_of(_without_effects(fit.posterior, problem), problem), rows
+
+
+def _fresh(problem: Problem, rows: NewRows, fit: Fit, rng: np.random.Generator) -> Fresh:
+    """Return draws of the coefficients of new groups."""
+    if isinstance(problem, EffectsProblem):
+        return {problem.labels.factors[0].name: new_effects(problem, fit.posterior, rows.groups[0].n_new, rng)}
+    return normal_effects(rows, {factor.name: factor.covariance() for factor in fit.by_factor}, rng)
+
+
+def _given_draws(
+    problem: Problem, given: GivenRows, parameters: Draws, fit: Fit, rng: np.random.Generator, *, observation: bool
+) -> DrawsGiven:
+    from hierreg.linear.prediction.given_draws import draw_given
+
+    def fresh(which: NDArray[np.intp]) -> Fresh:
+        if isinstance(problem, EffectsProblem):
+            return {name: values[which] for name, values in _fresh(problem, given.stack, fit, rng).items()}
+        return normal_effects(given.stack, {name: values[which] for name, values in Sigma.items()}, rng)
+
+    Sigma = {} if isinstance(problem, EffectsProblem) else {f.name: f.covariance() for f in fit.by_factor}
+    return draw_given(problem.design, given, parameters, Sigma, fresh, rng=rng, observation=observation)
 
 
 def _has_summaries(posterior: xr.Dataset, problem: Problem) -> bool:
