@@ -1,4 +1,4 @@
-"""Predictions given rows that were observed after the fit, against fits that have these rows and a dense joint normal."""
+"""Predictions given rows that were observed after the fit: against fits with these rows, and a dense joint normal."""
 
 import numpy as np
 import pandas as pd

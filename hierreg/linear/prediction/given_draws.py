@@ -140,7 +140,7 @@ def _weights(given: GivenRows, mu: Array, draws: Draws, Sigma: Mapping[str, Arra
     return weights
 
 
-def _conditioned(  # noqa: PLR0913, PLR0917  # all that is known of a few draws
+def _conditioned(  # all that is known of a few draws
     given: GivenRows, mu: Array, draws: Draws, Sigma: Mapping[str, Array], b: Fresh, e: Array
 ) -> tuple[Array, Array]:
     """Return expected values and new observations (s, M) given y_g; b and errors e (s, G + M) are drawn without it."""
@@ -169,7 +169,7 @@ def _change_of_b(groups: NewGroups, Sigma: Array, alpha: Array) -> Array:
     sums = np.zeros((s, groups.n_new, groups.Z.shape[1]))
     for row in np.flatnonzero(groups.new_group[:G] >= 0):
         sums[:, groups.new_group[row]] += alpha[:, row, None] * groups.Z[row]
-    return np.einsum("sij,snj->sni", Sigma, sums)
+    return np.asarray(np.einsum("sij,snj->sni", Sigma, sums))
 
 
 def _group_covariance(given: GivenRows, Sigma: Mapping[str, Array], s: int) -> Array:

@@ -147,8 +147,8 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
         "group", "new group" or "population", of all grouping factors or of those named, as in
         ``level={"plate": "new group"}``; those left out are at "group".
     given : table, optional
-        G rows with the columns of predictors, grouping factors, errors and the response, that are not in the data of the
-        model; needs normal responses. A group that it has is observed, at level "group" too. newdata then has the
+        G rows with the columns of predictors, grouping factors, errors and the response, that are not in the data of
+        the model; needs normal responses. A group that it has is observed, at level "group" too. newdata then has the
         columns of errors whatever `observation` says. An empty table is the same as none.
     ci_prob : float
         Probability of the intervals: equal-tailed for draws, normal for the others.
@@ -179,12 +179,14 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
         "population" where that is meant):
         ``mean``, and ``sd``, ``lower``, ``upper`` of the expected value; ``sd_new``, ``lower_new``,
         ``upper_new`` of a new observation, whose mean is the same; on request ``cov``, ``cov_new`` (row, row_col) and
-        ``draws``, ``draws_new`` (chain, draw, row). At an estimate or solution ``mean`` is the best linear (unbiased)
-        prediction and ``sd`` the standard deviation of its error, with the uncertainty of beta and b, the variances
-        taken as known; draws carry the uncertainty of the variances too. Of ordered categories, on the scale of the
-        response, ``mean``, ``sd``, ``lower`` and ``upper`` of the probability of each (row, category), on request
-        ``draws`` of it (chain, draw, row, category) and, of new observations, ``draws_new``, their categories counted
-        from zero; at an estimate the errors of the thresholds are part of them.
+        ``draws``, ``draws_new`` (chain, draw, row). With ``given`` the attributes ``n_given`` and, of a posterior,
+        ``pareto_k`` and ``given_ess``: how many of the draws those chosen by the weights are worth. At an estimate or
+        solution ``mean`` is the best linear (unbiased) prediction and ``sd`` the standard deviation of its error,
+        with the uncertainty of beta and b, the variances taken as known; draws carry the uncertainty of the variances
+        too. Of ordered categories, on the scale of the response, ``mean``, ``sd``, ``lower`` and ``upper`` of the
+        probability of each (row, category), on request ``draws`` of it (chain, draw, row, category) and, of new
+        observations, ``draws_new``, their categories counted from zero; at an estimate the errors of the thresholds
+        are part of them.
 
     Raises
     ------
@@ -288,7 +290,7 @@ def _of_normal(  # noqa: PLR0913, PLR0917  # what `predict` was asked for
 ) -> Predictions:
     """Return predictions of rows where the response is normal."""
     observation, covariance, draws = how
-    attrs = {"ci_prob": prob, "factors": factors_attribute(problem.labels)}
+    attrs: dict[str, Any] = {"ci_prob": prob, "factors": factors_attribute(problem.labels)}
     if isinstance(at, Coefficients):
         values = _at_point(problem, given or rows, at, prob, observation=observation, covariance=covariance)
         name = f"{at.method.upper()} estimate" if isinstance(at, Estimate) else "Solution at the given covariances"
