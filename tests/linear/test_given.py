@@ -279,6 +279,29 @@ def test_weighted_draws_are_those_of_a_fit_with_the_rows(effects):
     xr.testing.assert_identical(report, hr.predict(tree, wanted, given=given))
 
 
+def test_variances_learn_from_given_rows():
+    """Few rows, then five of a new group that lie close together: the error sd becomes smaller, as in a fit of all."""
+    rng = np.random.default_rng(11)
+    old = pd.DataFrame({"g": np.repeat(list("abcd"), 3)})
+    old["y"] = rng.normal(0, 1, 4)[np.repeat(np.arange(4), 3)] + rng.normal(0, 1, 12)
+    given = pd.DataFrame({"g": ["e"] * 5, "y": [0.3, 0.6, -0.3, 0.1, 0.9]})
+    options = {"draws": 4000, "chains": 4, "method": "psis"}
+    tree = trees.run(hr.Model("y ~ 1 + (1 | g)", old), **options)
+    whole = trees.run(hr.Model("y ~ 1 + (1 | g)", pd.concat([old, given], ignore_index=True)), **options)
+    rows = {"g": ["a", "e"]}
+
+    def error_sd(report):
+        return (report["draws_new"] - report["draws"]).std(("chain", "draw")).to_numpy()
+
+    before = error_sd(hr.predict(tree, rows, level="new group", draws=True))
+    report, expected = hr.predict(tree, rows, given=given, draws=True), hr.predict(whole, rows, draws=True)
+    after, wanted = error_sd(report), error_sd(expected)
+    tolerance = 5 / np.sqrt(2 * report.attrs["given_ess"])
+    np.testing.assert_allclose(after, wanted, rtol=tolerance)
+    assert np.all(np.abs(before / wanted - 1) > 1.5 * tolerance), (before, wanted, tolerance)
+    np.testing.assert_allclose(report["sd"], expected["sd"], rtol=tolerance)
+
+
 def test_given_rows_that_the_posterior_did_not_expect_are_refused():
     data = hr.load_dataset("sleepstudy")
     tree = trees.run(hr.Model("Reaction ~ Days + (Days | Subject)", data), draws=200)

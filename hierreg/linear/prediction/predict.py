@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, final
 
 import numpy as np
@@ -23,19 +22,13 @@ from hierreg.linear.prediction.categories import (
     report_of_categories,
 )
 from hierreg.linear.prediction.conditioning import GivenRows, given_rows, is_given
-from hierreg.linear.prediction.given_at_point import predict_given
 from hierreg.linear.prediction.levels import levels_of
-from hierreg.linear.prediction.plug_in import predict_at
-from hierreg.linear.prediction.posterior import draw_predictions, normal_effects
+from hierreg.linear.prediction.normal import at_point, check_seed, from_draws
 from hierreg.linear.prediction.rows import NewRows, new_rows
-from hierreg.predictive.new_effects import new_effects
 from hierreg.predictive.of_model import any_problem_of, check_match, gaussian
-from hierreg.predictive.recovered import recovered_draws
-from hierreg.predictive.rows import check_size, draws_of
-from hierreg.problem.effects import EffectsProblem, refusal, refuse
+from hierreg.problem.effects import refusal, refuse
 from hierreg.problem.family import FamilyProblem
 from hierreg.problem.labels import factors_attribute
-from hierreg.reports.draws import moments
 from hierreg.reports.reading import check_prob, read
 from hierreg.reports.table import Report, section
 from hierreg.results.carried import problem_of_tree
@@ -48,17 +41,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.display import Section
-    from hierreg.linear.prediction.given_draws import DrawsGiven
-    from hierreg.linear.prediction.posterior import Fresh
     from hierreg.predictive.of_model import ModelLike
-    from hierreg.predictive.rows import Draws
     from hierreg.problem.labels import Labels
     from hierreg.problem.problem import Problem
-    from hierreg.reports.reading import Fit
 
     Array = NDArray[np.float64]
 
-_STREAM = 201
 _OTHER_MODEL = (
     "at has other coefficients, groups or data sets than the model: give the estimate or solution of the same model."
 )
@@ -218,6 +206,15 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
     row  Subject   mean    sd  2.5 %  97.5 %  sd new  2.5 %  97.5 %
       0      308  450.3  15.9  419.3   481.4    30.1  391.3   509.3
       1      new  356.1  67.6  223.6   488.5    72.3  214.4   497.7
+
+    The same, once the new person was observed on the first day:
+
+    >>> first = {"Days": [0], "Subject": ["new"], "Reaction": [310.0]}
+    >>> known = hr.predict(model, rows, at=model.estimate(), given=first)
+    >>> known.to_pandas()[["group", "mean", "sd"]].round(1)
+      group   mean    sd
+    0   308  450.0  15.8
+    1   new  389.1  64.4
     """
     prob = check_prob(ci_prob)
     found, at = _model_and_result(model, at)
@@ -292,11 +289,11 @@ def _of_normal(  # noqa: PLR0913, PLR0917  # what `predict` was asked for
     observation, covariance, draws = how
     attrs: dict[str, Any] = {"ci_prob": prob, "factors": factors_attribute(problem.labels)}
     if isinstance(at, Coefficients):
-        values = _at_point(problem, given or rows, at, prob, observation=observation, covariance=covariance)
+        values = at_point(problem, given or rows, at, prob, observation=observation, covariance=covariance)
         name = f"{at.method.upper()} estimate" if isinstance(at, Estimate) else "Solution at the given covariances"
         attrs["heading"] = f"{name}; normal {percent(prob)} intervals, the variances taken as known"
     else:
-        values, weighed = _from_draws(problem, given or rows, at, prob, observation=observation, seed=seed)
+        values, weighed = from_draws(problem, given or rows, at, prob, observation=observation, seed=seed)
         attrs["heading"] = f"{read(at).heading}; equal-tailed {percent(prob)} intervals"
         attrs |= weighed
     if given is not None:
@@ -370,7 +367,7 @@ def _of_family(  # noqa: PLR0913, PLR0917  # the arguments of `predict`
             return report_of_categories(problem, probabilities_at(problem, new, at, prob), new, attrs, draws=False)
         values = family.at_point(problem, new, at, prob, scale=scale, covariance=covariance)
     else:
-        _check_seed(seed)
+        check_seed(seed)
         attrs["heading"] = f"{read(at).heading}; {where}, equal-tailed {percent(prob)} intervals"
         if of_categories:
             found = probabilities_of_draws(problem, new, at, prob, observation=observation, seed=seed)
@@ -432,132 +429,6 @@ def _check_labels(at: Coefficients, labels: Labels) -> None:
         same = same and [str(c) for c in b[factor.coef_dim].values] == list(factor.coef)
     if not same:
         raise ModelError(_OTHER_MODEL)
-
-
-def _at_point(
-    problem: Problem,
-    rows: NewRows | GivenRows,
-    at: Coefficients,
-    prob: float,
-    *,
-    observation: bool,
-    covariance: bool,
-) -> dict[str, Array]:
-    from scipy.special import ndtri
-
-    error_cov, within = at.solution.error_cov[None], problem.parameters.within_units
-    if len(within.strata):
-        error_cov = within.of_rows(error_cov)
-    how = {"observation": observation, "covariance": covariance}
-    if isinstance(rows, GivenRows):
-        predicted = predict_given(problem.design, rows, at.solution, error_cov, **how)
-    else:
-        predicted = predict_at(problem.design, rows, at.solution, error_cov, **how)
-    half = float(ndtri((1 + prob) / 2))
-    out = {"mean": predicted.mean}
-
-    def put(suffix: str, sd: Array, cov: Array | None) -> None:
-        out[f"sd{suffix}"] = sd
-        out[f"lower{suffix}"], out[f"upper{suffix}"] = predicted.mean - half * sd, predicted.mean + half * sd
-        if cov is not None:
-            out[f"cov{suffix}"] = cov
-
-    put("", np.sqrt(predicted.variance), predicted.cov)
-    if predicted.error_variance is not None:
-        both = None if predicted.cov is None or predicted.error_cov is None else predicted.cov + predicted.error_cov
-        put("_new", np.sqrt(predicted.variance + predicted.error_variance), both)
-    return out
-
-
-def _from_draws(
-    problem: Problem, asked: NewRows | GivenRows, tree: xr.DataTree, prob: float, *, observation: bool, seed: int | None
-) -> tuple[dict[str, Array], dict[str, float]]:
-    """Return the values of a report, and what weights of the draws are worth where there are some."""
-    _check_seed(seed)
-    fit = read(tree)
-    parameters, rows = _parameters(problem, asked.stack if isinstance(asked, GivenRows) else asked, fit)
-    S = len(parameters.beta)
-    check_size(S, 3 * len(rows.X), "predict", "Predict fewer rows at a time.")
-    rng = np.random.default_rng([int(fit.attrs["seed"]) if seed is None else seed, _STREAM])
-    weighed = {}
-    if isinstance(asked, GivenRows):
-        found = _given_draws(problem, replace(asked, stack=rows), parameters, fit, rng, observation=observation)
-        expected, new = found.expected, found.new
-        weighed = {"pareto_k": found.pareto_k, "given_ess": found.ess}
-    else:
-        fresh = _fresh(problem, rows, fit, rng)
-        expected, new = draw_predictions(problem.design, rows, parameters, fresh, rng=rng, observation=observation)
-    expected = expected.reshape(*fit.n_draws, -1)
-    out = moments(expected, prob) | {"draws": expected}
-    if new is not None:
-        new = new.reshape(*fit.n_draws, -1)
-        of_new = moments(new, prob) | {"draws": new}
-        out |= {f"{name}_new": value for name, value in of_new.items() if name != "mean"}
-    return out, weighed
-
-
-def _parameters(problem: Problem, rows: NewRows, fit: Fit) -> tuple[Draws, NewRows]:
-    """Return the draws that predictions of rows need, and the rows with the places of their groups among them."""
-    if not _has_summaries(fit.posterior, problem):
-        return draws_of(fit.posterior, problem), rows
-    needs_groups = rows.errors.gain is not None or any(unit.old.shape[1] for unit in rows.errors.units)
-    if needs_groups or any(np.any(g.group >= 0) for g in rows.groups):
-        return _recovered(problem, rows, fit.posterior, int(fit.attrs["seed"]))
-    return draws_of(_without_effects(fit.posterior, problem), problem), rows
-
-
-def _fresh(problem: Problem, rows: NewRows, fit: Fit, rng: np.random.Generator) -> Fresh:
-    """Return draws of the coefficients of new groups."""
-    if isinstance(problem, EffectsProblem):
-        return {problem.labels.factors[0].name: new_effects(problem, fit.posterior, rows.groups[0].n_new, rng)}
-    return normal_effects(rows, {factor.name: factor.covariance() for factor in fit.by_factor}, rng)
-
-
-def _given_draws(
-    problem: Problem, given: GivenRows, parameters: Draws, fit: Fit, rng: np.random.Generator, *, observation: bool
-) -> DrawsGiven:
-    from hierreg.linear.prediction.given_draws import draw_given
-
-    def fresh(which: NDArray[np.intp]) -> Fresh:
-        if isinstance(problem, EffectsProblem):
-            return {name: values[which] for name, values in _fresh(problem, given.stack, fit, rng).items()}
-        return normal_effects(given.stack, {name: values[which] for name, values in Sigma.items()}, rng)
-
-    Sigma = {} if isinstance(problem, EffectsProblem) else {f.name: f.covariance() for f in fit.by_factor}
-    return draw_given(problem.design, given, parameters, Sigma, fresh, rng=rng, observation=observation)
-
-
-def _has_summaries(posterior: xr.Dataset, problem: Problem) -> bool:
-    return any(f"b_{factor.key}" not in posterior for factor in problem.labels.factors)
-
-
-def _without_effects(posterior: xr.Dataset, problem: Problem) -> xr.Dataset:
-    """Return draws of a posterior for rows that are of none of its groups: with coefficients of no group."""
-    sizes, none = (posterior.sizes["chain"], posterior.sizes["draw"]), {}
-    for factor in problem.labels.factors:
-        shape = (*sizes, 0, len(factor.coef))
-        none[f"b_{factor.key}"] = xr.DataArray(np.empty(shape), dims=("chain", "draw", "no_group", factor.coef_dim))
-    return posterior.assign(none)
-
-
-def _recovered(problem: Problem, rows: NewRows, posterior: xr.Dataset, seed: int) -> tuple[Draws, NewRows]:
-    """Return draws that have the groups of the new rows alone, and the rows with places among those."""
-    if rows.errors.gain is not None or any(unit.old.shape[1] for unit in rows.errors.units):
-        raise ModelError(
-            "the tree has no draws of the group coefficients, only summaries, and the errors of the observed rows of "
-            "these units need them: sample with group_effects='draws', or leave the column of units out of newdata."
-        )
-    groups = {new.factor: np.unique(new.group[new.group >= 0]) for new in rows.groups}
-    placed = tuple(
-        replace(new, group=np.where(new.group >= 0, np.searchsorted(groups[new.factor], new.group), -1))
-        for new in rows.groups
-    )
-    return recovered_draws(problem, posterior, groups, seed), replace(rows, groups=placed)
-
-
-def _check_seed(seed: int | None) -> None:
-    if seed is not None and (not isinstance(seed, (int, np.integer)) or isinstance(seed, bool) or seed < 0):
-        raise ModelError(f"seed={seed!r} must be a whole number, 0 or more.")
 
 
 def _report(
