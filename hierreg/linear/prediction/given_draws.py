@@ -89,7 +89,7 @@ def draw_given(  # noqa: PLR0913  # what is conditioned, and on what
     Machine Learning Research 25(72), 1-58.
 
     Wilson, J. T., Borovitskiy, V., Terenin, A., Mostowsky, P. and Deisenroth, M. P. (2021). Pathwise conditioning of
-    Gaussian processes. Journal of Machine Learning Research 22(105), 1-47.
+    Gaussian processes. Journal of Machine Learning Research.
     """
     S, rows = len(draws.beta), given.stack
     mu = known_means(design, rows, draws)
