@@ -32,11 +32,18 @@ priors, any number of them, names as the summary prints them; the families are P
   --prior "beta.Days = Normal(0, 5)"      --prior "sd.Subject = HalfNormal(50)"
   --prior "sd.Subject.Days = Exponential(0.1)"    --prior "corr.Subject = LKJ(2)"
   --prior "error_sd = HalfStudentT(3, 50)"        --prior "error_corr = LKJ(2)"
+or all of them in a file, --priors priors.toml (or the same tables as .json), beside which --prior may add others:
+  error_sd = "HalfStudentT(3, 50)"
+  beta = { Days = "Normal(0, 5)" }
+  sd.Subject = { Intercept = "HalfNormal(50)", Days = "Exponential(0.1)" }
 
 responses that are not normal:
   --family binomial, with "cbind(sick, size - sick) ~ x + (1 | g)", "sick / size ~ ..." or --trials size
   --family poisson --offset log_time        --family negative_binomial --by sex --prior "dispersion = HalfNormal(1)"
   --family bernoulli --success yes          --family cumulative --categories "low,middle,high"
+
+--json prints one object for programs: tables (lists of records, numbers to the last bit, null where one is missing),
+about, files and warnings; nothing else goes to the standard output.
 
 exit codes: 0 done; 1 the input cannot be used; 2 wrong command line; 3 done, but read the warnings.
 """
@@ -86,6 +93,7 @@ def parser() -> argparse.ArgumentParser:
         help="treat a column of numbers as labels",
     )
     fit.add_argument("--prior", action="append", default=[], metavar="'NAME = FAMILY(...)'", help="see below")
+    fit.add_argument("--priors", type=Path, metavar="FILE", help="a .toml or .json file of priors, see below")
     fit.add_argument(
         "--effects",
         action="append",
@@ -102,7 +110,14 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument("fit", type=Path, help="file written by `hierreg fit -o` or hr.save")
     report.add_argument("--figures", type=Path, metavar="FOLDER", help="write the figures there too")
     report.add_argument("--tables", type=Path, metavar="FOLDER", help="write the tables there as CSV too")
-    _add_predict(commands.add_parser("predict", help="predict new rows from a kept posterior"))
+    predict = commands.add_parser("predict", help="predict new rows from a kept posterior")
+    _add_predict(predict)
+    for command in (fit, report, predict):
+        command.add_argument(
+            "--json",
+            action="store_true",
+            help="print tables and warnings as one JSON object, and nothing else, to the standard output",
+        )
     return top
 
 
@@ -115,6 +130,12 @@ def _add_predict(predict: argparse.ArgumentParser) -> None:
         choices=["group", "new-group", "population"],
         default="group",
         help="of groups that were observed (%(default)s), of these or new ones, or of the population without groups",
+    )
+    predict.add_argument(
+        "--given",
+        type=Path,
+        metavar="FILE",
+        help="rows observed after the fit, with their response: predictions are those given them too",
     )
     predict.add_argument(
         "--scale", choices=["response", "link"], default="response", help="with a family (%(default)s)"

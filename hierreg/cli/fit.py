@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from hierreg.cli.answers import Answer, about_attributes
 from hierreg.cli.many_files import is_many, model_of_files
-from hierreg.cli.parsing import parse_effects, parse_priors, split_priors
+from hierreg.cli.parsing import entries_of, parse_effects, parse_priors, split_priors
+from hierreg.cli.prior_files import read_priors
 from hierreg.cli.response import family_class, family_of, further_parameters, with_categories
 from hierreg.cli.tables import read_table
 from hierreg.errors.structures import ar1, by, correlated, exchangeable, independent, known_cov, known_se
@@ -23,13 +25,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    import pandas as pd
+    import xarray as xr
+
     from hierreg.errors.base import ErrorSpec
 
 # What --method calls a posterior, and what `Model.sample` calls its method.
 _POSTERIORS: dict[str, Literal["nuts", "psis"]] = {"sample": "nuts", "psis": "psis"}
 
 
-def fit(options: Namespace) -> None:
+def fit(options: Namespace) -> Answer:
     """Fit the model that the options describe, print a summary, and keep the posterior where one is asked for."""
     if options.output is not None:
         if options.method not in _POSTERIORS:
@@ -38,8 +43,7 @@ def fit(options: Namespace) -> None:
         check_path(options.output)
     model = model_of(options)
     if options.method not in _POSTERIORS:
-        print(model.estimate(options.method, nodes=options.nodes))
-        return
+        return _estimate(model, options)
     if options.nodes is not None:
         raise ModelError("--nodes goes with --method quadrature; sampling finds how many are needed.")
     tree = model.sample(
@@ -52,17 +56,38 @@ def fit(options: Namespace) -> None:
         progress=not options.quiet,
         method=_POSTERIORS[options.method],
     )
-    print(summary(tree))
+    found = summary(tree)
+    print(found)
     if options.output is not None:
         save(tree, options.output)
         print(f"\nPosterior kept in {options.output}; `hierreg report {options.output}` prints the other tables.")
+    files = () if options.output is None else (options.output,)
+    about = about_attributes(tree.attrs) | about_attributes(found.attrs)
+    return Answer(tables={"summary": found.to_pandas()}, about=about, files=files)
+
+
+def _estimate(model: Model, options: Namespace) -> Answer:
+    est = model.estimate(options.method, nodes=options.nodes)
+    print(est)
+    about = {"formula": options.formula, "family": getattr(est, "family", ""), "method": options.method}
+    names = ("n_rows", "criterion", "converged", "message", "boundary", "unidentified")
+    about |= {name: getattr(est, name) for name in names if hasattr(est, name)}
+    tables = {"estimate": est.to_pandas()} | {f"groups of {factor}": _groups(b) for factor, b in est.b.items()}
+    return Answer(tables=tables, about=about)
+
+
+def _groups(b: xr.DataArray) -> pd.DataFrame:
+    """Return the coefficients of groups with a row for each group and coefficient."""
+    frame = b.rename("estimate").to_dataframe().reset_index()
+    return frame.rename(columns=dict(zip(b.dims, ("group", "coef"), strict=True)))
 
 
 def model_of(options: Namespace) -> Model:
     """Return the model that the options describe."""
     kind = family_class(options)
     names = further_parameters(kind)
-    given, further = split_priors(options.prior, names)
+    entries = entries_of(options.prior) + (read_priors(options.priors) if options.priors is not None else [])
+    given, further = split_priors(entries, names)
     priors = parse_priors(given, names)
     if is_many(options.data):
         check_has_no_family(offset=options.offset, trials=options.trials)

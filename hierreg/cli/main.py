@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import io
 import sys
 import warnings
+from contextlib import nullcontext, redirect_stdout
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from hierreg.cli.arguments import parser
@@ -12,6 +14,8 @@ from hierreg.exceptions import ConvergenceWarning, HierregError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from hierreg.cli.answers import Answer
 
 OK, BAD_INPUT, NOT_CONVERGED = 0, 1, 3
 # Objects made between two looks of the garbage collector at the youngest of them; Python's default is 700 to 2,000.
@@ -33,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         posterior.
     """
     options = parser().parse_args(arguments)
-    seen: list[type[Warning]] = []
+    seen: list[tuple[type[Warning], str]] = []
+    for_programs = getattr(options, "json", False)
 
     def show(
         message: Warning | str,
@@ -43,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         file: TextIO | None = None,  # noqa: ARG001
         line: str | None = None,  # noqa: ARG001
     ) -> None:
-        seen.append(category)
+        seen.append((category, str(message)))
         print(f"warning: {message}", file=sys.stderr)
 
     with warnings.catch_warnings():
@@ -51,14 +56,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.showwarning = show
         try:
-            _run(options)
+            # Texts for people go nowhere, and of other packages' too, where a program reads.
+            with redirect_stdout(io.StringIO()) if for_programs else nullcontext():
+                answer = _run(options)
         except HierregError as error:
             print(f"error: {error}", file=sys.stderr)
             return BAD_INPUT
         except OSError as error:
             print(f"error: {error.filename or 'file'}: {error.strerror or error}", file=sys.stderr)
             return BAD_INPUT
-    return NOT_CONVERGED if any(issubclass(category, ConvergenceWarning) for category in seen) else OK
+    if for_programs and answer is not None:
+        from hierreg.cli.answers import as_json
+
+        print(as_json(options.command, answer, [(category.__name__, message) for category, message in seen]))
+    return NOT_CONVERGED if any(issubclass(category, ConvergenceWarning) for category, _ in seen) else OK
 
 
 def command() -> NoReturn:
@@ -73,20 +84,21 @@ def command() -> NoReturn:
     sys.exit(code)
 
 
-def _run(options: Any) -> None:
+def _run(options: Any) -> Answer | None:
+    """Run a command, which prints what it finds; return that too, of those that have an answer for programs."""
     if options.command == "demo":
         from hierreg.cli.demo import demo
 
         demo(options.output, show_progress=not options.quiet)
-    elif options.command == "fit":
+        return None
+    if options.command == "fit":
         from hierreg.cli.fit import fit
 
-        fit(options)
-    elif options.command == "predict":
+        return fit(options)
+    if options.command == "predict":
         from hierreg.cli.predict import predict
 
-        predict(options)
-    else:
-        from hierreg.cli.report import report
+        return predict(options)
+    from hierreg.cli.report import report
 
-        report(options.fit, figures=options.figures, tables=options.tables)
+    return report(options.fit, figures=options.figures, tables=options.tables)

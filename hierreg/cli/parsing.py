@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hierreg import priors as families
@@ -25,62 +26,94 @@ _SHORT: dict[str, tuple[Callable[..., Any], Callable[[str], Any]]] = {
 }
 
 
-def split_priors(texts: Sequence[str], further: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
-    """Return the texts that are priors of the model, and the priors of further parameters of a family.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One prior, not read yet.
+
+    Attributes
+    ----------
+    path : tuple of str
+        What it is of, as in ("sd", "Subject", "Days").
+    family : str
+        As in "HalfNormal(50)".
+    where : str
+        Where it stands, for messages.
+    """
+
+    path: tuple[str, ...]
+    family: str
+    where: str
+
+
+def entries_of(texts: Sequence[str]) -> list[Entry]:
+    """Return the priors of "NAME = FAMILY(numbers)" texts.
+
+    Examples
+    --------
+    >>> entries_of(["sd.Subject = HalfNormal(50)"])[0].path
+    ('sd', 'Subject')
+    """
+    out = []
+    for text in texts:
+        name, _, family = (piece.strip() for piece in text.partition("="))
+        out.append(Entry(path=tuple(name.split(".")), family=family, where=f"--prior {text!r}"))
+    return out
+
+
+def split_priors(entries: Sequence[Entry], further: Sequence[str]) -> tuple[list[Entry], dict[str, Any]]:
+    """Return the priors of the model, and those of further parameters of a family.
 
     Parameters
     ----------
-    texts : sequence of str
+    entries : sequence of Entry
     further : sequence of str
         Names of these parameters.
 
     Examples
     --------
-    >>> split_priors(["beta.x = Normal(0, 1)", "dispersion = HalfNormal(1)"], ["dispersion"])
-    (['beta.x = Normal(0, 1)'], {'dispersion': HalfNormal(sigma=1.0)})
+    >>> split_priors(entries_of(["dispersion = HalfNormal(1)"]), ["dispersion"])
+    ([], {'dispersion': HalfNormal(sigma=1.0)})
     """
-    others: list[str] = []
+    others: list[Entry] = []
     found: dict[str, Any] = {}
-    for text in texts:
-        name, equals, family = (piece.strip() for piece in text.partition("="))
-        first = name.split(".")[0]
-        if first not in further or not equals:
-            others.append(text)
+    for entry in entries:
+        name = entry.path[0]
+        if name not in further or not entry.family:
+            others.append(entry)
             continue
-        if first != name:
-            raise PriorError(f"--prior {text!r}: {first} has one prior for all strata; write {first!r} alone.")
+        if len(entry.path) > 1:
+            raise PriorError(f"{entry.where}: {name} has one prior for all strata; write {name!r} alone.")
         if name in found:
-            raise PriorError(f"--prior {text!r}: {name} has a prior already.")
-        found[name] = _parse_family(family, text)
+            raise PriorError(f"{entry.where}: {name} has a prior already.")
+        found[name] = _parse_family(entry)
     return others, found
 
 
-def parse_priors(texts: Sequence[str], further: Sequence[str] = ()) -> Priors | None:
-    """Return the priors that "NAME = FAMILY(numbers)" texts describe; nothing in them is run as code.
+def parse_priors(entries: Sequence[Entry], further: Sequence[str] = ()) -> Priors | None:
+    """Return the priors that texts describe; nothing in them is run as code.
 
     Parameters
     ----------
-    texts : sequence of str
+    entries : sequence of Entry
     further : sequence of str
         Other names that a prior may have, for the message.
 
     Examples
     --------
-    >>> parse_priors(["beta.Days = Normal(0, 5)", "sd.Subject = HalfNormal(50)"])
+    >>> parse_priors(entries_of(["beta.Days = Normal(0, 5)", "sd.Subject = HalfNormal(50)"]))
     Priors(beta={'Days': Normal(mu=0.0, sigma=5.0)}, sd={'Subject': HalfNormal(sigma=50.0)})
     """
-    if not texts:
+    if not entries:
         return None
     parts: dict[str, Any] = {}
-    for text in texts:
-        name, equals, family = (piece.strip() for piece in text.partition("="))
-        part, *path = name.split(".")
-        if not equals or part not in _PARTS or len(path) > 2:
+    for entry in entries:
+        part, *path = entry.path
+        if not entry.family or part not in _PARTS or len(path) > 2:
             raise PriorError(
-                f"--prior {text!r}: write NAME = FAMILY(numbers), where NAME begins with one of "
+                f"{entry.where}: write NAME = FAMILY(numbers), where NAME begins with one of "
                 f"{listed([*_PARTS, *further])}, as in 'sd.Subject.Days = HalfNormal(50)'."
             )
-        _put(parts, [part, *path], _parse_family(family, text), text)
+        _put(parts, entry)
     return Priors(**parts)
 
 
@@ -117,24 +150,24 @@ def parse_effects(texts: Sequence[str]) -> dict[str, Any] | None:
     return out or None
 
 
-def _put(parts: dict[str, Any], path: list[str], prior: Any, text: str) -> None:
-    *parents, last = path
+def _put(parts: dict[str, Any], entry: Entry) -> None:
+    *parents, last = entry.path
     here = parts
     for parent in parents:
         here = here.setdefault(parent, {})
         if not isinstance(here, dict):
-            raise PriorError(f"--prior {text!r}: {parent!r} already has a prior for all of its parameters.")
+            raise PriorError(f"{entry.where}: {parent!r} already has a prior for all of its parameters.")
     if last in here:
-        raise PriorError(f"--prior {text!r}: {'.'.join(path)} has a prior already.")
-    here[last] = prior
+        raise PriorError(f"{entry.where}: {'.'.join(entry.path)} has a prior already.")
+    here[last] = _parse_family(entry)
 
 
-def _parse_family(family: str, text: str) -> Any:
+def _parse_family(entry: Entry) -> Any:
     problem = PriorError(
-        f"--prior {text!r}: {family!r} is not a family with numbers, such as HalfNormal(50); the families are "
+        f"{entry.where}: {entry.family!r} is not a family with numbers, such as HalfNormal(50); the families are "
         f"{', '.join(_FAMILIES)}."
     )
-    return _call(family, {name: getattr(families, name) for name in _FAMILIES}, problem)
+    return _call(entry.family, {name: getattr(families, name) for name in _FAMILIES}, problem)
 
 
 def _call(text: str, known: Mapping[str, Callable[..., Any]], problem: Exception) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hierreg.cli.answers import Answer, about_attributes
 from hierreg.cli.tables import read_table
 from hierreg.linear import predict as predictions
 from hierreg.results import load
@@ -14,23 +15,29 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-def predict(options: Namespace) -> None:
+def predict(options: Namespace) -> Answer:
     """Print predictions of the rows of a file, and write them as CSV where one is named."""
     tree = load(options.fit)
     rows = _with_types(read_table(options.data, ()), tree)
+    given = None if options.given is None else _with_types(read_table(options.given, ()), tree)
     found = predictions(
         tree,
         rows,
         level=options.level.replace("-", " "),
+        given=given,
         ci_prob=options.ci,
         observation=not options.no_observation,
         scale=options.scale,
         seed=options.seed,
     )
     print(found)
+    frame = found.to_pandas()
     if options.output is not None:
-        found.to_pandas().to_csv(options.output, index=False)
+        frame.to_csv(options.output, index=False)
         print(f"\nPredictions: {options.output}")
+    files = () if options.output is None else (options.output,)
+    about = about_attributes(tree.attrs) | about_attributes(found.attrs)
+    return Answer(tables={"predictions": frame}, about=about, files=files)
 
 
 def _with_types(rows: Any, tree: xr.DataTree) -> Any:

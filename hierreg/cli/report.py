@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hierreg import plots, reports
+from hierreg.cli.answers import Answer, about_attributes
 from hierreg.design import as_table
 from hierreg.linear.effects.tables import levels_by_predictor
 from hierreg.model import Model
@@ -27,27 +29,32 @@ if TYPE_CHECKING:
 _MOST_LINES = 4
 
 
-def report(path: Path, *, figures: Path | None, tables: Path | None) -> None:
+def report(path: Path, *, figures: Path | None, tables: Path | None) -> Answer:
     """Print every table of a kept posterior; write figures and tables where folders are given."""
     tree = load(path)
-    print_tables(tree, tables)
+    answer = print_tables(tree, tables)
     if figures is not None:
         written = write_figures(tree, figures)
         print(f"\nFigures: {', '.join(str(name) for name in written)}")
+        return replace(answer, files=(*answer.files, *written))
+    return answer
 
 
-def print_tables(tree: xr.DataTree, folder: Path | None = None) -> None:
+def print_tables(tree: xr.DataTree, folder: Path | None = None) -> Answer:
     """Print the tables that the model of a posterior has, and write them as CSV where a folder is given."""
     made: dict[str, Report] = {"summary": reports.summary(tree), "correlations": reports.correlations(tree)}
     for factor, suffix in _suffixes(tree).items():
         made[f"shrinkage{suffix}"] = reports.shrinkage(tree, factor=factor)
     for name, table in made.items():
         print(f"\n{name.upper()}\n{table}")
+    frames, files = {name: table.to_pandas() for name, table in made.items()}, []
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, table in made.items():
-            table.to_pandas().to_csv(folder / f"{name}.csv", index=False)
-        print(f"\nTables: {', '.join(str(folder / f'{name}.csv') for name in made)}")
+        for name, frame in frames.items():
+            files.append(folder / f"{name}.csv")
+            frame.to_csv(files[-1], index=False)
+        print(f"\nTables: {', '.join(map(str, files))}")
+    return Answer(tables=frames, about=about_attributes(tree.attrs), files=files)
 
 
 def write_figures(tree: xr.DataTree, folder: Path, prefix: str = "") -> list[Path]:

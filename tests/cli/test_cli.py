@@ -10,7 +10,7 @@ import pytest
 
 import hierreg as hr
 from hierreg.cli import main
-from hierreg.cli.parsing import parse_effects, parse_priors
+from hierreg.cli.parsing import entries_of, parse_effects, parse_priors
 from hierreg.exceptions import PriorError
 
 # Long enough for no warning, whatever the rounding of the machine.
@@ -171,11 +171,12 @@ def test_wrong_command_line_is_exit_code_two(capsys):
 
 
 def test_priors_of_the_command_line():
-    got = parse_priors(["sd.Subject.Days = Exponential(0.1)", "sd.Subject.Intercept = HalfNormal(sigma=50)"])
+    texts = ["sd.Subject.Days = Exponential(0.1)", "sd.Subject.Intercept = HalfNormal(sigma=50)"]
+    got = parse_priors(entries_of(texts))
     assert got == hr.Priors(sd={"Subject": {"Days": hr.Exponential(0.1), "Intercept": hr.HalfNormal(50)}})
     assert parse_priors([]) is None
     with pytest.raises(PriorError, match="already"):
-        parse_priors(["sd.Subject = HalfNormal(1)", "sd.Subject.Days = HalfNormal(1)"])
+        parse_priors(entries_of(["sd.Subject = HalfNormal(1)", "sd.Subject.Days = HalfNormal(1)"]))
 
 
 def test_installed_command_teaches():

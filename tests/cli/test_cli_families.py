@@ -8,7 +8,7 @@ import pytest
 import hierreg as hr
 from hierreg.cli import main
 from hierreg.cli.arguments import parser
-from hierreg.cli.parsing import parse_effects, parse_priors, split_priors
+from hierreg.cli.parsing import entries_of, parse_effects, parse_priors, split_priors
 from hierreg.cli.response import FAMILY_NAMES
 from hierreg.exceptions import PriorError
 from hierreg.response import FAMILIES
@@ -312,11 +312,11 @@ def test_short_forms_of_effects():
 
 def test_priors_of_a_family_are_told_from_those_of_the_model():
     texts = ["beta.x = Normal(0, 1)", "dispersion = HalfNormal(1)"]
-    given, further = split_priors(texts, ("dispersion",))
+    given, further = split_priors(entries_of(texts), ("dispersion",))
     assert parse_priors(given) == hr.Priors(beta={"x": hr.Normal(0, 1)})
     assert further == {"dispersion": hr.HalfNormal(1)}
     with pytest.raises(PriorError, match="already"):
-        split_priors([*texts, texts[1]], ("dispersion",))
+        split_priors(entries_of([*texts, texts[1]]), ("dispersion",))
 
 
 def test_help_names_every_family():

@@ -91,8 +91,9 @@ class ExchangeableRows:
         impossible = v + (a + b - 1) * c < -_OF_VARIANCE * v
         if np.any(impossible):
             raise ModelError(
-                f"predict: newdata makes units of {a + b} rows ({b} observed, {a} new), among which no correlation of "
-                f"exchangeable errors is below {-1 / (a + b - 1):.3g}; here it is {float((c / v).min()):.3g}"
+                f"predict: newdata makes units of {a + b} rows ({b} observed, {a} new or given), among which no "
+                f"correlation of exchangeable errors is below {-1 / (a + b - 1):.3g}; here it is "
+                f"{float((c / v).min()):.3g}"
                 f"{f' in {impossible.mean():.0%} of the draws' if len(v) > 1 else ''}. {self.advice}"
             )
         rest = v - c

@@ -47,18 +47,23 @@ def draw_predictions(
     rng : Generator
     observation : bool
     """
-    S, M = len(draws.beta), len(rows.X)
-    mu = np.asarray(draws.beta @ rows.X.T)
-    for new in rows.groups:
-        _add_groups(mu, new.Z, new.group, draws.b[new.factor])
+    mu = known_means(design, rows, draws)
     for new in rows.groups:
         if new.n_new:
-            _add_groups(mu, new.Z, new.new_group, fresh[new.factor])
-    for which in chunks(S, len(design.y)):
-        mu[which] += _from_residuals(design, rows, draws.part(which))
+            add_groups(mu, new.Z, new.new_group, fresh[new.factor])
     if not observation:
         return mu, None
-    return mu, mu + _errors(rows, draws, rng.standard_normal((S, M)))
+    return mu, mu + error_draws(rows, draws, rng.standard_normal(mu.shape))
+
+
+def known_means(design: Design, rows: NewRows, draws: Draws) -> Array:
+    """Return draws (S, M) of the expected values as far as the fit knows them: without the effects of new groups."""
+    mu = np.asarray(draws.beta @ rows.X.T)
+    for new in rows.groups:
+        add_groups(mu, new.Z, new.group, draws.b[new.factor])
+    for which in chunks(len(mu), len(design.y)):
+        mu[which] += _from_residuals(design, rows, draws.part(which))
+    return mu
 
 
 def normal_effects(rows: NewRows, Sigma: Mapping[str, Array], rng: np.random.Generator) -> Fresh:
@@ -71,7 +76,7 @@ def normal_effects(rows: NewRows, Sigma: Mapping[str, Array], rng: np.random.Gen
     return out
 
 
-def _add_groups(mu: Array, Z: Array, group: Index, b: Array) -> None:
+def add_groups(mu: Array, Z: Array, group: Index, b: Array) -> None:
     """Add Z b to means (S, rows), but not where the group is -1."""
     known = np.flatnonzero(group >= 0)
     for column in range(Z.shape[1]):
@@ -92,31 +97,31 @@ def _from_residuals(design: Design, rows: NewRows, draws: Draws) -> Array:
     )
     mu = np.asarray(draws.beta @ design.X[used].T)
     for factor in design.factors:
-        _add_groups(mu, factor.Z[used], factor.index[used], draws.b[factor.name])
+        add_groups(mu, factor.Z[used], factor.index[used], draws.b[factor.name])
     residual = design.y[used] - mu
     if errors.gain is not None:
         return np.asarray(residual @ errors.gain.T)
-    cov = _error_covariances(draws)
+    cov = error_covariances(draws)
     for unit in linked:
         gain = unit.conditional(cov)[0]
         out[:, unit.new] = np.einsum("sab,snb->sna", gain, residual[:, np.searchsorted(used, unit.old)])
     return out
 
 
-def _errors(rows: NewRows, draws: Draws, z: Array) -> Array:
+def error_draws(rows: NewRows, draws: Draws, z: Array) -> Array:
     """Return errors (S, M) of new observations from standard normal numbers."""
     errors = rows.errors
     if errors.cov is not None:
         return np.asarray(draws.error_sd * (z @ semidefinite_factor(errors.cov).T))
     out = np.empty_like(z)
-    cov = _error_covariances(draws)
+    cov = error_covariances(draws)
     for unit in errors.units:
         L = semidefinite_factor(unit.conditional(cov)[1])
         out[:, unit.new] = np.einsum("sij,snj->sni", L, z[:, unit.new]) * errors.scale[unit.new]
     return out
 
 
-def _error_covariances(draws: Draws) -> Array:
+def error_covariances(draws: Draws) -> Array:
     """Return error covariances (S, D, D), or variance and covariance in units (S, strata, 2) of exchangeable errors."""
     if draws.error_corr.ndim == 3:
         return draws.error_cov(np.arange(draws.error_sd.shape[1]))

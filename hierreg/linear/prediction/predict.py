@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, final
 
 import numpy as np
@@ -22,18 +21,14 @@ from hierreg.linear.prediction.categories import (
     probabilities_of_draws,
     report_of_categories,
 )
+from hierreg.linear.prediction.conditioning import GivenRows, given_rows, is_given
 from hierreg.linear.prediction.levels import levels_of
-from hierreg.linear.prediction.plug_in import predict_at
-from hierreg.linear.prediction.posterior import draw_predictions, normal_effects
+from hierreg.linear.prediction.normal import at_point, check_seed, from_draws
 from hierreg.linear.prediction.rows import NewRows, new_rows
-from hierreg.predictive.new_effects import new_effects
 from hierreg.predictive.of_model import any_problem_of, check_match, gaussian
-from hierreg.predictive.recovered import recovered_draws
-from hierreg.predictive.rows import check_size, draws_of
-from hierreg.problem.effects import EffectsProblem, refusal, refuse
+from hierreg.problem.effects import refusal, refuse
 from hierreg.problem.family import FamilyProblem
 from hierreg.problem.labels import factors_attribute
-from hierreg.reports.draws import moments
 from hierreg.reports.reading import check_prob, read
 from hierreg.reports.table import Report, section
 from hierreg.results.carried import problem_of_tree
@@ -46,15 +41,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.display import Section
-    from hierreg.linear.prediction.posterior import Fresh
     from hierreg.predictive.of_model import ModelLike
-    from hierreg.predictive.rows import Draws
     from hierreg.problem.labels import Labels
     from hierreg.problem.problem import Problem
 
     Array = NDArray[np.float64]
 
-_STREAM = 201
 _OTHER_MODEL = (
     "at has other coefficients, groups or data sets than the model: give the estimate or solution of the same model."
 )
@@ -88,6 +80,7 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
     at: xr.DataTree | Coefficients | None = None,
     *,
     level: str | Mapping[str, str] = "group",
+    given: Any = None,
     ci_prob: float = 0.95,
     observation: bool = True,
     cross_cov: Any = None,
@@ -108,7 +101,13 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
     - "population": none, b = 0: the expected value is x beta, and a new observation adds its error. The columns of the
       grouping factor are not needed.
 
-    To predict for a group of which a few rows are known, put those rows in the data of the model.
+    Rows that were observed after the fit go into ``given``, with their response: the first rows of a new group, further
+    ones of a known group, the value of the same unit in another data set, earlier times of a unit. Predictions are
+    those given them too. At an estimate or solution they are in closed form, and equal to what `Model.solve` with
+    these rows in its data predicts at the same variances. The draws of a posterior are weighted by the density of the
+    given responses, so that all parameters learn from them, variances included; the weights are Pareto-smoothed, the
+    draws chosen again by them, and k of the weights is reported. Many rows, or rows of known groups that are far from
+    what was expected, make it too large: then fit again.
 
     Correlated, exchangeable and AR(1) errors: where other rows of a unit were observed, their residuals are used, and
     the expected value is that given the observed rows. A unit that was not observed, or newdata without the unit
@@ -135,13 +134,18 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
     level : str or dict factor -> str
         "group", "new group" or "population", of all grouping factors or of those named, as in
         ``level={"plate": "new group"}``; those left out are at "group".
+    given : table, optional
+        G rows with the columns of predictors, grouping factors, errors and the response, that are not in the data of
+        the model; needs normal responses. A group that it has is observed, at level "group" too. newdata then has the
+        columns of errors whatever `observation` says. An empty table is the same as none.
     ci_prob : float
         Probability of the intervals: equal-tailed for draws, normal for the others.
     observation : bool
         Predict new observations too, with the error of each.
     cross_cov, new_cov : array_like (M, N) and (M, M)
         For `hr.known_cov`: covariance of the new errors with those of the data, and of the new errors (without the
-        unknown factor, where there is one). Without ``cross_cov`` they are independent.
+        unknown factor, where there is one). Without ``cross_cov`` they are independent. With ``given`` they are of
+        G + M rows, those of given before those of newdata.
     covariance : bool
         Return covariances between the rows too.
     draws : bool
@@ -163,17 +167,21 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
         "population" where that is meant):
         ``mean``, and ``sd``, ``lower``, ``upper`` of the expected value; ``sd_new``, ``lower_new``,
         ``upper_new`` of a new observation, whose mean is the same; on request ``cov``, ``cov_new`` (row, row_col) and
-        ``draws``, ``draws_new`` (chain, draw, row). At an estimate or solution ``mean`` is the best linear (unbiased)
-        prediction and ``sd`` the standard deviation of its error, with the uncertainty of beta and b, the variances
-        taken as known; draws carry the uncertainty of the variances too. Of ordered categories, on the scale of the
-        response, ``mean``, ``sd``, ``lower`` and ``upper`` of the probability of each (row, category), on request
-        ``draws`` of it (chain, draw, row, category) and, of new observations, ``draws_new``, their categories counted
-        from zero; at an estimate the errors of the thresholds are part of them.
+        ``draws``, ``draws_new`` (chain, draw, row). With ``given`` the attributes ``n_given`` and, of a posterior,
+        ``pareto_k`` and ``given_ess``: how many of the draws those chosen by the weights are worth. At an estimate or
+        solution ``mean`` is the best linear (unbiased) prediction and ``sd`` the standard deviation of its error,
+        with the uncertainty of beta and b, the variances taken as known; draws carry the uncertainty of the variances
+        too. Of ordered categories, on the scale of the response, ``mean``, ``sd``, ``lower`` and ``upper`` of the
+        probability of each (row, category), on request ``draws`` of it (chain, draw, row, category) and, of new
+        observations, ``draws_new``, their categories counted from zero; at an estimate the errors of the thresholds
+        are part of them.
 
     Raises
     ------
     DataError, ModelError
         If columns, labels or matrices are missing or do not fit, or `at` belongs to another model.
+    SamplingError
+        If given rows move the posterior too far for its draws to be weighted: Pareto k above 0.7.
 
     See Also
     --------
@@ -185,7 +193,7 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
     References
     ----------
     Goldberger (1962), Journal of the American Statistical Association 57, 369-375; Robinson (1991), Statistical
-    Science 6(1), 15-32.
+    Science 6(1), 15-32; of weighted draws Vehtari et al. (2024), Journal of Machine Learning Research 25(72), 1-58.
 
     Examples
     --------
@@ -198,16 +206,33 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
     row  Subject   mean    sd  2.5 %  97.5 %  sd new  2.5 %  97.5 %
       0      308  450.3  15.9  419.3   481.4    30.1  391.3   509.3
       1      new  356.1  67.6  223.6   488.5    72.3  214.4   497.7
+
+    The same, once the new person was observed on the first day:
+
+    >>> first = {"Days": [0], "Subject": ["new"], "Reaction": [310.0]}
+    >>> known = hr.predict(model, rows, at=model.estimate(), given=first)
+    >>> known.to_pandas()[["group", "mean", "sd"]].round(1)
+      group   mean    sd
+    0   308  450.0  15.8
+    1   new  389.1  64.4
     """
     prob = check_prob(ci_prob)
     found, at = _model_and_result(model, at)
     check_choice(scale, ("response", "link"), argument="scale", error=ModelError)
     if isinstance(found, FamilyProblem):
-        given = {"cross_cov": cross_cov, "new_cov": new_cov}
-        return _of_family(found, newdata, at, level, prob, given, (scale, observation, covariance, draws), seed)
+        if given is not None:
+            raise ModelError(
+                f"given with family={found.family}: what given rows say of new ones is not in closed form. Put them "
+                "into the data, and fit again."
+            )
+        matrices = {"cross_cov": cross_cov, "new_cov": new_cov}
+        return _of_family(found, newdata, at, level, prob, matrices, (scale, observation, covariance, draws), seed)
     problem = gaussian(found, "hr.predict")
     _check_normal(problem, at)
     each = levels_of(level, problem.labels.factor_names)
+    if is_given(given):
+        known = given_rows(problem, newdata, given, each, cross_cov=cross_cov, new_cov=new_cov)
+        return _of_normal(problem, known.new, at, prob, (observation, covariance, draws), seed, known)
     rows = new_rows(problem, newdata, each, observation=observation, cross_cov=cross_cov, new_cov=new_cov)
     return _of_normal(problem, rows, at, prob, (observation, covariance, draws), seed)
 
@@ -251,20 +276,39 @@ def _check_normal(problem: Problem, at: Any) -> None:
         _check_tree(at, problem)
 
 
-def _of_normal(  # what `predict` was asked for
-    problem: Problem, rows: NewRows, at: Any, prob: float, how: tuple[bool, bool, bool], seed: int | None
+def _of_normal(  # noqa: PLR0913, PLR0917  # what `predict` was asked for
+    problem: Problem,
+    rows: NewRows,
+    at: Any,
+    prob: float,
+    how: tuple[bool, bool, bool],
+    seed: int | None,
+    given: GivenRows | None = None,
 ) -> Predictions:
     """Return predictions of rows where the response is normal."""
     observation, covariance, draws = how
-    attrs = {"ci_prob": prob, "factors": factors_attribute(problem.labels)}
+    attrs: dict[str, Any] = {"ci_prob": prob, "factors": factors_attribute(problem.labels)}
     if isinstance(at, Coefficients):
-        values = _at_point(problem, rows, at, prob, observation=observation, covariance=covariance)
+        values = at_point(problem, given or rows, at, prob, observation=observation, covariance=covariance)
         name = f"{at.method.upper()} estimate" if isinstance(at, Estimate) else "Solution at the given covariances"
         attrs["heading"] = f"{name}; normal {percent(prob)} intervals, the variances taken as known"
     else:
-        values = _from_draws(problem, rows, at, prob, observation=observation, seed=seed)
+        values, weighed = from_draws(problem, given or rows, at, prob, observation=observation, seed=seed)
         attrs["heading"] = f"{read(at).heading}; equal-tailed {percent(prob)} intervals"
+        attrs |= weighed
+    if given is not None:
+        attrs["n_given"] = len(given.y)
+        attrs["heading"] += _said_of_given(attrs)
     return _report(values, rows, attrs, covariance=covariance, draws=draws)
+
+
+def _said_of_given(attrs: Mapping[str, Any]) -> str:
+    n = attrs["n_given"]
+    text = f"; given {n} further {'row' if n == 1 else 'rows'}"
+    if "given_ess" not in attrs:
+        return text
+    k = f"Pareto k {attrs['pareto_k']:.2f}, " if np.isfinite(attrs["pareto_k"]) else ""
+    return f"{text} ({k}as good as {attrs['given_ess']:.0f} of the draws)"
 
 
 def _model_and_result(
@@ -323,7 +367,7 @@ def _of_family(  # noqa: PLR0913, PLR0917  # the arguments of `predict`
             return report_of_categories(problem, probabilities_at(problem, new, at, prob), new, attrs, draws=False)
         values = family.at_point(problem, new, at, prob, scale=scale, covariance=covariance)
     else:
-        _check_seed(seed)
+        check_seed(seed)
         attrs["heading"] = f"{read(at).heading}; {where}, equal-tailed {percent(prob)} intervals"
         if of_categories:
             found = probabilities_of_draws(problem, new, at, prob, observation=observation, seed=seed)
@@ -385,101 +429,6 @@ def _check_labels(at: Coefficients, labels: Labels) -> None:
         same = same and [str(c) for c in b[factor.coef_dim].values] == list(factor.coef)
     if not same:
         raise ModelError(_OTHER_MODEL)
-
-
-def _at_point(
-    problem: Problem,
-    rows: NewRows,
-    at: Coefficients,
-    prob: float,
-    *,
-    observation: bool,
-    covariance: bool,
-) -> dict[str, Array]:
-    from scipy.special import ndtri
-
-    error_cov, within = at.solution.error_cov[None], problem.parameters.within_units
-    if len(within.strata):
-        error_cov = within.of_rows(error_cov)
-    predicted = predict_at(problem.design, rows, at.solution, error_cov, observation=observation, covariance=covariance)
-    half = float(ndtri((1 + prob) / 2))
-    out = {"mean": predicted.mean}
-
-    def put(suffix: str, sd: Array, cov: Array | None) -> None:
-        out[f"sd{suffix}"] = sd
-        out[f"lower{suffix}"], out[f"upper{suffix}"] = predicted.mean - half * sd, predicted.mean + half * sd
-        if cov is not None:
-            out[f"cov{suffix}"] = cov
-
-    put("", np.sqrt(predicted.variance), predicted.cov)
-    if predicted.error_variance is not None:
-        both = None if predicted.cov is None or predicted.error_cov is None else predicted.cov + predicted.error_cov
-        put("_new", np.sqrt(predicted.variance + predicted.error_variance), both)
-    return out
-
-
-def _from_draws(
-    problem: Problem, rows: NewRows, tree: xr.DataTree, prob: float, *, observation: bool, seed: int | None
-) -> dict[str, Array]:
-    _check_seed(seed)
-    fit = read(tree)
-    needs_groups = rows.errors.gain is not None or any(unit.old.shape[1] for unit in rows.errors.units)
-    if _has_summaries(fit.posterior, problem) and not (needs_groups or any(np.any(g.group >= 0) for g in rows.groups)):
-        parameters = draws_of(_without_effects(fit.posterior, problem), problem)
-    elif _has_summaries(fit.posterior, problem):
-        parameters, rows = _recovered(problem, rows, fit.posterior, int(fit.attrs["seed"]))
-    else:
-        parameters = draws_of(fit.posterior, problem)
-    S = len(parameters.beta)
-    check_size(S, 3 * len(rows.X), "predict", "Predict fewer rows at a time.")
-    rng = np.random.default_rng([int(fit.attrs["seed"]) if seed is None else seed, _STREAM])
-    if isinstance(problem, EffectsProblem):
-        n_new = rows.groups[0].n_new
-        fresh: Fresh = {problem.labels.factors[0].name: new_effects(problem, fit.posterior, n_new, rng)}
-    else:
-        Sigma = {factor.name: factor.covariance() for factor in fit.by_factor}
-        fresh = normal_effects(rows, Sigma, rng)
-    expected, new = draw_predictions(problem.design, rows, parameters, fresh, rng=rng, observation=observation)
-    expected = expected.reshape(*fit.n_draws, -1)
-    out = moments(expected, prob) | {"draws": expected}
-    if new is not None:
-        new = new.reshape(*fit.n_draws, -1)
-        of_new = moments(new, prob) | {"draws": new}
-        out |= {f"{name}_new": value for name, value in of_new.items() if name != "mean"}
-    return out
-
-
-def _has_summaries(posterior: xr.Dataset, problem: Problem) -> bool:
-    return any(f"b_{factor.key}" not in posterior for factor in problem.labels.factors)
-
-
-def _without_effects(posterior: xr.Dataset, problem: Problem) -> xr.Dataset:
-    """Return draws of a posterior for rows that are of none of its groups: with coefficients of no group."""
-    sizes, none = (posterior.sizes["chain"], posterior.sizes["draw"]), {}
-    for factor in problem.labels.factors:
-        shape = (*sizes, 0, len(factor.coef))
-        none[f"b_{factor.key}"] = xr.DataArray(np.empty(shape), dims=("chain", "draw", "no_group", factor.coef_dim))
-    return posterior.assign(none)
-
-
-def _recovered(problem: Problem, rows: NewRows, posterior: xr.Dataset, seed: int) -> tuple[Draws, NewRows]:
-    """Return draws that have the groups of the new rows alone, and the rows with places among those."""
-    if rows.errors.gain is not None or any(unit.old.shape[1] for unit in rows.errors.units):
-        raise ModelError(
-            "the tree has no draws of the group coefficients, only summaries, and the errors of the observed rows of "
-            "these units need them: sample with group_effects='draws', or leave the column of units out of newdata."
-        )
-    groups = {new.factor: np.unique(new.group[new.group >= 0]) for new in rows.groups}
-    placed = tuple(
-        replace(new, group=np.where(new.group >= 0, np.searchsorted(groups[new.factor], new.group), -1))
-        for new in rows.groups
-    )
-    return recovered_draws(problem, posterior, groups, seed), replace(rows, groups=placed)
-
-
-def _check_seed(seed: int | None) -> None:
-    if seed is not None and (not isinstance(seed, (int, np.integer)) or isinstance(seed, bool) or seed < 0):
-        raise ModelError(f"seed={seed!r} must be a whole number, 0 or more.")
 
 
 def _report(
