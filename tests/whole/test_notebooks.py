@@ -102,6 +102,22 @@ def test_axes_without_a_label_are_found():
     assert unlabelled([figure]) == ["figure 0: x of 'right'"]
 
 
+def test_a_label_below_a_column_and_one_of_the_figure_are_labels_of_its_axes():
+    from matplotlib.figure import Figure
+
+    from tests.helpers.figures import unlabelled
+
+    figure = Figure()
+    for axis, name in zip(figure.subplots(2, 2).ravel(), "abcd", strict=True):
+        axis.plot([1, 2])
+        axis.set_title(name)
+    figure.axes[2].set_xlabel("time (s)")
+    figure.supylabel("length (m)")
+    assert unlabelled([figure]) == ["figure 0: x of 'b'", "figure 0: x of 'd'"]
+    figure.axes[0].set_xlim(0, 7)  # not what is said below
+    assert unlabelled([figure]) == [f"figure 0: x of '{name}'" for name in "abd"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TEXTS)
 def test_notebook_runs(name, tmp_path):
