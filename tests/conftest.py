@@ -21,8 +21,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 hypothesis.settings.register_profile("reproducible", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("reproducible")
 
-# Scripts, not tests; collecting doctests would import and so run them.
-collect_ignore_glob = ["benchmarks/*", "reference/scripts/*"]
+# Scripts and notebooks, not tests; collecting doctests would import and so run them.
+collect_ignore_glob = ["benchmarks/*", "reference/scripts/*", "journeys/jobs/*"]
 
 
 @pytest.fixture

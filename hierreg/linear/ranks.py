@@ -232,7 +232,7 @@ def _of_tree(tree: xr.DataTree, coef: str, model: ModelLike | None, factor: str 
     if at:
         note = (
             f"All groups are compared at {at}: predictors that are no group columns are left out of {coef}. For "
-            "expected values\nat their own, give model=."
+            "expected values at their own, give model=."
         )
     return Ranked(
         draws=of.draws[..., of.coefs.index(coef)],

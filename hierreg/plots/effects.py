@@ -39,6 +39,8 @@ class _Layout:
         Variables; levels of the last condition, of no name where colours mean nothing.
     rows : list of lists of str
         Names of the rows of each panel, from the top.
+    of_rows : str
+        The condition that rows are bare values of, which no name says; else empty.
     title : str
         What colours are.
     """
@@ -49,6 +51,7 @@ class _Layout:
     panels: list[str]
     colours: list[str]
     rows: list[list[str]]
+    of_rows: str
     title: str
 
 
@@ -113,6 +116,7 @@ def effects(
     figure, where_each = panels(n, ax=where, figsize=size, columns=columns, each="variable")
     for panel, axis in enumerate(where_each):
         _draw(axis, report, layout, panel)
+        axis.set_ylabel(layout.of_rows if panel % columns == 0 else "")
         axis.set_xlabel(wrapped(str(report.attrs.get("of", "effect")), size[0] / columns))
         title = layout.panels[panel]
         if panel == 0 and where is not None:
@@ -166,6 +170,7 @@ def _layout(report: Any) -> _Layout:
         panels=in_order,
         colours=colours,
         rows=of_panel,
+        of_rows=shown[0] if len(shown) == 1 and shown[0] not in {"contrast", "hypothesis"} else "",
         title=last,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from typing import TYPE_CHECKING, Any
 
@@ -284,7 +285,17 @@ def _label(name: str) -> str:
     """Return the name of a parameter in lines that fit a panel."""
     if len(name) <= _LINE:
         return name
-    return ",\n".join("\n".join(textwrap.wrap(part, _LINE)) for part in name.split(", "))
+    return ",\n".join(_broken(part) for part in name.split(", "))
+
+
+def _broken(part: str) -> str:
+    """Return a part of a name in lines: after its bracket or a colon first, within words where that is not enough."""
+    lines = [""]
+    for piece in re.findall(r"^[^\[]*\[|[^:]*:|[^:]+", part):
+        if lines[-1] and len(lines[-1] + piece) > _LINE:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(short for line in lines for short in textwrap.wrap(line, _LINE))
 
 
 def _figure(

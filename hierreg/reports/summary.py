@@ -157,7 +157,7 @@ def _importance_note(stats: dict[Any, Any]) -> str:
         return ""
     return (
         f"Importance sampling: Pareto k = {round(stats['pareto_k'], 2) + 0.0} (good below 0.5, refused above 0.7). "
-        f"{stats['n_proposals']} proposals, worth {stats['importance_ess']:.0f} independent draws,\n"
+        f"{stats['n_proposals']} proposals, worth {stats['importance_ess']:.0f} independent draws, "
         f"gave {stats['n_distinct']} distinct draws, worth {stats['resampled_ess']:.0f}; no ess above is more. "
         "R-hat cannot fail here."
     )

@@ -17,12 +17,21 @@ TEXTS = {path.stem: path for path in sorted(FOLDER.glob("*.py")) if path.name !=
 # Said once on a machine, by the first use of a kind of model.
 COMPILING = "hierreg compiles the numerical kernels"
 
+_SMALLER = {"HIERREG_NOTEBOOK_ROWS": "200_000"}
+_REMEMBER = 'import matplotlib\n\nmatplotlib.rcParams["figure.hooks"] = ["tests.helpers.figures:keep"]'
+_FIND = 'from tests.helpers import figures\n\nprint(len(figures.KEPT), *figures.unlabelled(figures.KEPT), sep="\\n")'
+
 
 def made_of_text(name: str) -> Any:
     """Return the notebook that the text is, without outputs; the same one each time."""
+    return read(TEXTS[name])
+
+
+def read(text: Path) -> Any:
+    """Return the notebook that a text in jupytext's percent format is, wherever it lies."""
     import jupytext
 
-    notebook = jupytext.read(TEXTS[name])
+    notebook = jupytext.read(text)
     for place, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{place}"
     notebook.metadata["language_info"] = {"name": "python"}
@@ -45,6 +54,20 @@ def execute(notebook: Any, folder: Path | str, **environment: str) -> Any:
     # no backend of the caller's: figures are outputs
     own = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
     return client.execute(env=own | {"COLUMNS": "110"} | environment)
+
+
+def executed(notebook: Any, folder: Path | str) -> tuple[int, list[str]]:
+    """Execute a notebook in place, of fewer rows; return its number of figures, and their axes without a label."""
+    import nbformat
+
+    own, last = list(notebook.cells), nbformat.v4.new_code_cell(_FIND)
+    notebook.cells = [nbformat.v4.new_code_cell(_REMEMBER), *own, last]
+    try:
+        execute(notebook, folder, PYTHONPATH=str(FOLDER.parent), **_SMALLER)
+    finally:
+        notebook.cells = own
+    found, *missing = last.outputs[0].text.split("\n")
+    return int(found), [line for line in missing if line]
 
 
 def write(name: str) -> Path:

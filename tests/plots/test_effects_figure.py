@@ -64,7 +64,14 @@ def test_one_condition_makes_rows():
     np.testing.assert_array_equal(place, np.column_stack([report["mean"], [0, -1]]))
     assert null(axis) == [1]
     assert axis.get_xlabel() == "ratio of MathAch"
+    assert axis.get_ylabel() == "Sector"
     assert not axis.figure.legends
+
+
+def test_names_of_rows_that_say_their_condition_or_contrast_need_no_label():
+    two = hr.plots.effects(hr.comparisons(*fit(), "SES", by=["Sector", "Sex"])).axes[0]
+    pairs = hr.plots.effects(hr.means(*fit(), "Sector", hypothesis="pairwise")).axes[0]
+    assert [axis.get_ylabel() for axis in (two, pairs)] == ["", ""]
 
 
 def test_means_and_what_is_made_of_them():

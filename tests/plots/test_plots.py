@@ -139,6 +139,9 @@ def test_caterpillar_of_many_groups_has_no_names():
     axis = hr.plots.caterpillar(trees.many_groups(), "x").axes[0]
     assert not tick_labels(axis)
     assert len(segments(axis)[0]) == 45
+    # Intervals touch each other: neither the centres nor the population may be lost behind them.
+    above = min(line.get_zorder() for line in axis.lines)
+    assert all(each.get_zorder() < above and each.get_alpha() < 0.5 for each in axis.collections)
 
 
 def test_correlations_have_their_marginal_prior():
@@ -361,6 +364,17 @@ def test_colours_stand_out_from_the_background(style):
             open_ones = [a for axis in figure.axes for a in axis.lines if a.get_label() == "group alone"]
             filled = {to_hex(artist.get_markerfacecolor()) for artist in open_ones}
             assert filled <= {to_hex(figure.axes[0].get_facecolor())}
+
+
+def test_long_names_of_parameters_break_at_brackets_and_colons():
+    from hierreg.plots.parameters import _label
+
+    pair = "corr_person[condition[incongruent]:load, condition[congruent]:load]"
+    assert _label(pair).split("\n") == ["corr_person[", "condition[incongruent]:load,", "condition[congruent]:load]"]
+    assert _label("sd_person[Intercept]") == "sd_person[Intercept]"
+    words = f"sd_{'x' * 40}[of several words and then some::more]"
+    assert "".join(_label(words).split()) == "".join(words.split())
+    assert max(map(len, _label(words).split("\n"))) <= 32
 
 
 @pytest.mark.parametrize("plot", [hr.plots.shrinkage, hr.plots.caterpillar, hr.plots.variances, hr.plots.correlations])

@@ -8,12 +8,9 @@ from itertools import pairwise
 
 import pytest
 
-from tests.helpers.notebooks import FOLDER, TEXTS, execute, made_of_text, stored
+from tests.helpers.notebooks import FOLDER, TEXTS, executed, made_of_text, stored
 
 ROOT = FOLDER.parent
-SMALLER = {"HIERREG_NOTEBOOK_ROWS": "200_000"}
-REMEMBER = 'import matplotlib\n\nmatplotlib.rcParams["figure.hooks"] = ["tests.helpers.figures:keep"]'
-FIND = 'from tests.helpers import figures\n\nprint(len(figures.KEPT), *figures.unlabelled(figures.KEPT), sep="\\n")'
 
 
 def code(notebook):
@@ -105,21 +102,30 @@ def test_axes_without_a_label_are_found():
     assert unlabelled([figure]) == ["figure 0: x of 'right'"]
 
 
+def test_a_label_below_a_column_and_one_of_the_figure_are_labels_of_its_axes():
+    from matplotlib.figure import Figure
+
+    from tests.helpers.figures import unlabelled
+
+    figure = Figure()
+    for axis, name in zip(figure.subplots(2, 2).ravel(), "abcd", strict=True):
+        axis.plot([1, 2])
+        axis.set_title(name)
+    figure.axes[2].set_xlabel("time (s)")
+    figure.supylabel("length (m)")
+    assert unlabelled([figure]) == ["figure 0: x of 'b'", "figure 0: x of 'd'"]
+    figure.axes[0].set_xlim(0, 7)  # not what is said below
+    assert unlabelled([figure]) == [f"figure 0: x of '{name}'" for name in "abd"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TEXTS)
 def test_notebook_runs(name, tmp_path):
-    import nbformat
-
     notebook, kept = made_of_text(name), stored(name)
-    own = list(notebook.cells)
-    last = nbformat.v4.new_code_cell(FIND)
-    notebook.cells = [nbformat.v4.new_code_cell(REMEMBER), *own, last]
-    execute(notebook, tmp_path, PYTHONPATH=str(ROOT), **SMALLER)
-
-    found, *missing = last.outputs[0].text.split("\n")
-    assert int(found) > 0
-    assert [line for line in missing if line] == []
-    for here, before in zip(own, kept.cells, strict=True):
+    found, missing = executed(notebook, tmp_path)
+    assert found > 0
+    assert missing == []
+    for here, before in zip(notebook.cells, kept.cells, strict=True):
         if here.cell_type == "code":
             shown = [kind for kind in kinds(here) if kind != "stderr"]
             assert shown == kinds(before), here.source
