@@ -253,6 +253,25 @@ def test_statistics_alone_need_rows(table):
     )
 
 
+def test_a_result_alone_carries_its_model(mixed, tmp_path):
+    model, tree = mixed
+    loaded = hr.load(hr.save(tree, tmp_path / "fit.nc"))
+    est = model.estimate()
+    for name in ("comparisons", "slopes", "means"):
+        function, variables = getattr(hr, name), "x" if name == "slopes" else "kind"
+        for result in (tree, est):
+            expected = pairs(function(model, result, variables))
+            np.testing.assert_allclose(pairs(function(result, variables=variables)), expected, rtol=1e-10, err_msg=name)
+        np.testing.assert_allclose(
+            pairs(function(loaded, variables=variables)), pairs(function(model, tree, variables))
+        )
+    pd.testing.assert_frame_equal(hr.datagrid(loaded, x=[0, 1]), hr.datagrid(model, x=[0, 1]), check_dtype=False)
+    with pytest.raises(hr.exceptions.ModelError, match=r"hr\.means\(tree, variables=\.\.\.\)"):
+        hr.means(tree, "kind")
+    with pytest.raises(hr.exceptions.ModelError, match="at is missing"):
+        hr.means(model, variables="kind")
+
+
 def test_kinds_of_tables(table):
     import polars as pl
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import xarray as xr
 
-from hierreg.design.kept import table_of
 from hierreg.exceptions import DataError, ModelError
+from hierreg.linear.alone import kept_rows
 from hierreg.linear.effects.tables import observed
 from hierreg.linear.prediction.predict import check_result
 from hierreg.predictive.of_model import any_problem_of
@@ -125,12 +125,11 @@ def _kept(problem: Any) -> pd.DataFrame | None:
     """
     if not len(problem.design.y):
         return None
-    kept = problem.kept
-    if kept is None or kept.columns is None:
+    frame = kept_rows(problem)
+    if frame is None:
         raise DataError(
             "the rows of the model are too many for its results to carry: give the model that has them, model=model."
         )
-    frame: pd.DataFrame = table_of(kept.columns)
     return frame
 
 

@@ -26,6 +26,7 @@ import xarray as xr
 
 from hierreg.checks import check_choice, listed
 from hierreg.exceptions import ModelError
+from hierreg.linear.alone import model_and_result
 from hierreg.linear.effects.averages import Cells, Request
 from hierreg.linear.effects.changes import asked_of, changes_of, slopes_of
 from hierreg.linear.effects.report import Effects, Found, effects_of
@@ -48,8 +49,8 @@ __all__ = ["comparisons", "datagrid", "means", "slopes"]
 
 
 def comparisons(  # noqa: PLR0913  # every argument after the second has a default
-    model: ModelLike,
-    at: xr.DataTree | Coefficients,
+    model: ModelLike | xr.DataTree | Coefficients,
+    at: xr.DataTree | Coefficients | None = None,
     variables: Any = None,
     newdata: Any = None,
     *,
@@ -65,9 +66,10 @@ def comparisons(  # noqa: PLR0913  # every argument after the second has a defau
 
     Parameters
     ----------
-    model : Model
-    at : DataTree, Estimate or Coefficients
-        From `Model.sample`, `Model.estimate` or `Model.solve` of the same model.
+    model : Model, DataTree, Estimate or Coefficients
+        A model; or a result alone, which carries its model: ``hr.comparisons(tree, variables=...)``.
+    at : DataTree, Estimate or Coefficients, optional
+        From `Model.sample`, `Model.estimate` or `Model.solve` of the model.
     variables : str, list or dict, optional
         Predictors of the population part; all by default. A dictionary says which change: of numbers a step such as 1
         (the default), a pair from which to which, "sd", "2sd", "iqr" or "minmax"; of levels "reference" (each against
@@ -134,16 +136,16 @@ def comparisons(  # noqa: PLR0913  # every argument after the second has a defau
     <BLANKLINE>
     Averages over 7185 rows; level population.
     """
-    request = _request(model, at, level, scale)
+    request = _request(model, at, level, scale, "comparisons")
     check_choice(comparison, ("difference", "ratio"), argument="comparison", error=ModelError)
-    frame = table_at(model, newdata, "hr.comparisons")
+    frame = table_at(request.model, newdata, "hr.comparisons")
     found = _effects(request, frame, changes_of(request.problem, frame, variables), comparison, by, wts)
     return effects_of(request, found, check_prob(ci_prob), hypothesis, len(frame), comparison)
 
 
 def slopes(  # noqa: PLR0913  # every argument after the second has a default
-    model: ModelLike,
-    at: xr.DataTree | Coefficients,
+    model: ModelLike | xr.DataTree | Coefficients,
+    at: xr.DataTree | Coefficients | None = None,
     variables: Any = None,
     newdata: Any = None,
     *,
@@ -161,9 +163,10 @@ def slopes(  # noqa: PLR0913  # every argument after the second has a default
 
     Parameters
     ----------
-    model : Model
-    at : DataTree, Estimate or Coefficients
-        From `Model.sample`, `Model.estimate` or `Model.solve` of the same model.
+    model : Model, DataTree, Estimate or Coefficients
+        A model; or a result alone, which carries its model: ``hr.slopes(tree, variables=...)``.
+    at : DataTree, Estimate or Coefficients, optional
+        From `Model.sample`, `Model.estimate` or `Model.solve` of the model.
     variables : str or list of str, optional
         Numeric predictors of the population part; all by default.
     newdata, by, wts, hypothesis, level, scale, ci_prob
@@ -192,15 +195,15 @@ def slopes(  # noqa: PLR0913  # every argument after the second has a default
     >>> report["mean"].to_numpy().round(2).tolist()
     [7.43, 13.5]
     """
-    request = _request(model, at, level, scale)
-    frame = table_at(model, newdata, "hr.slopes")
+    request = _request(model, at, level, scale, "slopes")
+    frame = table_at(request.model, newdata, "hr.slopes")
     found = _effects(request, frame, slopes_of(request.problem, frame, variables), "difference", by, wts)
     return effects_of(request, found, check_prob(ci_prob), hypothesis, len(frame), "slope")
 
 
 def means(  # noqa: PLR0913  # every argument after the second has a default
-    model: ModelLike,
-    at: xr.DataTree | Coefficients,
+    model: ModelLike | xr.DataTree | Coefficients,
+    at: xr.DataTree | Coefficients | None = None,
     variables: Any = None,
     newdata: Any = "balanced",
     *,
@@ -217,9 +220,10 @@ def means(  # noqa: PLR0913  # every argument after the second has a default
 
     Parameters
     ----------
-    model : Model
-    at : DataTree, Estimate or Coefficients
-        From `Model.sample`, `Model.estimate` or `Model.solve` of the same model.
+    model : Model, DataTree, Estimate or Coefficients
+        A model; or a result alone, which carries its model: ``hr.means(tree, variables=...)``.
+    at : DataTree, Estimate or Coefficients, optional
+        From `Model.sample`, `Model.estimate` or `Model.solve` of the model.
     variables : str, list or dict, optional
         Predictors whose cells are wanted: names of those with levels (all of them by default), or values,
         ``{"Days": [0, 5, 9]}``; None in a dictionary stands for all levels.
@@ -259,9 +263,9 @@ def means(  # noqa: PLR0913  # every argument after the second has a default
     >>> hr.means(model, est, {"Sector": None, "SES": [-1, 1]}, hypothesis="reference").sizes["effect"]
     3
     """
-    request = _request(model, at, level, scale)
-    values = _values(model, variables)
-    frame = _base(model, newdata, values)
+    request = _request(model, at, level, scale, "means")
+    values = _values(request.model, variables)
+    frame = _base(request.model, newdata, values)
     all_rows = np.zeros(len(frame), dtype=np.intp)
     one = Cells(cell=all_rows, weight=weights_of(frame, wts, all_rows, 1), n=1)
     found = []
@@ -274,8 +278,9 @@ def means(  # noqa: PLR0913  # every argument after the second has a default
     return effects_of(request, found, check_prob(ci_prob), hypothesis, len(frame), "mean")
 
 
-def _request(model: ModelLike, at: Any, level: Any, scale: str) -> Request:
-    problem = any_problem_of(model)
+def _request(model: Any, at: Any, level: Any, scale: str, name: str) -> Request:
+    found, at = model_and_result(model, at, f"hr.{name}(tree, variables=...)")
+    problem = any_problem_of(found)
     check_choice(scale, ("response", "link"), argument="scale", error=ModelError)
     check_result(at, problem, scale)
     each = levels_of(level, problem.labels.factor_names)
@@ -285,7 +290,7 @@ def _request(model: ModelLike, at: Any, level: Any, scale: str) -> Request:
                 f"level={{{factor!r}: 'new group'}}: the effect in a new group is that of the population, with its own "
                 "spread; use level='population', or hr.predict."
             )
-    return Request(model=model, problem=problem, at=at, level=each, scale=scale)
+    return Request(model=found, problem=problem, at=at, level=each, scale=scale)
 
 
 def _effects(  # what effects depend on

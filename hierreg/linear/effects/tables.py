@@ -12,15 +12,18 @@ from hierreg.checks import listed, suggestion
 from hierreg.design import as_table
 from hierreg.design.build import evaluate
 from hierreg.exceptions import DataError, ModelError
+from hierreg.linear.alone import model_of
 from hierreg.predictive.of_model import any_problem_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pandas as pd
+    import xarray as xr
     from numpy.typing import NDArray
 
     from hierreg.predictive.of_model import ModelLike
+    from hierreg.results.point import Coefficients
 
 _GRIDS = ("mean", "median", "balanced")
 
@@ -112,12 +115,13 @@ def table_at(model: ModelLike, newdata: Any, what: str) -> pd.DataFrame:
     return frame_of(newdata)
 
 
-def datagrid(model: ModelLike, /, **values: Any) -> pd.DataFrame:
+def datagrid(model: ModelLike | xr.DataTree | Coefficients, /, **values: Any) -> pd.DataFrame:
     """Return a table of every combination of some values, the other predictors at what is typical.
 
     Parameters
     ----------
-    model : Model
+    model : Model, DataTree, Estimate or Coefficients
+        A model, or a result that carries one.
     **values
         For columns of the formula, or any others, a value or a list of them. Predictors that are left out are at their
         mean over the rows of the model, those with levels, and truth values, at the most frequent one.
@@ -150,9 +154,10 @@ def datagrid(model: ModelLike, /, **values: Any) -> pd.DataFrame:
     """
     import pandas as pd
 
+    own = model_of(model)
     columns = {name: _listed_values(name, value) for name, value in values.items()}
-    rest = [name for name in predictors_of(any_problem_of(model)) if name not in columns]
-    typical = _typical(model, np.mean, "datagrid")[rest] if rest else None
+    rest = [name for name in predictors_of(any_problem_of(own)) if name not in columns]
+    typical = _typical(own, np.mean, "datagrid")[rest] if rest else None
     rows = list(product(*columns.values()))
     out = {name: [row[i] for row in rows] for i, name in enumerate(columns)}
     if typical is not None:

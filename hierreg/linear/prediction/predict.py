@@ -12,6 +12,7 @@ from hierreg.display import Column
 from hierreg.display.numbers import percent
 from hierreg.exceptions import ModelError
 from hierreg.hints import PROB, SEED, understands
+from hierreg.linear.alone import model_and_result
 from hierreg.linear.prediction.categories import (
     CategoryPredictions,
     check_asked,
@@ -31,7 +32,6 @@ from hierreg.problem.family import FamilyProblem
 from hierreg.problem.labels import factors_attribute
 from hierreg.reports.reading import check_prob, read
 from hierreg.reports.table import Report, section
-from hierreg.results.carried import problem_of_tree
 from hierreg.results.effects import EffectsEstimate
 from hierreg.results.point import METHOD_NAMES, Coefficients, Estimate
 
@@ -217,7 +217,8 @@ def predict(  # noqa: PLR0913  # every argument after the third has a default
     1   new  389.1  64.4
     """
     prob = check_prob(ci_prob)
-    found, at = _model_and_result(model, at)
+    own, at = model_and_result(model, at, "hr.predict(tree, newdata)")
+    found = any_problem_of(own)
     check_choice(scale, ("response", "link"), argument="scale", error=ModelError)
     if isinstance(found, FamilyProblem):
         if given is not None:
@@ -309,29 +310,6 @@ def _said_of_given(attrs: Mapping[str, Any]) -> str:
         return text
     k = f"Pareto k {attrs['pareto_k']:.2f}, " if np.isfinite(attrs["pareto_k"]) else ""
     return f"{text} ({k}as good as {attrs['given_ess']:.0f} of the draws)"
-
-
-def _model_and_result(
-    model: ModelLike | xr.DataTree | Coefficients, at: xr.DataTree | Coefficients | None
-) -> tuple[Problem | FamilyProblem, xr.DataTree | Coefficients]:
-    """Return the problem, and the result to predict from: one and the same where a result is given alone."""
-    if isinstance(model, xr.DataTree | Coefficients | EffectsEstimate):
-        if at is not None:
-            raise ModelError("model is a result, and at is another: give a result alone, or the model and a result.")
-        if isinstance(model, xr.DataTree):
-            return problem_of_tree(model), model
-        if isinstance(model, EffectsEstimate):
-            raise refusal("predict at an estimate", model.effects)
-        if model.problem is None:
-            raise ModelError("the estimate does not know its model: use hr.predict(model, newdata, at=estimate).")
-        return model.problem, model
-    found = any_problem_of(model)
-    if at is None:
-        raise ModelError(
-            "at is missing: give what Model.sample, Model.estimate or Model.solve of the model returned, or that "
-            "alone, hr.predict(tree, newdata)."
-        )
-    return found, at
 
 
 def _of_family(  # noqa: PLR0913, PLR0917  # the arguments of `predict`
