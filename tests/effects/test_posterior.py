@@ -152,33 +152,60 @@ def test_two_components(method):
     np.testing.assert_array_equal(chance.argmax(axis=1), np.arange(J) >= 5)
 
 
+# Effects, and whose ranks: variable and place of an element.
+CALIBRATED = {
+    "student t": (
+        hr.StudentT(hr.Gamma(4, 0.5)),
+        (("beta", 1), ("scale_g", 0), ("nu_g", 0), ("b_g", 0), ("weight_g", 2)),
+    ),
+    "mixture": (
+        hr.Mixture(2, mean_sd=8.0),
+        (
+            ("beta", 1),
+            ("sd_g", 0),
+            ("component_weight_g", 0),
+            ("component_mean_g", 0),
+            ("component_sd_g", 0),
+            ("b_g", 0),
+        ),
+    ),
+}
+
+
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::hierreg.exceptions.HierregWarning")  # of the REML estimate, of copies
-def test_ranks_of_draws_from_the_prior_are_uniform():
-    """Simulation-based calibration: of 200 data sets from the prior, the ranks of the truth among posterior draws."""
+@pytest.mark.filterwarnings("ignore::hierreg.exceptions.HierregWarning")
+@pytest.mark.parametrize("name", CALIBRATED)
+def test_ranks_are_uniform(name):
+    """Simulation-based calibration: of 500 data sets from the prior, the ranks of the truth among posterior draws."""
+    effects, places = CALIBRATED[name]
+    n, thin, kept = 500, 5, 99
     priors = hr.Priors(beta=hr.Normal(0, 10), sd=hr.Gamma(4, 0.4))
     rng = np.random.default_rng(4)
     rows = pd.DataFrame(
-        {"y": rng.normal(size=24), "x": np.tile([-1.0, 0.0, 1.0], 8), "se": 6.0, "g": np.repeat(list("abcdefgh"), 3)}
+        {
+            "y": rng.normal(size=36),
+            "x": np.tile([-1.0, 0.0, 1.0], 12),
+            "se": 6.0,
+            "g": np.repeat(list("abcdefghijkl"), 3),
+        }
     )
-    truth_of = hr.Model(
-        "y ~ x + (x | g)", rows, hr.known_se("se"), priors, effects={"g": hr.StudentT(hr.Gamma(4, 0.5))}
-    )
-    prior = hr.prior_predictive(truth_of, draws=200, seed=9)
+    formula = "y ~ x + (x | g)" if name == "student t" else "y ~ x + (1 | g)"
+
+    def model_of(y):
+        return hr.Model(formula, rows.assign(y=y), hr.known_se("se"), priors, effects={"g": effects})
+
+    prior = hr.prior_predictive(model_of(rows["y"]), draws=n, seed=9)
     ranks = []
-    for i in range(200):
-        y = prior["prior_predictive"]["y"].to_numpy()[0, i]
-        m = hr.Model(
-            "y ~ x + (x | g)", rows.assign(y=y), hr.known_se("se"), priors, effects={"g": hr.StudentT(hr.Gamma(4, 0.5))}
+    for i in range(n):
+        tree = model_of(prior["prior_predictive"]["y"].to_numpy()[0, i]).sample(
+            draws=thin * kept, chains=1, seed=i, progress=False
         )
-        tree = m.sample(draws=250, chains=4, seed=i, progress=False, method="psis")
         own = []
-        for name, place in (("beta", 1), ("scale_g", 0), ("nu_g", None), ("b_g", (0, 0)), ("weight_g", 2)):
-            draws = tree["posterior"][name].transpose("chain", "draw", ...).to_numpy().reshape(1000, -1)
-            value = prior["prior"][name].transpose("chain", "draw", ...).to_numpy()[0, i].reshape(-1)
-            k = 0 if place is None else place if isinstance(place, int) else 0
-            own.append(np.mean(draws[:, k] < value[k]))
+        for variable, place in places:
+            draws = tree["posterior"][variable].transpose("chain", "draw", ...).to_numpy()[0, ::thin].reshape(kept, -1)
+            truth = prior["prior"][variable].transpose("chain", "draw", ...).to_numpy()[0, i].reshape(-1)
+            own.append(int(np.sum(draws[:, place] < truth[place])))
         ranks.append(own)
-    counts = np.stack([np.histogram(r, bins=10, range=(0, 1))[0] for r in np.array(ranks).T])
-    chi_square = ((counts - 20.0) ** 2 / 20.0).sum(axis=1)
-    assert np.all(chi_square < 27.9), counts  # 0.001 of nine degrees of freedom
+    counts = np.stack([np.bincount(r * 10 // (kept + 1), minlength=10) for r in np.array(ranks).T])
+    chi_square = ((counts - n / 10) ** 2 / (n / 10)).sum(axis=1)
+    assert np.all(chi_square < 33.7), counts  # 1e-4 of nine degrees of freedom
