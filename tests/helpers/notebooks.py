@@ -50,7 +50,10 @@ def execute(notebook: Any, folder: Path | str, **environment: str) -> Any:
     import nbclient
 
     settings = {"metadata": {"path": str(folder)}}
-    client = nbclient.NotebookClient(notebook, timeout=600, resources=settings, record_timing=False)
+    # of a text that comes in parts, one output
+    client = nbclient.NotebookClient(
+        notebook, timeout=600, resources=settings, record_timing=False, coalesce_streams=True
+    )
     # no backend of the caller's: figures are outputs
     own = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
     return client.execute(env=own | {"COLUMNS": "110"} | environment)
