@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from hierreg.exceptions import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -81,6 +82,38 @@ def check_choice(value: object, valid: Iterable[object], *, argument: str, error
     valid = list(valid)
     if value not in valid:
         raise error(f"{argument}={value!r} is not one of {listed(valid)}.{suggestion(value, valid)}")
+
+
+def chosen_labels(groups: object, labels: Sequence[object], factor: str, otherwise: str) -> NDArray[np.intp]:
+    """Return the places of chosen groups, by their labels or the text of these; of all of them for None.
+
+    Parameters
+    ----------
+    groups : label, iterable of labels, or None
+    labels : sequence
+        Those of all groups.
+    factor : str
+    otherwise : str
+        What to do where none are wanted, for the message.
+
+    Raises
+    ------
+    ModelError
+        If one is unknown, or there are none.
+    """
+    if groups is None:
+        return np.arange(len(labels))
+    texts = {str(label): place for place, label in enumerate(labels)}
+    names = [groups] if isinstance(groups, str) or not isinstance(groups, Iterable) else list(groups)
+    for name in names:
+        if str(name) not in texts:
+            raise ModelError(
+                f"groups has {name!r}, which is no group of {factor!r}; these are {listed(labels)}."
+                f"{suggestion(str(name), texts)}"
+            )
+    if not names:
+        raise ModelError(f"groups is empty; name a group, or {otherwise}.")
+    return np.array([texts[str(name)] for name in names], dtype=np.intp)
 
 
 def first_rows(is_bad: NDArray[np.bool_], values: NDArray[Any] | None = None) -> str:

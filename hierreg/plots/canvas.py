@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.checks import listed, suggestion
+from hierreg.checks import chosen_labels, listed, suggestion
 from hierreg.exceptions import ModelError
+from hierreg.linear.quantity import in_link
 from hierreg.plots.colours import colours_on
+from hierreg.reports.draws import evenly
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -116,22 +118,7 @@ def _counted(n: int) -> str:
 
 def chosen_groups(groups: object, of: FactorFit) -> NDArray[np.intp]:
     """Return the places of the chosen groups, by label or by the label's text; all of them for None."""
-    return chosen_labels(groups, of.groups.tolist(), of.name)
-
-
-def chosen_labels(groups: object, labels: list[Any], what: str) -> NDArray[np.intp]:
-    """Return the places of chosen labels, by themselves or by their text; all of them for None."""
-    if groups is None:
-        return np.arange(len(labels))
-    texts = {str(label): place for place, label in enumerate(labels)}
-    names = [groups] if isinstance(groups, str) or not isinstance(groups, Iterable) else list(groups)
-    for name in names:
-        if str(name) not in texts:
-            hint = suggestion(str(name), list(texts))
-            raise ModelError(f"groups has {name!r}, which is no group of {what!r}; these are {listed(labels)}.{hint}")
-    if not names:
-        raise ModelError("groups is empty; name a group, or leave it out for all.")
-    return np.array([texts[str(name)] for name in names], dtype=np.intp)
+    return chosen_labels(groups, of.groups.tolist(), of.name, "leave it out for all")
 
 
 def inches_of(names: Iterable[object], points: float) -> float:
@@ -168,7 +155,8 @@ def chosen(coef: str | Sequence[str] | None, of: FactorFit) -> list[int]:
 
 def coef_label(of: FactorFit, coef: str, inches: float = 4.4) -> str:
     """Return the label of an axis with the values of one group coefficient, in lines of some width."""
-    response = _scale(of.fit.attrs)
+    attrs = of.fit.attrs
+    response = in_link(str(attrs["response"]), str(attrs.get("family", "")), str(attrs.get("link", "identity")))
     is_theta = of.variable.startswith("theta_") and coef in of.fit.limit["coef"].values
     unit = _unit(coef, response)
     at = of.reference.get(coef)
@@ -196,14 +184,6 @@ def _unit(coef: str, response: str) -> str:
     return f"difference of {response}" if is_difference else f"in units of {response}"
 
 
-def _scale(attrs: Mapping[str, Any]) -> str:
-    """Return what coefficients are about: the response, or where it is not normal the link of its mean."""
-    response, link = str(attrs["response"]), str(attrs.get("link", "identity"))
-    if str(attrs.get("family", "")).startswith("LogNormal"):
-        link = "log"
-    return response if link == "identity" else f"{link}({response})"
-
-
 def wrapped(title: str, inches: float, size: str = "medium") -> str:
     """Return a title in lines that fit a width, at a size of letters of the active style."""
     from matplotlib import rcParams
@@ -219,12 +199,23 @@ def _lines(text: str, inches: float, size: str | float, wide: float = 0.58) -> s
     return "\n".join(textwrap.wrap(text, max(20, int(72 * inches / (wide * _points(size))))))
 
 
+def legend(figure: Figure, each: Sequence[Axes], title: str, *, is_new: bool, width: float) -> None:
+    """Say what the labels of all panels mean: once below a new figure of a width in inches, else in the first panel."""
+    found = {label: handle for axis in each for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+    if not found:
+        return
+    handles, labels = list(found.values()), list(found)
+    if is_new:
+        columns = min(len(found), max(1, int(width / 1.4)))
+        figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, title=title or None)
+        return
+    each[0].legend(handles, labels, frameon=False, fontsize="small", title=title or None)
+
+
 def sorted_and_thinned(values: Array, most: int) -> NDArray[np.intp]:
     """Return the places of values in ascending order, at most `most` of them, evenly spaced in that order."""
     order = np.argsort(values, kind="stable")
-    if len(order) <= most:
-        return order
-    return order[np.linspace(0, len(order) - 1, most).round().astype(np.intp)]
+    return order[evenly(len(order), most)]
 
 
 def density(draws: Array, low: float, high: float, grid: Array) -> Array:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.plots.colours import colours_on, series_on
+from hierreg.reports.draws import evenly
 from hierreg.response import Bernoulli
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def thinned(points: Points, most: int, style: Style) -> Points:
     n = len(points.x)
     if n <= most or style.has_shares:
         return points
-    kept = np.linspace(0, n - 1, most).round().astype(np.intp)
+    kept = evenly(n, most)
     return replace(points, x=points.x[kept], y=points.y[kept], colour=points.colour[kept], panel=points.panel[kept])
 
 

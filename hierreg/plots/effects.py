@@ -9,8 +9,9 @@ import numpy as np
 
 from hierreg.exceptions import DataError
 from hierreg.linear.effects.report import Effects
-from hierreg.plots.canvas import MOST_NAMES, inches_of, one_of, panels, small_font, wrapped
+from hierreg.plots.canvas import MOST_NAMES, inches_of, legend, one_of, panels, small_font, wrapped
 from hierreg.plots.colours import colours_on, series_on
+from hierreg.reports.draws import evenly
 from hierreg.reports.table import percent
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def effects(
         )
     R = report.sizes["effect"]
     if R > _MOST_EFFECTS:
-        report = report.isel(effect=np.linspace(0, R - 1, _MOST_EFFECTS).round().astype(np.intp))
+        report = report.isel(effect=evenly(R, _MOST_EFFECTS))
     layout = _layout(report)
     n, most = len(layout.panels), max(len(rows) for rows in layout.rows)
     names = [name for rows in layout.rows for name in rows if most <= MOST_NAMES]
@@ -124,7 +125,8 @@ def effects(
         axis.set_title(title, fontsize="small" if where is not None else "medium")
     if where is None:
         figure.suptitle(wrapped(_said(report, R), size[0], "small"), fontsize="small")
-    _legend(figure, where_each, layout, is_new=where is None, width=size[0])
+    if layout.title:
+        legend(figure, where_each, layout.title, is_new=where is None, width=size[0])
     return figure
 
 
@@ -202,15 +204,3 @@ def _draw(axis: Axes, report: Any, layout: _Layout, panel: int) -> None:
     axis.set_ylim(-(len(rows) - 0.3), 0.7)
     axis.set_yticks([] if many else -np.arange(len(rows)), [] if many else rows, fontsize="small")
     axis.spines[["top", "right"]].set_visible(False)
-
-
-def _legend(figure: Figure, each: list[Axes], layout: _Layout, *, is_new: bool, width: float) -> None:
-    if not layout.title:
-        return
-    found = {label: handle for axis in each for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
-    handles, labels, title = list(found.values()), list(found), layout.title
-    if is_new:
-        columns = min(len(found), max(1, int(width / 1.4)))
-        figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, title=title)
-        return
-    each[0].legend(handles, labels, frameon=False, fontsize="small", title=title)

@@ -10,7 +10,7 @@ from hierreg.checks import check_choice, check_whole
 from hierreg.exceptions import ModelError
 from hierreg.hints import PROB, understands
 from hierreg.linear.curves import Asked, axes_of, curves_of, source_of
-from hierreg.plots.canvas import one_of, panels, wrapped
+from hierreg.plots.canvas import legend, one_of, panels, wrapped
 from hierreg.plots.curves import draw_curves, draw_points, dress, style_of, thinned
 from hierreg.plots.curves_in_words import legend_title, points_in_words, said, y_label
 from hierreg.reports.reading import check_prob
@@ -209,23 +209,15 @@ def _explain(  # what is said, and where
     figure: Figure, each: Sequence[Axes], texts: Sequence[str], title: str, *, is_new: bool, size: tuple[float, float]
 ) -> None:
     """Say above the panels what is seen, and below them what colours mean."""
-    found = {label: handle for axis in each for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+    legend(figure, each, title, is_new=is_new, width=size[0])
     if is_new:
         figure.suptitle("\n".join(wrapped(text, size[0], "small") for text in texts if text), fontsize="small")
-        if found:
-            columns = min(len(found), max(1, int(size[0] / 1.4)))
-            figure.legend(
-                list(found.values()), list(found), loc="outside lower center", ncols=columns, frameon=False,
-                title=title or None,
-            )  # fmt: skip
         return
     width = _inches_of(each[0])
     own = each[0].get_title()
     each[0].set_title(
         "\n".join([*(wrapped(text, width, "small") for text in texts if text), own]).strip(), fontsize="small"
     )
-    if found:
-        each[0].legend(list(found.values()), list(found), frameon=False, fontsize="small", title=title or None)
 
 
 def _inches_of(axis: Axes) -> float:

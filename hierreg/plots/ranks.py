@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from hierreg.checks import chosen_labels
 from hierreg.hints import PROB, SELECTION, understands
 from hierreg.linear.ranks import ranks as report_of_ranks
 from hierreg.plots.canvas import (
     MOST_NAMES,
-    chosen_labels,
     draw_sorted,
     one_of,
     panels,
@@ -98,7 +98,7 @@ def ranks(  # noqa: PLR0913  # every argument after the first has a default
     report = report_of_ranks(x, coef, model=model, factor=factor, best=best, k=k, ci_prob=ci_prob)
     dim = report.attrs["dim"]
     J = report.sizes[dim]
-    pick = chosen_labels(groups, report[dim].values.tolist(), dim)
+    pick = chosen_labels(groups, report[dim].values.tolist(), dim, "leave it out for all")
     shown = min(len(pick), _MOST_GROUPS)
     size = figsize or (6.4, 1.8 + (0.22 * shown if shown <= MOST_NAMES else 5.4))
     figure, (axis,) = panels(1, ax=where, figsize=size, columns=1)

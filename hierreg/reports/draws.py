@@ -74,3 +74,14 @@ def _diagnosed(name: str, x: Array, **options: object) -> Array:
         with np.errstate(divide="ignore", invalid="ignore"):
             out[varies] = function(flat[:, :, varies], chain_axis=0, draw_axis=1, **options)
     return out.reshape(x.shape[2:])
+
+
+def evenly(n: int, most: int) -> NDArray[np.intp]:
+    """Return the places of at most so many of n things, evenly spaced, the first and the last among them.
+
+    Examples
+    --------
+    >>> evenly(3, 5).tolist(), evenly(9, 3).tolist()
+    ([0, 1, 2], [0, 4, 8])
+    """
+    return np.linspace(0, n - 1, min(n, most)).round().astype(np.intp)

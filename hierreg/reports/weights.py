@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.errors.ar1 import over_gaps
+from hierreg.reports.draws import evenly
 from hierreg.reports.effects import group_covariances
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def weights(factor: FactorFit) -> Weights:
 def thinned(n_draws: int, n_kinds: int) -> Ints:
     """Return the draws to use: all, or as many evenly spaced ones as the work allows."""
     most = max(_FEWEST_DRAWS, _MOST_MATRICES // max(1, n_kinds))
-    return np.unique(np.linspace(0, n_draws - 1, min(n_draws, most)).round().astype(np.intp))
+    return evenly(n_draws, most)
 
 
 def distinct_groups(level: Ints, term: Ints, ZtZ: Array, J: int) -> tuple[Ints, int, NDArray[np.bool_]]:

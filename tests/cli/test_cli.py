@@ -18,13 +18,6 @@ SHORT = ["--draws", "1000", "--tune", "200", "--chains", "4", "--seed", "1", "--
 
 
 @pytest.fixture(scope="module")
-def sleep_csv(tmp_path_factory):
-    path = tmp_path_factory.mktemp("data") / "sleep.csv"
-    hr.load_dataset("sleepstudy").to_csv(path, index=False)
-    return path
-
-
-@pytest.fixture(scope="module")
 def sleep_fit(sleep_csv):
     path = sleep_csv.with_name("fit.nc")
     code = main(["fit", str(sleep_csv), "Reaction ~ Days + (Days | Subject)", "-o", str(path), *SHORT])

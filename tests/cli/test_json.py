@@ -29,16 +29,9 @@ PRIORS = hr.Priors(
 
 
 @pytest.fixture(scope="module")
-def sleep(tmp_path_factory):
-    path = tmp_path_factory.mktemp("json") / "sleep.csv"
-    hr.load_dataset("sleepstudy").to_csv(path, index=False)
-    return path
-
-
-@pytest.fixture(scope="module")
-def kept(sleep):
-    path = sleep.with_name("fit.nc")
-    assert main(["fit", str(sleep), FORMULA, "-o", str(path), "--quiet", *SHORT]) in {0, 3}
+def kept(sleep_csv):
+    path = sleep_csv.with_name("fit.nc")
+    assert main(["fit", str(sleep_csv), FORMULA, "-o", str(path), "--quiet", *SHORT]) in {0, 3}
     return path
 
 
@@ -53,10 +46,10 @@ def as_records(report):
     return pd.DataFrame(report.to_pandas().to_dict("records"))
 
 
-def test_a_fit_is_its_summary_to_the_last_bit(sleep, tmp_path, capsys):
+def test_a_fit_is_its_summary_to_the_last_bit(sleep_csv, tmp_path, capsys):
     path = tmp_path / "fit.nc"
     capsys.readouterr()
-    code = main(["fit", str(sleep), FORMULA, "-o", str(path), "--json", *SHORT])
+    code = main(["fit", str(sleep_csv), FORMULA, "-o", str(path), "--json", *SHORT])
     shown = capsys.readouterr()
     found = json.loads(shown.out)
     assert found["command"] == "fit"
@@ -74,9 +67,9 @@ def test_a_fit_is_its_summary_to_the_last_bit(sleep, tmp_path, capsys):
     assert code == (3 if any(w["kind"] == "ConvergenceWarning" for w in found["warnings"]) else 0)
 
 
-def test_an_estimate_has_its_parameters_groups_and_criterion(sleep, capsys):
-    found = answer_of(["fit", sleep, FORMULA, "--method", "ml"], capsys)
-    est = hr.Model(FORMULA, pd.read_csv(sleep)).estimate("ml")
+def test_an_estimate_has_its_parameters_groups_and_criterion(sleep_csv, capsys):
+    found = answer_of(["fit", sleep_csv, FORMULA, "--method", "ml"], capsys)
+    est = hr.Model(FORMULA, pd.read_csv(sleep_csv)).estimate("ml")
     assert found["about"]["criterion"] == est.criterion
     assert found["about"]["converged"] is True
     values = {row["name"]: row["estimate"] for row in found["tables"]["estimate"]}
@@ -89,16 +82,16 @@ def test_an_estimate_has_its_parameters_groups_and_criterion(sleep, capsys):
 @pytest.mark.parametrize(
     "options", [["--effects", "Subject=student_t:4", "--method", "ml"], ["--method", "laplace", "--family", "gamma"]]
 )
-def test_estimates_of_other_effects_and_families(options, sleep, capsys):
+def test_estimates_of_other_effects_and_families(options, sleep_csv, capsys):
     """A family prints its model first: that is no part of the answer."""
-    found = answer_of(["fit", sleep, "Reaction ~ Days + (1 | Subject)", *options], capsys)
+    found = answer_of(["fit", sleep_csv, "Reaction ~ Days + (1 | Subject)", *options], capsys)
     assert found["about"]["method"] == options[options.index("--method") + 1]
     assert any(row["name"] == "beta[Days]" for row in found["tables"]["estimate"])
 
 
-def test_files_in_parts_are_read_in_silence(sleep, tmp_path, capsys):
-    pd.read_csv(sleep).to_csv(tmp_path / "part.csv", index=False)
-    whole = answer_of(["fit", sleep, FORMULA, "--method", "reml"], capsys)
+def test_files_in_parts_are_read_in_silence(sleep_csv, tmp_path, capsys):
+    pd.read_csv(sleep_csv).to_csv(tmp_path / "part.csv", index=False)
+    whole = answer_of(["fit", sleep_csv, FORMULA, "--method", "reml"], capsys)
     parts = answer_of(["fit", tmp_path / "*.csv", FORMULA, "--method", "reml"], capsys)
     assert parts["about"]["criterion"] == pytest.approx(whole["about"]["criterion"], rel=1e-9)
 
@@ -130,8 +123,8 @@ def test_predictions_given_the_rows_of_a_file(kept, tmp_path, capsys):
     assert "given 2 further rows" in capsys.readouterr().out
 
 
-def test_an_error_leaves_the_output_empty(sleep, capsys):
-    assert main(["fit", str(sleep), "Reaction ~ Dayz", "--json"]) == 1
+def test_an_error_leaves_the_output_empty(sleep_csv, capsys):
+    assert main(["fit", str(sleep_csv), "Reaction ~ Dayz", "--json"]) == 1
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err.startswith("error: ")
@@ -151,27 +144,27 @@ def test_numbers_that_json_has_not():
 
 
 @pytest.mark.parametrize("ending", ["toml", "json"])
-def test_priors_of_a_file_are_those_of_the_library(ending, sleep, tmp_path, capsys):
+def test_priors_of_a_file_are_those_of_the_library(ending, sleep_csv, tmp_path, capsys):
     import tomllib
 
     path = tmp_path / f"priors.{ending}"
     path.write_text(TOML if ending == "toml" else json.dumps(tomllib.loads(TOML)), encoding="utf-8")
     assert parse_priors(read_priors(path)) == PRIORS
-    found = answer_of(["fit", sleep, FORMULA, "--method", "map", "--priors", path], capsys)
-    data = pd.read_csv(sleep)
+    found = answer_of(["fit", sleep_csv, FORMULA, "--method", "map", "--priors", path], capsys)
+    data = pd.read_csv(sleep_csv)
     expected = hr.Model(FORMULA, data, priors=PRIORS).estimate("map").criterion
     assert found["about"]["criterion"] == expected
     assert abs(hr.Model(FORMULA, data).estimate("map").criterion - expected) > 1e-3
 
 
-def test_a_file_names_what_has_dots_and_the_command_line_adds_to_it(tmp_path, sleep, capsys):
+def test_a_file_names_what_has_dots_and_the_command_line_adds_to_it(tmp_path, sleep_csv, capsys):
     path = tmp_path / "priors.toml"
     path.write_text('[beta]\n"log(x.1)" = "Normal(0, 1)"\n', encoding="utf-8")
     assert parse_priors(read_priors(path)) == hr.Priors(beta={"log(x.1)": hr.Normal(0, 1)})
     path.write_text('error_sd = "HalfNormal(30)"\n', encoding="utf-8")
-    both = ["fit", sleep, FORMULA, "--method", "map", "--priors", path, "--prior", "beta.Days = Normal(0, 5)"]
+    both = ["fit", sleep_csv, FORMULA, "--method", "map", "--priors", path, "--prior", "beta.Days = Normal(0, 5)"]
     priors = hr.Priors(error_sd=hr.HalfNormal(30), beta={"Days": hr.Normal(0, 5)})
-    expected = hr.Model(FORMULA, pd.read_csv(sleep), priors=priors).estimate("map").criterion
+    expected = hr.Model(FORMULA, pd.read_csv(sleep_csv), priors=priors).estimate("map").criterion
     assert answer_of(both, capsys)["about"]["criterion"] == expected
     assert main([*map(str, both), "--prior", "error_sd = HalfNormal(1)"]) == 1
     assert "error_sd has a prior already" in capsys.readouterr().err
@@ -190,11 +183,11 @@ def test_a_file_names_what_has_dots_and_the_command_line_adds_to_it(tmp_path, sl
         ("p.toml", 'error_sd = "HalfNormal(-1)"', ["HalfNormal(sigma=-1"]),
     ],
 )
-def test_a_file_that_is_no_file_of_priors_is_said(name, text, words, sleep, tmp_path, capsys):
+def test_a_file_that_is_no_file_of_priors_is_said(name, text, words, sleep_csv, tmp_path, capsys):
     path = tmp_path / name
     if text is not None:
         path.write_text(text, encoding="utf-8")
-    assert main(["fit", str(sleep), "Reaction ~ Days", "--priors", str(path)]) == 1
+    assert main(["fit", str(sleep_csv), "Reaction ~ Days", "--priors", str(path)]) == 1
     err = capsys.readouterr().err
     for word in words:
         assert word in err

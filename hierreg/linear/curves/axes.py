@@ -12,7 +12,7 @@ from hierreg.checks import listed, suggestion
 from hierreg.exceptions import ModelError
 from hierreg.linear.curves.by import By, by_of
 from hierreg.linear.curves.values import moments_of_column, numbers_of, one_name, places_of, shown
-from hierreg.linear.effects.tables import levels_by_predictor, typical
+from hierreg.linear.effects.tables import check_levels, levels_by_predictor, typical
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -138,9 +138,8 @@ def axes_of(source: Source, x: Any, by: Any, at: Mapping[str, Any] | None) -> Ax
 
 def _x_axis(source: Source, name: str, levels: tuple[Any, ...] | None, values: list[Any] | None) -> XAxis:
     if levels is not None:
-        wrong = [value for value in values or () if value not in levels]
-        if wrong:
-            raise ModelError(f"x={{{name!r}: {values!r}}}: the model knows the levels {listed(levels)}.")
+        if values is not None:
+            check_levels(values, levels, f"x={{{name!r}: {values!r}}}")
         return XAxis(name=name, values=list(values or levels), levels=tuple(values or levels))
     text = ""
     if values is not None:
@@ -185,8 +184,8 @@ def _check_at(name: Any, value: Any, others: Mapping[str, Any], further: Mapping
             f"at has {name!r}, which is no predictor that is held; these are {listed(known)}.{suggestion(name, known)}"
         )
     levels = others.get(name)
-    if levels is not None and value not in levels:
-        raise ModelError(f"at[{name!r}]={value!r}: the model knows the levels {listed(levels)}.")
+    if levels is not None:
+        check_levels([value], levels, f"at[{name!r}]={value!r}")
     is_number = isinstance(value, (int, float, np.integer, np.floating)) and np.isfinite(value)
     if levels is None and name in others and not is_number:
         raise ModelError(f"at[{name!r}]={value!r} must be a finite number.")

@@ -10,6 +10,7 @@ import numpy as np
 from hierreg.checks import listed, suggestion
 from hierreg.exceptions import ModelError
 from hierreg.linear.curves.values import moments_of_column, numbers_of, one_name, places_of, shown
+from hierreg.linear.effects.tables import check_levels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -100,9 +101,7 @@ def by_of(source: Source, by: Any, known: Mapping[str, tuple[Any, ...] | None], 
 
 def _by_levels(source: Source, name: str, levels: Any, values: list[Any] | None) -> By:
     chosen = list(levels) if values is None else values
-    wrong = [value for value in chosen if value not in levels]
-    if wrong:
-        raise ModelError(f"by={{{name!r}: {values!r}}}: the model knows the levels {listed(levels)}.")
+    check_levels(chosen, levels, f"by={{{name!r}: {values!r}}}")
     of_rows = np.empty(0, dtype=np.intp) if source.data is None else places_of(source.data[name], chosen)
     return By(name=name, values=chosen, labels=[str(value) for value in chosen], of_rows=of_rows)
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from hierreg.checks import listed, suggestion
+from hierreg.checks import chosen_labels, listed, suggestion
 from hierreg.exceptions import ModelError
+from hierreg.reports.draws import evenly
 from hierreg.reports.reading import read
 
 if TYPE_CHECKING:
@@ -148,19 +149,9 @@ def _places(source: Source, of: Chosen, groups: Any, most: int) -> Index:
         return np.arange(J)
     if groups is None or groups is False:
         order = np.argsort(_deviations(source, of.factor), kind="stable")
-        chosen = order if most >= J else order[np.linspace(0, J - 1, most).round().astype(np.intp)]
-        return np.sort(chosen).astype(np.intp)
-    names = [groups] if isinstance(groups, str) or not isinstance(groups, Iterable) else list(groups)
-    if not names:
-        raise ModelError("groups is empty; name a group, or give groups=False for none.")
-    texts = {str(label): place for place, label in enumerate(of.levels)}
-    for name in names:
-        if str(name) not in texts:
-            raise ModelError(
-                f"groups has {name!r}, which is no group of {of.factor!r}; these are {listed(of.levels)}."
-                f"{suggestion(str(name), texts)}"
-            )
-    return np.array(list(dict.fromkeys(texts[str(name)] for name in names)), dtype=np.intp)
+        return np.sort(order[evenly(J, most)]).astype(np.intp)
+    places = chosen_labels(groups, of.levels, of.factor, "give groups=False for none")
+    return np.array(list(dict.fromkeys(places.tolist())), dtype=np.intp)
 
 
 def _deviations(source: Source, factor: str) -> NDArray[np.float64]:

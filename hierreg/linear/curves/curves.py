@@ -13,6 +13,7 @@ from hierreg.linear.curves.choice import Chosen, chosen_groups
 from hierreg.linear.curves.points import Points, points_of
 from hierreg.linear.curves.wanted import Wanted, own_columns, wanted_of, wanted_of_groups, without_group
 from hierreg.linear.prediction.predict import expected_values
+from hierreg.reports.draws import evenly
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -208,7 +209,7 @@ def _predicted(source: Source, frame: Any, level: dict[str, str], asked: Asked, 
     if isinstance(source.at, xr.DataTree):
         sizes = source.at["posterior"].sizes
         S = sizes["chain"] * sizes["draw"]
-    kept = np.unique(np.linspace(0, S - 1, min(n_draws, S)).round().astype(np.intp))
+    kept = evenly(S, n_draws)
     step, parts = max(1, _MOST_VALUES // S), []
     for first in range(0, len(frame), step):
         found = expected_values(

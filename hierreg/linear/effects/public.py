@@ -24,13 +24,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import xarray as xr
 
-from hierreg.checks import check_choice, listed
+from hierreg.checks import check_choice
 from hierreg.exceptions import ModelError
 from hierreg.linear.alone import model_and_result
 from hierreg.linear.effects.averages import Cells, Request
 from hierreg.linear.effects.changes import asked_of, changes_of, slopes_of
 from hierreg.linear.effects.report import Effects, Found, effects_of
-from hierreg.linear.effects.tables import cells_of, datagrid, levels_by_predictor, table_at, weights_of
+from hierreg.linear.effects.tables import cells_of, check_levels, datagrid, levels_by_predictor, table_at, weights_of
 from hierreg.linear.prediction.levels import levels_of
 from hierreg.linear.prediction.predict import check_result
 from hierreg.predictive.of_model import any_problem_of
@@ -323,9 +323,8 @@ def _values(model: ModelLike, variables: Any) -> dict[str, list[Any]]:
             out[name] = list(levels)
             continue
         own = [values] if isinstance(values, str) or not hasattr(values, "__len__") else list(values)
-        wrong = [value for value in own if levels is not None and value not in levels]
-        if wrong or not own:
-            raise ModelError(f"variables[{name!r}]={values!r}: the model knows the levels {listed(levels or ())}.")
+        if levels is not None or not own:
+            check_levels(own, levels or (), f"variables[{name!r}]={values!r}")
         out[name] = own
     if not out:
         raise ModelError("variables: no predictor has levels; say at which values of others, {name: [values]}.")

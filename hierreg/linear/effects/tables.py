@@ -87,6 +87,17 @@ def observed(model: ModelLike, what: str) -> pd.DataFrame:
     return frame_of(table)
 
 
+def check_levels(values: Sequence[Any], levels: Sequence[Any], what: str) -> None:
+    """Raise unless values are levels that the model knows, and there are some; `what` is how they were given.
+
+    Raises
+    ------
+    ModelError
+    """
+    if not values or any(value not in levels for value in values):
+        raise ModelError(f"{what}: the model knows the levels {listed(levels)}.")
+
+
 def frame_of(table: Any) -> pd.DataFrame:
     """Return any table as a pandas data frame whose index counts rows."""
     frame: pd.DataFrame = as_table(table).to_pandas().reset_index(drop=True)

@@ -111,8 +111,7 @@ def _parameters(problem: Problem, rows: NewRows, fit: Fit) -> tuple[Draws, NewRo
     """Return the draws that predictions of rows need, and the rows with the places of their groups among them."""
     if not _has_summaries(fit.posterior, problem):
         return draws_of(fit.posterior, problem), rows
-    needs_groups = rows.errors.gain is not None or any(unit.old.shape[1] for unit in rows.errors.units)
-    if needs_groups or any(np.any(g.group >= 0) for g in rows.groups):
+    if _needs_errors_of_the_fit(rows) or any(np.any(g.group >= 0) for g in rows.groups):
         return _recovered(problem, rows, fit.posterior, int(fit.attrs["seed"]))
     return draws_of(_without_effects(fit.posterior, problem), problem), rows
 
@@ -151,9 +150,14 @@ def _without_effects(posterior: xr.Dataset, problem: Problem) -> xr.Dataset:
     return posterior.assign(none)
 
 
+def _needs_errors_of_the_fit(rows: NewRows) -> bool:
+    """Return whether errors of observed rows, and so the coefficients of all their groups, say something of these."""
+    return rows.errors.gain is not None or any(unit.old.shape[1] for unit in rows.errors.units)
+
+
 def _recovered(problem: Problem, rows: NewRows, posterior: xr.Dataset, seed: int) -> tuple[Draws, NewRows]:
     """Return draws that have the groups of the new rows alone, and the rows with places among those."""
-    if rows.errors.gain is not None or any(unit.old.shape[1] for unit in rows.errors.units):
+    if _needs_errors_of_the_fit(rows):
         raise ModelError(
             "the tree has no draws of the group coefficients, only summaries, and the errors of the observed rows of "
             "these units need them: sample with group_effects='draws', or leave the column of units out of newdata."

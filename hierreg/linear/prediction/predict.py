@@ -332,7 +332,7 @@ def _of_family(  # noqa: PLR0913, PLR0917  # the arguments of `predict`
     of_categories = scale == "response" and not problem.family.has_level
     if of_categories:
         check_asked(problem, covariance=covariance)
-    _check_labels(at, problem.labels) if isinstance(at, Coefficients) else _check_tree(at, problem)
+    _check_family(problem, at)
     new = family.family_rows(problem, newdata, levels_of(level, problem.labels.factor_names))
     attrs = {"ci_prob": prob, "factors": factors_attribute(problem.labels)}
     where = "responses" if scale == "response" else "linear predictors"
@@ -369,15 +369,17 @@ def check_result(at: Any, problem: Problem | FamilyProblem, scale: str) -> None:
                 f"scale='response' with family={problem.family}: ordered categories have probabilities, which "
                 "hr.predict returns, and no expected value. Use scale='link'."
             )
-        _check_labels(at, problem.labels) if isinstance(at, Coefficients) else _check_tree(at, problem)
-        return
-    if isinstance(at, EffectsEstimate):
-        raise refusal("predict at an estimate", at.effects)
+        _check_family(problem, at)
+    else:
+        _check_normal(problem, at)
+
+
+def _check_family(problem: FamilyProblem, at: Any) -> None:
+    """Raise unless a result is one of the model, whose response is not normal."""
     if isinstance(at, Coefficients):
-        refuse(problem, "predict at an estimate")
-        _check_same(at, problem)
-        return
-    _check_tree(at, problem)
+        _check_labels(at, problem.labels)
+    else:
+        _check_tree(at, problem)
 
 
 def _check_tree(at: Any, problem: Problem | FamilyProblem) -> None:

@@ -14,7 +14,7 @@ from hierreg.model.family.chains import sampled
 from hierreg.model.family.joint import effects_of, joint_mode, joint_target
 from hierreg.model.family.modes import ChainStart, highest
 from hierreg.model.family.rules import choice, error_between, rule_over
-from hierreg.model.family.tables import error_at_draws
+from hierreg.model.family.tables import error_at_draws, some_of
 from hierreg.model.family.two_modes import check_one_mode, modes_at, warn_of_effects_that_stay
 from hierreg.variances.parameters import covariances
 from hierreg.warning import kept_warnings, warn
@@ -112,8 +112,7 @@ def _by_quadrature(  # what draws are made of
         own, finer = target.with_nodes(rule.n_nodes), target.with_nodes(rule.n_check)
         chains = sampled(own, mode, request, seed, problem, cores)
         psi, stats = chains.u, chains.stats
-        flat = psi.reshape(-1, target.n)
-        some = flat[np.linspace(0, len(flat) - 1, min(_AT_DRAWS, len(flat))).astype(int)]
+        some = some_of(psi.reshape(-1, target.n), _AT_DRAWS)
         error, _ = error_between(own.values(some, threads=cores), finer.values(some, threads=cores))
         kept = (psi, stats) if error <= _UNWEIGHTED else _weighted(finer, psi, stats, seed, cores)
         if kept is None:

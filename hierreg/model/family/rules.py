@@ -89,7 +89,6 @@ def rule_over(target: QuadratureTarget, points: Array, cores: int, *, above: int
     if not target.parameters.n_factor:
         values = target.with_nodes(1).values(points, threads=cores)
         return Rule(n_nodes=1, n_check=1, error=0.0, laplace_error=0.0, among=(points, values))
-    laplace = target.with_nodes(1).values(points, threads=cores)
     allowed = [n for n in _NODES if n > above and (n + _MORE) ** target.parameters.n_factor <= MOST_NODES]
     error = np.inf
     for n in allowed:
@@ -98,9 +97,8 @@ def rule_over(target: QuadratureTarget, points: Array, cores: int, *, above: int
         error, kept = error_between(coarse, fine)
         if error <= _ALLOWED:
             among = points[kept], fine[kept]
-            return Rule(
-                n_nodes=n, n_check=check, error=error, laplace_error=error_between(laplace, fine)[0], among=among
-            )
+            of_laplace, _ = error_between(target.with_nodes(1).values(points, threads=cores), fine)
+            return Rule(n_nodes=n, n_check=check, error=error, laplace_error=of_laplace, among=among)
     most = max(above, *allowed)
     raise SamplingError(
         f"quadrature with {most} nodes on each axis does not represent the likelihood of a group: with {most + _MORE} "

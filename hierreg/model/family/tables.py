@@ -114,7 +114,12 @@ def tables_of(
 
 def error_at_draws(tables: Tables, psi: Array, cores: int) -> TableError:
     """Return the error of the table at some of the draws (S, n) that were made by it, and beyond them."""
-    chosen = psi[np.linspace(0, len(psi) - 1, min(_DRAWS, len(psi))).astype(int)]
-    points = chosen, beyond(psi)[np.linspace(0, len(psi) - 1, min(_BEYOND, len(psi))).astype(int)]
+    points = some_of(psi, _DRAWS), some_of(beyond(psi), _BEYOND)
     among, far = ((one, tables.finer.values(one, threads=cores)) for one in points)
     return error_of(tables.target, among, far, threads=cores)
+
+
+def some_of(psi: Array, most: int) -> Array:
+    """Return at most so many of the draws (S, n), evenly spaced: those at which an error is measured."""
+    places = np.linspace(0, len(psi) - 1, min(most, len(psi))).astype(int)
+    return np.asarray(psi[places])
