@@ -29,9 +29,9 @@ Row = np.int64
 
 # Likelihoods take the addresses of their table, of Lambda, of the weights of the terms (`precision_kernels`), of two
 # results and the value, and what is wanted beside the value: nothing; the gradient with respect to Lambda and omega; or
-# (with one grouping factor) the conditional mean of beta and a factor of its covariance, internal scale. A C function
-# that fails for want of memory returns as if nothing had happened; who calls it writes NaN to the value before, which
-# no likelihood does.
+# (with one grouping factor) the conditional mean of beta and a factor of its covariance, internal scale, at one point,
+# or with MOMENTS + n at n more, whose arrays follow. A C function that fails for want of memory returns as if nothing
+# had happened; who calls it writes NaN to the value before, which no likelihood does.
 LIKELIHOOD = types.int64(*[types.int64] * 7)
 
 

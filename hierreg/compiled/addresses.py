@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 
+# Points at which moments are asked for in one call.
+_POINTS_AT_ONCE = 64
+
+
 class AddressTable:
     """Addresses and extents of arrays, as `address_kernels` reads them; the arrays live as long as it does.
 
@@ -129,18 +133,22 @@ class NativeLikelihood:
         Returns
         -------
         float
-            The log likelihood at the last point; -inf at the first where there is none, after which nothing is written.
+            The log likelihood at the last point, or -inf at the first where there is none, after which nothing is
+            written.
         """
         from hierreg.compiled.address_kernels import MOMENTS
 
         arrays = Lambda, weights, mean, factor
         assert all(array.flags.c_contiguous and array.dtype == np.float64 for array in arrays)
         value, found = self._room[4], -np.inf
-        first, step = [array.ctypes.data for array in arrays], [array[:1].nbytes for array in arrays]
-        for s in range(len(Lambda)):
-            places = (start + s * size for start, size in zip(first, step, strict=True))
+        places = [array.ctypes.data for array in arrays]
+        sizes = [array[:1].nbytes for array in arrays]
+        # Not all at once, so that they can be interrupted.
+        for first in range(0, len(Lambda), _POINTS_AT_ONCE):
+            further = min(_POINTS_AT_ONCE, len(Lambda) - first) - 1
+            at = (place + first * size for place, size in zip(places, sizes, strict=True))
             value[0] = np.nan
-            self._function(self._table.address, *places, value.ctypes.data, MOMENTS)
+            self._function(self._table.address, *at, value.ctypes.data, MOMENTS + further)
             found = finished(float(value[0]))
             if found == -np.inf:
                 break
@@ -165,9 +173,11 @@ class PerThread(threading.local):
 
     def once[T](self, name: str, make: Callable[[], T]) -> T:
         """Return what was made for this thread under a name, or make it."""
-        if not hasattr(self, name):
-            setattr(self, name, make())
-        made: T = getattr(self, name)
+        try:
+            made: T = getattr(self, name)
+        except AttributeError:
+            made = make()
+            setattr(self, name, made)
         return made
 
     def __reduce__(self) -> tuple[type[PerThread], tuple[()]]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _WORD = ir.IntType(64)
+# Bytes of an array in the frame of a function. A call of a small likelihood has forty, on stacks of two megabytes.
+_MOST_IN_FRAME = 1088
 
 
 def _extents_of(shape: Any) -> int:
@@ -53,12 +55,31 @@ def _allocated(context: Any, builder: Any, kind: Any, shape_type: Any, shape: An
     return _array(context, builder, kind, extents, context.nrt.meminfo_data(builder, meminfo), meminfo), size
 
 
-def _new(shape: Any, dtype: Any, fill: Callable[[Any, Any, Any], None] | None = None) -> Any:
+def _placed(context: Any, builder: Any, kind: Any, shape_type: Any, shape: Any) -> tuple[Any, Any]:
+    """Return a new array and its size in bytes, in the frame of the function where it is small."""
+    extents = _integers(context, builder, shape_type, shape)
+    size = _WORD(context.get_abi_sizeof(context.get_data_type(kind.dtype)))
+    for extent in extents:
+        size = builder.mul(size, extent)
+    room = cgutils.alloca_once(builder, ir.ArrayType(_WORD, _MOST_IN_FRAME // 8))
+    room.align = 64
+    place = cgutils.alloca_once_value(builder, builder.bitcast(room, cgutils.voidptr_t))
+    owner = cgutils.alloca_once_value(builder, ir.Constant(cgutils.voidptr_t, None))
+    with builder.if_then(builder.icmp_unsigned(">", size, _WORD(_MOST_IN_FRAME)), likely=False):
+        meminfo = context.nrt.meminfo_alloc_aligned(builder, size, context.get_preferred_array_alignment(kind.dtype))
+        builder.store(meminfo, owner)
+        builder.store(context.nrt.meminfo_data(builder, meminfo), place)
+    return _array(context, builder, kind, extents, builder.load(place), builder.load(owner)), size
+
+
+def _new(
+    shape: Any, dtype: Any, fill: Callable[[Any, Any, Any], None] | None = None, make: Callable[..., Any] = _allocated
+) -> Any:
     """Return what an intrinsic does that makes an array; ``fill`` writes its elements, given the size in bytes."""
     kind = types.Array(dtype, _extents_of(shape), "C")
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array, size = _allocated(context, builder, kind, signature.args[0], arguments[0])
+        array, size = make(context, builder, kind, signature.args[0], arguments[0])
         if fill is not None:
             fill(builder, array, size)
         return array._getvalue()
@@ -82,9 +103,24 @@ def empty(typing_context: Any, shape: Any) -> Any:  # noqa: ARG001  # the signat
 
 
 @intrinsic
-def empty_integers(typing_context: Any, shape: Any) -> Any:  # noqa: ARG001
-    """Return an array of int64 whose elements are arbitrary."""
-    return _new(shape, types.int64)
+def local(typing_context: Any, shape: Any) -> Any:  # noqa: ARG001
+    """Return an array of float64 whose elements are arbitrary, for the function that asks and what it calls alone.
+
+    Memory for a small one costs nothing. It must not be returned, nor outlive a pass of the loop that it is made in.
+    """
+    return _new(shape, types.float64, make=_placed)
+
+
+@intrinsic
+def local_integers(typing_context: Any, shape: Any) -> Any:  # noqa: ARG001
+    """Return an array as `local` does, of int64."""
+    return _new(shape, types.int64, make=_placed)
+
+
+@intrinsic
+def local_zeros(typing_context: Any, shape: Any) -> Any:  # noqa: ARG001
+    """Return an array as `local` does, of zeros."""
+    return _new(shape, types.float64, _with_zeros, make=_placed)
 
 
 @intrinsic
@@ -112,3 +148,18 @@ def array_at(typing_context: Any, address: Any, shape: Any, dtype: Any) -> Any: 
         return _array(context, builder, kind, extents, place, None)._getvalue()
 
     return kind(address, shape, dtype), generate
+
+
+@intrinsic
+def in_shape(typing_context: Any, array: Any, shape: Any) -> Any:  # noqa: ARG001
+    """Return an array in C order in another shape of as many elements, which is not checked; it shares the elements."""
+    kind = types.Array(array.dtype, _extents_of(shape), "C")
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        given = make_array(array)(context, builder, arguments[0])
+        extents = _integers(context, builder, signature.args[1], arguments[1])
+        made = _array(context, builder, kind, extents, given.data, given.meminfo)._getvalue()
+        context.nrt.incref(builder, kind, made)
+        return made
+
+    return kind(array, shape), generate

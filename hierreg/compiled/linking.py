@@ -19,6 +19,7 @@ from numba.core.registry import CPUDispatcher
 from numba.core.sigutils import normalize_signature
 from numba.core.targetconfig import ConfigStack
 
+from hierreg.compiled.references import COUNTERS, counters
 from hierreg.compiled.sources import stamped
 
 if TYPE_CHECKING:
@@ -68,7 +69,14 @@ class _WholeLibrary(JITCodeLibrary):
     def finalize(self) -> None:
         """Take everything in and generate machine code."""
         self._linking_libraries = [_Linked(library) for library in _all_of(self._linking_libraries)]
+        # First: of what is linked later under the same names, nothing is taken.
+        self._final_module.link_in(counters())
         super().finalize()
+
+    def _optimize_final_module(self) -> None:
+        for name in COUNTERS:
+            self._final_module.get_function(name).linkage = "internal"
+        super()._optimize_final_module()
 
 
 def _own_module(library: Any) -> Any:

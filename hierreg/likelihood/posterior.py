@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,13 +52,18 @@ class Target:
 
     def __call__(self, u: Array) -> tuple[float, Array]:
         """Return the log density of u (n_free,) and its gradient (n_free,)."""
-        if not isinstance(self.likelihood, CrossedLikelihood) and self.likelihood.is_large:
-            return self._in_chunks(self.likelihood, np.ascontiguousarray(u, dtype=float))
-        found = self._mine.once("evaluator", self.evaluator)(u)
+        found = self._mine.once("evaluate", self._evaluate)(u)
         if found[0] == -np.inf:
             exact = self._by_rows()
             return found if exact is self else exact(u)
         return found
+
+    def _evaluate(self) -> Callable[[Array], tuple[float, Array]]:
+        """Return the density as a function of this thread: on several threads where groups are many."""
+        if not isinstance(self.likelihood, CrossedLikelihood) and self.likelihood.is_large:
+            # Of a copy: nothing here is to keep itself alive.
+            return partial(Target._in_chunks, replace(self), self.likelihood)
+        return self.evaluator()
 
     def _by_rows(self) -> Target:
         """Return the target whose likelihood has all digits; itself where it has them."""
@@ -175,6 +180,7 @@ class Target:
         """Return what the kernel does, with the likelihood on several threads."""
         from hierreg.variances import kernels
 
+        u = np.ascontiguousarray(u, dtype=float)
         variances, z_map_inverse = self._variances, self.parameters.to_internal(likelihood.z_map_inverse)
         gradient = np.zeros(len(u))
         point = kernels.room_for_covariances(u, variances)

@@ -11,7 +11,7 @@ import numpy as np
 from numba import types
 
 from hierreg.compiled.address_kernels import VALUE, WIDTH, Row, call_likelihood, matrix_at, vector_at
-from hierreg.compiled.array_kernels import array_at, empty
+from hierreg.compiled.array_kernels import array_at, local
 from hierreg.compiled.dense_kernels import affine, times_transposed
 from hierreg.compiled.parts import callback, part
 from hierreg.variances.kernels import add_gradient_of_covariances, covariances_at, room_for_covariances
@@ -83,7 +83,7 @@ def log_densities(n, x, gradient, value, table):
     prior_on, natural = rows[20, 0] == 1, rows[21, 0] == 1
     n_points, wanted = rows[22, 0], rows[23, 0]
     points, slopes = array_at(x, (n_points, n), np.float64), array_at(gradient, (n_points, n), np.float64)
-    u, g = empty(n), empty(n)
+    u, g = local(n), local(n)
     point = room_for_covariances(u, variances)
     Lambda, S = point[3], point[4]
     errors = (
@@ -92,8 +92,8 @@ def log_densities(n, x, gradient, value, table):
         vector_at(rows, Row(26), np.float64),
     )
     K = rows[27, 0]
-    weights, g_omega, likelihood = empty(2 * K + 2), empty(K), empty(1)
-    g_Lambda, g_S = empty(Lambda.shape), empty(S.shape)
+    weights, g_omega, likelihood = local(2 * K + 2), local(K), local(1)
+    g_Lambda, g_S = local(Lambda.shape), local(S.shape)
     status = 0
     for s in range(n_points):
         affine(centre, scale, points[s], u)

@@ -87,11 +87,17 @@ def as_matrices(draws: xr.Dataset) -> xr.Dataset:
 
 
 def _dataset(variables: dict[Any, xr.DataArray], like: xr.Dataset) -> xr.Dataset:
+    """Return arrays as one Dataset with the coordinates that they have among those of another, and their own."""
     import xarray as xr
 
     used = {dim for values in variables.values() for dim in values.dims}
-    kept = {name: c for name, c in like.coords.items() if set(c.dims) <= used}
-    return xr.Dataset(variables, coords=kept, attrs=like.attrs)
+    coords = {name: c for name, c in like.coords.items() if set(c.dims) <= used}
+    for values in variables.values():
+        coords |= {name: c for name, c in values.coords.items() if name not in coords}
+    # As variables: arrays would be aligned with each other, which they are.
+    indexes = {name: c.xindexes[name] for name, c in coords.items() if name in c.xindexes}
+    whole = xr.Coordinates({name: c.variable for name, c in coords.items()}, indexes=indexes)
+    return xr.Dataset({name: values.variable for name, values in variables.items()}, coords=whole, attrs=like.attrs)
 
 
 def _square_dim(values: xr.DataArray) -> str | None:

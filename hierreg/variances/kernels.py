@@ -6,7 +6,7 @@ from math import cosh, exp, lgamma, log, log1p, sinh, tanh
 
 import numpy as np
 
-from hierreg.compiled.array_kernels import empty, ones, zeros
+from hierreg.compiled.array_kernels import empty, in_shape, local, local_zeros
 from hierreg.compiled.parts import part
 from hierreg.errors.within_units import NEIGHBOURS
 from hierreg.priors.families import FIXED
@@ -107,7 +107,7 @@ def component_covariance(u, place, sd, within, S):
     """
     stratum, size, rest, sd_of_stratum, lowest, is_free, _, fixed = within
     T = len(lowest)
-    above, below = empty(T), empty(T)
+    above, below = local(T), local(T)
     for t in range(T):
         if is_free[t]:
             x = _bounded(u[place])
@@ -133,7 +133,7 @@ def component_covariance(u, place, sd, within, S):
 def component_gradient(u, place, sd, within, S, g_S, g_log_sd, g_u):
     """Add the gradient with respect to the components' variances to those of log sds and of u, from ``place`` on."""
     stratum, size, _, sd_of_stratum, lowest, is_free, _, _ = within
-    g_rho = zeros(len(lowest))
+    g_rho = local_zeros(len(lowest))
     if size[0] == NEIGHBOURS:
         g_rho[0] = (g_S[0, 1] + g_S[1, 0]) * sd[0] * sd[0]
         for i in range(2):
@@ -267,7 +267,12 @@ def room_for_covariances(u, variances):
     q, Q = variances[0], len(variances[2])
     C = len(variances[7][0])
     D = C if C > 0 else Q - q
-    return empty(Q), ones(len(u) + 1), empty((Q, Q)), empty((q, q)), empty((D, D))
+    a = Q + len(u) + 1
+    b, c = a + Q * Q, a + Q * Q + q * q
+    # One array: memory for each would take as long as writing them.
+    room = empty(c + D * D)
+    room[Q:a] = 1.0
+    return room[:Q], room[Q:a], in_shape(room[a:b], (Q, Q)), in_shape(room[b:c], (q, q)), in_shape(room[c:], (D, D))
 
 
 @part
@@ -281,7 +286,7 @@ def add_gradient_of_covariances(u, variances, z_map_inverse, point, first_corr, 
         for block in range(len(block_sizes)):
             if corr_is_free[block]:
                 place += block_sizes[block] * (block_sizes[block] - 1) // 2
-        g_log_sd = zeros(Q - q)
+        g_log_sd = local_zeros(Q - q)
         component_gradient(u, place, sd[q:], within, S, g_S, g_log_sd, g_u)
         free = first_corr
         for c in range(Q - 1, q - 1, -1):
@@ -290,7 +295,7 @@ def add_gradient_of_covariances(u, variances, z_map_inverse, point, first_corr, 
                 # sd itself may be beyond all numbers where its logarithm is not.
                 change = slope_of_sd(u[free], sd_unit[c], sd[c]) / sd[c] if sd_unit[c] > 0.0 else 1.0
                 g_u[free] += g_log_sd[c - q] * change
-        g_S = zeros((Q - q, Q - q))
+        g_S = local_zeros((Q - q, Q - q))
     _pull_back(u, variances, z_map_inverse, sd, F, sech, g_Lambda, g_S, first_corr, g_u)
 
 
@@ -299,7 +304,7 @@ def _pull_back(u, variances, z_map_inverse, sd, F, sech, g_Lambda, g_S, place, g
     """Add the gradient with respect to Lambda (internal scale) and S to g_u, through sds and correlations."""
     q, block_sizes, sd_code, _, corr_is_free, _, _, _, sd_unit = variances
     Q = len(sd)
-    g_F = zeros((Q, Q))
+    g_F = local_zeros((Q, Q))
     for k in range(q):
         for j in range(q):
             t = 0.0

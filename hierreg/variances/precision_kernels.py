@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from math import expm1, log, log1p, nan, sqrt
 
-from hierreg.compiled.array_kernels import empty, empty_integers
+from hierreg.compiled.array_kernels import local, local_integers
 from hierreg.compiled.dense_kernels import cholesky_in_place, sandwich
 from hierreg.compiled.parts import part, whole
 
@@ -35,7 +35,7 @@ def weights_of(S, errors, weights):
     M, D = patterns.shape
     K = (len(weights) - 2) // 2
     omega, root = weights[:K], weights[K : 2 * K]
-    work, place = empty((D, D)), empty_integers(D)
+    work, place = local((D, D)), local_integers(D)
     log_det, growth, k = 0.0, 1.0, 0
     for m in range(M):
         if gaps[m] > 0:
@@ -90,9 +90,9 @@ def error_precision_gradient(S, errors, weights, g_omega, g_S):
     """
     gaps, patterns, counts = errors
     M, D = patterns.shape
-    inv, T = empty((D, D)), empty((D, D))
-    work, E = empty((D, D)), empty((D, D))
-    place = empty_integers(D)
+    inv, T = local((D, D)), local((D, D))
+    work, E = local((D, D)), local((D, D))
+    place = local_integers(D)
     g_S[:] = 0.0
     k = 0
     for m in range(M):

@@ -135,3 +135,33 @@ def test_chains_of_crossed_factors_keep_their_room(monkeypatch):
     model = hr.Model("strength ~ 1 + (1 | batch) + (1 | cask)", hr.load_dataset("pastes"))
     model.sample(draws=50, tune=50, chains=2, seed=1, progress=False)
     assert 0 < len(made) < 20
+
+
+@pytest.mark.parametrize("n", [1, 64, 65, 130])
+@pytest.mark.parametrize("kind", ["strips", "linked"])
+def test_moments_at_many_points_are_those_at_each(kind, n, rng):
+    likelihood, (Lambda, error_cov) = likelihood_and_point(kind, rng)
+    native, p = likelihood.native(), len(likelihood.gram.coef_names)
+    sizes = np.linspace(0.5, 2.0, n)
+    internal = np.ascontiguousarray(likelihood.z_map_inverse @ (Lambda * sizes[:, None, None]))
+    weights = np.array([likelihood.errors.weights(error_cov * size) for size in sizes])
+    mean, factor = np.zeros((n, p)), np.zeros((n, p, p))
+    value = native.moments(internal, weights, mean, factor)
+    assert value == native.value(internal[-1], weights[-1])
+    one = np.zeros((1, p)), np.zeros((1, p, p))
+    for s in range(n):
+        native.moments(internal[s : s + 1], weights[s : s + 1], *one)
+        np.testing.assert_array_equal(mean[s], one[0][0])
+        np.testing.assert_array_equal(factor[s], one[1][0])
+
+
+def test_moments_end_at_a_point_without_a_density(rng):
+    likelihood, (Lambda, error_cov) = likelihood_and_point("strips", rng)
+    p = len(likelihood.gram.coef_names)
+    internal = np.tile(likelihood.z_map_inverse @ Lambda, (100, 1, 1))
+    weights = np.tile(likelihood.errors.weights(error_cov), (100, 1))
+    weights[70] = np.nan
+    mean, factor = np.zeros((100, p)), np.zeros((100, p, p))
+    assert likelihood.native().moments(internal, weights, mean, factor) == -np.inf
+    assert (mean[:70] == mean[0]).all()
+    assert not mean[70:].any()

@@ -35,24 +35,26 @@ class _Factors:
     G : array (m, p + 1, S, tiles, width)
         M^-1 Lambda' B.
     L : array (m, m, S, tiles, width)
-        M = L L'.
+        M = L L'; width 1 where it is that of all blocks.
     """
 
     G: Array
     L: Array
 
     @staticmethod
-    def of(omega: Array, Lambda: Array, tiles: Tiles, some: slice, lanes: int) -> _Factors:
+    def of(
+        omega: Array, Lambda: Array, tiles: Tiles, some: slice, lanes: int, combination: Array | None = None
+    ) -> _Factors:
         """Return those of a slice of tiles, which are factored all or none, at omega (S, K) and Lambda (S, q, q).
 
-        Only the first lanes are evaluated.
+        Only the first lanes are evaluated, and with a combination (S, p + 1) of columns only G times it, one column.
         """
-        ZtZ, ZtW = tiles.ZtZ[..., :lanes], tiles.ZtW[..., :lanes]
+        ZtZ, ZtW = _lanes_that_differ(tiles.ZtZ[..., :lanes]), tiles.ZtW[..., :lanes]
         ZtW = np.swapaxes(ZtW, 1, 2) if tiles.width == STRIP else ZtW
         is_factored = bool(tiles.factored[some.start])
         # Terms of two data sets, which may be negative, are none of a block that is factored.
         weights, factor = np.sqrt(np.maximum(omega, 0.0)) if is_factored else omega, _over_blocks(Lambda)
-        A, B = (_sum_of_terms(weights, tiles, source, some) for source in (ZtZ, ZtW))
+        A, B = _sum_of_terms(weights, tiles, ZtZ, some), _sum_of_terms(weights, tiles, ZtW, some, combination)
         if not is_factored:
             L = _cholesky_of_one_plus(_transposed_times(factor, np.swapaxes(_transposed_times(factor, A), 0, 1)))
             return _Factors(G=_solve(L, _solve(L, _transposed_times(factor, B)), transposed=True), L=L)
@@ -64,20 +66,34 @@ class _Factors:
         return _Factors(G=_transposed_times(factor, _product(np.swapaxes(C, 0, 1), D)), L=T * np.sqrt(d))
 
 
+def _lanes_that_differ(ZtZ: Array) -> Array:
+    """Return the first lane alone where all are equal: groups of the same design."""
+    return ZtZ[..., :1] if np.array_equal(ZtZ, np.broadcast_to(ZtZ[..., :1], ZtZ.shape)) else ZtZ
+
+
 def _over_blocks(Lambda: Array) -> Array:
     """Return Lambda (S, q, q) with the elements first, (q, q, S, 1, 1)."""
     return np.ascontiguousarray(np.moveaxis(Lambda, 0, 2))[:, :, :, None, None]
 
 
-def _sum_of_terms(weights: Array, tiles: Tiles, source: Array, some: slice) -> Array:
-    """Return the sums over the entries of each tile of weights (S, K) times source (entries, m, c, width)."""
+def _sum_of_terms(weights: Array, tiles: Tiles, source: Array, some: slice, combination: Array | None = None) -> Array:
+    """Return the sums over the entries of each tile of weights (S, K) times source (entries, m, c, width).
+
+    With a combination (S, c) the columns of the source are added up by it, to one.
+    """
     first, last = tiles.indptr[some], tiles.indptr[1:][some]
     counts = last - first
-    out = np.zeros((*source.shape[1:3], len(weights), len(counts), source.shape[3]))
+    columns = source.shape[2] if combination is None else 1
+    out = np.zeros((source.shape[1], columns, len(weights), len(counts), source.shape[3]))
     for k in range(int(counts.max(initial=0))):
         has = np.flatnonzero(counts > k)
         entries = first[has] + k
-        part = weights[:, tiles.term[entries], None] * np.moveaxis(source[entries], 0, 2)[:, :, None]
+        # (m, c, 1, tiles, width), or (m, 1, S, tiles, width).
+        if combination is None:
+            values = np.moveaxis(source[entries], 0, 2)[:, :, None]
+        else:
+            values = np.einsum("sc,emcw->msew", combination, source[entries], optimize=True)[:, None]
+        part = weights[:, tiles.term[entries], None] * values
         if len(has) == len(counts):
             out += part
         else:
@@ -217,12 +233,13 @@ def draw(
     for first in range(0, S, at_once):
         some = slice(first, min(first + at_once, S))
         omega, Lambda, user = (array[some] for array in covariances)
-        factors, factor = _Factors.of(omega, Lambda, tiles, slice(t, t + 1), n), _over_blocks(user)
-        G, L = factors.G, factors.L
-        x = _solve(L, np.moveaxis(normals[some], 0, 1)[:, None, :, None], transposed=True)[:, 0] + G[:, p]
-        for c in range(p):
-            x -= G[:, c] * beta[some, c, None, None]
-        draws[some] = np.moveaxis(_times(factor, x[:, None])[:, 0, :, 0], 1, 0)
+        residual = np.column_stack([-beta[some], np.ones(len(omega))])
+        z = np.moveaxis(normals[some], 0, 1)[:, None, :, None]
+        factors = _Factors.of(omega, Lambda, tiles, slice(t, t + 1), n, None if len(targets) else residual)
+        G, L, factor = factors.G, factors.L, _over_blocks(user)
+        mean = np.einsum("icsl,sc->isl", G[:, :, :, 0], residual)[:, None, :, None] if len(targets) else G
+        x = mean + _solve(L, z, transposed=True)
+        draws[some] = np.moveaxis(_times(factor, x)[:, 0, :, 0], 1, 0)
         if not len(targets):
             continue
         T = _times(factor, G)[:, :, :, 0]

@@ -20,7 +20,7 @@ from hierreg.compiled.address_kernels import (
     vector_at,
     vector_of,
 )
-from hierreg.compiled.array_kernels import empty, zeros
+from hierreg.compiled.array_kernels import empty, local, local_zeros, zeros
 from hierreg.compiled.dense_kernels import (
     cholesky_in_place,
     factor_of_inverse,
@@ -102,9 +102,9 @@ def absorb_blocks(omega, Lambda, blocks, factors, total):
         return 0.0
     weight, factored, (Ls, pivots, Us) = blocks[4], blocks[5], factors
     n, m, p1 = Us.shape[0], Us.shape[1], Us.shape[2]
-    A, B = empty((m, m, LANES)), empty((m, p1, LANES))
-    LA, work = empty((m, m, LANES)), empty((m, m, LANES))
-    d, column, share = empty((m, LANES)), empty((m, LANES)), empty((2, LANES))
+    A, B = local((m, m, LANES)), local((m, p1, LANES))
+    LA, work = local((m, m, LANES)), local((m, m, LANES))
+    d, column, share = local((m, LANES)), local((m, LANES)), local((2, LANES))
     log_det, det = 0.0, 1.0
     for t in range(len(blocks[0]) - 1):
         s, k = t % n, only_term(blocks[0], blocks[1], t, np.int64(len(omega)))
@@ -173,9 +173,9 @@ def gradient_of_blocks(omega, Lambda, blocks, factors, weights, g_factor, g_omeg
     G, T = weights
     Ls, pivots, Us = factors
     m, p1, q, K = Us.shape[1], Us.shape[2], Lambda.shape[0], len(omega)
-    A, B, E = empty((m, m, LANES)), empty((m, p1, LANES)), empty((m, m, LANES))
-    U, H, HG = empty((m, p1, LANES)), empty((m, p1, LANES)), empty((m, p1, LANES))
-    of_triangles, is_any = zeros((K + 1, q, q, LANES)), False
+    A, B, E = local((m, m, LANES)), local((m, p1, LANES)), local((m, m, LANES))
+    U, H, HG = local((m, p1, LANES)), local((m, p1, LANES)), local((m, p1, LANES))
+    of_triangles, is_any = local_zeros((K + 1, q, q, LANES)), False
     for t in range(len(indptr) - 1):
         k, L, pivot = only_term(indptr, term, t, K), Ls[t], pivots[t]
         if factored[t]:
@@ -213,7 +213,7 @@ def gradient_of_blocks(omega, Lambda, blocks, factors, weights, g_factor, g_omeg
                     for lane in range(LANES):
                         g_factor[k, i % q, j % q, lane] += HG[i, c, lane] * U[j, c, lane]
         if k == K:
-            _gradient_of_terms(Lambda, blocks, t, L, pivot, U, G, g_omega)
+            _gradient_of_terms(Lambda, blocks, t, L, pivot, U, G, (A, E, H, HG), g_omega)
     for k in range(K if is_any else 0):
         for i in range(q):
             for j in range(q):
@@ -224,12 +224,19 @@ def gradient_of_blocks(omega, Lambda, blocks, factors, weights, g_factor, g_omeg
 
 
 @part
-def _gradient_of_terms(Lambda, blocks, t, L, pivot, U, G, g_omega):
-    """Add d log p / d omega of one tile: -1/2 (<N, ZtZ[k]> - 2 <Q, ZtW[k]>) for each of its terms."""
+def _gradient_of_terms(Lambda, blocks, t, L, pivot, U, G, room, g_omega):  # room is lent
+    """Add d log p / d omega of one tile: -1/2 (<N, ZtZ[k]> - 2 <Q, ZtW[k]>) for each of its terms.
+
+    ``room`` has two arrays (m, m, LANES) and two (m, p + 1, LANES), overwritten.
+    """
     indptr, term, ZtZ, ZtW, weight, _ = blocks
     m, p1 = U.shape[0], U.shape[1]
-    F, N = empty((m, m, LANES)), zeros((m, m, LANES))
-    LU, Q, sums = empty((m, p1, LANES)), empty((m, p1, LANES)), empty(LANES)
+    F, N, LU, Q = room
+    sums = local(LANES)
+    for i in range(m):
+        for j in range(m):
+            for lane in range(LANES):
+                N[i, j, lane] = 0.0
     # With F = Lambda L'^-1: Lambda M^-1 Lambda' = F F'.
     repeated_over_transposed(Lambda, L, pivot, F)
     repeated_times(Lambda, False, U, LU)
@@ -515,9 +522,8 @@ def weights_of_base(G, P_inv, is_exact):
 FIRST_BLOCKS = 8
 
 
-# Inlined: as a function of its own it would be compiled twice.
 @part
-def log_likelihood_of(table, kinds, Lambda_at, weights_at, first_at, second_at, wanted):  # noqa: PLR0915  # a call a kind
+def log_likelihood_of(table, kinds, Lambda_at, weights_at, first_at, second_at, wanted):
     """Return the marginal log likelihood and write what else is wanted, where it is finite.
 
     Parameters
@@ -536,12 +542,37 @@ def log_likelihood_of(table, kinds, Lambda_at, weights_at, first_at, second_at, 
         Addresses of the gradients with respect to Lambda and omega (K,); or of the conditional mean (p,) of beta and a
         factor F (p, p) of its covariance F F'.
     wanted : int
-        VALUE, GRADIENT or MOMENTS. The gradient needs room for all tiles of blocks, the others for one.
+        VALUE, GRADIENT, or MOMENTS and the number of further points: all four addresses are then of one array after
+        the other.
 
     Returns
     -------
     float
-        -inf where a matrix is not positive definite.
+        -inf where a matrix is not positive definite; of several points the first such value, or the last.
+    """
+    K, p, q = table[0, 1], table[0, 2] - 1, table[4, 0]
+    value = 0.0
+    for s in range(max(1, wanted - MOMENTS + 1)):
+        value = _at_one_point(
+            table,
+            kinds,
+            square_of(Lambda_at + 8 * s * q * q, q),
+            vector_of(weights_at + 8 * s * (2 * K + 2), 2 * K + 2),
+            first_at + 8 * s * p,
+            second_at + 8 * s * p * p,
+            wanted,
+        )
+        if value == -np.inf:
+            break
+    return value
+
+
+# Inlined: as a function of its own it would be compiled twice.
+@part
+def _at_one_point(table, kinds, Lambda, weights, first_at, second_at, wanted):  # noqa: PLR0915  # a call a kind
+    """Return what `log_likelihood_of` does at Lambda (q, q) and the weights (2 K + 2,) of the terms.
+
+    The gradient needs room for all tiles of blocks, the others for one.
     """
     base, W0 = stack_at(table, Row(0)), matrix_at(table, Row(1), np.float64)
     numbers, integrate, q = vector_at(table, Row(2), np.float64), table[3, 0] == 1, table[4, 0]
@@ -552,16 +583,15 @@ def log_likelihood_of(table, kinds, Lambda_at, weights_at, first_at, second_at, 
     )
     is_exact, is_strict = numbers[3] == 1.0, numbers[4] == 1.0
     K, p = base.shape[0], base.shape[1] - 1
-    Lambda, weights = square_of(Lambda_at, q), vector_of(weights_at, 2 * K + 2)
     omega, root, log_det = weights[:K], weights[K : 2 * K], weights[2 * K]
     theta, strips, one, many, rows = kinds
-    total = zeros((K + 1, p + 1, p + 1, LANES))
-    C, P, beta = empty((p + 1, p + 1)), empty((p, p)), empty(p)
+    total = local_zeros((K + 1, p + 1, p + 1, LANES))
+    C, P, beta = local((p + 1, p + 1)), local((p, p)), local(p)
     of_strips = room_for_strips(strips)
     of_one = room_for_factors(one, n_tiles_of(one) if wanted == GRADIENT else np.int64(1))
     of_many = room_for_factors(many, n_tiles_of(many) if wanted == GRADIENT else np.int64(1))
     of_rows = room_for_rows(rows, n_tiles_of(rows) if wanted == GRADIENT else np.int64(1))
-    B = empty((p + 1, p + 1))
+    B = local((p + 1, p + 1))
     log_det += absorb_theta(omega, Lambda, theta, total)
     log_det += absorb_strips(omega, Lambda, strips, of_strips, total)
     log_det += absorb_blocks(omega, Lambda, one, of_one, total)
@@ -570,7 +600,7 @@ def log_likelihood_of(table, kinds, Lambda_at, weights_at, first_at, second_at, 
     reduce_population(omega, base, W0, numbers[2], total, B, C)
     log_det_P, quadratic = solve_population(C, B, P, beta, is_strict)
     if not is_exact:
-        if not has_digits(C, B, P, quadratic, numbers[1], is_strict and wanted != MOMENTS):
+        if not has_digits(C, B, P, quadratic, numbers[1], is_strict and wanted < MOMENTS):
             quadratic = np.nan
     elif isfinite(quadratic):
         quadratic = residual_form(root, left, B, beta)
@@ -586,15 +616,15 @@ def log_likelihood_of(table, kinds, Lambda_at, weights_at, first_at, second_at, 
     value = numbers[0] - 0.5 * (log_det + quadratic + (log_det_P if integrate else 0.0))
     if not isfinite(value):
         value = -np.inf
-    elif wanted == MOMENTS:
+    elif wanted >= MOMENTS:
         mean = vector_of(first_at, p)
         for i in range(p):
             mean[i] = beta[i]
         factor_of_inverse(P, p, square_of(second_at, p))
     elif wanted == GRADIENT:
         g_Lambda, g_omega = square_of(first_at, q), vector_of(second_at, K)
-        g_factor = zeros((K + 1, q, q, LANES))
-        P_inv, G, T = empty((p, p)), empty((p + 1, p + 1)), empty((p + 1, p + 1))
+        g_factor = local_zeros((K + 1, q, q, LANES))
+        P_inv, G, T = local((p, p)), local((p + 1, p + 1)), local((p + 1, p + 1))
         g_Lambda[:], g_omega[:] = 0.0, 0.0
         population_weights(P, beta, integrate, P_inv, G, T)
         gradient_of_theta(omega, Lambda, theta, P_inv, beta, g_factor)

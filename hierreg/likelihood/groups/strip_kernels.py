@@ -30,7 +30,7 @@ from math import log, nan, sqrt
 
 import numpy as np
 
-from hierreg.compiled.array_kernels import empty
+from hierreg.compiled.array_kernels import empty, in_shape, local
 from hierreg.compiled.lanes import LANES, STRIP
 from hierreg.compiled.parts import part
 
@@ -288,9 +288,9 @@ def absorb_strips(omega, Lambda, blocks, room, total):
         return 0.0
     indptr, term, ZtZ, ZtW, weight, factored = blocks
     p1, m, width, K = ZtW.shape[1], ZtW.shape[2], ZtW.shape[3], np.int64(len(omega))
-    all_A, all_B = ZtZ.reshape(-1), ZtW.reshape(-1)
+    all_A, all_B = in_shape(ZtZ, ZtZ.size), in_shape(ZtW, ZtW.size)
     room_A, room_B, M, XV, _, product, zeros = _rows(room, p1, m)
-    XV_rows, sums = XV.reshape(2 * p1, m * STRIP), zeros[: p1 * p1 * STRIP].reshape(p1, p1, STRIP)
+    XV_rows, sums = in_shape(XV, (2 * p1, m * STRIP)), in_shape(zeros, (p1, p1, STRIP))
     log_det, last, scale, root, is_sum = 0.0, np.int64(-1), 1.0, 1.0, False
     for t in range(len(indptr) - 1):
         k = only_term(indptr, term, t, K)
@@ -413,12 +413,15 @@ def gradient_of_strips(omega, Lambda, blocks, room, weights, g_factor, g_omega):
     if blocks is None:
         return
     indptr, term, ZtZ, ZtW, weight, factored = blocks
-    G, columns = weights[0], np.ascontiguousarray(weights[1].T)
     p1, m, width, K = ZtW.shape[1], ZtW.shape[2], ZtW.shape[3], np.int64(len(omega))
-    all_A, all_B = ZtZ.reshape(-1), ZtW.reshape(-1)
+    (G, T), columns = weights, local((p1, p1))
+    for i in range(p1):
+        for j in range(p1):
+            columns[j, i] = T[i, j]
+    all_A, all_B = in_shape(ZtZ, ZtZ.size), in_shape(ZtW, ZtW.size)
     room_A, room_B, M, XH, y, once, zeros = _rows(room, p1, m)
     column, flat = m * STRIP, zeros[: m * m * STRIP]
-    XH_rows, sums = XH.reshape(2 * p1, column), flat.reshape(m, m, STRIP)
+    XH_rows, sums = in_shape(XH, (2 * p1, column)), in_shape(flat, (m, m, STRIP))
     last, scale, root, is_sum = np.int64(-1), 1.0, 1.0, False
     for t in range(len(indptr) - 1):
         k = only_term(indptr, term, t, K)
@@ -465,8 +468,8 @@ def _gradient_of_terms(Lambda, blocks, t, M, XH, G, weight, g_omega):
     """
     indptr, term, ZtZ, ZtW, _, _ = blocks
     p1, m, width = ZtW.shape[1], ZtW.shape[2], ZtW.shape[3]
-    y, LX, Q, N = empty(m * STRIP), empty(m * STRIP), empty((p1, m * STRIP)), empty((m, m, STRIP))
-    flat = N.reshape(-1)
+    y, LX, Q, N = local(m * STRIP), local(m * STRIP), local((p1, m * STRIP)), local((m, m, STRIP))
+    flat = in_shape(N, N.size)
     weighted_inverse(Lambda, M, weight, flat, width)
     for c in range(p1):
         _times_column(XH, 0, 1.0, G[c], y)

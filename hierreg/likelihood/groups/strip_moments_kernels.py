@@ -10,7 +10,7 @@ from math import sqrt
 
 import numpy as np
 
-from hierreg.compiled.array_kernels import empty, ones, zeros
+from hierreg.compiled.array_kernels import empty, in_shape, ones, zeros
 from hierreg.compiled.lanes import STRIP
 from hierreg.compiled.parts import part
 from hierreg.likelihood.groups.strip_kernels import (
@@ -115,7 +115,7 @@ def strip_draws(covariances, blocks, t, population, normals, levels, draws, mome
     beta, targets = population[0], population[3]
     before, sums = moments
     indptr, term, ZtZ, ZtW, _, factored = blocks
-    all_A, all_B = ZtZ.reshape(-1), ZtW.reshape(-1)
+    all_A, all_B = in_shape(ZtZ, ZtZ.size), in_shape(ZtW, ZtW.size)
     m, width, n = ZtW.shape[2], ZtW.shape[3], len(levels)
     room_A, room_B = room_for_products(blocks)
     M, e, x, z = empty(4 * STRIP), empty(m * STRIP), empty(2 * m * STRIP), zeros(m * STRIP)

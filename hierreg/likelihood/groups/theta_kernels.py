@@ -31,7 +31,7 @@ from math import sqrt
 
 import numpy as np
 
-from hierreg.compiled.array_kernels import empty, ones, zeros
+from hierreg.compiled.array_kernels import in_shape, local, local_zeros
 from hierreg.compiled.lanes import STRIP
 from hierreg.compiled.parts import part
 from hierreg.likelihood.groups.strip_kernels import log_of_product, multiply, scaled
@@ -98,22 +98,21 @@ def _total_of(sums, row, width):
 
 
 @part
-def _symmetric(sums, q, width):
-    """Return the matrix (q, q) of the sums over the lanes of the first rows, its lower triangle, and clear them."""
-    out = empty((q, q))
+def _symmetric(sums, q, width, out):
+    """Write the matrix (q, q) of the sums over the lanes of the first rows, its lower triangle, and clear them."""
     row = 0
     for i in range(q):
         for j in range(i + 1):
             out[i, j] = out[j, i] = _total_of(sums, row, width)
             row += 1
-    return out
 
 
 @part
 def _add_to_total(omega, K, sums, width, total):
     """Add omega times the sums of one term, between K' and K, to ``total`` (p + 1, p + 1, LANES); clear the sums."""
     q, p = K.shape
-    first, of_X = q * (q + 1) // 2, _symmetric(sums, q, width)
+    first, of_X = q * (q + 1) // 2, local((q, q))
+    _symmetric(sums, q, width, of_X)
     for i in range(q):
         of_y = _total_of(sums, first + i, width)
         for c in range(p):
@@ -130,9 +129,10 @@ def absorb_theta(omega, Lambda, theta, total):
     if theta is None:
         return 0.0
     term, products, K = theta
-    n_rows, width, q, flat = products.shape[1], products.shape[2], len(K), products.reshape(-1)
-    det, product, sums = empty(STRIP), ones(STRIP), zeros((q * (q + 1) // 2 + q + 1) * STRIP)
+    n_rows, width, q, flat = products.shape[1], products.shape[2], len(K), in_shape(products, products.size)
+    det, product, sums = local(STRIP), local(STRIP), local_zeros((q * (q + 1) // 2 + q + 1) * STRIP)
     log_det, last, root = 0.0, np.int64(-1), 1.0
+    product[:] = 1.0
     for t in range(len(term)):
         if term[t] != last:
             if last >= 0:
@@ -195,7 +195,8 @@ def _differentiate_two(root, Lambda, strip, omega, Q, mean, sums, width):
 def _add_to_factor(omega, Lambda, sums, width, g_factor):
     """Add omega times the sums of one term times Lambda to ``g_factor`` (q, q, LANES); clear the sums."""
     q = len(Lambda)
-    of_Sigma = _symmetric(sums, q, width)
+    of_Sigma = local((q, q))
+    _symmetric(sums, q, width, of_Sigma)
     for i in range(q):
         for j in range(q):
             for k in range(q):
@@ -211,9 +212,9 @@ def gradient_of_theta(omega, Lambda, theta, P_inv, beta, g_factor):
     if theta is None:
         return
     term, products, K = theta
-    n_rows, width, flat = products.shape[1], products.shape[2], products.reshape(-1)
+    n_rows, width, flat = products.shape[1], products.shape[2], in_shape(products, products.size)
     q, p = K.shape
-    Q, mean, sums = zeros((q, q)), zeros(q), zeros(q * (q + 1) // 2 * STRIP)
+    Q, mean, sums = local_zeros((q, q)), local_zeros(q), local_zeros(q * (q + 1) // 2 * STRIP)
     for i in range(q):
         for c in range(p):
             mean[i] += K[i, c] * beta[c]
