@@ -100,6 +100,22 @@ def write_logit_terms(y, n, eta, value, slope, information):
 
 
 @part
+def write_logit_slopes(y, n, weight, eta, value, slope):
+    """Write the log density of binomial rows with a logit, times their weights, and its derivative.
+
+    As `write_logit_terms` does, which arrays have rows.
+    """
+    for i in range(len(y)):
+        x = eta[i]
+        e = exp_of_negative(-abs(x))
+        rest = log1p_of_share(e)
+        large = 1.0 / (1.0 + e)
+        p = large if x > 0.0 else e * large
+        value[i] = -weight[i] * (y[i] * (rest + max(-x, 0.0)) + (n[i] - y[i]) * (rest + max(x, 0.0)))
+        slope[i] = weight[i] * (y[i] - n[i] * p)
+
+
+@part
 def _logit(eta):
     """Return log(1 + exp(eta)), log(1 + exp(-eta)), p = expit(eta) and p (1 - p), by one exponential."""
     e = exp(-abs(eta))

@@ -57,8 +57,9 @@ class Settings:
         Show nutpie's progress bar.
     target_accept : float or None
         Acceptance probability that the step size is tuned to; None for the defaults.
-    default_accept : (float, float)
-        That where nothing is asked for, and where standard deviations may be zero.
+    default_accept : (float, float, float)
+        That where nothing is asked for: all standard deviations are far from zero, one may come near it, zero is as
+        likely as others.
     """
 
     draws: int
@@ -68,7 +69,7 @@ class Settings:
     cores: int
     progress: bool
     target_accept: float | None = None
-    default_accept: tuple[float, float] = (TARGET_ACCEPT, TARGET_ACCEPT_SIGNED)
+    default_accept: tuple[float, float, float] = (TARGET_ACCEPT, TARGET_ACCEPT_SIGNED, TARGET_ACCEPT_SIGNED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,7 +242,7 @@ def sample_chains(
 def _target_accept(settings: Settings, signed: Coordinates | None) -> float:
     if settings.target_accept is not None:
         return settings.target_accept
-    return settings.default_accept[0 if signed is None else 1]
+    return settings.default_accept[0 if signed is None else 2 if signed.extent.any() else 1]
 
 
 def _column(batch: Any, name: str) -> NDArray[Any]:

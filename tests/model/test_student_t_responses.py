@@ -126,10 +126,9 @@ def test_groups_with_two_modes_are_sampled_in_both():
             assert 0.2 < np.mean(chain > 1.2) < 0.8
 
 
-@pytest.mark.parametrize(
-    ("far", "words"), [(1.2, ""), (3.0, "disagree about the effects of g 0"), (6.0, "g 0 say two things")]
-)
-def test_chains_that_stay_in_one_of_two_modes_are_said(far, words):
+# Of 3.0 chains of some seeds disagree, and all chains of others stay in the higher mode.
+@pytest.mark.parametrize(("far", "seed"), [(1.2, 1), (3.0, 1), (3.0, 2), (3.0, 3), (6.0, 1)])
+def test_chains_that_stay_in_one_of_two_modes_are_said(far, seed):
     rng = np.random.default_rng(0)
     g = np.repeat(np.arange(20), 10)
     y = (3 * rng.normal(size=20))[g] + 0.3 * rng.standard_t(4, 200)
@@ -137,10 +136,10 @@ def test_chains_that_stay_in_one_of_two_modes_are_said(far, words):
     two = hr.Model("y ~ 1 + (1 | g)", pd.DataFrame({"y": y, "g": g}), family=hr.StudentT(3))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        two.sample(draws=500, **OPTIONS)
+        two.sample(draws=500, **OPTIONS | {"seed": seed})
     said = [str(one.message) for one in caught if "two things" in str(one.message)]
-    assert len(said) == bool(words)
-    assert all(words in one for one in said)
+    assert len(said) == (far > 2.0)
+    assert all("g 0" in one for one in said)
 
 
 # Limits ---------------------------------------------------------------------------------------------------------------

@@ -183,11 +183,11 @@ def working_effects(
     rows = (*likelihood.numbers, structure.place, structure.row_block)
     entries = np.empty(structure.n_entries)
     entries_at(rows, structure.factors, information, entries)
-    weighted = information[:, None] * np.column_stack([response, X])
+    weighted = information[:, None] * np.column_stack([response, X.T])
     pulled = np.zeros((structure.n_effects, weighted.shape[1]))
     for f in range(len(structure.order)):
         for k in range(int(structure.size[f])):
-            np.add.at(pulled, structure.place[:, f] + k, Z[:, structure.column[f] + k, None] * weighted)
+            np.add.at(pulled, structure.place[:, f] + k, Z[structure.column[f] + k, :, None] * weighted)
     return WorkingEffects(
         entries=entries, response=np.ascontiguousarray(pulled[:, 0]), slope=np.ascontiguousarray(pulled[:, 1:])
     )

@@ -22,6 +22,8 @@ from __future__ import annotations
 
 from math import inf, isfinite
 
+import numpy as np
+
 from hierreg.compiled.array_kernels import empty
 from hierreg.compiled.parts import part, whole
 from hierreg.likelihood.joint.factor_kernels import (
@@ -35,6 +37,8 @@ from hierreg.likelihood.joint.factor_kernels import (
 )
 from hierreg.likelihood.quadrature.kernels import add_to_auxiliary, auxiliaries_of, laplace_slopes
 from hierreg.response.kernels import (
+    BINOMIAL,
+    LOGIT,
     STUDENT_T,
     auxiliary_slopes,
     expected_information,
@@ -43,6 +47,7 @@ from hierreg.response.kernels import (
     slope_of_constant,
     student_t_slopes,
     value_and_slope,
+    write_logit_slopes,
 )
 
 _MOST_STEPS = 100
@@ -71,9 +76,9 @@ def entries_of(rows, factors, w, entries):
                 if place < 0:
                     continue
                 for a in range(size[f]):
-                    t = w[r] * Z[r, column[f] + a]
+                    t = w[r] * Z[column[f] + a, r]
                     for c in range(size[g]):
-                        entries[place] += t * Z[r, column[g] + c]
+                        entries[place] += t * Z[column[g] + c, r]
                         place += 1
 
 
@@ -197,40 +202,70 @@ def pull_back_coefficients(factors, Lambda, v, g_b, g_v, g_Lambda):
 @part
 def predictors_of(rows, factors, beta, b, eta):
     """Write the linear predictors (N,)."""
-    X, Z, offset, place = rows[0], rows[1], rows[5], rows[9]
-    column, size = factors[0], factors[1]
-    p = len(beta)
+    X, offset = rows[0], rows[5]
     for r in range(len(eta)):
-        t = offset[r]
-        for k in range(p):
-            t += X[r, k] * beta[k]
-        for f in range(len(size)):
-            for a in range(size[f]):
-                t += Z[r, column[f] + a] * b[place[r, f] + a]
-        eta[r] = t
+        eta[r] = offset[r]
+    for k in range(len(beta)):
+        t = beta[k]
+        for r in range(len(eta)):
+            eta[r] += X[k, r] * t
+    add_effects(rows, factors, b, eta)
+
+
+@part
+def add_effects(rows, factors, b, out):
+    """Add Z b (N,)."""
+    Z, place = rows[1], rows[9]
+    column, size = factors[0], factors[1]
+    for f in range(len(size)):
+        for a in range(size[f]):
+            c = column[f] + a
+            for r in range(len(out)):
+                out[r] += Z[c, r] * b[place[r, f] + a]
 
 
 @part
 def gather(rows, factors, d, g_b):
-    """Write Z'd (n,)."""
+    """Write Z'd (n,). Rows of one group that follow each other are added up first, so that sums do not wait."""
     Z, place = rows[1], rows[9]
     column, size = factors[0], factors[1]
+    N = len(d)
     for i in range(len(g_b)):
         g_b[i] = 0.0
-    for r in range(len(d)):
-        for f in range(len(size)):
+    for f in range(len(size)):
+        first = 0
+        while first < N:
+            at, last = place[first, f], first + 1
+            while last < N and place[last, f] == at:
+                last += 1
             for a in range(size[f]):
-                g_b[place[r, f] + a] += Z[r, column[f] + a] * d[r]
+                g_b[at + a] += sum_of_products(Z[column[f] + a], d, first, last)
+            first = last
+
+
+@part
+def sum_of_products(x, y, first, last):
+    """Return the sum of x y from a first place up to a last, in four sums that do not wait for each other."""
+    s, t, u, v = 0.0, 0.0, 0.0, 0.0
+    i = first
+    while i + 4 <= last:
+        s += x[i] * y[i]
+        t += x[i + 1] * y[i + 1]
+        u += x[i + 2] * y[i + 2]
+        v += x[i + 3] * y[i + 3]
+        i += 4
+    while i < last:
+        s += x[i] * y[i]
+        i += 1
+    return (s + t) + (u + v)
 
 
 @part
 def add_population(rows, d, scale, g_beta):
     """Add scale X'd."""
     X = rows[0]
-    for r in range(len(d)):
-        t = scale * d[r]
-        for k in range(len(g_beta)):
-            g_beta[k] += X[r, k] * t
+    for k in range(len(g_beta)):
+        g_beta[k] += scale * sum_of_products(X[k], d, np.int64(0), len(d))
 
 
 @part
@@ -427,7 +462,7 @@ def _add_laplace_gradient(form, blocks, factors, rows, Lambda, v, terms, entries
                 pair += 1
                 for a in range(size[f]):
                     for k in range(size[g]):
-                        total -= Z[r, column[f] + a] * g_entries[place] * Z[r, column[g] + k]
+                        total -= Z[column[f] + a, r] * g_entries[place] * Z[column[g] + k, r]
                         place += 1
         half[r], c[r] = total, total * d3[r]
     g_b, t, moved = empty(n), empty(n), empty(n)
@@ -437,7 +472,9 @@ def _add_laplace_gradient(form, blocks, factors, rows, Lambda, v, terms, entries
     solve_lower(form, values, t)
     solve_upper(form, values, t)
     coefficients_of(factors, Lambda, t, moved)
-    _effects_of_rows(rows, factors, moved, of_row)
+    for r in range(N):
+        of_row[r] = 0.0
+    add_effects(rows, factors, moved, of_row)
     for r in range(N):
         e[r] = d1[r] + c[r] - w[r] * of_row[r]
     add_population(rows, e, 1.0, g_beta)
@@ -445,19 +482,6 @@ def _add_laplace_gradient(form, blocks, factors, rows, Lambda, v, terms, entries
     pull_back_coefficients(factors, Lambda, v, g_b, moved, g_Lambda)
     gather(rows, factors, d1, g_b)
     pull_back_coefficients(factors, Lambda, t, g_b, moved, g_Lambda)
-
-
-@part
-def _effects_of_rows(rows, factors, b, out):
-    """Write Z b (N,)."""
-    Z, place = rows[1], rows[9]
-    column, size = factors[0], factors[1]
-    for r in range(len(out)):
-        t = 0.0
-        for f in range(len(size)):
-            for a in range(size[f]):
-                t += Z[r, column[f] + a] * b[place[r, f] + a]
-        out[r] = t
 
 
 @part
@@ -537,10 +561,19 @@ def effects_density(
 
 @part
 def _sum_over_rows(rows, factors, phi, b, auxiliary, eta, d1):
-    """Return the log likelihood without constants, and write linear predictors and l' (N,)."""
+    """Return the log likelihood without constants, and write linear predictors and l' (N,).
+
+    Loops over rows become vector instructions where the response is binomial and the link the logit.
+    """
     y, trials, weight, stratum, family, link = rows[2], rows[3], rows[4], rows[6], rows[7], rows[8]
     predictors_of(rows, factors, phi, b, eta)
     total = 0.0
+    if family == BINOMIAL and link == LOGIT:
+        value = empty(len(y))
+        write_logit_slopes(y, trials, weight, eta, value, d1)
+        for r in range(len(y)):
+            total += value[r]
+        return total
     for r in range(len(y)):
         a, c = auxiliaries_of(family, auxiliary, stratum[r], y[r])
         log_density, slope = value_and_slope(family, link, y[r], trials[r], eta[r], a, c)

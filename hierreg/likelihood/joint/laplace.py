@@ -48,7 +48,8 @@ class JointLaplace:
     Attributes
     ----------
     numbers : tuple
-        X, Z (columns of all factors), y, trials, weights, offset, stratum, family, link: `kernels.rows` without places.
+        X' (p, N), Z' (q, N; columns of all factors), y, trials, weights, offset, stratum, family, link: what kernels
+        read of rows, without places.
     structure : Structure
         With the entries between factors.
     start : array (n,)
@@ -137,13 +138,28 @@ class JointLaplace:
     def predictors(self, beta: Array, Lambda: Array, v: Array) -> Array:
         """Return the linear predictors (N,), offsets included."""
         X, Z, offset, structure = self.numbers[0], self.numbers[1], self.numbers[5], self.structure
-        eta = offset + X @ beta
+        eta = offset + beta @ X
         start = 0
         for f, effects in enumerate(structure.by_factor(v)):
             mine = slice(start, start := start + effects.shape[-1])
             b = effects @ Lambda[mine, mine].T
-            eta = eta + np.einsum("nq,nq->n", Z[:, mine], b[structure.groups(f)])
+            eta = eta + np.einsum("qn,nq->n", Z[mine], b[structure.groups(f)])
         return np.asarray(eta)
+
+    def predictors_of_group(self, j: int, beta: Array, Lambda: Array, v: Array) -> Array:
+        """Return the linear predictors (S, n) of the rows of a group of the only factor, offsets left out.
+
+        Parameters
+        ----------
+        j : int
+        beta, Lambda : arrays (S, p), (S, q, q); or (1, p), (1, q, q)
+        v : array (S, q)
+            Standardised effects.
+        """
+        rows = np.flatnonzero(self.structure.groups(0) == j)
+        return np.asarray(
+            beta @ self.numbers[0][:, rows] + (Lambda @ v[:, :, None])[:, :, 0] @ self.numbers[1][:, rows]
+        )
 
     def row_densities(self, eta: Array, auxiliary: Array) -> Array:
         """Return the log density of every row (N,) at linear predictors (N,), offsets included in them."""
@@ -176,7 +192,7 @@ def joint_laplace(  # noqa: PLR0913  # the parts of a model
     offset, weights : arrays (N,)
         Added to the linear predictor; how often each row counts.
     """
-    numbers = [np.ascontiguousarray(x, dtype=float) for x in (X, Z, observed.y, observed.trials, weights, offset)]
+    numbers = [np.ascontiguousarray(x, dtype=float) for x in (X.T, Z.T, observed.y, observed.trials, weights, offset)]
     return JointLaplace(
         numbers=(*numbers, np.ascontiguousarray(observed.stratum), family.code, family.link_function.code),
         structure=structure,

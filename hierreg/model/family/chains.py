@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # nearly normal, however many, longer steps pay: by trial. Where a factor has few levels, the tails of its effects are
 # long, and steps that fit the middle diverge there: 9 of 72,000 draws of two levels crossed with three, none of 3 x 4.
 _TUNE = {"quadrature": 300, "joint": 200}
-_ACCEPT = {"quadrature": (TARGET_ACCEPT, TARGET_ACCEPT_SIGNED), "joint": (0.6, 0.8)}
+_ACCEPT = {"quadrature": (TARGET_ACCEPT, TARGET_ACCEPT_SIGNED, TARGET_ACCEPT_SIGNED), "joint": (0.6, 0.7, 0.8)}
 _FEW_LEVELS, _ACCEPT_FEW = 4, TARGET_ACCEPT_SIGNED
 
 
@@ -88,8 +88,9 @@ def sampled(  # noqa: PLR0913  # what chains are made of
     return Sampled(u=chains.u, stats=stats, sign=chains.sign)
 
 
-def _default_accept(problem: FamilyProblem) -> tuple[float, float]:
-    usual = _ACCEPT[problem.engine]
+def _default_accept(problem: FamilyProblem) -> tuple[float, float, float]:
+    far, near, zero = _ACCEPT[problem.engine]
     levels = (len(factor.levels) for factor in problem.labels.factors)
     is_few = problem.engine == "joint" and min(levels, default=_FEW_LEVELS) < _FEW_LEVELS
-    return (max(usual[0], _ACCEPT_FEW), max(usual[1], _ACCEPT_FEW)) if is_few else usual
+    least = _ACCEPT_FEW if is_few else 0.0
+    return max(far, least), max(near, least), max(zero, least)

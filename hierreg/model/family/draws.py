@@ -169,7 +169,15 @@ def _together(
     def effects() -> tuple[Array, ...]:
         out = effects_of(problem, target, points, sign)
         if problem.family.has_heavy_tails:
-            warn_of_effects_that_stay(problem, modes_at(problem, marginal, mode.u), out, len(chains.u))
+            two = modes_at(problem, marginal, mode.u)
+            Lambda = problem.parameters.from_raw @ covariances(problem.parameters, u).Lambda
+
+            def predictors(j: int, v: Array) -> tuple[Array, Array]:
+                assert two is not None
+                of_group = target.likelihood.predictors_of_group
+                return of_group(j, phi, Lambda, out[0][:, j]), of_group(j, two.phi[None], two.Lambda[None], v)
+
+            warn_of_effects_that_stay(problem, two, out, len(chains.u), predictors)
         return out
 
     return Drawn(engine="joint", shape=chains.u.shape[:2], u=u, phi=phi, w=w, effects=effects, stats=chains.stats)

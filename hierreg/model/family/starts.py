@@ -43,11 +43,15 @@ class SecondModes:
     part : array (J,)
         How high the density is at the second mode, in parts of the first; zero where there is none.
     first, second : arrays (J, q)
+    phi, Lambda : arrays (p,), (q, q)
+        Where they were looked for.
     """
 
     part: Array
     first: Array
     second: Array
+    phi: Array
+    Lambda: Array
 
 
 def starts_of(problem: FamilyProblem) -> list[FamilyStart]:
@@ -195,7 +199,13 @@ def second_modes(
     is_other = np.linalg.norm(v - v[first, groups], axis=2) > _APART
     others = np.where(is_other & np.isfinite(heights), heights, -np.inf)
     second = np.argmax(others, axis=0)
-    return SecondModes(part=np.exp(others[second, groups] - top), first=v[first, groups], second=v[second, groups])
+    return SecondModes(
+        part=np.exp(others[second, groups] - top),
+        first=v[first, groups],
+        second=v[second, groups],
+        phi=phi,
+        Lambda=Lambda,
+    )
 
 
 def _modes(

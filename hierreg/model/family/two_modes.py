@@ -12,6 +12,8 @@ from hierreg.model.family.starts import second_modes
 from hierreg.warning import warn
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from hierreg.likelihood.quadrature.density import QuadratureTarget
@@ -56,7 +58,11 @@ def warn_of_two_modes(problem: FamilyProblem, found: SecondModes | None) -> None
 
 
 def warn_of_effects_that_stay(
-    problem: FamilyProblem, found: SecondModes | None, effects: tuple[Array, ...], chains: int
+    problem: FamilyProblem,
+    found: SecondModes | None,
+    effects: tuple[Array, ...],
+    chains: int,
+    predictors: Callable[[int, Array], tuple[Array, Array]],
 ) -> None:
     """Warn where chains hardly move between two modes of the effects of a group, whose shares they do not know then.
 
@@ -66,6 +72,10 @@ def warn_of_effects_that_stay(
         At the mode of the parameters.
     effects : tuple of arrays (chains x draws, J, q)
         Standardised.
+    chains : int
+    predictors : function
+        Group of the only factor, standardised effects (2, q) at the parameters of ``found`` -> linear predictors of
+        its rows at all draws (chains x draws, n) and there (2, n).
     """
     from arviz_stats.base.array import array_stats
 
@@ -84,16 +94,25 @@ def warn_of_effects_that_stay(
             ConvergenceWarning,
         )
     elif found is not None:
-        _warn_where_none_moves(problem, found, effects[0].reshape(chains, -1, *effects[0].shape[1:]))
+        _warn_where_none_moves(problem, found, chains, predictors)
 
 
-def _warn_where_none_moves(problem: FamilyProblem, found: SecondModes, v: Array) -> None:
-    """Warn where all chains stay in one of two modes; v has the dimensions (chains, draws, J, q)."""
-    chains, draws = v.shape[:2]
+def _warn_where_none_moves(
+    problem: FamilyProblem,
+    found: SecondModes,
+    chains: int,
+    predictors: Callable[[int, Array], tuple[Array, Array]],
+) -> None:
+    """Warn where all chains stay in one of two modes.
+
+    A draw is in the one whose linear predictors of the rows are nearer: standardised effects also move with the
+    parameters, where the modes are at other places.
+    """
     suspect = np.flatnonzero(found.part > _LEFT_OUT)
     for j in suspect[np.argsort(-found.part[suspect])]:
-        far = [np.sum((v[:, :, j] - mode[j]) ** 2, axis=2) for mode in (found.first, found.second)]
-        is_second = far[1] < far[0]
+        eta, modes = predictors(int(j), np.stack([found.first[j], found.second[j]]))
+        far = [np.sum((eta - mode) ** 2, axis=1).reshape(chains, -1) for mode in modes]
+        is_second, draws = far[1] < far[0], far[0].shape[1]
         moves = int(np.sum(is_second[:, 1:] != is_second[:, :-1]))
         if moves < chains * min(_FEWEST_MOVES, _SHARE * found.part[j] * draws):
             factor = problem.labels.factors[0]

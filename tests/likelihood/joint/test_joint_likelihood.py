@@ -160,7 +160,7 @@ def test_the_factor_is_cholesky_s(sizes, share, rng):
         Lambda[start : start + q, start : start + q] = np.tril(rng.normal(size=(q, q)))
         start += q
     entries, values = np.empty(structure.n_entries), np.empty(structure.n_values)
-    rows = (np.empty((n_rows, 0)), Z, w, w, w, w, np.zeros(n_rows, dtype=np.int64), 1, 3)
+    rows = (np.empty((0, n_rows)), np.ascontiguousarray(Z.T), w, w, w, w, np.zeros(n_rows, dtype=np.int64), 1, 3)
     rows = (*rows, structure.place, structure.row_block)
     kernels.entries_at(rows, structure.factors, w, entries)
     kernels.precision_at(structure.form, structure.blocks, structure.factors, Lambda, entries, values)
