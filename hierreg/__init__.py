@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from hierreg.inference import compare_fits, intervals, residuals, t_tests
     from hierreg.linear import comparisons, contrasts, datagrid, means, predict, ranks, row_weights, slopes
     from hierreg.model import Model
-    from hierreg.predictive import log_likelihood, log_prior, posterior_predictive, prior_predictive
+    from hierreg.page import write_page
+    from hierreg.predictive import log_likelihood, log_prior, loo, posterior_predictive, prior_predictive
     from hierreg.priors import (
         LKJ,
         Exponential,
@@ -94,6 +95,7 @@ __all__ = [
     "load_dataset",
     "log_likelihood",
     "log_prior",
+    "loo",
     "map_chains",
     "map_fits",
     "means",
@@ -113,6 +115,7 @@ __all__ = [
     "summary",
     "t_tests",
     "table",
+    "write_page",
 ]
 
 # The same table as the imports above, for use at run time; tests/whole/test_import.py keeps the two equal.
@@ -127,7 +130,8 @@ _NAMES_BY_MODULE = {
     "hierreg.inference": ("compare_fits", "intervals", "residuals", "t_tests"),
     "hierreg.linear": ("comparisons", "contrasts", "datagrid", "means", "predict", "ranks", "row_weights", "slopes"),
     "hierreg.model": ("Model",),
-    "hierreg.predictive": ("log_likelihood", "log_prior", "posterior_predictive", "prior_predictive"),
+    "hierreg.page": ("write_page",),
+    "hierreg.predictive": ("log_likelihood", "log_prior", "loo", "posterior_predictive", "prior_predictive"),
     "hierreg.priors": (
         "LKJ",
         "Exponential",

@@ -110,6 +110,7 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument("fit", type=Path, help="file written by `hierreg fit -o` or hr.save")
     report.add_argument("--figures", type=Path, metavar="FOLDER", help="write the figures there too")
     report.add_argument("--tables", type=Path, metavar="FOLDER", help="write the tables there as CSV too")
+    report.add_argument("--html", type=Path, metavar="FILE", dest="page", help="write one page of all that to a file")
     predict = commands.add_parser("predict", help="predict new rows from a kept posterior")
     _add_predict(predict)
     for command in (fit, report, predict):

@@ -101,4 +101,4 @@ def _run(options: Any) -> Answer | None:
         return predict(options)
     from hierreg.cli.report import report
 
-    return report(options.fit, figures=options.figures, tables=options.tables)
+    return report(options.fit, figures=options.figures, tables=options.tables, page=options.page)

@@ -120,39 +120,38 @@ class NativeLikelihood:
         self._function(self._table.address, *places, VALUE)
         return finished(float(value[0]))
 
-    def moments(self, Lambda: Array, weights: Array, mean: Array, factor: Array) -> float:
-        """Write the conditional mean of beta, internal scale, and F, F F' its covariance, at n points.
+    def moments(self, Lambda: Array, weights: Array, mean: Array, factor: Array, values: Array) -> bool:
+        """Write the conditional mean of beta, internal scale, F, F F' its covariance, and the log likelihood, n times.
 
         Parameters
         ----------
         Lambda, weights : arrays (n, q, q), (n, 2 K + 2)
             Internal scale; in C order, as the others.
-        mean, factor : arrays (n, p), (n, p, p)
+        mean, factor, values : arrays (n, p), (n, p, p), (n,)
             Overwritten.
 
         Returns
         -------
-        float
-            The log likelihood at the last point, or -inf at the first where there is none, after which nothing is
-            written.
+        bool
+            Whether there is a likelihood at all points; after the first where there is none, nothing is written.
         """
         from hierreg.compiled.address_kernels import MOMENTS
 
-        arrays = Lambda, weights, mean, factor
+        arrays = Lambda, weights, mean, factor, values
         assert all(array.flags.c_contiguous and array.dtype == np.float64 for array in arrays)
-        value, found = self._room[4], -np.inf
+        values[:] = np.nan
         places = [array.ctypes.data for array in arrays]
         sizes = [array[:1].nbytes for array in arrays]
         # Not all at once, so that they can be interrupted.
         for first in range(0, len(Lambda), _POINTS_AT_ONCE):
             further = min(_POINTS_AT_ONCE, len(Lambda) - first) - 1
             at = (place + first * size for place, size in zip(places, sizes, strict=True))
-            value[0] = np.nan
-            self._function(self._table.address, *at, value.ctypes.data, MOMENTS + further)
-            found = finished(float(value[0]))
-            if found == -np.inf:
-                break
-        return found
+            self._function(self._table.address, *at, MOMENTS + further)
+            own = values[first : first + further + 1]
+            if (own == -np.inf).any():
+                return False
+            finished(float(own[-1]))
+        return True
 
 
 def finished(value: float) -> float:

@@ -4,6 +4,7 @@
 `groups` out of `prior_draws`, `rows` and `densities`; `of_model` says what they read of a model.
 """
 
+from hierreg.predictive.leave_out import loo
 from hierreg.predictive.public import log_likelihood, log_prior, posterior_predictive, prior_predictive
 
-__all__ = ["log_likelihood", "log_prior", "posterior_predictive", "prior_predictive"]
+__all__ = ["log_likelihood", "log_prior", "loo", "posterior_predictive", "prior_predictive"]

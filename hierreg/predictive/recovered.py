@@ -56,7 +56,7 @@ def recovered_draws(
         raise ModelError(
             "the tree has no draws of the group coefficients, only summaries: sample with group_effects='draws'."
         )
-    cov = _covariances(problem, posterior)
+    cov = covariances_of(problem, posterior)
     likelihood = problem.likelihood("prior")
     S, n_all = len(cov.sd), sum(len(f.levels) * len(f.coef) for f in problem.labels.factors)
     size = max(1, _MOST_BYTES // (8 * max(n_all, 1)))
@@ -79,7 +79,8 @@ def recovered_draws(
     )
 
 
-def _covariances(problem: Problem, posterior: xr.Dataset) -> Covariances:
+def covariances_of(problem: Problem, posterior: xr.Dataset) -> Covariances:
+    """Return the covariances at the draws of a posterior, whose correlations are matrices."""
     labels = problem.labels
 
     def array(name: str) -> Array:

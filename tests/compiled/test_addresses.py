@@ -145,12 +145,12 @@ def test_moments_at_many_points_are_those_at_each(kind, n, rng):
     sizes = np.linspace(0.5, 2.0, n)
     internal = np.ascontiguousarray(likelihood.z_map_inverse @ (Lambda * sizes[:, None, None]))
     weights = np.array([likelihood.errors.weights(error_cov * size) for size in sizes])
-    mean, factor = np.zeros((n, p)), np.zeros((n, p, p))
-    value = native.moments(internal, weights, mean, factor)
-    assert value == native.value(internal[-1], weights[-1])
-    one = np.zeros((1, p)), np.zeros((1, p, p))
+    mean, factor, values = np.zeros((n, p)), np.zeros((n, p, p)), np.zeros(n)
+    assert native.moments(internal, weights, mean, factor, values)
+    one = np.zeros((1, p)), np.zeros((1, p, p)), np.zeros(1)
     for s in range(n):
-        native.moments(internal[s : s + 1], weights[s : s + 1], *one)
+        assert native.moments(internal[s : s + 1], weights[s : s + 1], *one)
+        assert values[s] == native.value(internal[s], weights[s])
         np.testing.assert_array_equal(mean[s], one[0][0])
         np.testing.assert_array_equal(factor[s], one[1][0])
 
@@ -161,7 +161,8 @@ def test_moments_end_at_a_point_without_a_density(rng):
     internal = np.tile(likelihood.z_map_inverse @ Lambda, (100, 1, 1))
     weights = np.tile(likelihood.errors.weights(error_cov), (100, 1))
     weights[70] = np.nan
-    mean, factor = np.zeros((100, p)), np.zeros((100, p, p))
-    assert likelihood.native().moments(internal, weights, mean, factor) == -np.inf
+    mean, factor, values = np.zeros((100, p)), np.zeros((100, p, p)), np.zeros(100)
+    assert not likelihood.native().moments(internal, weights, mean, factor, values)
+    assert values[70] == -np.inf
     assert (mean[:70] == mean[0]).all()
     assert not mean[70:].any()

@@ -209,8 +209,8 @@ class MarginalLikelihood:
         """Return the conditional mean (p,) of internal beta and F (p, p), F F' its covariance; None without digits."""
         p = len(self.gram.coef_names)
         mean, F = np.empty((1, p)), np.empty((1, p, p))
-        value = self.native().moments(np.ascontiguousarray(internal[None]), weights[None], mean, F)
-        return (mean[0], F[0]) if value > -np.inf else None
+        is_known = self.native().moments(np.ascontiguousarray(internal[None]), weights[None], mean, F, np.empty(1))
+        return (mean[0], F[0]) if is_known else None
 
 
 def seen_from_the_mean(likelihood: MarginalLikelihood, internal: Array, weights: Array) -> MarginalLikelihood | None:

@@ -154,19 +154,38 @@ def population_at(
     ModelError
         If a matrix is not positive definite.
     """
+    here, weights, moments, _ = _at_draws(likelihood, Lambda, error_cov, threads, is_strict=is_strict)
+    return here, weights, *moments
+
+
+def log_likelihoods_at(likelihood: MarginalLikelihood, Lambda: Array, error_cov: Array, threads: int = 1) -> Array:
+    """Return the log likelihoods (S,) at S draws, Lambda (S, q, q) and error_cov (S, D, D).
+
+    Raises
+    ------
+    ModelError
+        If a matrix is not positive definite.
+    """
+    return _at_draws(likelihood, Lambda, error_cov, threads)[3]
+
+
+def _at_draws(
+    likelihood: MarginalLikelihood, Lambda: Array, error_cov: Array, threads: int, *, is_strict: bool = False
+) -> tuple[MarginalLikelihood, Array, tuple[Array, Array], Array]:
+    """Return the likelihood with digits, weights, mean and F of `population_at`, and values (S,)."""
     S, p = len(Lambda), len(likelihood.gram.coef_names)
     weights = likelihood.errors.weights_of_draws(error_cov)
-    hat, F = np.empty((S, p)), np.empty((S, p, p))
+    hat, F, values = np.empty((S, p)), np.empty((S, p, p)), np.empty(S)
     internal = np.ascontiguousarray(likelihood.z_map_inverse @ Lambda)
 
     def has_digits(some: slice) -> bool:
         own = likelihood.native(is_strict=is_strict)
-        return own.moments(internal[some], weights[some], hat[some], F[some]) > -np.inf
+        return own.moments(internal[some], weights[some], hat[some], F[some], values[some])
 
     edges = np.linspace(0, S, min(threads, S) + 1).astype(int)
     with ThreadPoolExecutor(max_workers=threads) as pool:
         if all(list(pool.map(has_digits, map(slice, edges[:-1], edges[1:])))):
-            return likelihood, weights, hat, F
+            return likelihood, weights, (hat, F), values
     if likelihood.blocks.can_be_exact:
-        return population_at(likelihood.by_rows(), Lambda, error_cov, threads, is_strict=is_strict)
+        return _at_draws(likelihood.by_rows(), Lambda, error_cov, threads, is_strict=is_strict)
     raise ModelError(NO_DIGITS_LINKED if len(likelihood.blocks.linked.levels) else NO_DIGITS)

@@ -523,8 +523,8 @@ FIRST_BLOCKS = 8
 
 
 @part
-def log_likelihood_of(table, kinds, Lambda_at, weights_at, first_at, second_at, wanted):
-    """Return the marginal log likelihood and write what else is wanted, where it is finite.
+def log_likelihood_of(table, kinds, Lambda_at, weights_at, first_at, second_at, value_at, wanted):
+    """Write the marginal log likelihood, -inf where a matrix is not positive definite, and what else is wanted.
 
     Parameters
     ----------
@@ -541,17 +541,13 @@ def log_likelihood_of(table, kinds, Lambda_at, weights_at, first_at, second_at, 
     first_at, second_at : int
         Addresses of the gradients with respect to Lambda and omega (K,); or of the conditional mean (p,) of beta and a
         factor F (p, p) of its covariance F F'.
+    value_at : int
+        Address of the value.
     wanted : int
-        VALUE, GRADIENT, or MOMENTS and the number of further points: all four addresses are then of one array after
-        the other.
-
-    Returns
-    -------
-    float
-        -inf where a matrix is not positive definite; of several points the first such value, or the last.
+        VALUE, GRADIENT, or MOMENTS and the number of further points: all addresses are then of one array after the
+        other, and the first point without a density is the last that is written.
     """
     K, p, q = table[0, 1], table[0, 2] - 1, table[4, 0]
-    value = 0.0
     for s in range(max(1, wanted - MOMENTS + 1)):
         value = _at_one_point(
             table,
@@ -562,15 +558,15 @@ def log_likelihood_of(table, kinds, Lambda_at, weights_at, first_at, second_at, 
             second_at + 8 * s * p * p,
             wanted,
         )
+        vector_of(value_at + 8 * s, 1)[0] = value
         if value == -np.inf:
             break
-    return value
 
 
 # Inlined: as a function of its own it would be compiled twice.
 @part
 def _at_one_point(table, kinds, Lambda, weights, first_at, second_at, wanted):  # noqa: PLR0915  # a call a kind
-    """Return what `log_likelihood_of` does at Lambda (q, q) and the weights (2 K + 2,) of the terms.
+    """Return the value, and write what else `log_likelihood_of` does, at Lambda (q, q) and weights (2 K + 2,).
 
     The gradient needs room for all tiles of blocks, the others for one.
     """

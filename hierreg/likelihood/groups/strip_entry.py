@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hierreg.compiled.address_kernels import LIKELIHOOD, Row, blocks_at, rows_at, vector_of
+from hierreg.compiled.address_kernels import LIKELIHOOD, Row, blocks_at, rows_at
 from hierreg.compiled.parts import callback
 from hierreg.likelihood.groups.kernels import FIRST_BLOCKS, log_likelihood_of
 
@@ -12,5 +12,5 @@ def log_likelihood(table, Lambda, weights, first, second, value, wanted):
     """Write the log likelihood and what else is wanted; see `kernels.log_likelihood_of`."""
     rows = rows_at(table, Row(FIRST_BLOCKS + 6))
     kinds = (None, blocks_at(rows, Row(FIRST_BLOCKS)), None, None, None)
-    vector_of(value, 1)[0] = log_likelihood_of(rows, kinds, Lambda, weights, first, second, wanted)
+    log_likelihood_of(rows, kinds, Lambda, weights, first, second, value, wanted)
     return 0

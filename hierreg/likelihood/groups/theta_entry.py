@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hierreg.compiled.address_kernels import LIKELIHOOD, Row, matrix_at, rows_at, stack_at, vector_at, vector_of
+from hierreg.compiled.address_kernels import LIKELIHOOD, Row, matrix_at, rows_at, stack_at, vector_at
 from hierreg.compiled.parts import callback
 from hierreg.likelihood.groups.kernels import FIRST_BLOCKS, log_likelihood_of
 
@@ -19,5 +19,5 @@ def log_likelihood(table, Lambda, weights, first, second, value, wanted):
         matrix_at(rows, Row(FIRST_BLOCKS + 2), np.float64),
     )
     kinds = (theta, None, None, None, None)
-    vector_of(value, 1)[0] = log_likelihood_of(rows, kinds, Lambda, weights, first, second, wanted)
+    log_likelihood_of(rows, kinds, Lambda, weights, first, second, value, wanted)
     return 0
