@@ -88,11 +88,14 @@ def write_page(tree: xr.DataTree, path: str | PathLike[str], *, title: str | Non
 
     Examples
     --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
     >>> import hierreg as hr
     >>> model = hr.Model("Reaction ~ Days + (Days | Subject)", hr.load_dataset("sleepstudy"))
     >>> tree = model.sample(draws=100, seed=1, method="psis")
-    >>> page = hr.write_page(tree, "sleep.html", title="Reaction times without sleep")
-    >>> "Reaction times without sleep" in page.read_text(encoding="utf-8")
+    >>> with TemporaryDirectory() as folder:
+    ...     page = hr.write_page(tree, Path(folder) / "sleep.html", title="Reaction times without sleep")
+    ...     "Reaction times without sleep" in page.read_text(encoding="utf-8")
     True
     """
     if not isinstance(tree, xr.DataTree) or "posterior" not in tree.children:

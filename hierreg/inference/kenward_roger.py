@@ -136,7 +136,7 @@ def _check(est: Estimate) -> None:
             f"Kenward and Roger's covariance is dense in the {n} rows; up to {_MOST_ROWS} are taken. With so many rows "
             "df='satterthwaite' differs little, unless groups are few."
         )
-    if problem.layout.time is not None:
+    if problem.layout.spec.is_in_time:
         raise ModelError(
             "the covariance of autoregressive errors is not linear in its parameters, as Kenward and Roger's "
             "adjustment needs it: use df='satterthwaite'."

@@ -35,30 +35,43 @@ where nothing is subtracted, and a group that fits all its rows has no R.
 A block holds one group, or several groups linked by correlated errors; Lambda repeats along its diagonal.
 LANES blocks are evaluated together as one *tile* (see `lane_kernels`), stored with only the terms k that occur in it;
 where all groups stand alone and have one or two coefficients, STRIP of them (see `strip_kernels`, and `theta_kernels`
-where moreover all population coefficients vary between groups).
+where moreover each population column is a combination of the group's columns).
 Groups with the same A are few blocks with the same sum of b b', b the entries of B (see `equal_groups`): the first
 tiles have weights, which say how often log|M| and its derivatives count, A Lambda M^-1 and Lambda M^-1 Lambda'.
 
-The way of one evaluation: u -> `posterior.Target` -> `posterior_entry` -> `variances.kernels` (Lambda and the
-covariance of errors, and back the gradient, correlations included), `variances.precision_kernels` (omega, log|R|) ->
-the ``log_likelihood`` of an entry below, by its address. REML and ML are searched for in `estimate.search`.
+The way of one evaluation of the posterior: u -> `posterior.Target` -> `posterior_entry` -> `variances.kernels`
+(``covariances_at``, Lambda and the covariance of errors; back ``add_gradient_of_covariances``, of correlations
+``corr_factor_gradient``), `variances.precision_kernels` (``weights_of``: omega, log|R|) -> the ``log_likelihood`` of an
+entry below, by its address. Entries only unpack addresses: log p is formed in `groups.kernels._at_one_point`.
+
+The way of REML and ML: `problem.Problem.likelihood` -> `engines.marginal_likelihood`, beta flat or profiled out ->
+`estimate.coordinates` (the objective, ``FactorCoordinates.__call__``, with its gradient) -> `estimate.search.search`,
+where it begins -> `estimate.optimise.maximise`, the ascent.
 
 ==========================================  ==============================  ===========================  ==============
-blocks                                      value and gradient              draws and moments of b       entry
+blocks, and a model of such                 value and gradient              draws and moments of b       entry
 ==========================================  ==============================  ===========================  ==============
 one factor, or none: groups alone,          `groups.strip_kernels`          `strip_moments_kernels`      `strip_entry`
-one or two coefficients
-the same, all population columns vary       `groups.theta_kernels`          the same                     `theta_entry`
-between groups, few groups alike
-more coefficients; groups that errors link  `groups.kernels`                `moments_kernels`            `tile_entry`
-several terms in a group, by rows           `groups.row_kernels`            `moments_kernels`            `row_entry`
-several factors                             `crossed.kernels`               `crossed.moments_kernels`    `crossed.entry`
+one or two coefficients:
+``y ~ x + z + (x | g)``
+the same, each population column a          `groups.theta_kernels`          the same                     `theta_entry`
+combination of the group's columns:
+``y ~ x + (x | g)``, few groups alike
+more coefficients; groups that errors       `groups.kernels`                `moments_kernels`            `tile_entry`
+link: ``y ~ x + (x + z | g)``
+several terms in a group, by rows:          `groups.row_kernels`            `moments_kernels`            `row_entry`
+``(1 | g)`` with ``hr.by("s")``, small sds
+several factors: ``(1 | a) + (1 | b)``      `crossed.kernels`               `crossed.moments_kernels`    `crossed.entry`
 ==========================================  ==============================  ===========================  ==============
 
-`groups.blocks` chooses among the first four. Their sum over blocks, the rest of log p and its gradient are
-`groups.kernels.log_likelihood_of`, and from some thousand blocks on `groups.threads`, in chunks. Draws of b given draws
-of the variances begin at `groups.draws` and `crossed.draws`, moments at `groups.equations` and `crossed.equations`; of
-few blocks NumPy finds both (`groups.block_moments`).
+`groups.blocks` chooses among the first four, `engines.marginal_likelihood` between them and the last, whose page is
+`crossed`. Their sum over blocks, the rest of log p and its gradient are `groups.kernels.log_likelihood_of`, and from
+some thousand blocks on `groups.threads`, in chunks.
+
+Draws of b given draws of the variances: `engines.recover` -> `groups.draws.draw_groups` ->
+``strip_moments_kernels.strip_draws``, ``moments_kernels.block_draws``, or of few blocks ``block_moments.draw`` by
+NumPy; of several factors `crossed.draws` -> ``crossed.moments_kernels.carry_back``. Moments begin at `groups.equations`
+and `crossed.equations`.
 
 Three likelihoods in which beta is not integrated out stand beside these, each with its own page: `quadrature`, of
 responses that are not normal, whose group effects are integrated out by nodes that follow the parameters;

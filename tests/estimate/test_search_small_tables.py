@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import pytest
 import pandas as pd
 
 import hierreg as hr
@@ -25,13 +26,14 @@ def small_model(rng):
     return hr.Model(str(rng.choice(FORMULAS)), t, errors=errors)
 
 
-def test_no_foreign_warning_from_an_estimate():
-    """Of a hundred tables, most are estimated; others are refused in words."""
+@pytest.mark.parametrize("seeds", [range(30), pytest.param(range(30, 200), marks=pytest.mark.slow)], ids=len)
+def test_no_foreign_warning_from_an_estimate(seeds):
+    """Most tables are estimated; others are refused in words."""
     estimated = 0
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", hr.exceptions.HierregWarning)
-        for seed in range(100):
+        for seed in seeds:
             rng = np.random.default_rng(seed)
             try:
                 est = small_model(rng).estimate(("reml", "ml")[seed % 2])
@@ -39,4 +41,4 @@ def test_no_foreign_warning_from_an_estimate():
                 continue
             assert np.isfinite(est.criterion), seed
             estimated += 1
-    assert estimated > 80
+    assert estimated > 0.8 * len(seeds)

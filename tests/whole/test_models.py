@@ -4,8 +4,8 @@ import pytest
 
 from models.catalogue import HERE, expectations, names, run
 
-# A posterior of 4,116 coefficients in three crossed factors takes most of a minute.
-SLOW = {"lecturers"}
+# A posterior of 4,116 coefficients in three crossed factors takes most of a minute, the others two to seven seconds.
+SLOW = {"lecturers", "verbal_aggression", "contraception", "two_populations", "cows", "ticks", "mixed_model_equations"}
 NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in names()]
 
 

@@ -1,33 +1,6 @@
 """The marginal likelihood with several grouping factors, and its gradient (numba).
 
-DESIGN in one page. S is the symmetric matrix ``[Z X y]'R^-1 [Z X y]``, Z the columns of all factors. Levels are
-eliminated one after the other (`crossed.plan`). With A the diagonal block of a level, B its panel (its products with
-all that comes later) and Lambda the factor of its covariance::
-
-    M = I + Lambda' A Lambda = L L'      U = L^-1 Lambda' B      S[later, later] -= U'U
-
-The tail is what is left, T = diag(Lambda of its levels, I): C = T'S T + diag(I, W0) is factored whole; its last column
-holds the coefficients, its last pivot the residual sum of squares.
-
-The gradient runs backwards. d log p = -1/2 <G, dS>, with G on the places of S alone (Takahashi's selected inverse, y as
-one more column)::
-
-    tail:   v = (-C^-1 c, 1)     G = T (v v' + C^-1) T'     d log p / d Lambda = -sum over levels (S T)(v v' + C^-1)
-    level:  V = U G[later, later]     R = V U'     E = L^-1 Lambda'
-            G[level, later] = -E'V    G[level, level] = E'(I + R) E
-            d log p / d Lambda = sum over levels (B V' - A E'(I + R)) L^-1
-
-where all stays exact for a Lambda of zeros. Without the v v' the same recursion gives the covariances of all
-coefficients.
-
-With errors far smaller than groups every pivot is a difference of large numbers, and so is y'V^-1 y: what they were
-before elimination, over what is left, says how many digits that takes (`lost_digits`). Where fewer than eight are left
-there is no density, rather than one that is nearly right.
-
-References
-----------
-Erisman, A. M. and Tinney, W. F. (1975). On computing certain elements of the inverse of a sparse matrix.
-Communications of the ACM 18(3), 177-179.
+The page of this engine, in whose symbols they are, is `hierreg.likelihood.crossed`.
 """
 
 from __future__ import annotations
