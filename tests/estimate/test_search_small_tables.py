@@ -3,8 +3,8 @@
 import warnings
 
 import numpy as np
-import pytest
 import pandas as pd
+import pytest
 
 import hierreg as hr
 

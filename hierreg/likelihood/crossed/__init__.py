@@ -6,7 +6,7 @@ follows. `entry` only unpacks addresses.
 
 S is the symmetric matrix ``[Z X y]'R^-1 [Z X y]``, Z the columns of all factors. Levels are eliminated one after the
 other (`plan.plan_elimination`: those of the factor with most levels side by side, the others in the tail). With A the
-diagonal block of a level, B its panel (its products with all that comes later) and Lambda the factor of its covariance::
+diagonal block of a level, B its panel (its products with all that comes later) and Lambda its covariance's factor::
 
     M = I + Lambda' A Lambda = L L'      U = L^-1 Lambda' B      S[later, later] -= U'U
 
