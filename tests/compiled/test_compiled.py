@@ -1,6 +1,7 @@
 """Functions that compiled code calls, and arrays that it makes."""
 
 import ast
+import gc
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ from numba.core.runtime import _nrt_python, rtsys
 
 import hierreg as hr
 from hierreg.compiled.array_kernels import array_at, empty, in_shape, local, local_integers, local_zeros, ones, zeros
-from hierreg.compiled.linking import Part
+from hierreg.compiled.linking import Part, seldom_collected
 from hierreg.compiled.parts import is_tried, part, whole
 from hierreg.compiled.sources import source_files, stamped
 from hierreg.gram import collect
@@ -206,3 +207,25 @@ def test_files_with_compiled_functions_and_their_constants_are_among_the_sources
                     path,
                     node.module,
                 )
+
+
+def test_the_garbage_collector_is_as_it_was_after_a_compilation():
+    before = gc.get_threshold()
+    function = whole(of_two_parts)
+    function.recompile()
+    assert gc.get_threshold() == before
+    with seldom_collected(), seldom_collected():
+        assert gc.get_threshold()[0] > before[0]
+    assert gc.get_threshold() == before
+
+
+@pytest.mark.parametrize("first", [0, 10**9])
+def test_a_collector_that_looks_seldom_or_never_is_left_alone(first):
+    before = gc.get_threshold()
+    gc.set_threshold(first, *before[1:])
+    try:
+        with seldom_collected():
+            assert gc.get_threshold()[0] == first
+        assert gc.get_threshold()[0] == first
+    finally:
+        gc.set_threshold(*before)
