@@ -11,6 +11,7 @@ import numpy as np
 
 from hierreg.checks import check_whole, listed, suggestion
 from hierreg.design import as_table
+from hierreg.design.table import complete_series
 from hierreg.errors.known_covariance import from_matrix
 from hierreg.exceptions import ConvergenceWarning, DataError, ModelError
 from hierreg.gram import collect
@@ -23,6 +24,7 @@ from hierreg.predictive.of_model import any_problem_of, check_match, gaussian
 from hierreg.predictive.public import log_likelihood
 from hierreg.predictive.recovered import covariances_of
 from hierreg.problem.effects import EffectsProblem
+from hierreg.problem.labels import DRAWS
 from hierreg.results.carried import problem_and_table
 from hierreg.results.pairs import as_matrices
 from hierreg.warning import warn
@@ -78,7 +80,7 @@ def loo(
         If there is no such column, the response or the effects are not normal, there are several grouping factors,
         correlations within units are free, or the rows are not known.
     DataError
-        If the rows that are left do not determine all coefficients.
+        If the rows that are left do not determine all coefficients, or rows belong to no group.
 
     Warns
     -----
@@ -157,7 +159,7 @@ def left_out_densities(tree: xr.DataTree, by: str, model: ModelLike | None, draw
     with ThreadPoolExecutor(max_workers=cores) as pool:
         values = np.stack(list(pool.map(without, range(len(levels)))), axis=-1)
     shape = posterior.sizes["chain"], len(chosen), len(levels)
-    dim = problem.labels.factors[0].dim if by in _names(problem) else by
+    dim = problem.labels.factors[0].dim if by in _names(problem) else f"{by}_" if by in DRAWS else by
     coords = {"chain": posterior["chain"].to_numpy(), "draw": chosen, dim: levels}
     name = problem.labels.response if problem.labels.response != dim else f"{dim}_"
     return xr.DataArray(values.reshape(shape), dims=("chain", "draw", dim), coords=coords, name=name)
@@ -242,7 +244,7 @@ def _problem_and_groups(tree: xr.DataTree, by: str, model: ModelLike | None) -> 
             f"by={by!r} is no grouping factor and no column that the result carries: {listed(known)}."
             f"{suggestion(str(by), known)} Other columns of the table are known with model=model."
         )
-    labels = as_table(table)[by].to_numpy()
+    labels = complete_series(as_table(table), by, role="groups that are left out").to_numpy()
     levels, index = np.unique(labels.astype(str) if labels.dtype == object else labels, return_inverse=True)
     return problem, levels.tolist(), index.astype(np.intp)
 

@@ -177,3 +177,24 @@ def test_counts_are_refused(table):
     tree = sampled("y ~ x + (1 | g)", counts, draws=100, family=hr.Poisson())
     with pytest.raises(hr.HierregError, match="normal"):
         hr.loo(tree, by="g")
+
+
+def test_columns_with_missing_values_are_refused_and_names_of_draws_are_not(table):
+    table = table.assign(draw=table["half"], gap=np.where(table["half"] == 1, 1.0, np.nan))
+    model = hr.Model(FORMULA, table, priors=PRIORS)
+    tree = sampled(FORMULA, table, draws=50, priors=PRIORS)
+    with pytest.raises(hr.HierregError, match=r"'gap'.*groups that are left out.*missing value"):
+        hr.loo(tree, by="gap", model=model)
+    assert left_out_densities(tree, "draw", model, 5).dims == ("chain", "draw", "draw_")
+
+
+def test_a_model_without_group_effects(table):
+    model = hr.Model("y ~ x", table, priors=PRIORS)
+    tree = sampled("y ~ x", table, draws=50, priors=PRIORS)
+    found = left_out_densities(tree, "g", model, None)
+    X = np.column_stack([np.ones(len(table)), table["x"]])
+    V = X @ np.diag([4.0, 2.25]) @ X.T + float(tree["posterior"]["error_sd"][1, 7]) ** 2 * np.eye(len(X))
+    rest = (table["g"] != "g3").to_numpy()
+    whole, part = (multivariate_normal((X @ [1.0, -0.5])[r], V[np.ix_(r, r)]) for r in (rest | True, rest))
+    expected = whole.logpdf(table["y"]) - part.logpdf(table["y"][rest])
+    assert float(found.isel(chain=1, draw=7).sel(g="g3")) == pytest.approx(expected, abs=1e-9)
