@@ -45,12 +45,18 @@ def _array(context: Any, builder: Any, kind: Any, extents: list[Any], data: Any,
     return array
 
 
-def _allocated(context: Any, builder: Any, kind: Any, shape_type: Any, shape: Any) -> tuple[Any, Any]:
-    """Return a new array and its size in bytes."""
-    extents = _integers(context, builder, shape_type, shape)
+def _size_of(context: Any, builder: Any, kind: Any, extents: list[Any]) -> Any:
+    """Return the bytes of an array."""
     size = _WORD(context.get_abi_sizeof(context.get_data_type(kind.dtype)))
     for extent in extents:
         size = builder.mul(size, extent)
+    return size
+
+
+def _allocated(context: Any, builder: Any, kind: Any, shape_type: Any, shape: Any) -> tuple[Any, Any]:
+    """Return a new array and its size in bytes."""
+    extents = _integers(context, builder, shape_type, shape)
+    size = _size_of(context, builder, kind, extents)
     meminfo = context.nrt.meminfo_alloc_aligned(builder, size, context.get_preferred_array_alignment(kind.dtype))
     return _array(context, builder, kind, extents, context.nrt.meminfo_data(builder, meminfo), meminfo), size
 
@@ -58,9 +64,7 @@ def _allocated(context: Any, builder: Any, kind: Any, shape_type: Any, shape: An
 def _placed(context: Any, builder: Any, kind: Any, shape_type: Any, shape: Any) -> tuple[Any, Any]:
     """Return a new array and its size in bytes, in the frame of the function where it is small."""
     extents = _integers(context, builder, shape_type, shape)
-    size = _WORD(context.get_abi_sizeof(context.get_data_type(kind.dtype)))
-    for extent in extents:
-        size = builder.mul(size, extent)
+    size = _size_of(context, builder, kind, extents)
     room = cgutils.alloca_once(builder, ir.ArrayType(_WORD, _MOST_IN_FRAME // 8))
     room.align = 64
     place = cgutils.alloca_once_value(builder, builder.bitcast(room, cgutils.voidptr_t))

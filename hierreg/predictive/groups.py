@@ -113,13 +113,7 @@ def posterior_predictive_of(tree: xr.DataTree, problem: Problem, draws: int | No
         Draws per chain, evenly spaced; None for all.
     seed : int
     """
-    posterior = draws_in(tree)
-    available = posterior.sizes["draw"]
-    if draws is not None:
-        check_whole("draws", draws, least=1)
-        if draws > available:
-            raise ModelError(f"draws={draws} per chain were asked for, but the tree has {available}.")
-        posterior = posterior.isel(draw=np.arange(draws) * available // draws)
+    posterior = some_draws(draws_in(tree), draws)
     n = posterior.sizes["chain"] * posterior.sizes["draw"]
     check_rows(
         problem,
@@ -128,6 +122,23 @@ def posterior_predictive_of(tree: xr.DataTree, problem: Problem, draws: int | No
         "Use fewer draws, hr.posterior_predictive(tree, model, draws=...).",
     )
     return replicates(problem, posterior, [seed, POSTERIOR_PREDICTIVE_STREAM])
+
+
+def some_draws(posterior: xr.Dataset, draws: int | None) -> xr.Dataset:
+    """Return so many draws of each chain, evenly spaced; all for None.
+
+    Raises
+    ------
+    ModelError
+        If there are not so many.
+    """
+    if draws is None:
+        return posterior
+    check_whole("draws", draws, least=1)
+    available = posterior.sizes["draw"]
+    if draws > available:
+        raise ModelError(f"draws={draws} per chain were asked for, but the tree has {available}.")
+    return posterior.isel(draw=np.arange(draws) * available // draws)
 
 
 def replicates(problem: Problem, draws: xr.Dataset, seed: list[int]) -> xr.Dataset:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.checks import check_whole, listed, suggestion
+from hierreg.checks import listed, suggestion
 from hierreg.design import as_table
 from hierreg.design.table import complete_series
 from hierreg.errors.known_covariance import from_matrix
@@ -20,13 +20,13 @@ from hierreg.likelihood.groups.engine import MarginalLikelihood
 from hierreg.likelihood.groups.equations import log_likelihoods_at
 from hierreg.likelihood.groups.threads import available_cores
 from hierreg.likelihood.population import population_prior
+from hierreg.predictive.groups import some_draws
 from hierreg.predictive.of_model import any_problem_of, check_match, gaussian
 from hierreg.predictive.public import log_likelihood
 from hierreg.predictive.recovered import covariances_of
 from hierreg.problem.effects import EffectsProblem
 from hierreg.problem.labels import DRAWS
-from hierreg.results.carried import problem_and_table
-from hierreg.results.pairs import as_matrices
+from hierreg.results.carried import draws_in, problem_and_table
 from hierreg.warning import warn
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def loo(
     ------
     ModelError
         If there is no such column, the response or the effects are not normal, there are several grouping factors,
-        correlations within units are free, or the rows are not known.
+        correlations within units are free, the rows are not known, or there are not so many draws.
     DataError
         If the rows that are left do not determine all coefficients, or rows belong to no group.
 
@@ -112,10 +112,8 @@ def loo(
     if by is None:
         return _by_arviz(log_likelihood(tree, model), "row")
     values = left_out_densities(tree, by, model, draws)
-    draws_kept = tree["posterior"].to_dataset().isel(draw=values["draw"].to_numpy())
-    group = values.assign_coords(draw=np.arange(values.sizes["draw"])).to_dataset(name=values.name)
-    groups = {"posterior": draws_kept.assign_coords(draw=group["draw"]), "log_likelihood": group}
-    return _by_arviz(xr.DataTree.from_dict(groups), by)
+    posterior = some_draws(tree["posterior"].to_dataset(), draws)
+    return _by_arviz(xr.DataTree.from_dict({"posterior": posterior, "log_likelihood": values.to_dataset()}), by)
 
 
 def _by_arviz(tree: xr.DataTree, what: str) -> ELPDData:
@@ -145,9 +143,8 @@ def left_out_densities(tree: xr.DataTree, by: str, model: ModelLike | None, draw
     import xarray as xr
 
     problem, levels, index = _problem_and_groups(tree, by, model)
-    posterior = as_matrices(tree["posterior"].to_dataset())
-    chosen = _evenly(posterior.sizes["draw"], draws)
-    cov = covariances_of(problem, posterior.isel(draw=chosen))
+    posterior = some_draws(draws_in(tree), draws)
+    cov = covariances_of(problem, posterior)
     whole = problem.likelihood("prior")
     assert isinstance(whole, MarginalLikelihood)
     cores = available_cores()
@@ -158,11 +155,11 @@ def left_out_densities(tree: xr.DataTree, by: str, model: ModelLike | None, draw
 
     with ThreadPoolExecutor(max_workers=cores) as pool:
         values = np.stack(list(pool.map(without, range(len(levels)))), axis=-1)
-    shape = posterior.sizes["chain"], len(chosen), len(levels)
     dim = problem.labels.factors[0].dim if by in _names(problem) else f"{by}_" if by in DRAWS else by
-    coords = {"chain": posterior["chain"].to_numpy(), "draw": chosen, dim: levels}
+    coords = {d: posterior[d].to_numpy() for d in DRAWS} | {dim: levels}
+    shape = [len(labels) for labels in coords.values()]
     name = problem.labels.response if problem.labels.response != dim else f"{dim}_"
-    return xr.DataArray(values.reshape(shape), dims=("chain", "draw", dim), coords=coords, name=name)
+    return xr.DataArray(values.reshape(shape), dims=tuple(coords), coords=coords, name=name)
 
 
 def _density_of(problem: Problem, rows: Index, cov: Covariances, left_out: str) -> Array:
@@ -251,11 +248,3 @@ def _problem_and_groups(tree: xr.DataTree, by: str, model: ModelLike | None) -> 
 
 def _names(problem: Problem) -> list[str]:
     return [factor.name for factor in problem.labels.factors]
-
-
-def _evenly(n: int, wanted: int | None) -> Index:
-    """Return the places of so many draws of n, evenly spaced."""
-    if wanted is None:
-        return np.arange(n)
-    check_whole("draws", wanted, least=1)
-    return np.linspace(0, n - 1, min(wanted, n)).astype(np.intp)

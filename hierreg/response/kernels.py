@@ -103,7 +103,8 @@ def write_logit_terms(y, n, eta, value, slope, information):
 def write_logit_slopes(y, n, weight, eta, value, slope):
     """Write the log density of binomial rows with a logit, times their weights, and its derivative.
 
-    As `write_logit_terms` does, which arrays have rows.
+    As `write_logit_terms` does, which arrays have rows. What the two have in common stands in both: as a function of
+    several results it keeps loops from becoming vector instructions, and takes twice the time.
     """
     for i in range(len(y)):
         x = eta[i]

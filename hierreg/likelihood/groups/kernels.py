@@ -224,7 +224,7 @@ def gradient_of_blocks(omega, Lambda, blocks, factors, weights, g_factor, g_omeg
 
 
 @part
-def _gradient_of_terms(Lambda, blocks, t, L, pivot, U, G, room, g_omega):  # room is lent
+def _gradient_of_terms(Lambda, blocks, t, L, pivot, U, G, room, g_omega):
     """Add d log p / d omega of one tile: -1/2 (<N, ZtZ[k]> - 2 <Q, ZtW[k]>) for each of its terms.
 
     ``room`` has two arrays (m, m, LANES) and two (m, p + 1, LANES), overwritten.
