@@ -198,3 +198,9 @@ def test_a_model_without_group_effects(table):
     whole, part = (multivariate_normal((X @ [1.0, -0.5])[r], V[np.ix_(r, r)]) for r in (rest | True, rest))
     expected = whole.logpdf(table["y"]) - part.logpdf(table["y"][rest])
     assert float(found.isel(chain=1, draw=7).sel(g="g3")) == pytest.approx(expected, abs=1e-9)
+
+
+def test_more_draws_than_there_are_is_refused(table):
+    tree = sampled("y ~ x", table, draws=50, priors=PRIORS)
+    with pytest.raises(hr.HierregError, match="draws=51 per chain were asked for, but the tree has 50"):
+        hr.loo(tree, by="g", model=hr.Model("y ~ x", table, priors=PRIORS), draws=51)
