@@ -7,7 +7,7 @@ import hierreg as hr
 from tests.fuzz import through
 from tests.fuzz.run import report
 
-CASES, AT_ONCE = 20, 5
+CASES, AT_ONCE = 10, 5
 
 
 @pytest.mark.parametrize("first", range(0, CASES, AT_ONCE))

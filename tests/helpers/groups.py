@@ -74,16 +74,16 @@ def strata_of_groups(rng, *, q, groups=200):
 
 
 def alike_beside_different(rng, q):
-    """Return a case of 400 groups, of which 300 have one design; two error variances within every group."""
-    n = 6 * 400
-    case = random_case(rng, "independent", n=n, J=400, q=q)
+    """Return a case of 280 groups, of which 210 have one design; two error variances within every group."""
+    n = 6 * 280
+    case = random_case(rng, "independent", n=n, J=280, q=q)
     (factor,) = case.design.factors
-    index = np.repeat(np.arange(400), 6).astype(np.intp)
+    index = np.repeat(np.arange(280), 6).astype(np.intp)
     Z = rng.normal(size=(n, q))
-    Z[:1800] = np.tile(rng.normal(size=(6, q)), (300, 1))
-    stratum = np.tile([0, 1], 1200).astype(np.intp)
+    Z[:1260] = np.tile(rng.normal(size=(6, q)), (210, 1))
+    stratum = np.tile([0, 1], 840).astype(np.intp)
     layout = make_layout("by", n, labels=("u", "v"), dim="site", n_sd=2, stratum=stratum)
-    levels = tuple(f"g{j}" for j in range(400))
+    levels = tuple(f"g{j}" for j in range(280))
     design = replace(case.design, factors=(replace(factor, index=index, Z=Z, levels=levels),))
     return replace(case, design=design, layout=layout, error_cov=np.diag([0.5, 2.0]))
 

@@ -166,7 +166,7 @@ def test_balanced_groups_are_merged_instead(rng):
     partly = with_columns(replace(case, layout=layout, error_cov=np.ones((1, 1))), case.design.factors[0].Z)
     blocks = likelihood_of(partly).blocks
     assert blocks.distinct is blocks.separate
-    assert blocks.n_tiles == len(blocks.theta.term) == -(-400 // STRIP)
+    assert blocks.n_tiles == len(blocks.theta.term) == -(-280 // STRIP)
     assert_equal_to_dense(partly, "flat")
     assert likelihood_of(partly_balanced(rng)).blocks.theta is None
 

@@ -38,7 +38,7 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_all_effects_are_sampled_where_they_are_nearly_normal(name):
     data, family, engine = CASES[name]
-    tree = model_of(data, family).sample(**OPTIONS)
+    tree = model_of(data, family).sample(draws=500, **OPTIONS)
     assert tree.attrs["engine"] == engine
     assert int(tree["sample_stats"]["diverging"].sum()) == 0
     assert ("quadrature_error" in tree["sample_stats"].attrs) == (engine == "quadrature")
@@ -51,12 +51,12 @@ def test_more_nodes_where_those_chosen_are_too_few_at_the_draws(monkeypatch):
     """The posterior of the standard deviation is wider than its normal approximation, over which 7 nodes are enough."""
     model = model_of(table(30, 2, 1.0, "counts", at=-3.0), "counts")
     monkeypatch.setattr(rules, "_NEARLY_NORMAL", 2.0)
-    together = model.sample(draws=1500, target_accept=0.99, **OPTIONS)
+    together = model.sample(draws=600, target_accept=0.99, **OPTIONS)
     chosen = []
     choice = rules.choice
     monkeypatch.setattr(draws, "choice", lambda *arguments: chosen.append(choice(*arguments)) or chosen[0])
     monkeypatch.setattr(rules, "_NEARLY_NORMAL", -1.0)
-    by_quadrature = model.sample(draws=1500, **OPTIONS)
+    by_quadrature = model.sample(draws=600, **OPTIONS)
     stats = by_quadrature["sample_stats"].attrs
     assert (together.attrs["engine"], by_quadrature.attrs["engine"]) == ("joint", "quadrature")
     assert stats["quadrature_nodes"] > chosen[0].rule.n_nodes

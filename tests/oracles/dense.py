@@ -8,40 +8,47 @@ import numpy as np
 
 
 def error_covariance(layout, error_cov):
-    """R (N, N), entry by entry."""
+    """R (N, N): a sum of fixed matrices, or for AR(1) a power of the correlation."""
+    if layout.kind == "ar1":
+        time = np.asarray(layout.time, dtype=int)
+        rho, distance = error_cov[0, 1] / error_cov[0, 0], abs(time[:, None] - time)
+        return np.where(in_one_unit(layout), error_cov[0, 0] * rho**distance, 0.0)
+    return sum(error_cov[place] * matrix for place, matrix in error_terms(layout))
+
+
+def in_one_unit(layout):
+    """Whether two rows (N, N) are of the same unit."""
+    return np.asarray(layout.unit)[:, None] == np.asarray(layout.unit)
+
+
+def error_terms(layout):
+    """The entries of the error covariance that R is linear in, each with its matrix (N, N)."""
     n = len(layout.stratum)
-    R = np.zeros((n, n))
-    V = np.asarray(layout.V)
-    for r in range(n):
-        for s in range(n):
-            if layout.kind == "known_cov":
-                R[r, s] = V[r, s] * error_cov[0, 0]
-            elif layout.kind == "known_se":
-                R[r, s] = layout.se[r] ** 2 * error_cov[0, 0] if r == s else 0.0
-            elif layout.kind == "ar1":
-                rho, distance = error_cov[0, 1] / error_cov[0, 0], abs(int(layout.time[r]) - int(layout.time[s]))
-                R[r, s] = error_cov[0, 0] * rho**distance if layout.unit[r] == layout.unit[s] else 0.0
-            elif layout.kind == "exchangeable":
-                R[r, s] = sum(error_cov[c, c] * share for c, share in component_shares(layout, r, s))
-            elif layout.kind == "correlated":
-                same = layout.unit[r] == layout.unit[s]
-                R[r, s] = error_cov[layout.stratum[r], layout.stratum[s]] if same else 0.0
-            else:
-                R[r, s] = error_cov[layout.stratum[r], layout.stratum[r]] if r == s else 0.0
-    return R
+    stratum, D, own = np.asarray(layout.stratum), len(layout.labels), np.eye(n)
+    if layout.kind == "known_cov":
+        return [((0, 0), np.asarray(layout.V))]
+    if layout.kind == "known_se":
+        return [((0, 0), np.diag(np.asarray(layout.se) ** 2))]
+    if layout.kind == "exchangeable":
+        return components_of_units(layout)
+    if layout.kind == "correlated":
+        same = in_one_unit(layout)
+        return [((c, d), same * np.outer(stratum == c, stratum == d)) for c in range(D) for d in range(D)]
+    return [((d, d), own * (stratum == d)) for d in range(D)]
 
 
-def component_shares(layout, r, s):
-    """Components of exchangeable errors with their share in R[r, s]: (I - J / n) within the unit, J / n of its mean.
+def components_of_units(layout):
+    """Components of exchangeable errors: (I - J / n) within units by stratum, J / n of their means by stratum and n.
 
     Components are counted within each stratum first, then by stratum and unit size.
     """
-    if layout.unit[r] != layout.unit[s]:
-        return []
-    sizes = {(layout.stratum[i], int(np.sum(layout.unit == layout.unit[i]))) for i in range(len(layout.unit))}
-    n = int(np.sum(layout.unit == layout.unit[r]))
-    mean = len(layout.labels) + sorted(sizes).index((layout.stratum[r], n))
-    return [(layout.stratum[r], (r == s) - 1 / n), (mean, 1 / n)]
+    same, stratum = in_one_unit(layout), np.asarray(layout.stratum)
+    size = same.sum(axis=0)
+    sizes = sorted(set(zip(stratum.tolist(), size.tolist(), strict=True)))
+    terms = [((d, d), (stratum == d) * (np.eye(len(size)) - same / size)) for d in range(len(layout.labels))]
+    for mean, (d, n) in enumerate(sizes, start=len(layout.labels)):
+        terms.append(((mean, mean), same * ((stratum == d) & (size == n)) / n))
+    return terms
 
 
 def compound_symmetry(layout, sd, rho):
@@ -109,8 +116,9 @@ def log_likelihood(design, layout, Sigma, error_cov, *, beta="flat", prior_mean=
         return normal_log_density(y, X @ prior_mean, V + X @ prior_cov @ X.T)
     if beta == "fixed":
         return normal_log_density(y, X @ value, V)
-    XtVX = X.T @ np.linalg.solve(V, X)
-    beta_hat = np.linalg.solve(XtVX, X.T @ np.linalg.solve(V, y))
+    weighted_X = np.linalg.solve(V, X)
+    XtVX = X.T @ weighted_X
+    beta_hat = np.linalg.solve(XtVX, weighted_X.T @ y)
     profile = normal_log_density(y, X @ beta_hat, V)
     if beta == "ml":
         return profile
@@ -148,20 +156,8 @@ def gradient(design, layout, Lambda, error_cov, **beta):
             mine = factor.index == j
             g_Sigma[own, own] += factor.Z[mine].T @ G[np.ix_(mine, mine)] @ factor.Z[mine]
     g_error = np.zeros((D, D))
-    n, V = len(design.y), np.asarray(layout.V)
-    for r in range(n):
-        for s in range(n):
-            if layout.kind == "known_cov":
-                g_error[0, 0] += G[r, s] * V[r, s]
-            elif layout.kind == "known_se":
-                g_error[0, 0] += G[r, s] * layout.se[r] ** 2 * (r == s)
-            elif layout.kind == "exchangeable":
-                for c, share in component_shares(layout, r, s):
-                    g_error[c, c] += G[r, s] * share
-            elif layout.kind == "correlated":
-                g_error[layout.stratum[r], layout.stratum[s]] += G[r, s] * (layout.unit[r] == layout.unit[s])
-            else:
-                g_error[layout.stratum[r], layout.stratum[r]] += G[r, s] * (r == s)
+    for place, matrix in error_terms(layout):
+        g_error[place] += np.sum(G * matrix)
     return 2.0 * g_Sigma @ Lambda, g_error
 
 

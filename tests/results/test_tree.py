@@ -254,9 +254,10 @@ def test_what_is_saved_is_loaded(structure: str, ending: str, tmp_path: pathlib.
     assert path == tmp_path / f"fit{ending}"
     loaded = hr.load(str(path))
     assert_same(tree, loaded)
-    # a second time, over the first; and what was loaded serves as well as what was sampled
-    hr.save(loaded, path)
-    assert_same(tree, hr.load(path))
+    if ending in {".nc", ".zarr"}:  # a second time, over the first
+        hr.save(loaded, path)
+        assert_same(tree, hr.load(path))
+    # What was loaded serves as well as what was sampled.
     again = hr.posterior_predictive(loaded, model(structure), seed=11)
     np.testing.assert_array_equal(again["posterior_predictive"]["y"], tree["posterior_predictive"]["y"])
 
