@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hierreg.exceptions import ModelError
 from hierreg.gram import Gram
 from hierreg.gram.sources import sources_of
-from hierreg.likelihood.layout import bytes_of
+from hierreg.likelihood.described import bytes_of
 from hierreg.model import Model
 from hierreg.model.describe import size_in_words
 

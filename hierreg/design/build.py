@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from hierreg.checks import check_choice, listed, read_only
-from hierreg.design.levels import FactorLevels, learn_factor, locate
-from hierreg.design.matrices import ColumnSource, FittedExpression, apply_expression, fit_expression
-from hierreg.design.rank import (
+from hierreg.design.collinear import (
     Determined,
     check_or_drop,
     check_some_left,
@@ -18,6 +16,8 @@ from hierreg.design.rank import (
     what_group_columns,
     without_determined,
 )
+from hierreg.design.levels import FactorLevels, learn_factor, locate
+from hierreg.design.matrices import ColumnSource, FittedExpression, apply_expression, fit_expression
 from hierreg.design.table import as_table
 from hierreg.design.values import Design, FactorDesign
 from hierreg.exceptions import FormulaError, ModelError

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from hierreg.design.rank import Determined
+    from hierreg.design.collinear import Determined
     from hierreg.design.values import Level
     from hierreg.formula import ColumnUse, FormulaSpec
 

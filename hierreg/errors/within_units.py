@@ -83,6 +83,11 @@ class Components:
         np.maximum.at(out, self.stratum, self.size)
         return out
 
+    @property
+    def lowest(self) -> Array:
+        """Lower bound of the correlation of each stratum (T,): -1 / (n - 1) in units of up to n rows."""
+        return np.asarray(-1.0 / (self.largest - 1.0))
+
     def without_units(self, strata: tuple[str, ...]) -> Components:
         """Return those of no units, in the strata given."""
         none = np.empty(0, dtype=np.intp)
@@ -143,11 +148,6 @@ def components_of(layout: ErrorLayout) -> tuple[Components, Units]:
     both = np.concatenate([within, means])
     components = Components(strata=layout.labels, common_sd=layout.common_sd, stratum=both[:, 0], size=both[:, 1])
     return components, Units(stratum=stratum, size=size, mean=mean)
-
-
-def lowest_correlation(largest: Index | int) -> Array:
-    """Return -1 / (n - 1), the lower bound of the correlation in units of up to n rows."""
-    return np.asarray(-1.0 / (np.asarray(largest, dtype=float) - 1.0))
 
 
 def component_variances(stratum: Index, size: Index, sd: Array, rho: Array) -> Array:

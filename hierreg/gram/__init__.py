@@ -1,4 +1,18 @@
-"""The Gram basis: the cross-products that carry everything the likelihood needs from the rows."""
+"""The Gram basis: the cross-products that carry everything the likelihood needs from the rows.
+
+The way of a table: `collect.collect` -> ``collect_part`` -> `frame.frame_of`, columns centred and scaled -> by error
+structure ``_PRODUCTS``, which rows or pairs of rows belong to which error term -> `triangles` (rows that are
+independent given the coefficients) or `columns` (pairs), summed by `kernels` -> `check`, whether the columns have
+full rank.
+
+The way of many tables: `batches.from_batches`, `scan.scan` (files, by `sources`) or `dask.from_dask` -> a first pass
+that learns levels and what transformations need (`design.first_pass`) -> `part.part_of` for each batch, which ends in
+the same ``collect_part`` -> `addition.add`, two by two, by `part.unite_parts` -> `part.whole`: levels in order, and
+the checks.
+
+`basis` has the values, of which `Gram` is the public one, `terms` the error terms, `addition` and `dropping` what can
+be done with a Gram.
+"""
 
 from hierreg.gram.basis import CrossProducts, Gram, GroupProducts
 from hierreg.gram.collect import collect

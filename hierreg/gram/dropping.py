@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.design.rank import Determined, check_or_drop, check_some_left, what_group_columns
+from hierreg.design.collinear import Determined, check_or_drop, check_some_left, what_group_columns
 from hierreg.gram.addition import moved
 from hierreg.gram.frame import measured_frame, without_columns
 from hierreg.gram.triangles import Left, classes_of, fewest, rotated

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.design.rank import Measured
+from hierreg.design.collinear import Measured
 from hierreg.gram.columns import centred_products, sums_of_deviations, take_off, take_off_exactly, write_in_frame
 from hierreg.linalg import semidefinite_factor
 

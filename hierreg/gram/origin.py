@@ -85,8 +85,8 @@ def check_determined(mine: LearnedState, theirs: LearnedState) -> None:
 
 def origin_to_json(origin: Origin) -> Arrays:
     """Return an origin as arrays: one of JSON, and those of the levels of grouping factors."""
+    from hierreg.design.collinear import determined_to_json
     from hierreg.design.learned import encoded
-    from hierreg.design.rank import determined_to_json
 
     learned = origin.learned
     head = {
@@ -107,9 +107,9 @@ def origin_to_json(origin: Origin) -> Arrays:
 
 def origin_from_json(arrays: Mapping[str, np.ndarray[Any, Any]]) -> Origin:
     """Return what `origin_to_json` was given; a known covariance has no values."""
+    from hierreg.design.collinear import determined_from_json
     from hierreg.design.learned import LearnedState, decoded
     from hierreg.design.levels import factor_levels
-    from hierreg.design.rank import determined_from_json
     from hierreg.errors.structures import errors_from_json
 
     head = json.loads(str(arrays["head"]))

@@ -9,10 +9,10 @@ import numpy as np
 
 from hierreg.design.batch import design_of_part
 from hierreg.design.build import columns_of_factors
+from hierreg.design.collinear import warn_of_dropped
 from hierreg.design.kinds import in_order_of, kinds_of, unite_kinds
 from hierreg.design.learned import RESPONSE, expressions_of
 from hierreg.design.levels import FactorLevels, unite_factors, united_levels, with_column_levels
-from hierreg.design.rank import warn_of_dropped
 from hierreg.errors.base import Repeats
 from hierreg.errors.structures import bind_errors
 from hierreg.exceptions import DataError

@@ -44,9 +44,11 @@ The way of one evaluation of the posterior: u -> `posterior.Target` -> `posterio
 ``corr_factor_gradient``), `variances.precision_kernels` (``weights_of``: omega, log|R|) -> the ``log_likelihood`` of an
 entry below, by its address. Entries only unpack addresses: log p is formed in `groups.kernels._at_one_point`.
 
-The way of REML and ML: `problem.Problem.likelihood` -> `engines.marginal_likelihood`, beta flat or profiled out ->
-`estimate.coordinates` (the objective, ``FactorCoordinates.__call__``, with its gradient) -> `estimate.search.search`,
-where it begins -> `estimate.optimise.maximise`, the ascent.
+The way of REML and ML: `model.estimation.estimate` -> `problem.Problem.likelihood` -> `engines.marginal_likelihood`,
+beta flat or profiled out -> `estimate.estimate.maximise_likelihood` -> `estimate.coordinates` (the objective,
+``FactorCoordinates.__call__``; its gradient in the errors, ``error_gradient``, is that of `variances.kernels` too) ->
+`estimate.search.search`, where it begins -> `estimate.optimise.maximise`, the ascent. REML and ML differ in one line,
+by log|P|, of `groups.kernels._at_one_point`, and of `crossed.kernels.log_likelihood_of`.
 
 ==========================================  ==============================  ===========================  ==============
 blocks, and a model of such                 value and gradient              draws and moments of b       entry
@@ -69,15 +71,16 @@ several factors: ``(1 | a) + (1 | b)``      `crossed.kernels`               `cro
 some thousand blocks on `groups.threads`, in chunks.
 
 Draws of b given draws of the variances: `engines.recover` -> `groups.draws.draw_groups` ->
-``strip_moments_kernels.strip_draws``, ``moments_kernels.block_draws``, or of few blocks ``block_moments.draw`` by
+``strip_moments_kernels.strip_draws``, ``moments_kernels.block_draws``, or of few blocks ``moments_by_numpy.draw`` by
 NumPy; of several factors `crossed.draws` -> ``crossed.moments_kernels.carry_back``. Moments begin at `groups.equations`
 and `crossed.equations`.
 
-Three likelihoods in which beta is not integrated out stand beside these, each with its own page: `quadrature`, of
+Four likelihoods in which beta is not integrated out stand beside these, each with its own page: `quadrature`, of
 responses that are not normal, whose group effects are integrated out by nodes that follow the parameters;
 `node_tables`, the same by fixed nodes at which each group is tabulated, where groups' columns fit those of the
-population; `heavy_tails`, of effects that are Student t or of several components, a sum over scales or components of
-what is above.
+population; `joint`, of several factors or many effects a group, all of them sampled; `heavy_tails`, of effects that are
+Student t or of several components, a sum over scales or components of what is above. Draws of their effects begin in
+the ``draws`` of each, those of `joint` in ``density.JointTarget.standardised``.
 
 Besides: `engines`, which engine takes a model and what each can do; `population`, `pivots`, `spanned`, fixed population
 coefficients, their priors, those that groups fit by themselves; `posterior`, log p(u | y) of the unconstrained variance

@@ -11,8 +11,8 @@ import numpy as np
 
 from hierreg.display.html import preformatted
 from hierreg.effects import StudentT
-from hierreg.likelihood.groups.layout import engine_of as engine_of_blocks
-from hierreg.likelihood.layout import Layout, Part, bytes_of
+from hierreg.likelihood.described import Described, Part, bytes_of
+from hierreg.likelihood.groups.described import engine_of as engine_of_blocks
 from hierreg.problem.effects import EffectsProblem
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Description:
         Coefficients of the population and of groups that are integrated out.
     sampled : tuple of str
         The variance parameters: what NUTS draws, and what REML maximises over; with heavy tails or mixtures beta too.
-    layout : Layout
+    layout : Described
         Engine, parts and tail.
     statistics_bytes : int
         What the cross-products of the data take.
@@ -71,7 +71,7 @@ class Description:
     n_error_terms: int
     n_integrated: int
     sampled: tuple[str, ...]
-    layout: Layout
+    layout: Described
     statistics_bytes: int
     milliseconds: float | None
 
@@ -123,7 +123,7 @@ def describe(problem: Problem, *, time_it: bool) -> Description:
         n_error_terms=gram.terms.n_terms,
         n_integrated=n_free + sum(factor.n_levels * factor.n_coef for factor in gram.factors),
         sampled=problem.parameters.free_names,
-        layout=likelihood.layout(),
+        layout=likelihood.described(),
         statistics_bytes=bytes_of(gram),
         milliseconds=_milliseconds(target, problem) if time_it else None,
     )
@@ -150,7 +150,7 @@ def describe_effects(problem: EffectsProblem, *, time_it: bool) -> Description:
         n_error_terms=problem.gram.terms.n_terms,
         n_integrated=factor.n_levels * factor.n_coef,
         sampled=target.names,
-        layout=Layout(engine=engine_of(problem), parts=(part,), tail=None, n_bytes=sum(a.nbytes for a in arrays)),
+        layout=Described(engine=engine_of(problem), parts=(part,), tail=None, n_bytes=sum(a.nbytes for a in arrays)),
         statistics_bytes=bytes_of(problem.gram),
         milliseconds=_shortest(target, np.zeros(target.n)) if time_it and target.n else None,
     )
@@ -200,7 +200,7 @@ def _shortest(target: Target | EffectsTarget, u: Array) -> float:
     return 1000.0 * min(times)
 
 
-def _table(layout: Layout) -> list[str]:
+def _table(layout: Described) -> list[str]:
     if not layout.parts:
         return []
     rows = [["groups of", "evaluated as", "groups", "blocks", "coefficients", "at once"]]

@@ -9,7 +9,7 @@ import numpy as np
 
 from hierreg.checks import listed
 from hierreg.errors.known_covariance import in_order
-from hierreg.errors.within_units import covariance_of, lowest_correlation
+from hierreg.errors.within_units import covariance_of
 from hierreg.exceptions import ModelError
 from hierreg.linalg import semidefinite_factor, smallest_eigenvalue, unit_diagonal
 
@@ -101,7 +101,7 @@ def _within_units(problem: Problem, components: Components, given: Any) -> Array
                 + " is required."
             )
         values[name] = np.broadcast_to(array, n)
-    lowest = lowest_correlation(components.largest)
+    lowest = components.lowest
     if not np.all(np.isfinite(values["sd"]) & (values["sd"] > 0)):
         raise ModelError(f"error_cov['sd']={given['sd']!r} must be finite and positive.")
     if not np.all((values["corr"] > lowest) & (values["corr"] < 1)):

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.errors.within_units import lowest_correlation
 from hierreg.priors.frames import Columns
 from hierreg.priors.scales import FactorScales, PriorScales
 
@@ -46,7 +45,7 @@ def measure_scales(gram: Gram, design: Design, layout: ErrorLayout) -> PriorScal
     corr_labels: tuple[str, ...] = ()
     corr_lowest: tuple[float, ...] = ()
     if gram.terms.components is not None:
-        lowest = lowest_correlation(gram.terms.components.largest)
+        lowest = gram.terms.components.lowest
         corr_labels, corr_lowest = layout.labels, tuple(lowest.tolist())
         if layout.common_sd:
             labels, within = ("sigma",), np.array([y_sd])

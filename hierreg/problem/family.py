@@ -11,7 +11,7 @@ import numpy as np
 
 from hierreg.checks import check_whole, read_only
 from hierreg.design import Design, DesignState, as_table, build_design, column
-from hierreg.design.rank import dropped_columns, warn_of_dropped
+from hierreg.design.collinear import dropped_columns, warn_of_dropped
 from hierreg.effects import StudentT
 from hierreg.errors.base import ErrorLayout
 from hierreg.errors.columns import positive_numbers

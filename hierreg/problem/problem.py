@@ -10,8 +10,8 @@ import numpy as np
 
 from hierreg.checks import listed
 from hierreg.design import Design, DesignState, as_table, build_design
+from hierreg.design.collinear import dropped_columns, warn_of_dropped
 from hierreg.design.learned import learned_of
-from hierreg.design.rank import dropped_columns, warn_of_dropped
 from hierreg.errors.structures import bind_errors, checked_structure
 from hierreg.exceptions import ModelError, PriorError
 from hierreg.formula import parse_formula

@@ -13,7 +13,6 @@ from hierreg.errors.within_units import (
     WITHIN,
     Components,
     components_of,
-    lowest_correlation,
     units_by_size,
 )
 from hierreg.priors import LKJ
@@ -51,7 +50,7 @@ def add_within_units(layout: ErrorLayout, priors: ResolvedPriors, components: Co
     """Register ``error_sd`` and ``error_corr``; free correlations as ``error_corr_partial``, mapped to (0, 1)."""
     T, labels = len(layout.labels), layout.labels
     sd = add_vector("error_sd", priors.error_sd, labels=labels, dim=None if layout.common_sd else layout.dim)
-    lowest = lowest_correlation(components.largest)
+    lowest = components.lowest
     assert isinstance(priors.error_corr, tuple)
     free = np.array([i for i, prior in enumerate(priors.error_corr) if isinstance(prior, LKJ)], dtype=np.intp)
     fixed = np.array([0.0 if isinstance(prior, LKJ) else float(prior.array) for prior in priors.error_corr])

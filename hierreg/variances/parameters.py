@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.errors.within_units import WITHIN, WithinUnits, lowest_correlation, no_units
+from hierreg.errors.within_units import WITHIN, WithinUnits, no_units
 from hierreg.linalg import lower_factor
 from hierreg.priors import LKJ, Fixed, GroupFrame, SdPrior
 
@@ -231,7 +231,7 @@ def _within_units(components: Components, priors: tuple[LKJ | Fixed, ...]) -> Wi
         component_size=components.size.astype(np.int64),
         rest=rest,
         sd_of_stratum=np.zeros(T, dtype=np.int64) if components.common_sd else np.arange(T, dtype=np.int64),
-        lowest=lowest_correlation(largest),
+        lowest=components.lowest,
         is_free=np.array([isinstance(prior, LKJ) for prior in priors]),
         eta=np.array([prior.eta if isinstance(prior, LKJ) else 1.0 for prior in priors]),
         fixed=np.array([float(prior.array) if isinstance(prior, Fixed) else 0.0 for prior in priors]),

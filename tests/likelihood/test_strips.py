@@ -9,8 +9,8 @@ from hierreg.compiled.lanes import LANES, STRIP
 from hierreg.gram import collect
 from hierreg.likelihood.engines import marginal_likelihood, recover, solve_equations
 from hierreg.likelihood.groups import draws as recovery
-from hierreg.likelihood.groups.block_moments import draw, moments
 from hierreg.likelihood.groups.blocks import _separate
+from hierreg.likelihood.groups.moments_by_numpy import draw, moments
 from hierreg.likelihood.groups.moments_kernels import block_draws
 from hierreg.likelihood.groups.strip_kernels import absorb_strips, room_for_strips
 from hierreg.likelihood.groups.strip_moments_kernels import strip_draws

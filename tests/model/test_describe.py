@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import hierreg as hr
-from hierreg.likelihood.layout import Layout, Part
+from hierreg.likelihood.described import Described, Part
 from hierreg.model.describe import Description
 
 SIZES = np.repeat([5, 7], [16, 14])
@@ -114,7 +114,7 @@ def test_a_large_model_is_described_on_a_page():
         n_error_terms=1,
         n_integrated=1,
         sampled=tuple(f"error_sd[{i}]" for i in range(500)),
-        layout=Layout(engine="crossed", parts=(part,) * 90, tail=20, n_bytes=2**31),
+        layout=Described(engine="crossed", parts=(part,) * 90, tail=20, n_bytes=2**31),
         statistics_bytes=2**21,
         milliseconds=1.0,
     )

@@ -1,8 +1,12 @@
 """The engine of several grouping factors: sparse elimination of the mixed-model equations, in one page.
 
-Where things are: `engine`, what stands for it outside; `plan`, `places` and `layout`, what is eliminated when and where
-it lies; `kernels`, value and gradient; `large_kernels`, the tail; `draws`, `equations` and `moments_kernels`, what
-follows. `entry` only unpacks addresses.
+Where things are: `engine`, what stands for it outside; `plan` and `places`, what is eliminated when and where it lies;
+`kernels`, value and gradient; `large_kernels`, the tail; `draws`, `equations` and `moments_kernels`, what follows;
+`described`, what ``Model.describe`` shows. `entry` only unpacks addresses.
+
+The way of one evaluation: ``engine.CrossedLikelihood.value_and_gradient`` -> ``kernels.log_likelihood_of``: of the value
+``assemble``, ``own_squares``, ``eliminate_levels``, ``tail_equations``, ``solve_tail``; of the gradient
+``gradient_of_tail``, ``turn_tail``, ``selected_inverse``, ``gradient_of_terms``.
 
 S is the symmetric matrix ``[Z X y]'R^-1 [Z X y]``, Z the columns of all factors. Levels are eliminated one after the
 other (`plan.plan_elimination`: those of the factor with most levels side by side, the others in the tail). With A the

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.compiled.addresses import NativeLikelihood, PerThread, floats, integers
-from hierreg.likelihood.crossed.layout import layout_of_plan
+from hierreg.likelihood.crossed.described import described_plan
 from hierreg.likelihood.crossed.places import sources_of
 from hierreg.likelihood.crossed.plan import plan_elimination
-from hierreg.likelihood.layout import Layout, bytes_of
+from hierreg.likelihood.described import Described, bytes_of
 from hierreg.variances.precision import ErrorPrecision
 
 if TYPE_CHECKING:
@@ -94,11 +94,11 @@ class CrossedLikelihood:
         """What makes weights of the terms from an error covariance."""
         return self._mine.once("errors", lambda: ErrorPrecision(terms=self.gram.terms))
 
-    def layout(self) -> Layout:
+    def described(self) -> Described:
         """Return how the factors are laid out."""
         D = self.plan.n_tail
         workspace = 8 * (self.plan.tail_at + 2 * D * D)
-        return layout_of_plan(self.plan, self.gram, bytes_of((self.plan, self.sources)) + workspace)
+        return described_plan(self.plan, self.gram, bytes_of((self.plan, self.sources)) + workspace)
 
     def native(self) -> NativeLikelihood:
         """Return the compiled likelihood, for one thread, which it has room for."""

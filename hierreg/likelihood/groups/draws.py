@@ -10,8 +10,8 @@ import numpy as np
 
 from hierreg.compiled.lanes import LANES, STRIP
 from hierreg.likelihood.drawn import EffectSummary, Recovered
-from hierreg.likelihood.groups.block_moments import draw
 from hierreg.likelihood.groups.equations import population_at
+from hierreg.likelihood.groups.moments_by_numpy import draw
 from hierreg.likelihood.groups.rows import RowTiles
 from hierreg.likelihood.groups.tiles import Tiles
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from hierreg.compiled.addresses import NativeLikelihood, PerThread, flags, floats, integers
 from hierreg.likelihood.groups.blocks import SplitBlocks, split_into_blocks
-from hierreg.likelihood.groups.layout import layout_of_blocks
+from hierreg.likelihood.groups.described import described_blocks
 from hierreg.likelihood.groups.threads import is_large, log_likelihood_in_chunks
 from hierreg.likelihood.population import moved
 from hierreg.variances.precision import ErrorPrecision
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.gram import Gram
-    from hierreg.likelihood.layout import Layout
+    from hierreg.likelihood.described import Described
 
     Array = NDArray[np.float64]
 
@@ -109,9 +109,9 @@ class MarginalLikelihood:
         """Whether there are enough groups to share among threads."""
         return is_large(self.blocks.n_tiles)
 
-    def layout(self) -> Layout:
+    def described(self) -> Described:
         """Return how the groups are laid out."""
-        return layout_of_blocks(self.blocks, self.gram)
+        return described_blocks(self.blocks, self.gram)
 
     def evaluate(self, internal: Array, weights: Array, g_Lambda: Array, g_omega: Array) -> float:
         """Return the log likelihood at internal Lambda (q, q) and weights (2 K + 2,), and write its gradient.

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.exceptions import ModelError
-from hierreg.likelihood.groups.block_moments import moments as moments_of_blocks
 from hierreg.likelihood.groups.engine import seen_from_the_mean, share_lost
 from hierreg.likelihood.groups.joint import BlockJoint
+from hierreg.likelihood.groups.moments_by_numpy import moments as moments_of_blocks
 from hierreg.likelihood.groups.rows import RowTiles
 from hierreg.likelihood.solution import Solution
 
@@ -130,7 +130,7 @@ def _with_digits(
 def _moments(
     tiles: Tiles | RowTiles, covariance: tuple[Array, Array, Array], v: Array, F: Array
 ) -> tuple[Array, Array, Array, Array]:
-    """Return what `block_moments.moments` does."""
+    """Return what `moments_by_numpy.moments` does."""
     if isinstance(tiles, RowTiles):
         from hierreg.likelihood.groups.moments_kernels import block_moments
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.likelihood.layout import Layout, Part, bytes_of
+from hierreg.likelihood.described import Described, Part, bytes_of
 
 if TYPE_CHECKING:
     from hierreg.gram import Gram, GroupProducts
@@ -28,7 +28,7 @@ def engine_of(blocks: SplitBlocks | None, gram: Gram) -> str:
     return "theta strips" if theta is not None else "tiles" if strips is None else "strips"
 
 
-def layout_of_blocks(blocks: SplitBlocks, gram: Gram) -> Layout:
+def described_blocks(blocks: SplitBlocks, gram: Gram) -> Described:
     """Return the layout of groups in independent blocks, one grouping factor or none."""
     engine = engine_of(blocks, gram)
     parts = []
@@ -44,7 +44,7 @@ def layout_of_blocks(blocks: SplitBlocks, gram: Gram) -> Layout:
             n_blocks = int(np.count_nonzero(np.any(blocks.rows.levels >= 0, axis=1)))
             own = _part(factor, "rows", _n_groups(blocks.rows), n_blocks, blocks.rows.n_coef, blocks.rows.width)
             parts = [replace(parts[0], how="tiles"), parts[1], own]
-    return Layout(engine=engine, parts=tuple(p for p in parts if p.groups), tail=None, n_bytes=bytes_of(blocks))
+    return Described(engine=engine, parts=tuple(p for p in parts if p.groups), tail=None, n_bytes=bytes_of(blocks))
 
 
 def _part(factor: GroupProducts, how: str, groups: int, blocks: int, size: int, width: int) -> Part:

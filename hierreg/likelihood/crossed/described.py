@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hierreg.likelihood.layout import Layout, Part
+from hierreg.likelihood.described import Described, Part
 
 if TYPE_CHECKING:
     from hierreg.gram import Gram
     from hierreg.likelihood.crossed.plan import Plan
 
 
-def layout_of_plan(plan: Plan, gram: Gram, n_bytes: int) -> Layout:
+def described_plan(plan: Plan, gram: Gram, n_bytes: int) -> Described:
     """Return the layout of several grouping factors; ``n_bytes`` is what plan, sources and workspace take."""
     parts = [_staged_or_tail(f, plan, gram) for f in (*plan.staged, *plan.tail)]
-    return Layout(engine="crossed", parts=tuple(parts), tail=plan.n_tail, n_bytes=n_bytes)
+    return Described(engine="crossed", parts=tuple(parts), tail=plan.n_tail, n_bytes=n_bytes)
 
 
 def _staged_or_tail(f: int, plan: Plan, gram: Gram) -> Part:
