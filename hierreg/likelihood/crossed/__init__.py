@@ -4,7 +4,7 @@ Where things are: `engine`, what stands for it outside; `plan` and `places`, wha
 `kernels`, value and gradient; `large_kernels`, the tail; `draws`, `equations` and `moments_kernels`, what follows;
 `described`, what ``Model.describe`` shows. `entry` only unpacks addresses.
 
-The way of one evaluation: ``engine.CrossedLikelihood.value_and_gradient`` -> ``kernels.log_likelihood_of``: of the value
+The way of an evaluation: ``engine.CrossedLikelihood.value_and_gradient`` -> ``kernels.log_likelihood_of``, of the value
 ``assemble``, ``own_squares``, ``eliminate_levels``, ``tail_equations``, ``solve_tail``; of the gradient
 ``gradient_of_tail``, ``turn_tail``, ``selected_inverse``, ``gradient_of_terms``.
 
