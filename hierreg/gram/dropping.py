@@ -1,4 +1,4 @@
-"""Collinear columns of a Gram basis: judged by `design.rank`, which refuses them, or dropped by a linear map."""
+"""Collinear columns of a Gram basis: judged by `design.collinear`, which refuses them, or dropped by a linear map."""
 
 from __future__ import annotations
 

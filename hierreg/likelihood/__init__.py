@@ -47,8 +47,10 @@ entry below, by its address. Entries only unpack addresses: log p is formed in `
 The way of REML and ML: `model.estimation.estimate` -> `problem.Problem.likelihood` -> `engines.marginal_likelihood`,
 beta flat or profiled out -> `estimate.estimate.maximise_likelihood` -> `estimate.coordinates` (the objective,
 ``FactorCoordinates.__call__``; its gradient in the errors, ``error_gradient``, is that of `variances.kernels` too) ->
-`estimate.search.search`, where it begins -> `estimate.optimise.maximise`, the ascent. REML and ML differ in one line,
-by log|P|, of `groups.kernels._at_one_point`, and of `crossed.kernels.log_likelihood_of`.
+`estimate.search.search`, where it begins -> `estimate.optimise.maximise`, the ascent. The objective evaluates
+``value_and_gradient`` of the engine (`groups.engine`, `crossed.engine`). REML and ML differ by log|P|, in
+`groups.kernels._at_one_point` and ``population_weights``, `groups.threads`, and `crossed.kernels.log_likelihood_of`; and
+by a constant, in `engines.marginal_likelihood`.
 
 ==========================================  ==============================  ===========================  ==============
 blocks, and a model of such                 value and gradient              draws and moments of b       entry

@@ -9,14 +9,38 @@ import numpy as np
 from hierreg.compiled.array_kernels import empty, ones
 from hierreg.compiled.parts import part, whole
 from hierreg.likelihood.quadrature.kernels import auxiliaries_of, factor, solve_lower
-from hierreg.response.kernels import value_and_slope
-from hierreg.response.special_kernels import exp_of_negative
+from hierreg.response.kernels import BINOMIAL, LOGIT, value_and_slope
+from hierreg.response.special_kernels import exp_of_negative, log1p_of_share
+
+# What `draw_effects` says of a group: none of its proposals was accepted, of which one was above the bound; or done.
+OPEN, UNBOUNDED, DONE = range(3)
 
 
 @part
-def _log_likelihood(rows, j, theta, nothing):
+def _log_likelihood_of_logits(rows, first, last, theta, terms):
+    """Return what `_log_likelihood` does of binomial rows with a logit, without branches: rows do not wait."""
+    _, Z, y, n, weight, offset, _, _, _, _ = rows
+    for r in range(first, last):
+        terms[r - first] = offset[r]
+    for i in range(len(theta)):
+        for r in range(first, last):
+            terms[r - first] += Z[r, i] * theta[i]
+    for r in range(first, last):
+        eta = terms[r - first]
+        above = max(eta, 0.0) + log1p_of_share(exp_of_negative(-abs(eta)))
+        terms[r - first] = weight[r] * (y[r] * eta - n[r] * above)
+    value = 0.0
+    for r in range(last - first):
+        value += terms[r]
+    return value
+
+
+@part
+def _log_likelihood(rows, j, theta, nothing, terms):
     """Return the part of the log-likelihood of group j that depends on theta."""
     _, Z, y, n, weight, offset, stratum, family, link, starts = rows
+    if family == BINOMIAL and link == LOGIT:
+        return _log_likelihood_of_logits(rows, starts[j], starts[j + 1], theta, terms)
     value = 0.0
     for r in range(starts[j], starts[j + 1]):
         a, c = auxiliaries_of(family, nothing, stratum[r], y[r])
@@ -111,8 +135,8 @@ def _highest_ratio(f, one_by_weights, nodes, mean, root, df, room):
 
 
 @whole
-def draw_effects(rows, table, rule, beta, Lambda, df, margin, proposals, uniforms, out):
-    """Write a draw of v (J, q) given the parameters; return how many draws took all proposals.
+def draw_effects(rows, table, rule, beta, Lambda, df, margin, groups, proposals, uniforms, state, last, out):
+    """Write a draw of v (J, q) of some groups given the parameters; return whether all have a covariance.
 
     Parameters
     ----------
@@ -126,19 +150,28 @@ def draw_effects(rows, table, rule, beta, Lambda, df, margin, proposals, uniform
     beta, Lambda : arrays (p,), (q, q)
     df, margin : float
         Whole degrees of freedom of the proposals; how much above the largest log ratio at the nodes its bound is.
-    proposals : array (J, m, q)
+    groups : array (n,)
+        Whose turn it is.
+    proposals : array (n, m, q)
         Draws of a Student t distribution about zero.
-    uniforms : array (J, 2, m)
+    uniforms : array (n, 2, m)
         Logarithms of uniform numbers.
+    state, last, out : arrays (J,), (J,), (J, q)
+        Whether a draw was accepted, and where the chain is, of groups that have had proposals before: read and written.
+        Its log ratio is -inf where it has not begun.
     """
     place, root_of, maps, log_likelihood = table
     features, log_weights, one_by_weights = rule
-    q, K, J = len(Lambda), len(log_weights), len(place)
+    q, K = len(Lambda), len(log_weights)
     d, B, mean, cov, root = empty(q), empty((q, q)), empty(q), empty((q, q)), empty((q, q))
     t, v, kept, theta = empty(q), empty(q), empty(q), empty(q)
     f, room, equal, nothing = empty(K), empty((q + 1, K)), ones(K), empty((np.int64(1), np.int64(0)))
-    failed = 0
-    for j in range(J):
+    starts, most = rows[9], 0
+    for g in range(len(groups)):
+        most = max(most, starts[groups[g] + 1] - starts[groups[g]])
+    terms = empty(most)
+    for g in range(len(groups)):
+        j = groups[g]
         for i in range(q):
             d[i] = place[j, i]
             for k in range(len(beta)):
@@ -151,35 +184,36 @@ def draw_effects(rows, table, rule, beta, Lambda, df, margin, proposals, uniform
         top = _weigh_nodes(log_likelihood[j], log_weights, features, d, B, room, f)
         _moments(f, features, equal, mean, cov)
         if not factor(cov, root):
-            return -1
+            return False
         bound = top + log(_highest_ratio(f, one_by_weights, features, mean, root, df, room)) + margin
-        last, is_done, is_bound = -inf, False, True
+        for i in range(q):
+            kept[i] = out[j, i]
         for s in range(proposals.shape[1]):
             square, half = 0.0, 0.0
             for i in range(q):
-                square += proposals[j, s, i] * proposals[j, s, i]
+                square += proposals[g, s, i] * proposals[g, s, i]
                 t[i] = mean[i]
                 for h in range(i + 1):
-                    t[i] += root[i, h] * proposals[j, s, h]
+                    t[i] += root[i, h] * proposals[g, s, h]
             for i in range(q):
                 theta[i], v[i] = place[j, i], d[i]
                 for h in range(i + 1):
                     theta[i] += root_of[j, i, h] * t[h]
                     v[i] += B[i, h] * t[h]
                 half += 0.5 * v[i] * v[i]
-            ratio = _log_likelihood(rows, j, theta, nothing) - half + 0.5 * (df + q) * log1p(square / df)
+            ratio = _log_likelihood(rows, j, theta, nothing, terms) - half + 0.5 * (df + q) * log1p(square / df)
             # A chain goes on beside, for where the bound is none, or nothing was accepted.
-            if s == 0 or uniforms[j, 1, s] < ratio - last:
-                last = ratio
+            if last[j] == -inf or uniforms[g, 1, s] < ratio - last[j]:
+                last[j] = ratio
                 for i in range(q):
                     kept[i] = v[i]
-            is_bound = is_bound and ratio <= bound
-            if is_bound and uniforms[j, 0, s] < ratio - bound:
+            if ratio > bound:
+                state[j] = UNBOUNDED
+            if state[j] == OPEN and uniforms[g, 0, s] < ratio - bound:
                 for i in range(q):
                     kept[i] = v[i]
-                is_done = True
+                state[j] = DONE
                 break
-        failed += 0 if is_done else 1
         for i in range(q):
             out[j, i] = kept[i]
-    return failed
+    return True

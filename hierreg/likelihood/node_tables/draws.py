@@ -2,9 +2,9 @@
 
 Proposals are Student t with the mean and covariance of theta_j by the table; to find them no row is read. The largest
 ratio of density and proposal at the nodes bounds the ratio, and rejection needs about 1.3 proposals, each of which
-reads the rows of the group once (Caffo, Booth and Davis 2002 call such bounds empirical). Where a proposal is above the
-bound, or none of `PROPOSALS` was accepted, the draw is the end of an independence chain through all of them, as in
-`quadrature.draws`.
+reads the rows of the group once (Caffo, Booth and Davis 2002 call such bounds empirical). All groups get two, and those
+of which none was accepted the rest of `PROPOSALS`. Where a proposal is above the bound, or none of all was accepted,
+the draw is the end of an independence chain through all of them, as in `quadrature.draws`.
 
 References
 ----------
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-PROPOSALS = 6
+FIRST, PROPOSALS = 2, 6
 _DF, _MARGIN = 5.0, 0.05
 _STREAM = 304
 
@@ -48,28 +48,35 @@ def draw_effects(
     seed : int
         The draws depend on it and on nothing else, whatever the number of threads.
     """
+    from hierreg.likelihood.node_tables.draw_kernels import DONE
     from hierreg.likelihood.node_tables.draw_kernels import draw_effects as draw
 
     S, (J, q) = len(phi), table.place.shape
-    out = np.empty((S, J, q))
+    out = np.zeros((S, J, q))
     log_weights = product_rule(table.n_nodes, q)[1]
     rule = (np.ascontiguousarray(table.features.T), log_weights, np.exp(-log_weights))
     arrays = (table.place, table.root, table.maps, table.log_likelihood)
 
-    def fill(s: int) -> int:
+    def fill(s: int) -> bool:
         rng = np.random.default_rng([seed, _STREAM, s])
-        shape = (J, PROPOSALS)
-        t = rng.standard_normal((*shape, q)) * np.sqrt(_DF / rng.chisquare(_DF, shape))[:, :, None]
-        # Uniform on (0, 1].
-        uniforms = np.log1p(-rng.random((J, 2, PROPOSALS)))
         Phi, L = np.ascontiguousarray(phi[s]), np.ascontiguousarray(Lambda[s])
-        return int(draw(likelihood.rows, arrays, rule, Phi, L, _DF, _MARGIN, t, uniforms, out[s]))
+        groups, state, last = np.arange(J), np.zeros(J, dtype=np.intp), np.full(J, -np.inf)
+        for m in (FIRST, PROPOSALS - FIRST):
+            shape = (len(groups), m)
+            t = rng.standard_normal((*shape, q)) * np.sqrt(_DF / rng.chisquare(_DF, shape))[:, :, None]
+            # Uniform on (0, 1].
+            uniforms = np.log1p(-rng.random((len(groups), 2, m)))
+            turn = (groups, t, uniforms, state, last, out[s])
+            if not draw(likelihood.rows, arrays, rule, Phi, L, _DF, _MARGIN, *turn):
+                return False
+            groups = np.flatnonzero(state != DONE)
+        return True
 
     with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
         found = list(pool.map(fill, range(S)))
-    if min(found, default=0) < 0:
+    if not all(found):
         raise SamplingError(
-            f"the effects of a group have no covariance at {sum(one < 0 for one in found)} of {S} draws of the "
+            f"the effects of a group have no covariance at {sum(not one for one in found)} of {S} draws of the "
             "parameters. Responses or offsets many orders of magnitude apart are the likely cause."
         )
     return out
