@@ -2,8 +2,8 @@
 
 The way of a table: `collect.collect` -> ``collect_part`` -> `frame.frame_of`, columns centred and scaled -> by error
 structure ``_PRODUCTS``, which rows or pairs of rows belong to which error term -> `triangles` (rows that are
-independent given the coefficients) or `columns` (pairs), summed by `kernels` -> `dropping.check_rank`, whether the columns have
-full rank.
+independent given the coefficients) or `columns` (pairs), summed by `kernels` -> `dropping.check_rank`, whether the
+columns have full rank.
 
 The way of many tables: `batches.from_batches`, `scan.scan` (files, by `sources`) or `dask.from_dask` -> a first pass
 that learns levels and what transformations need (`design.first_pass`) -> `part.part_of` for each batch, which ends in

@@ -49,8 +49,8 @@ beta flat or profiled out -> `estimate.estimate.maximise_likelihood` -> `estimat
 ``FactorCoordinates.__call__``; its gradient in the errors, ``error_gradient``, is that of `variances.kernels` too) ->
 `estimate.search.search`, where it begins -> `estimate.optimise.maximise`, the ascent. The objective evaluates
 ``value_and_gradient`` of the engine (`groups.engine`, `crossed.engine`). REML and ML differ by log|P|, in
-`groups.kernels._at_one_point` and ``population_weights``, `groups.threads`, and `crossed.kernels.log_likelihood_of`; and
-by a constant, in `engines.marginal_likelihood`.
+`groups.kernels._at_one_point` and ``population_weights``, `groups.threads`, and `crossed.kernels.log_likelihood_of`;
+and by a constant, in `engines.marginal_likelihood`.
 
 ==========================================  ==============================  ===========================  ==============
 blocks, and a model of such                 value and gradient              draws and moments of b       entry
