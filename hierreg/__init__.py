@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hierreg.inference import compare_fits, intervals, residuals, t_tests
     from hierreg.linear import comparisons, contrasts, datagrid, means, predict, ranks, row_weights, slopes
     from hierreg.model import Model
-    from hierreg.page import write_page
+    from hierreg.page import report
     from hierreg.predictive import log_likelihood, log_prior, loo, posterior_predictive, prior_predictive
     from hierreg.priors import (
         LKJ,
@@ -106,6 +106,7 @@ __all__ = [
     "prior_predictive",
     "r2",
     "ranks",
+    "report",
     "residuals",
     "row_weights",
     "save",
@@ -115,7 +116,6 @@ __all__ = [
     "summary",
     "t_tests",
     "table",
-    "write_page",
 ]
 
 # The same table as the imports above, for use at run time; tests/whole/test_import.py keeps the two equal.
@@ -130,7 +130,7 @@ _NAMES_BY_MODULE = {
     "hierreg.inference": ("compare_fits", "intervals", "residuals", "t_tests"),
     "hierreg.linear": ("comparisons", "contrasts", "datagrid", "means", "predict", "ranks", "row_weights", "slopes"),
     "hierreg.model": ("Model",),
-    "hierreg.page": ("write_page",),
+    "hierreg.page": ("report",),
     "hierreg.predictive": ("log_likelihood", "log_prior", "loo", "posterior_predictive", "prior_predictive"),
     "hierreg.priors": (
         "LKJ",

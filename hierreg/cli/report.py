@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hierreg.cli.answers import Answer, about_attributes
-from hierreg.page import figures_of, tables_of, write_page
+from hierreg.page import figures_of, tables_of
+from hierreg.page import report as report_page
 from hierreg.plots.canvas import close
 from hierreg.results import load
 
@@ -25,7 +26,7 @@ def report(path: Path, *, figures: Path | None, tables: Path | None, page: Path 
         print(f"\nFigures: {', '.join(str(name) for name in written)}")
         answer = replace(answer, files=(*answer.files, *written))
     if page is not None:
-        answer = replace(answer, files=(*answer.files, write_page(tree, page)))
+        answer = replace(answer, files=(*answer.files, report_page(tree, page)))
         print(f"\nPage: {page}")
     return answer
 

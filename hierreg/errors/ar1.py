@@ -52,6 +52,11 @@ class AR1(ErrorSpec):
         return f"ar1({self.time!r}, unit={self.unit!r})"
 
     @property
+    def symbols(self) -> str:
+        """How errors are distributed, in symbols."""
+        return "var(e_r) = σ^2, corr(e_r, e_{r'}) = ρ^{|t − t'|} within a unit, t: time"
+
+    @property
     def columns(self) -> ErrorColumns:
         """The columns that are needed."""
         return ErrorColumns(unit=self.unit, number=self.time)

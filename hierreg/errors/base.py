@@ -136,6 +136,11 @@ class ErrorSpec(ABC):
         return ErrorColumns()
 
     @property
+    @abstractmethod
+    def symbols(self) -> str:
+        """How errors are distributed, in symbols: ``_`` and ``^`` as in TeX, of one letter or of what braces hold."""
+
+    @property
     def known_matrix(self) -> BlockCovariance | None:
         """Known covariance of all rows, in the order in which it was given."""
         return None

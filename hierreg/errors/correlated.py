@@ -34,6 +34,11 @@ class Correlated(ErrorSpec):
         return f"correlated({self.dataset!r}, unit={self.unit!r})"
 
     @property
+    def symbols(self) -> str:
+        """How errors are distributed, in symbols."""
+        return "e_i ~ N(0, diag(σ) Ψ diag(σ)), i: unit"
+
+    @property
     def columns(self) -> ErrorColumns:
         """The columns that are needed."""
         return ErrorColumns(stratum=self.dataset, unit=self.unit)

@@ -37,6 +37,14 @@ class Exchangeable(ErrorSpec):
         return f"exchangeable({self.unit!r}{strata})"
 
     @property
+    def symbols(self) -> str:
+        """How errors are distributed, in symbols."""
+        if self.by is None:
+            return "var(e_r) = σ^2, corr(e_r, e_{r'}) = ρ within a unit"
+        sd = "σ" if self.common_sd else "σ_{s(r)}"
+        return f"var(e_r) = {sd}^2, corr(e_r, e_{{r'}}) = ρ_{{s(r)}} within a unit"
+
+    @property
     def columns(self) -> ErrorColumns:
         """The columns that are needed."""
         return ErrorColumns(stratum=self.by, unit=self.unit)

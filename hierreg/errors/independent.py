@@ -30,6 +30,11 @@ class Independent(ErrorSpec):
         return "independent()" + weights_shown(self.weights)
 
     @property
+    def symbols(self) -> str:
+        """How errors are distributed, in symbols."""
+        return "e_r ~ N(0, σ^2)" if self.weights is None else "e_r ~ N(0, σ^2 / w_r)"
+
+    @property
     def columns(self) -> ErrorColumns:
         """The columns that are needed."""
         return ErrorColumns(number=self.weights)

@@ -46,6 +46,11 @@ class KnownCov(ErrorSpec):
     def __str__(self) -> str:
         return f"known_cov(<{self.V.shape[0]} x {self.V.shape[1]} matrix>, scale={self.scale})"
 
+    @property
+    def symbols(self) -> str:
+        """How errors are distributed, in symbols."""
+        return "e ~ N(0, σ^2 V)" if self.scale else "e ~ N(0, V)"
+
     def bind(self, table: Any) -> ErrorLayout:
         """Return the layout over the rows of a table."""
         return ErrorLayout(

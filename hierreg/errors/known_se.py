@@ -33,6 +33,11 @@ class KnownSE(ErrorSpec):
         return f"known_se({self.column!r}, scale={self.scale})"
 
     @property
+    def symbols(self) -> str:
+        """How errors are distributed, in symbols."""
+        return "e_r ~ N(0, σ^2 s_r^2)" if self.scale else "e_r ~ N(0, s_r^2)"
+
+    @property
     def columns(self) -> ErrorColumns:
         """The columns that are needed."""
         return ErrorColumns(number=self.column)

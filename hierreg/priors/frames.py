@@ -192,7 +192,9 @@ def sequential(columns: Columns, given: NDArray[np.bool_]) -> Sequential:
     if own is not None:
         t = np.zeros(m)
         t[default] = own
-        level = np.where(given, 0.0, T @ t)
+        level = T @ t
+        # In a fit of one everywhere; what is rounding would be printed as a mean of 1e-16.
+        level[given | (np.abs(level) * scale < _ROUNDING)] = 0.0
     return Sequential(
         T=T, scale=scale, level=level, inner=inner, centred=centred, is_level=is_level, has_level=own is not None
     )

@@ -90,6 +90,12 @@ class Family(ABC):
         return f"{type(self).__name__.removesuffix('Response')}({', '.join(shown)})"
 
     @property
+    def symbols(self) -> str:
+        """How a response y is distributed given its linear predictor, in symbols, as in `errors`."""
+        further = "".join(f", {name}" for name in self.auxiliary)
+        return f"y_r ~ {type(self).__name__.removesuffix('Response')}(μ_r{further}), {self.link}(μ_r) = η_r"
+
+    @property
     def link_function(self) -> Link:
         """The link."""
         return LINKS[self.link]

@@ -30,6 +30,11 @@ class _Successes(Family):
     links: ClassVar[tuple[str, ...]] = ("logit", "probit", "cloglog")
 
     @property
+    def symbols(self) -> str:
+        """How a response is distributed, in symbols."""
+        return f"y_r ~ Binomial(n_r, p_r), {self.link}(p_r) = η_r"
+
+    @property
     def is_latent(self) -> bool:
         """The response is the sign of a latent one."""
         return True

@@ -57,6 +57,11 @@ class Cumulative(Family):
     takes: ClassVar[str] = "an ordered category, or whole numbers in their order"
 
     @property
+    def symbols(self) -> str:
+        """How a response is distributed, in symbols."""
+        return f"{self.link}(P(y_r ≤ k)) = threshold_k − η_r"
+
+    @property
     def has_level(self) -> bool:
         """The thresholds are the level."""
         return False

@@ -50,7 +50,7 @@ TOPICS = {
         *("Priors", "Normal", "Flat", "HalfNormal", "HalfStudentT", "HalfCauchy", "Exponential", "Gamma"),
         *("InverseGamma", "LogNormal", "Fixed", "LKJ"),
     ),
-    "Reports": ("summary", "correlations", "shrinkage", "ranks", "r2", "table", "row_weights", "write_page"),
+    "Reports": ("summary", "correlations", "shrinkage", "ranks", "r2", "table", "row_weights", "report"),
     "Functions of coefficients": ("contrasts", "predict", "comparisons", "slopes", "means", "datagrid"),
     "Point estimates": ("t_tests", "intervals", "compare_fits", "residuals"),
     "Draws": (

@@ -76,7 +76,7 @@ def asked(model: hr.Model, tree: Any, estimate: Any, data: pd.DataFrame, folder:
         "plots.caterpillar": lambda: drawn(hr.plots.caterpillar(tree, coef="SES")),
         "plots.ranks": lambda: drawn(hr.plots.ranks(tree, "SES")),
         "plots.lines": lambda: drawn(hr.plots.lines(tree, "SES", by="Sector", groups=False)),
-        "write_page": lambda: hr.write_page(tree, folder / "page.html"),
+        "report": lambda: hr.report(tree, folder / "page.html"),
     }
     if len(model.problem.labels.factors[0].levels) <= _MOST_LEFT_OUT:
         out["loo(tree, by='School')"] = lambda: hr.loo(tree, by="School")

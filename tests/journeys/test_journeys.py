@@ -34,7 +34,7 @@ STEPS = {
         "Leave one student out, and compare": "azs.compare",
         "Leave one school out": "hr.loo",
         "Table for a paper": "hr.table",
-        "One page for a colleague": "hr.write_page",
+        "One page for a colleague": "hr.report",
     },
     "two_correlated_quantities": {
         "From two tables to the difference of slopes": "hr.contrasts",

@@ -140,7 +140,7 @@ print(hr.table({"REML": model.estimate(), "Bayes": tree}).to_latex())
 # ## One page for a colleague
 
 # %%
-hr.write_page(tree, "schools.html", title="Students in schools")
+hr.report(tree, "schools.html", title="Students in schools")
 
 # %% [markdown]
 # ## Lines of each step

@@ -1,0 +1,72 @@
+"""All tables and figures that a posterior has."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hierreg import plots, reports
+from hierreg.design import as_table
+from hierreg.linear.effects.tables import levels_by_predictor
+from hierreg.model import Model
+from hierreg.problem.labels import factors_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import xarray as xr
+
+    from hierreg.reports.table import Report
+
+# Predictors along which lines are drawn.
+_MOST_LINES = 4
+
+
+def tables_of(tree: xr.DataTree) -> dict[str, Report]:
+    """Return the reports that every posterior has: summary, correlations, and shrinkage by each factor."""
+    made: dict[str, Report] = {"summary": reports.summary(tree), "correlations": reports.correlations(tree)}
+    for factor, suffix in _suffixes(tree).items():
+        made[f"shrinkage{suffix}"] = reports.shrinkage(tree, factor=factor)
+    return made
+
+
+def figures_of(tree: xr.DataTree) -> dict[str, Callable[[xr.DataTree], Any]]:
+    """Return what draws the figures that the model of a posterior has."""
+    makers: dict[str, Any] = {"variances": plots.variances}
+    if any(str(name).startswith(("corr_", "error_corr")) for name in tree["posterior"].data_vars):
+        makers["correlations"] = plots.correlations
+    for factor, suffix in _suffixes(tree).items():
+        makers[f"shrinkage{suffix}"] = partial(plots.shrinkage, factor=factor)
+        makers[f"caterpillar{suffix}"] = partial(plots.caterpillar, factor=factor)
+    return makers | _lines(tree)
+
+
+def _lines(tree: xr.DataTree) -> dict[str, Any]:
+    """Return what draws lines along the numeric predictors, up to four, of a posterior that carries its rows."""
+    if "model" not in tree.children or "constant_data" not in tree.children:
+        return {}
+    model = Model.from_tree(tree)
+    table = as_table(model.data)
+    numeric = [
+        name
+        for name, levels in levels_by_predictor(model).items()
+        if levels is None and len(np.unique(table[name].to_numpy())) > 1
+    ]
+    # Lines of groups need the draws of their coefficients.
+    kept = [name for name in tree["posterior"].data_vars if str(name).startswith("b_")]
+    groups = None if kept else False
+    return {
+        f"lines_{re.sub(r'\W+', '_', name)}": partial(plots.lines, x=name, groups=groups, model=model)
+        for name in numeric[:_MOST_LINES]
+    }
+
+
+def _suffixes(tree: xr.DataTree) -> dict[str, str]:
+    """Return what names of files say of each grouping factor: nothing where there is one."""
+    factors = factors_of(tree.attrs)
+    if len(factors) == 1:
+        return {factors[0]: ""}
+    return {factor: "_" + re.sub(r"\W+", "_", factor) for factor in factors}
