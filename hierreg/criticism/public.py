@@ -1,0 +1,284 @@
+"""`check`: everything that the data say against a model, in words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hierreg.checks import check_choice, check_whole, listed
+from hierreg.criticism.examined import Examined
+from hierreg.criticism.point import point_of_estimate, point_of_posterior
+from hierreg.criticism.report import report
+from hierreg.criticism.rows import rows_of
+from hierreg.criticism.table import CHECKS
+from hierreg.criticism.values import Finding, NotMade, Test, orthogonal, outcome
+from hierreg.design import as_table
+from hierreg.exceptions import ModelError
+from hierreg.hints import SEED, understands
+from hierreg.predictive.of_model import any_problem_of, check_match
+from hierreg.problem.effects import EffectsProblem
+from hierreg.problem.problem import Problem
+from hierreg.results.carried import draws_in, problem_and_table
+from hierreg.results.point import Coefficients, Estimate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import xarray as xr
+    from numpy.typing import NDArray
+
+    from hierreg.criticism.report import Checks
+    from hierreg.criticism.rows import Rows
+    from hierreg.predictive.of_model import ModelLike
+
+    Array = NDArray[np.float64]
+
+# Fewer could not give a p-value that is small beside the number of checks.
+_FEWEST_REPLICATES = 199
+
+
+@understands("hr.check", same=SEED)
+def check(  # noqa: PLR0913  # the public signature: every argument has a default
+    x: xr.DataTree | Estimate,
+    model: ModelLike | None = None,
+    *,
+    checks: Sequence[str] | str | None = None,
+    level: float = 0.05,
+    time: str | None = None,
+    unit: str | None = None,
+    replicates: int = 999,
+    seed: int = 1,
+) -> Checks:
+    """Return what the data say against a model: what was looked at, the evidence, a verdict, and a remedy.
+
+    Each check compares a statistic of the residuals with the same statistic of responses that the model makes, at the
+    estimate, or at the medians of the posterior: p is the share of them, the data included, that is as large. Errors
+    are looked at by residuals in which group effects have no part, scaled: with independent errors these do not depend
+    on any parameter, and p is exact. Scores of further variances are made orthogonal to those of the variances that
+    were estimated (Neyman's C(alpha)), so that it matters little that they were; group effects are standardised by
+    their exact marginal covariances, and by their own covariance over the groups, so that shrinkage, unequal groups and
+    a wrong scale do not matter. Of several candidates (columns, factors) the worst is compared with the worst of each
+    replicate. An alarm is a p-value that is below `level` after Holm's adjustment for the number of checks: a model
+    that is right has any with about that probability. A check that is not made is listed, with the reason.
+
+    Parameters
+    ----------
+    x : DataTree or Estimate
+        From `Model.sample` (or `load`), or `Model.estimate`, of a model with normal responses.
+    model : Model, optional
+        That it comes from, with its table: other columns than those that the model reads are then known. By default the
+        model that the result carries.
+    checks : sequence of str, optional
+        Some of "tails", "spread", "spread_by_group", "order", "units", "curvature", "between", "slopes",
+        "outlying_groups", "group_tails", "influence", "prior", "boundary", "sampler"; all by default.
+    level : float
+        Probability that a right model has an alarm.
+    time : str, optional
+        Column of numbers or dates by which rows are in order, within units, or else groups.
+    unit : str, optional
+        Column of labels of rows whose errors may be correlated, across data sets say.
+    replicates : int
+        Responses that are made; no p-value is below 1 / (replicates + 1).
+    seed : int
+
+    Returns
+    -------
+    Dataset
+        Over ``check``: ``statistic``, ``p``, ``p_adjusted`` (Holm), ``verdict`` ("alarm", "note", "clear", "not made"),
+        ``found``, ``evidence`` and ``remedy``; facts, such as a variance at zero, have no p. For figures ``residual``
+        and ``fitted`` of each row, ``distance_<factor>`` and ``cook_<factor>`` of each group.
+
+    Raises
+    ------
+    ModelError, DataError
+        If `x` is no result, an argument is malformed, or a column is not known.
+
+    See Also
+    --------
+    plots.check : Figures of this.
+    posterior_predictive : Replicated responses, for checks of one's own, of any family.
+    loo : How well rows and groups are predicted that were left out.
+    residuals : The residuals of an estimate.
+
+    References
+    ----------
+    Hilden-Minton (1995), Multilevel Diagnostics for Mixed and Hierarchical Linear Models, University of California, Los
+    Angeles; Lange and Ryan (1989), The Annals of Statistics 17(2), 624-642; Barnard (1963), Journal of the Royal
+    Statistical Society B 25(2), 294; Holm (1979), Scandinavian Journal of Statistics 6(2), 65-70.
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> est = hr.Model("Reaction ~ Days + (1 | Subject)", hr.load_dataset("sleepstudy")).estimate()
+    >>> found = hr.check(est, checks=["slopes", "curvature"])
+    >>> found["verdict"].to_series().to_dict()
+    {'curvature': 'clear', 'slopes': 'alarm'}
+    >>> found["remedy"].sel(check="slopes").item()
+    'a slope by group, (Days | Subject)'
+    """
+    names = _chosen(checks)
+    _check_level(level)
+    check_whole("replicates", replicates, least=_FEWEST_REPLICATES)
+    check_whole("seed", seed, least=0)
+    examined, where = _examined(x, model, time=time, unit=unit)
+    asked = {name: _ask(name, examined) for name in names}
+    tests = {name: one for name, one in asked.items() if isinstance(one, Test)}
+    found = _compared(tests, examined, replicates, seed)
+    answers = {name: found[name] if isinstance(one, Test) else one for name, one in asked.items()}
+    figures = _of_rows(examined)
+    attrs = {
+        "heading": f"Checks of {examined.problem.formula}, errors {_errors(examined)}\n"
+        f"{examined.problem.n_rows} rows, at {where}; {len(tests)} tests against {replicates} replicates",
+        "formula": str(examined.problem.formula),
+        "replicates": replicates,
+        "seed": seed,
+    }
+    out: Any = report({name: (CHECKS[name].title, one) for name, one in answers.items()}, level, attrs)
+    return out.assign(figures) if figures else out  # type: ignore[no-any-return]  # xarray keeps the class
+
+
+def _errors(x: Examined) -> str:
+    family = getattr(x.problem, "family", None)
+    return str(x.problem.layout.spec) if family is None else f"of family {family}"
+
+
+def _chosen(checks: Sequence[str] | str | None) -> list[str]:
+    if checks is None:
+        return list(CHECKS)
+    names = [checks] if isinstance(checks, str) else list(checks)
+    for name in names:
+        check_choice(name, CHECKS, argument="checks", error=ModelError)
+    if not names:
+        raise ModelError(f"checks is empty; name some of {listed(CHECKS, most=20)}, or leave it out for all.")
+    return [name for name in CHECKS if name in names]
+
+
+def _check_level(level: object) -> None:
+    is_number = isinstance(level, (int, float, np.floating)) and not isinstance(level, bool)
+    if not is_number or not 0 < float(level) < 1:  # type: ignore[arg-type]  # a number by the check before
+        raise ModelError(f"level={level!r} must be a probability between 0 and 1, such as 0.05.")
+
+
+def _examined(x: Any, model: ModelLike | None, *, time: str | None, unit: str | None) -> tuple[Examined, str]:
+    """Return what is looked at, and in words at which values of the variances."""
+    import xarray as xr
+
+    if isinstance(x, Estimate):
+        if x.problem is None:
+            raise ModelError("the estimate does not know its model; take it from Model.estimate.")
+        problem, table = x.problem, getattr(model, "data", None)
+        if model is not None:
+            _check_same(problem, any_problem_of(model))
+    elif isinstance(x, xr.DataTree):
+        if model is None:
+            problem, table = problem_and_table(x)
+        else:
+            problem, table = any_problem_of(model), getattr(model, "data", None)
+        check_match(x, problem)
+    else:
+        what = "a solution at given covariances" if isinstance(x, Coefficients) else type(x).__name__
+        raise ModelError(
+            f"x is {what}; an Estimate from Model.estimate, or a DataTree from Model.sample or hr.load, is required."
+        )
+    rows, no_rows, where = _rows(x, problem)
+    columns, labels = _columns(problem, table)
+    found = Examined(
+        problem=problem,
+        columns=columns,
+        labels=labels,
+        rows=rows,
+        no_rows=no_rows,
+        tree=None if isinstance(x, Estimate) else x,
+        estimate=x if isinstance(x, Estimate) else None,
+        has_normal_effects=not isinstance(problem, EffectsProblem),
+        time=time,
+        unit=unit,
+    )
+    for argument, name in (("time", time), ("unit", unit)):
+        if name is not None and rows is not None:
+            found.named(argument, name)
+    return found, where
+
+
+def _check_same(mine: Any, given: Any) -> None:
+    if mine.formula != given.formula or mine.n_rows != given.n_rows:
+        raise ModelError(
+            f"the estimate is of {mine.formula!r} with {mine.n_rows} rows, and model of {given.formula!r} with "
+            f"{given.n_rows}; give the model that it comes from."
+        )
+
+
+def _rows(x: Any, problem: Any) -> tuple[Rows | None, str, str]:
+    """Return the rows of a result, or why there are none, and where they are looked at."""
+    if not isinstance(problem, Problem):
+        return None, "the response is not normal: look at hr.posterior_predictive and hr.loo", "its fit"
+    point = point_of_estimate(x) if isinstance(x, Estimate) else point_of_posterior(draws_in(x), problem)
+    if not len(problem.design.y):
+        return None, "the model is one of statistics alone, and has no rows", point.words
+    try:
+        return rows_of(point), "", point.words
+    except np.linalg.LinAlgError:
+        return None, "the errors have a singular correlation, so that they cannot be made independent", point.words
+    except MemoryError:
+        return None, "crossed factors have too many coefficients for exact variances of residuals", point.words
+
+
+def _columns(problem: Any, table: Any) -> tuple[dict[str, NDArray[Any]], frozenset[str]]:
+    """Return the columns that are known, and which of them are labels."""
+    kept = problem.kept.columns if problem.kept is not None and problem.kept.columns is not None else {}
+    out = {name: column.values for name, column in kept.items()}
+    labels = {name for name, column in kept.items() if column.is_label}
+    if table is not None and len(problem.design.y):
+        given = as_table(table)
+        for name in given.columns:
+            if name not in out:
+                out[name] = given[name].to_numpy()
+                if out[name].dtype.kind in "OUSb" or "str" in str(out[name].dtype):
+                    labels.add(name)
+    return out, frozenset(labels)
+
+
+def _ask(name: str, x: Examined) -> Test | Finding | NotMade:
+    one = CHECKS[name]
+    if one.needs_rows and x.rows is None:
+        return NotMade(reason=x.no_rows)
+    if one.needs_normal_effects and not x.has_normal_effects:
+        return NotMade(reason="group effects of this model are not normal")
+    return one.make(x)
+
+
+def _compared(tests: Mapping[str, Test], x: Examined, n: int, seed: int) -> dict[str, Finding]:
+    """Return what tests find, all of them against the same replicates."""
+    if not tests:
+        return {}
+    assert x.rows is not None
+    data = x.rows.sample(x.rows.y[:, None])
+    scores: dict[str, list[Array]] = {name: [] for name in tests}
+    forms: dict[str, list[Array]] = {name: [] for name in tests}
+    for sample in x.rows.replicates(n, seed):
+        for name, test in tests.items():
+            scores[name].append(test.scores(sample))
+            if test.forms is not None:
+                forms[name].append(test.forms(sample))
+    found = {}
+    for name, test in tests.items():
+        replicated, observed = np.concatenate(scores[name], axis=1), test.scores(data)[:, 0]
+        if test.forms is not None:
+            own = (observed, test.forms(data)[:, 0])
+            replicated, observed = orthogonal(replicated, np.concatenate(forms[name], axis=1), own)
+        o = outcome(data, observed, replicated)
+        found[name] = replace(test.conclude(o), p=o.p)
+    return found
+
+
+def _of_rows(x: Examined) -> dict[str, Any]:
+    """Return the residuals of errors alone, and the fitted values, for figures."""
+    if x.rows is None:
+        return {}
+    z = x.rows.sample(x.rows.y[:, None]).errors[:, 0]
+    return {
+        "residual": ("obs", np.where(x.rows.has_residual, z, np.nan)),
+        "fitted": ("obs", x.rows.fitted),
+    }

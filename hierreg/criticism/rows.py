@@ -1,0 +1,225 @@
+"""The rows of a model as residuals: of the whole model, and of errors alone.
+
+Residuals of the whole model are P y, from which every score follows (Lange and Ryan 1989 for groups). Residuals of
+errors alone take the coefficients of every group as free: they are what no group effect, whatever its distribution, has
+part in, so that a fault of the groups cannot look like one of the errors (Hilden-Minton 1995 calls that least
+confounded). Both are standardised by their exact variances (Haslett and Hayes 1998). With independent errors what is
+made of the latter, scaled, does not depend on any parameter, and comparisons with replicates are exact.
+
+References
+----------
+Lange and Ryan (1989), The Annals of Statistics 17(2), 624-642; Hilden-Minton (1995), Multilevel Diagnostics for Mixed
+and Hierarchical Linear Models, University of California, Los Angeles; Haslett and Hayes (1998), Journal of the Royal
+Statistical Society B 60(1), 201-215.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+from scipy.linalg import solve_triangular
+
+from hierreg.criticism.projection import Projector, projector
+from hierreg.criticism.values import Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from hierreg.criticism.point import Point
+    from hierreg.design import FactorDesign
+
+    Array = NDArray[np.float64]
+    Index = NDArray[np.intp]
+
+# Variance of group coefficients that stands for free ones, in units of the errors over columns of mean square one.
+_FREE = 1e7
+# What groups leave of a population column: of the model, and with free coefficients, where rounding is all of less.
+_LEAST, _LEAST_FREE = 1e-11, 1e-4
+# Of a whitened error of variance one, below which a row has no residual of its own.
+_NO_RESIDUAL = 1e-4
+# Of the rows, degrees of freedom that residuals of errors alone have to have.
+_ENOUGH = 0.4
+_CHUNK = 3_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rows:
+    """The rows of a model at a point, whitened.
+
+    Attributes
+    ----------
+    point : Point
+    whiten : sparse array (N, N)
+        L^-1, with L L' = R.
+    y : array (N,)
+    X : array (N, p)
+        Population columns that are not held at a value.
+    Z : tuple of sparse arrays (N, J q)
+        Group columns, by factor.
+    model : Projector
+        Of the whole model.
+    alone : Projector
+        Of errors alone; of the whole model where that leaves too few degrees of freedom.
+    is_alone : bool
+        Whether it does.
+    sd : array (N,)
+        Standard deviation of each residual of `alone`; zero where a row has none of its own.
+    stratum : int array (N,)
+        Rows of which residuals are scaled together.
+    fitted : array (N,)
+        X beta, in units of the response.
+    """
+
+    point: Point
+    whiten: Any
+    y: Array
+    X: Array
+    Z: tuple[Any, ...]
+    model: Projector
+    alone: Projector
+    is_alone: bool
+    sd: Array
+    stratum: Index
+    fitted: Array
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return len(self.y)
+
+    @property
+    def has_residual(self) -> NDArray[np.bool_]:
+        """Rows that have a residual of their own (N,)."""
+        return np.asarray(self.sd > 0)
+
+    @property
+    def factors(self) -> tuple[FactorDesign, ...]:
+        """The grouping factors."""
+        return self.point.problem.design.factors
+
+    def sample(self, y: Array) -> Sample:
+        """Return whitened responses (N, b) as residuals."""
+        return Sample(marginal=self.model(y), errors=self._standardised(self.alone(y)))
+
+    def replicates(self, n: int, seed: int) -> Iterator[Sample]:
+        """Yield n responses of the model as residuals, some at a time.
+
+        Population coefficients are zero: no residual depends on them.
+        """
+        rng, step = np.random.default_rng(seed), max(1, _CHUNK // max(1, self.n))
+        for first in range(0, n, step):
+            b = min(step, n - first)
+            y = rng.standard_normal((self.n, b))
+            y += self.model.G @ rng.standard_normal((self.model.G.shape[1], b))
+            yield self.sample(y)
+
+    def _standardised(self, residual: Array) -> Array:
+        some = self.has_residual
+        out = np.where(some[:, None], residual / np.where(some, self.sd, 1.0)[:, None], 0.0)
+        for d in np.unique(self.stratum):
+            own = self.stratum == d
+            n = int(np.sum(own & some))
+            square = np.sum(out[own] ** 2, axis=0)
+            out[own] *= np.sqrt(n / np.where(square > 0, square, 1.0))
+        return out
+
+
+def rows_of(point: Point) -> Rows:
+    """Return the rows of a model at a point.
+
+    Raises
+    ------
+    MemoryError
+        If crossed factors have too many coefficients.
+    """
+    problem, whiten = point.problem, whitening(point)
+    design, held = problem.design, problem.fixed
+    free = ~held.is_fixed
+    y = design.y - design.X[:, ~free] @ held.value[~free]
+    X = np.asarray(whiten @ design.X[:, free])
+    Z = tuple(sparse.csr_array(whiten @ group_columns(factor)) for factor in design.factors)
+    scaled = [_times(Zf, Lambda) for Zf, Lambda in zip(Z, point.roots(), strict=True)]
+    q = design.factors[0].Z.shape[1] if len(Z) == 1 else 0
+    model = projector(X, _beside(scaled, len(y)), q, _LEAST)
+    alone = projector(X, _beside([_free(Zf) for Zf in Z], len(y)), q, _LEAST_FREE)
+    variance = alone.diagonal()
+    is_alone = bool(variance.sum() >= _ENOUGH * len(y))
+    if not is_alone:
+        alone, variance = model, model.diagonal()
+    w = np.asarray(whiten @ y)
+    return Rows(
+        point=point,
+        whiten=whiten,
+        y=w,
+        X=X,
+        Z=Z,
+        model=model,
+        alone=alone,
+        is_alone=is_alone,
+        sd=np.sqrt(np.where(variance > _NO_RESIDUAL, variance, 0.0)),
+        stratum=problem.layout.stratum,
+        fitted=design.X[:, free] @ (model.coef @ (model.B.T @ w)) + design.y - y,
+    )
+
+
+def whitening(point: Point) -> Any:
+    """Return L^-1 (N, N), sparse, with L L' the covariance of the errors."""
+    rows, columns, values = [], [], []
+    for own, block in point.blocks():
+        if block.ndim == 1:
+            rows.append(own)
+            columns.append(own)
+            values.append(1.0 / np.sqrt(block))
+            continue
+        root = solve_triangular(np.linalg.cholesky(block), np.eye(len(own)), lower=True)
+        i, j = np.tril_indices(len(own))
+        rows.append(own[i])
+        columns.append(own[j])
+        values.append(root[i, j])
+    n = len(point.problem.design.y)
+    entries = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
+    return sparse.csr_array(entries, shape=(n, n))
+
+
+def covariance_of_errors(point: Point) -> Any:
+    """Return R (N, N), sparse."""
+    rows, columns, values = [], [], []
+    for own, block in point.blocks():
+        full = np.arange(len(own))
+        i, j = (full, full) if block.ndim == 1 else (a.ravel() for a in np.indices(block.shape))
+        rows.append(own[i])
+        columns.append(own[j])
+        values.append(block.ravel())
+    n = len(point.problem.design.y)
+    entries = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
+    return sparse.csr_array(entries, shape=(n, n))
+
+
+def group_columns(factor: FactorDesign, values: Array | None = None) -> Any:
+    """Return the columns of each group, (N, J q) sparse: those of the factor, or others (N, q)."""
+    Z = factor.Z if values is None else values
+    N, q = Z.shape
+    columns = factor.index[:, None] * q + np.arange(q)
+    entries = (Z.ravel(), (np.repeat(np.arange(N), q), columns.ravel()))
+    return sparse.csr_array(entries, shape=(N, len(factor.levels) * q))
+
+
+def _times(Z: Any, Lambda: Array) -> Any:
+    """Return Z Lambda of each group."""
+    J = Z.shape[1] // len(Lambda)
+    return sparse.csr_array(Z @ sparse.kron(sparse.eye_array(J), Lambda, format="csr"))
+
+
+def _free(Z: Any) -> Any:
+    """Return group columns scaled such that the groups' coefficients are free."""
+    norm = np.sqrt(np.asarray(Z.multiply(Z).sum(axis=0)).ravel())
+    return sparse.csr_array(Z * (np.sqrt(_FREE) / np.where(norm > 0, norm, 1.0))[None, :])
+
+
+def _beside(columns: list[Any], n: int) -> Any:
+    return sparse.csr_array(sparse.hstack(columns)) if columns else sparse.csr_array((n, 0))
