@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.checks import listed, suggestion
+from hierreg.criticism.rows import Rows
 from hierreg.exceptions import DataError, ModelError
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-    from hierreg.criticism.rows import Rows
+    from hierreg.criticism.residuals import Residuals
     from hierreg.results.point import Estimate
 
     Array = NDArray[np.float64]
@@ -37,8 +38,8 @@ class Examined:
         Of the table, as far as they are known: those that the model reads first.
     labels : set of str
         Columns that say which rows belong together.
-    rows : Rows or None
-        None where there are none, or the response is not normal.
+    residuals : Residuals or None
+        None where there are no rows, or none can be made.
     no_rows : str
         Why, in words.
     tree : DataTree or None
@@ -51,13 +52,18 @@ class Examined:
     problem: Any
     columns: Mapping[str, NDArray[Any]]
     labels: frozenset[str]
-    rows: Rows | None
+    residuals: Residuals | None
     no_rows: str
     tree: xr.DataTree | None
     estimate: Estimate | None
     has_normal_effects: bool
     time: str | None
     unit: str | None
+
+    @property
+    def rows(self) -> Rows | None:
+        """The residuals, where the response is normal."""
+        return self.residuals if isinstance(self.residuals, Rows) else None
 
     def named(self, argument: str, name: str) -> NDArray[Any]:
         """Return a column that an argument names.

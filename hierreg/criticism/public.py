@@ -10,6 +10,7 @@ import numpy as np
 from hierreg.checks import check_choice, check_whole, listed
 from hierreg.criticism.examined import Examined
 from hierreg.criticism.point import point_of_estimate, point_of_posterior
+from hierreg.criticism.quantiles import FEWEST, quantile_rows
 from hierreg.criticism.report import report
 from hierreg.criticism.rows import rows_of
 from hierreg.criticism.table import CHECKS
@@ -29,14 +30,11 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-    from hierreg.criticism.report import Checks
-    from hierreg.criticism.rows import Rows
+    from hierreg.criticism.residuals import Residuals
     from hierreg.predictive.of_model import ModelLike
+    from hierreg.reports.checks import Checks
 
     Array = NDArray[np.float64]
-
-# Fewer could not give a p-value that is small beside the number of checks.
-_FEWEST_REPLICATES = 199
 
 
 @understands("hr.check", same=SEED)
@@ -66,12 +64,14 @@ def check(  # noqa: PLR0913  # the public signature: every argument has a defaul
     Parameters
     ----------
     x : DataTree or Estimate
-        From `Model.sample` (or `load`), or `Model.estimate`, of a model with normal responses.
+        From `Model.sample` (or `load`), or `Model.estimate`. Of responses that are not normal, a DataTree: its rows are
+        looked at by randomised quantile residuals (Dunn and Smyth 1996) from replicates of the posterior, which has
+        seen the data, so that p is conservative.
     model : Model, optional
         That it comes from, with its table: other columns than those that the model reads are then known. By default the
         model that the result carries.
     checks : sequence of str, optional
-        Some of "tails", "spread", "spread_by_group", "order", "units", "curvature", "between", "slopes",
+        Some of "tails", "dispersion", "spread", "spread_by_group", "order", "units", "curvature", "between", "slopes",
         "outlying_groups", "group_tails", "influence", "prior", "boundary", "sampler"; all by default.
     level : float
         Probability that a right model has an alarm.
@@ -120,9 +120,10 @@ def check(  # noqa: PLR0913  # the public signature: every argument has a defaul
     """
     names = _chosen(checks)
     _check_level(level)
-    check_whole("replicates", replicates, least=_FEWEST_REPLICATES)
+    check_whole("replicates", replicates, least=FEWEST)
     check_whole("seed", seed, least=0)
-    examined, where = _examined(x, model, time=time, unit=unit)
+    how = {"time": time, "unit": unit, "replicates": replicates, "seed": seed}
+    examined, where = _examined(x, model, how)
     asked = {name: _ask(name, examined) for name in names}
     tests = {name: one for name, one in asked.items() if isinstance(one, Test)}
     found = _compared(tests, examined, replicates, seed)
@@ -161,7 +162,7 @@ def _check_level(level: object) -> None:
         raise ModelError(f"level={level!r} must be a probability between 0 and 1, such as 0.05.")
 
 
-def _examined(x: Any, model: ModelLike | None, *, time: str | None, unit: str | None) -> tuple[Examined, str]:
+def _examined(x: Any, model: ModelLike | None, how: Mapping[str, Any]) -> tuple[Examined, str]:
     """Return what is looked at, and in words at which values of the variances."""
     import xarray as xr
 
@@ -182,23 +183,23 @@ def _examined(x: Any, model: ModelLike | None, *, time: str | None, unit: str | 
         raise ModelError(
             f"x is {what}; an Estimate from Model.estimate, or a DataTree from Model.sample or hr.load, is required."
         )
-    rows, no_rows, where = _rows(x, problem)
+    residuals, no_rows, where = _residuals(x, problem, how)
     columns, labels = _columns(problem, table)
     found = Examined(
         problem=problem,
         columns=columns,
         labels=labels,
-        rows=rows,
+        residuals=residuals,
         no_rows=no_rows,
         tree=None if isinstance(x, Estimate) else x,
         estimate=x if isinstance(x, Estimate) else None,
         has_normal_effects=not isinstance(problem, EffectsProblem),
-        time=time,
-        unit=unit,
+        time=how["time"],
+        unit=how["unit"],
     )
-    for argument, name in (("time", time), ("unit", unit)):
-        if name is not None and rows is not None:
-            found.named(argument, name)
+    for argument in ("time", "unit"):
+        if how[argument] is not None and residuals is not None:
+            found.named(argument, how[argument])
     return found, where
 
 
@@ -210,10 +211,15 @@ def _check_same(mine: Any, given: Any) -> None:
         )
 
 
-def _rows(x: Any, problem: Any) -> tuple[Rows | None, str, str]:
-    """Return the rows of a result, or why there are none, and where they are looked at."""
+def _residuals(x: Any, problem: Any, how: Mapping[str, Any]) -> tuple[Residuals | None, str, str]:
+    """Return the residuals of a result, or why there are none, and where they are looked at."""
     if not isinstance(problem, Problem):
-        return None, "the response is not normal: look at hr.posterior_predictive and hr.loo", "its fit"
+        if isinstance(x, Estimate):
+            why = f"family={problem.family} is looked at by draws of a posterior: sample, and give the tree"
+            return None, why, "the estimate"
+        quantiles = quantile_rows(problem, x, how["replicates"], how["seed"])
+        why = f"fewer than {FEWEST} draws of all coefficients, or too many rows for replicates"
+        return quantiles, why, "draws of the posterior"
     point = point_of_estimate(x) if isinstance(x, Estimate) else point_of_posterior(draws_in(x), problem)
     if not len(problem.design.y):
         return None, "the model is one of statistics alone, and has no rows", point.words
@@ -242,8 +248,10 @@ def _columns(problem: Any, table: Any) -> tuple[dict[str, NDArray[Any]], frozens
 
 def _ask(name: str, x: Examined) -> Test | Finding | NotMade:
     one = CHECKS[name]
-    if one.needs_rows and x.rows is None:
+    if one.needs_rows and x.residuals is None:
         return NotMade(reason=x.no_rows)
+    if one.needs_normal_effects and x.rows is None:
+        return NotMade(reason="made of normal responses; for others refit with the term, or without the group")
     if one.needs_normal_effects and not x.has_normal_effects:
         return NotMade(reason="group effects of this model are not normal")
     return one.make(x)
@@ -253,11 +261,11 @@ def _compared(tests: Mapping[str, Test], x: Examined, n: int, seed: int) -> dict
     """Return what tests find, all of them against the same replicates."""
     if not tests:
         return {}
-    assert x.rows is not None
-    data = x.rows.sample(x.rows.y[:, None])
+    assert x.residuals is not None
+    data = x.residuals.data()
     scores: dict[str, list[Array]] = {name: [] for name in tests}
     forms: dict[str, list[Array]] = {name: [] for name in tests}
-    for sample in x.rows.replicates(n, seed):
+    for sample in x.residuals.replicates(n, seed):
         for name, test in tests.items():
             scores[name].append(test.scores(sample))
             if test.forms is not None:
@@ -275,10 +283,10 @@ def _compared(tests: Mapping[str, Test], x: Examined, n: int, seed: int) -> dict
 
 def _of_rows(x: Examined) -> dict[str, Any]:
     """Return the residuals of errors alone, and the fitted values, for figures."""
-    if x.rows is None:
+    if x.residuals is None:
         return {}
-    z = x.rows.sample(x.rows.y[:, None]).errors[:, 0]
+    z = x.residuals.data().errors[:, 0]
     return {
-        "residual": ("obs", np.where(x.rows.has_residual, z, np.nan)),
-        "fitted": ("obs", x.rows.fitted),
+        "residual": ("obs", np.where(x.residuals.has_residual, z, np.nan)),
+        "fitted": ("obs", x.residuals.predicted),
     }

@@ -1,62 +1,22 @@
-"""`Checks`: the report that `check` returns."""
+"""From the answers of checks to the report of them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.display import Column
-from hierreg.reports.table import Report
+from hierreg.criticism.values import NotMade
+from hierreg.reports.checks import ALARM, CLEAR, NOT_MADE, NOTE, Checks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hierreg.criticism.values import Finding, NotMade
-
-ALARM, NOTE, CLEAR, NOT_MADE = "alarm", "note", "clear", "not made"
-
-
-@final
-class Checks(Report):
-    """What `check` returns; prints as a table, with what to do about each alarm below it."""
-
-    __slots__ = ()
-    whole: ClassVar[dict[str, int]] = {"p": 1, "p_adjusted": 1, "verdict": 1}
-    titles: ClassVar[dict[str, str]] = {
-        ALARM: "Alarms",
-        NOTE: "To know",
-        CLEAR: "Nothing seen",
-        NOT_MADE: "Not looked at",
-    }
-    has_every_row: ClassVar[bool] = True
-
-    def _columns(self) -> tuple[Column, ...]:
-        return (
-            Column(key="p", head="p", form="fixed"),
-            Column(key="p_adjusted", head="Holm", form="fixed", fold=1),
-            Column(key="found", head="found", form="text", fold=2),
-        )
-
-    def _notes(self) -> tuple[str, ...]:
-        names, verdicts = self["check"].to_numpy(), self["verdict"].to_numpy()
-        evidence, remedy = self["evidence"].to_numpy(), self["remedy"].to_numpy()
-        told = [
-            f"{names[i]}: {evidence[i]} Remedy: {remedy[i]}."
-            for kind in (ALARM, NOTE)
-            for i in np.flatnonzero(verdicts == kind)
-        ]
-        missing = [f"{names[i]}: {evidence[i]}" for i in np.flatnonzero(verdicts == NOT_MADE)]
-        if missing:
-            told.append(f"Not looked at. {'; '.join(missing)}.")
-        return (*told, *super()._notes())
+    from hierreg.criticism.values import Finding
 
 
 def report(answers: Mapping[str, tuple[str, Finding | NotMade]], level: float, attrs: Mapping[str, Any]) -> Checks:
     """Return the answers of checks, by name with a title, as a report."""
-    from hierreg.criticism.values import NotMade
-
-    n = len(answers)
     out: dict[str, list[Any]] = {name: [] for name in ("statistic", "p", "verdict", "found", "evidence", "remedy")}
     figures: dict[str, Any] = {}
     made = [one for _, one in answers.values()]
@@ -82,7 +42,6 @@ def report(answers: Mapping[str, tuple[str, Finding | NotMade]], level: float, a
         data[name] = (dims, values)
         if labels:
             coords[dims[0]] = (dims, labels[0])
-    assert n
     return Checks(data, coords=coords, attrs={"level": level, **attrs})
 
 

@@ -16,13 +16,14 @@ Statistical Society B 60(1), 201-215.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from scipy import sparse
 from scipy.linalg import solve_triangular
 
 from hierreg.criticism.projection import Projector, projector
+from hierreg.criticism.residuals import Residuals
 from hierreg.criticism.values import Sample
 
 if TYPE_CHECKING:
@@ -44,11 +45,14 @@ _LEAST, _LEAST_FREE = 1e-11, 1e-4
 _NO_RESIDUAL = 1e-4
 # Of the rows, degrees of freedom that residuals of errors alone have to have.
 _ENOUGH = 0.4
+# Of a column, what the model has to leave of it.
+_IN_SPAN = 1e-6
 _CHUNK = 3_000_000
 
 
+@final
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Rows:
+class Rows(Residuals):
     """The rows of a model at a point, whitened.
 
     Attributes
@@ -101,6 +105,31 @@ class Rows:
     def factors(self) -> tuple[FactorDesign, ...]:
         """The grouping factors."""
         return self.point.problem.design.factors
+
+    @property
+    def predicted(self) -> Array:
+        """X beta (N,), in units of the response."""
+        return self.fitted
+
+    def data(self) -> Sample:
+        """Return the residuals of the data."""
+        return self.sample(self.y[:, None])
+
+    def direction(self, h: Array) -> Array | None:
+        """Return the score of a further column, the coefficients of groups free: over its standard deviation."""
+        return self._direction(self.alone, h, self.sd)
+
+    def direction_in_model(self, h: Array) -> Array | None:
+        """Return what takes `Sample.marginal` to the score of a further column: over its standard deviation."""
+        return self._direction(self.model, h, 1.0)
+
+    def _direction(self, P: Projector, h: Array, sd: Any) -> Array | None:
+        white = np.asarray(self.whiten @ (h - h.mean()))
+        size, variance = float(white @ white), float(white @ P(white[:, None])[:, 0])
+        left = white - self.X @ np.linalg.lstsq(self.X, white, rcond=None)[0] if self.X.shape[1] else white
+        if min(variance, float(left @ left)) <= _IN_SPAN * size:
+            return None
+        return np.asarray(sd * white / np.sqrt(variance))
 
     def sample(self, y: Array) -> Sample:
         """Return whitened responses (N, b) as residuals."""

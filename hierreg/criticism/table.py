@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hierreg.criticism.checks.between import between
 from hierreg.criticism.checks.boundary import boundary
 from hierreg.criticism.checks.curvature import curvature
+from hierreg.criticism.checks.dispersion import dispersion
 from hierreg.criticism.checks.groups import group_tails, outlying_groups
 from hierreg.criticism.checks.influence import influence
 from hierreg.criticism.checks.order import order
@@ -37,7 +38,8 @@ class Check:
         Examined -> Test, Finding of a fact, or NotMade.
     needs_rows : bool
     needs_normal_effects : bool
-        Whether it is of the covariance of normal group effects. Others are of errors alone, or of facts.
+        Whether it is of the covariance of normal group effects, of normal responses. Others are of errors alone, or of
+        facts.
     """
 
     title: str
@@ -48,6 +50,7 @@ class Check:
 
 CHECKS: dict[str, Check] = {
     "tails": Check(title="tails of errors", make=tails),
+    "dispersion": Check(title="spread of the family", make=dispersion),
     "spread": Check(title="spread of errors by predictor", make=spread),
     "spread_by_group": Check(title="spread of errors by group", make=spread_by_group),
     "order": Check(title="errors in order of time", make=order),

@@ -35,7 +35,7 @@ def between(x: Examined) -> Test | NotMade:
             if np.var(h - mean) > _CONSTANT * np.var(h) and np.var(mean) > _CONSTANT * np.var(h):
                 key = f"{name} by {factor.name}"
                 means[key], of[key] = mean, (name, factor.name)
-    added = directions(rows, means)
+    added = directions(x, means)
     if not added:
         return NotMade(reason="no predictor varies both within and between groups")
     H = np.stack(list(added.values()))

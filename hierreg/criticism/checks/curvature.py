@@ -6,18 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierreg.criticism.rows import Rows
 from hierreg.criticism.values import Finding, NotMade, Test
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hierreg.criticism.examined import Examined
-    from hierreg.criticism.rows import Rows
     from hierreg.criticism.values import Array, Outcome, Sample
 
 _FITTED = "the fitted value"
-# Of a column, what the model has to leave of it.
-_IN_SPAN = 1e-6
 
 
 def curvature(x: Examined) -> Test | NotMade:
@@ -30,12 +28,12 @@ def curvature(x: Examined) -> Test | NotMade:
     ----------
     Tukey (1949), Biometrics 5(3), 232-242; Ramsey (1969), Journal of the Royal Statistical Society B 31(2), 350-371.
     """
-    assert x.rows is not None
+    assert x.residuals is not None
     columns = {name: h for name, h in x.varying().items() if len(np.unique(h)) > 2}
     if len(columns) > 1:
-        columns[_FITTED] = x.rows.fitted
+        columns[_FITTED] = x.residuals.predicted
     squares = {name: ((h - h.mean()) / h.std()) ** 2 for name, h in columns.items() if h.std() > 0}
-    added = directions(x.rows, squares, free=not x.has_normal_effects)
+    added = directions(x, squares)
     if not added:
         return NotMade(
             reason="no predictor has more than two values" if not squares else "the model has the squares already"
@@ -43,7 +41,7 @@ def curvature(x: Examined) -> Test | NotMade:
 
     def conclude(o: Outcome) -> Finding:
         name = list(added)[o.worst]
-        z = float(_signed(added, o.data, free=not x.has_normal_effects)[o.worst, 0])
+        z = float(signed(x, added, o.data)[o.worst, 0])
         return Finding(
             found=f"{name}, z = {z:+.1f}",
             evidence=f"Residuals follow the square of {name}, z = {z:+.2f}: they bend {'up' if z > 0 else 'down'} "
@@ -58,35 +56,27 @@ def curvature(x: Examined) -> Test | NotMade:
 
     return Test(
         labels=tuple(added),
-        scores=lambda sample: np.abs(_signed(added, sample, free=not x.has_normal_effects)),
+        scores=lambda sample: np.abs(signed(x, added, sample)),
         conclude=conclude,
     )
 
 
-def directions(rows: Rows, columns: Mapping[str, Array], *, free: bool = False) -> dict[str, Array]:
-    """Return columns, whitened and over their standard deviation under the model; not those that the model has.
+def directions(x: Examined, columns: Mapping[str, Array]) -> dict[str, Array]:
+    """Return what takes residuals to the score of each further column (N,); not of those that the model has.
 
-    Parameters
-    ----------
-    rows : Rows
-    columns : dict of arrays (N,)
-    free : bool
-        With the coefficients of groups free: what holds whatever their distribution.
+    They are of the whole model where its group effects are normal, and else of errors alone.
     """
+    is_of_model = isinstance(x.residuals, Rows) and x.has_normal_effects
     out = {}
     for name, h in columns.items():
-        white = np.asarray(rows.whiten @ (h - h.mean()))
-        left = (rows.alone if free else rows.model)(white[:, None])[:, 0]
-        variance, whole = float(white @ left), float(np.sum((white - rows.X @ _fit(rows.X, white)) ** 2))
-        if variance > _IN_SPAN * float(white @ white) and whole > _IN_SPAN * float(white @ white):
-            out[name] = (rows.sd if free else 1.0) * white / np.sqrt(variance)
+        assert x.residuals is not None
+        found = x.rows.direction_in_model(h) if is_of_model and x.rows is not None else x.residuals.direction(h)
+        if found is not None:
+            out[name] = found
     return out
 
 
-def _fit(X: Array, y: Array) -> Array:
-    return np.asarray(np.linalg.lstsq(X, y, rcond=None)[0]) if X.shape[1] else np.empty(0)
-
-
-def _signed(added: Mapping[str, Array], sample: Sample, *, free: bool) -> Array:
-    """Return z of each direction, (k, b)."""
-    return np.stack(list(added.values())) @ (sample.errors if free else sample.marginal)
+def signed(x: Examined, added: Mapping[str, Array], sample: Sample) -> Array:
+    """Return the scores of further columns, (k, b)."""
+    is_of_model = isinstance(x.residuals, Rows) and x.has_normal_effects
+    return np.asarray(np.stack(list(added.values())) @ (sample.marginal if is_of_model else sample.errors))

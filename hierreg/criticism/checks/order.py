@@ -25,13 +25,13 @@ def order(x: Examined) -> Test | NotMade:
     Series are the units of exchangeable and AR(1) errors, the data sets of correlated ones, and else the groups of the
     factor with most of them, in each stratum.
     """
-    assert x.rows is not None
+    assert x.residuals is not None
     times = x.times()
     if times is None:
         return NotMade(reason="no order of rows is known: name a column, hr.check(..., time='...')")
     time, name = times
     series, of = _series(x)
-    first, second = neighbours(time, series, x.rows.has_residual)
+    first, second = neighbours(time, series, x.residuals.has_residual)
     if len(first) < _FEWEST:
         return NotMade(reason=f"{len(first)} pairs of neighbours in {name}; {_FEWEST} are needed")
 

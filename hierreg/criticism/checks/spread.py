@@ -25,11 +25,11 @@ def spread(x: Examined) -> Test | NotMade:
     ----------
     Brown and Forsythe (1974), Journal of the American Statistical Association 69(346), 364-367.
     """
-    assert x.rows is not None
-    some = x.rows.has_residual
+    assert x.residuals is not None
+    some = x.residuals.has_residual
     columns = dict(x.varying())
-    if np.ptp(x.rows.fitted) > 0:
-        columns[FITTED] = x.rows.fitted
+    if np.ptp(x.residuals.predicted) > 0:
+        columns[FITTED] = x.residuals.predicted
     strata = x.strata()
     if not (columns or strata) or some.sum() < _FEWEST:
         return NotMade(
@@ -55,7 +55,7 @@ def spread(x: Examined) -> Test | NotMade:
         return Finding(
             found=f"{name}, x {ratio:.1f}",
             evidence=words,
-            remedy=_remedy(name, is_stratum=is_stratum),
+            remedy=_remedy(name, is_stratum=is_stratum, is_normal=x.rows is not None),
             statistic=ratio,
         )
 
@@ -94,7 +94,11 @@ def _of_halves(size: Array, h: Array, name: str) -> tuple[str, float]:
     return f"Errors are {above / below:.2f} times as large in the upper half of {name} as in the lower.", above / below
 
 
-def _remedy(name: str, *, is_stratum: bool) -> str:
+def _remedy(name: str, *, is_stratum: bool, is_normal: bool) -> str:
+    if not is_normal:
+        return (
+            f"a further parameter of the family by strata, errors=hr.by(column), or {name} in the formula another way"
+        )
     if is_stratum:
         return f"errors=hr.by({name!r}), an error standard deviation for each level"
     if name == FITTED:

@@ -20,8 +20,8 @@ _FEWEST_ROWS, _FEWEST_GROUPS = 3, 3
 
 def spread_by_group(x: Examined) -> Test | NotMade:
     """Compare absolute residuals of errors alone between groups."""
-    assert x.rows is not None
-    rows = x.rows
+    assert x.residuals is not None
+    rows = x.residuals
     if not rows.factors:
         return NotMade(reason="the model has no groups")
     which = {}

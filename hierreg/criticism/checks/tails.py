@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.criticism.values import Finding, NotMade, Test
+from hierreg.response import Bernoulli, Cumulative
 
 if TYPE_CHECKING:
     from hierreg.criticism.examined import Examined
-    from hierreg.criticism.rows import Rows
+    from hierreg.criticism.residuals import Residuals
     from hierreg.criticism.values import Array, Outcome, Sample
 
 _FEWEST = 20
@@ -21,22 +22,26 @@ _LABELS = ("heavy tails", "skew")
 
 def tails(x: Examined) -> Test | NotMade:
     """Compare the kurtosis and the skewness of the errors with those of normal ones."""
-    assert x.rows is not None
-    rows = x.rows
+    assert x.residuals is not None
+    rows, family = x.residuals, getattr(x.problem, "family", None)
+    if isinstance(family, (Bernoulli, Cumulative)):
+        return NotMade(reason=f"family={family} has no tails of its own")
     n = int(rows.has_residual.sum())
     if n < _FEWEST:
         return NotMade(reason=f"{n} rows have a residual of their own; {_FEWEST} are needed")
 
     def scores(sample: Sample) -> Array:
         z = sample.errors[rows.has_residual]
+        z = z / np.sqrt(np.mean(z**2, axis=0))
         return np.stack([np.log(np.mean(z**4, axis=0)), np.abs(np.mean(z**3, axis=0))])
 
-    return Test(labels=_LABELS, scores=scores, conclude=lambda o: _conclude(rows, o))
+    return Test(labels=_LABELS, scores=scores, conclude=lambda o: _conclude(rows, o, family))
 
 
-def _conclude(rows: Rows, o: Outcome) -> Finding:
+def _conclude(rows: Residuals, o: Outcome, family: object) -> Finding:
     z = o.data.errors[:, 0]
     own = z[rows.has_residual]
+    own = own / np.sqrt(np.mean(own**2))
     kurtosis, skew = float(np.mean(own**4)), float(np.mean(own**3))
     far = np.flatnonzero(np.abs(z) > _FAR)
     order = far[np.argsort(-np.abs(z[far]))][:3]
@@ -46,11 +51,14 @@ def _conclude(rows: Rows, o: Outcome) -> Finding:
         found=f"kurtosis {kurtosis:.2f}" if is_heavy else f"skewness {skew:+.2f}",
         evidence=f"Kurtosis of the errors {kurtosis:.2f}, where normal ones have 3, skewness {skew:+.2f}."
         + (f" Farthest: rows {named}, in standard deviations; {len(far)} beyond {_FAR}." if len(far) else ""),
-        remedy=(
-            "family=hr.StudentT(), after a look at the rows that are named"
-            if is_heavy
-            else "a transformation of the response, log(y) say, or family=hr.LogNormal() or hr.Gamma() where it is "
-            "positive"
-        ),
+        remedy=_remedy(family, is_heavy=is_heavy),
         statistic=kurtosis if is_heavy else skew,
     )
+
+
+def _remedy(family: object, *, is_heavy: bool) -> str:
+    if family is not None:
+        return "a look at the rows that are named, then another family: of counts hr.NegativeBinomial(), or one of brms"
+    if is_heavy:
+        return "family=hr.StudentT(), after a look at the rows that are named"
+    return "a transformation of the response, log(y) say, or family=hr.LogNormal() or hr.Gamma() where it is positive"

@@ -17,8 +17,8 @@ _FEWEST = 10
 
 def units(x: Examined) -> Test | NotMade:
     """Compare sums of the residuals of each unit with what independent errors make."""
-    assert x.rows is not None
-    rows, spec = x.rows, x.problem.layout.spec
+    assert x.residuals is not None
+    rows, spec = x.residuals, x.problem.layout.spec
     if spec.has_units and x.unit is None:
         return NotMade(reason=f"correlations within units are in the model, errors={spec}")
     found = x.units()
