@@ -72,7 +72,8 @@ def check(  # noqa: PLR0913  # the public signature: every argument has a defaul
         model that the result carries.
     checks : sequence of str, optional
         Some of "tails", "dispersion", "spread", "spread_by_group", "order", "units", "curvature", "between", "slopes",
-        "outlying_groups", "group_tails", "influence", "prior", "boundary", "sampler"; all by default.
+        "outlying_groups", "group_tails", "influence", "variance_influence", "prior", "boundary", "sampler"; all by
+        default.
     level : float
         Probability that a right model has an alarm.
     time : str, optional
@@ -88,7 +89,7 @@ def check(  # noqa: PLR0913  # the public signature: every argument has a defaul
     Dataset
         Over ``check``: ``statistic``, ``p``, ``p_adjusted`` (Holm), ``verdict`` ("alarm", "note", "clear", "not made"),
         ``found``, ``evidence`` and ``remedy``; facts, such as a variance at zero, have no p. For figures ``residual``
-        and ``fitted`` of each row, ``distance_<factor>`` and ``cook_<factor>`` of each group.
+        and ``fitted`` of each row, ``distance_<factor>``, ``cook_<factor>`` and ``step_<factor>`` of each group.
 
     Raises
     ------

@@ -20,6 +20,7 @@ from hierreg.criticism.checks.spread import spread
 from hierreg.criticism.checks.spread_by_group import spread_by_group
 from hierreg.criticism.checks.tails import tails
 from hierreg.criticism.checks.units import units
+from hierreg.criticism.checks.variance_influence import variance_influence
 
 if TYPE_CHECKING:
     from hierreg.criticism.examined import Examined
@@ -61,6 +62,9 @@ CHECKS: dict[str, Check] = {
     "outlying_groups": Check(title="outlying groups", make=outlying_groups, needs_normal_effects=True),
     "group_tails": Check(title="tails of group effects", make=group_tails, needs_normal_effects=True),
     "influence": Check(title="influence of groups", make=influence, needs_normal_effects=True),
+    "variance_influence": Check(
+        title="influence of groups on variances", make=variance_influence, needs_normal_effects=True
+    ),
     "prior": Check(title="variances that rest on priors", make=prior, needs_rows=False),
     "boundary": Check(title="variances at an edge", make=boundary, needs_rows=False),
     "sampler": Check(title="draws", make=sampler, needs_rows=False),

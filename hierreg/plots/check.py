@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.exceptions import DataError
-from hierreg.plots.canvas import one_of, panels
+from hierreg.plots.canvas import MOST_NAMES, one_of, panels
 from hierreg.plots.colours import colours_on
 from hierreg.reports.checks import ALARM, Checks
 from hierreg.reports.draws import evenly
@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 _MOST_ROWS = 5_000
 # Groups that are named, and residuals beyond which a row is.
 _NAMED, _FAR = 3, 3.5
+# What the panels of groups show, by the beginning of the variable's name, and the checks behind.
+_OF_GROUPS = {
+    "distance": ("distance (standard deviations)", ("outlying_groups", "group_tails", "slopes")),
+    "cook": ("Cook's distance, without it", ("influence",)),
+    "step": ("step of the variances (standard errors)", ("variance_influence",)),
+}
 
 
 def check(
@@ -33,8 +39,9 @@ def check(
 
     Residuals are those of errors alone, standardised by their exact standard deviations; the farthest rows beyond 3.5
     are numbered. Of each grouping factor there are a panel of distances of group effects in their exact marginal
-    covariances, with the three farthest named, and one of Cook's distances, where the checks "outlying_groups" and
-    "influence" were made. A title says which of the checks behind a panel gave an alarm.
+    covariances, one of Cook's distances, and one of steps of the variances, the farthest named, where the checks
+    "outlying_groups", "influence" and "variance_influence" were made. A title says which of the checks behind a panel
+    gave an alarm.
 
     Parameters
     ----------
@@ -73,7 +80,7 @@ def check(
             "hr.plots.check(hr.check(tree))."
         )
     names = [str(name) for name in report.data_vars]
-    factors = [name for name in names if name.startswith(("distance_", "cook_"))]
+    factors = [name for name in names if name.partition("_")[0] in _OF_GROUPS]
     if "residual" not in names:
         raise DataError("the checks are of a model whose rows have no residuals: there is nothing to draw.")
     figure, each = panels(
@@ -130,19 +137,15 @@ def _groups(axis: Axes, report: Checks, name: str, alarms: set[str]) -> None:
     values, labels = report[name].to_numpy(), report[report[name].dims[0]].to_numpy()
     order = np.argsort(np.where(np.isfinite(values), values, -np.inf))
     colours, place = colours_on(axis), np.arange(len(values))
-    axis.plot(place, values[order], "o", color=colours.prior, markersize=4 if len(values) <= 60 else 2)
-    for k in place[-_NAMED:]:
-        axis.plot(k, values[order[k]], "o", color=colours.posterior, markersize=5)
-        axis.annotate(
-            str(labels[order[k]]),
-            (k, values[order[k]]),
-            xytext=(-4, 3),
-            textcoords="offset points",
-            ha="right",
-            fontsize="small",
-        )
-    axis.set_xlabel(f"{factor}, sorted")
-    is_distance = what == "distance"
-    axis.set_ylabel("distance (standard deviations)" if is_distance else "Cook's distance without it")
-    axis.set_ylim(bottom=0.0)
-    _title(axis, alarms, ("outlying_groups", "group_tails", "slopes") if is_distance else ("influence",))
+    few = len(values) <= MOST_NAMES
+    axis.plot(values[order], place, "o", color=colours.prior, markersize=4 if few else 2)
+    for k in place[-(_NAMED if few else 1) :]:
+        at = (values[order[k]], k)
+        axis.plot(*at, "o", color=colours.posterior, markersize=5)
+        axis.annotate(str(labels[order[k]]), at, (-6, 0), textcoords="offset points", ha="right", va="center")
+    label, behind = _OF_GROUPS[what]
+    axis.set_xlabel(label)
+    axis.set_ylabel(f"{factor}, sorted")
+    axis.set_yticks([])
+    axis.set_xlim(left=0.0)
+    _title(axis, alarms, behind)

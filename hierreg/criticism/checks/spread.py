@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierreg.criticism.sums import sums_by
 from hierreg.criticism.values import Finding, NotMade, Test, as_normal
 
 if TYPE_CHECKING:
@@ -73,8 +74,7 @@ def between_levels(size: Array, own: Array, codes: NDArray[np.intp]) -> Array:
     """Return n R^2 of centred values (n, b) explained by levels, as nearly normal numbers (b,)."""
     counts = np.bincount(codes)
     present = counts > 0
-    sums = np.zeros((len(counts), size.shape[1]))
-    np.add.at(sums, codes, size)
+    sums = sums_by(codes, size, len(counts))
     explained = np.sum(sums[present] ** 2 / counts[present][:, None], axis=0)
     return as_normal(len(size) * explained / own**2, max(int(present.sum()) - 1, 1))
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierreg.criticism.sums import sums_by
 from hierreg.criticism.values import Finding, NotMade, Test
 
 if TYPE_CHECKING:
@@ -31,8 +32,7 @@ def units(x: Examined) -> Test | NotMade:
         return NotMade(reason=f"units of {name} have {n_pairs:.0f} pairs of rows; {_FEWEST} are needed")
 
     def product(sample: Sample) -> Array:
-        sums = np.zeros((len(counts), sample.errors.shape[1]))
-        np.add.at(sums, unit, sample.errors)
+        sums = sums_by(unit, sample.errors, len(counts))
         return np.asarray(np.sum(sums**2, axis=0) - np.sum(sample.errors**2, axis=0)) / 2.0
 
     def scores(sample: Sample) -> Array:
