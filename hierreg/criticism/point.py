@@ -46,14 +46,6 @@ class Point:
     error_corr: xr.DataArray | None
     words: str
 
-    def roots(self) -> tuple[Array, ...]:
-        """Return square factors Lambda (q, q) of the covariances, by factor in the order of the formula."""
-        out = []
-        for factor in self.problem.design.factors:
-            values, vectors = np.linalg.eigh(self.cov[factor.name])
-            out.append(vectors * np.sqrt(np.maximum(values, 0.0)))
-        return tuple(out)
-
     def blocks(self) -> Iterator[tuple[Index, Array]]:
         """Yield rows and the covariance (m, m) of their errors, or variances (m,), in order of time where it counts."""
         time = self.problem.layout.time

@@ -76,11 +76,11 @@ class QuantileRows(Residuals):
 
     def data(self) -> Sample:
         """Return the residuals of the data."""
-        return Sample(marginal=self.z[:, :1], errors=self.z[:, :1])
+        return _sample(self.z[:, :1])
 
     def replicates(self, n: int, seed: int) -> Iterator[Sample]:  # noqa: ARG002  # they were made with the residuals
         """Yield the residuals of the replicates, at most n."""
-        yield Sample(marginal=self.z[:, 1 : n + 1], errors=self.z[:, 1 : n + 1])
+        yield _sample(self.z[:, 1 : n + 1])
 
     def direction(self, h: Array) -> Array | None:
         """Return a column less what the population columns explain of it, of length one."""
@@ -106,6 +106,10 @@ def quantile_rows(problem: FamilyProblem, tree: xr.DataTree, n: int, seed: int) 
     both = np.column_stack([of_family.observed_values(problem), y]).astype(float)
     mean = problem.design.X[:, problem.kept_coefficients] @ posterior["beta"].mean(("chain", "draw")).to_numpy()
     return QuantileRows(problem=problem, z=normal_ranks(both, seed), mean=mean)
+
+
+def _sample(z: Array) -> Sample:
+    return Sample(marginal=z, errors=z, size=np.mean(z**2, axis=0))
 
 
 def normal_ranks(values: Array, seed: int) -> Array:

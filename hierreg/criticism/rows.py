@@ -43,6 +43,8 @@ _FREE = 1e7
 _LEAST, _LEAST_FREE = 1e-11, 1e-4
 # Of a whitened error of variance one, below which a row has no residual of its own.
 _NO_RESIDUAL = 1e-4
+# Smallest eigenvalue of a correlation matrix that is none.
+_SINGULAR = 1e-9
 # Of the rows, degrees of freedom that residuals of errors alone have to have.
 _ENOUGH = 0.4
 # Of a column, what the model has to leave of it.
@@ -64,7 +66,8 @@ class Rows(Residuals):
     X : array (N, p)
         Population columns that are not held at a value.
     Z : tuple of sparse arrays (N, J q)
-        Group columns, by factor.
+        Group columns, by factor, orthogonal over all rows: other coefficients of the same groups, for which it does not
+        matter where predictors have their zeros.
     model : Projector
         Of the whole model.
     alone : Projector
@@ -133,7 +136,9 @@ class Rows(Residuals):
 
     def sample(self, y: Array) -> Sample:
         """Return whitened responses (N, b) as residuals."""
-        return Sample(marginal=self.model(y), errors=self._standardised(self.alone(y)))
+        errors, some = self._standardised(self.alone(y)), self.has_residual
+        size = np.mean(errors[some] ** 2, axis=0) if some.any() else np.ones(y.shape[1])
+        return Sample(marginal=self.model(y), errors=self._scaled(errors), size=size)
 
     def replicates(self, n: int, seed: int) -> Iterator[Sample]:
         """Yield n responses of the model as residuals, some at a time.
@@ -149,7 +154,10 @@ class Rows(Residuals):
 
     def _standardised(self, residual: Array) -> Array:
         some = self.has_residual
-        out = np.where(some[:, None], residual / np.where(some, self.sd, 1.0)[:, None], 0.0)
+        return np.where(some[:, None], residual / np.where(some, self.sd, 1.0)[:, None], 0.0)
+
+    def _scaled(self, out: Array) -> Array:
+        some = self.has_residual
         for d in np.unique(self.stratum):
             own = self.stratum == d
             n = int(np.sum(own & some))
@@ -165,14 +173,20 @@ def rows_of(point: Point) -> Rows:
     ------
     MemoryError
         If crossed factors have too many coefficients.
+    LinAlgError
+        If errors have a singular correlation.
     """
     problem, whiten = point.problem, whitening(point)
     design, held = problem.design, problem.fixed
     free = ~held.is_fixed
-    y = design.y - design.X[:, ~free] @ held.value[~free]
-    X = np.asarray(whiten @ design.X[:, free])
-    Z = tuple(sparse.csr_array(whiten @ group_columns(factor)) for factor in design.factors)
-    scaled = [_times(Zf, Lambda) for Zf, Lambda in zip(Z, point.roots(), strict=True)]
+    own = design.X[:, free]
+    y = _without_fit(own, design.y - design.X[:, ~free] @ held.value[~free])
+    X = np.asarray(whiten @ own)
+    Z, scaled = [], []
+    for factor in design.factors:
+        Q, R = np.linalg.qr(factor.Z)
+        Z.append(sparse.csr_array(whiten @ group_columns(factor, Q)))
+        scaled.append(_times(Z[-1], _root(R @ point.cov[factor.name] @ R.T)))
     q = design.factors[0].Z.shape[1] if len(Z) == 1 else 0
     model = projector(X, _beside(scaled, len(y)), q, _LEAST)
     alone = projector(X, _beside([_free(Zf) for Zf in Z], len(y)), q, _LEAST_FREE)
@@ -186,14 +200,27 @@ def rows_of(point: Point) -> Rows:
         whiten=whiten,
         y=w,
         X=X,
-        Z=Z,
+        Z=tuple(Z),
         model=model,
         alone=alone,
         is_alone=is_alone,
         sd=np.sqrt(np.where(variance > _NO_RESIDUAL, variance, 0.0)),
         stratum=problem.layout.stratum,
-        fitted=design.X[:, free] @ (model.coef @ (model.B.T @ w)) + design.y - y,
+        fitted=design.y - y + own @ (model.coef @ (model.B.T @ w)),
     )
+
+
+def _without_fit(X: Array, y: Array) -> Array:
+    """Return y less its least-squares fit: no residual depends on that, and what is left has its own size."""
+    if not X.shape[1]:
+        return y
+    scale = np.sqrt(np.sum(X**2, axis=0))
+    return np.asarray(y - X @ (np.linalg.lstsq(X / scale, y, rcond=None)[0] / scale))
+
+
+def _root(cov: Array) -> Array:
+    values, vectors = np.linalg.eigh(cov)
+    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
 
 
 def whitening(point: Point) -> Any:
@@ -205,6 +232,8 @@ def whitening(point: Point) -> Any:
             columns.append(own)
             values.append(1.0 / np.sqrt(block))
             continue
+        if point.problem.layout.V is None:
+            _check_regular(block)
         root = solve_triangular(np.linalg.cholesky(block), np.eye(len(own)), lower=True)
         i, j = np.tril_indices(len(own))
         rows.append(own[i])
@@ -213,6 +242,12 @@ def whitening(point: Point) -> Any:
     n = len(point.problem.design.y)
     entries = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
     return sparse.csr_array(entries, shape=(n, n))
+
+
+def _check_regular(block: Array) -> None:
+    sd = np.sqrt(np.diagonal(block))
+    if np.linalg.eigvalsh(block / sd[:, None] / sd)[0] < _SINGULAR:
+        raise np.linalg.LinAlgError("singular correlation")
 
 
 def covariance_of_errors(point: Point) -> Any:

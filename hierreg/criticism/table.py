@@ -51,7 +51,7 @@ class Check:
 
 CHECKS: dict[str, Check] = {
     "tails": Check(title="tails of errors", make=tails),
-    "dispersion": Check(title="spread of the family", make=dispersion),
+    "dispersion": Check(title="spread beside what is known of it", make=dispersion),
     "spread": Check(title="spread of errors by predictor", make=spread),
     "spread_by_group": Check(title="spread of errors by group", make=spread_by_group),
     "order": Check(title="errors in order of time", make=order),

@@ -38,10 +38,13 @@ class Sample:
     errors : array (N, b)
         Residuals of errors alone, standardised by their exact standard deviations, of mean square one in each stratum;
         zero where a row has no residual of its own.
+    size : array (b,)
+        Mean square of the latter before they were scaled.
     """
 
     marginal: Array
     errors: Array
+    size: Array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

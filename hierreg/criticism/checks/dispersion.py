@@ -1,4 +1,4 @@
-"""Responses that are not normal and spread more, or less, than their family says."""
+"""Responses that spread more, or less, than their family says, or than known errors say."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ if TYPE_CHECKING:
 
 
 def dispersion(x: Examined) -> Test | NotMade:
-    """Compare the mean square of quantile residuals with that of replicates."""
+    """Compare the mean square of residuals with that of replicates: of quantile residuals, or with known errors."""
     family = getattr(x.problem, "family", None)
-    if family is None:
-        return NotMade(reason="the error variance of normal responses is estimated, or known")
+    if family is None and x.problem.labels.n_error_sd:
+        return NotMade(reason="the error variance is estimated")
     if isinstance(family, (Bernoulli, Cumulative)):
         return NotMade(reason=f"family={family} has no spread of its own")
 
     def scores(sample: Sample) -> Array:
-        size = np.log(np.mean(sample.errors**2, axis=0))
+        size = np.log(sample.size)
         return np.stack([size, -size])
 
     def conclude(o: Outcome) -> Finding:
         ratio = float(np.exp(o.observed[0] - o.expected[0]))
         return Finding(
             found=f"variance x {ratio:.2f}",
-            evidence=f"The variance of the residuals is {ratio:.2f} times that of the family {family}.",
+            evidence=f"The variance of the residuals is {ratio:.2f} times "
+            + ("that of known errors." if family is None else f"that of the family {family}."),
             remedy=_remedy(family, is_more=ratio > 1),
             statistic=ratio,
         )
@@ -39,6 +40,8 @@ def dispersion(x: Examined) -> Test | NotMade:
 
 
 def _remedy(family: object, *, is_more: bool) -> str:
+    if family is None:
+        return "scale=True of hr.known_se or hr.known_cov, an unknown factor; or an effect of each row"
     if not is_more:
         return "a look at how the responses came about, since counts that spread too little are not independent"
     if isinstance(family, Poisson):

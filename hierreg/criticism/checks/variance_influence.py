@@ -79,7 +79,9 @@ def contributions(rows: Rows) -> Contributions:
         for own in (rows.stratum == d for d in _strata(rows))
     ]  # fmt: skip
     totals = [_forms(rows, sample.marginal).sum(axis=0) for sample in rows.replicates(_PILOT, _SEED)]
-    return Contributions(rows=rows, mean=np.stack(mean, axis=1), information=np.cov(np.concatenate(totals, axis=1)))
+    return Contributions(
+        rows=rows, mean=np.stack(mean, axis=1), information=np.atleast_2d(np.cov(np.concatenate(totals, axis=1)))
+    )
 
 
 def variance_influence(x: Examined) -> Test | NotMade:
