@@ -227,7 +227,11 @@ def _residuals(x: Any, problem: Any, how: Mapping[str, Any]) -> tuple[Residuals 
     try:
         return rows_of(point), "", point.words
     except np.linalg.LinAlgError:
-        return None, "the errors have a singular correlation, so that they cannot be made independent", point.words
+        return (
+            None,
+            "errors have a singular correlation or no variance, so that they cannot be made independent",
+            point.words,
+        )
     except MemoryError:
         return None, "crossed factors have too many coefficients for exact variances of residuals", point.words
 

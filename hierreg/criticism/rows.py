@@ -174,7 +174,7 @@ def rows_of(point: Point) -> Rows:
     MemoryError
         If crossed factors have too many coefficients.
     LinAlgError
-        If errors have a singular correlation.
+        If errors have a singular correlation, or no variance.
     """
     problem, whiten = point.problem, whitening(point)
     design, held = problem.design, problem.fixed
@@ -227,6 +227,8 @@ def whitening(point: Point) -> Any:
     """Return L^-1 (N, N), sparse, with L L' the covariance of the errors."""
     rows, columns, values = [], [], []
     for own, block in point.blocks():
+        if not np.all((block if block.ndim == 1 else np.diagonal(block)) > 0):
+            raise np.linalg.LinAlgError("no variance")
         if block.ndim == 1:
             rows.append(own)
             columns.append(own)

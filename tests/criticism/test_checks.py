@@ -210,10 +210,15 @@ def test_known_errors_that_are_too_small():
 
 def test_a_variance_that_rests_on_its_prior():
     table = pd.DataFrame({"y": [1.0, 1.2, 0.9, 1.1, 1.4, 1.0, 1.3, 0.8], "g": list("aaaabbbb")})
-    tree = trees.run(hr.Model("y ~ 1 + (1 | g)", table), method="psis", draws=1000)
+    narrow = hr.Priors(sd={"g": hr.HalfNormal(0.1)})
+    tree = trees.run(hr.Model("y ~ 1 + (1 | g)", table, priors=narrow), method="psis", draws=1000)
     found = hr.check(tree, checks="prior")
     assert verdicts(found) == {"prior": "alarm"}
     assert "sd_g[Intercept]" in found["evidence"].item()
+    # Two groups say that the sd is far below what a wide prior holds possible.
+    wide = hr.Priors(sd={"g": hr.HalfNormal(100)})
+    tree = trees.run(hr.Model("y ~ 1 + (1 | g)", table, priors=wide), method="psis", draws=1000)
+    assert verdicts(hr.check(tree, checks="prior")) == {"prior": "clear"}
     held = hr.Model("y ~ 1 + (1 | g)", table, priors=hr.Priors(sd={"g": hr.Fixed(1.0)}, error_sd=hr.Fixed(0.2)))
     assert verdicts(hr.check(trees.run(held), checks="prior")) == {"prior": "not made"}
     assert verdicts(hr.check(trees.run(sleep(), method="psis"), checks="prior")) == {"prior": "clear"}

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from hierreg.criticism.examined import Examined
     from hierreg.criticism.values import Array
 
-# Spread of the logarithm after the data, over that before, from which on data say little.
+# Range after the data over that before, from which on data say little.
 _LITTLE = 0.75
 _DRAWS, _SEED = 4000, 17
 
 
 def prior(x: Examined) -> Finding | NotMade:
-    """Compare the interquartile range of the logarithm of each sd with that of its prior.
+    """Compare the interquartile range of each sd, and of its logarithm, with that of its prior.
 
     Group effects have it in the frame that default priors are stated in, at the predictors' means.
     """
@@ -31,7 +31,7 @@ def prior(x: Examined) -> Finding | NotMade:
     if not x.has_normal_effects or hasattr(x.problem, "family"):
         return NotMade(reason="made of models with normal responses and normal group effects")
     rng = np.random.default_rng(_SEED)
-    ratios = {name: _range(draws) / _range(family.draw(rng, _DRAWS)) for name, draws, family in _free_sds(x)}
+    ratios = {name: _ratio(draws, family.draw(rng, _DRAWS)) for name, draws, family in _free_sds(x)}
     if not ratios:
         return NotMade(reason="all standard deviations are held at values")
     little = {name: ratio for name, ratio in ratios.items() if ratio > _LITTLE}
@@ -39,11 +39,11 @@ def prior(x: Examined) -> Finding | NotMade:
     return Finding(
         found=f"{worst}, {100 * ratios[worst]:.0f} % of its prior's range",
         evidence=(
-            "Little more than their priors are the posteriors of " + ", ".join(little)
+            f"The posteriors of {', '.join(little)} are little more than their priors; the widest is that of {worst}"
             if little
             else f"The widest posterior beside its prior is that of {worst}"
         )
-        + f": the interquartile range of log {worst} is {100 * ratios[worst]:.0f} % of that of the prior.",
+        + f": its interquartile range is {100 * ratios[worst]:.0f} % of that of the prior.",
         remedy="a prior from what is known elsewhere, stated with the result, and the same fit under a narrower and a "
         "wider one; more groups rather than more rows",
         statistic=ratios[worst],
@@ -51,9 +51,18 @@ def prior(x: Examined) -> Finding | NotMade:
     )
 
 
+def _ratio(draws: Array, before: Array) -> float:
+    """Return the range of draws over that of the prior: of themselves or their logarithms, whichever says less.
+
+    An sd that is known to be small has a logarithm that is not, and one that is known to be large has itself a wide
+    range.
+    """
+    tiny = np.finfo(float).tiny
+    return min(_range(draws) / _range(before), _range(np.log(draws + tiny)) / _range(np.log(before + tiny)))
+
+
 def _range(draws: Array) -> float:
-    with np.errstate(divide="ignore"):
-        low, high = np.quantile(np.log(np.maximum(draws, np.finfo(float).tiny)), [0.25, 0.75])
+    low, high = np.quantile(draws, [0.25, 0.75])
     return float(high - low)
 
 
