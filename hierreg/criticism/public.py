@@ -137,6 +137,11 @@ def check(  # noqa: PLR0913  # the public signature: every argument has a defaul
         "replicates": replicates,
         "seed": seed,
     }
+    if examined.rows is not None and not examined.rows.is_alone:
+        attrs["note"] = (
+            "Coefficients of groups leave the errors too few degrees of freedom: residuals are those of the whole "
+            "model, of which faults of groups are a part."
+        )
     out: Any = report({name: (CHECKS[name].title, one) for name, one in answers.items()}, level, attrs)
     return out.assign(figures) if figures else out  # type: ignore[no-any-return]  # xarray keeps the class
 
@@ -255,7 +260,7 @@ def _ask(name: str, x: Examined) -> Test | Finding | NotMade:
     one = CHECKS[name]
     if one.needs_rows and x.residuals is None:
         return NotMade(reason=x.no_rows)
-    if one.needs_normal_effects and x.rows is None:
+    if one.needs_normal_responses and x.rows is None:
         return NotMade(reason="made of normal responses; for others refit with the term, or without the group")
     if one.needs_normal_effects and not x.has_normal_effects:
         return NotMade(reason="group effects of this model are not normal")

@@ -38,14 +38,15 @@ class Check:
     make : function
         Examined -> Test, Finding of a fact, or NotMade.
     needs_rows : bool
-    needs_normal_effects : bool
-        Whether it is of the covariance of normal group effects, of normal responses. Others are of errors alone, or of
-        facts.
+    needs_normal_responses, needs_normal_effects : bool
+        Whether it is of P y, and so of normal responses, and of the covariance of normal group effects. Others are of
+        errors alone, or of facts.
     """
 
     title: str
     make: Callable[[Examined], Test | Finding | NotMade]
     needs_rows: bool = True
+    needs_normal_responses: bool = False
     needs_normal_effects: bool = False
 
 
@@ -57,13 +58,20 @@ CHECKS: dict[str, Check] = {
     "order": Check(title="errors in order of time", make=order),
     "units": Check(title="errors within units", make=units),
     "curvature": Check(title="curvature", make=curvature),
-    "between": Check(title="effects between and within groups", make=between, needs_normal_effects=True),
+    "between": Check(
+        title="effects between and within groups", make=between, needs_normal_responses=True, needs_normal_effects=True
+    ),
     "slopes": Check(title="slopes by group", make=slopes, needs_normal_effects=True),
     "outlying_groups": Check(title="outlying groups", make=outlying_groups, needs_normal_effects=True),
     "group_tails": Check(title="tails of group effects", make=group_tails, needs_normal_effects=True),
-    "influence": Check(title="influence of groups", make=influence, needs_normal_effects=True),
+    "influence": Check(
+        title="influence of groups", make=influence, needs_normal_responses=True, needs_normal_effects=True
+    ),
     "variance_influence": Check(
-        title="influence of groups on variances", make=variance_influence, needs_normal_effects=True
+        title="influence of groups on variances",
+        make=variance_influence,
+        needs_normal_responses=True,
+        needs_normal_effects=True,
     ),
     "prior": Check(title="variances that rest on priors", make=prior, needs_rows=False),
     "boundary": Check(title="variances at an edge", make=boundary, needs_rows=False),

@@ -170,7 +170,8 @@ def test_families_by_quantile_residuals(fault):
     alarms = {name for name, one in verdicts(found).items() if one == "alarm"} - {"sampler"}
     assert (fault in alarms) == (fault != "none")
     assert bool(alarms) == (fault != "none")
-    assert "made of normal responses" in found["evidence"].sel(check="slopes").item()
+    assert "made of normal responses" in found["evidence"].sel(check="between").item()
+    assert np.isfinite(found["p"].sel(check=["slopes", "outlying_groups", "group_tails"])).all()
     of_estimate = hr.check(model.estimate())
     assert "sample, and give the tree" in of_estimate["evidence"].sel(check="tails").item()
     few = hr.check(trees.run(model, draws=40, chains=2))
@@ -299,6 +300,16 @@ def test_it_is_a_report():
     frame = found.to_pandas()
     assert list(frame["check"]) == list(CHECKS)
     assert {"statistic", "p", "p_adjusted", "verdict", "found", "evidence", "remedy", "looked_at"} <= set(frame)
+
+
+def test_groups_of_few_rows_leave_residuals_of_the_whole_model():
+    rng = np.random.default_rng(2)
+    g = np.repeat(np.arange(40), 2)
+    table = pd.DataFrame({"g": g, "x": rng.normal(size=80), "y": rng.normal(size=40)[g] + rng.normal(size=80)})
+    found = hr.check(hr.Model("y ~ x + (x | g)", table).estimate())
+    assert "residuals are those of the whole model" in " ".join(found.text().split())
+    assert verdicts(found)["tails"] == "clear"
+    assert "whole model" not in hr.check(sleep().estimate()).text()
 
 
 def test_too_few_rows_are_said():

@@ -24,7 +24,8 @@ def dispersion(x: Examined) -> Test | NotMade:
 
     def scores(sample: Sample) -> Array:
         size = np.log(sample.size)
-        return np.stack([size, -size])
+        # Draws of a posterior are nearer to the data than replicates are: too little spread cannot be told from that.
+        return np.stack([size, -size] if family is None else [size])
 
     def conclude(o: Outcome) -> Finding:
         ratio = float(np.exp(o.observed[0] - o.expected[0]))
@@ -32,18 +33,16 @@ def dispersion(x: Examined) -> Test | NotMade:
             found=f"variance x {ratio:.2f}",
             evidence=f"The variance of the residuals is {ratio:.2f} times "
             + ("that of known errors." if family is None else f"that of the family {family}."),
-            remedy=_remedy(family, is_more=ratio > 1),
+            remedy=_remedy(family),
             statistic=ratio,
         )
 
-    return Test(labels=("more", "less"), scores=scores, conclude=conclude)
+    return Test(labels=("more", "less") if family is None else ("more",), scores=scores, conclude=conclude)
 
 
-def _remedy(family: object, *, is_more: bool) -> str:
+def _remedy(family: object) -> str:
     if family is None:
         return "scale=True of hr.known_se or hr.known_cov, an unknown factor; or an effect of each row"
-    if not is_more:
-        return "a look at how the responses came about, since counts that spread too little are not independent"
     if isinstance(family, Poisson):
         return "family=hr.NegativeBinomial(), an effect of each row, (1 | row), or a zero-inflated family of brms"
     if isinstance(family, Binomial):

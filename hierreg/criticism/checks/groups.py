@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierreg.criticism.drawn_groups import drawn_groups
 from hierreg.criticism.values import Finding, NotMade, Test
 
 if TYPE_CHECKING:
     from hierreg.criticism.examined import Examined
     from hierreg.criticism.rows import Rows
     from hierreg.criticism.values import Array, Outcome, Sample
+    from hierreg.design import FactorDesign
 
 _FEWEST_GROUPS = 5
 # Of the largest variance of any group, that of a direction of which the group says something.
@@ -66,8 +68,6 @@ def factors_with_groups(x: Examined) -> dict[str, Standardised] | NotMade:
     assert x.rows is not None
     if not x.rows.factors:
         return NotMade(reason="the model has no groups")
-    if not x.has_normal_effects:
-        return NotMade(reason="group effects of this model are not normal: Student t and mixture effects allow for it")
     found = {
         factor.name: standardised(x.rows, place)
         for place, factor in enumerate(x.rows.factors)
@@ -76,13 +76,16 @@ def factors_with_groups(x: Examined) -> dict[str, Standardised] | NotMade:
     return found or NotMade(reason=f"fewer than {_FEWEST_GROUPS} groups")
 
 
-def outlying_groups(x: Examined) -> Test | NotMade:
+def outlying_groups(x: Examined) -> Test | Finding | NotMade:
     """Compare the group that is farthest from the others with the farthest of replicates.
 
     References
     ----------
-    Lange and Ryan (1989), The Annals of Statistics 17(2), 624-642.
+    Lange and Ryan (1989), The Annals of Statistics 17(2), 624-642; of responses that are not normal Gelman, Meng and
+    Stern (1996), Statistica Sinica 6(4), 733-760.
     """
+    if x.rows is None:
+        return drawn_groups(x, np.max, _farthest)
     of = factors_with_groups(x)
     if isinstance(of, NotMade):
         return of
@@ -111,13 +114,15 @@ def outlying_groups(x: Examined) -> Test | NotMade:
     return Test(labels=tuple(of), scores=scores, conclude=conclude)
 
 
-def group_tails(x: Examined) -> Test | NotMade:
+def group_tails(x: Examined) -> Test | Finding | NotMade:
     """Compare the fourth moment of standardised group effects with that of normal ones (Mardia's measure).
 
     References
     ----------
     Mardia (1970), Biometrika 57(3), 519-530.
     """
+    if x.rows is None:
+        return drawn_groups(x, _mean_square, _tails)
     of = factors_with_groups(x)
     if isinstance(of, NotMade):
         return of
@@ -141,3 +146,30 @@ def group_tails(x: Examined) -> Test | NotMade:
 
 def _labels(one: Standardised) -> list[str]:
     return [str(level) for level in one.rows.factors[one.place].levels]
+
+
+def _mean_square(distances: Array, axis: int) -> Array:
+    return np.asarray(np.mean(distances**2, axis=axis))
+
+
+def _farthest(factor: FactorDesign, distance: Array) -> tuple[str, str, str, float]:
+    """Return what is found, evidence, remedy and statistic of mean squared distances (J,)."""
+    far, d = np.argsort(-distance), np.sqrt(distance)
+    name, first = factor.name, factor.levels[int(np.argmax(distance))]
+    return (
+        f"{name} {first}, {d[far[0]]:.1f} sd",
+        f"{name} {first} lies {d[far[0]]:.2f} standard deviations from the population, {factor.levels[far[1]]} next.",
+        f"a look at the rows of {first}, and a fit without it; a predictor of groups",
+        float(d[far[0]]),
+    )
+
+
+def _tails(factor: FactorDesign, distance: Array) -> tuple[str, str, str, float]:
+    q = factor.Z.shape[1]
+    ratio = float(np.mean(distance**2)) / (q * (q + 2))
+    return (
+        f"{factor.name}, fourth moment x {ratio:.2f}",
+        f"The fourth moment of effects of {factor.name} is {ratio:.2f} times that of normal ones.",
+        "a predictor of groups; group effects with heavy tails, of brms gr(dist = 'student')",
+        ratio,
+    )

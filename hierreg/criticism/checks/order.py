@@ -38,7 +38,8 @@ def order(x: Examined) -> Test | NotMade:
     def scores(sample: Sample) -> Array:
         z = sample.errors
         r = np.sum(z[first] * z[second], axis=0) / np.sqrt(len(first))
-        return np.stack([r, -r])
+        # Coefficients that draws of a posterior took from the data make residuals alternate.
+        return np.stack([r, -r] if x.rows is not None else [r])
 
     def conclude(o: Outcome) -> Finding:
         z = o.data.errors[:, 0]
@@ -58,7 +59,9 @@ def order(x: Examined) -> Test | NotMade:
             statistic=r - expected,
         )
 
-    return Test(labels=("follows", "alternates"), scores=scores, conclude=conclude)
+    return Test(
+        labels=("follows", "alternates") if x.rows is not None else ("follows",), scores=scores, conclude=conclude
+    )
 
 
 def _series(x: Examined) -> tuple[Index, str]:

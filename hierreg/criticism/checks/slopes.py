@@ -24,29 +24,32 @@ def slopes(x: Examined) -> Test | NotMade:
     """Ask of each predictor whether its slope differs between groups: the score test of one more variance.
 
     The score is sum over groups of (x_j'(P y)_j)^2, with x less what the group columns of the model explain of it
-    within each group, made orthogonal to the scores of all variances that were estimated.
+    within each group, made orthogonal to the scores of all variances that were estimated. Of responses that are not
+    normal quantile residuals stand for P y.
 
     References
     ----------
     Lin (1997), Biometrika 84(2), 309-326; Verbeke and Molenberghs (2003), Biometrics 59(2), 254-262.
     """
-    assert x.rows is not None
-    rows = x.rows
-    if not rows.factors:
+    assert x.residuals is not None
+    factors, rows = x.problem.design.factors, x.rows
+    if not factors:
         return NotMade(reason="the model has no groups")
     tried: dict[tuple[str, str], Any] = {}
-    for factor in rows.factors:
+    for factor in factors:
         if len(factor.levels) < _FEWEST_GROUPS:
             continue
         for name, h in x.varying().items():
             left = _within(factor, h)
             if name not in factor.coef_names and np.var(left) > _CONSTANT * np.var(h):
-                column = sparse.csr_array(rows.whiten @ group_columns(factor, left[:, None]))
+                column = group_columns(factor, left[:, None])
+                column = column if rows is None else sparse.csr_array(rows.whiten @ column)
                 tried[name, factor.name] = column / np.sqrt(column.multiply(column).sum() / column.shape[1])
     if not tried:
         return NotMade(reason="each predictor that varies within groups has a slope by group already")
 
     def scores(sample: Sample) -> Array:
+        # Of responses that are not normal both are the quantile residuals, given the groups' other coefficients.
         return np.stack([np.sum((column.T @ sample.marginal) ** 2, axis=0) for column in tried.values()])
 
     def conclude(o: Outcome) -> Finding:
@@ -64,7 +67,7 @@ def slopes(x: Examined) -> Test | NotMade:
         labels=tuple(f"{name} by {factor}" for name, factor in tried),
         scores=scores,
         conclude=conclude,
-        forms=variance_forms(rows),
+        forms=None if rows is None else variance_forms(rows),
     )
 
 
