@@ -29,11 +29,14 @@ class Design:
         The check that is to see each fault.
     options : dict
         Arguments of `hierreg.check`.
+    has_estimate : bool
+        Whether an estimate is looked at too, or a posterior alone.
     """
 
     make: Callable[[Rng, str], tuple[pd.DataFrame, dict[str, object]]]
     faults: dict[str, str]
     options: dict[str, str]
+    has_estimate: bool = True
 
 
 def errors(rng: Rng, series: np.ndarray, stratum: np.ndarray, fault: str) -> np.ndarray:
@@ -139,6 +142,20 @@ def two_data_sets_like(rng: Rng, fault: str) -> tuple[pd.DataFrame, dict[str, ob
     return table, {"formula": "y ~ set + x + (1 | group)", "errors": structure}
 
 
+def counts_like(rng: Rng, fault: str) -> tuple[pd.DataFrame, dict[str, object]]:
+    """Counts of 25 groups of 12 rows: Poisson, of mean three."""
+    group = np.repeat(np.arange(25), 12)
+    x, b = rng.standard_normal(300), rng.standard_normal((25, 2)) * [0.5, 0.0]
+    if fault == "a missed slope":
+        b[:, 1] = 0.4 * rng.standard_normal(25)
+    if fault == "an outlying group":
+        b[3, 0] += 3.0
+    eta = 1 + b[group, 0] + (0.4 + b[group, 1]) * x + (0.25 * x**2 if fault == "curvature" else 0.0)
+    mean = np.exp(eta) * (rng.gamma(2.0, 0.5, 300) if fault == "more spread than the family" else 1.0)
+    table = pd.DataFrame({"y": rng.poisson(mean), "x": x, "group": group.astype(str), "time": np.arange(300)})
+    return table, {"formula": "y ~ x + (1 | group)", "family": hr.Poisson()}
+
+
 _USUAL = {
     "heavy tails": "tails",
     "unequal variances": "spread",
@@ -158,6 +175,17 @@ DESIGNS = {
     "two data sets": Design(
         make=two_data_sets_like, faults=_USUAL | {"missed correlation": "units"}, options={"time": "unit"}
     ),
+    "counts": Design(
+        make=counts_like,
+        faults={
+            "more spread than the family": "dispersion",
+            "an outlying group": "outlying_groups",
+            "a missed slope": "slopes",
+            "curvature": "curvature",
+        },
+        options={"time": "time"},
+        has_estimate=False,
+    ),
 }
 
 
@@ -167,5 +195,6 @@ def checked(name: str, fault: str, seed: int, *, replicates: int = 499, posterio
     table, arguments = design.make(np.random.default_rng([seed, 77]), fault)
     model = hr.Model(data=table, **arguments)
     options = {"unit": "unit"} if fault == "missed correlation" else design.options
-    result = model.sample(draws=250, seed=seed, method="psis", progress=False) if posterior else model.estimate()
+    is_estimate = design.has_estimate and not posterior
+    result = model.estimate() if is_estimate else model.sample(draws=250, seed=seed, method="psis", progress=False)
     return hr.check(result, model, replicates=replicates, seed=seed, **options).to_pandas().set_index("check")

@@ -57,7 +57,7 @@ def main() -> None:
         right = {
             (name, where): pool.submit(many, name, RIGHT, options.right, options.replicates, posterior=where != "REML")
             for name in DESIGNS
-            for where in ("REML", "posterior")
+            for where in (("REML", "posterior") if DESIGNS[name].has_estimate else ("posterior",))
         }
         wrong = {
             (name, fault): pool.submit(many, name, fault, options.wrong, options.replicates)
