@@ -23,6 +23,10 @@ MOST_DENSE = 5_000
 _CHUNK = 2_000_000
 
 
+class TooManyColumnsError(Exception):
+    """Groups that do not stand apart have more columns than a dense inverse can have."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Projector:
     """P = V^-1 - B B', which takes whitened responses to residuals.
@@ -118,13 +122,13 @@ def projector(X: Array, G: Any, q: int, least: float) -> Projector:
 
     Raises
     ------
-    MemoryError
+    TooManyColumnsError
         If groups do not stand apart and have more than `MOST_DENSE` columns.
     """
     M = sparse.csr_array(G.T @ G) + sparse.eye_array(G.shape[1], format="csr")
     blocks = _blocks(M, q) if q and _is_by_group(M, q) else None
     if blocks is None and G.shape[1] > MOST_DENSE:
-        raise MemoryError
+        raise TooManyColumnsError
     inverse = np.linalg.inv(M.toarray()) if blocks is None else np.linalg.inv(blocks)
     found = Projector(G=G, inverse=inverse, B=np.empty((len(X), 0)), coef=np.empty((X.shape[1], 0)))
     scale = np.sqrt(np.sum(X**2, axis=0))

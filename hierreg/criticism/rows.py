@@ -171,7 +171,7 @@ def rows_of(point: Point) -> Rows:
 
     Raises
     ------
-    MemoryError
+    TooManyColumnsError
         If crossed factors have too many coefficients.
     LinAlgError
         If errors have a singular correlation, or no variance.

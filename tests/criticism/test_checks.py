@@ -8,8 +8,8 @@ import pytest
 
 import hierreg as hr
 from hierreg.criticism.checks.tails import tails
-from hierreg.criticism.public import _examined
 from hierreg.criticism.quantiles import normal_ranks
+from hierreg.criticism.reading import examined_of
 from hierreg.criticism.table import CHECKS
 from hierreg.criticism.values import orthogonal
 from hierreg.reports.checks import Checks
@@ -137,6 +137,14 @@ def test_models_without_groups_with_within_unit_errors_and_with_separate_terms()
         assert np.isfinite(found["p"].sel(check="order"))
 
 
+def test_too_many_crossed_groups_are_said(monkeypatch):
+    monkeypatch.setattr("hierreg.criticism.projection.MOST_DENSE", 20)
+    crossed = hr.Model("diameter ~ 1 + (1 | plate) + (1 | sample)", hr.load_dataset("penicillin"))
+    found = hr.check(crossed.estimate())
+    assert "too many coefficients" in found["evidence"].sel(check="tails").item()
+    assert verdicts(found)["boundary"] == "clear"
+
+
 def test_singular_correlations_are_said():
     found = hr.check(trees.model("correlated").estimate())
     assert verdicts(found)["tails"] == "not made"
@@ -256,6 +264,11 @@ def test_odd_names():
     assert found["remedy"].sel(check="slopes").item() == "a slope by group, (statistic | check)"
 
 
+def other_response() -> hr.Model:
+    table = hr.load_dataset("sleepstudy")
+    return hr.Model(sleep().formula, table.assign(Reaction=table["Reaction"] + table["Days"] ** 2))
+
+
 BAD = [
     (lambda e: hr.check("fit.nc"), ModelError, ["x is str", "Model.sample or hr.load"]),
     (lambda e: hr.check(sleep().solve(cov={"Subject": np.eye(2)}, error_cov=1.0)), ModelError, ["given covariances"]),
@@ -267,6 +280,7 @@ BAD = [
     (lambda e: hr.check(e, time="days"), ModelError, ["time='days'", "Did you mean 'Days'", "model=model"]),
     (lambda e: hr.check(e, unit="config"), ModelError, ["unit='config'", "'Subject'"]),
     (lambda e: hr.check(e, trees.model("by")), ModelError, ["the estimate is of", "Reaction"]),
+    (lambda e: hr.check(e, other_response()), ModelError, ["other responses"]),
     (lambda e: hr.check(e, trees.model("by").data), ModelError, ["a hierreg Model", "DataFrame"]),
 ]
 
@@ -317,6 +331,6 @@ def test_groups_of_few_rows_leave_residuals_of_the_whole_model():
 def test_too_few_rows_are_said():
     table = pd.DataFrame({"y": np.random.default_rng(1).normal(size=12), "g": list("aaabbbcccddd")})
     x = hr.Model("y ~ 1 + (1 | g)", table).estimate()
-    found, _ = _examined(x, None, {"time": None, "unit": None, "replicates": 199, "seed": 1})
+    found, _ = examined_of(x, None, {"time": None, "unit": None, "replicates": 199, "seed": 1})
     assert tails(found).reason == "12 rows have a residual of their own; 20 are needed"
     assert verdicts(hr.check(x))["outlying_groups"] == "not made"
