@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hierreg import exceptions, plots
+    from hierreg.criticism import check
     from hierreg.datasets import available_datasets, describe_dataset, load_dataset
     from hierreg.design import stack
     from hierreg.effects import Mixture, StudentT
@@ -76,6 +77,7 @@ __all__ = [
     "ar1",
     "available_datasets",
     "by",
+    "check",
     "compare_fits",
     "comparisons",
     "contrasts",
@@ -121,6 +123,7 @@ __all__ = [
 # The same table as the imports above, for use at run time; tests/whole/test_import.py keeps the two equal.
 _NAMES_BY_MODULE = {
     "hierreg": ("exceptions", "plots"),
+    "hierreg.criticism": ("check",),
     "hierreg.datasets": ("available_datasets", "describe_dataset", "load_dataset"),
     "hierreg.design": ("stack",),
     "hierreg.effects": ("Mixture", "StudentT"),

@@ -13,6 +13,7 @@ Hierarchical and correlated linear regressions, with a calibrated posterior in s
   hierreg demo                                        two worked examples, with figures
   hierreg fit data.csv "y ~ x + (x | g)" -o fit.nc    fit, print a summary, keep the posterior
   hierreg report fit.nc                               every table of a kept posterior
+  hierreg check fit.nc                                what the data say against the model, and what to do
   hierreg predict fit.nc new.csv -o predictions.csv   predictions of new rows, from the kept posterior alone
 """
 
@@ -54,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
     top = argparse.ArgumentParser(prog="hierreg", description=_ABOUT, formatter_class=raw)
     top.add_argument("--version", action="version", version=f"hierreg {__version__}")
-    commands = top.add_subparsers(dest="command", required=True, metavar="{demo,fit,report,predict}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="{demo,fit,report,check,predict}")
 
     demo = commands.add_parser("demo", help="two worked examples on real data, with figures")
     demo.add_argument(
@@ -111,15 +112,32 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument("--figures", type=Path, metavar="FOLDER", help="write the figures there too")
     report.add_argument("--tables", type=Path, metavar="FOLDER", help="write the tables there as CSV too")
     report.add_argument("--html", type=Path, metavar="FILE", dest="page", help="write one page of all that to a file")
+    check = commands.add_parser("check", help="what the data say against the model of a kept posterior")
+    _add_check(check)
     predict = commands.add_parser("predict", help="predict new rows from a kept posterior")
     _add_predict(predict)
-    for command in (fit, report, predict):
+    for command in (fit, report, check, predict):
         command.add_argument(
             "--json",
             action="store_true",
             help="print tables and warnings as one JSON object, and nothing else, to the standard output",
         )
     return top
+
+
+def _add_check(check: argparse.ArgumentParser) -> None:
+    check.add_argument("fit", type=Path, help="file written by `hierreg fit -o` or hr.save")
+    check.add_argument(
+        "--level",
+        type=float,
+        default=0.05,
+        metavar="P",
+        help="probability that a right model has an alarm (%(default)s)",
+    )
+    check.add_argument("--time", metavar="COLUMN", help="column of numbers by which rows are in order")
+    check.add_argument("--unit", metavar="COLUMN", help="column of labels of rows whose errors may be correlated")
+    check.add_argument("--figure", type=Path, metavar="FILE", help="draw residuals and groups there too")
+    check.add_argument("--seed", type=int, default=1, metavar="N", help="of replicates (%(default)s)")
 
 
 def _add_predict(predict: argparse.ArgumentParser) -> None:

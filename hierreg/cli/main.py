@@ -95,6 +95,10 @@ def _run(options: Any) -> Answer | None:
         from hierreg.cli.fit import fit
 
         return fit(options)
+    if options.command == "check":
+        from hierreg.cli.check import check
+
+        return check(options)
     if options.command == "predict":
         from hierreg.cli.predict import predict
 

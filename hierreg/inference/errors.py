@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import xarray as xr
     from numpy.typing import NDArray
-
-    from hierreg.results.point import Estimate
 
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]
 
 
-def row_variances(est: Estimate) -> Array:
+class ErrorValues(Protocol):
+    """What is read of an estimate, or of another value of the error parameters."""
+
+    @property
+    def problem(self) -> Any:
+        """The problem, with rows."""
+
+    @property
+    def error_sd(self) -> xr.DataArray:
+        """Error standard deviations."""
+
+    @property
+    def error_corr(self) -> xr.DataArray | None:
+        """Error correlations."""
+
+
+def row_variances(est: ErrorValues) -> Array:
     """Return the error variance of each row (N,)."""
     out = np.empty(len(est.problem.design.y))
     for rows, block in error_blocks(est):
@@ -25,7 +40,7 @@ def row_variances(est: Estimate) -> Array:
     return out
 
 
-def error_blocks(est: Estimate) -> Iterator[tuple[Index, Array]]:
+def error_blocks(est: ErrorValues) -> Iterator[tuple[Index, Array]]:
     """Yield rows and their error covariance (m, m), or variances (m,) of rows that are independent of all others."""
     problem = est.problem
     layout = problem.layout
@@ -43,7 +58,7 @@ def error_blocks(est: Estimate) -> Iterator[tuple[Index, Array]]:
         yield rows, sd[rows, None] * _correlations(est, rows) * sd[rows]
 
 
-def _sds(est: Estimate) -> Array:
+def _sds(est: ErrorValues) -> Array:
     """Return the error standard deviation of each data set or stratum (D,)."""
     layout = est.problem.layout
     if not est.problem.labels.n_error_sd:
@@ -51,7 +66,7 @@ def _sds(est: Estimate) -> Array:
     return np.broadcast_to(np.atleast_1d(est.error_sd.to_numpy()), len(layout.labels))
 
 
-def _correlations(est: Estimate, rows: Index) -> Array:
+def _correlations(est: ErrorValues, rows: Index) -> Array:
     """Return the error correlations (m, m) of the rows of a unit."""
     layout: Any = est.problem.layout
     stratum = layout.stratum[rows]

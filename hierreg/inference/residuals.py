@@ -50,6 +50,7 @@ def residuals(
 
     See Also
     --------
+    hierreg.check : Checks of residuals by their exact variances, in words.
     posterior_predictive : Checks of a model by replicated responses, of any family.
 
     References

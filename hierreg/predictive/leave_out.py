@@ -90,6 +90,7 @@ def loo(
     See Also
     --------
     log_likelihood : What is left out of rows.
+    hierreg.check : Influence of groups on the coefficients, among other checks.
     table : Several fits side by side, with what ArviZ's leave-one-out makes of rows.
 
     References

@@ -52,6 +52,7 @@ TOPICS = {
     ),
     "Reports": ("summary", "correlations", "shrinkage", "ranks", "r2", "table", "row_weights", "report"),
     "Functions of coefficients": ("contrasts", "predict", "comparisons", "slopes", "means", "datagrid"),
+    "Criticism of a model": ("check",),
     "Point estimates": ("t_tests", "intervals", "compare_fits", "residuals"),
     "Draws": (
         *("parameters", "correlation_matrices", "posterior_predictive", "prior_predictive"),

@@ -48,6 +48,7 @@ def many() -> hr.Model:
 
 
 EXAMPLES: dict[str, Callable[[], Report]] = {
+    "Checks": lambda: hr.check(hr.Model("Reaction ~ Days + (1 | Subject)", hr.load_dataset("sleepstudy")).estimate()),
     "Comparison": compared,
     "Intervals": lambda: hr.intervals(trees.wide_model().estimate("ml"), method="wald"),
     "TTests": lambda: hr.t_tests(trees.wide_model().estimate(), joint=True),
