@@ -13,6 +13,7 @@ circuit study. 8th PICA Conference Proceedings, 63-69.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
@@ -73,6 +74,32 @@ def eliminate(likelihood: CrossedLikelihood, Lambda: Array, error_cov: Array) ->
     if value == -np.inf:
         raise ModelError(FEW_DIGITS)
     return Eliminated(likelihood=likelihood, Lambda=internal, workspace=workspace.copy(), tail=tail.copy())
+
+
+def log_likelihoods_of_crossed(
+    likelihood: CrossedLikelihood, Lambda: Array, error_cov: Array, threads: int = 1
+) -> Array:
+    """Return the log likelihoods (S,) at S draws; see `engines.log_likelihoods`.
+
+    Raises
+    ------
+    ModelError
+        If a matrix is not positive definite, or fewer than eight digits would be left.
+    """
+    internal = np.ascontiguousarray(likelihood.z_map_inverse @ Lambda)
+    weights = likelihood.errors.weights_of_draws(error_cov)
+    out = np.empty(len(internal))
+
+    def run(some: slice) -> None:
+        for s in range(*some.indices(len(out))):
+            out[s] = likelihood.eliminated(internal[s], weights[s])[0]
+
+    edges = np.linspace(0, len(out), max(1, min(threads, len(out))) + 1).astype(int)
+    with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
+        list(pool.map(run, map(slice, edges[:-1], edges[1:])))
+    if np.isneginf(out).any():
+        raise ModelError(FEW_DIGITS)
+    return out
 
 
 def split_coefficients(likelihood: CrossedLikelihood, values: Array, Lambda: Array) -> tuple[Array, tuple[Array, ...]]:
