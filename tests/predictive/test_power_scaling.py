@@ -1,0 +1,239 @@
+"""Posteriors under powers of priors and likelihood: against dense integrals, doubled rows, and refits."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import hierreg as hr
+from hierreg.predictive.power_scaling import powered_posteriors
+from hierreg.predictive.recovered import covariances_of
+from hierreg.results.carried import draws_in
+from tests.oracles import dense
+
+BETA = {"Intercept": hr.Normal(1.0, 0.8), "x": hr.Normal(-0.5, 0.6)}
+SD, ETA, ERROR = 0.9, 3.0, 0.7
+ALPHAS = (0.7, 1.6)
+
+
+def table_of(rng):
+    """Return 33 rows of 6 groups, 11 of another factor, and units of two data sets that are not whole."""
+    n = 33
+    g, h = rng.permutation(np.arange(n) % 6), np.arange(n) % 11
+    out = pd.DataFrame({"g": [f"g{j}" for j in g], "h": [f"h{j}" for j in h], "x": rng.normal(1, 1, n)})
+    out["d"] = np.where(np.arange(n) % 2 == 0, "a", "b")
+    out["u"], out["t"] = np.arange(n) // 2, rng.permutation(n)
+    out["w"], out["se"] = np.arange(n) // 4, rng.uniform(0.3, 0.9, n)
+    b = rng.normal(0, 0.7, (2, 6))
+    out["y"] = 1.0 + 0.3 * out["x"] + b[0, g] + b[1, g] * out["x"] + 0.6 * rng.normal(size=n)
+    return out
+
+
+TABLE = table_of(np.random.default_rng(8))
+ROOT = np.tril(np.random.default_rng(5).normal(size=(33, 33))) * 0.08 + 0.5 * np.eye(33)
+ERRORS = {
+    "independent": None,
+    "by": hr.by("d"),
+    "correlated": hr.correlated("d", unit="u"),
+    "exchangeable": hr.exchangeable("w"),
+    "ar1": hr.ar1("t", unit="d"),
+    "known_se": hr.known_se("se"),
+    "known_se, scaled": hr.known_se("se", scale=True),
+    "known_cov": hr.known_cov(ROOT @ ROOT.T),
+}
+FORMULAS = {"one": "y ~ x + (x | g)", "||": "y ~ x + (x || g)", "two": "y ~ x + (x | g) + (1 | h)", "none": "y ~ x"}
+CASES = [("one", kind) for kind in ERRORS if kind not in {"exchangeable", "ar1"}] + [
+    ("||", "independent"),
+    ("two", "independent"),
+    ("two", "by"),
+    ("none", "by"),
+    ("none", "correlated"),
+    ("none", "exchangeable"),
+    ("none", "ar1"),
+]
+
+
+def model_of(formula, kind):
+    """Return a model whose priors are all given, so that they are those of the parameters as they stand."""
+    has = {"has_sd": "|" in FORMULAS[formula], "has_corr": "(x | g)" in FORMULAS[formula]}
+    known = kind in {"known_se", "known_cov"}
+    priors = hr.Priors(
+        beta=BETA,
+        sd=hr.HalfNormal(SD) if has["has_sd"] else None,
+        corr={"g": hr.LKJ(ETA)} if has["has_corr"] else None,
+        error_sd=None if known else hr.HalfNormal(ERROR),
+        error_corr=hr.LKJ(1) if kind in {"correlated", "exchangeable", "ar1"} else None,
+    )
+    return hr.Model(FORMULAS[formula], TABLE, errors=ERRORS[kind], priors=priors)
+
+
+def sampled(model, draws, chains=2, seed=1):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", hr.exceptions.HierregWarning)
+        return model.sample(draws=draws, chains=chains, seed=seed, progress=False, method="psis")
+
+
+def coefficients(posterior):
+    """Return beta and all b (chain, draw, p + J q)."""
+    names = ["beta", *(name for name in posterior.data_vars if name.startswith("b_"))]
+    parts = [posterior[name].transpose("chain", "draw", ...).to_numpy() for name in names]
+    return np.concatenate([part.reshape(*part.shape[:2], -1) for part in parts], axis=-1)
+
+
+class Dense:
+    """The posterior of beta and b at one value of the variances, under powers, by completing a square of all rows."""
+
+    def __init__(self, problem, Sigma, error_cov):
+        design, layout = problem.design, problem.layout
+        self.y, self.W = design.y, np.hstack([design.X, dense.spread_z(design)])
+        if layout.kind == "known_cov":
+            self.R = ROOT @ ROOT.T * error_cov[0, 0]
+        else:
+            self.R = dense.error_covariance(layout, error_cov)
+        self.Sigma = dense.group_covariance(design, Sigma)
+        self.mean = np.array([prior.mu for prior in BETA.values()])
+        self.precision = np.diag([prior.sigma**-2.0 for prior in BETA.values()])
+
+    def integral(self, of_prior, of_rows):
+        """Return log of the integral over beta and b, but for what no variance changes, with their mean and sd."""
+        p, m = len(self.mean), len(self.Sigma)
+        P = of_rows * self.W.T @ np.linalg.solve(self.R, self.W)
+        P[:p, :p] += of_prior * self.precision
+        P[p:, p:] += np.linalg.inv(self.Sigma)
+        h = of_rows * self.W.T @ np.linalg.solve(self.R, self.y)
+        h[:p] += of_prior * self.precision @ self.mean
+        mean = np.linalg.solve(P, h)
+        value = 0.5 * h @ mean - 0.5 * np.linalg.slogdet(P)[1]
+        value -= 0.5 * of_rows * (self.y @ np.linalg.solve(self.R, self.y) + np.linalg.slogdet(self.R)[1])
+        value -= 0.5 * np.linalg.slogdet(self.Sigma)[1] if m else 0.0
+        return value, mean, np.sqrt(np.diagonal(np.linalg.inv(P)))
+
+
+def log_prior_of_variances(posterior):
+    """Return the sum of log prior densities (S,), but for constants, from the formulas of half-normals and LKJ."""
+    out = np.zeros((posterior.sizes["chain"], posterior.sizes["draw"]))
+    for name, values in posterior.data_vars.items():
+        own = values.transpose("chain", "draw", ...).to_numpy().reshape(*out.shape, -1)
+        if name.startswith("sd_"):
+            out -= 0.5 * np.sum((own / SD) ** 2, axis=-1)
+        elif name == "error_sd":
+            out -= 0.5 * np.sum((own / ERROR) ** 2, axis=-1)
+        elif name == "corr_g":
+            out += (ETA - 1) * np.log1p(-own[..., 0] ** 2)
+    return out.ravel()
+
+
+@pytest.mark.parametrize(("formula", "kind"), CASES)
+def test_weights_and_coefficients_are_those_of_dense_integrals(formula, kind):
+    model = model_of(formula, kind)
+    tree = sampled(model, draws=50)
+    posterior = draws_in(tree)
+    cov = covariances_of(model.problem, posterior)
+    at = [
+        Dense(model.problem, L @ L.T + 1e-14 * np.eye(len(L)), S)
+        for L, S in zip(cov.Lambda, cov.error_cov, strict=True)
+    ]
+    base = np.array([one.integral(1.0, 1.0)[0] for one in at])
+    of_variances = log_prior_of_variances(tree["posterior"].to_dataset())
+    _, powered = powered_posteriors(model.problem, tree, coefficients, ALPHAS, 3)
+    seen = set()
+    for one in powered:
+        powers = {"prior": (one.alpha, 1.0), "beta": (one.alpha, 1.0), "likelihood": (1.0, one.alpha)}
+        if one.component not in powers:
+            continue
+        seen.add((one.component, one.alpha))
+        found = [dense_one.integral(*powers[one.component]) for dense_one in at]
+        expected = np.array([value for value, _, _ in found]) - base
+        if one.component == "prior":
+            expected = expected + (one.alpha - 1.0) * of_variances
+        np.testing.assert_allclose(np.diff(one.log_ratio), np.diff(expected), atol=2e-7)
+        z = (one.values - [mean for _, mean, _ in found]) / [sd for _, _, sd in found]
+        n = len(z)
+        assert np.abs(z.mean(axis=0)).max() < 4.5 / np.sqrt(n)
+        assert abs(np.mean(z**2) - 1) < 5 * np.sqrt(2 / z.shape[0])
+    assert seen == {(name, alpha) for name in ("prior", "beta", "likelihood") for alpha in ALPHAS}
+
+
+def test_parts_of_the_prior_add_up():
+    model = model_of("one", "correlated")
+    _, powered = powered_posteriors(model.problem, sampled(model, draws=40), coefficients, (1.3,), 3)
+    by_name = {one.component: one.log_ratio for one in powered}
+    assert set(by_name) == {"prior", "likelihood", "beta", "sd_g", "corr_g", "error_sd", "error_corr"}
+    parts = sum(own for name, own in by_name.items() if name not in {"prior", "likelihood"})
+    np.testing.assert_allclose(parts, by_name["prior"], atol=1e-12)
+    # LKJ(1) is constant.
+    np.testing.assert_allclose(np.diff(by_name["error_corr"]), 0.0, atol=1e-12)
+
+
+def weighted(one):
+    weight = np.exp(one.log_ratio - one.log_ratio.max())
+    weight /= weight.sum()
+    mean = weight @ one.values
+    sd = np.sqrt(weight @ (one.values - mean) ** 2)
+    return mean, sd, 1.0 / np.sum(weight**2)
+
+
+def parameters(posterior):
+    names = [name for name in posterior.data_vars if not name.startswith(("b_", "theta_"))]
+    parts = [posterior[name].transpose("chain", "draw", ...).to_numpy() for name in names]
+    return np.concatenate([part.reshape(*part.shape[:2], -1) for part in parts], axis=-1)
+
+
+def test_twice_the_likelihood_is_every_row_twice():
+    model = model_of("one", "by")
+    tree = sampled(model, draws=1500, chains=4)
+    _, powered = powered_posteriors(model.problem, tree, parameters, (2.0,), 3)
+    (one,) = (one for one in powered if one.component == "likelihood")
+    mean, sd, ess = weighted(one)
+    twice = hr.Model(
+        FORMULAS["one"],
+        pd.concat([TABLE, TABLE], ignore_index=True),
+        errors=ERRORS["by"],
+        priors=hr.Priors(
+            beta=BETA, sd=hr.HalfNormal(SD), corr={"g": hr.LKJ(ETA)}, error_sd=hr.HalfNormal(ERROR)
+        ),
+    )
+    values = parameters(sampled(twice, draws=1500, chains=4, seed=9)["posterior"].to_dataset()).reshape(6000, -1)
+    before = parameters(tree["posterior"].to_dataset()).reshape(6000, -1)
+    se = sd * np.sqrt(1 / ess + 1 / len(values))
+    assert np.abs((mean - values.mean(axis=0)) / se).max() < 4
+    # And it is another posterior than without the power.
+    assert np.abs((before.mean(axis=0) - values.mean(axis=0)) / se).max() > 20
+
+
+def test_other_coefficients_come_from_the_same_random_numbers():
+    model = model_of("two", "independent")
+    tree = sampled(model, draws=60)
+    values, powered = powered_posteriors(model.problem, tree, coefficients, (1.0 + 1e-6,), 3)
+    for one in powered:
+        np.testing.assert_allclose(one.values, values, atol=1e-4)
+        assert np.abs(one.log_ratio).max() < 1e-3
+
+
+def test_many_groups_draw_in_parts(monkeypatch):
+    from hierreg.predictive import power_scaling
+
+    model = model_of("one", "independent")
+    tree = sampled(model, draws=35)
+    whole, _ = powered_posteriors(model.problem, tree, coefficients, (1.25,), 3)
+    monkeypatch.setattr(power_scaling, "_MOST_BYTES", 8 * 12 * 20)
+    parts, powered = powered_posteriors(model.problem, tree, coefficients, (1.25,), 3)
+    assert parts.shape == whole.shape
+    assert all(one.values.shape == whole.shape for one in powered)
+    # Draws of the same distribution: the conditional means differ between draws by more than one draw of each.
+    assert np.corrcoef(parts[:, 0], whole[:, 0])[0, 1] > 0
+
+
+def test_weights_do_not_become_noise_where_groups_are_many():
+    """The power of p(y | beta, b, u) at drawn b: the same target, and a variance that grows with the groups."""
+    rng = np.random.default_rng(2)
+    g = np.repeat(np.arange(150), 3)
+    y = rng.normal(0, 1, 150)[g] + rng.normal(0, 1, len(g))
+    model = hr.Model("y ~ 1 + (1 | g)", pd.DataFrame({"y": y, "g": g}))
+    tree = sampled(model, draws=500, chains=4)
+    _, powered = powered_posteriors(model.problem, tree, parameters, (1.25,), 3)
+    (one,) = (one for one in powered if one.component == "likelihood")
+    usual = 0.25 * hr.log_likelihood(tree, joint=True)["log_likelihood"]["y"].to_numpy().ravel()
+    # In expectation given u they are the same, so that each is the other with noise.
+    assert one.log_ratio.std() < 0.5 * usual.std()
