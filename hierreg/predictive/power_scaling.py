@@ -1,24 +1,30 @@
 """Posteriors under a power of the priors or of the likelihood, from the draws of one fit.
 
-With u the variance parameters, beta and b integrated out, the posterior is p(u) L(u; R, V0), where L is the marginal
-likelihood with errors ~ N(0, R) and beta ~ N(m0, V0). For a power alpha:
+With u the variance parameters, beta and b integrated out, the posterior is p(u) L(u; Sigma, R, V0), where L is the
+marginal likelihood with b ~ N(0, Sigma), errors ~ N(0, R) and beta ~ N(m0, V0). For a power alpha:
 
 - **The prior**, p(u)^alpha p(beta)^alpha. The alpha-th power of N(m0, V0) is, but for a constant, N(m0, V0 / alpha), so
-  that a draw of u has the weight ``p(u)^(alpha - 1) L(u; R, V0 / alpha) / L(u; R, V0)``, and beta and b given u are
-  those of the model with V0 / alpha. What is flat or fixed has no power.
-- **The likelihood**, p(y | beta, b, u)^alpha, as if each row were there alpha times. N(y; m, R)^alpha is
-  N(y; m, R / alpha) times |R|^((1 - alpha) / 2) and a constant, so that the weight is
-  ``|R|^((1 - alpha) / 2) L(u; R / alpha, V0) / L(u; R, V0)``, and beta and b given u are those of the model with
-  R / alpha.
-- N(0, Sigma), the distribution of b, is in neither: it is the model, whose parameters have the priors (Kallioinen et
-  al. 2024 scale top-level priors alone). More rows, not more groups, are what the power of the likelihood stands for.
+  that a draw of u has the weight ``p(u)^(alpha - 1) L(u; Sigma, R, V0 / alpha) / L(u; Sigma, R, V0)``, and beta and b
+  given u are those of the model with V0 / alpha. What is flat or fixed has no power. Coefficients are drawn anew, from
+  the same random numbers as without the power, so that two posteriors differ by what the power does.
+- **The likelihood of the groups**, p(y | beta, u)^alpha ("marginal"), with b integrated out: as if there were alpha
+  times as many groups like these. N(y; X beta, V)^alpha is N(y; X beta, V / alpha) times |V|^((1 - alpha) / 2) and a
+  constant, V = Z Sigma Z' + R, so that u has the weight
+  ``|V|^((1 - alpha) / 2) L(u; Sigma / alpha, R / alpha, V0) / L(u; Sigma, R, V0)``; and a draw of u, beta and b has
+  p(y | beta, u)^(alpha - 1), since b given the others stays what it is.
+- **The likelihood of the rows**, p(y | beta, b, u)^alpha ("conditional"), as if each row were there alpha times, in the
+  same groups: ``|R|^((1 - alpha) / 2) L(u; Sigma, R / alpha, V0) / L(u; Sigma, R, V0)``, and beta and b given u are
+  those of the model with R / alpha.
 
-Weights are functions of u alone, in closed form. Those of the usual way, a power of p(y | beta, b, u) at drawn beta and
-b, have the same mean given u, but a variance besides, which grows with the number of coefficients: with some hundred
-groups it is all that a sensitivity shows. Coefficients are drawn anew for each power, from the same random numbers, so
-that two posteriors differ by what the power does and not by other draws.
+N(0, Sigma) is in neither of the priors: these are those of its parameters (Kallioinen et al. 2024 scale top-level
+priors alone). The power that asks what data say of u is that of the groups. With that of the rows, coefficients of
+groups follow their own rows more closely, and with them the errors: the error sd moves although no datum speaks against
+it (its residual degrees of freedom are n - d / alpha), far beyond its posterior where groups are many and small; and of
+the sd of few groups that are known well, data seem to say nothing.
 
-Where group effects or the response are not normal there is no such form, and the weights are the usual ones.
+All weights are in closed form, and those of functions of u depend on u alone. Weights that are a power of
+p(y | beta, b, u) at drawn b, which is what samplers record, have a variance besides, which grows with the number of
+groups. Where group effects or the response are not normal there is no closed form, and those are what there is.
 
 References
 ----------
@@ -28,66 +34,39 @@ sensitivity with power-scaling. Statistics and Computing 34, 57.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hierreg.likelihood.crossed.blas_threads import blas_threads_for
-from hierreg.likelihood.engines import log_likelihoods, recover
-from hierreg.likelihood.groups.threads import available_cores
-from hierreg.predictive.densities import log_prior_variables
 from hierreg.predictive.groups import log_likelihood_of, log_prior_of
-from hierreg.predictive.recovered import covariances_of
+from hierreg.predictive.integrated_draws import Integrated, summed
+from hierreg.predictive.powered import LIKELIHOOD, MARGINAL, PRIOR, Powered, same_weights
+from hierreg.predictive.powers_of_likelihood import conditional, marginal
 from hierreg.priors import Normal
 from hierreg.priors.changed import changed, to_power
 from hierreg.problem.effects import EffectsProblem
 from hierreg.problem.problem import Problem
-from hierreg.results import build
-from hierreg.results.carried import draws_in
-from hierreg.results.pairs import as_pairs
-from hierreg.variances.parameters import Covariances
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import xarray as xr
     from numpy.typing import NDArray
 
     from hierreg.likelihood.engines import Likelihood
+    from hierreg.predictive.integrated_draws import Evaluate
     from hierreg.problem.family import FamilyProblem
 
     Array = NDArray[np.float64]
-    type Evaluate = Callable[[xr.Dataset], Array]
-
-PRIOR, LIKELIHOOD = "prior", "likelihood"
-# Draws of all coefficients that are held at once.
-_MOST_BYTES = 2**28
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Powered:
-    """A posterior under a power, as weighted draws.
-
-    Attributes
-    ----------
-    component : str
-        "prior" (all of them), "likelihood", or the variable whose prior alone has the power.
-    alpha : float
-    log_ratio : array (S,)
-        Log weights, but for a constant; not smoothed.
-    values : array (S, Q)
-        Of the quantities.
-    """
-
-    component: str
-    alpha: float
-    log_ratio: Array
-    values: Array
 
 
 def powered_posteriors(
-    problem: Problem | FamilyProblem, tree: xr.DataTree, evaluate: Evaluate, alphas: tuple[float, ...], seed: int
+    problem: Problem | FamilyProblem,
+    tree: xr.DataTree,
+    evaluate: Evaluate,
+    alphas: tuple[float, ...],
+    seed: int,
+    likelihood: str = MARGINAL,
 ) -> tuple[Array, list[Powered]]:
     """Return quantities at the draws of a posterior, and under powers of its priors and of its likelihood.
 
@@ -101,6 +80,8 @@ def powered_posteriors(
     alphas : tuple of float
     seed : int
         Of coefficients that are drawn anew.
+    likelihood : {"marginal", "conditional"}
+        Which likelihood has powers; of models without a closed form the conditional one, whatever is asked for.
 
     Returns
     -------
@@ -115,115 +96,32 @@ def powered_posteriors(
     """
     if isinstance(problem, Problem) and not isinstance(problem, EffectsProblem):
         with blas_threads_for(problem.gram):
-            return _integrated(_Integrated.of(problem, tree, evaluate, seed), alphas)
+            return _integrated(Integrated.of(problem, tree, evaluate, seed), alphas, likelihood)
     return _as_drawn(problem, tree, evaluate, alphas)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Integrated:
-    """What the posteriors of a Gaussian model have in common, whatever the power.
-
-    Attributes
-    ----------
-    cov : Covariances
-        At S draws.
-    shape : (int, int)
-        Chains and draws.
-    log_prior : dict of arrays (S,)
-        Of the variance parameters, by variable.
-    """
-
-    problem: Problem
-    cov: Covariances
-    shape: tuple[int, int]
-    log_prior: dict[str, Array]
-    evaluate: Evaluate
-    seed: int
-
-    @classmethod
-    def of(cls, problem: Problem, tree: xr.DataTree, evaluate: Evaluate, seed: int) -> _Integrated:
-        posterior = draws_in(tree)
-        log_prior = _summed(log_prior_variables(problem, posterior))
-        log_prior.pop("beta")
-        return cls(
-            problem=problem,
-            cov=covariances_of(problem, posterior),
-            shape=(posterior.sizes["chain"], posterior.sizes["draw"]),
-            log_prior=log_prior,
-            evaluate=evaluate,
-            seed=seed,
-        )
-
-    def density(self, likelihood: Likelihood, alpha: float = 1.0) -> Array:
-        """Return log L(u; R / alpha) (S,)."""
-        return log_likelihoods(likelihood, self.cov.Lambda, self.cov.error_cov / alpha, available_cores())
-
-    def values(self, likelihood: Likelihood, alpha: float = 1.0) -> Array:
-        """Return the quantities (S, Q) at draws of beta and b given u, with errors of covariance R / alpha."""
-        return values_at(self.problem, likelihood, self.cov, self.evaluate, (self.shape, self.seed), alpha)
-
-
-def values_at(  # what draws of coefficients depend on
-    problem: Problem,
-    likelihood: Likelihood,
-    cov: Covariances,
-    evaluate: Evaluate,
-    draws: tuple[tuple[int, int], int],
-    alpha: float = 1.0,
-) -> Array:
-    """Return quantities (S, Q) at draws of u, with beta and b drawn given them and errors of covariance R / alpha.
-
-    Parameters
-    ----------
-    problem : Problem
-    likelihood : MarginalLikelihood or CrossedLikelihood
-        With the prior of beta.
-    cov : Covariances
-        At S draws.
-    evaluate : function
-        Posterior -> array (chain, draw, Q).
-    draws : ((int, int), int)
-        Chains and draws of each, and the seed.
-    alpha : float
-    """
-    (shape, seed), S = draws, len(cov.sd)
-    each = 8 * sum(len(factor.levels) * len(factor.coef) for factor in problem.labels.factors)
-    size = S if S * each <= _MOST_BYTES else max(1, _MOST_BYTES // each)
-
-    def some(part: slice) -> Array:
-        own = Covariances(**{field.name: getattr(cov, field.name)[part] for field in fields(cov)})
-        # Each part has random numbers of its own, the same for all powers.
-        stream = int(np.random.SeedSequence([seed, part.start]).generate_state(1)[0])
-        given = replace(own, error_cov=own.error_cov / alpha)
-        drawn = problem.draws_with_fixed(recover(likelihood, given, seed=stream, threads=available_cores()))
-        posterior = build.posterior(problem.labels, shape if size == S else (1, len(own.sd)), own, drawn)
-        return evaluate(as_pairs(posterior)).reshape(len(own.sd), -1)
-
-    return np.concatenate([some(slice(a, min(a + size, S))) for a in range(0, S, size)])
-
-
-def _integrated(at: _Integrated, alphas: tuple[float, ...]) -> tuple[Array, list[Powered]]:
-    """Return the values and posteriors of a Gaussian model, coefficients integrated out of all weights."""
+def _integrated(at: Integrated, alphas: tuple[float, ...], of: str) -> tuple[Array, list[Powered]]:
+    """Return the values and posteriors of a Gaussian model, group coefficients integrated out of all weights."""
     likelihood = at.problem.likelihood("prior")
     base, values = at.density(likelihood), at.values(likelihood)
-    errors = likelihood.errors
-    log_det_R = errors.weights_of_draws(at.cov.error_cov)[:, 2 * errors.n_terms]
-    has_beta = any(isinstance(prior, Normal) for prior in at.problem.priors.beta)
+    powered = marginal(at, likelihood, values) if of == MARGINAL else conditional(at, likelihood, base)
     out = []
     for alpha in alphas:
-        ratios = {name: (alpha - 1.0) * density for name, density in at.log_prior.items()}
-        out += [Powered(component=name, alpha=alpha, log_ratio=own, values=values) for name, own in ratios.items()]
-        ratio, of_prior = sum(ratios.values(), np.zeros(len(base))), values
-        if has_beta:
-            scaled = _with_power_of_beta(at.problem, alpha)
-            of_beta, of_prior = at.density(scaled) - base, at.values(scaled)
-            ratio = ratio + of_beta
-            out.append(Powered(component="beta", alpha=alpha, log_ratio=of_beta, values=of_prior))
-        out.append(Powered(component=PRIOR, alpha=alpha, log_ratio=ratio, values=of_prior))
-        of_rows = at.density(likelihood, alpha) - base + 0.5 * (1.0 - alpha) * log_det_R
-        powered = at.values(likelihood, alpha)
-        out.append(Powered(component=LIKELIHOOD, alpha=alpha, log_ratio=of_rows, values=powered))
+        out += [*_of_priors(at, base, values, alpha), powered(alpha)]
     return values, out
+
+
+def _of_priors(at: Integrated, base: Array, values: Array, alpha: float) -> list[Powered]:
+    """Return the posteriors under a power of each prior, and of all."""
+    ratios = {name: (alpha - 1.0) * density for name, density in at.log_prior.items()}
+    out = [same_weights(name, alpha, own, values) for name, own in ratios.items()]
+    ratio, of_prior = sum(ratios.values(), np.zeros(len(base))), values
+    if any(isinstance(prior, Normal) for prior in at.problem.priors.beta):
+        scaled = _with_power_of_beta(at.problem, alpha)
+        of_beta, of_prior = at.density(scaled) - base, at.values(scaled)
+        ratio = ratio + of_beta
+        out.append(same_weights("beta", alpha, of_beta, of_prior))
+    return [*out, same_weights(PRIOR, alpha, ratio, of_prior)]
 
 
 def _with_power_of_beta(problem: Problem, alpha: float) -> Likelihood:
@@ -240,13 +138,13 @@ def _as_drawn(
     S = posterior.sizes["chain"] * posterior.sizes["draw"]
     values = evaluate(posterior).reshape(S, -1)
     log_prior, log_likelihood = _densities(problem, tree)
-    parts: dict[str, Array] = _summed(dict(log_prior.data_vars))
+    parts: dict[str, Array] = summed(dict(log_prior.data_vars))
     densities = parts | {
         PRIOR: sum(parts.values(), np.zeros(S)),
-        LIKELIHOOD: sum(_summed(dict(log_likelihood.data_vars)).values(), np.zeros(S)),
+        LIKELIHOOD: sum(summed(dict(log_likelihood.data_vars)).values(), np.zeros(S)),
     }
     return values, [
-        Powered(component=name, alpha=alpha, log_ratio=(alpha - 1.0) * density, values=values)
+        same_weights(name, alpha, (alpha - 1.0) * density, values)
         for alpha in alphas
         for name, density in densities.items()
     ]
@@ -259,12 +157,3 @@ def _densities(problem: Any, tree: xr.DataTree) -> tuple[xr.Dataset, xr.Dataset]
     from hierreg.predictive import of_family
 
     return of_family.log_prior(problem, tree), of_family.log_likelihood(problem, tree, by="row", joint=True)
-
-
-def _summed(variables: dict[Any, xr.DataArray]) -> dict[str, Array]:
-    """Return each variable's sum over all but draws (S,)."""
-    out = {}
-    for name, values in variables.items():
-        flat = values.transpose("chain", "draw", ...).to_numpy()
-        out[str(name)] = flat.reshape(flat.shape[0] * flat.shape[1], -1).sum(axis=1)
-    return out

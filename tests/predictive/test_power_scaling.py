@@ -109,6 +109,23 @@ class Dense:
         value -= 0.5 * np.linalg.slogdet(self.Sigma)[1] if m else 0.0
         return value, mean, np.sqrt(np.diagonal(np.linalg.inv(P)))
 
+    def of_groups(self, alpha):
+        """Return log of the integral over beta of p(y | beta, u)^alpha p(beta), b integrated out before the power."""
+        X, V = self.W[:, : len(self.mean)], self.V
+        P = alpha * X.T @ np.linalg.solve(V, X) + self.precision
+        h = alpha * X.T @ np.linalg.solve(V, self.y) + self.precision @ self.mean
+        value = 0.5 * h @ np.linalg.solve(P, h) - 0.5 * np.linalg.slogdet(P)[1]
+        return value - 0.5 * alpha * (self.y @ np.linalg.solve(V, self.y) + np.linalg.slogdet(V)[1])
+
+    def of_groups_given(self, beta):
+        """Return log p(y | beta, u)."""
+        return dense.normal_log_density(self.y, self.W[:, : len(beta)] @ beta, self.V)
+
+    @property
+    def V(self):
+        Z = self.W[:, len(self.mean) :]
+        return Z @ self.Sigma @ Z.T + self.R
+
 
 def log_prior_of_variances(posterior):
     """Return the sum of log prior densities (S,), but for constants, from the formulas of half-normals and LKJ."""
@@ -120,7 +137,7 @@ def log_prior_of_variances(posterior):
         elif name == "error_sd":
             out -= 0.5 * np.sum((own / ERROR) ** 2, axis=-1)
         elif name == "corr_g":
-            out += (ETA - 1) * np.log1p(-own[..., 0] ** 2)
+            out += (ETA - 1) * np.log1p(-(own[..., 0] ** 2))
     return out.ravel()
 
 
@@ -136,7 +153,7 @@ def test_weights_and_coefficients_are_those_of_dense_integrals(formula, kind):
     ]
     base = np.array([one.integral(1.0, 1.0)[0] for one in at])
     of_variances = log_prior_of_variances(tree["posterior"].to_dataset())
-    _, powered = powered_posteriors(model.problem, tree, coefficients, ALPHAS, 3)
+    _, powered = powered_posteriors(model.problem, tree, coefficients, ALPHAS, 3, "conditional")
     seen = set()
     for one in powered:
         powers = {"prior": (one.alpha, 1.0), "beta": (one.alpha, 1.0), "likelihood": (1.0, one.alpha)}
@@ -147,12 +164,51 @@ def test_weights_and_coefficients_are_those_of_dense_integrals(formula, kind):
         expected = np.array([value for value, _, _ in found]) - base
         if one.component == "prior":
             expected = expected + (one.alpha - 1.0) * of_variances
-        np.testing.assert_allclose(np.diff(one.log_ratio), np.diff(expected), atol=2e-7)
+        np.testing.assert_allclose(np.diff(one.log_ratio[0]), np.diff(expected), atol=2e-7)
         z = (one.values - [mean for _, mean, _ in found]) / [sd for _, _, sd in found]
         n = len(z)
         assert np.abs(z.mean(axis=0)).max() < 4.5 / np.sqrt(n)
         assert abs(np.mean(z**2) - 1) < 5 * np.sqrt(2 / z.shape[0])
     assert seen == {(name, alpha) for name in ("prior", "beta", "likelihood") for alpha in ALPHAS}
+
+
+@pytest.mark.parametrize(("formula", "kind"), CASES)
+def test_weights_of_the_likelihood_of_groups_are_those_of_dense_densities(formula, kind):
+    model = model_of(formula, kind)
+    tree = sampled(model, draws=15)
+    cov = covariances_of(model.problem, draws_in(tree))
+    at = [Dense(model.problem, L @ L.T, S) for L, S in zip(cov.Lambda, cov.error_cov, strict=True)]
+
+    def both(posterior):
+        return np.concatenate([coefficients(posterior), parameters(posterior)[..., 2:]], axis=-1)
+
+    values, powered = powered_posteriors(model.problem, tree, both, ALPHAS, 3)
+    n = coefficients(tree["posterior"].to_dataset()).shape[-1]
+    for one in powered:
+        if one.component != "likelihood":
+            continue
+        assert one.which.tolist() == [1] * n + [0] * (values.shape[1] - n)
+        assert one.values is values
+        of_u = [each.of_groups(one.alpha) - each.of_groups(1.0) for each in at]
+        of_beta = [(one.alpha - 1.0) * each.of_groups_given(own[:2]) for each, own in zip(at, values, strict=True)]
+        np.testing.assert_allclose(np.diff(one.log_ratio[0]), np.diff(of_u), atol=2e-7)
+        np.testing.assert_allclose(np.diff(one.log_ratio[1]), np.diff(of_beta), atol=2e-7)
+
+
+def test_fixed_and_flat_coefficients():
+    """Of a fixed coefficient nothing has a power, and a flat one leaves least squares."""
+    priors = hr.Priors(beta={"Intercept": hr.Fixed(0.8), "x": hr.Flat()}, sd=hr.HalfNormal(SD), error_sd=hr.Fixed(0.6))
+    model = hr.Model("y ~ x + (1 | g)", TABLE, priors=priors)
+    tree = sampled(model, draws=20)
+    cov = covariances_of(model.problem, draws_in(tree))
+    values, powered = powered_posteriors(model.problem, tree, coefficients, (1.3,), 3)
+    by_name = {one.component: one for one in powered}
+    assert set(by_name) == {"prior", "likelihood", "sd_g", "error_sd"}
+    assert by_name["prior"].values is values
+    np.testing.assert_allclose(np.diff(by_name["error_sd"].log_ratio[0]), 0.0)
+    at = [Dense(model.problem, L @ L.T, S) for L, S in zip(cov.Lambda, cov.error_cov, strict=True)]
+    expected = [0.3 * each.of_groups_given(own[:2]) for each, own in zip(at, values, strict=True)]
+    np.testing.assert_allclose(np.diff(by_name["likelihood"].log_ratio[1]), np.diff(expected), atol=1e-7)
 
 
 def test_parts_of_the_prior_add_up():
@@ -163,11 +219,11 @@ def test_parts_of_the_prior_add_up():
     parts = sum(own for name, own in by_name.items() if name not in {"prior", "likelihood"})
     np.testing.assert_allclose(parts, by_name["prior"], atol=1e-12)
     # LKJ(1) is constant.
-    np.testing.assert_allclose(np.diff(by_name["error_corr"]), 0.0, atol=1e-12)
+    np.testing.assert_allclose(np.diff(by_name["error_corr"][0]), 0.0, atol=1e-12)
 
 
-def weighted(one):
-    weight = np.exp(one.log_ratio - one.log_ratio.max())
+def weighted(one, k=0):
+    weight = np.exp(one.log_ratio[k] - one.log_ratio[k].max())
     weight /= weight.sum()
     mean = weight @ one.values
     sd = np.sqrt(weight @ (one.values - mean) ** 2)
@@ -180,26 +236,35 @@ def parameters(posterior):
     return np.concatenate([part.reshape(*part.shape[:2], -1) for part in parts], axis=-1)
 
 
-def test_twice_the_likelihood_is_every_row_twice():
-    model = model_of("one", "by")
+def as_in_a_table_with(copy, likelihood, kind, k):
+    """Compare the likelihood to the power two with a fit of a table that holds everything twice."""
+    model = model_of("one", kind)
     tree = sampled(model, draws=1500, chains=4)
-    _, powered = powered_posteriors(model.problem, tree, parameters, (2.0,), 3)
+    _, powered = powered_posteriors(model.problem, tree, parameters, (2.0,), 3, likelihood)
     (one,) = (one for one in powered if one.component == "likelihood")
-    mean, sd, ess = weighted(one)
+    mean, sd, ess = weighted(one, k)
     twice = hr.Model(
         FORMULAS["one"],
-        pd.concat([TABLE, TABLE], ignore_index=True),
-        errors=ERRORS["by"],
-        priors=hr.Priors(
-            beta=BETA, sd=hr.HalfNormal(SD), corr={"g": hr.LKJ(ETA)}, error_sd=hr.HalfNormal(ERROR)
-        ),
+        pd.concat([TABLE, copy], ignore_index=True),
+        errors=ERRORS[kind],
+        priors=hr.Priors(beta=BETA, sd=hr.HalfNormal(SD), corr={"g": hr.LKJ(ETA)}, error_sd=hr.HalfNormal(ERROR)),
     )
     values = parameters(sampled(twice, draws=1500, chains=4, seed=9)["posterior"].to_dataset()).reshape(6000, -1)
     before = parameters(tree["posterior"].to_dataset()).reshape(6000, -1)
     se = sd * np.sqrt(1 / ess + 1 / len(values))
-    assert np.abs((mean - values.mean(axis=0)) / se).max() < 4
-    # And it is another posterior than without the power.
-    assert np.abs((before.mean(axis=0) - values.mean(axis=0)) / se).max() > 20
+    return (mean - values.mean(axis=0)) / se, (before.mean(axis=0) - values.mean(axis=0)) / se
+
+
+def test_twice_the_likelihood_of_rows_is_every_row_twice():
+    z, without = as_in_a_table_with(TABLE, "conditional", "by", 0)
+    assert np.abs(z).max() < 4
+    assert np.abs(without).max() > 20
+
+
+def test_twice_the_likelihood_of_groups_is_every_group_twice():
+    z, without = as_in_a_table_with(TABLE.assign(g=TABLE["g"] + "'"), "marginal", "independent", 1)
+    assert np.abs(z).max() < 4
+    assert np.abs(without).max() > 10
 
 
 def test_other_coefficients_come_from_the_same_random_numbers():
@@ -212,12 +277,12 @@ def test_other_coefficients_come_from_the_same_random_numbers():
 
 
 def test_many_groups_draw_in_parts(monkeypatch):
-    from hierreg.predictive import power_scaling
+    from hierreg.predictive import integrated_draws
 
     model = model_of("one", "independent")
     tree = sampled(model, draws=35)
     whole, _ = powered_posteriors(model.problem, tree, coefficients, (1.25,), 3)
-    monkeypatch.setattr(power_scaling, "_MOST_BYTES", 8 * 12 * 20)
+    monkeypatch.setattr(integrated_draws, "MOST_BYTES", 8 * 12 * 20)
     parts, powered = powered_posteriors(model.problem, tree, coefficients, (1.25,), 3)
     assert parts.shape == whole.shape
     assert all(one.values.shape == whole.shape for one in powered)
@@ -226,14 +291,15 @@ def test_many_groups_draw_in_parts(monkeypatch):
 
 
 def test_weights_do_not_become_noise_where_groups_are_many():
-    """The power of p(y | beta, b, u) at drawn b: the same target, and a variance that grows with the groups."""
+    """A power of p(y | beta, b, u) at drawn b has a variance that grows with the groups; of the groups' it does not."""
     rng = np.random.default_rng(2)
-    g = np.repeat(np.arange(150), 3)
-    y = rng.normal(0, 1, 150)[g] + rng.normal(0, 1, len(g))
+    g = np.repeat(np.arange(400), 3)
+    y = rng.normal(0, 1, 400)[g] + rng.normal(0, 1, len(g))
     model = hr.Model("y ~ 1 + (1 | g)", pd.DataFrame({"y": y, "g": g}))
-    tree = sampled(model, draws=500, chains=4)
+    tree = sampled(model, draws=300)
     _, powered = powered_posteriors(model.problem, tree, parameters, (1.25,), 3)
     (one,) = (one for one in powered if one.component == "likelihood")
     usual = 0.25 * hr.log_likelihood(tree, joint=True)["log_likelihood"]["y"].to_numpy().ravel()
-    # In expectation given u they are the same, so that each is the other with noise.
-    assert one.log_ratio.std() < 0.5 * usual.std()
+    # Half of a chi-square with as many degrees of freedom as there are parameters, three, times alpha - 1.
+    assert one.log_ratio.std(axis=1).max() < 0.25 * np.sqrt(1.5) * 1.3
+    assert usual.std() > 10 * one.log_ratio.std(axis=1).max()

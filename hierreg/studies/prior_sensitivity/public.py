@@ -12,6 +12,7 @@ from hierreg.exceptions import ModelError, SamplingError
 from hierreg.hints import PROB, SEED, understands
 from hierreg.model.kinds import kind_of
 from hierreg.predictive.of_model import problem_of
+from hierreg.predictive.powered import CONDITIONAL, MARGINAL
 from hierreg.problem.effects import EffectsProblem
 from hierreg.problem.problem import Problem
 from hierreg.reports.reading import check_prob
@@ -47,6 +48,7 @@ def sensitivity(  # noqa: PLR0913  # the public signature: every argument after 
     families: Families | None = None,
     powers: Levels | None = None,
     priors: Mapping[str, Priors] | None = None,
+    likelihood: Literal["marginal", "conditional"] = "marginal",
     model: Model | None = None,
     draws: int = 1000,
     method: Literal["psis", "nuts"] | None = None,
@@ -59,8 +61,8 @@ def sensitivity(  # noqa: PLR0913  # the public signature: every argument after 
     *From one fit*, where no other priors are asked for. The priors, and the likelihood, are raised to powers near one,
     and each quantity is asked how far its posterior moves (Kallioinen et al. 2024): ``prior`` and ``likelihood`` are
     the cumulative Jensen-Shannon distance by the binary logarithm of the power, as `arviz_stats.psense` has them, from
-    0.05 on worth a look. In Gaussian models all coefficients are integrated out of the weights
-    (`hierreg.predictive.power_scaling` has the formulas), so that they do not become noise where coefficients are many.
+    0.05 on worth a look. In Gaussian models coefficients of groups are integrated out of the weights
+    (`hierreg.predictive.power_scaling` has the formulas), which do not become noise where groups are many.
     Beside it stand the contraction 1 - Var(posterior) / Var(prior), the overlap of both densities, which prior it is
     that matters, and a verdict:
 
@@ -71,7 +73,7 @@ def sensitivity(  # noqa: PLR0913  # the public signature: every argument after 
     - *prior and data both count*: both matter otherwise;
     - *not known from these draws*: weights that say nothing would give as much, or have too long a tail.
 
-    A power of the likelihood stands for more rows of the same groups, not for more groups.
+    A power of the likelihood stands for more groups like these (`likelihood` says more).
 
     *From several fits*, with any of `scales`, `eta`, `families`, `powers` and `priors`: each argument adds its fits to
     the one as given. Each search for a mode begins where the last one ended, too; forty fits of a small model take a
@@ -96,6 +98,10 @@ def sensitivity(  # noqa: PLR0913  # the public signature: every argument after 
         Powers of all priors, or of those of a variable: what one fit finds by weights, by fits.
     priors : dict of Priors
         Sets of priors by name; what is left out of one has its default.
+    likelihood : {"marginal", "conditional"}
+        What has the power: the likelihood of beta and the variances, with coefficients of groups integrated out, as if
+        there were more groups; or that of all coefficients, as in ArviZ, as if there were more rows in the same groups.
+        With a family, and with `effects`, the latter is what there is.
     model : Model, optional
         That a tree was sampled from; by default the one that it carries.
     draws : int
@@ -156,6 +162,7 @@ def sensitivity(  # noqa: PLR0913  # the public signature: every argument after 
     """
     prob, asked = check_prob(ci_prob), Asked(scales=scales, eta=eta, families=families, powers=powers, priors=priors)
     _check_numbers(draws, method, seed, threshold)
+    check_choice(likelihood, (MARGINAL, CONDITIONAL), argument="likelihood", error=ModelError)
     problem = _problem_of(x, model)
     own = x.attrs.get("seed", 0) if isinstance(x, xr.DataTree) else np.random.SeedSequence().generate_state(1)[0]
     seed = int(own if seed is None else seed)
@@ -166,7 +173,8 @@ def sensitivity(  # noqa: PLR0913  # the public signature: every argument after 
         data = getattr(x if model is None else model, "data", None)
         return prior_grid(problem, points_of(problem, asked, data), wanted, request, prob).assign_attrs(seed=seed)
     tree = x if isinstance(x, xr.DataTree) else _sampled(problem, request)
-    return scaled_fit(problem, tree, wanted, (prob, float(threshold)), seed).assign_attrs(seed=seed)
+    which = likelihood if is_gaussian else CONDITIONAL
+    return scaled_fit(problem, tree, wanted, (prob, float(threshold)), (seed, which)).assign_attrs(seed=seed)
 
 
 def _check_numbers(draws: Any, method: Any, seed: Any, threshold: Any) -> None:

@@ -14,7 +14,7 @@ from hierreg.likelihood.posterior import Target
 from hierreg.model.estimation import estimate
 from hierreg.model.kinds import kind_of
 from hierreg.model.posterior import by_importance, by_nuts, start_at_estimate
-from hierreg.predictive.power_scaling import values_at
+from hierreg.predictive.integrated_draws import values_at
 from hierreg.problem.effects import EffectsProblem
 from hierreg.problem.few_units import check_density_is_bounded
 from hierreg.problem.problem import Problem

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.exceptions import ConvergenceWarning
-from hierreg.predictive.power_scaling import LIKELIHOOD, PRIOR, powered_posteriors
+from hierreg.predictive.power_scaling import powered_posteriors
+from hierreg.predictive.powered import CONDITIONAL, LIKELIHOOD, PRIOR
 from hierreg.priors import Flat
 from hierreg.priors.changed import priors_by_name
 from hierreg.reports.sensitivity import Sensitivity
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-    from hierreg.predictive.power_scaling import Powered
+    from hierreg.predictive.powered import Powered
     from hierreg.problem.family import FamilyProblem
     from hierreg.problem.problem import Problem
     from hierreg.studies.prior_sensitivity.from_prior import PriorValues
@@ -54,13 +55,24 @@ class _Scaled:
     values : array (S, Q)
     powered : dict of Powered
         By component and power.
-    weights : dict of Smoothed
-        By component and power.
+    smoothed : dict of tuples of Smoothed
+        By component and power, as many as there are different weights.
     """
 
     values: Array
     powered: dict[tuple[str, float], Powered]
-    weights: dict[tuple[str, float], Smoothed]
+    smoothed: dict[tuple[str, float], tuple[Smoothed, ...]]
+
+    def weight(self, component: str, alpha: float, place: int) -> Array:
+        """Return the weights (S,) of a quantity."""
+        which = int(self.powered[component, alpha].which[place])
+        return self.smoothed[component, alpha][which].weight
+
+    def pareto_k(self, component: str, alpha: float) -> float:
+        """Return the largest k of the weights that quantities have; NaN where they are all the same."""
+        used = np.unique(self.powered[component, alpha].which)
+        k = np.array([self.smoothed[component, alpha][i].pareto_k for i in used])
+        return float(np.max(k, initial=-np.inf, where=~np.isnan(k))) if np.any(~np.isnan(k)) else np.nan
 
     @property
     def components(self) -> list[str]:
@@ -80,13 +92,13 @@ class _Scaled:
         one = self.powered[component, alpha]
         x = self.values[:, place]
         y = x if one.values is self.values else one.values[:, place]
-        return distance(x, y, self.weights[component, alpha].weight)
+        return distance(x, y, self.weight(component, alpha, place))
 
     def noise(self, component: str, place: int, shifts: NDArray[np.intp]) -> float:
         """Return what weights that say nothing of a quantity would give."""
         x = self.values[:, place]
         rates = [
-            noise_of(x, self.weights[component, alpha].weight, shifts) / abs(np.log2(alpha))
+            noise_of(x, self.weight(component, alpha, place), shifts) / abs(np.log2(alpha))
             for name, alpha in self.powered
             if name == component
         ]
@@ -94,7 +106,7 @@ class _Scaled:
 
     def mean(self, component: str, alpha: float, place: int) -> float:
         """Return the mean of a quantity under a power."""
-        return float(self.weights[component, alpha].weight @ self.powered[component, alpha].values[:, place])
+        return float(self.weight(component, alpha, place) @ self.powered[component, alpha].values[:, place])
 
     def moved(self, component: str, place: int) -> float:
         """Return how many posterior sds the mean moves where the power is doubled."""
@@ -108,7 +120,7 @@ def scaled_fit(
     tree: xr.DataTree,
     quantities: Quantities,
     limits: tuple[float, float],
-    seed: int,
+    how: tuple[int, str],
 ) -> Sensitivity:
     """Return the sensitivity of a fit.
 
@@ -120,16 +132,17 @@ def scaled_fit(
     quantities : Quantities
     limits : (float, float)
         Probability of the intervals, and the threshold of sensitivities.
-    seed : int
+    how : (int, str)
+        The seed, and which likelihood has powers.
     """
-    ci_prob, threshold = limits
+    (ci_prob, threshold), (seed, likelihood) = limits, how
     every = list(quantities.read(tree["posterior"].to_dataset()))
-    values, powered = powered_posteriors(problem, tree, quantities.evaluate, POWERS, seed)
+    values, powered = powered_posteriors(problem, tree, quantities.evaluate, POWERS, seed, likelihood)
     varies = np.ptp(values, axis=0) > 0
     at = _Scaled(
         values=values,
         powered={(one.component, one.alpha): one for one in powered},
-        weights={(one.component, one.alpha): smoothed(one.log_ratio) for one in powered},
+        smoothed={(one.component, one.alpha): tuple(map(smoothed, one.log_ratio)) for one in powered},
     )
     places = [i for i in range(len(every)) if varies[i]]
     before = prior_values(problem, quantities, seed)
@@ -151,7 +164,8 @@ def scaled_fit(
         heading=_heading(tree),
         ci_prob=ci_prob,
         threshold=threshold,
-        note=_note(problem, [name for i, name in enumerate(every) if not varies[i]], threshold),
+        likelihood=likelihood,
+        note=_note(problem, [name for i, name in enumerate(every) if not varies[i]], threshold, likelihood),
     )
 
 
@@ -177,13 +191,13 @@ def _evidence(at: _Scaled, name: str, place: int, before: PriorValues, seed: int
 
 
 def _is_bad(at: _Scaled, component: str) -> bool:
-    return any(at.weights[component, alpha].pareto_k > K_LIMIT for alpha in POWERS)
+    return any(at.pareto_k(component, alpha) > K_LIMIT for alpha in POWERS)
 
 
 def _warn_of_weights(at: _Scaled) -> None:
     bad = [component for component in _WHOLE if _is_bad(at, component)]
     if bad:
-        worst = max(at.weights[component, alpha].pareto_k for component in bad for alpha in POWERS)
+        worst = max(at.pareto_k(component, alpha) for component in bad for alpha in POWERS)
         warn(
             f"powers of the {' and of the '.join(bad)} change the posterior more than weights of its draws can follow "
             f"(Pareto k up to {worst:.2f}; at most {K_LIMIT} will do). Fit again under other priors instead: "
@@ -217,8 +231,9 @@ def _report(at: _Scaled, names: list[str], places: list[int], ci_prob: float) ->
     for c, component in enumerate(_WHOLE):
         for a, alpha in enumerate(powers):
             one = at.powered.get((component, alpha))
-            own, weight = (at.values, even) if one is None else (one.values, at.weights[component, alpha].weight)
-            under[c, a] = [moments_of(own[:, i], weight, ci_prob) for i in places]
+            for q, i in enumerate(places):
+                own, weight = (at.values, even) if one is None else (one.values, at.weight(component, alpha, i))
+                under[c, a, q] = moments_of(own[:, i], weight, ci_prob)
     over = ("component", "power", "quantity")
     data: dict[str, Any] = {
         f"{name}_at": (over, under[..., i]) for i, name in enumerate(("mean", "sd", "lower", "upper"))
@@ -238,8 +253,7 @@ def _report(at: _Scaled, names: list[str], places: list[int], ci_prob: float) ->
 
 
 def _k(at: _Scaled, component: str, alpha: float) -> float:
-    found = at.weights.get((component, alpha))
-    return np.nan if found is None else found.pareto_k
+    return at.pareto_k(component, alpha) if (component, alpha) in at.powered else np.nan
 
 
 def _heading(tree: xr.DataTree) -> str:
@@ -247,8 +261,12 @@ def _heading(tree: xr.DataTree) -> str:
     return f"{tree.attrs['formula']}: powers of priors and likelihood, {sizes['chain']} x {sizes['draw']} draws"
 
 
-def _note(problem: Problem | FamilyProblem, constant: list[str], threshold: float) -> str:
+def _note(problem: Problem | FamilyProblem, constant: list[str], threshold: float, likelihood: str) -> str:
     lines = [f"prior, likelihood: how the posterior answers to powers of them, which counts from {threshold:g} on."]
+    if likelihood == CONDITIONAL:
+        lines.append(
+            "The likelihood is that of rows in known groups: its powers stand for more rows, not for more groups."
+        )
     names = [
         name
         for name, prior in zip(problem.design.coef_names, problem.priors.beta, strict=False)

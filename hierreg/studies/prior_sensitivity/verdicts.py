@@ -72,7 +72,7 @@ def verdict(e: Evidence, threshold: float = THRESHOLD) -> str:
         # A prior that is constant over the posterior has the same powers: contraction is what is left to ask.
         return PRIOR if not e.is_flat and e.contraction < LEARNED and e.overlap > 1.0 - MOVED else DATA
     if not by_likelihood:
-        # More rows would say no more, but those that there are have said most: more groups would.
+        # More of the same data would say no more, but those that there are have said most.
         return BOTH if e.contraction >= MOSTLY_LEARNED else PRIOR
     shifts = e.moved_by_prior, e.moved_by_likelihood
     is_opposed = shifts[0] * shifts[1] < 0 and min(map(abs, shifts)) >= MOVED
@@ -99,10 +99,6 @@ def _remedy(e: Evidence, said: str) -> str:
     grid = f"hr.sensitivity(model, {which if e.most else 'priors={...}'})"
     if said == PRIOR:
         return f"Say what you know of it, and report it under several priors: {grid}."
-    if said == BOTH and e.likelihood < THRESHOLD:
-        return (
-            f"More groups would say more of it, more rows of these would not. See what other priors make of it: {grid}."
-        )
     if said == BOTH:
         return f"See what other priors that you could defend make of it: {grid}."
     if said == DISAGREE:

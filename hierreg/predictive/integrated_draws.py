@@ -1,0 +1,126 @@
+"""Draws of the variance parameters of a Gaussian model, at which coefficients can be integrated out or drawn anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hierreg.likelihood.engines import log_likelihoods, recover
+from hierreg.likelihood.groups.threads import available_cores
+from hierreg.predictive.densities import log_prior_variables
+from hierreg.predictive.recovered import covariances_of
+from hierreg.results import build
+from hierreg.results.carried import draws_in
+from hierreg.results.pairs import as_pairs
+from hierreg.variances.parameters import Covariances
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import xarray as xr
+    from numpy.typing import NDArray
+
+    from hierreg.likelihood.engines import Likelihood
+    from hierreg.problem.problem import Problem
+
+    Array = NDArray[np.float64]
+    type Evaluate = Callable[[xr.Dataset], Array]
+
+# Draws of all coefficients that are held at once.
+MOST_BYTES = 2**28
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Integrated:
+    """What the posteriors of a Gaussian model have in common, whatever the power.
+
+    Attributes
+    ----------
+    cov : Covariances
+        At S draws.
+    shape : (int, int)
+        Chains and draws.
+    log_prior : dict of arrays (S,)
+        Of the variance parameters, by variable.
+    """
+
+    problem: Problem
+    cov: Covariances
+    shape: tuple[int, int]
+    log_prior: dict[str, Array]
+    evaluate: Evaluate
+    seed: int
+
+    @classmethod
+    def of(cls, problem: Problem, tree: xr.DataTree, evaluate: Evaluate, seed: int) -> Integrated:
+        """Return the draws of a tree."""
+        posterior = draws_in(tree)
+        log_prior = summed(log_prior_variables(problem, posterior))
+        log_prior.pop("beta")
+        return cls(
+            problem=problem,
+            cov=covariances_of(problem, posterior),
+            shape=(posterior.sizes["chain"], posterior.sizes["draw"]),
+            log_prior=log_prior,
+            evaluate=evaluate,
+            seed=seed,
+        )
+
+    def density(self, likelihood: Likelihood, alpha: float = 1.0, of_groups: float = 1.0) -> Array:
+        """Return log L(u; Sigma / of_groups, R / alpha) (S,)."""
+        Lambda = self.cov.Lambda / np.sqrt(of_groups)
+        return log_likelihoods(likelihood, Lambda, self.cov.error_cov / alpha, available_cores())
+
+    def values(self, likelihood: Likelihood, alpha: float = 1.0, seed: int = 0) -> Array:
+        """Return the quantities (S, Q) at draws of beta and b given u, with errors of covariance R / alpha."""
+        return values_at(self.problem, likelihood, self.cov, self.evaluate, (self.shape, self.seed + seed), alpha)
+
+
+def values_at(  # what draws of coefficients depend on
+    problem: Problem,
+    likelihood: Likelihood,
+    cov: Covariances,
+    evaluate: Evaluate,
+    draws: tuple[tuple[int, int], int],
+    alpha: float = 1.0,
+) -> Array:
+    """Return quantities (S, Q) at draws of u, with beta and b drawn given them and errors of covariance R / alpha.
+
+    Parameters
+    ----------
+    problem : Problem
+    likelihood : MarginalLikelihood or CrossedLikelihood
+        With the prior of beta.
+    cov : Covariances
+        At S draws.
+    evaluate : function
+        Posterior -> array (chain, draw, Q).
+    draws : ((int, int), int)
+        Chains and draws of each, and the seed.
+    alpha : float
+    """
+    (shape, seed), S = draws, len(cov.sd)
+    each = 8 * sum(len(factor.levels) * len(factor.coef) for factor in problem.labels.factors)
+    size = S if S * each <= MOST_BYTES else max(1, MOST_BYTES // each)
+
+    def some(part: slice) -> Array:
+        own = Covariances(**{field.name: getattr(cov, field.name)[part] for field in fields(cov)})
+        # Each part has random numbers of its own, the same for all powers.
+        stream = int(np.random.SeedSequence([seed, part.start]).generate_state(1)[0])
+        given = replace(own, error_cov=own.error_cov / alpha)
+        drawn = problem.draws_with_fixed(recover(likelihood, given, seed=stream, threads=available_cores()))
+        posterior = build.posterior(problem.labels, shape if size == S else (1, len(own.sd)), own, drawn)
+        return evaluate(as_pairs(posterior)).reshape(len(own.sd), -1)
+
+    return np.concatenate([some(slice(a, min(a + size, S))) for a in range(0, S, size)])
+
+
+def summed(variables: dict[Any, xr.DataArray]) -> dict[str, Array]:
+    """Return each variable's sum over all but draws (S,)."""
+    out = {}
+    for name, values in variables.items():
+        flat = values.transpose("chain", "draw", ...).to_numpy()
+        out[str(name)] = flat.reshape(flat.shape[0] * flat.shape[1], -1).sum(axis=1)
+    return out
