@@ -1,4 +1,4 @@
-"""Figures from a result alone: lines, effects, shrinkage, group coefficients, ranks, correlations, deviations.
+"""Figures from a result alone: lines, effects, shrinkage, group coefficients, ranks, correlations, deviations, priors.
 
 Each function returns a matplotlib figure that pyplot knows: a notebook shows it at the end of the cell, `plt.show()` in
 a script, `figure.savefig` writes it. It follows the active style, and `figure.axes` are its panels.
@@ -9,9 +9,10 @@ from hierreg.plots.effects import effects
 from hierreg.plots.lines import lines
 from hierreg.plots.parameters import correlations, variances
 from hierreg.plots.ranks import ranks
+from hierreg.plots.sensitivity import sensitivity
 from hierreg.plots.shrinkage import shrinkage
 
-__all__ = ["caterpillar", "correlations", "effects", "lines", "ranks", "shrinkage", "variances"]
+__all__ = ["caterpillar", "correlations", "effects", "lines", "ranks", "sensitivity", "shrinkage", "variances"]
 
 
 def __dir__() -> list[str]:

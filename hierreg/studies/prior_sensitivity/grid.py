@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.exceptions import HierregError, ModelError
+from hierreg.linear.quantity import in_link
 from hierreg.reports.draws import mcse_mean, moments
 from hierreg.reports.sensitivity import PriorGrid
 from hierreg.reports.table import percent
@@ -14,7 +15,6 @@ from hierreg.studies.prior_sensitivity.refits import Refit, refit
 from hierreg.warning import kept_warnings, warn
 
 if TYPE_CHECKING:
-    import xarray as xr
     from numpy.typing import NDArray
 
     from hierreg.sampling.request import SampleRequest
@@ -34,13 +34,7 @@ def prior_grid(
     HierregError
         As `Model.sample` does; names the priors.
     """
-    names: list[str] = []
-
-    def evaluate(posterior: xr.Dataset) -> Array:
-        found = quantities.read(posterior)
-        names[:] = list(found)
-        return np.stack(list(found.values()), axis=-1)
-
+    evaluate, names = quantities.recorder()
     fits: list[Refit] = []
     quantities_of: list[list[str]] = []
     for point in points:
@@ -63,6 +57,12 @@ def _refit(problem: AnyProblem, point: Point, evaluate: Any, request: SampleRequ
     for category, message in dict.fromkeys(kept):
         warn(f"priors {point.name!r}: {message}", category)
     return found
+
+
+def _response(problem: AnyProblem) -> str:
+    """Return what coefficients are in units of."""
+    response, family = str(problem.labels.response), getattr(problem, "family", None)
+    return response if family is None else in_link(response, str(family), str(family.link))
 
 
 def _report(  # what the columns are made of
@@ -97,6 +97,7 @@ def _report(  # what the columns are made of
         attrs={
             "heading": f"{heading}; equal-tailed {percent(ci_prob)} intervals",
             "ci_prob": ci_prob,
+            "response": _response(problem),
             "note": f"moved: change of the mean from the fit {points[0].name!r}, in its standard deviations.",
         },
     )

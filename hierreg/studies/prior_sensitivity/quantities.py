@@ -55,9 +55,16 @@ class Quantities:
             raise ModelError("quantities is empty: name a parameter, or leave it out for all parameters.")
         return out
 
-    def evaluate(self, posterior: xr.Dataset) -> Array:
-        """Return the values (chain, draw, Q)."""
-        return np.stack(list(self.read(posterior).values()), axis=-1)
+    def recorder(self) -> tuple[Callable[[xr.Dataset], Array], list[str]]:
+        """Return a function from a posterior to the values (chain, draw, Q), and a list that it writes the names to."""
+        names: list[str] = []
+
+        def evaluate(posterior: xr.Dataset) -> Array:
+            found = self.read(posterior)
+            names[:] = list(found)
+            return np.stack(list(found.values()), axis=-1)
+
+        return evaluate, names
 
 
 def read_quantities(what: Any, labels: Labels) -> Quantities:
@@ -151,6 +158,11 @@ def _contrast(posterior: xr.Dataset, name: str, weights: Any, labels: Labels) ->
     shape = posterior.sizes["chain"], posterior.sizes["draw"]
 
     def flat(variable: str) -> Array:
+        if variable not in posterior:
+            raise ModelError(
+                f"quantities[{name!r}] has coefficients of groups, but only summaries of them were kept: sample with "
+                "group_effects='draws'."
+            )
         values = posterior[variable].transpose("chain", "draw", ...).to_numpy()
         return values.reshape(-1, *values.shape[2:])
 

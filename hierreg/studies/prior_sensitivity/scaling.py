@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hierreg.exceptions import ConvergenceWarning
+from hierreg.linear.quantity import in_link
 from hierreg.predictive.power_scaling import powered_posteriors
 from hierreg.predictive.powered import CONDITIONAL, LIKELIHOOD, PRIOR
 from hierreg.priors import Flat
@@ -15,14 +15,12 @@ from hierreg.priors.changed import priors_by_name
 from hierreg.reports.sensitivity import Sensitivity
 from hierreg.studies.prior_sensitivity.from_prior import prior_values
 from hierreg.studies.prior_sensitivity.measures import (
-    Smoothed,
-    distance,
     moments_of,
-    noise_of,
     overlap,
     quartile_spread,
     smoothed,
 )
+from hierreg.studies.prior_sensitivity.scaled import POWERS, Scaled
 from hierreg.studies.prior_sensitivity.verdicts import Evidence, in_words, verdict
 from hierreg.warning import warn
 
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-    from hierreg.predictive.powered import Powered
     from hierreg.problem.family import FamilyProblem
     from hierreg.problem.problem import Problem
     from hierreg.studies.prior_sensitivity.from_prior import PriorValues
@@ -38,81 +35,11 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-# Those of `arviz_plots.plot_psense_dist`.
-POWERS = (0.8, 1.25)
 K_LIMIT = 0.7
 # Times that weights are moved along the draws to see what noise gives.
 _SHIFTS = 8
+_MOST_RESAMPLED = 1000
 _WHOLE = (PRIOR, LIKELIHOOD)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Scaled:
-    """A fit under all powers.
-
-    Attributes
-    ----------
-    values : array (S, Q)
-    powered : dict of Powered
-        By component and power.
-    smoothed : dict of tuples of Smoothed
-        By component and power, as many as there are different weights.
-    """
-
-    values: Array
-    powered: dict[tuple[str, float], Powered]
-    smoothed: dict[tuple[str, float], tuple[Smoothed, ...]]
-
-    def weight(self, component: str, alpha: float, place: int) -> Array:
-        """Return the weights (S,) of a quantity."""
-        which = int(self.powered[component, alpha].which[place])
-        return self.smoothed[component, alpha][which].weight
-
-    def pareto_k(self, component: str, alpha: float) -> float:
-        """Return the largest k of the weights that quantities have; NaN where they are all the same."""
-        used = np.unique(self.powered[component, alpha].which)
-        k = np.array([self.smoothed[component, alpha][i].pareto_k for i in used])
-        return float(np.max(k, initial=-np.inf, where=~np.isnan(k))) if np.any(~np.isnan(k)) else np.nan
-
-    @property
-    def components(self) -> list[str]:
-        """Names of what has powers."""
-        return list(dict.fromkeys(component for component, _ in self.powered))
-
-    def sensitivity(self, component: str, place: int) -> float:
-        """Return the mean rate of the distance from the posterior as it is, by the binary logarithm of the power."""
-        rates = [
-            self._distance(component, alpha, place) / abs(np.log2(alpha))
-            for name, alpha in self.powered
-            if name == component
-        ]
-        return float(np.mean(rates))
-
-    def _distance(self, component: str, alpha: float, place: int) -> float:
-        one = self.powered[component, alpha]
-        x = self.values[:, place]
-        y = x if one.values is self.values else one.values[:, place]
-        return distance(x, y, self.weight(component, alpha, place))
-
-    def noise(self, component: str, place: int, shifts: NDArray[np.intp]) -> float:
-        """Return what weights that say nothing of a quantity would give."""
-        x = self.values[:, place]
-        rates = [
-            noise_of(x, self.weight(component, alpha, place), shifts) / abs(np.log2(alpha))
-            for name, alpha in self.powered
-            if name == component
-        ]
-        return float(np.mean(rates))
-
-    def mean(self, component: str, alpha: float, place: int) -> float:
-        """Return the mean of a quantity under a power."""
-        return float(self.weight(component, alpha, place) @ self.powered[component, alpha].values[:, place])
-
-    def moved(self, component: str, place: int) -> float:
-        """Return how many posterior sds the mean moves where the power is doubled."""
-        low, high = (self.mean(component, alpha, place) for alpha in POWERS)
-        doublings = np.log2(POWERS[1] / POWERS[0])
-        return (high - low) / float(self.values[:, place].std() * doublings)
 
 
 def scaled_fit(
@@ -136,10 +63,10 @@ def scaled_fit(
         The seed, and which likelihood has powers.
     """
     (ci_prob, threshold), (seed, likelihood) = limits, how
-    every = list(quantities.read(tree["posterior"].to_dataset()))
-    values, powered = powered_posteriors(problem, tree, quantities.evaluate, POWERS, seed, likelihood)
+    evaluate, every = quantities.recorder()
+    values, powered = powered_posteriors(problem, tree, evaluate, POWERS, seed, likelihood)
     varies = np.ptp(values, axis=0) > 0
-    at = _Scaled(
+    at = Scaled(
         values=values,
         powered={(one.component, one.alpha): one for one in powered},
         smoothed={(one.component, one.alpha): tuple(map(smoothed, one.log_ratio)) for one in powered},
@@ -162,6 +89,7 @@ def scaled_fit(
     )
     return report.assign_attrs(
         heading=_heading(tree),
+        response=_response(tree),
         ci_prob=ci_prob,
         threshold=threshold,
         likelihood=likelihood,
@@ -169,7 +97,7 @@ def scaled_fit(
     )
 
 
-def _evidence(at: _Scaled, name: str, place: int, before: PriorValues, seed: int) -> Evidence:
+def _evidence(at: Scaled, name: str, place: int, before: PriorValues, seed: int) -> Evidence:
     x, y = at.values[:, place], before.values[name]
     shifts = np.random.default_rng([seed, place]).integers(len(x) // 10, len(x) - len(x) // 10, _SHIFTS)
     parts = {one: at.sensitivity(one, place) for one in at.components if one not in _WHOLE}
@@ -190,11 +118,11 @@ def _evidence(at: _Scaled, name: str, place: int, before: PriorValues, seed: int
     )
 
 
-def _is_bad(at: _Scaled, component: str) -> bool:
+def _is_bad(at: Scaled, component: str) -> bool:
     return any(at.pareto_k(component, alpha) > K_LIMIT for alpha in POWERS)
 
 
-def _warn_of_weights(at: _Scaled) -> None:
+def _warn_of_weights(at: Scaled) -> None:
     bad = [component for component in _WHOLE if _is_bad(at, component)]
     if bad:
         worst = max(at.pareto_k(component, alpha) for component in bad for alpha in POWERS)
@@ -222,7 +150,7 @@ def _prior_sd(before: PriorValues, name: str) -> float:
     return np.inf if before.is_heavy[name] else float(np.std(before.values[name]))
 
 
-def _report(at: _Scaled, names: list[str], places: list[int], ci_prob: float) -> Sensitivity:
+def _report(at: Scaled, names: list[str], places: list[int], ci_prob: float) -> Sensitivity:
     """Return moments under each power, sensitivities to each prior, and what the weights are worth."""
     S, parts = len(at.values), [one for one in at.components if one not in _WHOLE]
     even = np.full(S, 1.0 / S)
@@ -239,6 +167,7 @@ def _report(at: _Scaled, names: list[str], places: list[int], ci_prob: float) ->
         f"{name}_at": (over, under[..., i]) for i, name in enumerate(("mean", "sd", "lower", "upper"))
     }
     data |= {name: (("quantity",), under[0, 1, :, i]) for i, name in enumerate(("mean", "sd", "lower", "upper"))}
+    data["draws_at"] = (("component", "power", "resampled", "quantity"), _resampled(at, places, powers))
     data["by_prior"] = (
         ("quantity", "part"),
         np.array([[at.sensitivity(part, i) for part in parts] for i in places]).reshape(len(places), len(parts)),
@@ -252,13 +181,38 @@ def _report(at: _Scaled, names: list[str], places: list[int], ci_prob: float) ->
     )
 
 
-def _k(at: _Scaled, component: str, alpha: float) -> float:
+def _resampled(at: Scaled, places: list[int], powers: tuple[float, ...]) -> Array:
+    """Return draws of equal weight under each power, for figures: (component, power, draw, quantity)."""
+    S = len(at.values)
+    n = min(S, _MOST_RESAMPLED)
+    middle = (np.arange(n) + 0.5) / n
+    out = np.empty((len(_WHOLE), len(powers), n, len(places)))
+    for c, component in enumerate(_WHOLE):
+        for a, alpha in enumerate(powers):
+            one = at.powered.get((component, alpha))
+            for q, i in enumerate(places):
+                weight = np.full(S, 1.0 / S) if one is None else at.weight(component, alpha, i)
+                values = at.values if one is None else one.values
+                order = np.argsort(values[:, i])
+                # Quantiles of the weighted distribution, of each quantity by itself.
+                chosen = np.searchsorted(np.cumsum(weight[order]), middle).clip(max=S - 1)
+                out[c, a, :, q] = values[order[chosen], i]
+    return out
+
+
+def _k(at: Scaled, component: str, alpha: float) -> float:
     return at.pareto_k(component, alpha) if (component, alpha) in at.powered else np.nan
 
 
 def _heading(tree: xr.DataTree) -> str:
     sizes = tree["posterior"].sizes
     return f"{tree.attrs['formula']}: powers of priors and likelihood, {sizes['chain']} x {sizes['draw']} draws"
+
+
+def _response(tree: xr.DataTree) -> str:
+    """Return what coefficients are in units of."""
+    attrs = tree.attrs
+    return in_link(str(attrs["response"]), str(attrs.get("family", "")), str(attrs.get("link", "identity")))
 
 
 def _note(problem: Problem | FamilyProblem, constant: list[str], threshold: float, likelihood: str) -> str:

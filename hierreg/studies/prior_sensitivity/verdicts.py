@@ -61,12 +61,12 @@ class Evidence:
 
 def verdict(e: Evidence, threshold: float = THRESHOLD) -> str:
     """Return one of `VERDICTS`."""
-    by_prior, by_likelihood = e.prior >= threshold, e.likelihood >= threshold
-    is_noise = [
-        value >= threshold and value < ABOVE_NOISE * noise
+    by_prior, by_likelihood = (
+        value >= threshold and value >= ABOVE_NOISE * noise
         for value, noise in zip((e.prior, e.likelihood), e.noise, strict=True)
-    ]
-    if e.weights_are_bad[0] or is_noise[0] or (by_prior and (is_noise[1] or e.weights_are_bad[1])):
+    )
+    is_noise = e.prior >= threshold and not by_prior
+    if is_noise or e.weights_are_bad[0] or (by_prior and e.weights_are_bad[1]):
         return UNKNOWN
     if not by_prior:
         # A prior that is constant over the posterior has the same powers: contraction is what is left to ask.
@@ -94,9 +94,7 @@ def in_words(e: Evidence, said: str) -> str:
 
 
 def _remedy(e: Evidence, said: str) -> str:
-    of_corr = e.most.startswith(("corr_", "error_corr"))
-    which = f"eta={{{e.most!r}: [1, 2, 4]}}" if of_corr else f"scales={{{e.most!r}: [0.5, 1, 2]}}"
-    grid = f"hr.sensitivity(model, {which if e.most else 'priors={...}'})"
+    grid = f"hr.sensitivity(model, {_other_priors(e.most)})"
     if said == PRIOR:
         return f"Say what you know of it, and report it under several priors: {grid}."
     if said == BOTH:
@@ -109,3 +107,12 @@ def _remedy(e: Evidence, said: str) -> str:
     if any(e.weights_are_bad):
         return "The weights have too long a tail: fit again under the powers, hr.sensitivity(model, powers=[0.5, 2])."
     return "Weights that say nothing of it would give as much: take more draws."
+
+
+def _other_priors(variable: str) -> str:
+    """Return the argument that asks for other priors of a variable."""
+    if variable.startswith(("corr_", "error_corr")):
+        return f"eta={{{variable!r}: [1, 2, 4]}}"
+    if variable.startswith(("sd_", "error_sd", "beta")):
+        return f"scales={{{variable!r}: [0.5, 1, 2]}}"
+    return "powers=[0.5, 2]"
