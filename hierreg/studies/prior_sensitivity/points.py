@@ -181,7 +181,7 @@ def _levels(
 
 def _is_one(value: Any) -> bool:
     """Return whether a factor or a power changes nothing: it is the fit as given."""
-    return isinstance(value, int | float) and value == 1
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == 1
 
 
 def _positive(argument: str, value: Any) -> float:
