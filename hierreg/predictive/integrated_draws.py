@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.likelihood.engines import log_likelihoods, recover
+from hierreg.likelihood.drawn import Recovered
+from hierreg.likelihood.engines import log_likelihoods, population, recover
 from hierreg.likelihood.groups.threads import available_cores
 from hierreg.predictive.densities import log_prior_variables
 from hierreg.predictive.recovered import covariances_of
@@ -52,9 +53,12 @@ class Integrated:
     log_prior: dict[str, Array]
     evaluate: Evaluate
     seed: int
+    with_groups: bool
 
     @classmethod
-    def of(cls, problem: Problem, tree: xr.DataTree, evaluate: Evaluate, seed: int) -> Integrated:
+    def of(
+        cls, problem: Problem, tree: xr.DataTree, evaluate: Evaluate, seed: int, *, with_groups: bool = True
+    ) -> Integrated:
         """Return the draws of a tree."""
         posterior = draws_in(tree)
         log_prior = summed(log_prior_variables(problem, posterior))
@@ -66,6 +70,7 @@ class Integrated:
             log_prior=log_prior,
             evaluate=evaluate,
             seed=seed,
+            with_groups=with_groups,
         )
 
     def density(self, likelihood: Likelihood, alpha: float = 1.0, of_groups: float = 1.0) -> Array:
@@ -75,7 +80,8 @@ class Integrated:
 
     def values(self, likelihood: Likelihood, alpha: float = 1.0, seed: int = 0) -> Array:
         """Return the quantities (S, Q) at draws of beta and b given u, with errors of covariance R / alpha."""
-        return values_at(self.problem, likelihood, self.cov, self.evaluate, (self.shape, self.seed + seed), alpha)
+        draws = (self.shape, self.seed + seed)
+        return values_at(self.problem, likelihood, self.cov, self.evaluate, draws, alpha, with_groups=self.with_groups)
 
 
 def values_at(  # what draws of coefficients depend on
@@ -85,6 +91,8 @@ def values_at(  # what draws of coefficients depend on
     evaluate: Evaluate,
     draws: tuple[tuple[int, int], int],
     alpha: float = 1.0,
+    *,
+    with_groups: bool = True,
 ) -> Array:
     """Return quantities (S, Q) at draws of u, with beta and b drawn given them and errors of covariance R / alpha.
 
@@ -100,9 +108,11 @@ def values_at(  # what draws of coefficients depend on
     draws : ((int, int), int)
         Chains and draws of each, and the seed.
     alpha : float
+    with_groups : bool
+        Whether coefficients of groups are drawn; without, the posterior has none.
     """
     (shape, seed), S = draws, len(cov.sd)
-    each = 8 * sum(len(factor.levels) * len(factor.coef) for factor in problem.labels.factors)
+    each = 8 * sum(len(factor.levels) * len(factor.coef) for factor in problem.labels.factors) if with_groups else 0
     size = S if S * each <= MOST_BYTES else max(1, MOST_BYTES // each)
 
     def some(part: slice) -> Array:
@@ -110,11 +120,22 @@ def values_at(  # what draws of coefficients depend on
         # Each part has random numbers of its own, the same for all powers.
         stream = int(np.random.SeedSequence([seed, part.start]).generate_state(1)[0])
         given = replace(own, error_cov=own.error_cov / alpha)
-        drawn = problem.draws_with_fixed(recover(likelihood, given, seed=stream, threads=available_cores()))
-        posterior = build.posterior(problem.labels, shape if size == S else (1, len(own.sd)), own, drawn)
+        drawn = _recovered(likelihood, given, stream, with_groups=with_groups)
+        own_shape = shape if size == S else (1, len(own.sd))
+        posterior = build.posterior(problem.labels, own_shape, own, problem.draws_with_fixed(drawn))
         return evaluate(as_pairs(posterior)).reshape(len(own.sd), -1)
 
     return np.concatenate([some(slice(a, min(a + size, S))) for a in range(0, S, size)])
+
+
+def _recovered(likelihood: Likelihood, cov: Covariances, seed: int, *, with_groups: bool) -> Recovered:
+    """Return one draw of beta and b for each of u, or of beta alone, whose distribution is known without b."""
+    if with_groups:
+        return recover(likelihood, cov, seed=seed, threads=available_cores())
+    mean, F = population(likelihood, cov.Lambda, cov.error_cov, available_cores())
+    z = np.random.default_rng(seed).standard_normal(mean.shape)
+    beta = mean + np.einsum("sij,sj->si", F, z)
+    return Recovered(beta=beta, b=None, b_summary=None, theta_summary=None)
 
 
 def summed(variables: dict[Any, xr.DataArray]) -> dict[str, Array]:

@@ -67,6 +67,8 @@ def powered_posteriors(
     alphas: tuple[float, ...],
     seed: int,
     likelihood: str = MARGINAL,
+    *,
+    with_groups: bool = True,
 ) -> tuple[Array, list[Powered]]:
     """Return quantities at the draws of a posterior, and under powers of its priors and of its likelihood.
 
@@ -82,6 +84,8 @@ def powered_posteriors(
         Of coefficients that are drawn anew.
     likelihood : {"marginal", "conditional"}
         Which likelihood has powers; of models without a closed form the conditional one, whatever is asked for.
+    with_groups : bool
+        Whether `evaluate` reads coefficients of groups.
 
     Returns
     -------
@@ -96,7 +100,9 @@ def powered_posteriors(
     """
     if isinstance(problem, Problem) and not isinstance(problem, EffectsProblem):
         with blas_threads_for(problem.gram):
-            return _integrated(Integrated.of(problem, tree, evaluate, seed), alphas, likelihood)
+            return _integrated(
+                Integrated.of(problem, tree, evaluate, seed, with_groups=with_groups), alphas, likelihood
+            )
     return _as_drawn(problem, tree, evaluate, alphas)
 
 

@@ -74,6 +74,7 @@ def _squares_of_beta(at: Integrated, likelihood: Likelihood) -> Array:
     def beta_of(posterior: xr.Dataset) -> Array:
         return posterior["beta"].transpose("chain", "draw", ...).to_numpy()
 
-    drawn = values_at(at.problem, likelihood, at.cov, beta_of, (at.shape, at.seed))[:, free]
+    draws = (at.shape, at.seed)
+    drawn = values_at(at.problem, likelihood, at.cov, beta_of, draws, with_groups=at.with_groups)[:, free]
     mean, F = population(at.problem.likelihood("reml"), at.cov.Lambda, at.cov.error_cov, available_cores())
     return np.sum(np.linalg.solve(F, (drawn - mean)[:, :, None])[:, :, 0] ** 2, axis=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from hierreg.studies.prior_sensitivity.refits import Refit, refit
 from hierreg.warning import kept_warnings, warn
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from hierreg.sampling.request import SampleRequest
@@ -38,7 +41,9 @@ def prior_grid(
     fits: list[Refit] = []
     quantities_of: list[list[str]] = []
     for point in points:
-        fits.append(_refit(problem, point, evaluate, request, fits[-1] if fits else None))
+        last = fits[-1] if fits else None
+        one = partial(refit, evaluate=evaluate, request=request, last=last, with_groups=quantities.reads_groups)
+        fits.append(_refit(problem, point, one))
         quantities_of.append(list(names))
     every = [name for name in quantities_of[0] if all(name in own for own in quantities_of)]
     values = [
@@ -47,11 +52,11 @@ def prior_grid(
     return _report(problem, points, every, values, [fit.pareto_k for fit in fits], ci_prob)
 
 
-def _refit(problem: AnyProblem, point: Point, evaluate: Any, request: SampleRequest, last: Refit | None) -> Refit:
+def _refit(problem: AnyProblem, point: Point, fit: Callable[[AnyProblem], Refit]) -> Refit:
     """Return the fit under one set of priors, with warnings that name it."""
     try:
         with kept_warnings() as kept:
-            found = refit(point.make(problem), evaluate, request, last)
+            found = fit(point.make(problem))
     except HierregError as error:
         raise type(error)(f"priors {point.name!r}: {error}") from error
     for category, message in dict.fromkeys(kept):

@@ -33,9 +33,12 @@ class Quantities:
     ----------
     readers : tuple of functions
         Dataset with the variables of ``tree["posterior"]`` -> values (chain, draw) by name.
+    reads_groups : bool
+        Whether one of them may read coefficients of groups, which then have to be drawn.
     """
 
     readers: tuple[Read, ...]
+    reads_groups: bool = True
 
     def read(self, posterior: xr.Dataset) -> dict[str, Array]:
         """Return the values (chain, draw) by name.
@@ -84,17 +87,29 @@ def read_quantities(what: Any, labels: Labels) -> Quantities:
         If it is something else.
     """
     if what is None:
-        return Quantities(readers=(partial(_parameters, labels=labels),))
+        return Quantities(readers=(partial(_parameters, labels=labels),), reads_groups=False)
     if isinstance(what, str):
         what = [what]
     if isinstance(what, Mapping):
-        return Quantities(readers=tuple(_reader(str(name), one, labels) for name, one in what.items()))
+        return Quantities(
+            readers=tuple(_reader(str(name), one, labels) for name, one in what.items()),
+            reads_groups=any(_reads_groups(one) for one in what.values()),
+        )
     if isinstance(what, Sequence) and all(isinstance(one, str) for one in what):
-        return Quantities(readers=tuple(partial(_named, wanted=one) for one in what))
+        return Quantities(
+            readers=tuple(partial(_named, wanted=one) for one in what), reads_groups=any(map(_reads_groups, what))
+        )
     raise ModelError(
         f"quantities={what!r:.80}: names of parameters are required, such as ['beta', 'sd_Subject[Days]'], or "
         "{name: weights, function or name}."
     )
+
+
+def _reads_groups(one: Any) -> bool:
+    """Return whether a quantity may need coefficients of groups."""
+    if isinstance(one, Mapping):
+        return not all(isinstance(key, str) for key in one)
+    return one.startswith(("b_", "theta_")) if isinstance(one, str) else True
 
 
 def _reader(name: str, one: Any, labels: Labels) -> Read:

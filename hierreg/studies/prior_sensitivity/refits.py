@@ -70,7 +70,14 @@ def request_of(draws: int, chains: int, seed: int, method: str) -> SampleRequest
     )
 
 
-def refit(problem: AnyProblem, evaluate: Evaluate, request: SampleRequest, last: Refit | None) -> Refit:
+def refit(
+    problem: AnyProblem,
+    evaluate: Evaluate,
+    request: SampleRequest,
+    last: Refit | None = None,
+    *,
+    with_groups: bool = True,
+) -> Refit:
     """Return the quantities under the priors of a problem.
 
     Parameters
@@ -81,17 +88,21 @@ def refit(problem: AnyProblem, evaluate: Evaluate, request: SampleRequest, last:
     request : SampleRequest
     last : Refit or None
         Under other priors: where the search for the mode begins, beside the usual places.
+    with_groups : bool
+        Whether `evaluate` reads coefficients of groups.
     """
     request.check()
     if isinstance(problem, Problem) and not isinstance(problem, EffectsProblem):
         with blas_threads_for(problem.gram):
-            return _integrated(problem, evaluate, request, last)
+            return _integrated(problem, evaluate, request, last, with_groups=with_groups)
     tree = kind_of(problem).sample(problem, request)
     k = tree["sample_stats"].attrs.get("pareto_k", np.nan)
     return Refit(values=evaluate(tree["posterior"].to_dataset()), pareto_k=float(k))
 
 
-def _integrated(problem: Problem, evaluate: Evaluate, request: SampleRequest, last: Refit | None) -> Refit:
+def _integrated(
+    problem: Problem, evaluate: Evaluate, request: SampleRequest, last: Refit | None, *, with_groups: bool
+) -> Refit:
     """Return the quantities of a Gaussian model, whose variance parameters alone are sampled."""
     check_density_is_bounded(problem)
     likelihood, seed = problem.likelihood("prior"), int(request.seed or 0)
@@ -106,7 +117,7 @@ def _integrated(problem: Problem, evaluate: Evaluate, request: SampleRequest, la
     u, stats = _drawn(target, mode, request, seed)
     shape = u.shape[:2]
     cov = covariances(problem.parameters, u.reshape(shape[0] * shape[1], u.shape[2]))
-    values = values_at(problem, likelihood, cov, evaluate, (shape, seed))
+    values = values_at(problem, likelihood, cov, evaluate, (shape, seed), with_groups=with_groups)
     k = float(stats.attrs.get("pareto_k", np.nan))
     return Refit(values=values.reshape(*shape, -1), pareto_k=k, mode=(names, mode.u))
 

@@ -64,7 +64,9 @@ def scaled_fit(
     """
     (ci_prob, threshold), (seed, likelihood) = limits, how
     evaluate, every = quantities.recorder()
-    values, powered = powered_posteriors(problem, tree, evaluate, POWERS, seed, likelihood)
+    values, powered = powered_posteriors(
+        problem, tree, evaluate, POWERS, seed, likelihood, with_groups=quantities.reads_groups
+    )
     varies = np.ptp(values, axis=0) > 0
     at = Scaled(
         values=values,
