@@ -80,21 +80,33 @@ class Integrated:
 
     def values(self, likelihood: Likelihood, alpha: float = 1.0, seed: int = 0) -> Array:
         """Return the quantities (S, Q) at draws of beta and b given u, with errors of covariance R / alpha."""
-        draws = (self.shape, self.seed + seed)
-        return values_at(self.problem, likelihood, self.cov, self.evaluate, draws, alpha, with_groups=self.with_groups)
+        how = Redraw(shape=self.shape, seed=self.seed + seed, alpha=alpha, with_groups=self.with_groups)
+        return values_at(self.problem, likelihood, self.cov, self.evaluate, how)
 
 
-def values_at(  # what draws of coefficients depend on
-    problem: Problem,
-    likelihood: Likelihood,
-    cov: Covariances,
-    evaluate: Evaluate,
-    draws: tuple[tuple[int, int], int],
-    alpha: float = 1.0,
-    *,
-    with_groups: bool = True,
-) -> Array:
-    """Return quantities (S, Q) at draws of u, with beta and b drawn given them and errors of covariance R / alpha.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redraw:
+    """How coefficients are drawn at draws of the variance parameters.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        Chains and draws of each.
+    seed : int
+    alpha : float
+        Errors have the covariance R / alpha.
+    with_groups : bool
+        Whether coefficients of groups are drawn; without, the posterior has none.
+    """
+
+    shape: tuple[int, int]
+    seed: int
+    alpha: float = 1.0
+    with_groups: bool = True
+
+
+def values_at(problem: Problem, likelihood: Likelihood, cov: Covariances, evaluate: Evaluate, how: Redraw) -> Array:
+    """Return quantities (S, Q) at draws of u, with beta and b drawn given them.
 
     Parameters
     ----------
@@ -105,23 +117,19 @@ def values_at(  # what draws of coefficients depend on
         At S draws.
     evaluate : function
         Posterior -> array (chain, draw, Q).
-    draws : ((int, int), int)
-        Chains and draws of each, and the seed.
-    alpha : float
-    with_groups : bool
-        Whether coefficients of groups are drawn; without, the posterior has none.
+    how : Redraw
     """
-    (shape, seed), S = draws, len(cov.sd)
-    each = 8 * sum(len(factor.levels) * len(factor.coef) for factor in problem.labels.factors) if with_groups else 0
+    S = len(cov.sd)
+    each = 8 * sum(len(factor.levels) * len(factor.coef) for factor in problem.labels.factors) if how.with_groups else 0
     size = S if S * each <= MOST_BYTES else max(1, MOST_BYTES // each)
 
     def some(part: slice) -> Array:
         own = Covariances(**{field.name: getattr(cov, field.name)[part] for field in fields(cov)})
         # Each part has random numbers of its own, the same for all powers.
-        stream = int(np.random.SeedSequence([seed, part.start]).generate_state(1)[0])
-        given = replace(own, error_cov=own.error_cov / alpha)
-        drawn = _recovered(likelihood, given, stream, with_groups=with_groups)
-        own_shape = shape if size == S else (1, len(own.sd))
+        stream = int(np.random.SeedSequence([how.seed, part.start]).generate_state(1)[0])
+        given = replace(own, error_cov=own.error_cov / how.alpha)
+        drawn = _recovered(likelihood, given, stream, with_groups=how.with_groups)
+        own_shape = how.shape if size == S else (1, len(own.sd))
         posterior = build.posterior(problem.labels, own_shape, own, problem.draws_with_fixed(drawn))
         return evaluate(as_pairs(posterior)).reshape(len(own.sd), -1)
 

@@ -34,7 +34,7 @@ sensitivity with power-scaling. Statistics and Computing 34, 57.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,15 +60,29 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Powers:
+    """Which powers are asked for.
+
+    Attributes
+    ----------
+    alphas : tuple of float
+    seed : int
+        Of coefficients that are drawn anew.
+    likelihood : {"marginal", "conditional"}
+        Which likelihood has powers; of models without a closed form the conditional one, whatever is asked for.
+    with_groups : bool
+        Whether quantities read coefficients of groups.
+    """
+
+    alphas: tuple[float, ...]
+    seed: int
+    likelihood: str = MARGINAL
+    with_groups: bool = True
+
+
 def powered_posteriors(
-    problem: Problem | FamilyProblem,
-    tree: xr.DataTree,
-    evaluate: Evaluate,
-    alphas: tuple[float, ...],
-    seed: int,
-    likelihood: str = MARGINAL,
-    *,
-    with_groups: bool = True,
+    problem: Problem | FamilyProblem, tree: xr.DataTree, evaluate: Evaluate, asked: Powers
 ) -> tuple[Array, list[Powered]]:
     """Return quantities at the draws of a posterior, and under powers of its priors and of its likelihood.
 
@@ -79,13 +93,7 @@ def powered_posteriors(
     tree : DataTree
     evaluate : function
         Posterior, with the variables of ``tree["posterior"]`` -> array (chain, draw, Q).
-    alphas : tuple of float
-    seed : int
-        Of coefficients that are drawn anew.
-    likelihood : {"marginal", "conditional"}
-        Which likelihood has powers; of models without a closed form the conditional one, whatever is asked for.
-    with_groups : bool
-        Whether `evaluate` reads coefficients of groups.
+    asked : Powers
 
     Returns
     -------
@@ -100,10 +108,9 @@ def powered_posteriors(
     """
     if isinstance(problem, Problem) and not isinstance(problem, EffectsProblem):
         with blas_threads_for(problem.gram):
-            return _integrated(
-                Integrated.of(problem, tree, evaluate, seed, with_groups=with_groups), alphas, likelihood
-            )
-    return _as_drawn(problem, tree, evaluate, alphas)
+            at = Integrated.of(problem, tree, evaluate, asked.seed, with_groups=asked.with_groups)
+            return _integrated(at, asked.alphas, asked.likelihood)
+    return _as_drawn(problem, tree, evaluate, asked.alphas)
 
 
 def _integrated(at: Integrated, alphas: tuple[float, ...], of: str) -> tuple[Array, list[Powered]]:

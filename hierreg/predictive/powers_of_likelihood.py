@@ -8,7 +8,7 @@ import numpy as np
 
 from hierreg.likelihood.engines import LOG_2PI, population
 from hierreg.likelihood.groups.threads import available_cores
-from hierreg.predictive.integrated_draws import values_at
+from hierreg.predictive.integrated_draws import Redraw, values_at
 from hierreg.predictive.powered import LIKELIHOOD, Powered, same_weights
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _squares_of_beta(at: Integrated, likelihood: Likelihood) -> Array:
     def beta_of(posterior: xr.Dataset) -> Array:
         return posterior["beta"].transpose("chain", "draw", ...).to_numpy()
 
-    draws = (at.shape, at.seed)
-    drawn = values_at(at.problem, likelihood, at.cov, beta_of, draws, with_groups=at.with_groups)[:, free]
+    how = Redraw(shape=at.shape, seed=at.seed, with_groups=at.with_groups)
+    drawn = values_at(at.problem, likelihood, at.cov, beta_of, how)[:, free]
     mean, F = population(at.problem.likelihood("reml"), at.cov.Lambda, at.cov.error_cov, available_cores())
     return np.sum(np.linalg.solve(F, (drawn - mean)[:, :, None])[:, :, 0] ** 2, axis=1)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import hierreg as hr
-from hierreg.predictive.power_scaling import powered_posteriors
+from hierreg.predictive.power_scaling import Powers, powered_posteriors
 from hierreg.predictive.recovered import covariances_of
 from hierreg.results.carried import draws_in
 from tests.oracles import dense
@@ -72,6 +72,12 @@ def sampled(model, draws, chains=2, seed=1):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", hr.exceptions.HierregWarning)
         return model.sample(draws=draws, chains=chains, seed=seed, progress=False, method="psis")
+
+
+def powered(model, tree, evaluate, alphas, likelihood="marginal", **how):
+    return powered_posteriors(
+        model.problem, tree, evaluate, Powers(alphas=alphas, seed=3, likelihood=likelihood, **how)
+    )
 
 
 def coefficients(posterior):
@@ -153,19 +159,19 @@ def test_weights_and_coefficients_are_those_of_dense_integrals(formula, kind):
     ]
     base = np.array([one.integral(1.0, 1.0)[0] for one in at])
     of_variances = log_prior_of_variances(tree["posterior"].to_dataset())
-    _, powered = powered_posteriors(model.problem, tree, coefficients, ALPHAS, 3, "conditional")
+    _, found = powered(model, tree, coefficients, ALPHAS, "conditional")
     seen = set()
-    for one in powered:
+    for one in found:
         powers = {"prior": (one.alpha, 1.0), "beta": (one.alpha, 1.0), "likelihood": (1.0, one.alpha)}
         if one.component not in powers:
             continue
         seen.add((one.component, one.alpha))
-        found = [dense_one.integral(*powers[one.component]) for dense_one in at]
-        expected = np.array([value for value, _, _ in found]) - base
+        exact = [each.integral(*powers[one.component]) for each in at]
+        expected = np.array([value for value, _, _ in exact]) - base
         if one.component == "prior":
             expected = expected + (one.alpha - 1.0) * of_variances
         np.testing.assert_allclose(np.diff(one.log_ratio[0]), np.diff(expected), atol=2e-7)
-        z = (one.values - [mean for _, mean, _ in found]) / [sd for _, _, sd in found]
+        z = (one.values - [mean for _, mean, _ in exact]) / [sd for _, _, sd in exact]
         n = len(z)
         assert np.abs(z.mean(axis=0)).max() < 4.5 / np.sqrt(n)
         assert abs(np.mean(z**2) - 1) < 5 * np.sqrt(2 / z.shape[0])
@@ -182,9 +188,9 @@ def test_weights_of_the_likelihood_of_groups_are_those_of_dense_densities(formul
     def both(posterior):
         return np.concatenate([coefficients(posterior), parameters(posterior)[..., 2:]], axis=-1)
 
-    values, powered = powered_posteriors(model.problem, tree, both, ALPHAS, 3)
+    values, found = powered(model, tree, both, ALPHAS)
     n = coefficients(tree["posterior"].to_dataset()).shape[-1]
-    for one in powered:
+    for one in found:
         if one.component != "likelihood":
             continue
         assert one.which.tolist() == [1] * n + [0] * (values.shape[1] - n)
@@ -201,8 +207,8 @@ def test_fixed_and_flat_coefficients():
     model = hr.Model("y ~ x + (1 | g)", TABLE, priors=priors)
     tree = sampled(model, draws=20)
     cov = covariances_of(model.problem, draws_in(tree))
-    values, powered = powered_posteriors(model.problem, tree, coefficients, (1.3,), 3)
-    by_name = {one.component: one for one in powered}
+    values, found = powered(model, tree, coefficients, (1.3,))
+    by_name = {one.component: one for one in found}
     assert set(by_name) == {"prior", "likelihood", "sd_g", "error_sd"}
     assert by_name["prior"].values is values
     np.testing.assert_allclose(np.diff(by_name["error_sd"].log_ratio[0]), 0.0)
@@ -213,8 +219,8 @@ def test_fixed_and_flat_coefficients():
 
 def test_parts_of_the_prior_add_up():
     model = model_of("one", "correlated")
-    _, powered = powered_posteriors(model.problem, sampled(model, draws=40), coefficients, (1.3,), 3)
-    by_name = {one.component: one.log_ratio for one in powered}
+    _, found = powered(model, sampled(model, draws=40), coefficients, (1.3,))
+    by_name = {one.component: one.log_ratio for one in found}
     assert set(by_name) == {"prior", "likelihood", "beta", "sd_g", "corr_g", "error_sd", "error_corr"}
     parts = sum(own for name, own in by_name.items() if name not in {"prior", "likelihood"})
     np.testing.assert_allclose(parts, by_name["prior"], atol=1e-12)
@@ -240,8 +246,8 @@ def as_in_a_table_with(copy, likelihood, kind, k):
     """Compare the likelihood to the power two with a fit of a table that holds everything twice."""
     model = model_of("one", kind)
     tree = sampled(model, draws=1500, chains=4)
-    _, powered = powered_posteriors(model.problem, tree, parameters, (2.0,), 3, likelihood)
-    (one,) = (one for one in powered if one.component == "likelihood")
+    _, found = powered(model, tree, parameters, (2.0,), likelihood)
+    (one,) = (one for one in found if one.component == "likelihood")
     mean, sd, ess = weighted(one, k)
     twice = hr.Model(
         FORMULAS["one"],
@@ -270,10 +276,33 @@ def test_twice_the_likelihood_of_groups_is_every_group_twice():
 def test_other_coefficients_come_from_the_same_random_numbers():
     model = model_of("two", "independent")
     tree = sampled(model, draws=60)
-    values, powered = powered_posteriors(model.problem, tree, coefficients, (1.0 + 1e-6,), 3)
-    for one in powered:
+    values, found = powered(model, tree, coefficients, (1.0 + 1e-6,))
+    for one in found:
         np.testing.assert_allclose(one.values, values, atol=1e-4)
         assert np.abs(one.log_ratio).max() < 1e-3
+
+
+@pytest.mark.parametrize(("formula", "kind"), [("one", "by"), ("two", "independent"), ("none", "correlated")])
+def test_beta_alone_has_the_distribution_that_it_has_beside_the_groups(formula, kind):
+    """Without groups beta comes from another function: its mean and covariance are those of the dense posterior."""
+    model = model_of(formula, kind)
+    tree = sampled(model, draws=60)
+    cov = covariances_of(model.problem, draws_in(tree))
+    at = [Dense(model.problem, L @ L.T, S) for L, S in zip(cov.Lambda, cov.error_cov, strict=True)]
+
+    def beta(posterior):
+        assert not any(name.startswith("b_") for name in posterior)
+        return posterior["beta"].transpose("chain", "draw", ...).to_numpy()
+
+    _, found = powered(model, tree, beta, (1.6,), with_groups=False)
+    by_name = {one.component: one for one in found}
+    exact = [each.integral(1.6, 1.0) for each in at]
+    z = (by_name["prior"].values - [mean[:2] for _, mean, _ in exact]) / [sd[:2] for _, _, sd in exact]
+    assert np.abs(z.mean(axis=0)).max() < 4 / np.sqrt(len(z))
+    assert np.abs(np.mean(z**2, axis=0) - 1).max() < 4 * np.sqrt(2 / len(z))
+    one = by_name["likelihood"]
+    of_beta = [0.6 * each.of_groups_given(own) for each, own in zip(at, one.values, strict=True)]
+    np.testing.assert_allclose(np.diff(one.log_ratio[1]), np.diff(of_beta), atol=2e-7)
 
 
 def test_many_groups_draw_in_parts(monkeypatch):
@@ -281,11 +310,11 @@ def test_many_groups_draw_in_parts(monkeypatch):
 
     model = model_of("one", "independent")
     tree = sampled(model, draws=35)
-    whole, _ = powered_posteriors(model.problem, tree, coefficients, (1.25,), 3)
+    whole, _ = powered(model, tree, coefficients, (1.25,))
     monkeypatch.setattr(integrated_draws, "MOST_BYTES", 8 * 12 * 20)
-    parts, powered = powered_posteriors(model.problem, tree, coefficients, (1.25,), 3)
+    parts, found = powered(model, tree, coefficients, (1.25,))
     assert parts.shape == whole.shape
-    assert all(one.values.shape == whole.shape for one in powered)
+    assert all(one.values.shape == whole.shape for one in found)
     # Draws of the same distribution: the conditional means differ between draws by more than one draw of each.
     assert np.corrcoef(parts[:, 0], whole[:, 0])[0, 1] > 0
 
@@ -297,8 +326,8 @@ def test_weights_do_not_become_noise_where_groups_are_many():
     y = rng.normal(0, 1, 400)[g] + rng.normal(0, 1, len(g))
     model = hr.Model("y ~ 1 + (1 | g)", pd.DataFrame({"y": y, "g": g}))
     tree = sampled(model, draws=300)
-    _, powered = powered_posteriors(model.problem, tree, parameters, (1.25,), 3)
-    (one,) = (one for one in powered if one.component == "likelihood")
+    _, found = powered(model, tree, parameters, (1.25,))
+    (one,) = (one for one in found if one.component == "likelihood")
     usual = 0.25 * hr.log_likelihood(tree, joint=True)["log_likelihood"]["y"].to_numpy().ravel()
     # Half of a chi-square with as many degrees of freedom as there are parameters, three, times alpha - 1.
     assert one.log_ratio.std(axis=1).max() < 0.25 * np.sqrt(1.5) * 1.3

@@ -11,8 +11,10 @@ from scipy import stats
 
 import hierreg as hr
 from hierreg.exceptions import ConvergenceWarning, ModelError, PriorError
+from hierreg.predictive.power_scaling import Powers, powered_posteriors
 from hierreg.studies.prior_sensitivity import scaling, verdicts
 from hierreg.studies.prior_sensitivity.measures import distance, moments_of, overlap, quartile_spread, smoothed
+from hierreg.studies.prior_sensitivity.quantities import read_quantities
 from hierreg.studies.prior_sensitivity.scaled import POWERS
 from hierreg.studies.prior_sensitivity.verdicts import Evidence, in_words, verdict
 
@@ -257,10 +259,28 @@ def test_families_and_effects_have_the_weights_that_there_are(sleep):
             assert float(report[component][0]) == pytest.approx(expected, rel=1e-8)
 
 
-def test_weights_that_cannot_be_trusted_are_said(tree, monkeypatch):
+def test_weights_that_cannot_be_trusted_are_replaced_by_fits(tree, found, monkeypatch):
     monkeypatch.setattr(scaling, "K_LIMIT", -5.0)
-    with pytest.warns(ConvergenceWarning, match=r"powers of the prior and of the likelihood.*powers=\[0.5, 2\]"):
+    with pytest.warns(ConvergenceWarning, match=r"powers of the likelihood.*powers=\[0.5, 2\]"):
         report = hr.sensitivity(tree)
+    assert "Powers of all priors are by fits under them" in report.attrs["note"]
+    assert np.isnan(report["pareto_k"].sel(component="prior")).all()
+    fitted, weighted = report["mean_at"].sel(component="prior"), found["mean_at"].sel(component="prior")
+    se = found["sd"] / np.sqrt(4000 / 2)
+    assert float(np.abs((fitted - weighted) / se).max()) < 4
+    sure = report.sel(quantity="error_sd")
+    assert str(sure["verdict"].to_numpy()) == "determined by the data"
+
+
+def test_weights_that_no_fit_can_replace_are_said(monkeypatch):
+    """A half-Cauchy prior to the power 0.4 is none."""
+    from hierreg.studies.prior_sensitivity import scaled
+
+    monkeypatch.setattr(scaling, "K_LIMIT", -5.0)
+    monkeypatch.setattr(scaling, "POWERS", (0.4, 1.25))
+    monkeypatch.setattr(scaled, "POWERS", (0.4, 1.25))
+    with pytest.warns(ConvergenceWarning, match="powers of the prior and of the likelihood"):
+        report = hr.sensitivity(dyestuff(sd=hr.HalfCauchy(30)), seed=1)
     assert set(report["verdict"].to_numpy()) == {"not known from these draws"}
 
 
@@ -361,6 +381,76 @@ def test_powers_of_priors_by_fits_and_by_weights():
         se = np.sqrt(2) * fitted["mcse"] * 1.2
         assert float(np.abs((fitted["mean"] - weighted["mean_at"]) / se).max()) < 4
         np.testing.assert_allclose(fitted["sd"], weighted["sd_at"], rtol=0.09)
+
+
+def _firms():
+    firms = hr.load_dataset("grunfeld")
+    two = firms[firms["firm"].isin(["General Electric", "Westinghouse"])]
+    errors = hr.correlated("firm", unit="year")
+    priors = hr.Priors(error_corr=hr.LKJ(5), error_sd=hr.Exponential(0.05))
+    return hr.Model("invest ~ 0 + firm + firm:value + firm:capital", two, errors=errors, priors=priors)
+
+
+def _schools():
+    y, se = [28.0, 8, -3, 7, -1, 1, 18, 12], [15.0, 10, 16, 11, 9, 11, 10, 18]
+    table = pd.DataFrame({"y": y, "se": se, "school": list("ABCDEFGH")})
+    priors = hr.Priors(beta=hr.Normal(0, 5), sd=hr.HalfNormal(10))
+    return hr.Model("y ~ 1 + (1 | school)", table, errors=hr.known_se("se"), priors=priors)
+
+
+def _of_sleep(formula, priors, **errors):
+    return hr.Model(formula, hr.load_dataset("sleepstudy"), priors=priors, **errors)
+
+
+DATA_SETS = {
+    "sleepstudy": lambda: _of_sleep(SLEEP, hr.Priors(beta={"Days": hr.Normal(0, 5)})),
+    "dyestuff": lambda: dyestuff(sd=hr.HalfCauchy(20), error_sd=hr.Gamma(3, 0.1), beta=hr.Normal(1500, 15)),
+    "penicillin": lambda: hr.Model(
+        "diameter ~ 1 + (1 | plate) + (1 | sample)",
+        hr.load_dataset("penicillin"),
+        priors=hr.Priors(sd={"sample": hr.LogNormal(0, 0.7), "plate": hr.InverseGamma(3, 2)}),
+    ),
+    "grunfeld": _firms,
+    "eight schools": _schools,
+    "autoregressive": lambda: _of_sleep(
+        "Reaction ~ Days + (1 | Subject)",
+        hr.Priors(error_corr=hr.LKJ(3)),
+        errors=hr.ar1("Days", unit="Subject"),
+    ),
+    "exchangeable": lambda: _of_sleep(
+        "Reaction ~ Days + (0 + Days | Subject)",
+        hr.Priors(error_corr=hr.LKJ(15)),
+        errors=hr.exchangeable("Subject"),
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DATA_SETS)
+def test_weights_agree_with_refits(name):
+    """Moments under powers of the priors, from the weights of one fit and from fits with those priors."""
+    model = DATA_SETS[name]()
+    alphas = (0.6, 1.7)
+    tree = sampled(model, draws=2500)
+    quantities = read_quantities(None, model.problem.labels)
+    evaluate, names = quantities.recorder()
+    _, powered = powered_posteriors(model.problem, tree, evaluate, Powers(alphas=alphas, seed=1, with_groups=False))
+    grid = quietly(hr.sensitivity, model, powers=list(alphas), draws=2500, seed=7)
+    moved = []
+    for one in powered:
+        if one.component != "prior":
+            continue
+        weight = smoothed(one.log_ratio[0]).weight
+        fitted = grid.sel(prior=f"all to the power {one.alpha:g}")
+        for place, quantity in enumerate(names):
+            mean, sd, *_ = moments_of(one.values[:, place], weight, 0.95)
+            here = fitted.sel(quantity=quantity)
+            se = np.hypot(float(here["mcse"]), sd * np.sqrt(np.sum(weight**2)))
+            assert mean == pytest.approx(float(here["mean"]), abs=4 * se)
+            assert sd == pytest.approx(float(here["sd"]), rel=0.12)
+            moved.append(abs(float(here["moved"])))
+    # The powers do something to be agreed upon.
+    assert max(moved) > 0.1
 
 
 def test_grids_of_trees_statistics_families_and_effects(tree, sleep):

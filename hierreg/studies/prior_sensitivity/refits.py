@@ -14,7 +14,7 @@ from hierreg.likelihood.posterior import Target
 from hierreg.model.estimation import estimate
 from hierreg.model.kinds import kind_of
 from hierreg.model.posterior import by_importance, by_nuts, start_at_estimate
-from hierreg.predictive.integrated_draws import values_at
+from hierreg.predictive.integrated_draws import Redraw, values_at
 from hierreg.problem.effects import EffectsProblem
 from hierreg.problem.few_units import check_density_is_bounded
 from hierreg.problem.problem import Problem
@@ -117,7 +117,8 @@ def _integrated(
     u, stats = _drawn(target, mode, request, seed)
     shape = u.shape[:2]
     cov = covariances(problem.parameters, u.reshape(shape[0] * shape[1], u.shape[2]))
-    values = values_at(problem, likelihood, cov, evaluate, (shape, seed), with_groups=with_groups)
+    how = Redraw(shape=(shape[0], shape[1]), seed=seed, with_groups=with_groups)
+    values = values_at(problem, likelihood, cov, evaluate, how)
     k = float(stats.attrs.get("pareto_k", np.nan))
     return Refit(values=values.reshape(*shape, -1), pareto_k=k, mode=(names, mode.u))
 

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.studies.prior_sensitivity.measures import Smoothed, distance, noise_of
+from hierreg.studies.prior_sensitivity.measures import Smoothed, distance, noise_of, smoothed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from hierreg.predictive.powered import Powered
@@ -87,3 +89,12 @@ class Scaled:
         low, high = (self.mean(component, alpha, place) for alpha in POWERS)
         doublings = np.log2(POWERS[1] / POWERS[0])
         return (high - low) / float(self.values[:, place].std() * doublings)
+
+
+def scaled(values: Array, powered: Sequence[Powered]) -> Scaled:
+    """Return a fit under powers, with smoothed weights."""
+    return Scaled(
+        values=values,
+        powered={(one.component, one.alpha): one for one in powered},
+        smoothed={(one.component, one.alpha): tuple(map(smoothed, one.log_ratio)) for one in powered},
+    )

@@ -8,7 +8,7 @@ import numpy as np
 
 from hierreg.exceptions import ConvergenceWarning
 from hierreg.linear.quantity import in_link
-from hierreg.predictive.power_scaling import powered_posteriors
+from hierreg.predictive.power_scaling import Powers, powered_posteriors
 from hierreg.predictive.powered import CONDITIONAL, LIKELIHOOD, PRIOR
 from hierreg.priors import Flat
 from hierreg.priors.changed import priors_by_name
@@ -18,16 +18,19 @@ from hierreg.studies.prior_sensitivity.measures import (
     moments_of,
     overlap,
     quartile_spread,
-    smoothed,
 )
-from hierreg.studies.prior_sensitivity.scaled import POWERS, Scaled
+from hierreg.studies.prior_sensitivity.refitted import priors_by_fits
+from hierreg.studies.prior_sensitivity.scaled import POWERS, Scaled, scaled
 from hierreg.studies.prior_sensitivity.verdicts import Evidence, in_words, verdict
 from hierreg.warning import warn
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import xarray as xr
     from numpy.typing import NDArray
 
+    from hierreg.predictive.powered import Powered
     from hierreg.problem.family import FamilyProblem
     from hierreg.problem.problem import Problem
     from hierreg.studies.prior_sensitivity.from_prior import PriorValues
@@ -64,14 +67,13 @@ def scaled_fit(
     """
     (ci_prob, threshold), (seed, likelihood) = limits, how
     evaluate, every = quantities.recorder()
-    values, powered = powered_posteriors(
-        problem, tree, evaluate, POWERS, seed, likelihood, with_groups=quantities.reads_groups
-    )
+    asked = Powers(alphas=POWERS, seed=seed, likelihood=likelihood, with_groups=quantities.reads_groups)
+    values, powered = powered_posteriors(problem, tree, evaluate, asked)
     varies = np.ptp(values, axis=0) > 0
-    at = Scaled(
-        values=values,
-        powered={(one.component, one.alpha): one for one in powered},
-        smoothed={(one.component, one.alpha): tuple(map(smoothed, one.log_ratio)) for one in powered},
+    sizes = tree["posterior"].sizes
+    at, refitted = _with_fits(
+        scaled(values, powered),
+        lambda: priors_by_fits(problem, quantities, POWERS, (sizes["chain"], sizes["draw"]), seed),
     )
     places = [i for i in range(len(every)) if varies[i]]
     before = prior_values(problem, quantities, seed)
@@ -95,7 +97,19 @@ def scaled_fit(
         ci_prob=ci_prob,
         threshold=threshold,
         likelihood=likelihood,
-        note=_note(problem, [name for i, name in enumerate(every) if not varies[i]], threshold, likelihood),
+        note=refitted + _note(problem, [name for i, name in enumerate(every) if not varies[i]], threshold, likelihood),
+    )
+
+
+def _with_fits(at: Scaled, fits: Callable[[], list[Powered] | None]) -> tuple[Scaled, str]:
+    """Return posteriors under powers of the priors by fits where weights cannot be trusted, and what to say of it."""
+    found = fits() if _is_bad(at, PRIOR) else None
+    if found is None:
+        return at, ""
+    k = max(at.pareto_k(PRIOR, alpha) for alpha in POWERS)
+    others = [one for (component, _), one in at.powered.items() if component != PRIOR]
+    return scaled(at.values, [*others, *found]), (
+        f"Powers of all priors are by fits under them: weights of the draws cannot follow (Pareto k up to {k:.2f}).\n"
     )
 
 
