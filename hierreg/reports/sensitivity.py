@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 # Quantities whose evidence is written out below the table.
-_MOST_EVIDENCE = 6
+_MOST_EVIDENCE = 2
 
 
 @final
@@ -33,8 +33,10 @@ class Sensitivity(Report):
         )
 
     def _notes(self) -> tuple[str, ...]:
-        told = [str(text) for text in self["evidence"].to_numpy() if text]
-        more = [f"... and of {len(told) - _MOST_EVIDENCE} more quantities, .to_pandas()"] * (len(told) > _MOST_EVIDENCE)
+        # Those that depend most on the priors first.
+        order = self["prior"].to_numpy().argsort()[::-1]
+        told = [str(text) for text in self["evidence"].to_numpy()[order] if text]
+        more = [f"The evidence of {len(told) - _MOST_EVIDENCE} more is in ['evidence']."] * (len(told) > _MOST_EVIDENCE)
         return (*super()._notes(), *told[:_MOST_EVIDENCE], *more)
 
 

@@ -84,11 +84,10 @@ def in_words(e: Evidence, said: str) -> str:
     if said == DATA:
         return ""
     numbers = (
-        f"{e.name} {said}: its posterior answers to powers of the priors by {e.prior:.2f}"
+        f"{e.name} {said}: it answers to powers of the priors by {e.prior:.2f}"
         + (f" (most to that of {e.most})" if e.most else "")
-        + f", of the likelihood by {e.likelihood:.2f}. Twice the power of the priors moves its mean by "
-        f"{e.moved_by_prior:+.2f} posterior sds, of the likelihood by {e.moved_by_likelihood:+.2f}; contraction "
-        f"{e.contraction:.2f}, overlap with its prior {e.overlap:.2f}."
+        + f", of the likelihood by {e.likelihood:.2f}; twice the power moves its mean by {e.moved_by_prior:+.2f} and "
+        f"{e.moved_by_likelihood:+.2f} posterior sds; contraction {e.contraction:.2f}, overlap {e.overlap:.2f}."
     )
     return f"{numbers} {_remedy(e, said)}"
 
