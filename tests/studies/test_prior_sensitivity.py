@@ -531,6 +531,12 @@ def test_bad_arguments(arguments, error, words):
         hr.sensitivity(model, **arguments)
 
 
+def test_few_draws_are_refused():
+    tree = sampled(dyestuff(), draws=10, chains=3)
+    with pytest.raises(ModelError, match="the tree has 30 draws, from which"):
+        hr.sensitivity(tree)
+
+
 @pytest.mark.parametrize("x", [None, "tree", 3.0])
 def test_what_is_asked_is_a_tree_or_a_model(x):
     with pytest.raises(ModelError, match=r"a DataTree from Model\.sample or hr\.load, or a Model, is required"):

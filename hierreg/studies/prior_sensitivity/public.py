@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     type Families = Sequence[Any] | Mapping[str, Sequence[type[SdPrior] | SdPrior]]
 
 _CHAINS = 4
+# Draws of one fit from which a distance of distributions can be read.
+_FEWEST = 40
 
 
 @understands("hr.sensitivity", same=SEED, instead=PROB)
@@ -77,7 +79,7 @@ def sensitivity(  # noqa: PLR0913  # the public signature: every argument after 
 
     *From several fits*, with any of `scales`, `eta`, `families`, `powers` and `priors`: each argument adds its fits to
     the one as given. Each search for a mode begins where the last one ended, too; forty fits of a small model take a
-    second or two.
+    second or two. Priors that belong to a family of responses, or to `effects`, stay as they are.
 
     Parameters
     ----------
@@ -173,6 +175,9 @@ def sensitivity(  # noqa: PLR0913  # the public signature: every argument after 
         data = getattr(x if model is None else model, "data", None)
         return prior_grid(problem, points_of(problem, asked, data), wanted, request, prob).assign_attrs(seed=seed)
     tree = x if isinstance(x, xr.DataTree) else _sampled(problem, request)
+    S = tree["posterior"].sizes["chain"] * tree["posterior"].sizes["draw"]
+    if S < _FEWEST:
+        raise ModelError(f"the tree has {S} draws, from which no sensitivity can be read; {_FEWEST} are the fewest.")
     which = likelihood if is_gaussian else CONDITIONAL
     return scaled_fit(problem, tree, wanted, (prob, float(threshold)), (seed, which)).assign_attrs(seed=seed)
 
