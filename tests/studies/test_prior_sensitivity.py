@@ -240,6 +240,15 @@ def test_crossed_factors_and_odd_names():
     assert grid["prior"].values.tolist() == ["as given", "sd_the sample (no) x 0.5"]
 
 
+def test_a_factor_with_a_slash_is_called_as_its_variable():
+    table = hr.load_dataset("dyestuff").rename(columns={"Batch": "lot/batch"})
+    model = hr.Model("Yield ~ 1 + (1 | `lot/batch`)", table)
+    report = hr.sensitivity(model, seed=1)
+    assert "sd_lot per batch" in report["part"].to_numpy()
+    grid = hr.sensitivity(model, ["sd_lot per batch"], scales={"sd_lot per batch": [0.2]}, draws=50, seed=1)
+    assert float(grid["moved"][0, 1]) < -0.2
+
+
 def test_families_and_effects_have_the_weights_that_there_are(sleep):
     herds = hr.load_dataset("cbpp")
     counts = hr.Model("cbind(incidence, size - incidence) ~ 1 + (1 | herd)", herds, family=hr.Binomial())

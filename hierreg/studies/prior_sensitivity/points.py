@@ -18,6 +18,7 @@ from hierreg.priors.families import Exponential, HalfCauchy, HalfNormal, HalfStu
 from hierreg.problem.effects import EffectsProblem, with_effects
 from hierreg.problem.family import FamilyProblem
 from hierreg.problem.given import Given
+from hierreg.problem.labels import variable_name
 from hierreg.problem.problem import of_parts
 from hierreg.variances.parameters import variance_parameters
 
@@ -116,7 +117,7 @@ def _point(name: str, kind: str, level: float, of: str, change: Change) -> Point
     """Return a point at which the priors of one variable, or of all, are changed."""
 
     def one(variable: str, prior: Any) -> Any:
-        return change(variable, prior) if not of or variable == of else prior
+        return change(variable, prior) if of in {"", variable_name(variable)} else prior
 
     def make(problem: AnyProblem) -> AnyProblem:
         return with_priors(problem, changed(problem.priors, one))
@@ -162,7 +163,9 @@ def _levels(
     """Return variable and level of each point, the variable empty where all are meant."""
     if given is None:
         return []
-    by_name = {name: own for name, own in priors_by_name(problem.priors).items() if any(map(suits, own))}
+    # As variables of the posterior are called.
+    every = {variable_name(name): own for name, own in priors_by_name(problem.priors).items()}
+    by_name = {name: own for name, own in every.items() if any(map(suits, own))}
     each = given if isinstance(given, Mapping) else {"": given}
     out = []
     for name, values in each.items():
