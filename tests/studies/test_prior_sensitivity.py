@@ -216,6 +216,19 @@ def test_contrasts_functions_and_names_are_quantities(tree, found):
     assert float(report["mean"][0]) == pytest.approx(float(exact["mean"][0]), abs=4 * float(exact["mcse"][0]) * 1.5)
 
 
+def test_what_is_not_finite_under_the_prior_has_no_contraction():
+    report = hr.sensitivity(
+        dyestuff(),
+        {"power": lambda p: 2.0 ** (p["sd_Batch"][..., 0]), "constant": lambda p: 0 * p["error_sd"] + 1},
+        seed=1,
+    )
+    assert report["quantity"].values.tolist() == ["power"]
+    assert "left out: constant" in report.attrs["note"]
+    assert np.isnan(report["contraction"]).all()
+    assert np.isnan(report["overlap"]).all()
+    assert np.isfinite(report["prior"]).all()
+
+
 def test_saved_trees_statistics_alone_and_summaries_say_the_same(sleep, tmp_path):
     short = sampled(sleep)
     expected = hr.sensitivity(short)

@@ -33,6 +33,7 @@ class PriorValues:
     Attributes
     ----------
     values : dict of arrays (n,)
+        Not finite where a function of the draws is not.
     is_flat : dict of bool
         Whether a quantity depends on a coefficient with a flat prior: it has no distribution.
     is_heavy : dict of bool
@@ -65,13 +66,13 @@ def prior_values(problem: Problem | FamilyProblem, quantities: Quantities, seed:
             if isinstance(other, FamilyProblem)
             else draw_prior(other, n, [seed, _STREAM])
         )
-        return {name: own.ravel() for name, own in quantities.read(as_pairs(drawn)).items()}
+        return {name: own.ravel() for name, own in quantities.read(as_pairs(drawn), is_finite=False).items()}
 
     base = values(1.0, 1.0)
     flat = values(2.0, 1.0) if any(isinstance(one, Flat) for one in priors) else base
     heavy = values(1.0, 2.0) if not all(has_variance(one) or isinstance(one, Flat) for one in priors) else base
     return PriorValues(
         values=base,
-        is_flat={name: not np.array_equal(own, flat[name]) for name, own in base.items()},
-        is_heavy={name: not np.array_equal(own, heavy[name]) for name, own in base.items()},
+        is_flat={name: not np.array_equal(own, flat[name], equal_nan=True) for name, own in base.items()},
+        is_heavy={name: not np.array_equal(own, heavy[name], equal_nan=True) for name, own in base.items()},
     )

@@ -40,8 +40,14 @@ class Quantities:
     readers: tuple[Read, ...]
     reads_groups: bool = True
 
-    def read(self, posterior: xr.Dataset) -> dict[str, Array]:
+    def read(self, posterior: xr.Dataset, *, is_finite: bool = True) -> dict[str, Array]:
         """Return the values (chain, draw) by name.
+
+        Parameters
+        ----------
+        posterior : Dataset
+        is_finite : bool
+            Whether they have to be: draws from a wide prior need not be where those of its posterior are.
 
         Raises
         ------
@@ -53,6 +59,8 @@ class Quantities:
             for name, values in reader(posterior).items():
                 if name in out:
                     raise ModelError(f"quantities has two of the name {name!r}: give one of them another name.")
+                if is_finite and not np.isfinite(values).all():
+                    raise ModelError(f"quantities[{name!r}] is not finite at each draw: finite numbers are required.")
                 out[name] = values
         if not out:
             raise ModelError("quantities is empty: name a parameter, or leave it out for all parameters.")
@@ -199,9 +207,9 @@ def _function(posterior: xr.Dataset, name: str, function: Callable[[xr.Dataset],
     else:
         array = np.asarray(found, dtype=float)
         named = {name: array} if array.shape == shape else {}
-    if not named or any(not np.isfinite(values).all() for values in named.values()):
+    if not named:
         raise ModelError(
             f"quantities[{name!r}] returned {found!r:.60}: a DataArray with the dimensions chain and draw, or an array "
-            f"of shape {shape}, of finite numbers is required."
+            f"of shape {shape}, is required."
         )
     return named

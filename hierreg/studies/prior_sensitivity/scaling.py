@@ -78,19 +78,8 @@ def scaled_fit(
     places = [i for i in range(len(every)) if varies[i]]
     before = prior_values(problem, quantities, seed)
     evidence = [_evidence(at, every[i], i, before, seed) for i in places]
-    said = [verdict(one, threshold) for one in evidence]
     _warn_of_weights(at)
-    report = _report(at, [every[i] for i in places], places, ci_prob)
-    report = report.assign(
-        {name: (("quantity",), column) for name, column in _columns(evidence, before).items()}
-        | {
-            "verdict": (("quantity",), np.array(said, dtype=object)),
-            "evidence": (
-                ("quantity",),
-                np.array([in_words(one, what) for one, what in zip(evidence, said, strict=True)], dtype=object),
-            ),
-        }
-    )
+    report = _report(at, [every[i] for i in places], places, ci_prob).assign(_columns(evidence, before, threshold))
     return report.assign_attrs(
         heading=_heading(tree),
         response=_response(tree),
@@ -117,8 +106,8 @@ def _evidence(at: Scaled, name: str, place: int, before: PriorValues, seed: int)
     x, y = at.values[:, place], before.values[name]
     shifts = np.random.default_rng([seed, place]).integers(len(x) // 10, len(x) - len(x) // 10, _SHIFTS)
     parts = {one: at.sensitivity(one, place) for one in at.components if one not in _WHOLE}
-    spread = quartile_spread if before.is_heavy[name] else np.std
     is_flat = before.is_flat[name]
+    contraction, shared = (1.0, 0.0) if is_flat else _beside_prior(x, y, is_heavy=before.is_heavy[name])
     return Evidence(
         name=name,
         prior=at.sensitivity(PRIOR, place),
@@ -126,12 +115,24 @@ def _evidence(at: Scaled, name: str, place: int, before: PriorValues, seed: int)
         noise=(at.noise(PRIOR, place, shifts), at.noise(LIKELIHOOD, place, shifts)),
         moved_by_prior=at.moved(PRIOR, place),
         moved_by_likelihood=at.moved(LIKELIHOOD, place),
-        contraction=1.0 if is_flat else 1.0 - float(spread(x) / spread(y)) ** 2,
-        overlap=0.0 if is_flat else overlap(x, y),
+        contraction=contraction,
+        overlap=shared,
         is_flat=is_flat,
         most=max(parts, key=lambda one: parts[one]) if parts else "",
         weights_are_bad=(_is_bad(at, PRIOR), _is_bad(at, LIKELIHOOD)),
     )
+
+
+def _beside_prior(x: Array, y: Array, *, is_heavy: bool) -> tuple[float, float]:
+    """Return contraction and overlap of draws x of the posterior and y of the prior; NaN where these are not finite.
+
+    Where a prior has no variance, the distance of quartiles stands for the standard deviations.
+    """
+    if not np.isfinite(y).all():
+        return np.nan, np.nan
+    spread = quartile_spread if is_heavy else np.std
+    before = float(spread(y))
+    return (1.0 - (float(spread(x)) / before) ** 2 if before > 0 else np.nan), overlap(x, y)
 
 
 def _is_bad(at: Scaled, component: str) -> bool:
@@ -150,20 +151,25 @@ def _warn_of_weights(at: Scaled) -> None:
         )
 
 
-def _columns(evidence: list[Evidence], before: PriorValues) -> dict[str, Array]:
+def _columns(evidence: list[Evidence], before: PriorValues, threshold: float) -> dict[str, Any]:
+    """Return the evidence and the verdicts, over quantities."""
     fields = ("prior", "likelihood", "moved_by_prior", "moved_by_likelihood", "contraction", "overlap")
-    out = {name: np.array([getattr(one, name) for one in evidence]) for name in fields}
-    out["prior_noise"], out["likelihood_noise"] = np.array([one.noise for one in evidence]).reshape(-1, 2).T
-    moments = [
-        (np.nan, np.inf) if one.is_flat else (float(np.median(before.values[one.name])), _prior_sd(before, one.name))
-        for one in evidence
-    ]
-    out["prior_median"], out["prior_sd"] = np.array(moments).reshape(-1, 2).T
-    return out
+    out: dict[str, Any] = {name: [getattr(one, name) for one in evidence] for name in fields}
+    out["prior_noise"], out["likelihood_noise"] = ([one.noise[i] for one in evidence] for i in range(2))
+    out["prior_median"] = [np.nan if one.is_flat else float(np.median(before.values[one.name])) for one in evidence]
+    out["prior_sd"] = [np.inf if one.is_flat else _prior_sd(before, one.name) for one in evidence]
+    said = [verdict(one, threshold) for one in evidence]
+    words = {"verdict": said, "evidence": [in_words(one, what) for one, what in zip(evidence, said, strict=True)]}
+    return {name: (("quantity",), np.array(column, dtype=float)) for name, column in out.items()} | {
+        name: (("quantity",), np.array(column, dtype=object)) for name, column in words.items()
+    }
 
 
 def _prior_sd(before: PriorValues, name: str) -> float:
-    return np.inf if before.is_heavy[name] else float(np.std(before.values[name]))
+    values = before.values[name]
+    if before.is_heavy[name]:
+        return np.inf
+    return float(np.std(values)) if np.isfinite(values).all() else np.nan
 
 
 def _report(at: Scaled, names: list[str], places: list[int], ci_prob: float) -> Sensitivity:
