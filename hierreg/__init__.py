@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from hierreg.reports import correlations, r2, shrinkage, summary, table
     from hierreg.response import Bernoulli, Beta, Binomial, Cumulative, NegativeBinomial, Poisson
     from hierreg.results import correlation_matrices, load, parameters, save
-    from hierreg.studies import map_chains, map_fits
+    from hierreg.studies import map_chains, map_fits, sensitivity
 
 __version__ = "0.1.0"
 
@@ -112,6 +112,7 @@ __all__ = [
     "residuals",
     "row_weights",
     "save",
+    "sensitivity",
     "shrinkage",
     "slopes",
     "stack",
@@ -151,7 +152,7 @@ _NAMES_BY_MODULE = {
     ),
     "hierreg.reports": ("correlations", "r2", "shrinkage", "summary", "table"),
     "hierreg.errors.from_samples": ("covariance_from_samples",),
-    "hierreg.studies": ("map_chains", "map_fits"),
+    "hierreg.studies": ("map_chains", "map_fits", "sensitivity"),
     "hierreg.response": ("Bernoulli", "Beta", "Binomial", "Cumulative", "NegativeBinomial", "Poisson"),
     "hierreg.results": ("correlation_matrices", "load", "parameters", "save"),
 }

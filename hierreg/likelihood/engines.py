@@ -18,12 +18,22 @@ import numpy as np
 from hierreg.exceptions import ModelError
 from hierreg.likelihood.crossed.draws import recover_crossed
 from hierreg.likelihood.crossed.engine import CrossedLikelihood, crossed_likelihood
-from hierreg.likelihood.crossed.equations import FEW_DIGITS, solve_crossed
+from hierreg.likelihood.crossed.equations import (
+    FEW_DIGITS,
+    log_likelihoods_of_crossed,
+    population_of_crossed,
+    solve_crossed,
+)
 from hierreg.likelihood.drawn import Recovered
 from hierreg.likelihood.groups.blocks import SplitBlocks, split_into_blocks
 from hierreg.likelihood.groups.draws import draw_groups
 from hierreg.likelihood.groups.engine import MarginalLikelihood
-from hierreg.likelihood.groups.equations import NO_DIGITS_LINKED, solve_groups
+from hierreg.likelihood.groups.equations import (
+    NO_DIGITS_LINKED,
+    log_likelihoods_at,
+    population_of_groups,
+    solve_groups,
+)
 from hierreg.likelihood.population import FixedBeta, PopulationPrior, flat_beta, hold_fixed, population_of
 from hierreg.likelihood.solution import Solution
 
@@ -52,15 +62,28 @@ class Engine:
         See `solve_equations`.
     draw : function
         See `recover`.
+    values : function
+        See `log_likelihoods`.
+    population : function
+        See `population`.
     """
 
     solve: Callable[..., Solution]
     draw: Callable[..., Recovered]
+    values: Callable[..., Array]
+    population: Callable[..., tuple[Array, Array]]
 
 
 ENGINES: dict[type[Any], Engine] = {
-    MarginalLikelihood: Engine(solve=solve_groups, draw=draw_groups),
-    CrossedLikelihood: Engine(solve=solve_crossed, draw=recover_crossed),
+    MarginalLikelihood: Engine(
+        solve=solve_groups, draw=draw_groups, values=log_likelihoods_at, population=population_of_groups
+    ),
+    CrossedLikelihood: Engine(
+        solve=solve_crossed,
+        draw=recover_crossed,
+        values=log_likelihoods_of_crossed,
+        population=population_of_crossed,
+    ),
 }
 
 
@@ -111,6 +134,33 @@ def recover(
     """
     draw = ENGINES[type(likelihood)].draw
     return draw(likelihood, covariances, seed=seed, probs=probs, theta_columns=theta_columns, threads=threads)
+
+
+def log_likelihoods(likelihood: Likelihood, Lambda: Array, error_cov: Array, threads: int = 1) -> Array:
+    """Return the log likelihoods (S,) at S draws of the variance parameters.
+
+    Parameters
+    ----------
+    likelihood : MarginalLikelihood or CrossedLikelihood
+    Lambda : array (S, q, q)
+        User scale; of several grouping factors block diagonal.
+    error_cov : array (S, D, D)
+    threads : int
+
+    Raises
+    ------
+    ModelError
+        If a matrix is not positive definite, or too few digits are left.
+    """
+    return ENGINES[type(likelihood)].values(likelihood, Lambda, error_cov, threads)
+
+
+def population(likelihood: Likelihood, Lambda: Array, error_cov: Array, threads: int = 1) -> tuple[Array, Array]:
+    """Return the mean (S, p) of beta, user scale, given y and S draws of the variances, and F (S, p, p).
+
+    F F' is its covariance; fixed coefficients are left out. Arguments and errors are those of `log_likelihoods`.
+    """
+    return ENGINES[type(likelihood)].population(likelihood, Lambda, error_cov, threads)
 
 
 def check_not_cut_off(likelihood: Likelihood, Lambda: Array, error_cov: Array) -> None:

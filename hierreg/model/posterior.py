@@ -189,8 +189,15 @@ def by_importance(target: Density, mode: Mode, request: SampleRequest, seed: int
 
 def _mode(target: Target, request: SampleRequest, reml: Estimate) -> Mode:
     """Return the best mode, found on all cores: no chain runs yet."""
-    from hierreg.estimate.mode import start_at
     from hierreg.sampling.nuts import find_mode
+
+    target = replace(target, likelihood=on_threads(target.likelihood, cores_of(request)))
+    return find_mode(target, [start_at_estimate(target, reml)])
+
+
+def start_at_estimate(target: Target, reml: Estimate) -> Array:
+    """Return u (n_free,) of a REML estimate, where a search for the mode begins."""
+    from hierreg.estimate.mode import start_at
 
     parameters, q = target.parameters, target.parameters.n_factor
     cov = np.zeros((q, q))
@@ -198,8 +205,7 @@ def _mode(target: Target, request: SampleRequest, reml: Estimate) -> Mode:
         cov[mine, mine] = reml.cov[factor].to_numpy()
     error_corr = None if reml.error_corr is None else np.atleast_1d(reml.error_corr.to_numpy())
     errors = np.atleast_1d(reml.error_sd.to_numpy()), error_corr
-    target = replace(target, likelihood=on_threads(target.likelihood, cores_of(request)))
-    return find_mode(target, [start_at(parameters, starting_point(target.likelihood.gram, parameters), cov, errors)])
+    return start_at(parameters, starting_point(target.likelihood.gram, parameters), cov, errors)
 
 
 def _recover(problem: Problem, request: SampleRequest, likelihood: Any, cov: Covariances, seed: int) -> Recovered:

@@ -10,9 +10,20 @@ from hierreg.plots.effects import effects
 from hierreg.plots.lines import lines
 from hierreg.plots.parameters import correlations, variances
 from hierreg.plots.ranks import ranks
+from hierreg.plots.sensitivity import sensitivity
 from hierreg.plots.shrinkage import shrinkage
 
-__all__ = ["caterpillar", "check", "correlations", "effects", "lines", "ranks", "shrinkage", "variances"]
+__all__ = [
+    "caterpillar",
+    "check",
+    "correlations",
+    "effects",
+    "lines",
+    "ranks",
+    "sensitivity",
+    "shrinkage",
+    "variances",
+]
 
 
 def __dir__() -> list[str]:

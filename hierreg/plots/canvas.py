@@ -158,7 +158,7 @@ def coef_label(of: FactorFit, coef: str, inches: float = 4.4) -> str:
     attrs = of.fit.attrs
     response = in_link(str(attrs["response"]), str(attrs.get("family", "")), str(attrs.get("link", "identity")))
     is_theta = of.variable.startswith("theta_") and coef in of.fit.limit["coef"].values
-    unit = _unit(coef, response)
+    unit = unit_of(coef, response)
     at = of.reference.get(coef)
     what = f"{coef} ({unit})" + (f",\n{textwrap.shorten(f'at {at}', _WIDTH, placeholder=' ...')}" if at else "")
     what = what if is_theta else f"{what},\ndeviation from the population"
@@ -167,14 +167,14 @@ def coef_label(of: FactorFit, coef: str, inches: float = 4.4) -> str:
     return "\n".join(_lines(line, inches, rcParams["axes.labelsize"]) for line in what.splitlines())
 
 
-def _unit(coef: str, response: str) -> str:
+def unit_of(coef: str, response: str) -> str:
     """Return what a coefficient is of: a level or a cell mean, a difference of levels, or a slope.
 
     Examples
     --------
-    >>> [_unit(name, "rt") for name in ("Intercept", "condition[easy]", "condition[T.hard]", "condition[easy]:load")]
+    >>> [unit_of(name, "rt") for name in ("Intercept", "condition[easy]", "condition[T.hard]", "condition[easy]:load")]
     ['in units of rt', 'in units of rt', 'difference of rt', 'change of rt per unit']
-    >>> _unit("poly(x, 2)[1]", "rt")
+    >>> unit_of("poly(x, 2)[1]", "rt")
     'change of rt per unit'
     """
     parts = [] if coef == "Intercept" else re.findall(r"[^:\[\]]+(?:\[[^\]]*\])?", coef)

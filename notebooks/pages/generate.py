@@ -48,7 +48,7 @@ TOPICS = {
     "Group effects that are not normal": ("StudentT", "Mixture"),
     "Priors": (
         *("Priors", "Normal", "Flat", "HalfNormal", "HalfStudentT", "HalfCauchy", "Exponential", "Gamma"),
-        *("InverseGamma", "LogNormal", "Fixed", "LKJ"),
+        *("InverseGamma", "LogNormal", "Fixed", "LKJ", "sensitivity"),
     ),
     "Reports": ("summary", "correlations", "shrinkage", "ranks", "r2", "table", "row_weights", "report"),
     "Functions of coefficients": ("contrasts", "predict", "comparisons", "slopes", "means", "datagrid"),

@@ -13,6 +13,7 @@ circuit study. 8th PICA Conference Proceedings, 63-69.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
@@ -73,6 +74,65 @@ def eliminate(likelihood: CrossedLikelihood, Lambda: Array, error_cov: Array) ->
     if value == -np.inf:
         raise ModelError(FEW_DIGITS)
     return Eliminated(likelihood=likelihood, Lambda=internal, workspace=workspace.copy(), tail=tail.copy())
+
+
+def log_likelihoods_of_crossed(
+    likelihood: CrossedLikelihood, Lambda: Array, error_cov: Array, threads: int = 1
+) -> Array:
+    """Return the log likelihoods (S,) at S draws; see `engines.log_likelihoods`.
+
+    Raises
+    ------
+    ModelError
+        If a matrix is not positive definite, or fewer than eight digits would be left.
+    """
+    internal = np.ascontiguousarray(likelihood.z_map_inverse @ Lambda)
+    weights = likelihood.errors.weights_of_draws(error_cov)
+    out = np.empty(len(internal))
+
+    def run(some: slice) -> None:
+        for s in range(*some.indices(len(out))):
+            out[s] = likelihood.eliminated(internal[s], weights[s])[0]
+
+    edges = np.linspace(0, len(out), max(1, min(threads, len(out))) + 1).astype(int)
+    with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
+        list(pool.map(run, map(slice, edges[:-1], edges[1:])))
+    if np.isneginf(out).any():
+        raise ModelError(FEW_DIGITS)
+    return out
+
+
+def population_of_crossed(
+    likelihood: CrossedLikelihood, Lambda: Array, error_cov: Array, threads: int = 1
+) -> tuple[Array, Array]:
+    """Return mean (S, p) and factor of the covariance (S, p, p) of beta at S draws; see `engines.population`.
+
+    Raises
+    ------
+    ModelError
+        If a matrix is not positive definite, or fewer than eight digits would be left.
+    """
+    from scipy.linalg import solve_triangular
+
+    from hierreg.likelihood.crossed.moments_kernels import carry_back
+
+    gram, plan = likelihood.gram, likelihood.plan
+    T, p = plan.n_tail_b, len(gram.coef_names)
+    mean, factor = np.empty((len(Lambda), p)), np.empty((len(Lambda), p, p))
+
+    def run(some: slice) -> None:
+        values, z = np.empty(plan.n_node_columns + plan.n_tail), np.zeros(plan.n_node_columns + plan.n_tail - 1)
+        for s in range(*some.indices(len(Lambda))):
+            at = eliminate(likelihood, Lambda[s], error_cov[s])
+            carry_back(at.workspace, at.tail, at.Lambda, plan.nodes, plan.dense, z, values)
+            mean[s] = split_coefficients(likelihood, values[None], Lambda[s][None])[0][0]
+            root = solve_triangular(np.tril(at.tail[T:-1, T:-1]), np.eye(p), lower=True, trans=1)
+            factor[s] = gram.x_map @ root
+
+    edges = np.linspace(0, len(Lambda), max(1, min(threads, len(Lambda))) + 1).astype(int)
+    with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
+        list(pool.map(run, map(slice, edges[:-1], edges[1:])))
+    return mean, factor
 
 
 def split_coefficients(likelihood: CrossedLikelihood, values: Array, Lambda: Array) -> tuple[Array, tuple[Array, ...]]:

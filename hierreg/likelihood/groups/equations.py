@@ -158,6 +158,14 @@ def population_at(
     return here, weights, *moments
 
 
+def population_of_groups(
+    likelihood: MarginalLikelihood, Lambda: Array, error_cov: Array, threads: int = 1
+) -> tuple[Array, Array]:
+    """Return mean (S, p) and factor of the covariance (S, p, p) of beta at S draws; see `engines.population`."""
+    here, _, hat, F = population_at(likelihood, Lambda, error_cov, threads)
+    return here.gram.y_shift + hat @ here.gram.x_map.T, here.gram.x_map @ F
+
+
 def log_likelihoods_at(likelihood: MarginalLikelihood, Lambda: Array, error_cov: Array, threads: int = 1) -> Array:
     """Return the log likelihoods (S,) at S draws, Lambda (S, q, q) and error_cov (S, D, D).
 
