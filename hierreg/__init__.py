@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hierreg.linear import comparisons, contrasts, datagrid, means, predict, ranks, row_weights, slopes
     from hierreg.model import Model
     from hierreg.page import write_page
-    from hierreg.predictive import log_likelihood, log_prior, loo, posterior_predictive, prior_predictive
+    from hierreg.predictive import log_likelihood, log_prior, posterior_predictive, prior_predictive
     from hierreg.priors import (
         LKJ,
         Exponential,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from hierreg.reports import correlations, r2, shrinkage, summary, table
     from hierreg.response import Bernoulli, Beta, Binomial, Cumulative, NegativeBinomial, Poisson
     from hierreg.results import correlation_matrices, load, parameters, save
-    from hierreg.studies import map_chains, map_fits
+    from hierreg.studies import loo, map_chains, map_fits
 
 __version__ = "0.1.0"
 
@@ -131,7 +131,7 @@ _NAMES_BY_MODULE = {
     "hierreg.linear": ("comparisons", "contrasts", "datagrid", "means", "predict", "ranks", "row_weights", "slopes"),
     "hierreg.model": ("Model",),
     "hierreg.page": ("write_page",),
-    "hierreg.predictive": ("log_likelihood", "log_prior", "loo", "posterior_predictive", "prior_predictive"),
+    "hierreg.predictive": ("log_likelihood", "log_prior", "posterior_predictive", "prior_predictive"),
     "hierreg.priors": (
         "LKJ",
         "Exponential",
@@ -148,7 +148,7 @@ _NAMES_BY_MODULE = {
     ),
     "hierreg.reports": ("correlations", "r2", "shrinkage", "summary", "table"),
     "hierreg.errors.from_samples": ("covariance_from_samples",),
-    "hierreg.studies": ("map_chains", "map_fits"),
+    "hierreg.studies": ("loo", "map_chains", "map_fits"),
     "hierreg.response": ("Bernoulli", "Beta", "Binomial", "Cumulative", "NegativeBinomial", "Poisson"),
     "hierreg.results": ("correlation_matrices", "load", "parameters", "save"),
 }

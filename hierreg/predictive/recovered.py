@@ -100,12 +100,12 @@ def covariances_of(problem: Problem, posterior: xr.Dataset) -> Covariances:
         start = mine.stop
     D = len(problem.layout.labels)
     error_sd = array("error_sd").reshape(S, -1) if labels.n_error_sd else np.ones((S, D))
-    error_corr = array("error_corr") if labels.has_error_corr else np.broadcast_to(np.eye(D), (S, D, D))
+    if labels.has_corr_by_stratum:
+        error_corr = array("error_corr").reshape(S, D)
+        error_cov = problem.parameters.within_units.covariance(error_sd, error_corr)
+    else:
+        error_corr = array("error_corr") if labels.has_error_corr else np.broadcast_to(np.eye(D), (S, D, D))
+        error_cov = error_sd[:, :, None] * error_corr * error_sd[:, None, :]
     return Covariances(
-        sd=sd,
-        corr=corr,
-        Lambda=Lambda,
-        error_sd=error_sd,
-        error_corr=error_corr,
-        error_cov=error_sd[:, :, None] * error_corr * error_sd[:, None, :],
+        sd=sd, corr=corr, Lambda=Lambda, error_sd=error_sd, error_corr=error_corr, error_cov=error_cov
     )
