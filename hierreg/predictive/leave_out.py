@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-# Share of a precision below which the cross-products of the other rows are asked: eight digits are left of it.
-_FEW_DIGITS = 1e-8
+# Share of a precision below which the cross-products of the other rows are asked: six digits are left of it.
+_FEW_DIGITS = 1e-10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +134,7 @@ def by_products(problem: Problem, cov: Covariances, sets: RowSets, which: Iterab
         return np.stack(list(pool.map(without, which)), axis=-1)
 
 
-def _labelled(problem: Problem, posterior: xr.Dataset, sets: RowSets, values: Array) -> xr.DataArray:
+def _labelled(problem: Problem, posterior: xr.Dataset, sets: RowSets, values: NDArray[Any]) -> xr.DataArray:
     import xarray as xr
 
     coords = {d: posterior[d].to_numpy() for d in ("chain", "draw")} | {sets.dim: sets.labels}

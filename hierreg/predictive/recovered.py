@@ -106,6 +106,4 @@ def covariances_of(problem: Problem, posterior: xr.Dataset) -> Covariances:
     else:
         error_corr = array("error_corr") if labels.has_error_corr else np.broadcast_to(np.eye(D), (S, D, D))
         error_cov = error_sd[:, :, None] * error_corr * error_sd[:, None, :]
-    return Covariances(
-        sd=sd, corr=corr, Lambda=Lambda, error_sd=error_sd, error_corr=error_corr, error_cov=error_cov
-    )
+    return Covariances(sd=sd, corr=corr, Lambda=Lambda, error_sd=error_sd, error_corr=error_corr, error_cov=error_cov)

@@ -15,6 +15,7 @@ from hierreg.predictive.left_out.equations import border_for
 from hierreg.predictive.left_out.sets import problem_and_data, sets_of
 from hierreg.predictive.public import log_likelihood
 from hierreg.problem.effects import EffectsProblem
+from hierreg.problem.labels import DRAWS
 from hierreg.problem.problem import Problem
 from hierreg.results.carried import draws_in
 from hierreg.warning import warn
@@ -167,19 +168,31 @@ def _weighed(posterior: xr.Dataset, densities: LeftOutDensities) -> LeaveOneOut:
 
     name = str(densities.density.name)
     groups = {"posterior": posterior, "log_likelihood": densities.density.to_dataset(name=name)}
-    out = _by_arviz(xr.DataTree.from_dict(groups), densities.sets.what)
+    out = _by_arviz(xr.DataTree.from_dict(groups), densities.sets.what, **_equal_weights(densities.density))
     if densities.z is not None:
         from scipy.special import ndtr
 
-        weights = np.exp(out.log_weights)
+        log_weights: Any = out.log_weights
+        weights = log_weights.copy(data=np.exp(log_weights.to_numpy()))
         below = densities.z.copy(data=ndtr(densities.z.to_numpy().astype(float)))
-        out.pit = (weights * below).sum(["chain", "draw"], skipna=False) / weights.sum(["chain", "draw"])
+        over = [*DRAWS]
+        out.pit = (weights * below).sum(over, skipna=False) / weights.sum(over)
         assert densities.within is not None
         out.p = float(densities.within.sum() - out.elpd)
     return out
 
 
-def _by_arviz(tree: xr.DataTree, what: str) -> LeaveOneOut:
+def _equal_weights(density: xr.DataArray) -> dict[str, xr.DataArray]:
+    """Return equal weights where all variances are known: there is no tail to smooth."""
+    import xarray as xr
+
+    if np.any(np.ptp(density.to_numpy(), axis=(0, 1)) > 0):
+        return {}
+    weights = xr.full_like(density, -np.log(density.sizes["chain"] * density.sizes["draw"]))
+    return {"log_weights": weights, "pareto_k": xr.zeros_like(density.isel(chain=0, draw=0, drop=True))}
+
+
+def _by_arviz(tree: xr.DataTree, what: str, **weights: xr.DataArray) -> LeaveOneOut:
     """Return ArviZ's leave-one-out of a tree's log likelihood."""
     from arviz_stats.loo import loo as by_arviz
 
@@ -188,7 +201,7 @@ def _by_arviz(tree: xr.DataTree, what: str) -> LeaveOneOut:
     with warnings.catch_warnings():
         # Said by hierreg, with names.
         warnings.filterwarnings("ignore", message="Estimated shape parameter of Pareto", category=UserWarning)
-        return result_of(by_arviz(tree, pointwise=True), what)
+        return result_of(by_arviz(tree, pointwise=True, **weights), what)
 
 
 def _warn_of(found: LeaveOneOut, what: str, advice: str) -> None:

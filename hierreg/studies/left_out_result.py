@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, cast, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from arviz_stats.utils import ELPDDataLOO
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @final
 @dataclass(kw_only=True, repr=False)
-class LeaveOneOut(ELPDDataLOO):  # type: ignore[misc]  # of a package without types
+class LeaveOneOut(ELPDDataLOO):
     """Expected log predictive density of rows or groups that are left out; ArviZ's `ELPDDataLOO`.
 
     Attributes
@@ -34,7 +34,7 @@ class LeaveOneOut(ELPDDataLOO):  # type: ignore[misc]  # of a package without ty
 
     def __str__(self) -> str:
         """Return ArviZ's text, with the number of refits."""
-        text = str(super().__str__())
+        text = str(super().__str__())  # type: ignore[no-untyped-call]  # of a package without types
         if not self.refitted:
             return text
         n = len(self.refitted)
@@ -52,7 +52,7 @@ def result_of(found: Any, left_out: str) -> LeaveOneOut:
 
 def with_values(found: LeaveOneOut, values: dict[int, float], labels: list[Any]) -> LeaveOneOut:
     """Return the same with exact values in some places, and the sum and standard error that follow."""
-    elpd_i, k = (cast("xr.DataArray", array).copy(deep=True) for array in (found.elpd_i, found.pareto_k))
+    elpd_i, k = found.elpd_i.copy(deep=True), found.pareto_k.copy(deep=True)
     for place, value in values.items():
         elpd_i[place], k[place] = value, 0.0
     p = found.p + found.elpd - float(elpd_i.sum())

@@ -20,7 +20,7 @@ with E = w_J'P w_J and a = w_J'P r the sum over its rows::
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -45,6 +45,7 @@ _LOG_2PI = float(np.log(2.0 * np.pi))
 _CHUNK_VALUES = 1_000_000
 # Columns of the border, and numbers of it at one draw, beyond which the other ways are faster.
 _MOST_BORDER, _MOST_VALUES = 400, 4_000_000
+_FAR = 1e30  # standard deviations, what single precision holds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,7 @@ class LeftOut:
 
     density: Array
     within: Array
-    z: Array | None
+    z: NDArray[np.float32] | None
     digits: Array
 
 
@@ -95,9 +96,9 @@ class Border:
 
 
 def border_for(problem: Problem, sets: Index | None) -> Border | None:
-    """Return how the equations are written for sets of rows (N,), or for rows alone; None where they would be too large.
+    """Return how the equations are written for sets of rows (N,), or for rows alone.
 
-    None too where sets are no unions of connected rows.
+    None where they would be too large, or sets are no unions of connected rows.
     """
     design, connected = problem.design, connected_rows(problem.layout)
     if sets is not None and not _is_within(connected, sets):
@@ -140,21 +141,20 @@ def left_out(problem: Problem, cov: Covariances, border: Border, sets: Index | N
     """
     S, K = len(cov.sd), len(problem.design.y) if sets is None else int(sets.max()) + 1
     density, within = np.empty((S, K)), np.full(K, -np.inf)
-    z = np.empty((S, K), dtype=np.float32) if sets is None else None
+    z: NDArray[Any] | None = np.empty((S, K), dtype=np.float32) if sets is None else None
     digits = np.full(K, np.inf)
     for part, solved in _solved(problem, cov, border):
         if z is not None:
-            places = border.order
-            found = _of_rows(solved)
-            z[part, places] = found[2]
+            places, (*found, distance) = border.order, _of_rows(solved)
+            z[part, places] = np.clip(distance, -_FAR, _FAR)
         else:
             assert sets is not None
             own = sets[border.order]
             starts = np.flatnonzero(np.concatenate([[True], np.diff(own) != 0]))
-            places, found = own[starts], _of_sets(solved, starts)
+            places, found = own[starts], [*_of_sets(solved, starts)]
         density[part, places] = found[0]
         within[places] = np.logaddexp(within[places], np.logaddexp.reduce(found[1], axis=0) - np.log(S))
-        digits[places] = np.minimum(digits[places], found[3].min(axis=0))
+        digits[places] = np.minimum(digits[places], found[2].min(axis=0))
     return LeftOut(density=density, within=within, z=z, digits=digits)
 
 
@@ -170,6 +170,7 @@ class _Solved:
 
 
 def _of_rows(at: _Solved) -> tuple[Array, Array, Array, Array]:
+    """Return density, within, digits and z of each row (B, N)."""
     P = at.precision.diagonal
     c = np.sum(at.Pw**2, axis=2)
     Q = np.maximum(P - c, np.finfo(float).tiny)
@@ -178,10 +179,12 @@ def _of_rows(at: _Solved) -> tuple[Array, Array, Array, Array]:
     # Given the rows it is connected with, y_r has the residual g / P and the variance 1 / P + c / P^2.
     spread = P + c
     within = np.log(P) - 0.5 * (np.log(spread) + at.Pr**2 / spread + _LOG_2PI)
-    return density, within, z, Q / P
+    return density, within, Q / P, z
 
 
-def _of_sets(at: _Solved, starts: Index) -> tuple[Array, Array, None, Array]:
+def _of_sets(at: _Solved, starts: Index) -> tuple[Array, Array, Array]:
+    """Return density, within and digits of each set (B, K), whose first rows are given."""
+
     def sums(rows: Array) -> Array:
         return np.asarray(np.add.reduceat(rows, starts, axis=1))
 
@@ -194,16 +197,14 @@ def _of_sets(at: _Solved, starts: Index) -> tuple[Array, Array, None, Array]:
     known = squares + log_det + n * _LOG_2PI
     density = -0.5 * (known - np.sum(np.log(left), axis=2) + np.sum(along / left, axis=2))
     within = -0.5 * (known + np.sum(np.log1p(share), axis=2) - np.sum(along / (1.0 + share), axis=2))
-    return density, within, None, left.min(axis=2, initial=1.0)
+    return density, within, left.min(axis=2, initial=1.0)
 
 
 def _solved(problem: Problem, cov: Covariances, border: Border) -> Iterator[tuple[slice, _Solved]]:
     """Return the solved equations, some draws at a time."""
     X, y, W0 = _population(problem)
     N, factors = len(y), problem.design.factors
-    width = X.shape[1] + sum(
-        (1 if f == border.factor else len(o.levels)) * o.Z.shape[1] for f, o in enumerate(factors)
-    )
+    width = X.shape[1] + sum((1 if f == border.factor else len(o.levels)) * o.Z.shape[1] for f, o in enumerate(factors))
     S = len(cov.sd)
     step = max(1, _CHUNK_VALUES // (N * (width + 2)))
     layout_order = border.order
@@ -224,13 +225,11 @@ def _sorted(precision: RowPrecision, order: Index) -> RowPrecision:
         unsorted[:, order] = Y
         return precision.times(unsorted)[:, order]
 
-    return type(precision)(
-        diagonal=precision.diagonal[:, order], log_det=precision.log_det[:, order], times=times
-    )
+    return type(precision)(diagonal=precision.diagonal[:, order], log_det=precision.log_det[:, order], times=times)
 
 
 def _population(problem: Problem) -> tuple[Array, Array, Array]:
-    """Return X (N, p) and y (N,) in the internal coordinates of the likelihood, and the prior (p + 1, p + 1) of beta."""
+    """Return X (N, p), y (N,) and the prior of beta (p + 1, p + 1), in internal coordinates of the likelihood."""
     likelihood, design, fixed = problem.likelihood("prior"), problem.design, problem.fixed
     gram = likelihood.gram
     X = design.X[:, ~fixed.is_fixed]
@@ -246,9 +245,7 @@ def _solve(
     X, y, W0 = of
     order, B, p = border.order, len(Lambda), X.shape[1]
     Z, columns = None, [np.broadcast_to(X[order], (B, *X.shape))]
-    for f, (factor, mine) in enumerate(
-        zip(problem.design.factors, problem.parameters.factor_slices, strict=True)
-    ):
+    for f, (factor, mine) in enumerate(zip(problem.design.factors, problem.parameters.factor_slices, strict=True)):
         own = factor.Z[order] @ Lambda[:, mine, mine]  # (draw, row, column)
         if f == border.factor:
             Z = own
