@@ -8,10 +8,21 @@ from hierreg.plots.caterpillar import caterpillar
 from hierreg.plots.effects import effects
 from hierreg.plots.lines import lines
 from hierreg.plots.parameters import correlations, variances
+from hierreg.plots.prior import prior_check, prior_lines
 from hierreg.plots.ranks import ranks
 from hierreg.plots.shrinkage import shrinkage
 
-__all__ = ["caterpillar", "correlations", "effects", "lines", "ranks", "shrinkage", "variances"]
+__all__ = [
+    "caterpillar",
+    "correlations",
+    "effects",
+    "lines",
+    "prior_check",
+    "prior_lines",
+    "ranks",
+    "shrinkage",
+    "variances",
+]
 
 
 def __dir__() -> list[str]:
