@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hierreg.model import Model
     from hierreg.page import write_page
     from hierreg.predictive import log_likelihood, log_prior, posterior_predictive, prior_predictive
-    from hierreg.predictive_checks import prior_check
+    from hierreg.predictive_checks import predictive_check, prior_check
     from hierreg.priors import (
         LKJ,
         Exponential,
@@ -104,6 +104,7 @@ __all__ = [
     "plots",
     "posterior_predictive",
     "predict",
+    "predictive_check",
     "prior_check",
     "prior_predictive",
     "r2",
@@ -134,7 +135,7 @@ _NAMES_BY_MODULE = {
     "hierreg.model": ("Model",),
     "hierreg.page": ("write_page",),
     "hierreg.predictive": ("log_likelihood", "log_prior", "posterior_predictive", "prior_predictive"),
-    "hierreg.predictive_checks": ("prior_check",),
+    "hierreg.predictive_checks": ("predictive_check", "prior_check"),
     "hierreg.priors": (
         "LKJ",
         "Exponential",
