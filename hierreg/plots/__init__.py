@@ -8,6 +8,7 @@ from hierreg.plots.caterpillar import caterpillar
 from hierreg.plots.effects import effects
 from hierreg.plots.lines import lines
 from hierreg.plots.parameters import correlations, variances
+from hierreg.plots.predictive import loo_pit, predictive
 from hierreg.plots.prior import prior_check, prior_lines
 from hierreg.plots.ranks import ranks
 from hierreg.plots.shrinkage import shrinkage
@@ -17,6 +18,8 @@ __all__ = [
     "correlations",
     "effects",
     "lines",
+    "loo_pit",
+    "predictive",
     "prior_check",
     "prior_lines",
     "ranks",

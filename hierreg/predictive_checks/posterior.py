@@ -154,7 +154,7 @@ def predictive_check(  # noqa: PLR0913  # every argument after the first has a d
     default = (*_DEFAULT, "zeros") if _has_counts(problem) else _DEFAULT
     asked = named_statistics(statistics, default)
     sets = check_sets(problem, table, by, bins, what.rows)
-    posterior = _some(draws_in(tree), draws, len(what.rows))
+    posterior = thinned_draws(draws_in(tree), draws, len(what.rows))
     check_whole("seed", 0 if seed is None else seed, least=0)
     chosen = int(tree.attrs.get("seed", 0)) if seed is None else int(seed)
     of_means = any(by == name for name in what.new)
@@ -164,13 +164,13 @@ def predictive_check(  # noqa: PLR0913  # every argument after the first has a d
     made = np.empty((n, len(labels)))
     for part, y in replicated(what, posterior, chosen):
         made[part] = _values(y[:, sets.order], asked, sets, of_means=of_means)
-    seen = _observed(problem)[what.rows][sets.order]
+    seen = observed_responses(problem)[what.rows][sets.order]
     observed = _values(seen[None], asked, sets, of_means=of_means)[0]
     attrs = {"ci_prob": prob, "heading": _heading(problem, what, n, prob), "seed": chosen, "n_replicates": n}
     return _report(labels, observed, made, prob, attrs, mild=not what.new and given is None)
 
 
-def _some(posterior: xr.Dataset, draws: int | None, n_rows: int) -> xr.Dataset:
+def thinned_draws(posterior: xr.Dataset, draws: int | None, n_rows: int) -> xr.Dataset:
     """Return evenly spaced draws of all chains, as one chain."""
     flat = posterior.stack(sample=("chain", "draw"), create_index=False)
     available = flat.sizes["sample"]
@@ -187,7 +187,8 @@ def _has_counts(problem: Any) -> bool:
     return isinstance(problem, FamilyProblem) and isinstance(problem.family, Poisson | NegativeBinomial)
 
 
-def _observed(problem: Any) -> Array:
+def observed_responses(problem: Any) -> Array:
+    """Return the responses (N,) that replicates are compared with."""
     values = of_family.observed_values(problem) if isinstance(problem, FamilyProblem) else problem.design.y
     return np.asarray(values, dtype=float)
 
