@@ -133,18 +133,22 @@ def replicated(what: Replication, posterior: xr.Dataset, seed: int) -> Iterator[
         If draws of group coefficients are needed that were not kept and cannot be drawn again.
     """
     problem = what.problem
-    flat = posterior.stack(sample=("chain", "draw"), create_index=False).transpose("sample", ...)
-    S = flat.sizes["sample"]
+    S = posterior.sizes["chain"] * posterior.sizes["draw"]
     rngs = np.random.default_rng([seed, _EFFECTS_STREAM]), np.random.default_rng([seed, _ERRORS_STREAM])
     one = _of_family if isinstance(problem, FamilyProblem) else _of_normal(what)
     for part in chunks(S, problem.n_rows):
-        some = (
-            flat.isel(sample=part)
-            .rename(sample="draw")
-            .expand_dims("chain")
-            .drop_vars(["chain", "draw"], errors="ignore")
-        )
+        some = one_chain(posterior, np.arange(*part.indices(S)))
         yield part, one(what, some, rngs, seed + part.start)
+
+
+def one_chain(posterior: xr.Dataset, which: Index) -> xr.Dataset:
+    """Return some draws, counted over chains one after the other, as those of one chain."""
+    import xarray as xr
+
+    n = posterior.sizes["draw"]
+    places = {"chain": xr.DataArray(which // n, dims="sample"), "draw": xr.DataArray(which % n, dims="sample")}
+    some = posterior.drop_vars(["chain", "draw"], errors="ignore").isel(places)
+    return some.rename(sample="draw").expand_dims("chain").transpose("chain", "draw", ...)
 
 
 def _of_normal(what: Replication) -> Any:

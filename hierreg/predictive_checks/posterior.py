@@ -12,7 +12,7 @@ from hierreg.exceptions import ModelError
 from hierreg.hints import PROB, SEED, understands
 from hierreg.predictive import of_family
 from hierreg.predictive.left_out.sets import problem_and_data
-from hierreg.predictive.replicated import replicated, replication
+from hierreg.predictive.replicated import one_chain, replicated, replication
 from hierreg.predictive.rows import check_size
 from hierreg.predictive_checks.sets import check_sets
 from hierreg.predictive_checks.statistics import named_statistics
@@ -172,15 +172,13 @@ def predictive_check(  # noqa: PLR0913  # every argument after the first has a d
 
 def thinned_draws(posterior: xr.Dataset, draws: int | None, n_rows: int) -> xr.Dataset:
     """Return evenly spaced draws of all chains, as one chain."""
-    flat = posterior.stack(sample=("chain", "draw"), create_index=False)
-    available = flat.sizes["sample"]
+    available = posterior.sizes["chain"] * posterior.sizes["draw"]
     if draws is None:
         draws = min(available, max(_FEWEST, min(_DRAWS, _MOST_VALUES // max(1, n_rows))))
     check_whole("draws", draws, least=1)
     if draws > available:
         raise ModelError(f"draws={draws} replicates were asked for, but the tree has {available} draws in all.")
-    one = flat.isel(sample=evenly(available, draws)).drop_vars(["chain", "draw"], errors="ignore")
-    return one.rename(sample="draw").expand_dims("chain").transpose("chain", "draw", ...)
+    return one_chain(posterior, evenly(available, draws))
 
 
 def _has_counts(problem: Any) -> bool:

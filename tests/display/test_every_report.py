@@ -65,6 +65,7 @@ EXAMPLES: dict[str, Callable[[], Report]] = {
     "Predictions": lambda: hr.predict(many(), {"x": np.arange(45.0), "g": many_labels()}, at=trees.many_groups()),
     "CategoryPredictions": lambda: hr.predict(of_categories()[0], trees.table(), at=of_categories()[1]),
     "RowWeights": lambda: hr.row_weights(*rows_of_weight()),
+    "PredictiveCheck": lambda: hr.predictive_check(trees.many_groups(), "g", "sd", level="new group"),
     "PriorCheck": lambda: hr.prior_check(trees.model("correlated"), draws=200),
     "SideBySide": lambda: hr.table({"REML": trees.model("by").estimate(), "Bayes": trees.tree("by")}),
 }
