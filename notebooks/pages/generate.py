@@ -57,7 +57,7 @@ TOPICS = {
         *("parameters", "correlation_matrices", "posterior_predictive", "prior_predictive"),
         *("log_likelihood", "log_prior"),
     ),
-    "Predictive checks": ("prior_check", "loo"),
+    "Predictive checks": ("prior_check", "predictive_check", "loo"),
     "Files": ("save", "load"),
     "Data sets": ("available_datasets", "describe_dataset", "load_dataset"),
     "Errors and warnings": ("HierregError",),
