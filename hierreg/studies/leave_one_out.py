@@ -14,8 +14,8 @@ from hierreg.predictive.leave_out import densities_of_sets, integrable
 from hierreg.predictive.left_out.equations import border_for
 from hierreg.predictive.left_out.sets import problem_and_data, sets_of
 from hierreg.predictive.public import log_likelihood
+from hierreg.predictive.rows import chunks
 from hierreg.problem.effects import EffectsProblem
-from hierreg.problem.labels import DRAWS
 from hierreg.problem.problem import Problem
 from hierreg.results.carried import draws_in
 from hierreg.warning import warn
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from hierreg.predictive.of_model import ModelLike
     from hierreg.problem.family import FamilyProblem
     from hierreg.studies.left_out_result import LeaveOneOut
+
+# Draws of which ArviZ's smoothing of a tail, a fifth of them, has five.
+_FEWEST = 25
 
 
 def loo(
@@ -78,7 +81,7 @@ def loo(
     ------
     ModelError
         If there is no such column; the response or the effects are not normal and groups or refits are asked for; the
-        rows are not known; or there are not so many draws.
+        rows are not known; or there are not so many draws, or fewer than 25.
     DataError
         If the rows that are left do not determine all coefficients, or rows belong to no group.
 
@@ -170,15 +173,22 @@ def _weighed(posterior: xr.Dataset, densities: LeftOutDensities) -> LeaveOneOut:
     groups = {"posterior": posterior, "log_likelihood": densities.density.to_dataset(name=name)}
     out = _by_arviz(xr.DataTree.from_dict(groups), densities.sets.what, **_equal_weights(densities.density))
     if densities.z is not None:
-        from scipy.special import ndtr
-
-        log_weights: Any = out.log_weights
-        weights = log_weights.copy(data=np.exp(log_weights.to_numpy()))
-        below = densities.z.copy(data=ndtr(densities.z.to_numpy().astype(float)))
-        over = [*DRAWS]
-        out.pit = (weights * below).sum(over, skipna=False) / weights.sum(over)
+        out.pit = _probabilities(densities.z, out.log_weights)
         assert densities.within is not None
         out.p = float(densities.within.sum() - out.elpd)
+    return out
+
+
+def _probabilities(z: xr.DataArray, log_weights: Any) -> xr.DataArray:
+    """Return P(y_new <= y_r | all other rows) of each row, a weighted mean over draws (chain, draw, rows)."""
+    from scipy.special import ndtr
+
+    K, log_weights = z.shape[2], log_weights.transpose(*z.dims)
+    out = z.isel(chain=0, draw=0, drop=True).astype(float)
+    for part in chunks(K, z.shape[0] * z.shape[1]):
+        weights = np.exp(log_weights.to_numpy()[..., part])
+        below = ndtr(z.to_numpy()[..., part].astype(float))
+        out[part] = np.sum(weights * below, axis=(0, 1)) / np.sum(weights, axis=(0, 1))
     return out
 
 
@@ -196,6 +206,9 @@ def _by_arviz(tree: xr.DataTree, what: str, **weights: xr.DataArray) -> LeaveOne
     """Return ArviZ's leave-one-out of a tree's log likelihood."""
     from arviz_stats.loo import loo as by_arviz
 
+    n = tree["posterior"].sizes["chain"] * tree["posterior"].sizes["draw"]
+    if n < _FEWEST:
+        raise ModelError(f"hr.loo: {n} draws have no tail to smooth; at least {_FEWEST} in all chains are needed.")
     from hierreg.studies.left_out_result import result_of
 
     with warnings.catch_warnings():

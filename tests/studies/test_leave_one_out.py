@@ -185,6 +185,7 @@ def test_odd_names(table):
         (FORMULA, {}, {"by": "G"}, r"by='G' is no grouping factor and no column that.*Did you mean 'g'\?"),
         (FORMULA, {"effects": {"g": hr.StudentT()}}, {"by": "g"}, "those of this model are not normal"),
         (FORMULA, {"effects": {"g": hr.StudentT()}}, {"refit": True}, "refit=True is for models whose coefficients"),
+        (FORMULA, {}, {"draws": 6}, "24 draws have no tail to smooth; at least 25"),
         (FORMULA, {}, {"draws": 51}, "draws=51 per chain were asked for, but the tree has 50"),
     ],
 )

@@ -298,6 +298,15 @@ def _without_groups(
     back = np.swapaxes(L_inverse, 2, 3)
     fit = back @ (L_inverse @ sums(Z, PW))
     of_rows = fit[:, place]
-    left = tuple(values - np.einsum("bnq,bnqm->bnm", z, of_rows) for values, z in ((W, Z), (PW, PZ)))
-    own = tuple(np.einsum("bnq,bnqk->bnk", z, back[:, place]) for z in (Z, PZ))
+    left = tuple(values - _rowwise(z, of_rows) for values, z in ((W, Z), (PW, PZ)))
+    back_of_rows = back[:, place]
+    own = tuple(_rowwise(z, back_of_rows) for z in (Z, PZ))
     return left[0], left[1], fit.reshape(len(fit), -1, fit.shape[3]), (own[0], own[1])
+
+
+def _rowwise(z: Array, A: Array) -> Array:
+    """Return z' A of each row, (B, N, m), from z (B, N, q) and A (B, N, q, m): q is small, and einsum slow for that."""
+    out = z[:, :, 0, None] * A[:, :, 0]
+    for i in range(1, z.shape[2]):
+        out += z[:, :, i, None] * A[:, :, i]
+    return np.asarray(out)
