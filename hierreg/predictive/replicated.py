@@ -96,7 +96,7 @@ def replication(problem: Problem | FamilyProblem, level: Any, given: Any) -> Rep
 
 def _given(problem: Problem | FamilyProblem, given: Any, new: frozenset[str]) -> NDArray[np.bool_]:
     layout = gaussian(problem, "given=").layout
-    if layout.kind != "correlated":
+    if layout.unit is None or problem.labels.has_corr_by_stratum:
         raise ModelError(
             f"given={given!r} names data sets whose errors say something of those of others; errors={layout.spec} are "
             "not correlated between data sets. Leave it out."
