@@ -170,13 +170,27 @@ def _weighed(posterior: xr.Dataset, densities: LeftOutDensities) -> LeaveOneOut:
     import xarray as xr
 
     name = str(densities.density.name)
-    groups = {"posterior": posterior, "log_likelihood": densities.density.to_dataset(name=name)}
+    groups = {"posterior": _varying(posterior), "log_likelihood": densities.density.to_dataset(name=name)}
     out = _by_arviz(xr.DataTree.from_dict(groups), densities.sets.what, **_equal_weights(densities.density))
     if densities.z is not None:
         out.pit = _probabilities(densities.z, out.log_weights)
         assert densities.within is not None
         out.p = float(densities.within.sum() - out.elpd)
     return out
+
+
+def _varying(posterior: xr.Dataset) -> xr.Dataset:
+    """Return the variance parameters that vary: how well they mix decides what weights of them are worth."""
+    import xarray as xr
+
+    names = [name for name in map(str, posterior.data_vars) if name.startswith(("sd_", "corr_", "error_"))]
+    shape = posterior.sizes["chain"], posterior.sizes["draw"], -1
+    each = [posterior[name].transpose("chain", "draw", ...).to_numpy().reshape(shape) for name in names]
+    u = np.concatenate([np.empty((*shape[:2], 0)), *each], axis=2)
+    u = u[:, :, np.ptp(u, axis=(0, 1)) > 0] if u.shape[2] else u
+    # Where all are known, any draws that are independent.
+    u = u if u.shape[2] else np.random.default_rng(0).standard_normal((*shape[:2], 1))
+    return xr.Dataset({"u": (("chain", "draw", "parameter"), u)}, coords={d: posterior[d] for d in ("chain", "draw")})
 
 
 def _probabilities(z: xr.DataArray, log_weights: Any) -> xr.DataArray:

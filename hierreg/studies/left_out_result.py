@@ -21,7 +21,8 @@ class LeaveOneOut(ELPDDataLOO):
     ----------
     pit : DataArray or None
         Of rows of a model with normal responses and effects: P(y_new <= y_r | all other rows), where y_new is a new
-        value of row r. Uniform where the model is right. NaN where too few digits are known.
+        value of row r. Uniform where the model is right. NaN where too few digits are known, and of rows of large
+        tables that were left out by a refit.
     refitted : tuple
         Labels of what was left out by a refit, not by weights; their Pareto k is zero.
     left_out : str
@@ -50,15 +51,19 @@ def result_of(found: Any, left_out: str) -> LeaveOneOut:
     return LeaveOneOut(**{field.name: getattr(found, field.name) for field in fields(found)}, left_out=left_out)
 
 
-def with_values(found: LeaveOneOut, values: dict[int, float], labels: list[Any]) -> LeaveOneOut:
-    """Return the same with exact values in some places, and the sum and standard error that follow."""
+def with_values(found: LeaveOneOut, values: dict[int, tuple[float, float]], labels: list[Any]) -> LeaveOneOut:
+    """Return the same with exact values and probabilities in some places, and the totals that follow."""
     elpd_i, k = found.elpd_i.copy(deep=True), found.pareto_k.copy(deep=True)
-    for place, value in values.items():
+    pit = None if found.pit is None else found.pit.copy(deep=True)
+    for place, (value, probability) in values.items():
         elpd_i[place], k[place] = value, 0.0
+        if pit is not None:
+            pit[place] = probability
     p = found.p + found.elpd - float(elpd_i.sum())
     changed = {
         "elpd_i": elpd_i,
         "pareto_k": k,
+        "pit": pit,
         "elpd": float(elpd_i.sum()),
         "se": float(np.sqrt(len(elpd_i) * np.var(elpd_i.to_numpy()))),
         "p": p,

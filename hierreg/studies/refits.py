@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.special import ndtr
 
 from hierreg.errors.within_units import WITHIN
 from hierreg.exceptions import ConvergenceWarning, HierregError, ModelError
 from hierreg.model.posterior import sample
-from hierreg.predictive.leave_out import by_products
+from hierreg.predictive.leave_out import by_products, densities_of_sets
 from hierreg.predictive.left_out.without import gram_of_rows, rows_of_design, rows_of_layout
 from hierreg.predictive.recovered import covariances_of
 from hierreg.problem.problem import of_parts
@@ -26,12 +27,15 @@ if TYPE_CHECKING:
     from hierreg.problem.problem import Problem
 
 _STREAM = 307
+# Draws times rows of which all probabilities are worked out, for one of them.
+_MOST_VALUES = 20_000_000
 
 
-def exact_value(problem: Problem, tree: xr.DataTree, sets: RowSets, k: int) -> float:
-    """Return log p(y_J | y_-J) of a set of rows J, from a posterior of the other rows.
+def exact_value(problem: Problem, tree: xr.DataTree, sets: RowSets, k: int) -> tuple[float, float]:
+    """Return log p(y_J | y_-J) of a set of rows J, from a posterior of the other rows, and P(y_new <= y_r) of a row.
 
-    Given a draw of its variance parameters the density is exact: what is left is the mean over draws.
+    Given a draw of its variance parameters both are exact: what is left is the mean over draws. The probability is NaN
+    of sets of several rows, and of tables that are so large that it would take longer than the fit.
 
     Raises
     ------
@@ -64,8 +68,17 @@ def exact_value(problem: Problem, tree: xr.DataTree, sets: RowSets, k: int) -> f
         # What is said of boundaries and priors was said of the model with all rows.
         if issubclass(category, ConvergenceWarning):
             warn(f"without {sets.name(k)}: {message}", category)
-    density = by_products(problem, covariances_of(problem, draws_in(found)), sets, [k])[:, 0]
-    return float(np.logaddexp.reduce(density) - np.log(len(density)))
+    posterior = draws_in(found)
+    density = by_products(problem, covariances_of(problem, posterior), sets, [k])[:, 0]
+    value = float(np.logaddexp.reduce(density) - np.log(len(density)))
+    return value, _probability(problem, posterior, sets, k)
+
+
+def _probability(problem: Problem, posterior: xr.Dataset, sets: RowSets, k: int) -> float:
+    if sets.index is not None or posterior.sizes["chain"] * posterior.sizes["draw"] * problem.n_rows > _MOST_VALUES:
+        return float("nan")
+    z = densities_of_sets(problem, posterior, sets).z
+    return float("nan") if z is None else float(np.mean(ndtr(z.to_numpy()[:, :, k].astype(float))))
 
 
 def problem_of_rows(problem: Problem, rows: NDArray[np.intp], left_out: str) -> Problem:

@@ -140,7 +140,8 @@ def left_out(problem: Problem, cov: Covariances, border: Border, sets: Index | N
         Set of each row, 0 to K - 1; None for rows.
     """
     S, K = len(cov.sd), len(problem.design.y) if sets is None else int(sets.max()) + 1
-    density, within = np.empty((S, K)), np.full(K, -np.inf)
+    # Of a set without rows nothing is left out.
+    density, within = np.zeros((S, K)), np.full(K, -np.inf)
     z: NDArray[Any] | None = np.empty((S, K), dtype=np.float32) if sets is None else None
     digits = np.full(K, np.inf)
     for part, solved in _solved(problem, cov, border):
