@@ -117,7 +117,8 @@ print(shown.head(3).to_string(index=False), shown[3:].nsmallest(3, "p").to_strin
 #
 # Leave one row out, predict it from all others, and compare by the log density of what was observed there. All
 # coefficients are integrated out of the rows that are left, so that weights are of the standard deviations alone
-# (PSIS-LOO, Vehtari, Gelman and Gabry 2017); rows that they cannot leave out are left out by a fit without them.
+# (PSIS-LOO, Vehtari, Gelman and Gabry 2017). Rows that weights cannot leave out would be left out by fits without them,
+# and named: here there are none.
 
 # %%
 loo = {name: hr.loo(tree, refit=True) for name, tree in trees.items()}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.exceptions import ModelError
+from hierreg.exceptions import HierregWarning, ModelError
 from hierreg.likelihood.groups.threads import available_cores
 from hierreg.predictive.groups import some_draws
 from hierreg.predictive.left_out.equations import border_for, left_out
@@ -20,6 +21,7 @@ from hierreg.predictive.rows import check_size
 from hierreg.problem.effects import EffectsProblem
 from hierreg.problem.labels import response_variable
 from hierreg.results.carried import draws_in
+from hierreg.warning import warn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 
 # Share of a precision below which the cross-products of the other rows are asked: six digits are left of it.
 _FEW_DIGITS = 1e-10
+# Seconds of which a user is told before.
+_LONG = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,8 +134,17 @@ def by_products(problem: Problem, cov: Covariances, sets: RowSets, which: Iterab
     def without(k: int) -> Array:
         return total - density_of(problem, sets.others(k), cov, sets.name(k))
 
+    begin = time.perf_counter()
+    first = without(which[0])
+    left = (time.perf_counter() - begin) * (len(which) - 1) / cores
+    if left > _LONG:
+        warn(
+            f"leaving out {len(which)} sets of rows of {sets.what} one at a time, at {len(total)} draws, will take about "
+            f"{left / 60:.0f} minutes: there is no shorter way for this model. draws=... takes fewer of each chain.",
+            HierregWarning,
+        )
     with ThreadPoolExecutor(max_workers=cores) as pool:
-        return np.stack(list(pool.map(without, which)), axis=-1)
+        return np.stack([first, *pool.map(without, which[1:])], axis=-1)
 
 
 def _labelled(problem: Problem, posterior: xr.Dataset, sets: RowSets, values: NDArray[Any]) -> xr.DataArray:

@@ -65,7 +65,8 @@ def loo(
     model : Model, optional
         The model that it was sampled from; by default the one that the tree carries.
     draws : int, optional
-        Draws per chain, evenly spaced; all by default.
+        Draws per chain, evenly spaced; all by default. Where sets are not within groups of a factor, or other factors
+        have more than 400 coefficients, time grows with draws x sets x groups, and long ones are announced.
     refit : bool
         Fit again without each row or group whose Pareto k is too large. The result says how many those were.
 
@@ -87,6 +88,8 @@ def loo(
 
     Warns
     -----
+    HierregWarning
+        If it will take more than two minutes.
     ConvergenceWarning
         If a posterior without a row or group is too far from the one with it; names them.
 

@@ -236,6 +236,15 @@ def test_what_lies_in_several_groups_has_no_closed_form_and_is_answered_by_produ
     assert border_for(crossed, sets_of(crossed, table, "c").index).factor == 1
 
 
+def test_what_takes_long_is_said_before(table, monkeypatch):
+    monkeypatch.setattr("hierreg.predictive.leave_out._LONG", 0.0)
+    tree = sampled(FORMULA, table, draws=50, priors=PRIORS)
+    with pytest.warns(
+        hr.exceptions.HierregWarning, match=r"leaving out 2 sets of rows of half .* at 20 draws, will take"
+    ):
+        left_out_densities(tree, "half", hr.Model(FORMULA, table, priors=PRIORS), 5)
+
+
 def test_columns_with_missing_values_are_refused_and_names_of_draws_are_not(table):
     table = table.assign(draw=table["half"], gap=np.where(table["half"] == 1, 1.0, np.nan))
     model = hr.Model(FORMULA, table, priors=PRIORS)
