@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from hierreg.linear import comparisons, contrasts, datagrid, means, predict, ranks, row_weights, slopes
     from hierreg.model import Model
     from hierreg.page import report
-    from hierreg.predictive import log_likelihood, log_prior, loo, posterior_predictive, prior_predictive
+    from hierreg.predictive import log_likelihood, log_prior, posterior_predictive, prior_predictive
+    from hierreg.predictive_checks import predictive_check, prior_check
     from hierreg.priors import (
         LKJ,
         Exponential,
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from hierreg.reports import correlations, r2, shrinkage, summary, table
     from hierreg.response import Bernoulli, Beta, Binomial, Cumulative, NegativeBinomial, Poisson
     from hierreg.results import correlation_matrices, load, parameters, save
-    from hierreg.studies import map_chains, map_fits, sensitivity
+    from hierreg.studies import loo, map_chains, map_fits, sensitivity
 
 __version__ = "0.1.0"
 
@@ -105,6 +106,8 @@ __all__ = [
     "plots",
     "posterior_predictive",
     "predict",
+    "predictive_check",
+    "prior_check",
     "prior_predictive",
     "r2",
     "ranks",
@@ -135,7 +138,8 @@ _NAMES_BY_MODULE = {
     "hierreg.linear": ("comparisons", "contrasts", "datagrid", "means", "predict", "ranks", "row_weights", "slopes"),
     "hierreg.model": ("Model",),
     "hierreg.page": ("report",),
-    "hierreg.predictive": ("log_likelihood", "log_prior", "loo", "posterior_predictive", "prior_predictive"),
+    "hierreg.predictive": ("log_likelihood", "log_prior", "posterior_predictive", "prior_predictive"),
+    "hierreg.predictive_checks": ("predictive_check", "prior_check"),
     "hierreg.priors": (
         "LKJ",
         "Exponential",
@@ -152,7 +156,7 @@ _NAMES_BY_MODULE = {
     ),
     "hierreg.reports": ("correlations", "r2", "shrinkage", "summary", "table"),
     "hierreg.errors.from_samples": ("covariance_from_samples",),
-    "hierreg.studies": ("map_chains", "map_fits", "sensitivity"),
+    "hierreg.studies": ("loo", "map_chains", "map_fits", "sensitivity"),
     "hierreg.response": ("Bernoulli", "Beta", "Binomial", "Cumulative", "NegativeBinomial", "Poisson"),
     "hierreg.results": ("correlation_matrices", "load", "parameters", "save"),
 }

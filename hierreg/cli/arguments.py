@@ -15,6 +15,7 @@ Hierarchical and correlated linear regressions, with a calibrated posterior in s
   hierreg report fit.nc                               every table of a kept posterior
   hierreg check fit.nc                                what the data say against the model, and what to do
   hierreg predict fit.nc new.csv -o predictions.csv   predictions of new rows, from the kept posterior alone
+  hierreg loo fit.nc --by School                      how well it predicts rows or groups that are left out
 """
 
 _FIT = """\
@@ -55,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
     top = argparse.ArgumentParser(prog="hierreg", description=_ABOUT, formatter_class=raw)
     top.add_argument("--version", action="version", version=f"hierreg {__version__}")
-    commands = top.add_subparsers(dest="command", required=True, metavar="{demo,fit,report,check,predict}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="{demo,fit,report,check,predict,loo}")
 
     demo = commands.add_parser("demo", help="two worked examples on real data, with figures")
     demo.add_argument(
@@ -116,7 +117,9 @@ def parser() -> argparse.ArgumentParser:
     _add_check(check)
     predict = commands.add_parser("predict", help="predict new rows from a kept posterior")
     _add_predict(predict)
-    for command in (fit, report, check, predict):
+    loo = commands.add_parser("loo", help="leave rows or groups out of a kept posterior")
+    _add_loo(loo)
+    for command in (fit, report, check, predict, loo):
         command.add_argument(
             "--json",
             action="store_true",
@@ -162,6 +165,14 @@ def _add_predict(predict: argparse.ArgumentParser) -> None:
     predict.add_argument("--ci", type=float, default=0.95, metavar="P", help="probability of intervals (%(default)s)")
     predict.add_argument("--no-observation", action="store_true", help="expected values alone, without new errors")
     predict.add_argument("--seed", type=int, metavar="N", help="of new groups and errors; by default that of the fit")
+
+
+def _add_loo(loo: argparse.ArgumentParser) -> None:
+    loo.add_argument("fit", type=Path, nargs="+", help="files written by `hierreg fit -o` or hr.save; several compare")
+    loo.add_argument("--by", metavar="COLUMN", help="leave out all rows of a group; single rows by default")
+    loo.add_argument("--draws", type=int, metavar="N", help="draws per chain that are used (all)")
+    loo.add_argument("--refit", action="store_true", help="fit again without what importance sampling cannot leave out")
+    loo.add_argument("-o", "--output", type=Path, metavar="FILE.csv", help="write the value of each row or group there")
 
 
 def _add_family(fit: argparse.ArgumentParser) -> None:

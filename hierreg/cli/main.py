@@ -103,6 +103,10 @@ def _run(options: Any) -> Answer | None:
         from hierreg.cli.predict import predict
 
         return predict(options)
+    if options.command == "loo":
+        from hierreg.cli.loo import loo
+
+        return loo(options)
     from hierreg.cli.report import report
 
     return report(options.fit, figures=options.figures, tables=options.tables, page=options.page)

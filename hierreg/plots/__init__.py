@@ -9,6 +9,8 @@ from hierreg.plots.check import check
 from hierreg.plots.effects import effects
 from hierreg.plots.lines import lines
 from hierreg.plots.parameters import correlations, variances
+from hierreg.plots.predictive import loo_pit, predictive
+from hierreg.plots.prior import prior_check, prior_lines
 from hierreg.plots.ranks import ranks
 from hierreg.plots.sensitivity import sensitivity
 from hierreg.plots.shrinkage import shrinkage
@@ -19,6 +21,10 @@ __all__ = [
     "correlations",
     "effects",
     "lines",
+    "loo_pit",
+    "predictive",
+    "prior_check",
+    "prior_lines",
     "ranks",
     "sensitivity",
     "shrinkage",

@@ -1,10 +1,10 @@
 """What draws say of rows: replicates of the response, densities, and draws from the prior.
 
 `public` holds the functions for users that add groups to a result, or make them of a model alone; they are made by
-`groups` out of `prior_draws`, `rows` and `densities`; `of_model` says what they read of a model.
+`groups` out of `prior_draws`, `rows` and `densities`; `of_model` says what they read of a model. `left_out` has the
+densities of rows and groups that are left out, which `leave_out` labels.
 """
 
-from hierreg.predictive.leave_out import loo
 from hierreg.predictive.public import log_likelihood, log_prior, posterior_predictive, prior_predictive
 
-__all__ = ["log_likelihood", "log_prior", "loo", "posterior_predictive", "prior_predictive"]
+__all__ = ["log_likelihood", "log_prior", "posterior_predictive", "prior_predictive"]

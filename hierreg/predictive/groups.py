@@ -10,10 +10,13 @@ from hierreg.checks import check_choice, check_whole
 from hierreg.exceptions import ModelError
 from hierreg.predictive.densities import log_densities, log_prior_variables
 from hierreg.predictive.effects_prior import log_prior_with_effects
+from hierreg.predictive.of_family import as_family_group
 from hierreg.predictive.of_model import check_has_rows
 from hierreg.predictive.prior_draws import check_priors, draw_prior
+from hierreg.predictive.replicated import replicated, replication
 from hierreg.predictive.rows import check_size, draws_of, replicate, row_means
 from hierreg.problem.effects import EffectsProblem
+from hierreg.problem.family import FamilyProblem
 from hierreg.problem.labels import response_variable
 from hierreg.results.carried import draws_in, with_group, with_mu
 
@@ -122,6 +125,27 @@ def posterior_predictive_of(tree: xr.DataTree, problem: Problem, draws: int | No
         "Use fewer draws, hr.posterior_predictive(tree, model, draws=...).",
     )
     return replicates(problem, posterior, [seed, POSTERIOR_PREDICTIVE_STREAM])
+
+
+def replicated_group(
+    tree: xr.DataTree, problem: Problem | FamilyProblem, draws: int | None, seed: int, of: tuple[Any, Any]
+) -> xr.Dataset:
+    """Return the ``posterior_predictive`` group of new groups, or given data sets: `of` is level and given.
+
+    Rows of data sets that are given stay as observed.
+    """
+    what = replication(problem, *of)
+    posterior = some_draws(draws_in(tree), draws)
+    n = posterior.sizes["chain"] * posterior.sizes["draw"]
+    check_size(n, problem.n_rows, "posterior_predictive", "Use fewer draws, hr.posterior_predictive(draws=...).")
+    y = np.empty((n, problem.n_rows))
+    if what.given is not None:
+        y[:] = problem.design.y
+    for part, made in replicated(what, posterior, seed):
+        y[part, what.rows] = made
+    if isinstance(problem, FamilyProblem):
+        return as_family_group(problem, posterior, y).assign_attrs(seed=seed)
+    return _response_group(problem, posterior, y, "obs", np.arange(problem.n_rows)).assign_attrs(seed=seed)
 
 
 def some_draws(posterior: xr.Dataset, draws: int | None) -> xr.Dataset:

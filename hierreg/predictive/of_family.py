@@ -238,7 +238,12 @@ def replicates(
     for part in chunks(len(beta), problem.n_rows):
         eta = linear_predictors(problem, beta[part], [one[part] for one in b])
         out[part] = drawn(problem, rng, eta, auxiliary[part], problem.observed.stratum, problem.observed.trials)
-    return _group(problem, draws, _whole(problem, out), attrs=labels_of_numbers(problem))
+    return as_family_group(problem, draws, out)
+
+
+def as_family_group(problem: FamilyProblem, draws: xr.Dataset, values: Array) -> xr.Dataset:
+    """Return responses (S, N) at draws of a posterior or prior group as a group of a tree."""
+    return _group(problem, draws, _whole(problem, values), attrs=labels_of_numbers(problem))
 
 
 def labels_of_numbers(problem: FamilyProblem) -> dict[str, Any]:

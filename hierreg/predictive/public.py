@@ -5,7 +5,7 @@ Every function returns a new tree and leaves the one it was given as it was; the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from hierreg.predictive.groups import (
     log_likelihood_of,
     log_prior_of,
     posterior_predictive_of,
+    replicated_group,
     replicates,
 )
 from hierreg.predictive.of_model import any_problem_of, attributes, gaussian, problem_of
@@ -30,6 +31,8 @@ from hierreg.results import build
 from hierreg.results.carried import tree_of, with_group
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import xarray as xr
 
     from hierreg.predictive.of_model import ModelLike
@@ -94,12 +97,20 @@ def prior_predictive(model: ModelLike, draws: int = PRIOR_DRAWS, seed: int | Non
 
 
 @understands("hr.posterior_predictive", same=SEED)
-def posterior_predictive(
-    tree: xr.DataTree, model: ModelLike | None = None, draws: int | None = None, seed: int | None = None
+def posterior_predictive(  # every argument after the first has a default
+    tree: xr.DataTree,
+    model: ModelLike | None = None,
+    draws: int | None = None,
+    seed: int | None = None,
+    *,
+    level: str | Mapping[str, str] = "group",
+    given: Any = None,
 ) -> xr.DataTree:
     """Return the tree with replicated responses of the same rows, one per draw of the posterior.
 
-    Groups keep their coefficients; errors are drawn anew, correlated within units where they are.
+    Errors are drawn anew, correlated within units where they are. Groups keep their coefficients, or get those of new
+    groups, ``level="new group"``: what the model says of groups is checked by these, while coefficients that have seen
+    the data make replicates that are like them.
 
     Parameters
     ----------
@@ -111,6 +122,11 @@ def posterior_predictive(
         Draws per chain, evenly spaced; all by default.
     seed : int, optional
         Determines every draw; a random one is chosen and recorded where none is given.
+    level : str or dict factor -> str
+        "group" or "new group", of all grouping factors or of those named.
+    given : label or sequence of labels, optional
+        Data sets of correlated errors that stay as observed; rows of the others are replicated given what was observed
+        of their units.
 
     Returns
     -------
@@ -126,6 +142,7 @@ def posterior_predictive(
     See Also
     --------
     prior_predictive : Before any response is seen.
+    predictive_check : Test statistics of replicates, without keeping them.
     predict : Of other rows, with intervals.
     log_likelihood : Densities of the response that was seen.
 
@@ -139,6 +156,8 @@ def posterior_predictive(
     """
     found = problem_of(tree, model)
     seed = _chosen_seed(seed)
+    if level != "group" or given is not None:
+        return with_group(tree, "posterior_predictive", replicated_group(tree, found, draws, seed, (level, given)))
     if isinstance(found, FamilyProblem):
         return with_group(tree, "posterior_predictive", of_family.posterior_predictive(found, tree, draws, seed))
     problem = gaussian(found, "hr.posterior_predictive")

@@ -101,7 +101,7 @@ def covariances_of(problem: Problem, posterior: xr.Dataset) -> Covariances:
     D = len(problem.layout.labels)
     error_sd = array("error_sd").reshape(S, -1) if labels.n_error_sd else np.ones((S, D))
     if labels.has_corr_by_stratum:
-        error_corr = array("error_corr").reshape(S, -1)
+        error_corr = array("error_corr").reshape(S, D)
         error_cov = problem.parameters.within_units.covariance(error_sd, error_corr)
     else:
         error_corr = array("error_corr") if labels.has_error_corr else np.broadcast_to(np.eye(D), (S, D, D))

@@ -1,6 +1,7 @@
-"""Many fits: one after the other, on the workers of a cluster; chains that were run apart, other priors."""
+"""Many fits: on the workers of a cluster, chains that were run apart, other priors; and leave-one-out."""
 
+from hierreg.studies.leave_one_out import loo
 from hierreg.studies.many_fits import map_chains, map_fits
 from hierreg.studies.prior_sensitivity import sensitivity
 
-__all__ = ["map_chains", "map_fits", "sensitivity"]
+__all__ = ["loo", "map_chains", "map_fits", "sensitivity"]

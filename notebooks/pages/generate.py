@@ -56,8 +56,9 @@ TOPICS = {
     "Point estimates": ("t_tests", "intervals", "compare_fits", "residuals"),
     "Draws": (
         *("parameters", "correlation_matrices", "posterior_predictive", "prior_predictive"),
-        *("log_likelihood", "log_prior", "loo"),
+        *("log_likelihood", "log_prior"),
     ),
+    "Predictive checks": ("prior_check", "predictive_check", "loo"),
     "Files": ("save", "load"),
     "Data sets": ("available_datasets", "describe_dataset", "load_dataset"),
     "Errors and warnings": ("HierregError",),

@@ -1,6 +1,8 @@
 """What the command line says to programs, and priors that it reads from files."""
 
 import json
+import shutil
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -191,3 +193,29 @@ def test_a_file_that_is_no_file_of_priors_is_said(name, text, words, sleep_csv, 
     err = capsys.readouterr().err
     for word in words:
         assert word in err
+
+
+def test_what_is_left_out_of_a_file(kept, tmp_path, capsys):
+    out = tmp_path / "each.csv"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = hr.loo(hr.load(kept), by="Subject", draws=200)
+    code = 3 if expected.warning else 0
+    found = answer_of(["loo", kept, "--by", "Subject", "--draws", 200, "-o", out], capsys, code=code)
+    (total,) = found["tables"]["loo"]
+    assert (total["elpd"], total["se"], total["n"]) == (expected.elpd, expected.se, 18)
+    each = pd.DataFrame(found["tables"]["each"])
+    assert list(each.columns) == ["Subject", "elpd", "pareto_k"]
+    np.testing.assert_array_equal(each["elpd"], expected.elpd_i)
+    np.testing.assert_allclose(pd.read_csv(out)["elpd"], expected.elpd_i)
+    assert found["files"] == [str(out)]
+    copy = tmp_path / "copy.nc"
+    shutil.copy(kept, copy)
+    assert main(["loo", str(kept), str(copy), "--draws", "100"]) in {0, 3}
+    text = capsys.readouterr().out
+    assert "left out: row" in text
+    assert "elpd_diff" in text
+    assert main(["loo", str(kept), str(kept)]) == 1
+    assert main(["loo", str(kept), str(copy), "-o", str(out)]) == 1
+    assert main(["loo", str(kept), "--by", "subject"]) == 1
+    assert "Did you mean 'Subject'?" in capsys.readouterr().err

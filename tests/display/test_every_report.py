@@ -66,6 +66,8 @@ EXAMPLES: dict[str, Callable[[], Report]] = {
     "Predictions": lambda: hr.predict(many(), {"x": np.arange(45.0), "g": many_labels()}, at=trees.many_groups()),
     "CategoryPredictions": lambda: hr.predict(of_categories()[0], trees.table(), at=of_categories()[1]),
     "RowWeights": lambda: hr.row_weights(*rows_of_weight()),
+    "PredictiveCheck": lambda: hr.predictive_check(trees.many_groups(), "g", "sd", level="new group"),
+    "PriorCheck": lambda: hr.prior_check(trees.model("correlated"), draws=200),
     "Sensitivity": lambda: hr.sensitivity(trees.tree("correlated")),
     "PriorGrid": lambda: hr.sensitivity(trees.model("by"), ["sd_g"], scales=[0.5, 2], draws=60, seed=1),
     "SideBySide": lambda: hr.table({"REML": trees.model("by").estimate(), "Bayes": trees.tree("by")}),

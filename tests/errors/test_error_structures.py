@@ -45,6 +45,7 @@ TABLES = {
     "hierreg.problem.no_bound._LIMITS": set(),
     "hierreg.predictive.rows._SCALERS": set(),
     "hierreg.predictive.densities._DENSITIES": set(),
+    "hierreg.predictive.left_out.precision._PRECISIONS": set(),
     "hierreg.linear.prediction.errors._NEW_ERRORS": set(),
     "hierreg.pymc_model.errors.IN_PYMC": set(),
     "hierreg.cli.fit._STRUCTURES": {"independent"},  # what no option asks for

@@ -13,7 +13,7 @@ from hierreg.estimate import maximise_likelihood
 from hierreg.exceptions import HierregError
 from hierreg.gram import collect
 from hierreg.likelihood.engines import marginal_likelihood
-from hierreg.predictive.leave_out import rows_of_design, rows_of_layout
+from hierreg.predictive.left_out.without import rows_of_design, rows_of_layout
 
 if TYPE_CHECKING:
     from hierreg.criticism.examined import Examined
