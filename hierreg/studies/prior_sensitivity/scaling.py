@@ -131,7 +131,8 @@ def _beside_prior(x: Array, y: Array, *, is_heavy: bool) -> tuple[float, float]:
     if not np.isfinite(y).all():
         return np.nan, np.nan
     spread = quartile_spread if is_heavy else np.std
-    before = float(spread(y))
+    with np.errstate(over="ignore"):
+        before = float(spread(y))
     return (1.0 - (float(spread(x)) / before) ** 2 if before > 0 else np.nan), overlap(x, y)
 
 
@@ -169,7 +170,8 @@ def _prior_sd(before: PriorValues, name: str) -> float:
     values = before.values[name]
     if before.is_heavy[name]:
         return np.inf
-    return float(np.std(values)) if np.isfinite(values).all() else np.nan
+    with np.errstate(over="ignore"):
+        return float(np.std(values)) if np.isfinite(values).all() else np.nan
 
 
 def _report(at: Scaled, names: list[str], places: list[int], ci_prob: float) -> Sensitivity:
