@@ -140,8 +140,7 @@ def by_products(problem: Problem, cov: Covariances, sets: RowSets, which: Iterab
     if left > _LONG:
         warn(
             f"leaving out {len(which)} sets of rows of {sets.what} one at a time, at {len(total)} draws, will take "
-            f"about {left / 60:.0f} minutes: there is no shorter way for this model. draws=... takes fewer of each "
-            "chain.",
+            f"about {left / 60:.0f} minutes: there is no shorter way here. draws=... takes fewer of each chain.",
             HierregWarning,
         )
     with ThreadPoolExecutor(max_workers=cores) as pool:

@@ -238,11 +238,10 @@ def test_what_lies_in_several_groups_has_no_closed_form_and_is_answered_by_produ
 
 def test_what_takes_long_is_said_before(table, monkeypatch):
     monkeypatch.setattr("hierreg.predictive.leave_out._LONG", 0.0)
-    tree = sampled(FORMULA, table, draws=50, priors=PRIORS)
-    with pytest.warns(
-        hr.exceptions.HierregWarning, match=r"leaving out 2 sets of rows of half .* at 20 draws, will take"
-    ):
-        left_out_densities(tree, "half", hr.Model(FORMULA, table, priors=PRIORS), 5)
+    arguments = {"errors": hr.exchangeable("v"), "priors": PRIORS}
+    tree = sampled(FORMULA, table, draws=50, **arguments)
+    with pytest.warns(hr.exceptions.HierregWarning, match=r"leaving out 2 sets of rows of half .* at 20 draws, will"):
+        left_out_densities(tree, "half", hr.Model(FORMULA, table, **arguments), 5)
 
 
 def test_columns_with_missing_values_are_refused_and_names_of_draws_are_not(table):

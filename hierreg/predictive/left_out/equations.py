@@ -20,6 +20,7 @@ with E = w_J'P w_J and a = w_J'P r the sum over its rows::
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,6 +46,7 @@ _LOG_2PI = float(np.log(2.0 * np.pi))
 _CHUNK_VALUES = 1_000_000
 # Columns of the border, and numbers of it at one draw, beyond which the other ways are faster.
 _MOST_BORDER, _MOST_VALUES = 400, 4_000_000
+_FEW_COLUMNS = 8
 _FAR = 1e30  # standard deviations, what single precision holds
 
 
@@ -190,7 +192,7 @@ def _of_sets(at: _Solved, starts: Index) -> tuple[Array, Array, Array]:
         return np.asarray(np.add.reduceat(rows, starts, axis=1))
 
     n = np.diff(np.append(starts, at.r.shape[1]))
-    E = sums(at.w[:, :, :, None] * at.Pw[:, :, None, :])
+    E = _products(at.w, at.Pw, starts)
     a, squares, log_det = sums(at.w * at.Pr[:, :, None]), sums(at.r * at.Pr), sums(at.precision.log_det)
     share, axes = np.linalg.eigh(0.5 * (E + np.swapaxes(E, 2, 3)))
     left = np.maximum(1.0 - share, np.finfo(float).tiny)
@@ -199,6 +201,17 @@ def _of_sets(at: _Solved, starts: Index) -> tuple[Array, Array, Array]:
     density = -0.5 * (known - np.sum(np.log(left), axis=2) + np.sum(along / left, axis=2))
     within = -0.5 * (known + np.sum(np.log1p(share), axis=2) - np.sum(along / (1.0 + share), axis=2))
     return density, within, left.min(axis=2, initial=1.0)
+
+
+def _products(w: Array, Pw: Array, starts: Index) -> Array:
+    """Return w_J'P w_J (B, K, k, k) of each set; of many columns without the products of all rows at once."""
+    B, N, k = w.shape
+    if k <= _FEW_COLUMNS:
+        return np.asarray(np.add.reduceat(w[:, :, :, None] * Pw[:, :, None, :], starts, axis=1))
+    out = np.empty((B, len(starts), k, k))
+    for j, (a, b) in enumerate(pairwise([*starts.tolist(), N])):
+        out[:, j] = np.swapaxes(w[:, a:b], 1, 2) @ Pw[:, a:b]
+    return out
 
 
 def _solved(problem: Problem, cov: Covariances, border: Border) -> Iterator[tuple[slice, _Solved]]:
