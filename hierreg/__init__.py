@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from hierreg.reports import correlations, r2, shrinkage, summary, table
     from hierreg.response import Bernoulli, Beta, Binomial, Cumulative, NegativeBinomial, Poisson
     from hierreg.results import correlation_matrices, load, parameters, save
-    from hierreg.studies import map_chains, map_fits
+    from hierreg.studies import calibrate, map_chains, map_fits
 
 __version__ = "0.1.0"
 
@@ -76,6 +76,7 @@ __all__ = [
     "ar1",
     "available_datasets",
     "by",
+    "calibrate",
     "compare_fits",
     "comparisons",
     "contrasts",
@@ -148,7 +149,7 @@ _NAMES_BY_MODULE = {
     ),
     "hierreg.reports": ("correlations", "r2", "shrinkage", "summary", "table"),
     "hierreg.errors.from_samples": ("covariance_from_samples",),
-    "hierreg.studies": ("map_chains", "map_fits"),
+    "hierreg.studies": ("calibrate", "map_chains", "map_fits"),
     "hierreg.response": ("Bernoulli", "Beta", "Binomial", "Cumulative", "NegativeBinomial", "Poisson"),
     "hierreg.results": ("correlation_matrices", "load", "parameters", "save"),
 }

@@ -1,5 +1,6 @@
-"""Many fits: one after the other, on the workers of a cluster, or chains that were run apart."""
+"""Many fits: one after the other, on the workers of a cluster, chains that were run apart; simulated studies."""
 
+from hierreg.studies.calibrate import calibrate
 from hierreg.studies.many_fits import map_chains, map_fits
 
-__all__ = ["map_chains", "map_fits"]
+__all__ = ["calibrate", "map_chains", "map_fits"]
