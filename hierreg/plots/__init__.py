@@ -1,9 +1,10 @@
-"""Figures from a result alone: lines, effects, shrinkage, group coefficients, ranks, correlations, deviations.
+"""Figures of results: lines, effects, shrinkage, group coefficients, ranks, correlations, deviations, calibration.
 
 Each function returns a matplotlib figure that pyplot knows: a notebook shows it at the end of the cell, `plt.show()` in
 a script, `figure.savefig` writes it. It follows the active style, and `figure.axes` are its panels.
 """
 
+from hierreg.plots.calibration import calibration
 from hierreg.plots.caterpillar import caterpillar
 from hierreg.plots.effects import effects
 from hierreg.plots.lines import lines
@@ -11,7 +12,7 @@ from hierreg.plots.parameters import correlations, variances
 from hierreg.plots.ranks import ranks
 from hierreg.plots.shrinkage import shrinkage
 
-__all__ = ["caterpillar", "correlations", "effects", "lines", "ranks", "shrinkage", "variances"]
+__all__ = ["calibration", "caterpillar", "correlations", "effects", "lines", "ranks", "shrinkage", "variances"]
 
 
 def __dir__() -> list[str]:

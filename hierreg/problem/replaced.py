@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.checks import read_only
+from hierreg.checks import listed, read_only
 from hierreg.errors.known_covariance.value import BlockCovariance, BlocksOfSize
 from hierreg.exceptions import DataError
 from hierreg.gram.collect import collect_part
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 
-def with_response[P: (Problem, FamilyProblem)](problem: P, y: Array) -> P:
+def with_response(problem: Problem | FamilyProblem, y: Array) -> Problem | FamilyProblem:
     """Return the problem with another response.
 
     Parameters
@@ -43,7 +43,8 @@ def with_response[P: (Problem, FamilyProblem)](problem: P, y: Array) -> P:
     Raises
     ------
     DataError
-        If no model is made of such a response: it is not finite, or says nothing (a family's zeros in every row).
+        If no model is made of such a response: it is not finite, or says nothing (a family's zeros in every row, an
+        ordered category in none).
     """
     if not np.all(np.isfinite(y)):
         raise DataError(f"the response has {int(np.sum(~np.isfinite(y)))} values that are not finite numbers.")
@@ -60,6 +61,7 @@ def _of_family(problem: FamilyProblem, y: Array) -> FamilyProblem:
     y = read_only(np.log(y)) if isinstance(family, LogNormalResponse) else y
     observed = replace(problem.observed, y=y)
     check_some_variation(observed, family, problem.design.response_name)
+    _check_categories(problem, y)
     working, information = family.working(observed)
     inner = read_only(working - problem.offset)
     design = replace(problem.design, y=inner)
@@ -73,7 +75,16 @@ def _of_family(problem: FamilyProblem, y: Array) -> FamilyProblem:
     )
 
 
-def twice[P: (Problem, FamilyProblem)](problem: P) -> P:
+def _check_categories(problem: FamilyProblem, y: Array) -> None:
+    """Raise where an ordered category is in no row: a table of such rows would not know that there is one."""
+    if not problem.family.has_level:
+        seen = np.isin(np.arange(len(problem.observed.categories)), y)
+        if not seen.all():
+            missing = [name for name, is_seen in zip(problem.observed.categories, seen, strict=True) if not is_seen]
+            raise DataError(f"the response has no row of the categories {listed(missing)}.")
+
+
+def twice(problem: Problem | FamilyProblem) -> Problem | FamilyProblem:
     """Return the problem in which every row was observed twice, in the same groups and in units of their own.
 
     The responses are those of the rows, and the same again: what `with_response` replaces.

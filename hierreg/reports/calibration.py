@@ -12,14 +12,14 @@ from hierreg.checks import counted
 from hierreg.display import Column
 from hierreg.display.numbers import percent
 from hierreg.reports.table import Report
-from hierreg.reports.uniformity import holm, tests_of
+from hierreg.reports.uniformity import holm, evidence_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from hierreg.reports.uniformity import Tests
+    from hierreg.reports.uniformity import Evidence
 
     Array = NDArray[np.float64]
 
@@ -28,7 +28,7 @@ LEVELS = (0.5, 0.8, 0.95)
 MULTIPLE = 40
 # Below it a deviation is named.
 ALPHA = 0.05
-# Tests of a quantity: its distribution function, its mean and its spread.
+# Evidence of a quantity: its distribution function, its mean and its spread.
 _TESTS = 3
 _MOST_MESSAGES, _MOST_NAMED = 5, 5
 
@@ -75,9 +75,8 @@ class Calibration(Report):
     has_every_row: ClassVar[bool] = True
 
     def _columns(self) -> tuple[Column, ...]:
-        covered = tuple(
-            Column(key=f"coverage[{level}]", head=f"in {percent(level)}", form="fixed") for level in self["level"].values
-        )
+        levels = self["level"].to_numpy().tolist()
+        covered = tuple(Column(key=f"coverage[{one}]", head=f"in {percent(one)}", form="fixed") for one in levels)
         return (
             *covered,
             Column(key="bias", head="bias", form="fixed", digits=2, fold=2),
@@ -107,7 +106,7 @@ def report_of(  # what a calibration is
     Q = len(quantities)
     rank = np.array([one.ranks if one.status == "ok" else (np.nan,) * Q for one in found], dtype=float).reshape(-1, Q)
     good = rank[~np.isnan(rank[:, 0])].astype(np.intp)
-    tests = tests_of(good, draws)
+    tests = evidence_of(good, draws)
     single = np.minimum(1.0, _TESTS * np.min([tests.ecdf, tests.bias, tests.spread], axis=0))
     together = holm(single)
     n = len(good)
@@ -139,7 +138,7 @@ def report_of(  # what a calibration is
             "level": list(LEVELS),
             "replication": [one.number for one in found],
         },
-        attrs=attrs | {"draws": draws, "n": n, "note": _note(found, tests, together, draws)},
+        attrs=attrs | {"draws": draws, "n": n, "note": _note(found, together, draws)},
     )
 
 
@@ -157,7 +156,7 @@ def coverage_band(n: int) -> tuple[Array, Array]:
     return binom.ppf(0.025, n, levels) / n, binom.ppf(0.975, n, levels) / n
 
 
-def _verdict(tests: Tests, i: int, p: float, Q: int) -> str:
+def _verdict(tests: Evidence, i: int, p: float, Q: int) -> str:
     """Return in words how the posterior of a quantity deviates; empty where nothing is seen."""
     if p > ALPHA:
         return ""
@@ -171,7 +170,7 @@ def _verdict(tests: Tests, i: int, p: float, Q: int) -> str:
     return ", ".join(words) or "of another shape"
 
 
-def _note(found: Sequence[Replication], tests: Tests, together: Array, draws: int) -> str:
+def _note(found: Sequence[Replication], together: Array, draws: int) -> str:
     from scipy.special import ndtri
 
     Q, good = len(together), [one for one in found if one.status == "ok"]
@@ -181,28 +180,28 @@ def _note(found: Sequence[Replication], tests: Tests, together: Array, draws: in
     bands = "; ".join(f"{percent(c)}: {a:.3f} to {b:.3f}" for c, a, b in zip(LEVELS, lower, upper, strict=True))
     # Seen with probability 0.8: beyond the limit by 0.84 standard errors.
     reach = (float(ndtri(1 - ALPHA / (2 * _TESTS * Q))) + 0.84) / np.sqrt(n)
+    narrow = 100 * (1 - 1 / np.sqrt(1 + np.sqrt(2) * reach))
     verdict = (
         f"{bad} of {Q} quantities deviate from a calibrated posterior."
         if bad
-        else f"No quantity deviates from a calibrated posterior; {n} replications would most likely show a bias above "
-        f"{reach:.2f} posterior sds, or intervals too narrow by {100 * (1 - 1 / np.sqrt(1 + np.sqrt(2) * reach)):.0f} %."
+        else f"No quantity deviates from a calibrated posterior. With {n} replications a bias above {reach:.2f} "
+        f"posterior sds, or intervals too narrow by {narrow:.0f} %, would most likely be seen."
     )
-    lines = [
-        verdict,
+    columns = (
         f"Columns: share of true values in intervals (95 % of calibrated ones within {bands}); bias in posterior sds "
         "and width relative to the right one, by normal scores of ranks; p(ECDF) of one quantity alone, exact; p, all: "
-        f"of the {_TESTS} tests (ECDF, bias, spread) and all {Q} quantities together (Bonferroni, Holm), valid whatever "
-        "their dependence and on the safe side.",
-    ]
-    return "\n".join(lines + _of_replications(found, draws))
+        f"of {_TESTS} tests (ECDF, bias, spread) and all {Q} quantities together (Bonferroni, Holm), valid whatever "
+        "their dependence, and on the safe side."
+    )
+    return "\n".join([verdict, columns, *_of_replications(found, draws)])
 
 
 def _of_replications(found: Sequence[Replication], draws: int) -> list[str]:
     """Return what is said of replications without a posterior, with warnings, and with few effective draws."""
     lines = []
     reasons = {
-        "refused": "have a response that no model is made of, which the data alone decide and which leaves ranks of the "
-        "others uniform",
+        "refused": "have a response that no model is made of; the response alone decides that, and ranks of the others "
+        "stay uniform",
         "failed": "failed: what is said of the others is said without them",
     }
     for status, words in reasons.items():
@@ -214,7 +213,8 @@ def _of_replications(found: Sequence[Replication], draws: int) -> list[str]:
     if warned:
         kinds = Counter(kind for one in warned for kind in {text.partition(":")[0] for text in one.warnings})
         words = ", ".join(f"{kind} {times}" for kind, times in kinds.most_common())
-        lines.append(f"{counted(len(warned), 'replication')} with warnings ({_numbers(warned)}), counted above: {words}.")
+        who = f"{counted(len(warned), 'replication')} ({_numbers(warned)})"
+        lines.append(f"{who}, counted above, with warnings: {words}.")
     few = [one for one in good if one.ess < draws]
     if few:
         lines.append(

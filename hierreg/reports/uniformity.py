@@ -28,7 +28,7 @@ _SEARCHES = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tests:
+class Evidence:
     """Probabilities (Q,) of what was seen, or more, if ranks were uniform; two-sided.
 
     Attributes
@@ -50,7 +50,7 @@ class Tests:
     square: Array
 
 
-def tests_of(ranks: Index, largest: int) -> Tests:
+def evidence_of(ranks: Index, largest: int) -> Evidence:
     """Return the tests of ranks (n, Q) among 0 .. largest."""
     from scipy.special import gammainc, gammaincc, ndtr
 
@@ -63,7 +63,7 @@ def tests_of(ranks: Index, largest: int) -> Tests:
     shape = n * second**2 / (fourth - second**2)
     x = square / (n * second) * shape
     tails = np.minimum(gammainc(shape, x), gammaincc(shape, x))
-    return Tests(
+    return Evidence(
         ecdf=np.array([probability(counts_below(column, largest), n) for column in ranks.T]),
         bias=2.0 * ndtr(-np.abs(mean)),
         spread=np.minimum(1.0, 2.0 * tails),
@@ -89,7 +89,8 @@ def places(largest: int) -> Array:
 def counts_below(ranks: Index, largest: int) -> Index:
     """Return how many of the ranks (n,) are below each of `places`."""
     below = np.concatenate([[0], np.cumsum(np.bincount(ranks, minlength=largest + 1))])
-    return below[np.round(places(largest) * (largest + 1)).astype(np.intp)]
+    at = np.round(places(largest) * (largest + 1)).astype(np.intp)
+    return np.asarray(below[at], dtype=np.intp)
 
 
 def probability(counts: Index, n: int) -> float:
@@ -108,7 +109,8 @@ def probability(counts: Index, n: int) -> float:
 def _two_sided(counts: Index, n: int, z: Array) -> Array:
     from scipy.stats import binom
 
-    return np.minimum(1.0, 2.0 * np.minimum(binom.cdf(counts, n, z), binom.sf(counts - 1, n, z)))
+    tails = np.minimum(binom.cdf(counts, n, z), binom.sf(counts - 1, n, z))
+    return np.asarray(np.minimum(1.0, 2.0 * tails))
 
 
 def _probability_of(level: float, n: int, z: Array) -> float:

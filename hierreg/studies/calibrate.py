@@ -60,9 +60,9 @@ def calibrate(  # noqa: PLR0913  # the public signature: every argument but the 
     """Return whether posteriors of the model are calibrated: simulation-based calibration.
 
     Each replication draws all parameters from their priors, a response from them for the rows of the model, and the
-    posterior given that response. The true values then have uniform ranks among independent draws of the posterior, and
-    lie in 95 % intervals in 95 % of the replications, if sampler, likelihood and priors are what they should be. Default
-    priors are those that the model has already: they do not follow the simulated response.
+    posterior given that response. If sampler, likelihood and priors are what they should be, the true values have
+    uniform ranks among independent draws of the posterior, and lie in 95 % intervals in 95 % of the replications.
+    Default priors are those that the model has already: they do not follow the simulated response.
 
     With ``around=tree`` parameters are drawn from that posterior instead, and what is fitted is the response that was
     seen and the simulated one together: the same groups with the same coefficients, units of correlated errors of their
@@ -117,8 +117,8 @@ def calibrate(  # noqa: PLR0913  # the public signature: every argument but the 
     Raises
     ------
     ModelError, PriorError, DataError
-        If an argument is malformed, a prior is flat, the model has no rows, no replication has a posterior, or `path` is
-        of another study.
+        If an argument is malformed, a prior is flat, the model has no rows, no replication has a posterior, or `path`
+        is of another study.
     KeyboardInterrupt
         Where a user interrupted before any replication was finished.
 
@@ -198,8 +198,8 @@ def _check(model: Model, n: int, method: str, draws: int, groups: int) -> None:
     if (draws + 1) % MULTIPLE:
         nearest = max(1, round((draws + 1) / MULTIPLE)) * MULTIPLE - 1
         raise ModelError(
-            f"draws={draws} must be one less than a multiple of {MULTIPLE}, so that intervals of 50, 80 and 95 % end at "
-            f"ranks: {nearest}, say."
+            f"draws={draws} must be one less than a multiple of {MULTIPLE}, so that intervals of 50, 80 and 95 % "
+            f"end at ranks: {nearest}, say."
         )
     check_whole("groups", groups, least=0)
     check_has_rows(model.problem, "calibrate")

@@ -131,9 +131,7 @@ def _of_contrasts(functions: LinearFunctions, posterior: xr.Dataset, problem: Pr
     return joint.values(functions, beta, b).reshape(*shape, -1)
 
 
-def quantities_of(
-    problem: Problem | FamilyProblem, truths: xr.Dataset, given: Given | None, groups: int
-) -> Quantities:
+def quantities_of(problem: Problem | FamilyProblem, truths: xr.Dataset, given: Given | None, groups: int) -> Quantities:
     """Return what is compared: all parameters that vary, coefficients of some groups, and what the user asks for.
 
     Parameters
@@ -196,8 +194,8 @@ def _given(
         return {}, None
     if not isinstance(given, Mapping) or not all(callable(one) or isinstance(one, Mapping) for one in given.values()):
         raise ModelError(
-            f"quantities={given!r:.80}: a dictionary is required, of functions of a posterior (Dataset), and of contrasts "
-            "as hr.contrasts takes them, {name: {coefficient: weight}}."
+            f"quantities={given!r:.80}: a dictionary is required, of functions of a posterior (Dataset), and of "
+            "contrasts as hr.contrasts takes them, {name: {coefficient: weight}}."
         )
     functions = {str(name): one for name, one in given.items() if callable(one)}
     weights = {name: one for name, one in given.items() if not callable(one)}

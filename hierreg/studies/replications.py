@@ -115,7 +115,7 @@ def response(problem: Problem | FamilyProblem, truth: xr.Dataset, seed: int) -> 
     """Return a response (N,) at given parameters."""
     if isinstance(problem, FamilyProblem):
         (values,) = replicates_of_family(problem, truth, seed).data_vars.values()
-        return np.asarray(values.to_numpy(), dtype=np.float64)[0, 0]
+        return np.asarray(values.to_numpy()[0, 0], dtype=np.float64)
     return np.asarray(replicate(problem, draws_of(truth, problem), [seed])[0])
 
 
@@ -175,4 +175,3 @@ def ranks_of(at: Array, values: Array, rng: np.random.Generator) -> NDArray[np.i
     """Return the ranks (Q,) of true values (Q,) among draws (S, Q); among equal ones any is as likely as another."""
     below, equal = np.sum(values < at, axis=0), np.sum(values == at, axis=0)
     return np.asarray(below + rng.integers(0, equal + 1), dtype=np.intp)
-
