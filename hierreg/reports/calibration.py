@@ -12,7 +12,7 @@ from hierreg.checks import counted
 from hierreg.display import Column
 from hierreg.display.numbers import percent
 from hierreg.reports.table import Report
-from hierreg.reports.uniformity import holm, evidence_of
+from hierreg.reports.uniformity import evidence_of, holm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

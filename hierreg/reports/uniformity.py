@@ -14,9 +14,12 @@ and Graphical Statistics 15(3), 675-692: normal scores of ranks and their sum of
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from hierreg.checks import read_only
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,8 +85,10 @@ def _scores(largest: int) -> tuple[Array, float, float]:
 
 def places(largest: int) -> Array:
     """Return where distribution functions are compared, in (0, 1): a hundred places at most."""
-    step = max(1, -(-(largest + 1) // 100))
-    return np.arange(step, largest + 1, step) / (largest + 1)
+    n = largest + 1
+    # The counts between places have to be equally probable.
+    step = next(s for s in range(max(1, -(-n // 100)), n + 1) if n % s == 0)
+    return np.arange(step, n, step) / n
 
 
 def counts_below(ranks: Index, largest: int) -> Index:
@@ -102,48 +107,49 @@ def probability(counts: Index, n: int) -> float:
         Of n ranks, those below the places i / (K + 1).
     n : int
     """
-    z = np.arange(1, len(counts) + 1) / (len(counts) + 1)
-    return _probability_of(float(np.min(_two_sided(counts, n, z))), n, z)
+    K = len(counts)
+    return _probability_of(float(np.min(_two_sided(n, K)[np.arange(K), counts])), n, K)
 
 
-def _two_sided(counts: Index, n: int, z: Array) -> Array:
-    from scipy.stats import binom
+@lru_cache(maxsize=4)
+def _two_sided(n: int, K: int) -> Array:
+    """Return the two-sided tail probability (K, n + 1) of each count below each of K places."""
+    from scipy.special import bdtr, bdtrc
 
-    tails = np.minimum(binom.cdf(counts, n, z), binom.sf(counts - 1, n, z))
-    return np.asarray(np.minimum(1.0, 2.0 * tails))
+    z, counts = (np.arange(1, K + 1) / (K + 1))[:, None], np.arange(n + 1)[None, :]
+    above = np.where(counts > 0, bdtrc(np.maximum(counts - 1, 0), n, z), 1.0)
+    return read_only(np.minimum(1.0, 2.0 * np.minimum(bdtr(counts, n, z), above)))
 
 
-def _probability_of(level: float, n: int, z: Array) -> float:
+def _probability_of(level: float, n: int, K: int) -> float:
     """Return how probable a two-sided tail probability of `level` or less is at one of the places."""
     # A last digit must not decide whether what was seen counts as that far out.
-    lower, upper = _accepted(level * (1 + 1e-9), n, z)
-    return float(np.clip(1.0 - _chance_within(lower, upper, n, z), 0.0, 1.0))
+    lower, upper = _accepted(level * (1 + 1e-9), n, K)
+    return float(np.clip(1.0 - _chance_within(lower, upper, n), 0.0, 1.0))
 
 
-def _accepted(level: float, n: int, z: Array) -> tuple[Index, Index]:
+def _accepted(level: float, n: int, K: int) -> tuple[Index, Index]:
     """Return the least and the largest count at each place whose two-sided probability is above a level."""
-    from scipy.stats import binom
-
-    lower, upper = (binom.ppf(p, n, z).astype(np.intp) for p in (min(level / 2, 1.0), max(1 - level / 2, 0.0)))
-    for side, step, inward in ((lower, -1, 1), (upper, 1, -1)):
-        for _ in range(3):
-            side[:] = np.where(_two_sided(side + step, n, z) > level, side + step, side)
-        for _ in range(3):
-            side[:] = np.where(_two_sided(side, n, z) > level, side, side + inward)
-    return np.maximum(lower, 0), np.minimum(upper, n)
+    is_in = _two_sided(n, K) > level
+    lower, upper = np.argmax(is_in, axis=1), n - np.argmax(is_in[:, ::-1], axis=1)
+    return lower, np.where(is_in.any(axis=1), upper, lower - 1)
 
 
-def _chance_within(lower: Index, upper: Index, n: int, z: Array) -> float:
+def _chance_within(lower: Index, upper: Index, n: int) -> float:
     """Return how probable it is that all counts (K,) are within their bounds."""
-    from scipy.stats import binom
+    from scipy.special import gammaln, xlog1py, xlogy
 
+    K = len(lower)
     if np.any(lower > upper):
         return 0.0
-    before, chance, at = np.array([0]), np.array([1.0]), 0.0
-    for low, high, place in zip(lower, upper, z, strict=True):
+    log_factorial = gammaln(np.arange(n + 1) + 1.0)
+    before, chance = np.array([0]), np.array([1.0])
+    for i, (low, high) in enumerate(zip(lower, upper, strict=True)):
         now = np.arange(low, high + 1)
-        step = binom.pmf(now[None, :] - before[:, None], n - before[:, None], (place - at) / (1 - at))
-        before, chance, at = now, chance @ step, float(place)
+        more, left, p = now[None, :] - before[:, None], n - before[:, None], 1.0 / (K + 1 - i)
+        k = np.clip(more, 0, left)
+        log = log_factorial[left] - log_factorial[k] - log_factorial[left - k] + xlogy(k, p) + xlog1py(left - k, -p)
+        before, chance = now, chance @ np.where((more >= 0) & (more <= left), np.exp(log), 0.0)
     return float(chance.sum())
 
 
@@ -159,11 +165,11 @@ def band(n: int, largest: int, prob: float) -> tuple[Array, Array, Array]:
         The least probability with which it does.
     """
     z = places(largest)
-    low, high = 0.0, 1.0
+    K, low, high = len(z), 0.0, 1.0
     for _ in range(_SEARCHES):
         level = 0.5 * (low + high)
-        low, high = (low, level) if _probability_of(level, n, z) > 1 - prob else (level, high)
-    lower, upper = _accepted(low, n, z)
+        low, high = (low, level) if _probability_of(level, n, K) > 1 - prob else (level, high)
+    lower, upper = _accepted(low, n, K)
     return z, lower / n, upper / n
 
 

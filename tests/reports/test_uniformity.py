@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from hierreg.reports.calibration import LEVELS, Replication, coverage_band, coverage_of, report_of
-from hierreg.reports.uniformity import band, counts_below, holm, places, probability, evidence_of
+from hierreg.reports.uniformity import band, counts_below, evidence_of, holm, places, probability
 
 DRAWS = 199
 
@@ -82,6 +82,14 @@ def test_a_quantity_of_another_shape_is_named():
     report = made(np.concatenate([middle, ends])[:, None])
     assert float(report["ecdf_p"][0]) < 1e-6
     assert report["verdict"].item()
+
+
+@pytest.mark.parametrize("largest", [39, 99, 199, 279, 1399])
+def test_places_are_equally_far_from_each_other(largest):
+    z = places(largest)
+    np.testing.assert_allclose(np.diff(z, prepend=0.0, append=1.0), 1 / (len(z) + 1))
+    # and at ranks
+    np.testing.assert_allclose(z * (largest + 1) % 1, 0, atol=1e-9)
 
 
 def test_coverage_counts_ranks_within_intervals():

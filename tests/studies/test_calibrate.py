@@ -48,12 +48,9 @@ def test_what_is_kept_is_not_mixed_with_another_study(tmp_path):
         hr.calibrate(dyestuff(), n=2, seed=6, path=kept, **FAST)
     with pytest.raises(DataError, match="the method differ"):
         hr.calibrate(dyestuff(), n=2, path=kept, **(FAST | {"method": "nuts"}))
+    narrow = hr.Priors(error_sd=hr.HalfNormal(40))
+    other = hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff"), priors=narrow)
     with pytest.raises(DataError, match="the priors differ"):
-        other = hr.Model(
-            "Yield ~ 1 + (1 | Batch)",
-            hr.load_dataset("dyestuff"),
-            priors=hr.Priors(error_sd=hr.HalfNormal(40)),
-        )
         hr.calibrate(other, n=2, path=kept, **FAST)
     # Nothing is done, and no file is harmed: the same study goes on.
     assert hr.calibrate(dyestuff(), n=2, path=kept, **FAST).attrs["n"] == 2
