@@ -279,7 +279,7 @@ def _check_some(found: list[Replication]) -> None:
     """Raise where no replication has a posterior, and say why."""
     if any(one.status == "ok" for one in found):
         return
-    raise DataError(
-        f"none of {len(found)} replications has a posterior; the first: {found[0].message} Priors as wide as these say "
-        "that such responses are what is expected: see hr.prior_predictive."
-    )
+    first = f"none of {len(found)} replications has a posterior; the first: {found[0].message}"
+    if all(one.status == "refused" for one in found):
+        raise DataError(f"{first} The priors say that such responses are what is expected: see hr.prior_predictive.")
+    raise ModelError(first)

@@ -47,9 +47,11 @@ def row(case: Case, method: str, given: argparse.Namespace) -> str:
     before, known = cpu_seconds(), path.exists()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", hr.exceptions.HierregWarning)
-        found = hr.calibrate(
-            model, given.n, method=method, seed=SEED, cores=given.cores, progress=False, path=path, groups=3
-        )
+        try:
+            found = hr.calibrate(model, given.n, method=method, seed=SEED, cores=given.cores, progress=False, path=path)
+        except hr.exceptions.ModelError as error:
+            reason = str(error).partition("the first: ModelError: ")[2].partition(". ")[0]
+            return f"| {case.structure} | {case.name} | {engine_of(model)} | {method} | refused: {reason} |" + " |" * 6
     spent = "" if known else f"{1000 * (cpu_seconds() - before) / given.n:.0f}"
     cells = [case.structure, case.name, engine_of(model), method, said_of(found)]
     return "| " + " | ".join([*cells, *covered(found), *probabilities(found), spent]) + " |"
@@ -83,7 +85,8 @@ def probabilities(found: Calibration) -> list[str]:
 def engine_of(model: hr.Model) -> str:
     """Return what the description of a model calls its engine."""
     lines = [line.strip() for line in str(model.describe()).splitlines()]
-    return next((line.removeprefix("engine: ") for line in lines if line.startswith("engine: ")), "")
+    engine = next((line.removeprefix("engine: ") for line in lines if line.startswith("engine: ")), "")
+    return engine.partition(" (")[0]
 
 
 def cpu_seconds() -> float:
