@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from hierreg.reports import correlations, r2, shrinkage, summary, table
     from hierreg.response import Bernoulli, Beta, Binomial, Cumulative, NegativeBinomial, Poisson
     from hierreg.results import correlation_matrices, load, parameters, save
-    from hierreg.studies import calibrate, map_chains, map_fits
+    from hierreg.studies import calibrate, map_chains, map_fits, plan_study
 
 __version__ = "0.1.0"
 
@@ -101,6 +101,7 @@ __all__ = [
     "map_fits",
     "means",
     "parameters",
+    "plan_study",
     "plots",
     "posterior_predictive",
     "predict",
@@ -149,7 +150,7 @@ _NAMES_BY_MODULE = {
     ),
     "hierreg.reports": ("correlations", "r2", "shrinkage", "summary", "table"),
     "hierreg.errors.from_samples": ("covariance_from_samples",),
-    "hierreg.studies": ("calibrate", "map_chains", "map_fits"),
+    "hierreg.studies": ("calibrate", "map_chains", "map_fits", "plan_study"),
     "hierreg.response": ("Bernoulli", "Beta", "Binomial", "Cumulative", "NegativeBinomial", "Poisson"),
     "hierreg.results": ("correlation_matrices", "load", "parameters", "save"),
 }

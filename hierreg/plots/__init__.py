@@ -9,10 +9,21 @@ from hierreg.plots.caterpillar import caterpillar
 from hierreg.plots.effects import effects
 from hierreg.plots.lines import lines
 from hierreg.plots.parameters import correlations, variances
+from hierreg.plots.plan_study import plan_study
 from hierreg.plots.ranks import ranks
 from hierreg.plots.shrinkage import shrinkage
 
-__all__ = ["calibration", "caterpillar", "correlations", "effects", "lines", "ranks", "shrinkage", "variances"]
+__all__ = [
+    "calibration",
+    "caterpillar",
+    "correlations",
+    "effects",
+    "lines",
+    "plan_study",
+    "ranks",
+    "shrinkage",
+    "variances",
+]
 
 
 def __dir__() -> list[str]:

@@ -2,5 +2,6 @@
 
 from hierreg.studies.calibrate import calibrate
 from hierreg.studies.many_fits import map_chains, map_fits
+from hierreg.studies.plan import plan_study
 
-__all__ = ["calibrate", "map_chains", "map_fits"]
+__all__ = ["calibrate", "map_chains", "map_fits", "plan_study"]
