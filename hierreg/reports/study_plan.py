@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, final
 
 from hierreg.display import Column
-from hierreg.display.numbers import percent
 from hierreg.reports.table import Report, section
 
 if TYPE_CHECKING:
@@ -22,13 +21,13 @@ class StudyPlan(Report):
 
     def _columns(self) -> tuple[Column, ...]:
         reliable = tuple(
-            Column(key=f"reliability[{label}]", head=f"reliability[{label}]", form="fixed", digits=2, fold=1)
+            Column(key=f"reliability[{label}]", head=f"rel. {label}", form="fixed", digits=2, fold=1)
             for label in (self["effect"].to_numpy().tolist() if "effect" in self.dims else ())
         )
         return (
-            Column(key="sd", head="posterior sd" if self.attrs["is_posterior"] else "se", form="significant"),
+            Column(key="sd", head="sd" if self.attrs["is_posterior"] else "se", form="significant"),
             Column(key="sd_mcse", head="mcse", form="significant", digits=2, fold=3),
-            Column(key="power", head=f"{percent(self.attrs['ci_prob'])} without 0", form="fixed"),
+            Column(key="power", head="without 0", form="fixed"),
             Column(key="power_mcse", head="mcse", form="significant", digits=2, fold=2),
             Column(key="coverage", head="coverage", form="fixed", fold=4),
             Column(key="wrong_sign", head="wrong sign", form="fixed", fold=5),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hierreg.display.numbers import percent
 from hierreg.exceptions import ModelError
 from hierreg.reports.study_plan import StudyPlan
 
@@ -80,9 +81,11 @@ def _note(plan: Plan, bad: list[Simulated], good: list[list[Simulated]]) -> str:
     where = "draws of the posterior" if plan.draws is not None else "draws from the priors"
     where = "the same parameters" if plan.truth is not None else where
     given = f", with {', '.join(f'{name} = {value:g}' for name, value in plan.effects.items())}" if plan.effects else ""
+    what = "se: standard error" if plan.method == "reml" else "sd: posterior sd"
     about = (
-        f"Simulated at {where}{given}. Exaggeration: estimate over true value, where the interval is without zero. "
-        "Reliability: share of the variance of group coefficients that their rows determine, variances known."
+        f"Simulated at {where}{given}. {what} of the contrast, on average; share of {percent(plan.prob)} intervals "
+        "without zero; of those, wrong signs and exaggeration (estimate over true value). rel.: reliability, the share of "
+        "the variance of group coefficients that their rows determine, variances known."
     )
     lines = [about]
     if bad:
