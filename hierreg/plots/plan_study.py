@@ -84,7 +84,7 @@ def plan_study(
     what = "posterior sd" if x.attrs["is_posterior"] else "standard error"
     labels = (
         f"share of {percent(x.attrs['ci_prob'])} intervals without zero",
-        f"{what} of the contrast (its own units)",
+        f"{what} of the contrast\n(in its units)",
     )
     for axis, variable, label in zip(each, ("power", "sd"), labels, strict=True):
         _draw(axis, *(own[one].to_numpy() for one in (over, by, variable, f"{variable}_mcse")), of=by)

@@ -84,8 +84,8 @@ def _note(plan: Plan, bad: list[Simulated], good: list[list[Simulated]]) -> str:
     what = "se: standard error" if plan.method == "reml" else "sd: posterior sd"
     about = (
         f"Simulated at {where}{given}. {what} of the contrast, on average; share of {percent(plan.prob)} intervals "
-        "without zero; of those, wrong signs and exaggeration (estimate over true value). rel.: reliability, the share of "
-        "the variance of group coefficients that their rows determine, variances known."
+        "without zero; of those, wrong signs and exaggeration (estimate over true value). rel.: reliability, the share "
+        "of the variance of group coefficients that their rows determine, variances known."
     )
     lines = [about]
     if bad:
