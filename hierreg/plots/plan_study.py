@@ -83,7 +83,7 @@ def plan_study(
     over, by = ("groups", "rows") if len(np.unique(own["groups"])) > 1 else ("rows", "groups")
     what = "posterior sd" if x.attrs["is_posterior"] else "standard error"
     labels = (
-        f"share of {percent(x.attrs['ci_prob'])} intervals without zero",
+        f"share of {percent(x.attrs['ci_prob'])} intervals\nwithout zero",
         f"{what} of the contrast\n(in its units)",
     )
     for axis, variable, label in zip(each, ("power", "sd"), labels, strict=True):

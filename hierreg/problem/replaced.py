@@ -43,7 +43,7 @@ def with_response(problem: Problem | FamilyProblem, y: Array) -> Problem | Famil
     Raises
     ------
     DataError
-        If no model is made of such a response: it is not finite, or says nothing (a family's zeros in every row, an
+        If no model is made of such a response: it is not finite, none of the family's, or says nothing (a family's zeros in every row, an
         ordered category in none).
     """
     if not np.all(np.isfinite(y)):
@@ -58,6 +58,7 @@ def with_response(problem: Problem | FamilyProblem, y: Array) -> Problem | Famil
 
 def _of_family(problem: FamilyProblem, y: Array) -> FamilyProblem:
     family = problem.family
+    family.check_values(y, problem.design.response_name)
     y = read_only(np.log(y)) if isinstance(family, LogNormalResponse) else y
     observed = replace(problem.observed, y=y)
     check_some_variation(observed, family, problem.design.response_name)

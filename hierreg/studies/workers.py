@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # Batches for each process: small enough that little is lost and all end together.
 _BATCHES = 25
-_MOST = 25
+_MOST = 8
 # Times that processes may be lost with nothing finished between.
 _LOSSES = 3
 # Libraries of other packages start as many threads as there are cores, in each process.

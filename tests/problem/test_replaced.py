@@ -113,5 +113,8 @@ def test_responses_that_say_nothing_are_refused():
     ranks = hr.Model("y ~ x + (1 | g)", table, family=hr.Cumulative()).problem
     with pytest.raises(DataError, match="categories '1'"):
         with_response(ranks, np.resize([0.0, 2.0], len(table)))
+    shares = hr.Model("y ~ x + (1 | g)", table.assign(y=np.resize([0.2, 0.6], len(table))), family=hr.Beta()).problem
+    with pytest.raises(DataError, match="between 0 and 1"):
+        with_response(shares, np.r_[1.0, np.full(len(table) - 1, 0.3)])
     with pytest.raises(DataError, match="1 values that are not finite"):
         with_response(structures.gaussian("by").problem, np.r_[np.inf, np.zeros(len(table) - 1)])
