@@ -43,8 +43,8 @@ def with_response(problem: Problem | FamilyProblem, y: Array) -> Problem | Famil
     Raises
     ------
     DataError
-        If no model is made of such a response: it is not finite, none of the family's, or says nothing (a family's zeros in every row, an
-        ordered category in none).
+        If no model is made of such a response: it is not finite, none of the family's, or says nothing (zeros in every
+        row, an ordered category in none).
     """
     if not np.all(np.isfinite(y)):
         raise DataError(f"the response has {int(np.sum(~np.isfinite(y)))} values that are not finite numbers.")

@@ -32,6 +32,8 @@ ORDER = (
     "two_populations",
     "predictive_checks",
     "prior_sensitivity",
+    "is_my_model_calibrated",
+    "planning_a_study",
     "ten_million_rows",
 )
 # Public names by what they are for. What is not named here is a section of its own, "More".
