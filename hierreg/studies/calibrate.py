@@ -252,13 +252,18 @@ def _study_of(
 
 def _key(study: Study) -> dict[str, Any]:
     problem, about = study.problem, _about(study.problem)
-    design, around = problem.design, study.around
+    design, layout, around = problem.design, problem.layout, study.around
     arrays = [design.X, *(array for factor in design.factors for array in (factor.Z, factor.index))]
+    arrays += [one for one in (layout.stratum, layout.unit, layout.time, layout.se) if one is not None]
+    arrays += [] if layout.V is None else [array for batch in layout.V.batches for array in (batch.rows, batch.V)]
+    if isinstance(problem, FamilyProblem):
+        arrays += [problem.offset, problem.weights, problem.observed.trials, problem.observed.stratum]
+    arrays += [] if around is None else [design.y]
     return {
         "formula": about["formula"],
         "errors": about["errors"],
         "priors": about["priors"],
-        "rows": digest("rows", arrays if around is None else [*arrays, design.y]),
+        "rows": digest("rows", arrays),
         "around": "" if around is None else digest("around", [around["beta"].to_numpy()]),
         "quantities": [name for name, _ in study.quantities.names],
         "method": study.method,

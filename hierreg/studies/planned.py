@@ -136,7 +136,7 @@ def _simulated(plan: Plan, number: int) -> Simulated:
             assert isinstance(problem, Problem)
             (mean, sd, lower, upper), is_by_nuts = _analysis(plan, problem, truth, seeds[3])
             reliability = _reliability(problem, truth)
-        except (HierregError, ArithmeticError, np.linalg.LinAlgError) as error:
+        except (HierregError, ArithmeticError, ValueError) as error:
             return Simulated(number=number, message=f"{type(error).__name__}: {error}")
     groups = 0 if plan.factor is None else int(group.max()) + 1
     return Simulated(

@@ -85,7 +85,7 @@ def replication(study: Study, number: int) -> Replication:
             return Replication(number=number, status="refused", message=str(error))
         try:
             values, ess = _posterior_values(study, problem, seeds[2])
-        except (HierregError, ArithmeticError, np.linalg.LinAlgError) as error:
+        except (HierregError, ArithmeticError, ValueError) as error:
             return Replication(number=number, status="failed", message=f"{type(error).__name__}: {error}")
     if any(issubclass(category, InterruptedWarning) for category, _ in kept):
         raise KeyboardInterrupt

@@ -6,7 +6,6 @@ Processes are started anew (*spawned*), not forked: a copy of a process whose th
 from __future__ import annotations
 
 import multiprocessing
-import os
 import pickle
 import signal
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
@@ -27,8 +26,6 @@ _BATCHES = 25
 _MOST = 8
 # Times that processes may be lost with nothing finished between.
 _LOSSES = 3
-# Libraries of other packages start as many threads as there are cores, in each process.
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 def results_of[T](work: Work[T], shared: Any, numbers: list[int], *, cores: int, client: Any) -> Iterator[T]:
@@ -79,13 +76,19 @@ def sent(shared: Any) -> bytes:
         ) from error
 
 
+# Of a process that was started for it: what it was sent, once.
 _shared: list[Any] = []
 
 
 def _begin(shared: bytes) -> None:
-    """Prepare a process: Ctrl-C is for the one that the user sees."""
+    """Prepare a process: Ctrl-C is for the one that the user sees, and processes are what runs side by side."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _shared.append(pickle.loads(shared))  # noqa: S301  # bytes of this program's own memory, never of a file
+    # Only libraries that are loaded can be limited; kernels use SciPy's.
+    import scipy.linalg.blas  # noqa: F401
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(limits=1, user_api="blas")
 
 
 def _do[T](work: Work[T], numbers: list[int]) -> list[T]:
@@ -118,25 +121,9 @@ def _in_processes[T](work: Work[T], shared: bytes, numbers: list[int], cores: in
             )
 
 
-class _pool:  # noqa: N801  # a context, used as a function
-    """A pool of processes whose libraries have one thread each."""
-
-    def __init__(self, shared: bytes, cores: int) -> None:
-        self._before = {name: os.environ.get(name) for name in _THREADS}
-        os.environ.update(dict.fromkeys(_THREADS, "1"))
-        context = multiprocessing.get_context("spawn")
-        self.pool = ProcessPoolExecutor(cores, mp_context=context, initializer=_begin, initargs=(shared,))
-
-    def __enter__(self) -> ProcessPoolExecutor:
-        return self.pool
-
-    def __exit__(self, *_: object) -> None:
-        self.pool.shutdown(wait=True, cancel_futures=True)
-        for name, value in self._before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+def _pool(shared: bytes, cores: int) -> ProcessPoolExecutor:
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(cores, mp_context=context, initializer=_begin, initargs=(shared,))
 
 
 def _stop(pool: ProcessPoolExecutor) -> None:

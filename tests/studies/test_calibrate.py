@@ -11,6 +11,7 @@ from hierreg.exceptions import DataError, HierregError, InterruptedWarning, Mode
 from hierreg.reports.calibration import report_of
 from hierreg.studies.calibrate import _study_of
 from hierreg.studies.replications import replication, replications
+from tests.calibration.cases import CASES
 from tests.helpers import structures
 from tests.studies.work import total_variance
 
@@ -52,6 +53,12 @@ def test_what_is_kept_is_not_mixed_with_another_study(tmp_path):
     other = hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff"), priors=narrow)
     with pytest.raises(DataError, match="the priors differ"):
         hr.calibrate(other, n=2, path=kept, **FAST)
+    # nor with one of other rows that only the errors tell
+    table = structures.rows()
+    one, other = (structures.gaussian("known_se", table.assign(se=table["se"] * c)) for c in (1, 2))
+    hr.calibrate(one, n=2, seed=5, path=tmp_path / "se.npz", **FAST)
+    with pytest.raises(DataError, match="the rows differ"):
+        hr.calibrate(other, n=2, path=tmp_path / "se.npz", **FAST)
     # Nothing is done, and no file is harmed: the same study goes on.
     assert hr.calibrate(dyestuff(), n=2, path=kept, **FAST).attrs["n"] == 2
     kept.write_bytes(kept.read_bytes()[:-100])
@@ -88,7 +95,7 @@ def test_an_interrupt_keeps_what_is_finished(tmp_path):
 
 def test_quantities_of_ones_own():
     asked = {"total": total_variance, "level": {"Intercept": 1}, "first": {("A", "Intercept"): 1}}
-    found = hr.calibrate(dyestuff(), n=20, seed=3, quantities=asked, groups=1, **FAST)
+    found = hr.calibrate(dyestuff(), n=8, seed=3, quantities=asked, groups=1, **FAST)
     names = found["quantity"].to_numpy().tolist()
     assert names == [
         *("beta[Intercept]", "b_Batch[A, Intercept]", "sd_Batch[Intercept]", "error_sd", "log likelihood"),
@@ -107,8 +114,8 @@ def test_parameters_that_are_fixed_are_left_out():
 
 def test_around_a_posterior_the_groups_are_the_same():
     """Two data sets of one group say more than one: its coefficient is drawn from the posterior, and found again."""
-    found = hr.calibrate(dyestuff(), n=30, seed=2, around=posterior(), **FAST)
-    assert found.attrs["n"] == 30
+    found = hr.calibrate(dyestuff(), n=12, seed=2, around=posterior(), **FAST)
+    assert found.attrs["n"] == 12
     assert "around a posterior" in str(found)
     assert float(found["p_value"].min()) > 1e-3
 
@@ -170,9 +177,37 @@ def test_what_cannot_be_is_refused_in_words(call, error, words):
 # hundreds (`python -m tests.calibration`).
 @pytest.mark.parametrize("name", structures.GAUSSIAN)
 def test_every_structure_can_be_calibrated(name):
-    found = hr.calibrate(structures.gaussian(name), n=3, seed=1, groups=1, **FAST)
-    assert found.attrs["n"] == 3
+    found = hr.calibrate(structures.gaussian(name), n=2, seed=1, groups=1, **FAST)
+    assert found.attrs["n"] == 2
     assert float(found["p_value"].min()) > 1e-4
+
+
+@pytest.mark.parametrize("is_around", [False, True])
+@pytest.mark.parametrize("name", ["binomial", "log normal", "student t", "poisson, crossed", "student t effects"])
+@pytest.mark.filterwarnings("ignore::hierreg.exceptions.HierregWarning")
+def test_families_and_effects_can_be_calibrated(name, is_around):
+    model = CASES[name].model()
+    tree = model.sample(draws=60, chains=2, seed=1, cores=1, progress=False) if is_around else None
+    found = hr.calibrate(model, n=2, seed=1, groups=1, around=tree, **(FAST | {"method": "nuts"}))
+    assert found.attrs["n"] == 2
+    assert "log likelihood" in found["quantity"]
+
+
+def test_a_way_of_sampling_that_a_model_does_not_have_is_refused_in_words():
+    with pytest.raises(ModelError, match=r"none of 2 replications.*too many for importance sampling"):
+        hr.calibrate(CASES["poisson, crossed"].model(), n=2, seed=1, **FAST)
+
+
+def test_responses_that_say_nothing_are_counted_and_named():
+    """Ordered categories under wide priors: often one of the three is in no row."""
+    table = structures.rows().assign(y=np.resize([0, 1, 2], len(structures.rows())))
+    model = hr.Model("y ~ x + (1 | g)", table, family=hr.Cumulative())
+    found = hr.calibrate(model, n=8, seed=1, groups=0, **(FAST | {"method": "nuts"}))
+    refused = int((found["status"] == "refused").sum())
+    assert 0 < refused < 8
+    assert found.attrs["n"] == 8 - refused
+    assert f"{refused} replication" in found.attrs["note"]
+    assert "has no row of the categories" in found.attrs["note"]
 
 
 @functools.cache
