@@ -106,8 +106,18 @@ def resampled(problem: Problem, factor: int | None, rows: Index, group: Index) -
     """
     design = _design_of(problem, factor, rows, group)
     layout = _layout_of(problem.layout, rows, group)
-    gram = collect_part(design, layout)
-    return of_parts(problem.formula, design, problem.state, layout, gram, problem.priors)
+    return of_other_rows(problem, design, layout)
+
+
+def of_other_rows(problem: Problem, design: Design, layout: ErrorLayout) -> Problem:
+    """Return the problem of other rows under the priors of a model.
+
+    What priors say in internal coordinates is of the columns of the model: here it follows from what they say of the
+    columns as they stand.
+    """
+    priors = replace(problem.priors, beta_inner=None)
+    found = of_parts(problem.formula, design, problem.state, layout, collect_part(design, layout), priors)
+    return replace(found, parameters=replace(found.parameters, internal=None))
 
 
 def _design_of(problem: Problem, factor: int | None, rows: Index, group: Index) -> Design:

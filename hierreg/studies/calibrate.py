@@ -12,10 +12,11 @@ from hierreg.exceptions import DataError, ModelError
 from hierreg.hints import SEED, understands
 from hierreg.likelihood.groups.threads import available_cores
 from hierreg.model.model import Model
-from hierreg.predictive.of_model import attributes, check_has_rows, check_match
+from hierreg.predictive.of_model import attributes, check_match
 from hierreg.predictive.prior_draws import check_priors
 from hierreg.problem.family import FamilyProblem
 from hierreg.problem.replaced import twice
+from hierreg.problem.rotated import with_rotated_rows
 from hierreg.reports.calibration import MULTIPLE, Calibration, report_of
 from hierreg.results.carried import draws_in
 from hierreg.sampling.interrupted import warn_interrupted
@@ -75,7 +76,8 @@ def calibrate(  # noqa: PLR0913  # the public signature: every argument but the 
     Parameters
     ----------
     model : Model
-        With its rows; family and effects as they are.
+        With family and effects as they are. Of statistics alone (`Model.from_gram`) with independent errors and one
+        grouping factor at most.
     n : int
         Replications.
     around : DataTree, optional
@@ -117,8 +119,8 @@ def calibrate(  # noqa: PLR0913  # the public signature: every argument but the 
     Raises
     ------
     ModelError, PriorError, DataError
-        If an argument is malformed, a prior is flat, the model has no rows, no replication has a posterior, or `path`
-        is of another study.
+        If an argument is malformed, a prior is flat, a model of statistics alone has other errors, no replication has a
+        posterior, or `path` is of another study.
     KeyboardInterrupt
         Where a user interrupted before any replication was finished.
 
@@ -202,7 +204,6 @@ def _check(model: Model, n: int, method: str, draws: int, groups: int) -> None:
             f"end at ranks: {nearest}, say."
         )
     check_whole("groups", groups, least=0)
-    check_has_rows(model.problem, "calibrate")
 
 
 def _seed_of(seed: int | None, where: Path | None) -> int:
@@ -223,6 +224,8 @@ def _study_of(
 ) -> tuple[Study, dict[str, Any]]:
     """Return what all replications have in common, and what tells it from other studies."""
     problem: Any = model.problem
+    if not isinstance(problem, FamilyProblem):
+        problem = with_rotated_rows(problem, "calibrate")
     if around is None:
         check_priors(problem, _PILOT)
         pilot, posterior = prior_of(problem, _PILOT, seed), None

@@ -8,6 +8,7 @@ import hierreg as hr
 from hierreg.exceptions import DataError
 from hierreg.likelihood.posterior import Target
 from hierreg.problem.replaced import twice, with_response
+from hierreg.problem.rotated import with_rotated_rows
 from tests.helpers import structures
 
 PRIORS = hr.Priors(beta={"Intercept": hr.Normal(0, 1), "x": hr.Normal(0, 0.7)}, sd={"g": hr.HalfNormal(0.7)})
@@ -62,6 +63,33 @@ def test_rows_that_are_observed_twice_are_those_of_a_longer_table(name):
     problem = with_response(twice(structures.gaussian(name).problem), y)
     assert problem.n_rows == len(both)
     assert_same_density(problem, make(both.assign(y=y)).problem)
+
+
+INDEPENDENT = [
+    name
+    for name in structures.GAUSSIAN
+    if (name.startswith("independent") and "crossed" not in name) or name in {"by", "known_se"}
+]
+
+
+@pytest.mark.parametrize("name", INDEPENDENT)
+def test_rotated_rows_have_the_likelihood_of_statistics(name):
+    own = structures.gaussian(name)
+    alone = hr.Model.from_gram(own.gram, structures.GAUSSIAN[name][2]).problem
+    rotated = with_rotated_rows(alone, "this")
+    assert rotated.n_rows == len(rotated.design.y) == own.problem.n_rows
+    rng = np.random.default_rng(4)
+    ours, theirs = target(rotated).evaluator(), target(own.problem).evaluator()
+    points = rng.normal(0, 0.6, (4, len(own.problem.parameters.free_names)))
+    values = np.array([[one(u)[0] for one in (ours, theirs)] for u in points])
+    # But for the logarithms of known standard errors, which are the same at all parameters.
+    constant = 0.0 if name != "known_se" else values[0, 1] - values[0, 0]
+    np.testing.assert_allclose(values[:, 0] + constant, values[:, 1], rtol=1e-9, atol=1e-8)
+
+
+def test_rows_that_are_there_are_not_rotated():
+    problem = structures.gaussian("by").problem
+    assert with_rotated_rows(problem, "this") is problem
 
 
 FAMILIES = {

@@ -128,8 +128,17 @@ def test_results_travel_through_files(tmp_path):
     np.testing.assert_array_equal(one["rank"], other["rank"])
 
 
-def gram_model():
-    return hr.Model.from_gram(dyestuff().gram)
+def of_gram(name):
+    model = structures.gaussian(name)
+    return hr.Model.from_gram(model.gram, structures.GAUSSIAN[name][2])
+
+
+@pytest.mark.parametrize("is_around", [False, True])
+def test_statistics_alone_will_do(is_around):
+    model = of_gram("independent, small engine q=2")
+    tree = model.sample(draws=60, seed=1, method="psis", progress=False) if is_around else None
+    found = hr.calibrate(model, n=4, seed=1, around=tree, **FAST)
+    assert found.attrs["n"] == 4
 
 
 def flat():
@@ -150,7 +159,8 @@ BAD = [
     (lambda: hr.calibrate(dyestuff(), seed=-1), ModelError, "seed=-1"),
     (lambda: hr.calibrate(dyestuff(), path="kept.nc"), DataError, "must end in .npz"),
     (lambda: hr.calibrate(dyestuff(), path="no/folder/kept.npz"), DataError, "does not exist"),
-    (lambda: hr.calibrate(gram_model()), ModelError, "needs the rows"),
+    (lambda: hr.calibrate(of_gram("ar1")), ModelError, "independent errors"),
+    (lambda: hr.calibrate(of_gram("independent, crossed engine")), ModelError, "one grouping factor"),
     (lambda: hr.calibrate(flat()), PriorError, "improper"),
     (lambda: hr.calibrate(dyestuff(), around=summaries()), ModelError, "only summaries"),
     (lambda: hr.calibrate(dyestuff(), around=other_tree()), ModelError, "another formula"),
@@ -237,10 +247,14 @@ def test_draws_that_are_too_narrow_by_a_tenth_are_found(monkeypatch):
     """The draws of every quantity are drawn in towards their mean, by a tenth."""
     from hierreg.studies import replications as module
 
-    own = module._posterior_values
+    own, kept = module._posterior_values, {}
+
+    def remembered(study, problem, seed):
+        kept[seed] = own(study, problem, seed)
+        return kept[seed]
 
     def narrower(study, problem, seed):
-        values, ess = own(study, problem, seed)
+        values, ess = kept[seed]
         return values.mean(axis=0) + 0.9 * (values - values.mean(axis=0)), ess
 
     n = 1000
@@ -248,6 +262,7 @@ def test_draws_that_are_too_narrow_by_a_tenth_are_found(monkeypatch):
     made, _ = _study_of(model, None, "psis", 199, (None, 2), 4)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        monkeypatch.setattr(module, "_posterior_values", remembered)
         right = [replication(made, i) for i in range(n)]
         monkeypatch.setattr(module, "_posterior_values", narrower)
         wrong = [replication(made, i) for i in range(n)]

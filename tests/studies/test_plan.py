@@ -9,8 +9,10 @@ from scipy import stats
 
 import hierreg as hr
 from hierreg.exceptions import HierregError, ModelError, PriorError
+from hierreg.problem.replaced import with_response
 from hierreg.problem.resampled import drawn_rows, resampled
 from tests.helpers import structures
+from tests.problem.test_replaced import target
 
 QUICK = {"cores": 1, "progress": False, "seed": 3}
 SD_GROUP, SD_ERROR = 1.5, 2.0
@@ -94,17 +96,29 @@ def test_rows_of_a_group_are_drawn_as_often_as_each_other():
         assert sorted(np.unique(own, return_counts=True)[1]) == [2, 2, 2, 3, 3, 3]
 
 
-def test_rows_as_they_are_make_the_same_model():
-    """No new groups and all rows: the densities are those of the model itself."""
-    problem = structures.gaussian("by").problem
+@pytest.mark.parametrize("priors", ["given", "default"])
+def test_rows_as_they_are_make_the_same_model(priors):
+    """No new groups and all rows: the densities are those of the model itself, also under priors that data scale."""
+    model = structures.gaussian("by") if priors == "given" else hr.Model("y ~ x + (x | g)", structures.rows())
+    problem = model.problem
     rows, group = drawn_rows(problem, 0, (None, None), np.random.default_rng(1))
-    from hierreg.problem.replaced import with_response
-
     again = with_response(resampled(problem, 0, rows, group), problem.design.y[rows])
-    u = np.full(len(problem.parameters.free_names), 0.2)
-    from tests.problem.test_replaced import target
+    for u in np.random.default_rng(2).normal(0, 0.5, (3, len(problem.parameters.free_names))):
+        assert target(again).evaluator()(u)[0] == pytest.approx(target(problem).evaluator()(u)[0], rel=1e-10)
 
-    assert target(again).evaluator()(u)[0] == pytest.approx(target(problem).evaluator()(u)[0], rel=1e-10)
+
+@pytest.mark.parametrize("name", ["independent, small engine q=2", "known_se", "by", "independent, crossed engine"])
+def test_drawn_rows_have_the_density_of_a_table_of_them(name):
+    """Other predictors in each study, and the priors of the model as they were."""
+    table, problem = structures.rows(), structures.gaussian(name).problem
+    rows, group = drawn_rows(problem, 0, (8, 5), np.random.default_rng(5))
+    y = np.random.default_rng(6).normal(size=len(rows))
+    ours = with_response(resampled(problem, 0, rows, group), y)
+    drawn = table.iloc[rows].assign(y=y, g=[f"new{j}" for j in group])
+    theirs = structures.gaussian(name, drawn).problem
+    for u in np.random.default_rng(7).normal(0, 0.5, (3, len(problem.parameters.free_names))):
+        values = [target(one).evaluator()(u)[0] for one in (ours, theirs)]
+        assert values[0] == pytest.approx(values[1], rel=1e-10)
 
 
 def test_factors_within_another_are_drawn_with_it_and_crossed_ones_stay():
