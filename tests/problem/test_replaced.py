@@ -8,6 +8,7 @@ import hierreg as hr
 from hierreg.exceptions import DataError
 from hierreg.likelihood.posterior import Target
 from hierreg.problem.replaced import twice, with_response
+from hierreg.problem.resampled import of_other_rows
 from hierreg.problem.rotated import with_rotated_rows
 from tests.helpers import structures
 
@@ -63,6 +64,13 @@ def test_rows_that_are_observed_twice_are_those_of_a_longer_table(name):
     problem = with_response(twice(structures.gaussian(name).problem), y)
     assert problem.n_rows == len(both)
     assert_same_density(problem, make(both.assign(y=y)).problem)
+
+
+def test_rows_that_are_observed_twice_keep_priors_that_data_scaled():
+    """Default priors are in coordinates of the columns, which are the same of a table twice as long."""
+    problem = hr.Model("y ~ x + w + (x | g)", structures.rows().assign(x=lambda rows: rows["x"] + 2000)).problem
+    again = twice(problem)
+    assert_same_density(again, of_other_rows(problem, again.design, again.layout))
 
 
 INDEPENDENT = [

@@ -135,7 +135,7 @@ def of_gram(name):
 
 @pytest.mark.parametrize("is_around", [False, True])
 def test_statistics_alone_will_do(is_around):
-    model = of_gram("independent, small engine q=2")
+    model = of_gram("independent, small engine q=1")
     tree = model.sample(draws=60, seed=1, method="psis", progress=False) if is_around else None
     found = hr.calibrate(model, n=4, seed=1, around=tree, **FAST)
     assert found.attrs["n"] == 4
