@@ -94,6 +94,7 @@ def calibration(
     size = figsize or (_INCHES[0] * columns + 0.4, _INCHES[1] * -(-len(names) // columns) + 0.8)
     figure, each = panels(len(names), ax=where, figsize=size, columns=columns, each="quantity")
     n, draws = int(x.attrs["n"]), int(x.attrs["draws"])
+    # Not by ArviZ, whose bands are simulated: a line that leaves its band is to be what the report says.
     within = band(n, draws, prob)
     for axis, name in zip(each, names, strict=True):
         ranks = x["rank"].sel(quantity=name).to_numpy()

@@ -30,6 +30,19 @@ def test_the_band_holds_uniform_ranks_as_often_as_it_says(n, prob):
     assert prob - 4 * error < inside / S < prob + 0.03 + 4 * error
 
 
+def test_the_band_is_arviz_s_but_for_what_it_simulates():
+    """ArviZ has the same band by simulation, at as many places as there are ranks."""
+    from arviz_stats.ecdf_utils import ecdf_pit
+
+    rng, n = np.random.default_rng(4), 100
+    at, _, low, high = ecdf_pit(rng.random(n), 0.9, 5000, rng=rng)
+    z, lower, upper = band(n, DRAWS, 0.9)
+    np.testing.assert_allclose(at[1:-1], z)
+    # Counts, of which a simulated level may move some by one.
+    np.testing.assert_allclose(lower, low[1:-1], atol=1.01 / n)
+    np.testing.assert_allclose(upper, high[1:-1], atol=1.01 / n)
+
+
 def test_probabilities_are_those_of_simulation():
     """The same statistic of 20,000 sets of uniform ranks, whose share below is the probability."""
     rng, n = np.random.default_rng(6), 60
