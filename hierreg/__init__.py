@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from hierreg.reports import correlations, r2, shrinkage, summary, table
     from hierreg.response import Bernoulli, Beta, Binomial, Cumulative, NegativeBinomial, Poisson
     from hierreg.results import correlation_matrices, load, parameters, save
-    from hierreg.studies import loo, map_chains, map_fits, sensitivity
+    from hierreg.studies import calibrate, loo, map_chains, map_fits, plan_study, sensitivity
 
 __version__ = "0.1.0"
 
@@ -78,6 +78,7 @@ __all__ = [
     "ar1",
     "available_datasets",
     "by",
+    "calibrate",
     "check",
     "compare_fits",
     "comparisons",
@@ -103,6 +104,7 @@ __all__ = [
     "map_fits",
     "means",
     "parameters",
+    "plan_study",
     "plots",
     "posterior_predictive",
     "predict",
@@ -156,7 +158,7 @@ _NAMES_BY_MODULE = {
     ),
     "hierreg.reports": ("correlations", "r2", "shrinkage", "summary", "table"),
     "hierreg.errors.from_samples": ("covariance_from_samples",),
-    "hierreg.studies": ("loo", "map_chains", "map_fits", "sensitivity"),
+    "hierreg.studies": ("calibrate", "loo", "map_chains", "map_fits", "plan_study", "sensitivity"),
     "hierreg.response": ("Bernoulli", "Beta", "Binomial", "Cumulative", "NegativeBinomial", "Poisson"),
     "hierreg.results": ("correlation_matrices", "load", "parameters", "save"),
 }

@@ -14,9 +14,9 @@
 # %% [markdown]
 # # From the prior to the report: the whole workflow on one table
 #
-# Distances in the faces of 27 children, measured at 8, 10, 12 and 14 years (Potthoff and Roy 1964). Do boys grow faster,
-# how different are children, and can the answer be trusted? Each step below takes a second or two, so none has to be
-# left out.
+# Distances in the faces of 27 children, measured at 8, 10, 12 and 14 years (Potthoff and Roy 1964). Do boys grow
+# faster, how different are children, and can the answer be trusted? Each step below takes a second or two, so none
+# has to be left out.
 
 # %%
 import warnings
@@ -36,8 +36,8 @@ first = hr.Model(FORMULA, growth)
 # %% [markdown]
 # ## 1. What do the priors say, before any data?
 #
-# Intercepts are children at birth, far from any row; what people have an idea of is the range of distances, the share of
-# children in the variance, and how much a child's own four rows are to count.
+# Intercepts are children at birth, far from any row; what people have an idea of is the range of distances, the share
+# of children in the variance, and how much a child's own four rows are to count.
 
 # %%
 print(hr.prior_check(first, size=4))
@@ -45,8 +45,8 @@ hr.plots.prior_lines(first, x="age", seed=1)
 plt.show()
 
 # %% [markdown]
-# *Lines of all children in some draws of the prior, over the data.* The defaults allow far more than what is seen, and
-# nothing of it is absurd: they leave the answer to the data.
+# *Lines of all children in some draws of the prior, over the data.* The defaults allow far more than what is seen,
+# and nothing of it is absurd: they leave the answer to the data.
 
 # %%
 tree = first.sample(seed=1, progress=False)
@@ -59,9 +59,9 @@ print(hr.summary(tree))
 print(hr.check(tree))
 
 # %% [markdown]
-# Errors have heavy tails, and of what is left the spread comes next: that of boys is not that of girls. Two boys, M09 and
-# M13, lie behind most alarms. Heavy tails of a mixture of two normal distributions are what unequal variances look like,
-# so the first thing to try is a variance for each sex.
+# Errors have heavy tails, and of what is left the spread comes next: that of boys is not that of girls. Two boys, M09
+# and M13, lie behind most alarms. Heavy tails of a mixture of two normal distributions are what unequal variances
+# look like, so the first thing to try is a variance for each sex.
 
 # %%
 model = hr.Model(FORMULA, growth, errors=hr.by("Sex"))
@@ -104,8 +104,8 @@ sensitivity = hr.sensitivity(tree_by)
 print(sensitivity)
 
 # %% [markdown]
-# Only the correlation of levels and slopes between children answers to its prior as much as to the data: four ages a child
-# say little of it. What others would have said:
+# Only the correlation of levels and slopes between children answers to its prior as much as to the data: four ages a
+# child say little of it. What others would have said:
 
 # %%
 others = hr.sensitivity(model, ["corr_Subject", "beta[age:Sex[T.Female]]"], eta={"corr_Subject": [1, 2, 4, 8]}, seed=1)
@@ -118,8 +118,8 @@ plt.show()
 # %% [markdown]
 # ## 6. Are intervals of this model what they say?
 #
-# Data are simulated from the priors of the model a few hundred times, and fitted: an interval of 80 % has to hold the truth
-# in 80 % of them.
+# Data are simulated from the priors of the model a few hundred times, and fitted: an interval of 80 % has to hold the
+# truth in 80 % of them.
 
 # %%
 calibrated = hr.calibrate(model, n=200, method="psis", seed=1, progress=False)
@@ -134,9 +134,9 @@ hr.plots.lines(tree_by, x="age", by="Sex", groups=True)
 plt.show()
 
 # %% [markdown]
-# *Expected distances with bands, and lines of children.* Boys grow 0.3 mm a year faster than girls, with an interval from
-# 0.05 to 0.55; `hr.report(tree_by, "growth.html")` writes all of the above that belongs to the fit on one page for a
-# colleague.
+# *Expected distances with bands, and lines of children.* Boys grow 0.3 mm a year faster than girls, with an interval
+# from 0.05 to 0.55; `hr.report(tree_by, "growth.html")` writes all of the above that belongs to the fit on one page
+# for a colleague.
 
 # %%
 hr.report(tree_by, "growth.html", title="Growth of boys and girls")

@@ -4,11 +4,13 @@ Each function returns a matplotlib figure that pyplot knows: a notebook shows it
 a script, `figure.savefig` writes it. It follows the active style, and `figure.axes` are its panels.
 """
 
+from hierreg.plots.calibration import calibration
 from hierreg.plots.caterpillar import caterpillar
 from hierreg.plots.check import check
 from hierreg.plots.effects import effects
 from hierreg.plots.lines import lines
 from hierreg.plots.parameters import correlations, variances
+from hierreg.plots.plan_study import plan_study
 from hierreg.plots.predictive import loo_pit, predictive
 from hierreg.plots.prior import prior_check, prior_lines
 from hierreg.plots.ranks import ranks
@@ -16,12 +18,14 @@ from hierreg.plots.sensitivity import sensitivity
 from hierreg.plots.shrinkage import shrinkage
 
 __all__ = [
+    "calibration",
     "caterpillar",
     "check",
     "correlations",
     "effects",
     "lines",
     "loo_pit",
+    "plan_study",
     "predictive",
     "prior_check",
     "prior_lines",

@@ -278,7 +278,7 @@ def assemble_family(  # noqa: PLR0913  # the arguments of a model
     shift = np.zeros(len(observed.y)) if offset is None else _offset(table, offset)
     counts = np.ones(len(observed.y)) if weights is None else _weights(table, weights)
     working, information = family.working(observed)
-    _check_some_variation(observed, family, spec.response)
+    check_some_variation(observed, family, spec.response)
     _check_priors(family, priors)
     design, state = build_design(spec, table, collinear=collinear, y=read_only(working - shift))
     warn_of_dropped(state.determined)
@@ -327,7 +327,7 @@ def assemble_family(  # noqa: PLR0913  # the arguments of a model
         free=free,
         held=held,
         engine=_engine_of(family, design),
-        unit=family.unit or _unit_of(working - shift, family),
+        unit=family.unit or unit_of(working - shift, family),
     )
     return problem if family.has_level else replace(problem, labels=_without_level(problem))
 
@@ -339,7 +339,7 @@ def _family_of(family: object) -> Family:
     return checked_family(family.response if isinstance(family, StudentT) else family)
 
 
-def _unit_of(y: Array, family: Family) -> float:
+def unit_of(y: Array, family: Family) -> float:
     """Return the size of what varies in responses: their sd, or where some may be far out that of the middle ones."""
     if family.has_heavy_tails:
         middle = float(np.median(np.abs(y - np.median(y))))
@@ -419,7 +419,7 @@ def _weights(table: Any, name: str) -> Array:
     )
 
 
-def _check_some_variation(observed: Observed, family: Family, name: str) -> None:
+def check_some_variation(observed: Observed, family: Family, name: str) -> None:
     """Raise where every response is at the same end of its range, so that the likelihood has no maximum."""
     y = observed.y
     if family.has_heavy_tails and np.ptp(y) == 0:

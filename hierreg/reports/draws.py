@@ -42,6 +42,11 @@ def diagnostics(x: Array) -> dict[str, Array]:
     }
 
 
+def ess_bulk(x: Array) -> Array:
+    """Return effective sample sizes for means and medians; NaN for constants."""
+    return _diagnosed("ess", x, method="bulk")
+
+
 def correlation(x: Array, y: Array) -> tuple[Array, Array]:
     """Return the correlation of two quantities over the draws, and its Monte-Carlo standard error.
 

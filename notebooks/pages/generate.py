@@ -32,11 +32,14 @@ ORDER = (
     "two_populations",
     "predictive_checks",
     "prior_sensitivity",
+    "is_my_model_calibrated",
+    "planning_a_study",
     "ten_million_rows",
 )
 # Public names by what they are for. What is not named here is a section of its own, "More".
 TOPICS = {
     "Models": ("Model", "Gram", "stack", "map_fits", "map_chains"),
+    "Simulated studies": ("calibrate", "plan_study"),
     "Errors": (
         *("independent", "by", "correlated", "exchangeable", "ar1", "known_se", "known_cov"),
         "covariance_from_samples",

@@ -66,6 +66,10 @@ EXAMPLES: dict[str, Callable[[], Report]] = {
     "Predictions": lambda: hr.predict(many(), {"x": np.arange(45.0), "g": many_labels()}, at=trees.many_groups()),
     "CategoryPredictions": lambda: hr.predict(of_categories()[0], trees.table(), at=of_categories()[1]),
     "RowWeights": lambda: hr.row_weights(*rows_of_weight()),
+    "Calibration": lambda: hr.calibrate(trees.model("by"), 6, draws=39, method="psis", seed=1, cores=1, progress=False),
+    "StudyPlan": lambda: hr.plan_study(
+        trees.model("by"), {"slope": {"x": 1}}, groups=[4, 9], rows=[3, 5], n=4, seed=1, cores=1, progress=False
+    ),
     "PredictiveCheck": lambda: hr.predictive_check(trees.many_groups(), "g", "sd", level="new group"),
     "PriorCheck": lambda: hr.prior_check(trees.model("correlated"), draws=200),
     "Sensitivity": lambda: hr.sensitivity(trees.tree("correlated")),

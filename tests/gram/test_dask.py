@@ -222,3 +222,15 @@ def test_bad_fits(data):
         hr.map_fits(models(data), "fit")
     with pytest.raises(ModelError, match="seed has 3 entries for 2 models"):
         hr.map_fits(models(data), seed=[1, 2, 3])
+
+
+def test_simulated_studies_on_workers_are_those_made_here(client):
+    """Replications depend on their number alone."""
+    model = hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff"))
+    how = {"draws": 39, "method": "psis", "seed": 4, "progress": False}
+    here, there = hr.calibrate(model, 6, cores=1, **how), hr.calibrate(model, 6, client=client, **how)
+    np.testing.assert_array_equal(here["rank"], there["rank"])
+    contrast, how = {"mean": {"Intercept": 1}}, {"groups": [4, 8], "n": 3, "seed": 4, "progress": False}
+    here = hr.plan_study(model, contrast, cores=1, **how)
+    there = hr.plan_study(model, contrast, client=client, **how)
+    np.testing.assert_array_equal(here["sd"], there["sd"])
