@@ -167,6 +167,26 @@ def test_both_ways_agree_where_predictors_and_response_are_far_from_zero(by, tab
     np.testing.assert_allclose(found, other, atol=2e-6)
 
 
+@pytest.mark.parametrize(
+    ("formula", "arguments", "by"),
+    [
+        ("y ~ x + (x || g)", {}, "g"),
+        ("y ~ 0 + x + (x | g)", {}, None),
+        ("y ~ x + t + (1 | g)", {"priors": hr.Priors(beta={"t": hr.Fixed(0.5), "x": hr.Flat()})}, "g"),
+        ("y ~ x + (x | d)", {"errors": hr.correlated("d", unit="u")}, "u"),
+        ("y ~ 1 + (1 | g) + (0 + x | g)", {"weights": "se"}, None),
+        ("y ~ x + (1 | g/c)", {}, "g:c"),
+    ],
+)
+def test_both_ways_agree_whatever_the_formula(formula, arguments, by, table):
+    model, tree = hr.Model(formula, table, **arguments), sampled(formula, table, draws=10, chains=1, **arguments)
+    posterior, sets = some_draws(draws_in(tree), 3), sets_of(model.problem, table, by)
+    assert border_for(model.problem, sets.index) is not None
+    found = densities_of_sets(model.problem, posterior, sets).density.to_numpy()[0]
+    other = by_products(model.problem, covariances_of(model.problem, posterior), sets, range(found.shape[1]))
+    np.testing.assert_allclose(found, other, atol=1e-9)
+
+
 def test_a_row_that_decides_a_coefficient_alone(table):
     """A population coefficient that no other row knows: the wider its prior, the fewer digits are left of the row."""
     table = table.assign(only=(np.arange(len(table)) == 11).astype(float))
