@@ -42,7 +42,7 @@ _BETWEEN = 10.0
 _PILOT = 8
 
 
-@understands("hr.calibrate", same=SEED | {"dt": "around"})
+@understands("hr.calibrate", same=SEED)
 def calibrate(  # noqa: PLR0913  # the public signature: every argument but the model has a default
     model: Model,
     n: int = 1000,
