@@ -28,7 +28,7 @@ import hierreg as hr
 
 # Which children cannot be left out by weights is said in words below.
 warnings.filterwarnings("ignore", message="leaving out Subject", category=hr.exceptions.ConvergenceWarning)
-plt.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 80})
+plt.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 72})
 growth = hr.load_dataset("orthodont")
 FORMULA = "distance ~ age * Sex + (age | Subject)"
 first = hr.Model(FORMULA, growth)

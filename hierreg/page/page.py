@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import base64
 import io
+import warnings
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
+from hierreg import plots
+from hierreg.criticism import check
 from hierreg.display.html import as_html, preformatted
-from hierreg.exceptions import ModelError
+from hierreg.exceptions import HierregError, HierregWarning, ModelError
 from hierreg.model import Model
 from hierreg.page.facts import code_of, data_table, draws_table, versions_of
 from hierreg.page.parts import figures_of, tables_of
 from hierreg.page.symbols import in_symbols
 from hierreg.plots.canvas import close
+from hierreg.studies import sensitivity as prior_sensitivity
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -37,12 +41,18 @@ footer { margin-top: 2rem; font-size: 0.85rem; overflow-wrap: anywhere }
 
 
 def report(
-    tree: xr.DataTree, path: str | PathLike[str], *, title: str | None = None, model: Model | None = None
+    tree: xr.DataTree,
+    path: str | PathLike[str],
+    *,
+    title: str | None = None,
+    model: Model | None = None,
+    checks: bool = True,
+    sensitivity: bool = True,
 ) -> Path:
     """Write a posterior as one HTML file that needs no other and no network: a page for a colleague.
 
-    It has the data, the model in symbols with its priors, all tables and figures, the diagnostics of the draws, and the
-    code and versions that made them.
+    It has the data, the model in symbols with its priors, all tables and figures, what the data say against the model,
+    how much is the prior, the diagnostics of the draws, and the code and versions that made them.
 
     Parameters
     ----------
@@ -55,6 +65,8 @@ def report(
     model : Model, optional
         The model that it was sampled from; by default the one that the tree carries (`Model.from_tree`). Without one
         the page has no data and no symbols, and says so.
+    checks, sensitivity : bool
+        With what `check` and `sensitivity` say; where they cannot say anything, the reason.
 
     Returns
     -------
@@ -68,6 +80,7 @@ def report(
 
     See Also
     --------
+    check : What the data say against a model.
     table : Several fits side by side, for a paper.
     save : The posterior itself.
 
@@ -91,6 +104,9 @@ def report(
     formula = str(tree.attrs.get("formula", ""))
     heading = escape(title or formula)
     sections = _sections(tree, model)
+    sections |= _judged("Checks", tree, check, plots.check, model) if checks else {}
+    sections |= _judged("Sensitivity", tree, prior_sensitivity, plots.sensitivity, model) if sensitivity else {}
+    sections |= {"Draws": [as_html(draws_table(tree))], "Code": [preformatted(code_of(tree))]}
     parts = [f"<h1>{heading}</h1>"]
     parts += [f"<p><code>{escape(formula)}</code></p>"] if title else []
     parts.append(f"<nav>{' '.join(f'<a href="#s{i}">{escape(name)}</a>' for i, name in enumerate(sections))}</nav>")
@@ -117,9 +133,22 @@ def _sections(tree: xr.DataTree, model: Model | None) -> dict[str, list[str]]:
     for name, make in figures_of(tree).items():
         below = _words("summary" if name == "variances" else name.replace("caterpillar", "shrinkage"))
         sections.setdefault(below, []).append(f"<figure>{_picture(make(tree), _words(name))}</figure>")
-    sections["Draws"] = [as_html(draws_table(tree))]
-    sections["Code"] = [preformatted(code_of(tree))]
     return sections
+
+
+def _judged(name: str, tree: xr.DataTree, judge: Any, draw: Any, model: Model | None) -> dict[str, list[str]]:
+    """Return a section of what is judged of a model, with its figure; where there is none, the reason."""
+    elements: list[str] = []
+    try:
+        with warnings.catch_warnings():
+            # What is warned of stands in the report that is shown.
+            warnings.simplefilter("ignore", HierregWarning)
+            found = judge(tree, model=model)
+            elements.append(found._repr_html_())
+            elements.append(f"<figure>{_picture(draw(found), name)}</figure>")
+    except HierregError as error:
+        elements.append(f"<p>{escape(str(error))}</p>")
+    return {name: elements}
 
 
 def _of_model(tree: xr.DataTree, model: Model | None) -> dict[str, list[str]]:

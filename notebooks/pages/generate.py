@@ -22,6 +22,7 @@ NOTEBOOKS = Path(__file__).parents[1]
 # The order of the gallery. What is not named here comes after these.
 ORDER = (
     "start_here",
+    "workflow",
     "two_correlated_quantities",
     "schools",
     "blups_and_shrinkage",
