@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hierreg import exceptions, plots
     from hierreg.criticism import check
     from hierreg.datasets import available_datasets, describe_dataset, load_dataset
-    from hierreg.design import stack
+    from hierreg.design_matrices import stack
     from hierreg.effects import Mixture, StudentT
     from hierreg.errors.from_samples import covariance_from_samples
     from hierreg.errors.structures import ar1, by, correlated, exchangeable, independent, known_cov, known_se
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from hierreg.reports import correlations, r2, shrinkage, summary, table
     from hierreg.response import Bernoulli, Beta, Binomial, Cumulative, NegativeBinomial, Poisson
     from hierreg.results import correlation_matrices, load, parameters, save
-    from hierreg.studies import calibrate, loo, map_chains, map_fits, plan_study, sensitivity
+    from hierreg.studies import calibrate, design, loo, map_chains, map_fits, sensitivity
 
 __version__ = "0.1.0"
 
@@ -89,6 +89,7 @@ __all__ = [
     "covariance_from_samples",
     "datagrid",
     "describe_dataset",
+    "design",
     "exceptions",
     "exchangeable",
     "independent",
@@ -104,7 +105,6 @@ __all__ = [
     "map_fits",
     "means",
     "parameters",
-    "plan_study",
     "plots",
     "posterior_predictive",
     "predict",
@@ -131,7 +131,7 @@ _NAMES_BY_MODULE = {
     "hierreg": ("exceptions", "plots"),
     "hierreg.criticism": ("check",),
     "hierreg.datasets": ("available_datasets", "describe_dataset", "load_dataset"),
-    "hierreg.design": ("stack",),
+    "hierreg.design_matrices": ("stack",),
     "hierreg.effects": ("Mixture", "StudentT"),
     "hierreg.errors.structures": ("ar1", "by", "correlated", "exchangeable", "independent", "known_cov", "known_se"),
     "hierreg.exceptions": ("HierregError",),
@@ -158,7 +158,7 @@ _NAMES_BY_MODULE = {
     ),
     "hierreg.reports": ("correlations", "r2", "shrinkage", "summary", "table"),
     "hierreg.errors.from_samples": ("covariance_from_samples",),
-    "hierreg.studies": ("calibrate", "loo", "map_chains", "map_fits", "plan_study", "sensitivity"),
+    "hierreg.studies": ("calibrate", "loo", "map_chains", "map_fits", "design", "sensitivity"),
     "hierreg.response": ("Bernoulli", "Beta", "Binomial", "Cumulative", "NegativeBinomial", "Poisson"),
     "hierreg.results": ("correlation_matrices", "load", "parameters", "save"),
 }

@@ -26,7 +26,7 @@ import hierreg as hr
 plt.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 80})
 pilot = hr.Model("Reaction ~ Days + (Days | Subject)", hr.load_dataset("sleepstudy"))
 slope, sizes = {"slope": {"Days": 1}}, {"groups": [8, 16, 32], "rows": [4, 10]}
-plan = hr.plan_study(pilot, slope, **sizes, at=pilot.estimate(), effects={"Days": 4.0}, n=200, seed=1, progress=False)
+plan = hr.design(pilot, slope, **sizes, at=pilot.estimate(), effects={"Days": 4.0}, n=200, seed=1, progress=False)
 print(plan)
 
 # %% [markdown]
@@ -34,7 +34,7 @@ print(plan)
 # slope of 4 ms a day, and the posterior of it under the model's priors.
 
 # %% tags=["thumbnail"]
-hr.plots.plan_study(plan)
+hr.plots.design(plan)
 plt.show()
 
 # %% [markdown]
@@ -63,7 +63,7 @@ print(plan.to_markdown(columns=columns))
 # %%
 tree = pilot.sample(seed=1, progress=False)
 options = {"effects": {"Days": 4.0}, "n": 100, "seed": 1, "progress": False}
-averaged = hr.plan_study(pilot, slope, **sizes, at=tree, **options)
+averaged = hr.design(pilot, slope, **sizes, at=tree, **options)
 figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained", sharey=True)
 titles = ("variances of the estimate", "variances of the posterior")
 for axis, one, title in zip(axes, (plan, averaged), titles, strict=True):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hierreg.cli.report import print_tables, write_figures
 from hierreg.datasets import load_dataset
-from hierreg.design import stack
+from hierreg.design_matrices import stack
 from hierreg.errors.structures import ErrorSpec, correlated
 from hierreg.model import Model
 from hierreg.results import save

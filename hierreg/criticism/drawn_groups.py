@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.criticism.examined import Examined
-    from hierreg.design import FactorDesign
+    from hierreg.design_matrices import FactorDesign
 
     Array = NDArray[np.float64]
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-    from hierreg.design import FactorDesign
+    from hierreg.design_matrices import FactorDesign
     from hierreg.problem.family import FamilyProblem
 
     Array = NDArray[np.float64]

@@ -11,7 +11,7 @@ from hierreg.criticism.point import point_of_estimate, point_of_posterior
 from hierreg.criticism.projection import TooManyColumnsError
 from hierreg.criticism.quantiles import FEWEST, quantile_rows
 from hierreg.criticism.rows import rows_of
-from hierreg.design import as_table
+from hierreg.design_matrices import as_table
 from hierreg.exceptions import ModelError
 from hierreg.predictive.of_model import any_problem_of, check_match
 from hierreg.problem.effects import EffectsProblem

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.criticism.values import Sample
-    from hierreg.design import FactorDesign
+    from hierreg.design_matrices import FactorDesign
 
     Array = NDArray[np.float64]
 

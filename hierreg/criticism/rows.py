@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.criticism.point import Point
-    from hierreg.design import FactorDesign
+    from hierreg.design_matrices import FactorDesign
 
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 
-from hierreg.design import column
+from hierreg.design_matrices import column
 from hierreg.errors.base import ErrorColumns, ErrorLayout, ErrorSpec
 from hierreg.errors.columns import levels_of
 from hierreg.exceptions import DataError

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.design import column, column_levels
+from hierreg.design_matrices import column, column_levels
 from hierreg.exceptions import DataError
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ independent given the coefficients) or `columns` (pairs), summed by `kernels` ->
 columns have full rank.
 
 The way of many tables: `batches.from_batches`, `scan.scan` (files, by `sources`) or `dask.from_dask` -> a first pass
-that learns levels and what transformations need (`design.first_pass`) -> `part.part_of` for each batch, which ends in
-the same ``collect_part`` -> `addition.add`, two by two, by `part.unite_parts` -> `part.whole`: levels in order, and
-the checks.
+that learns levels and what transformations need (`design_matrices.first_pass`) -> `part.part_of` for each batch,
+which ends in the same ``collect_part`` -> `addition.add`, two by two, by `part.unite_parts` -> `part.whole`: levels
+in order, and the checks.
 
 `basis` has the values, of which `Gram` is the public one, `terms` the error terms, `addition` and `dropping` what can
 be done with a Gram.

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hierreg.checks import check_choice, listed
-from hierreg.design.first_pass import learn, needs_of
-from hierreg.design.kinds import unite_kinds
-from hierreg.design.learned import restore
-from hierreg.design.table import as_table
+from hierreg.design_matrices.first_pass import learn, needs_of
+from hierreg.design_matrices.kinds import unite_kinds
+from hierreg.design_matrices.learned import restore
+from hierreg.design_matrices.table import as_table
 from hierreg.errors.structures import checked_structure
 from hierreg.exceptions import DataError, ModelError
 from hierreg.formula import parse_formula
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     import narwhals as nw
 
-    from hierreg.design.kinds import ColumnKind
-    from hierreg.design.learned import LearnedState
+    from hierreg.design_matrices.kinds import ColumnKind
+    from hierreg.design_matrices.learned import LearnedState
     from hierreg.errors.base import ErrorSpec
     from hierreg.gram.basis import Gram
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.design.kinds import ColumnKind
+from hierreg.design_matrices.kinds import ColumnKind
 from hierreg.exceptions import DataError
 from hierreg.gram.files import below, pack, read_arrays, under, unpack, write_arrays
 from hierreg.gram.origin import Origin, origin_from_json, origin_to_json
@@ -18,7 +18,7 @@ from hierreg.gram.part import Part
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hierreg.design.learned import LearnedState
+    from hierreg.design_matrices.learned import LearnedState
     from hierreg.errors.base import ErrorSpec
 
 _KIND = "hierreg.Gram.scan"

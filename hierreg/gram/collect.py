@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hierreg.design import Design, FactorDesign
+    from hierreg.design_matrices import Design, FactorDesign
     from hierreg.errors.base import ErrorLayout
     from hierreg.errors.known_covariance import BlockCovariance
     from hierreg.gram.frame import Frame

@@ -6,9 +6,9 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from hierreg.checks import check_choice, listed, suggestion
-from hierreg.design.first_pass import Seen, needs_of
-from hierreg.design.learned import LearnedState, restore
-from hierreg.design.table import as_table
+from hierreg.design_matrices.first_pass import Seen, needs_of
+from hierreg.design_matrices.learned import LearnedState, restore
+from hierreg.design_matrices.table import as_table
 from hierreg.errors.structures import checked_structure
 from hierreg.exceptions import DataError, ModelError
 from hierreg.formula import parse_formula

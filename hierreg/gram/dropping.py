@@ -1,4 +1,4 @@
-"""Collinear columns of a Gram basis: judged by `design.collinear`, which refuses them, or dropped by a linear map."""
+"""Collinear columns of a Gram basis: refused, as `design_matrices.collinear` judges, or dropped by a linear map."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.design.collinear import Determined, check_or_drop, check_some_left, what_group_columns
+from hierreg.design_matrices.collinear import Determined, check_or_drop, check_some_left, what_group_columns
 from hierreg.gram.addition import moved
 from hierreg.gram.frame import measured_frame, without_columns
 from hierreg.gram.triangles import Left, classes_of, fewest, rotated

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.design.collinear import Measured
+from hierreg.design_matrices.collinear import Measured
 from hierreg.gram.columns import centred_products, sums_of_deviations, take_off, take_off_exactly, write_in_frame
 from hierreg.linalg import semidefinite_factor
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 # What a column adds to those before it, squared and relative to its own size, below which it adds nothing.
 _NOTHING_NEW = 1e-12
-_NOTHING_NEW_TO_ROWS = 1e-7  # of the rows themselves, not squared; the tolerance of `design.rank` and of R's lm
+_NOTHING_NEW_TO_ROWS = 1e-7  # of the rows themselves, not squared; the tolerance of R's lm
 _ILL_CONDITIONED = 1e10
 _FAR_LARGER = 1e3  # what the predictors explain of a response, over what they leave of it
 _NO_VARIATION = 8 * np.finfo(float).eps

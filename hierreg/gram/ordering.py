@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hierreg.design.values import Level
+    from hierreg.design_matrices.values import Level
     from hierreg.gram.basis import Gram, GroupProducts
     from hierreg.gram.terms import ErrorTerms
 

@@ -13,8 +13,8 @@ from hierreg.exceptions import ModelError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hierreg.design.learned import LearnedState
-    from hierreg.design.levels import FactorLevels
+    from hierreg.design_matrices.learned import LearnedState
+    from hierreg.design_matrices.levels import FactorLevels
     from hierreg.errors.base import ErrorSpec
 
     Arrays = dict[str, np.ndarray[Any, Any]]
@@ -44,8 +44,8 @@ def unite_origins(a: Origin, b: Origin) -> Origin:
     ModelError
         If the columns of the two do not mean the same: other levels of a predictor, other centres, other knots.
     """
-    from hierreg.design.learned import encoded
-    from hierreg.design.levels import unite_factors
+    from hierreg.design_matrices.learned import encoded
+    from hierreg.design_matrices.levels import unite_factors
 
     mine, theirs = a.learned, b.learned
     for what, one, other in (
@@ -85,8 +85,8 @@ def check_determined(mine: LearnedState, theirs: LearnedState) -> None:
 
 def origin_to_json(origin: Origin) -> Arrays:
     """Return an origin as arrays: one of JSON, and those of the levels of grouping factors."""
-    from hierreg.design.collinear import determined_to_json
-    from hierreg.design.learned import encoded
+    from hierreg.design_matrices.collinear import determined_to_json
+    from hierreg.design_matrices.learned import encoded
 
     learned = origin.learned
     head = {
@@ -107,9 +107,9 @@ def origin_to_json(origin: Origin) -> Arrays:
 
 def origin_from_json(arrays: Mapping[str, np.ndarray[Any, Any]]) -> Origin:
     """Return what `origin_to_json` was given; a known covariance has no values."""
-    from hierreg.design.collinear import determined_from_json
-    from hierreg.design.learned import LearnedState, decoded
-    from hierreg.design.levels import factor_levels
+    from hierreg.design_matrices.collinear import determined_from_json
+    from hierreg.design_matrices.learned import LearnedState, decoded
+    from hierreg.design_matrices.levels import factor_levels
     from hierreg.errors.structures import errors_from_json
 
     head = json.loads(str(arrays["head"]))

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.design.batch import design_of_part
-from hierreg.design.build import columns_of_factors
-from hierreg.design.collinear import warn_of_dropped
-from hierreg.design.kinds import in_order_of, kinds_of, unite_kinds
-from hierreg.design.learned import RESPONSE, expressions_of
-from hierreg.design.levels import FactorLevels, unite_factors, united_levels, with_column_levels
+from hierreg.design_matrices.batch import design_of_part
+from hierreg.design_matrices.build import columns_of_factors
+from hierreg.design_matrices.collinear import warn_of_dropped
+from hierreg.design_matrices.kinds import in_order_of, kinds_of, unite_kinds
+from hierreg.design_matrices.learned import RESPONSE, expressions_of
+from hierreg.design_matrices.levels import FactorLevels, unite_factors, united_levels, with_column_levels
 from hierreg.errors.base import Repeats
 from hierreg.errors.structures import bind_errors
 from hierreg.exceptions import DataError
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     import narwhals as nw
     from numpy.typing import NDArray
 
-    from hierreg.design import DesignState
-    from hierreg.design.kinds import ColumnKind
-    from hierreg.design.learned import LearnedState
-    from hierreg.design.values import Level
+    from hierreg.design_matrices import DesignState
+    from hierreg.design_matrices.kinds import ColumnKind
+    from hierreg.design_matrices.learned import LearnedState
+    from hierreg.design_matrices.values import Level
     from hierreg.errors.base import ErrorSpec
     from hierreg.formula import FormulaSpec
     from hierreg.gram.basis import Gram
@@ -87,7 +87,7 @@ def part_of(state: DesignState, errors: ErrorSpec, table: nw.DataFrame[Any]) -> 
 
 
 def _error_levels(errors: ErrorSpec, table: nw.DataFrame[Any]) -> tuple[Level, ...]:
-    from hierreg.design.levels import column_levels
+    from hierreg.design_matrices.levels import column_levels
 
     name = errors.columns.stratum
     return column_levels(table, name, role="error stratum")[0] if name is not None else ()
@@ -109,7 +109,7 @@ def columns_of(spec: FormulaSpec, errors: ErrorSpec) -> dict[str, str]:
 def _hashes_of_units(errors: ErrorSpec, table: nw.DataFrame[Any]) -> NDArray[np.uint64]:
     from pandas.util import hash_array
 
-    from hierreg.design.levels import column_levels
+    from hierreg.design_matrices.levels import column_levels
 
     if errors.columns.unit is None:
         return np.empty(0, dtype=np.uint64)

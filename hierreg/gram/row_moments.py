@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hierreg.design import Design
+    from hierreg.design_matrices import Design
     from hierreg.errors.base import ErrorLayout, ErrorSpec
     from hierreg.gram.basis import Gram
 

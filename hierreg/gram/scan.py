@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.checks import check_choice, listed
-from hierreg.design.build import columns_of_factors
-from hierreg.design.first_pass import Seen, learn, needs_of
-from hierreg.design.learned import LearnedState, expressions_of, restore
-from hierreg.design.table import as_table
+from hierreg.design_matrices.build import columns_of_factors
+from hierreg.design_matrices.first_pass import Seen, learn, needs_of
+from hierreg.design_matrices.learned import LearnedState, expressions_of, restore
+from hierreg.design_matrices.table import as_table
 from hierreg.errors.structures import checked_structure
 from hierreg.exceptions import DataError, ModelError
 from hierreg.formula import compile_expression, parse_formula

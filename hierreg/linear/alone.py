@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from hierreg.design.kept import table_of
+from hierreg.design_matrices.kept import table_of
 from hierreg.exceptions import ModelError
 from hierreg.problem.effects import refusal
 from hierreg.results.carried import problem_and_table

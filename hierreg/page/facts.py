@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg import reports
-from hierreg.design import as_table
+from hierreg.design_matrices import as_table
 from hierreg.display import Column, Row, Section, Table
 from hierreg.exceptions import DataError
 from hierreg.problem.given import Given

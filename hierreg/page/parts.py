@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg import plots, reports
-from hierreg.design import as_table
+from hierreg.design_matrices import as_table
 from hierreg.linear.effects.tables import levels_by_predictor
 from hierreg.model import Model
 from hierreg.problem.labels import factors_of

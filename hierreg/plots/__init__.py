@@ -7,10 +7,10 @@ a script, `figure.savefig` writes it. It follows the active style, and `figure.a
 from hierreg.plots.calibration import calibration
 from hierreg.plots.caterpillar import caterpillar
 from hierreg.plots.check import check
+from hierreg.plots.design import design
 from hierreg.plots.effects import effects
 from hierreg.plots.lines import lines
 from hierreg.plots.parameters import correlations, variances
-from hierreg.plots.plan_study import plan_study
 from hierreg.plots.predictive import loo_pit, predictive
 from hierreg.plots.prior import prior_check, prior_lines
 from hierreg.plots.ranks import ranks
@@ -22,10 +22,10 @@ __all__ = [
     "caterpillar",
     "check",
     "correlations",
+    "design",
     "effects",
     "lines",
     "loo_pit",
-    "plan_study",
     "predictive",
     "prior_check",
     "prior_lines",

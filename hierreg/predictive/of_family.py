@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.checks import check_choice, check_whole
-from hierreg.design.predictors import linear_predictors as of_rows
+from hierreg.design_matrices.predictors import linear_predictors as of_rows
 from hierreg.exceptions import ModelError
 from hierreg.predictive.family_prior import log_prior_with_family
 from hierreg.predictive.prior_draws import check_priors, draw_coefficients

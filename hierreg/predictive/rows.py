@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.design.predictors import linear_predictors
+from hierreg.design_matrices.predictors import linear_predictors
 from hierreg.errors.ar1 import chain_of, errors_of
 from hierreg.errors.within_units import WITHIN, component_variances, units_by_size
 from hierreg.exceptions import ModelError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-    from hierreg.design import Design
+    from hierreg.design_matrices import Design
     from hierreg.errors.base import ErrorLayout
     from hierreg.errors.within_units import UnitsOfSize
     from hierreg.problem.problem import Problem

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.design.predictors import linear_predictors
+from hierreg.design_matrices.predictors import linear_predictors
 from hierreg.predictive import of_family
 from hierreg.predictive.left_out.without import rows_of_layout
 from hierreg.predictive.prior_draws import draw_prior

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.checks import check_whole, listed, suggestion
-from hierreg.design import as_table
-from hierreg.design.table import complete_series
+from hierreg.design_matrices import as_table
+from hierreg.design_matrices.table import complete_series
 from hierreg.display.numbers import number
 from hierreg.exceptions import ModelError
 

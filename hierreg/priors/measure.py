@@ -12,7 +12,7 @@ from hierreg.priors.scales import FactorScales, PriorScales
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hierreg.design import Design, FactorDesign
+    from hierreg.design_matrices import Design, FactorDesign
     from hierreg.errors.base import ErrorLayout
     from hierreg.gram import Gram
     from hierreg.gram.frame import Frame

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hierreg.design import Design
+    from hierreg.design_matrices import Design
     from hierreg.errors.base import ErrorLayout
     from hierreg.gram import ErrorTerms, Gram
     from hierreg.gram.frame import Frame

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from hierreg.checks import check_whole, read_only
-from hierreg.design import Design, DesignState, as_table, build_design, column
-from hierreg.design.collinear import dropped_columns, warn_of_dropped
+from hierreg.design_matrices import Design, DesignState, as_table, build_design, column
+from hierreg.design_matrices.collinear import dropped_columns, warn_of_dropped
 from hierreg.effects import StudentT
 from hierreg.errors.base import ErrorLayout
 from hierreg.errors.columns import positive_numbers
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hierreg.design.kept import Kept
+    from hierreg.design_matrices.kept import Kept
     from hierreg.priors.scales import PriorScales
 
     Array = NDArray[np.float64]

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.design.build import assemble_design
-from hierreg.design.kept import Kept
-from hierreg.design.learned import restore
+from hierreg.design_matrices.build import assemble_design
+from hierreg.design_matrices.kept import Kept
+from hierreg.design_matrices.learned import restore
 from hierreg.errors.base import ErrorLayout
 from hierreg.exceptions import ModelError, PriorError
 from hierreg.gram import Gram
@@ -20,7 +20,7 @@ from hierreg.problem.given import Given
 from hierreg.problem.problem import Problem, check_replication, of_parts
 
 if TYPE_CHECKING:
-    from hierreg.design import Design, DesignState
+    from hierreg.design_matrices import Design, DesignState
 
 
 def problem_of_gram(gram: Gram, priors: Priors | None) -> Problem:

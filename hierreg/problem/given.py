@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from hierreg.design import as_table
-from hierreg.design.build import columns_of_factors
-from hierreg.design.kept import Kept, keep_columns
+from hierreg.design_matrices import as_table
+from hierreg.design_matrices.build import columns_of_factors
+from hierreg.design_matrices.kept import Kept, keep_columns
 from hierreg.effects import Mixture, StudentT
 from hierreg.errors.structures import checked_structure, errors_from_json, weighted
 from hierreg.exceptions import DataError, ModelError

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from hierreg.checks import listed
-from hierreg.design import Design, DesignState, as_table, build_design
-from hierreg.design.collinear import dropped_columns, warn_of_dropped
-from hierreg.design.learned import learned_of
+from hierreg.design_matrices import Design, DesignState, as_table, build_design
+from hierreg.design_matrices.collinear import dropped_columns, warn_of_dropped
+from hierreg.design_matrices.learned import learned_of
 from hierreg.errors.structures import bind_errors, checked_structure
 from hierreg.exceptions import ModelError, PriorError
 from hierreg.formula import parse_formula
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hierreg.design.kept import Kept
+    from hierreg.design_matrices.kept import Kept
     from hierreg.errors.base import ErrorLayout, ErrorSpec
     from hierreg.likelihood.drawn import Recovered
     from hierreg.likelihood.groups.blocks import SplitBlocks

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from hierreg.design import DesignState
+    from hierreg.design_matrices import DesignState
     from hierreg.problem.labels import FactorLabels, Labels
 
 _CODED = re.compile(r"(?P<what>.+)\[(?:(?P<coding>T|S)\.)?(?P<level>.*)\]")

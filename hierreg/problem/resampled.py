@@ -15,7 +15,7 @@ from hierreg.problem.problem import of_parts
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hierreg.design import Design
+    from hierreg.design_matrices import Design
     from hierreg.errors.base import ErrorLayout
     from hierreg.problem.problem import Problem
 

@@ -15,7 +15,7 @@ from hierreg.exceptions import ModelError
 if TYPE_CHECKING:
     import pymc as pm
 
-    from hierreg.design import Design
+    from hierreg.design_matrices import Design
     from hierreg.errors.base import ErrorLayout
     from hierreg.likelihood.engines import Likelihood
     from hierreg.priors import ResolvedPriors

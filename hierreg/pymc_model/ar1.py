@@ -14,7 +14,7 @@ from hierreg.problem.labels import response_variable
 from hierreg.pymc_model.exchangeable import add_within_units
 
 if TYPE_CHECKING:
-    from hierreg.design import Design
+    from hierreg.design_matrices import Design
     from hierreg.errors.base import ErrorLayout
     from hierreg.priors import ResolvedPriors
     from hierreg.pymc_model.exchangeable import ErrorTensors, Tensor

@@ -16,7 +16,7 @@ from hierreg.pymc_model.likelihood_op import MarginalLogLikelihood
 from hierreg.pymc_model.parameters import add_beta, add_correlation, add_vector
 
 if TYPE_CHECKING:
-    from hierreg.design import Design, FactorDesign
+    from hierreg.design_matrices import Design, FactorDesign
     from hierreg.errors.base import ErrorLayout
     from hierreg.priors import ResolvedPriors
     from hierreg.pymc_model.likelihood_op import ValueAndGradient

@@ -16,7 +16,7 @@ from hierreg.pymc_model.names import check_names
 from hierreg.pymc_model.parameters import add_above, add_beta
 
 if TYPE_CHECKING:
-    from hierreg.design import Design, FactorDesign
+    from hierreg.design_matrices import Design, FactorDesign
     from hierreg.errors.base import ErrorLayout
     from hierreg.likelihood.heavy_tails.shape import Shape
     from hierreg.priors import ResolvedPriors

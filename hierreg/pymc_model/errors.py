@@ -16,7 +16,7 @@ from hierreg.pymc_model.rows import add_independent_rows, add_rows_of_known_cova
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hierreg.design import Design
+    from hierreg.design_matrices import Design
     from hierreg.errors.base import ErrorLayout
     from hierreg.priors import ResolvedPriors
     from hierreg.pymc_model.parameters import Tensor

@@ -22,7 +22,7 @@ from hierreg.pymc_model.parameters import add_vector
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hierreg.design import Design
+    from hierreg.design_matrices import Design
     from hierreg.errors.base import ErrorLayout
     from hierreg.priors import ResolvedPriors
 

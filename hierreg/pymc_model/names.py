@@ -11,7 +11,7 @@ from hierreg.problem.labels import response_variable, result_dims
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hierreg.design import Design
+    from hierreg.design_matrices import Design
     from hierreg.errors.base import ErrorLayout
 
 _OWN_DIMS = {"obs", "population_columns"}

@@ -11,7 +11,7 @@ import pytensor.tensor as pt
 from hierreg.problem.labels import response_variable
 
 if TYPE_CHECKING:
-    from hierreg.design import Design
+    from hierreg.design_matrices import Design
     from hierreg.errors.base import ErrorLayout
     from hierreg.pymc_model.parameters import Tensor
 

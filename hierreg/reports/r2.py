@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 
-from hierreg.design.predictors import linear_predictors
+from hierreg.design_matrices.predictors import linear_predictors
 from hierreg.display import Column
 from hierreg.exceptions import DataError, ModelError
 from hierreg.gram.row_moments import RowMoments

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @final
 class StudyPlan(Report):
-    """What `plan_study` returns; prints as a table."""
+    """What `design` returns; prints as a table."""
 
     __slots__ = ()
     whole: ClassVar[dict[str, int]] = {"power": 2, "sd": 2, "groups": 1, "rows": 1}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from hierreg.checks import counted, first_rows, listed, read_only
-from hierreg.design import column, column_levels
+from hierreg.design_matrices import column, column_levels
 from hierreg.exceptions import DataError, ModelError
 from hierreg.response.links import LINKS, Link
 
@@ -200,7 +200,7 @@ def numbers_of(table: Any, name: str, family: Family) -> Array:
     DataError
         If it is not of numbers.
     """
-    from hierreg.design.matrices import ColumnSource, fit_expression
+    from hierreg.design_matrices.matrices import ColumnSource, fit_expression
     from hierreg.formula import compile_expression
 
     expression = compile_expression(name)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import numpy as np
 
 from hierreg.checks import listed, read_only
-from hierreg.design import column, column_levels
+from hierreg.design_matrices import column, column_levels
 from hierreg.exceptions import DataError, ModelError
 from hierreg.formula import compile_expression
 from hierreg.response.base import Family, Observed, check_all, is_count, numbers_of

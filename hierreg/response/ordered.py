@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import numpy as np
 
 from hierreg.checks import listed
-from hierreg.design import column_levels
+from hierreg.design_matrices import column_levels
 from hierreg.exceptions import DataError, HierregWarning
 from hierreg.formula import compile_expression
 from hierreg.response.base import Family, Observed

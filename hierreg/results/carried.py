@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.design.kept import KeptColumn, table_of
+from hierreg.design_matrices.kept import KeptColumn, table_of
 from hierreg.errors.known_covariance.given import GivenCovariance
 from hierreg.errors.known_covariance.value import BlockCovariance, BlocksOfSize
 from hierreg.exceptions import DataError, ModelError

@@ -3,7 +3,7 @@
 from hierreg.studies.calibrate import calibrate
 from hierreg.studies.leave_one_out import loo
 from hierreg.studies.many_fits import map_chains, map_fits
-from hierreg.studies.plan import plan_study
+from hierreg.studies.plan import design
 from hierreg.studies.prior_sensitivity import sensitivity
 
-__all__ = ["calibrate", "loo", "map_chains", "map_fits", "plan_study", "sensitivity"]
+__all__ = ["calibrate", "design", "loo", "map_chains", "map_fits", "sensitivity"]

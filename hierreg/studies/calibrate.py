@@ -132,7 +132,7 @@ def calibrate(  # noqa: PLR0913  # the public signature: every argument but the 
     See Also
     --------
     hierreg.plots.calibration : The distribution functions of the ranks.
-    plan_study : The same simulation, to choose a design.
+    design : The same simulation, to choose a design.
     prior_predictive : What the priors say of responses.
 
     References

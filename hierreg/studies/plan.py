@@ -1,4 +1,4 @@
-"""`plan_study`: what a study of so many groups and rows will tell, by simulation of it."""
+"""`design`: what a study of so many groups and rows will tell, by simulation of it."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from hierreg.reports.study_plan import StudyPlan
 
 
-@understands("hr.plan_study", same=SEED, instead=PROB)
-def plan_study(  # noqa: PLR0913  # the public signature: every argument but the first two has a default
+@understands("hr.design", same=SEED, instead=PROB)
+def design(  # noqa: PLR0913  # the public signature: every argument but the first two has a default
     model: Model,
     contrast: Any,
     *,
@@ -115,7 +115,7 @@ def plan_study(  # noqa: PLR0913  # the public signature: every argument but the
 
     See Also
     --------
-    hierreg.plots.plan_study : Power and precision by size.
+    hierreg.plots.design : Power and precision by size.
     calibrate : Whether posteriors of a model are what they say.
     contrasts : Of a study that is done.
 
@@ -129,7 +129,7 @@ def plan_study(  # noqa: PLR0913  # the public signature: every argument but the
     >>> import hierreg as hr
     >>> model = hr.Model("Reaction ~ Days + (Days | Subject)", hr.load_dataset("sleepstudy"))
     >>> options = {"n": 10, "seed": 1, "cores": 1, "progress": False, "method": "reml"}
-    >>> plan = hr.plan_study(model, {"slope": {"Days": 1}}, groups=[6, 24], at=model.estimate(), **options)
+    >>> plan = hr.design(model, {"slope": {"Days": 1}}, groups=[6, 24], at=model.estimate(), **options)
     >>> bool(plan["sd"][0, 0] > plan["sd"][1, 0])
     True
     """
@@ -165,10 +165,10 @@ def _plan_of(
     """Return what all simulated studies have in common."""
     if not isinstance(model, Model):
         raise ModelError(f"model has type {type(model).__name__}; a hierreg Model is required.")
-    problem = gaussian(model.problem, "hr.plan_study")
+    problem = gaussian(model.problem, "hr.design")
     if isinstance(problem, EffectsProblem):
-        raise ModelError("plan_study is for normal group effects: use the model without effects=.")
-    check_has_rows(problem, "plan_study")
+        raise ModelError("design is for normal group effects: use the model without effects=.")
+    check_has_rows(problem, "design")
     method, prob, seed = how
     check_choice(method, ("psis", "nuts", "reml"), argument="method", error=ModelError)
     if seed is not None:

@@ -40,7 +40,7 @@ ORDER = (
 # Public names by what they are for. What is not named here is a section of its own, "More".
 TOPICS = {
     "Models": ("Model", "Gram", "stack", "map_fits", "map_chains"),
-    "Simulated studies": ("calibrate", "plan_study"),
+    "Simulated studies": ("calibrate", "design"),
     "Errors": (
         *("independent", "by", "correlated", "exchangeable", "ar1", "known_se", "known_cov"),
         "covariance_from_samples",

@@ -67,7 +67,7 @@ EXAMPLES: dict[str, Callable[[], Report]] = {
     "CategoryPredictions": lambda: hr.predict(of_categories()[0], trees.table(), at=of_categories()[1]),
     "RowWeights": lambda: hr.row_weights(*rows_of_weight()),
     "Calibration": lambda: hr.calibrate(trees.model("by"), 6, draws=39, method="psis", seed=1, cores=1, progress=False),
-    "StudyPlan": lambda: hr.plan_study(
+    "StudyPlan": lambda: hr.design(
         trees.model("by"), {"slope": {"x": 1}}, groups=[4, 9], rows=[3, 5], n=4, seed=1, cores=1, progress=False
     ),
     "PredictiveCheck": lambda: hr.predictive_check(trees.many_groups(), "g", "sd", level="new group"),

@@ -14,7 +14,7 @@ import pytest
 import hierreg as hr
 from hierreg import errors
 from hierreg.cli.arguments import parser
-from hierreg.design import as_table
+from hierreg.design_matrices import as_table
 from hierreg.errors.base import ErrorSpec
 from hierreg.errors.structures import STRUCTURES, bind_errors, checked_structure, errors_from_json, weighted
 from hierreg.exceptions import ModelError

@@ -231,6 +231,6 @@ def test_simulated_studies_on_workers_are_those_made_here(client):
     here, there = hr.calibrate(model, 6, cores=1, **how), hr.calibrate(model, 6, client=client, **how)
     np.testing.assert_array_equal(here["rank"], there["rank"])
     contrast, how = {"mean": {"Intercept": 1}}, {"groups": [4, 8], "n": 3, "seed": 4, "progress": False}
-    here = hr.plan_study(model, contrast, cores=1, **how)
-    there = hr.plan_study(model, contrast, client=client, **how)
+    here = hr.design(model, contrast, cores=1, **how)
+    there = hr.design(model, contrast, client=client, **how)
     np.testing.assert_array_equal(here["sd"], there["sd"])

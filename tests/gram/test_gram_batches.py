@@ -193,7 +193,7 @@ def test_what_is_no_iterable_of_tables(data):
 
 
 def test_values_kept_for_quantiles_are_limited(data, monkeypatch):
-    monkeypatch.setattr("hierreg.design.transforms.MOST_VALUES", 100)
+    monkeypatch.setattr("hierreg.design_matrices.transforms.MOST_VALUES", 100)
     with pytest.raises(DataError, match="Give knots="):
         Gram.from_batches(cut(data), "y ~ bs(x, df=5)")
 

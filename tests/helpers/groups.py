@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hierreg.design import Design, FactorDesign
+from hierreg.design_matrices import Design, FactorDesign
 from hierreg.gram import collect
 from hierreg.likelihood.engines import marginal_likelihood
 from hierreg.likelihood.population import FixedBeta, PopulationPrior

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hierreg.design import Design, FactorDesign
+from hierreg.design_matrices import Design, FactorDesign
 from hierreg.errors.ar1 import AR1
 from hierreg.errors.base import ErrorLayout
 from hierreg.errors.by import By

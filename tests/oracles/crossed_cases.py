@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from hierreg.design import FactorDesign
+from hierreg.design_matrices import FactorDesign
 from tests.oracles.cases import Case, exchangeable_layout, make_layout, random_case, units_with_missing
 
 KINDS = (

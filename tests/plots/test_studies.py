@@ -26,7 +26,7 @@ def calibrated():
 @functools.cache
 def planned():
     contrast = {"mean": {"Intercept": 1}, "twice": {"Intercept": 2}}
-    return hr.plan_study(dyestuff(), contrast, groups=[12, 5], rows=[2, 7], at=dyestuff().estimate(), n=6, **QUICK)
+    return hr.design(dyestuff(), contrast, groups=[12, 5], rows=[2, 7], at=dyestuff().estimate(), n=6, **QUICK)
 
 
 def test_lines_are_distribution_functions_less_uniform_ones():
@@ -62,7 +62,7 @@ def test_labels_say_what_is_drawn_and_given_axes_are_used():
 
 def test_points_of_a_plan_are_its_numbers():
     report = planned().sel(contrast="twice")
-    figure = hr.plots.plan_study(planned(), "twice")
+    figure = hr.plots.design(planned(), "twice")
     for axis, name in zip(figure.axes, ("power", "sd"), strict=True):
         assert axis.get_xlabel() == "groups"
         lines = {one.get_label(): one.lines[0].get_xydata() for one in axis.containers}
@@ -82,9 +82,9 @@ def test_points_of_a_plan_are_its_numbers():
         (lambda: hr.plots.calibration(calibrated(), []), "quantities is empty"),
         (lambda: hr.plots.calibration(calibrated(), hdi_prob=0.9), "ci_prob="),
         (lambda: hr.plots.calibration(calibrated().isel(quantity=0)), "as a whole"),
-        (lambda: hr.plots.plan_study(calibrated()), "what hr.plan_study returns"),
-        (lambda: hr.plots.plan_study(planned()), "which of 'mean', 'twice'"),
-        (lambda: hr.plots.plan_study(planned(), "men"), "Did you mean 'mean'"),
+        (lambda: hr.plots.design(calibrated()), "what hr.design returns"),
+        (lambda: hr.plots.design(planned()), "which of 'mean', 'twice'"),
+        (lambda: hr.plots.design(planned(), "men"), "Did you mean 'mean'"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused_in_words(call, words):

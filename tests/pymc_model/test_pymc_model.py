@@ -11,7 +11,7 @@ from scipy import stats
 
 import hierreg as hr
 import hierreg.priors as hp
-from hierreg.design import Design, FactorDesign
+from hierreg.design_matrices import Design, FactorDesign
 from hierreg.errors.base import ErrorLayout
 from hierreg.exceptions import ModelError
 from hierreg.gram import collect

@@ -1,4 +1,4 @@
-"""`hr.plan_study`: closed forms of balanced designs, drawn groups and rows, and what is refused."""
+"""`hr.design`: closed forms of balanced designs, drawn groups and rows, and what is refused."""
 
 import functools
 
@@ -34,7 +34,7 @@ MEAN = {"mean": {"Intercept": 1}}
 def test_one_way_layouts_are_those_of_the_closed_form():
     """Known variances: the posterior sd of the mean is sqrt((sd^2 + error_sd^2 / r) / J), and power is normal's."""
     n = 150
-    plan = hr.plan_study(one_way(), MEAN, groups=[3, 12], rows=[2, 9], at=AT, n=n, **QUICK)
+    plan = hr.design(one_way(), MEAN, groups=[3, 12], rows=[2, 9], at=AT, n=n, **QUICK)
     assert plan["study"].to_numpy().tolist() == [
         *("3 groups of 2 rows", "3 groups of 9 rows", "12 groups of 2 rows", "12 groups of 9 rows"),
     ]
@@ -52,7 +52,7 @@ def test_one_way_layouts_are_those_of_the_closed_form():
 def test_wrong_signs_and_exaggeration_are_those_of_the_normal_distribution():
     """Where power is low (Gelman and Carlin 2014): of normal estimates beyond 1.96 standard errors."""
     n = 400
-    plan = hr.plan_study(one_way(), MEAN, groups=3, rows=2, at=AT, n=n, effects={"Intercept": 0.6}, **QUICK)
+    plan = hr.design(one_way(), MEAN, groups=3, rows=2, at=AT, n=n, effects={"Intercept": 0.6}, **QUICK)
     sd = np.sqrt((SD_GROUP**2 + SD_ERROR**2 / 2) / 3)
     z = np.random.default_rng(2).normal(0.6, sd, 400_000)
     far = np.abs(z) > 1.96 * sd
@@ -77,7 +77,7 @@ def test_slopes_of_a_two_level_design_are_those_of_the_closed_form():
     )
     model = hr.Model("y ~ x + (x | g)", table, priors=priors)
     at = {"beta": {"Intercept": 0.0, "x": 0.5}, "sd": {"g": {"Intercept": 0.7, "x": 0.4}}, "error_sd": 1.1}
-    plan = hr.plan_study(model, {"slope": {"x": 1}}, groups=[9], at=at, n=40, method="reml", **QUICK)
+    plan = hr.design(model, {"slope": {"x": 1}}, groups=[9], at=at, n=40, method="reml", **QUICK)
     expected = np.sqrt((0.4**2 + 1.1**2 / np.sum(x**2)) / 9)
     assert float(plan["sd"][0, 0]) == pytest.approx(expected, rel=1e-8)
     assert float(plan["rows"][0]) == 4
@@ -144,7 +144,7 @@ def test_every_structure_can_be_planned(name):
     sizes = {"groups": [6, 14]} if name != "independent, no groups" else {}
     sizes |= {} if has_units else {"rows": [5]}
     factor = {"factor": "g"} if "crossed" in name else {}
-    plan = hr.plan_study(model, {"slope": {"x": 1}}, **sizes, **factor, n=4, **QUICK)
+    plan = hr.design(model, {"slope": {"x": 1}}, **sizes, **factor, n=4, **QUICK)
     assert np.isfinite(plan["sd"]).all()
     if "groups" in sizes:
         assert plan["groups"].to_numpy().tolist() == [6, 14]
@@ -153,31 +153,31 @@ def test_every_structure_can_be_planned(name):
 
 def test_studies_do_not_depend_on_processes_and_other_sizes():
     model = structures.gaussian("independent, small engine q=1")
-    one = hr.plan_study(model, {"slope": {"x": 1}}, groups=[5, 9], n=4, **QUICK)
-    two = hr.plan_study(model, {"slope": {"x": 1}}, groups=[9], n=4, **(QUICK | {"cores": 2}))
+    one = hr.design(model, {"slope": {"x": 1}}, groups=[5, 9], n=4, **QUICK)
+    two = hr.design(model, {"slope": {"x": 1}}, groups=[9], n=4, **(QUICK | {"cores": 2}))
     np.testing.assert_array_equal(one["sd"][1], two["sd"][0])
 
 
 def test_parameters_of_a_posterior_vary_and_those_of_an_estimate_do_not():
     model = structures.gaussian("independent, small engine q=1")
     tree = model.sample(draws=100, seed=1, method="psis", progress=False)
-    fixed = hr.plan_study(model, {"slope": {"x": 1}}, at=model.estimate(), n=20, **QUICK)
-    drawn = hr.plan_study(model, {"slope": {"x": 1}}, at=tree, n=20, **QUICK)
-    given = hr.plan_study(model, {"slope": {"x": 1}}, at=tree, effects={"x": 2.0}, n=20, **QUICK)
+    fixed = hr.design(model, {"slope": {"x": 1}}, at=model.estimate(), n=20, **QUICK)
+    drawn = hr.design(model, {"slope": {"x": 1}}, at=tree, n=20, **QUICK)
+    given = hr.design(model, {"slope": {"x": 1}}, at=tree, effects={"x": 2.0}, n=20, **QUICK)
     assert "the same parameters" in fixed.attrs["note"]
     assert "draws of the posterior" in drawn.attrs["note"]
     assert "x = 2" in given.attrs["note"]
     assert float(given["power"][0, 0]) == 1.0
-    ends = [hr.plan_study(model, {"slope": {"x": 1}}, at=tree, n=4, **QUICK)["sd"] for _ in range(2)]
+    ends = [hr.design(model, {"slope": {"x": 1}}, at=tree, n=4, **QUICK)["sd"] for _ in range(2)]
     np.testing.assert_array_equal(*ends)
 
 
 def plain(**given):
-    return hr.plan_study(one_way(), **({"contrast": MEAN, "at": AT, "n": 4} | QUICK | given))
+    return hr.design(one_way(), **({"contrast": MEAN, "at": AT, "n": 4} | QUICK | given))
 
 
 BAD = [
-    (lambda: hr.plan_study("y ~ x", MEAN), ModelError, "model has type str"),
+    (lambda: hr.design("y ~ x", MEAN), ModelError, "model has type str"),
     (lambda: plain(contrast={"a": {"x": 1}}), ModelError, "'x'"),
     (lambda: plain(groups=1), ModelError, "groups=1"),
     (lambda: plain(groups=[]), ModelError, "groups is empty"),
@@ -195,28 +195,28 @@ BAD = [
     (lambda: plain(ci_prob=2), HierregError, "ci_prob"),
     (lambda: plain(prob=0.9), HierregError, "ci_prob="),
     (
-        lambda: hr.plan_study(structures.gaussian("independent, crossed engine"), MEAN, groups=9, n=4, **QUICK),
+        lambda: hr.design(structures.gaussian("independent, crossed engine"), MEAN, groups=9, n=4, **QUICK),
         ModelError,
         "factor= is needed",
     ),
     (
-        lambda: hr.plan_study(structures.gaussian("independent, no groups"), MEAN, groups=9, n=4, **QUICK),
+        lambda: hr.design(structures.gaussian("independent, no groups"), MEAN, groups=9, n=4, **QUICK),
         ModelError,
         "no grouping factor",
     ),
     (
-        lambda: hr.plan_study(structures.gaussian("known_cov"), MEAN, groups=9, n=4, **QUICK),
+        lambda: hr.design(structures.gaussian("known_cov"), MEAN, groups=9, n=4, **QUICK),
         ModelError,
         "known covariance",
     ),
     (
-        lambda: hr.plan_study(structures.gaussian("ar1"), MEAN, rows=9, n=4, **QUICK),
+        lambda: hr.design(structures.gaussian("ar1"), MEAN, rows=9, n=4, **QUICK),
         ModelError,
         "not taken apart",
     ),
-    (lambda: hr.plan_study(hr.Model.from_gram(one_way().gram), MEAN, n=4, **QUICK), ModelError, "needs the rows"),
-    (lambda: hr.plan_study(counts(), MEAN, n=4, **QUICK), ModelError, "normal responses"),
-    (lambda: hr.plan_study(heavy(), MEAN, n=4, **QUICK), ModelError, "normal group effects"),
+    (lambda: hr.design(hr.Model.from_gram(one_way().gram), MEAN, n=4, **QUICK), ModelError, "needs the rows"),
+    (lambda: hr.design(counts(), MEAN, n=4, **QUICK), ModelError, "normal responses"),
+    (lambda: hr.design(heavy(), MEAN, n=4, **QUICK), ModelError, "normal group effects"),
 ]
 
 

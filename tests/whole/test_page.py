@@ -14,6 +14,7 @@ from hierreg.page import figures_of, tables_of
 from hierreg.page.facts import code_of
 from hierreg.page.symbols import in_symbols
 
+LAST = ("Checks", "Sensitivity", "Draws", "Code")
 PENICILLIN = "diameter ~ 1 + (1 | plate) + (1 | sample)"
 
 
@@ -42,7 +43,20 @@ def test_a_page_holds_every_table_and_figure_and_needs_no_other_file(sleep, tmp_
     assert len(sources) == len(figures_of(sleep)) + 2 == 7
     assert all(source.startswith("data:image/png;base64,") for source in sources)
     assert not re.search(r"https?:|<script|<link|@import", text)
-    assert headings(text) == [*("Data", "Model", "Summary", "Correlations", "Shrinkage", "Lines Days", "Checks", "Sensitivity", "Draws", "Code")]
+    assert headings(text) == [
+        *(
+            "Data",
+            "Model",
+            "Summary",
+            "Correlations",
+            "Shrinkage",
+            "Lines Days",
+            "Checks",
+            "Sensitivity",
+            "Draws",
+            "Code",
+        )
+    ]
     assert "4 chains of 100" in text
     assert "tree = model.sample(draws=100, chains=4, seed=1" in text
 
@@ -138,7 +152,18 @@ def test_several_factors_have_sections_of_their_own(tmp_path):
     tree = draws_of(hr.Model(PENICILLIN, hr.load_dataset("penicillin")))
     text = text_of(hr.report(tree, tmp_path / "page.html"))
     assert headings(text) == [
-        *("Data", "Model", "Summary", "Correlations", "Shrinkage plate", "Shrinkage sample", "Checks", "Sensitivity", "Draws", "Code")
+        *(
+            "Data",
+            "Model",
+            "Summary",
+            "Correlations",
+            "Shrinkage plate",
+            "Shrinkage sample",
+            "Checks",
+            "Sensitivity",
+            "Draws",
+            "Code",
+        )
     ]
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hierreg.criticism.examined import Examined
     from hierreg.criticism.rows import Rows
     from hierreg.criticism.values import Array, Outcome, Sample
-    from hierreg.design import FactorDesign
+    from hierreg.design_matrices import FactorDesign
 
 _FEWEST_GROUPS = 5
 # Of the largest variance of any group, that of a direction of which the group says something.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hierreg.criticism.examined import Examined
     from hierreg.criticism.rows import Rows
     from hierreg.criticism.values import Array, Outcome, Sample
-    from hierreg.design import FactorDesign
+    from hierreg.design_matrices import FactorDesign
 
 _FEWEST_GROUPS = 5
 # Of rows times rows of the generic way, which needs P of the rows of each group.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hierreg.criticism.examined import Examined
     from hierreg.criticism.rows import Rows
     from hierreg.criticism.values import Array, Outcome, Sample
-    from hierreg.design import FactorDesign
+    from hierreg.design_matrices import FactorDesign
 
 _CONSTANT = 1e-8
 _FEWEST_GROUPS = 4

@@ -111,7 +111,7 @@ def in_order_of_rows(given: GivenCovariance, table: Any, n: int) -> BlockCovaria
 def _labels_of_rows(given: GivenCovariance, table: Any) -> tuple[pd.Index, str]:
     import pandas as pd
 
-    from hierreg.design import column_levels
+    from hierreg.design_matrices import column_levels
 
     assert given.index is not None
     if given.column is not None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.checks import listed, suggestion
-from hierreg.design import as_table
-from hierreg.design.build import evaluate
+from hierreg.design_matrices import as_table
+from hierreg.design_matrices.build import evaluate
 from hierreg.exceptions import DataError, ModelError
 from hierreg.linear.alone import model_of
 from hierreg.predictive.of_model import any_problem_of

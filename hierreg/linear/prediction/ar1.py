@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from hierreg.design import column_levels
+from hierreg.design_matrices import column_levels
 from hierreg.errors.ar1 import over_gaps, whole_times
 from hierreg.exceptions import DataError
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.design import as_table
+from hierreg.design_matrices import as_table
 from hierreg.exceptions import DataError, HierregError, HierregWarning, ModelError
 from hierreg.linalg import unit_diagonal
 from hierreg.linear.prediction.errors import NewErrors, new_errors
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hierreg.design import Design
+    from hierreg.design_matrices import Design
     from hierreg.errors.base import ErrorLayout
     from hierreg.problem.problem import Problem
 

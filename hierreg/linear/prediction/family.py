@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.design import as_table, column, column_levels
+from hierreg.design_matrices import as_table, column, column_levels
 from hierreg.exceptions import DataError, ModelError
 from hierreg.linear.prediction.averages import averaged
 from hierreg.linear.prediction.plug_in import predict_at

@@ -12,7 +12,7 @@ from hierreg.linear.prediction.plug_in import Predicted, predict_at
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hierreg.design import Design
+    from hierreg.design_matrices import Design
     from hierreg.likelihood.solution import Solution
 
     Array = NDArray[np.float64]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hierreg.design import Design
+    from hierreg.design_matrices import Design
     from hierreg.linear.prediction.posterior import Fresh
     from hierreg.linear.prediction.rows import NewGroups, NewRows
 

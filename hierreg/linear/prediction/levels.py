@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.checks import check_choice, first_rows, listed, suggestion
-from hierreg.design import column_levels
+from hierreg.design_matrices import column_levels
 from hierreg.exceptions import DataError, ModelError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hierreg.design.levels import FactorLevels
+    from hierreg.design_matrices.levels import FactorLevels
 
     Index = NDArray[np.intp]
 

@@ -13,7 +13,7 @@ from hierreg.likelihood.solution import GroupWeights, LinearFunctions
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hierreg.design import Design
+    from hierreg.design_matrices import Design
     from hierreg.likelihood.solution import Solution
     from hierreg.linear.prediction.rows import NewRows
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.design import as_table
-from hierreg.design.build import evaluate
+from hierreg.design_matrices import as_table
+from hierreg.design_matrices.build import evaluate
 from hierreg.linear.prediction.errors import NewErrors, new_errors
 from hierreg.linear.prediction.levels import check_labels, labels_of
 from hierreg.problem.problem import Problem
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hierreg.design import Design, DesignState, FactorDesign
+    from hierreg.design_matrices import Design, DesignState, FactorDesign
     from hierreg.problem.family import FamilyProblem
 
     Array = NDArray[np.float64]

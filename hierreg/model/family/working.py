@@ -18,7 +18,7 @@ from hierreg.problem.family import as_layout
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hierreg.design import Design
+    from hierreg.design_matrices import Design
     from hierreg.errors.base import ErrorLayout
     from hierreg.problem.family import FamilyProblem
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.checks import listed, suggestion
-from hierreg.design import as_table
-from hierreg.design.table import complete_series
+from hierreg.design_matrices import as_table
+from hierreg.design_matrices.table import complete_series
 from hierreg.exceptions import ModelError
 from hierreg.predictive.of_model import any_problem_of, check_match
 from hierreg.problem.labels import DRAWS

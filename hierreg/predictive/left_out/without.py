@@ -20,7 +20,7 @@ from hierreg.likelihood.population import population_prior
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hierreg.design import Design
+    from hierreg.design_matrices import Design
     from hierreg.errors.base import ErrorLayout
     from hierreg.gram import Gram
     from hierreg.likelihood.engines import Likelihood

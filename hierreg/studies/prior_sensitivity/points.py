@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.checks import listed, suggestion
-from hierreg.design.kept import table_of
+from hierreg.design_matrices.kept import table_of
 from hierreg.exceptions import ModelError, PriorError
 from hierreg.priors import LKJ, Fixed, Flat, Priors, SdPrior, measure_scales, resolve_priors
 from hierreg.priors.changed import changed, median_of, priors_by_name, rescaled, to_power, with_median

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hierreg.design.levels import categories_of
-from hierreg.design.table import kind_of
+from hierreg.design_matrices.levels import categories_of
+from hierreg.design_matrices.table import kind_of
 from hierreg.exceptions import DataError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import narwhals as nw
 
-    from hierreg.design.values import Level
+    from hierreg.design_matrices.values import Level
 
 _WORDS = {"number": "numbers", "bool": "truth values", "label": "text"}
 

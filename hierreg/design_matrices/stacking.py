@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.checks import first_rows, listed
-from hierreg.design.levels import column_levels
-from hierreg.design.table import as_table
+from hierreg.design_matrices.levels import column_levels
+from hierreg.design_matrices.table import as_table
 from hierreg.exceptions import DataError
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""`plan_study`: power and precision of studies, against their size."""
+"""`design`: power and precision of studies, against their size."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 _USUAL = 0.8
 
 
-@understands("plots.plan_study")
-def plan_study(
+@understands("plots.design")
+def design(
     x: StudyPlan,
     contrast: str | None = None,
     *,
@@ -44,7 +44,7 @@ def plan_study(
     Parameters
     ----------
     x : Dataset
-        From `hierreg.plan_study`.
+        From `hierreg.design`.
     contrast : str, optional
         Which one, where there are several.
     ax, axes : sequence or array of two Axes, optional
@@ -64,19 +64,19 @@ def plan_study(
 
     See Also
     --------
-    hierreg.plan_study : The numbers.
+    hierreg.design : The numbers.
 
     Examples
     --------
     >>> import hierreg as hr
     >>> model = hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff"))
     >>> options = {"n": 5, "seed": 1, "cores": 1, "progress": False, "method": "reml"}
-    >>> plan = hr.plan_study(model, {"mean": {"Intercept": 1}}, groups=[4, 9], at=model.estimate(), **options)
-    >>> hr.plots.plan_study(plan).axes[1].get_xlabel()
+    >>> plan = hr.design(model, {"mean": {"Intercept": 1}}, groups=[4, 9], at=model.estimate(), **options)
+    >>> hr.plots.design(plan).axes[1].get_xlabel()
     'groups'
     """
     if not isinstance(x, StudyPlan) or not x.is_whole:
-        raise ModelError(f"x has type {type(x).__name__}; what hr.plan_study returns, as a whole, is required.")
+        raise ModelError(f"x has type {type(x).__name__}; what hr.design returns, as a whole, is required.")
     name, where, size = _chosen(x, contrast), one_of(ax, axes), figsize or (7.6, 3.4)
     figure, each = panels(2, ax=where, figsize=size, columns=2, each="panel")
     own = x.sel(contrast=name)

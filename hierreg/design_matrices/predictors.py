@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hierreg.design.values import Design
+    from hierreg.design_matrices.values import Design
 
     Array = NDArray[np.float64]
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import hierreg as hr
-from hierreg.design import as_table, column_levels
+from hierreg.design_matrices import as_table, column_levels
 
 G = np.arange(60) % 6
 TYPES = {

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from hierreg.checks import counted, first_rows, listed, read_only
-from hierreg.design.levels import column_levels, index_in
-from hierreg.design.table import complete_series, kind_of, numbers
+from hierreg.design_matrices.levels import column_levels, index_in
+from hierreg.design_matrices.table import complete_series, kind_of, numbers
 from hierreg.exceptions import DataError, FormulaError, HierregError
 from hierreg.formula.functions import numeric_functions
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from hierreg.design.values import Level
+    from hierreg.design_matrices.values import Level
     from hierreg.formula.expression import ColumnUse, Expression
 
     Learned = dict[tuple[str, str], tuple[Level, ...]]

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.design.build import DesignState
-from hierreg.design.levels import FactorLevels
-from hierreg.design.matrices import fit_expression
+from hierreg.design_matrices.build import DesignState
+from hierreg.design_matrices.levels import FactorLevels
+from hierreg.design_matrices.matrices import fit_expression
 from hierreg.exceptions import DataError
 from hierreg.formula import compile_expression, parse_formula
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from hierreg.design.collinear import Determined
-    from hierreg.design.values import Level
+    from hierreg.design_matrices.collinear import Determined
+    from hierreg.design_matrices.values import Level
     from hierreg.formula import ColumnUse, FormulaSpec
 
 RESPONSE = "~"  # the place of the response among the transforms

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hierreg.design.build import assemble_design, columns_of_factors, evaluate
-from hierreg.design.levels import FactorLevels, learn_factor
+from hierreg.design_matrices.build import assemble_design, columns_of_factors, evaluate
+from hierreg.design_matrices.levels import FactorLevels, learn_factor
 
 if TYPE_CHECKING:
     import narwhals as nw
 
-    from hierreg.design.build import DesignState
-    from hierreg.design.values import Design
+    from hierreg.design_matrices.build import DesignState
+    from hierreg.design_matrices.values import Design
 
 
 def design_of_part(state: DesignState, table: nw.DataFrame[Any]) -> tuple[Design, tuple[FactorLevels, ...]]:

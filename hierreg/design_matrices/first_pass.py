@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.design.kinds import ColumnKind, in_order_of, kinds_of, unite_kinds
-from hierreg.design.learned import RESPONSE, LearnedState, decoded, encoded, expressions_of
-from hierreg.design.levels import column_levels, united_levels
-from hierreg.design.matrices import ColumnSource, fit_expression
-from hierreg.design.table import complete_series, kind_of
-from hierreg.design.transforms import learner_of
+from hierreg.design_matrices.kinds import ColumnKind, in_order_of, kinds_of, unite_kinds
+from hierreg.design_matrices.learned import RESPONSE, LearnedState, decoded, encoded, expressions_of
+from hierreg.design_matrices.levels import column_levels, united_levels
+from hierreg.design_matrices.matrices import ColumnSource, fit_expression
+from hierreg.design_matrices.table import complete_series, kind_of
+from hierreg.design_matrices.transforms import learner_of
 from hierreg.exceptions import DataError
 from hierreg.formula import compile_expression
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     import narwhals as nw
 
-    from hierreg.design.transforms import Learner
-    from hierreg.design.values import Level
+    from hierreg.design_matrices.transforms import Learner
+    from hierreg.design_matrices.values import Level
     from hierreg.formula import Expression, FormulaSpec
 
     Levels = dict[tuple[str, str], tuple[Level, ...]]

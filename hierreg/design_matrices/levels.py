@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.checks import counted, first_rows, listed, read_only
-from hierreg.design.table import complete_series, values_of
+from hierreg.design_matrices.table import complete_series, values_of
 from hierreg.exceptions import DataError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import narwhals as nw
     from numpy.typing import NDArray
 
-    from hierreg.design.values import Level
+    from hierreg.design_matrices.values import Level
 
 _EXACT = 2.0**53  # from here on not every whole number is a float64
 
@@ -53,7 +53,7 @@ def column_levels(
 
     Examples
     --------
-    >>> from hierreg.design import as_table
+    >>> from hierreg.design_matrices import as_table
     >>> column_levels(as_table({"school": ["b", "a", "b"]}), "school", role="grouping factor")
     (('a', 'b'), array([1, 0, 1]))
     """

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from hierreg.checks import check_choice, counted, first_rows, listed, suggestion
-from hierreg.design import as_table, build_design, column, column_levels, stack
+from hierreg.design_matrices import as_table, build_design, column, column_levels, stack
 from hierreg.exceptions import DataError, FormulaError, HierregError, ModelError
 from hierreg.formula import parse_formula
 

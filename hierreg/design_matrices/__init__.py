@@ -4,11 +4,11 @@ A table is anything narwhals reads. Rows keep their order and none is ever dropp
 error that names the column and the rows.
 """
 
-from hierreg.design.build import DesignState, build_design
-from hierreg.design.levels import column_levels
-from hierreg.design.stacking import stack
-from hierreg.design.table import as_table, column
-from hierreg.design.values import Design, FactorDesign
+from hierreg.design_matrices.build import DesignState, build_design
+from hierreg.design_matrices.levels import column_levels
+from hierreg.design_matrices.stacking import stack
+from hierreg.design_matrices.table import as_table, column
+from hierreg.design_matrices.values import Design, FactorDesign
 
 __all__ = [
     "Design",

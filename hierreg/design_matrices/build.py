@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from hierreg.checks import check_choice, listed, read_only
-from hierreg.design.collinear import (
+from hierreg.design_matrices.collinear import (
     Determined,
     check_or_drop,
     check_some_left,
@@ -16,10 +16,10 @@ from hierreg.design.collinear import (
     what_group_columns,
     without_determined,
 )
-from hierreg.design.levels import FactorLevels, learn_factor, locate
-from hierreg.design.matrices import ColumnSource, FittedExpression, apply_expression, fit_expression
-from hierreg.design.table import as_table
-from hierreg.design.values import Design, FactorDesign
+from hierreg.design_matrices.levels import FactorLevels, learn_factor, locate
+from hierreg.design_matrices.matrices import ColumnSource, FittedExpression, apply_expression, fit_expression
+from hierreg.design_matrices.table import as_table
+from hierreg.design_matrices.values import Design, FactorDesign
 from hierreg.exceptions import FormulaError, ModelError
 from hierreg.formula import compile_expression
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import narwhals as nw
     from numpy.typing import NDArray
 
-    from hierreg.design.matrices import Learned
+    from hierreg.design_matrices.matrices import Learned
     from hierreg.formula import FormulaSpec, GroupTerm
 
     Matrices = dict[str, tuple[FittedExpression, NDArray[np.float64]]]

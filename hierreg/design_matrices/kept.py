@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.checks import read_only
-from hierreg.design.levels import categories_of
-from hierreg.design.table import kind_of
+from hierreg.design_matrices.levels import categories_of
+from hierreg.design_matrices.table import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import narwhals as nw
     from numpy.typing import NDArray
 
-    from hierreg.design.values import Level
+    from hierreg.design_matrices.values import Level
 
 # Of text every row is a pointer and, once for each level, its characters.
 _POINTER = 8

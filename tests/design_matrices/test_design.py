@@ -15,7 +15,7 @@ from formulaic import model_matrix
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hierreg.design import as_table, build_design, column, column_levels, stack
+from hierreg.design_matrices import as_table, build_design, column, column_levels, stack
 from hierreg.exceptions import DataError
 from hierreg.formula import parse_formula
 
@@ -404,7 +404,7 @@ def test_column():
 
 def test_heavy_libraries_wait_for_the_first_table():
     code = (
-        "import sys, hierreg.design, hierreg.formula;"
+        "import sys, hierreg.design_matrices, hierreg.formula;"
         "hierreg.formula.parse_formula('log(y) ~ poly(x, 2) + (x | g)');"
         "print(sorted({'pandas', 'formulaic', 'narwhals', 'scipy'} & set(sys.modules)))"
     )
