@@ -350,7 +350,7 @@ class Model:
         Model.sample : The posterior, with the uncertainty of the variances.
         Model.solve : At covariances that are known.
         summary : Estimates with intervals.
-        compare_fits : Evidence of one model against another.
+        compare_fits : Tests of one model against another.
 
         References
         ----------

@@ -51,10 +51,15 @@ def row(case: Case, method: str, given: argparse.Namespace) -> str:
             found = hr.calibrate(model, given.n, method=method, seed=SEED, cores=given.cores, progress=False, path=path)
         except hr.exceptions.ModelError as error:
             reason = str(error).partition("the first: ModelError: ")[2].partition(". ")[0]
-            return f"| {case.structure} | {case.name} | {engine_of(model)} | {method} | refused: {reason} |" + " |" * 6
+            return line([case.structure, case.name, engine_of(model), method, f"refused: {reason}", *[""] * 6])
     spent = "" if known else f"{1000 * (cpu_seconds() - before) / given.n:.0f}"
     cells = [case.structure, case.name, engine_of(model), method, said_of(found)]
-    return "| " + " | ".join([*cells, *covered(found), *probabilities(found), spent]) + " |"
+    return line([*cells, *covered(found), *probabilities(found), spent])
+
+
+def line(cells: list[str]) -> str:
+    """Return cells as a line of a Markdown table."""
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def said_of(found: Calibration) -> str:
