@@ -2,8 +2,8 @@
 
 Distances are in the covariance of all groups of a draw, so that it does not matter whether a group far out made the
 variance large. The share of draws in which new effects are as far out as those of the posterior is a posterior
-predictive p-value of a discrepancy that depends on parameters. It is conservative: under the model it lies nearer to one
-half than a uniform number.
+predictive p-value of a discrepancy that depends on parameters. It is conservative: under the model it lies nearer to
+one half than a uniform number.
 
 References
 ----------
