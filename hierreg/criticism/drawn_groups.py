@@ -1,8 +1,9 @@
-"""Group effects of responses that are not normal: of each draw, beside effects drawn anew from its covariance.
+"""Group effects of responses that are not normal: those of each draw, beside new normal ones.
 
-The share of draws in which new effects are as far out as those of the posterior is a posterior predictive p-value of a
-discrepancy that depends on parameters. It is conservative: under the model it lies nearer to one half than a uniform
-number.
+Distances are in the covariance of all groups of a draw, so that it does not matter whether a group far out made the
+variance large. The share of draws in which new effects are as far out as those of the posterior is a posterior
+predictive p-value of a discrepancy that depends on parameters. It is conservative: under the model it lies nearer to
+one half than a uniform number.
 
 References
 ----------
@@ -43,32 +44,33 @@ def drawn_groups(
     for labels, factor in zip(x.problem.labels.factors, x.problem.design.factors, strict=True):
         if len(factor.levels) < _FEWEST_GROUPS + factor.Z.shape[1] - 1:
             continue
-        distances, q = _distances(posterior, labels.key)
-        if distances is None:
+        b = _some_draws(posterior, labels.key)
+        if not np.all(np.any(b != 0, axis=1)):
             continue
-        new = np.random.default_rng(_SEED).chisquare(q, size=distances.shape)
+        distances, new = _distances(b), _distances(np.random.default_rng(_SEED).standard_normal(b.shape))
         p = (1.0 + np.sum(statistic(new, axis=1) >= statistic(distances, axis=1))) / (len(distances) + 1.0)
         found.append((float(p), factor, distances.mean(axis=0)))
     if not found:
-        return NotMade(reason=f"no factor has {_FEWEST_GROUPS} groups, or all standard deviations are zero")
+        return NotMade(reason=f"no factor has {_FEWEST_GROUPS} groups, or a standard deviation is zero")
     p, factor, distance = min(found, key=lambda one: one[0])
     short, evidence, remedy, value = words(factor, distance)
     # Bonferroni, over factors.
     return Finding(found=short, evidence=evidence, remedy=remedy, statistic=value, p=min(1.0, p * len(found)))
 
 
-def _distances(posterior: Any, key: str) -> tuple[Array | None, int]:
-    """Return b'Sigma^-1 b of each draw and group (S, J), and the columns; None where Sigma has no inverse."""
+def _distances(b: Array) -> Array:
+    """Return the squared distances (S, J) of effects (S, J, q) from zero, in the covariance of all of them."""
+    J, q = b.shape[1:]
+    S = np.einsum("sja,sjb->sab", b, b) / J
+    S += 1e-12 * np.trace(S, axis1=1, axis2=2)[:, None, None] * np.eye(q)
+    return np.asarray(np.einsum("sja,saj->sj", b, np.linalg.solve(S, np.swapaxes(b, 1, 2))))
+
+
+def _some_draws(posterior: Any, key: str) -> Array:
+    """Return draws of the effects (S, J, q), each column over its size, which units do not matter beside."""
     b = posterior[f"b_{key}"].transpose("chain", "draw", ...).to_numpy()
     b = b.reshape(-1, *b.shape[2:])
-    S, _, q = b.shape
-    some = np.arange(min(S, _MOST_DRAWS)) * S // min(S, _MOST_DRAWS)
-    sd = posterior[f"sd_{key}"].transpose("chain", "draw", ...).to_numpy().reshape(S, q)[some]
-    if not np.all(sd > 0):
-        return None, q
-    w = b[some] / sd[:, None, :]
-    if f"corr_{key}" in posterior:
-        corr = posterior[f"corr_{key}"].transpose("chain", "draw", ...).to_numpy().reshape(S, q, q)[some]
-        solved = np.linalg.solve(corr, np.swapaxes(w, 1, 2))
-        return np.asarray(np.einsum("sja,saj->sj", w, solved)), q
-    return np.asarray(np.sum(w**2, axis=2)), q
+    S = len(b)
+    b = b[np.arange(min(S, _MOST_DRAWS)) * S // min(S, _MOST_DRAWS)]
+    size = np.sqrt(np.mean(b**2, axis=1, keepdims=True))
+    return np.asarray(b / np.where(size > 0, size, 1.0))

@@ -51,18 +51,19 @@ def main() -> None:
     parser.add_argument("--right", type=int, default=200, help="data sets of each right model")
     parser.add_argument("--wrong", type=int, default=100, help="data sets of each fault")
     parser.add_argument("--replicates", type=int, default=499)
+    parser.add_argument("--designs", nargs="+", choices=list(DESIGNS), default=list(DESIGNS), metavar="NAME")
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
     with ProcessPoolExecutor(options.jobs) as pool:
         right = {
             (name, where): pool.submit(many, name, RIGHT, options.right, options.replicates, posterior=where != "REML")
-            for name in DESIGNS
+            for name in options.designs
             for where in (("REML", "posterior") if DESIGNS[name].has_estimate else ("posterior",))
         }
         wrong = {
             (name, fault): pool.submit(many, name, fault, options.wrong, options.replicates)
-            for name, design in DESIGNS.items()
-            for fault in design.faults
+            for name in options.designs
+            for fault in DESIGNS[name].faults
         }
         clean = {f"{name}, {where}": rates_of_right(one.result()) for (name, where), one in right.items()}
         print(table_of_right(clean))
