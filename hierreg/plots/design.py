@@ -44,7 +44,7 @@ def design(
     Parameters
     ----------
     x : Dataset
-        From `hierreg.design`.
+        From `hierreg.design_matrices`.
     contrast : str, optional
         Which one, where there are several.
     ax, axes : sequence or array of two Axes, optional
@@ -64,7 +64,7 @@ def design(
 
     See Also
     --------
-    hierreg.design : The numbers.
+    hierreg.design_matrices : The numbers.
 
     Examples
     --------
