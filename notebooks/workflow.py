@@ -12,11 +12,10 @@
 # ---
 
 # %% [markdown]
-# # From the prior to the report: the whole workflow on one table
+# # Do boys grow faster than girls, and can the answer be trusted?
 #
-# Distances in the faces of 27 children, measured at 8, 10, 12 and 14 years (Potthoff and Roy 1964). Do boys grow
-# faster, how different are children, and can the answer be trusted? Each step below takes a second or two, so none
-# has to be left out.
+# The whole workflow on one table, from the prior to the report: distances in the faces of 27 children, measured at
+# 8, 10, 12 and 14 years (Potthoff and Roy 1964). Each step takes a second or two, so none has to be left out.
 
 # %%
 import warnings

@@ -12,6 +12,7 @@ from hierreg import plots, reports
 from hierreg.design_matrices import as_table
 from hierreg.linear.effects.tables import levels_by_predictor
 from hierreg.model import Model
+from hierreg.plots.parameters import has_free_variances
 from hierreg.problem.labels import factors_of
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def tables_of(tree: xr.DataTree) -> dict[str, Report]:
 
 def figures_of(tree: xr.DataTree) -> dict[str, Callable[[xr.DataTree], Any]]:
     """Return what draws the figures that the model of a posterior has."""
-    makers: dict[str, Any] = {"variances": plots.variances}
+    makers: dict[str, Any] = {"variances": plots.variances} if has_free_variances(tree) else {}
     if any(str(name).startswith(("corr_", "error_corr")) for name in tree["posterior"].data_vars):
         makers["correlations"] = plots.correlations
     for factor, suffix in _suffixes(tree).items():

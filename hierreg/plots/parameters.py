@@ -37,6 +37,7 @@ _MOST_PANELS = 12
 # Letters in a line below a panel.
 _LINE = 32
 _GRID = 400
+_OF_VARIANCES = ("sd", "error_sd", "scale", "nu", "component")
 _PRIOR_DRAWS, _PRIOR_BINS = 100_000, 60
 
 
@@ -172,8 +173,7 @@ def variances(
     3
     """
     fit = read(tree)
-    kinds = ("sd", "error_sd", "scale", "nu", "component")
-    found = _of_names(_free(fit, kinds, "standard deviation"), fit, coef)
+    found = _of_names(_free(fit, _OF_VARIANCES, "standard deviation"), fit, coef)
     where = one_of(ax, axes)
     figure, panel = _figure(found, where=where, figsize=figsize, what="Standard deviations", is_chosen=coef is not None)
     for axis, parameter in zip(panel, found, strict=False):
@@ -230,9 +230,18 @@ def _reach(parameter: Parameter) -> tuple[float, float]:
     return (low - margin if low > 2 * margin else 0.0), high + 0.1 * margin
 
 
-def _free(fit: Fit, kinds: tuple[str, ...], what: str) -> list[Parameter]:
+def has_free_variances(tree: xr.DataTree) -> bool:
+    """Return whether there is anything that `variances` draws."""
+    return bool(_free_of(read(tree), _OF_VARIANCES))
+
+
+def _free_of(fit: Fit, kinds: tuple[str, ...]) -> list[Parameter]:
     found = [p for p in parameters(fit) if p.kind in kinds and np.ptp(p.draws) > 0]
-    found = [p for p in found if p.kind != "component" or p.variable.startswith("component_sd_")]
+    return [p for p in found if p.kind != "component" or p.variable.startswith("component_sd_")]
+
+
+def _free(fit: Fit, kinds: tuple[str, ...], what: str) -> list[Parameter]:
+    found = _free_of(fit, kinds)
     if not found:
         raise ModelError(f"there is nothing to draw: {fit.attrs['formula']!r} has no free {what}.")
     return found

@@ -84,6 +84,8 @@ def sensitivity(
         raise ModelError(f"x has type {type(x).__name__}; what hr.sensitivity returned, whole, is required.")
     places = _chosen(x, quantities)
     n, where = len(places), one_of(ax, axes)
+    if not n:
+        raise ModelError("there is nothing to draw: every parameter of this model is fixed.")
     across = min(n, _ACROSS if isinstance(x, Sensitivity) or _along(x) is not None else 1)
     height = 2.6 if isinstance(x, Sensitivity) or _along(x) is not None else 1.2 + 0.24 * x.sizes["prior"]
     size = figsize or (3.4 * across + (3.2 if across == 1 else 0.4), height * -(-n // across) + 0.6)

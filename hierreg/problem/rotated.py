@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]
 
-_KINDS = ("independent", "by", "known_se")
 _MOST_VALUES = 2**28
 
 
@@ -45,10 +44,11 @@ def with_rotated_rows(problem: Problem, what: str) -> Problem:
     if len(problem.design.y):
         return problem
     gram = problem.gram
-    if problem.layout.kind not in _KINDS or not gram.has_triangles:
+    spec = problem.layout.spec
+    if spec.has_units or spec.known_matrix is not None or not gram.has_triangles:
         raise ModelError(
             f"{what} of statistics alone (Model.from_gram) needs independent errors and one grouping factor at most; "
-            f"here there are errors={problem.layout.spec} and {len(gram.factors)} factors. Use hr.Model(formula, "
+            f"here there are errors={spec} and {len(gram.factors)} factors. Use hr.Model(formula, "
             "table) with the rows, or a part of them."
         )
     if gram.n * (len(gram.coef_names) + gram.n_coef + 1) > _MOST_VALUES:
@@ -93,6 +93,6 @@ def _with_rows(problem: Problem, W: Array, Z: Array, term: Index, group: Index) 
         replace(one, index=group, Z=read_only(Z @ np.linalg.inv(gram.z_map))) for one in problem.design.factors
     )
     design = replace(problem.design, y=read_only(W[:, p] + X @ gram.y_shift), X=read_only(X), factors=factors)
-    se = np.ones(len(W)) if problem.layout.kind == "known_se" else None
+    se = np.ones(len(W)) if problem.layout.spec.is_known else None
     layout = replace(problem.layout, stratum=term, se=se)
     return of_other_rows(problem, design, layout)

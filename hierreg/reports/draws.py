@@ -17,7 +17,7 @@ _FEWEST = 4
 
 def moments(x: Array, ci_prob: float) -> dict[str, Array]:
     """Return mean, sd and the ends of the equal-tailed interval, over (chain, draw)."""
-    flat = x.reshape(-1, *x.shape[2:])
+    flat = x.reshape(x.shape[0] * x.shape[1], *x.shape[2:])
     lower, upper = np.quantile(flat, [(1 - ci_prob) / 2, (1 + ci_prob) / 2], axis=0)
     return {"mean": flat.mean(axis=0), "sd": flat.std(axis=0, ddof=1), "lower": lower, "upper": upper}
 

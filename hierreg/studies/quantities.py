@@ -173,7 +173,7 @@ def _elements(name: str, variable: xr.DataArray, problem: Problem | FamilyProble
     if name in {f"b_{factor.key}" for factor in problem.labels.factors}:
         kind, places = "group", places[evenly(shape[0], groups)]
     elif len(dims) > 1 and str(dims[-1]) == f"{dims[-2]}_col":
-        rows, cols = np.triu_indices(shape[-1], 1)
+        rows, cols = np.tril_indices(shape[-1], -1)
         places = places[..., rows, cols]
     flat = places.ravel()
     labels = [_label(variable, dims, np.unravel_index(int(place), shape) if shape else ()) for place in flat]
