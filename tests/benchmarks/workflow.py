@@ -3,7 +3,7 @@
     python -m tests.benchmarks.workflow [--fits 5]
 
 Leave-one-group-out, fits under 50 priors and simulation-based calibration by refits take bambi as many fits as there
-are groups, priors and replications; a few are made, and multiplied (bambi fits no correlation of intercepts and slopes).
+are groups, priors and replications; a few are made, and multiplied (bambi fits no correlation of intercept and slope).
 Posterior predictive statistics of 1,000 replicates are those of its `predict(kind="response")`, with all replicates
 kept. A first fit of each, which compiles, is not counted.
 """
