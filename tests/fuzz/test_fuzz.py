@@ -15,7 +15,7 @@ from tests.fuzz.run import report, run
 from tests.oracles import dense
 from tests.oracles.cases import KINDS, random_case
 
-CASES, AT_ONCE = 200, 20
+CASES, AT_ONCE = 140, 20
 
 
 @pytest.mark.parametrize("first", [*range(0, CASES, AT_ONCE), *range(AUTOREGRESSIVE, AUTOREGRESSIVE + 40, AT_ONCE)])

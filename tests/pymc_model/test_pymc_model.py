@@ -443,8 +443,17 @@ def partial_log_density(case, u):
     return total
 
 
-@pytest.mark.parametrize("parametrization", ["noncentered", "centered"])
-def test_explicit_parametrization_integrates_to_the_marginal_one(case, parametrization):
+# Each model in one of the two, turn by turn, and in the other where there is time.
+INTEGRATED = [
+    pytest.param(make, form, id=f"{make.__name__}-{form}", marks=[pytest.mark.slow] if (i + j) % 2 else [])
+    for i, make in enumerate(MAKERS)
+    for j, form in enumerate(("noncentered", "centered"))
+]
+
+
+@pytest.mark.parametrize(("make", "parametrization"), INTEGRATED)
+def test_explicit_parametrization_integrates_to_the_marginal_one(make, parametrization):
+    case = make(np.random.default_rng(20))
     marginal, explicit = case.model("marginal"), case.model(parametrization)
     _, point = u_and_point(case, marginal)
     expected = compiled(marginal, marginal.logp(jacobian=False))(point)

@@ -33,7 +33,7 @@ MEAN = {"mean": {"Intercept": 1}}
 
 def test_one_way_layouts_are_those_of_the_closed_form():
     """Known variances: the posterior sd of the mean is sqrt((sd^2 + error_sd^2 / r) / J), and power is normal's."""
-    n = 150
+    n = 60
     plan = hr.design(one_way(), MEAN, groups=[3, 12], rows=[2, 9], at=AT, n=n, **QUICK)
     assert plan["study"].to_numpy().tolist() == [
         *("3 groups of 2 rows", "3 groups of 9 rows", "12 groups of 2 rows", "12 groups of 9 rows"),
@@ -51,7 +51,7 @@ def test_one_way_layouts_are_those_of_the_closed_form():
 
 def test_wrong_signs_and_exaggeration_are_those_of_the_normal_distribution():
     """Where power is low (Gelman and Carlin 2014): of normal estimates beyond 1.96 standard errors."""
-    n = 400
+    n = 200
     plan = hr.design(one_way(), MEAN, groups=3, rows=2, at=AT, n=n, effects={"Intercept": 0.6}, **QUICK)
     sd = np.sqrt((SD_GROUP**2 + SD_ERROR**2 / 2) / 3)
     z = np.random.default_rng(2).normal(0.6, sd, 400_000)

@@ -14,6 +14,8 @@ from hierreg.page import figures_of, tables_of
 from hierreg.page.facts import code_of
 from hierreg.page.symbols import in_symbols
 
+# What does not look at checks and powers of priors does without them.
+SHORT = {"checks": False, "sensitivity": False}
 LAST = ("Checks", "Sensitivity", "Draws", "Code")
 PENICILLIN = "diameter ~ 1 + (1 | plate) + (1 | sample)"
 
@@ -68,13 +70,13 @@ def test_a_page_of_a_saved_posterior_is_the_same(sleep, tmp_path):
 
 
 def test_titles_are_text(sleep, tmp_path):
-    text = text_of(hr.report(sleep, tmp_path / "page.html", title="<b>a & b</b>"))
+    text = text_of(hr.report(sleep, tmp_path / "page.html", title="<b>a & b</b>", **SHORT))
     assert "<h1>&lt;b&gt;a &amp; b&lt;/b&gt;</h1>" in text
     assert "<code>Reaction ~ Days + (Days | Subject)</code>" in text
 
 
 def test_the_model_is_written_in_symbols(sleep, tmp_path):
-    text = text_of(hr.report(sleep, tmp_path / "page.html"))
+    text = text_of(hr.report(sleep, tmp_path / "page.html", **SHORT))
     symbols = re.findall(r'class="symbols">(.*?)</p>', text)
     assert symbols == [
         (
@@ -127,7 +129,7 @@ def test_names_are_text_wherever_they_stand(tmp_path):
         {"y": rng.normal(size=24), name: rng.normal(size=24), "g": np.repeat([f"<i>{k}" for k in "abcdef"], 4)}
     )
     tree = draws_of(hr.Model(f"y ~ `{name}` + (1 | g)", d))
-    text = text_of(hr.report(tree, tmp_path / "page.html"))
+    text = text_of(hr.report(tree, tmp_path / "page.html", **SHORT))
     assert "<img src=x" not in text
     assert "<i>a" not in text
     assert "&lt;img src=x" in text
@@ -153,7 +155,7 @@ def test_a_model_of_which_everything_is_fixed_has_a_page(tmp_path):
     priors = hr.Priors(beta={"Intercept": hr.Fixed(1500.0)}, sd={"Batch": hr.Fixed(40.0)}, error_sd=hr.Fixed(50.0))
     tree = draws_of(hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff"), priors=priors))
     assert "Held fixed: beta[Intercept] = 1500" in str(hr.summary(tree))
-    text = text_of(hr.report(tree, tmp_path / "page.html"))
+    text = text_of(hr.report(tree, tmp_path / "page.html", **SHORT))
     assert "Fixed(1500)" in text
     assert "there is nothing to draw" in text
 
