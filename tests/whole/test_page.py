@@ -155,7 +155,7 @@ def test_a_model_of_which_everything_is_fixed_has_a_page(tmp_path):
     priors = hr.Priors(beta={"Intercept": hr.Fixed(1500.0)}, sd={"Batch": hr.Fixed(40.0)}, error_sd=hr.Fixed(50.0))
     tree = draws_of(hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff"), priors=priors))
     assert "Held fixed: beta[Intercept] = 1500" in str(hr.summary(tree))
-    text = text_of(hr.report(tree, tmp_path / "page.html", **SHORT))
+    text = text_of(hr.report(tree, tmp_path / "page.html"))
     assert "Fixed(1500)" in text
     assert "there is nothing to draw" in text
 
