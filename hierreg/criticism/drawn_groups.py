@@ -69,7 +69,7 @@ def _distances(b: Array) -> Array:
 def _some_draws(posterior: Any, key: str) -> Array:
     """Return draws of the effects (S, J, q), each column over its size, which units do not matter beside."""
     b = posterior[f"b_{key}"].transpose("chain", "draw", ...).to_numpy()
-    b = b.reshape(-1, *b.shape[2:])
+    b = b.reshape(b.shape[0] * b.shape[1], *b.shape[2:])
     S = len(b)
     b = b[np.arange(min(S, _MOST_DRAWS)) * S // min(S, _MOST_DRAWS)]
     size = np.sqrt(np.mean(b**2, axis=1, keepdims=True))

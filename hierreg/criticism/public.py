@@ -59,7 +59,7 @@ def check(  # noqa: PLR0913  # the public signature: every argument has a defaul
     x : DataTree or Estimate
         From `Model.sample` (or `load`), or `Model.estimate`. Of responses that are not normal, a DataTree: its rows are
         looked at by randomised quantile residuals (Dunn and Smyth 1996) from replicates of the posterior, which has
-        seen the data, so that p is conservative.
+        seen the data, so that p is conservative; groups of fewer than 9 rows on average are new ones in these.
     model : Model, optional
         That it comes from, with its table: other columns than those that the model reads are then known. By default the
         model that the result carries.

@@ -13,6 +13,7 @@ from hierreg.criticism.quantiles import FEWEST, quantile_rows
 from hierreg.criticism.rows import rows_of
 from hierreg.design_matrices import as_table
 from hierreg.exceptions import ModelError
+from hierreg.formula import parse_formula
 from hierreg.predictive.of_model import any_problem_of, check_match
 from hierreg.problem.effects import EffectsProblem
 from hierreg.problem.problem import Problem
@@ -114,7 +115,7 @@ def _residuals(x: Any, problem: Any, how: Mapping[str, Any]) -> tuple[Residuals 
 
 
 def _columns(problem: Any, table: Any) -> tuple[dict[str, NDArray[Any]], frozenset[str]]:
-    """Return the columns that are known, and which of them are labels."""
+    """Return the columns that are known, and which of them are labels of rows."""
     kept = problem.kept.columns if problem.kept is not None and problem.kept.columns is not None else {}
     out = {name: column.values for name, column in kept.items()}
     labels = {name for name, column in kept.items() if column.is_label}
@@ -125,4 +126,5 @@ def _columns(problem: Any, table: Any) -> tuple[dict[str, NDArray[Any]], frozens
                 out[name] = given[name].to_numpy()
                 if out[name].dtype.kind in "OUSb" or "str" in str(out[name].dtype):
                     labels.add(name)
-    return out, frozenset(labels)
+    # The levels of a response are what is explained: they are no strata of its errors.
+    return out, frozenset(labels.difference(parse_formula(problem.formula).response_columns))

@@ -62,6 +62,12 @@ class FormulaSpec:
     group_terms: tuple[GroupTerm, ...]
     second: SecondPart | None = None
 
+    @property
+    def response_columns(self) -> tuple[str, ...]:
+        """The columns of the table that the response is made of."""
+        others = () if self.second is None else self.second.column_names
+        return (*compile_tokens(tokenize(self.response)).column_names, *others)
+
 
 def parse_formula(text: str) -> FormulaSpec:
     """Return the parts of a model formula.
@@ -111,7 +117,7 @@ def _parse(text: str) -> FormulaSpec:
         raise FormulaError("there is no `~`; write the response left of it, as in 'y ~ x + (x | g)'")
     if len(tildes) > 1:
         raise FormulaError("there is more than one `~`; a formula has one response and one right-hand side")
-    response, response_columns, second = _response(tokens[: tildes[0]])
+    response, second = _response(tokens[: tildes[0]])
     population: list[tuple[str, list[Token]]] = []
     group_terms: list[GroupTerm] = []
     for sign, term in _signed_terms(tokens[tildes[0] + 1 :]):
@@ -128,11 +134,11 @@ def _parse(text: str) -> FormulaSpec:
     )
     for _, term in population:
         _check_brackets(term)
-    _check_response_is_no_predictor(spec, response_columns)
+    _check_response_is_no_predictor(spec)
     return spec
 
 
-def _response(tokens: Sequence[Token]) -> tuple[str, tuple[str, ...], SecondPart | None]:
+def _response(tokens: Sequence[Token]) -> tuple[str, SecondPart | None]:
     if not tokens:
         raise FormulaError("the response left of `~` is empty")
     parts = two_parts(tokens)
@@ -147,8 +153,7 @@ def _response(tokens: Sequence[Token]) -> tuple[str, tuple[str, ...], SecondPart
     expression = compile_tokens(tokens)
     if tokens[0].kind is Kind.CALL and tokens[0].text.split("(")[0].strip() in SEVERAL_COLUMNS:
         raise FormulaError(f"the response must be one column of numbers, which `{expression.text}` is not")
-    others = () if second is None else second.column_names
-    return expression.text, (*expression.column_names, *others), second
+    return expression.text, second
 
 
 def _signed_terms(tokens: Sequence[Token]) -> list[tuple[str, list[Token]]]:
@@ -257,10 +262,10 @@ def _grouping_factors(tokens: Sequence[Token], shown: str) -> list[tuple[str, ..
     return [tuple(columns[:end]) for end in (*ends, len(columns))]
 
 
-def _check_response_is_no_predictor(spec: FormulaSpec, response_columns: tuple[str, ...]) -> None:
+def _check_response_is_no_predictor(spec: FormulaSpec) -> None:
     expressions = [spec.population, *(term.expression for term in spec.group_terms)]
     used = [name for text in expressions for name in compile_tokens(tokenize(text)).column_names]
     used += [name for term in spec.group_terms for name in term.columns]
-    for name in response_columns:
+    for name in spec.response_columns:
         if name in used:
             raise FormulaError(f"the column {name!r} is in the response and right of `~`")

@@ -257,8 +257,11 @@ def _expected_values(tree: xr.DataTree, of: FactorFit, model: ModelLike) -> Rank
     weights[place] = GroupWeights(row=each, level=each, b=_group_means(groups.Z, groups.index, J))
     functions = LinearFunctions(beta=_group_means(X, groups.index, J), groups=tuple(weights))
     beta, b = fit.draws("beta"), fit.draws(f"b_{of.name}")
-    own = [b.reshape(-1, *b.shape[2:]) if f == place else np.empty((0, 0, 0)) for f in range(len(fit.factors))]
-    draws = joint.values(functions, beta.reshape(-1, beta.shape[2]), own)
+    own = [
+        b.reshape(b.shape[0] * b.shape[1], *b.shape[2:]) if f == place else np.empty((0, 0, 0))
+        for f in range(len(fit.factors))
+    ]
+    draws = joint.values(functions, beta.reshape(beta.shape[0] * beta.shape[1], beta.shape[2]), own)
     others = [name for name in fit.factors if name != of.name]
     note = f"Expected values at the means of the predictors over the rows of each {of.name}"
     return Ranked(

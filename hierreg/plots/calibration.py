@@ -12,6 +12,7 @@ from hierreg.exceptions import ModelError
 from hierreg.hints import PROB, understands
 from hierreg.plots.canvas import one_of, panels, wrapped
 from hierreg.plots.colours import colours_on
+from hierreg.plots.literal import names_are_literal
 from hierreg.reports.calibration import Calibration
 from hierreg.reports.reading import check_prob
 from hierreg.reports.uniformity import band, counts_below
@@ -32,6 +33,7 @@ _INCHES = (2.9, 2.1)
 
 
 @understands("plots.calibration", same={"quantity": "quantities"}, instead=PROB)
+@names_are_literal
 def calibration(
     x: Calibration,
     quantities: str | Sequence[str] | None = None,

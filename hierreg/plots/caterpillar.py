@@ -21,6 +21,7 @@ from hierreg.plots.canvas import (
     wrapped,
 )
 from hierreg.plots.colours import colours_on
+from hierreg.plots.literal import names_are_literal
 from hierreg.reports.reading import FactorFit, check_prob, need_factor, read
 from hierreg.reports.shrinkage import group_moments
 from hierreg.reports.table import percent
@@ -43,6 +44,7 @@ _PANEL, _WIDEST = 4.4, 15.0
 
 
 @understands("plots.caterpillar", instead=PROB | SELECTION)
+@names_are_literal
 def caterpillar(  # noqa: PLR0913  # the public signature: every argument but the first has a default
     tree: xr.DataTree,
     coef: str | Sequence[str] | None = None,

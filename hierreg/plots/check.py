@@ -9,6 +9,7 @@ import numpy as np
 from hierreg.exceptions import DataError
 from hierreg.plots.canvas import MOST_NAMES, one_of, panels
 from hierreg.plots.colours import colours_on
+from hierreg.plots.literal import names_are_literal
 from hierreg.reports.checks import ALARM, Checks
 from hierreg.reports.draws import evenly
 
@@ -32,6 +33,7 @@ _OF_GROUPS = {
 }
 
 
+@names_are_literal
 def check(
     report: Checks, *, ax: Where = None, axes: Where = None, figsize: tuple[float, float] | None = None
 ) -> Figure:

@@ -12,6 +12,7 @@ from hierreg.exceptions import ModelError
 from hierreg.hints import understands
 from hierreg.plots.canvas import legend, one_of, panels, wrapped
 from hierreg.plots.colours import colours_on, series_on
+from hierreg.plots.literal import names_are_literal
 from hierreg.reports.study_plan import StudyPlan
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ _USUAL = 0.8
 
 
 @understands("plots.design")
+@names_are_literal
 def design(
     x: StudyPlan,
     contrast: str | None = None,
@@ -44,7 +46,7 @@ def design(
     Parameters
     ----------
     x : Dataset
-        From `hierreg.design_matrices`.
+        From `hierreg.design`.
     contrast : str, optional
         Which one, where there are several.
     ax, axes : sequence or array of two Axes, optional
@@ -64,7 +66,7 @@ def design(
 
     See Also
     --------
-    hierreg.design_matrices : The numbers.
+    hierreg.design : The numbers.
 
     Examples
     --------
@@ -88,7 +90,9 @@ def design(
     )
     for axis, variable, label in zip(each, ("power", "sd"), labels, strict=True):
         _draw(axis, *(own[one].to_numpy() for one in (over, by, variable, f"{variable}_mcse")), of=by)
-        axis.set_xlabel(over if over == "groups" else "rows of a group")
+        axis.set_xlabel("rows of a group" if over == "rows" and own["groups"].any() else over)
+        if len(np.unique(own[over])) == 1:
+            axis.set_xticks(own[over][:1].to_numpy())
         axis.set_ylabel(label)
     each[0].set_ylim(-0.02, 1.02)
     each[0].axhline(_USUAL, color=colours_on(each[0]).faint, linestyle=":", zorder=0)

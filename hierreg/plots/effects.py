@@ -11,6 +11,7 @@ from hierreg.exceptions import DataError
 from hierreg.linear.effects.report import Effects
 from hierreg.plots.canvas import MOST_NAMES, inches_of, legend, one_of, panels, small_font, wrapped
 from hierreg.plots.colours import colours_on, series_on
+from hierreg.plots.literal import names_are_literal
 from hierreg.reports.draws import evenly
 from hierreg.reports.table import percent
 
@@ -56,6 +57,7 @@ class _Layout:
     title: str
 
 
+@names_are_literal
 def effects(
     report: Effects, *, ax: Where = None, axes: Where = None, figsize: tuple[float, float] | None = None
 ) -> Figure:

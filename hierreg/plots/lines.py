@@ -13,6 +13,7 @@ from hierreg.linear.curves import Asked, axes_of, curves_of, source_of
 from hierreg.plots.canvas import legend, one_of, panels, wrapped
 from hierreg.plots.curves import draw_curves, draw_points, dress, style_of, thinned
 from hierreg.plots.curves_in_words import legend_title, points_in_words, said, y_label
+from hierreg.plots.literal import names_are_literal
 from hierreg.reports.reading import check_prob
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ _OTHERS = {
 
 
 @understands("plots.lines", instead=PROB | _OTHERS)
+@names_are_literal
 def lines(  # noqa: PLR0913  # the public signature: every argument after the second has a default
     result: xr.DataTree | Coefficients,
     x: str | Mapping[str, Sequence[Any]],

@@ -13,6 +13,7 @@ from hierreg.exceptions import ModelError
 from hierreg.hints import SELECTION, understands
 from hierreg.plots.canvas import density, one_of, panels, wrapped
 from hierreg.plots.colours import colours_on
+from hierreg.plots.literal import names_are_literal
 from hierreg.priors.above import log_mass_above
 from hierreg.reports.reading import Fit, read
 from hierreg.reports.summary import Parameter, parameters
@@ -42,6 +43,7 @@ _PRIOR_DRAWS, _PRIOR_BINS = 100_000, 60
 
 
 @understands("plots.correlations", instead=SELECTION)
+@names_are_literal
 def correlations(
     tree: xr.DataTree,
     pair: Pair | Sequence[Pair] | None = None,
@@ -121,6 +123,7 @@ def correlations(
 
 
 @understands("plots.variances", instead=SELECTION)
+@names_are_literal
 def variances(
     tree: xr.DataTree,
     coef: str | Sequence[str] | None = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from hierreg.checks import check_choice, check_whole
 from hierreg.exceptions import DataError, ModelError
 from hierreg.hints import SEED, understands
+from hierreg.plots.literal import names_are_literal
 from hierreg.predictive.left_out.sets import problem_and_data
 from hierreg.predictive.replicated import replication
 from hierreg.predictive_checks.posterior import observed_responses
@@ -34,6 +36,7 @@ _WITH_AXIS: dict[Any, Any] = {"remove_axis": False}
 
 
 @understands("plots.predictive", same=SEED)
+@names_are_literal
 def predictive(  # noqa: PLR0913  # every argument after the first has a default
     tree: xr.DataTree,
     kind: Literal["density", "statistic", "interval"] = "density",
@@ -148,6 +151,15 @@ def _drawn(
     kind: str, shown: xr.DataTree, what: tuple[Any, bool], n_panels: int, figsize: tuple[float, float] | None
 ) -> Figure:
     """Return ArviZ's figure; `what` is the statistic, and whether responses are whole numbers."""
+    with warnings.catch_warnings():
+        # Of whole numbers shares are drawn, which is right for zeros and ones; and numbers near 1e-9 are no zeros.
+        warnings.filterwarnings("ignore", message=".*look binary", category=UserWarning)
+        return _by_arviz(kind, shown, what, n_panels, figsize)
+
+
+def _by_arviz(
+    kind: str, shown: xr.DataTree, what: tuple[Any, bool], n_panels: int, figsize: tuple[float, float] | None
+) -> Figure:
     import arviz_plots as azp
 
     statistic, is_whole = what
@@ -169,6 +181,7 @@ def _drawn(
     return found.viz["figure"].item()  # type: ignore[no-any-return]  # of a package without types
 
 
+@names_are_literal
 def loo_pit(result: Any, *, coverage: bool = False, figsize: tuple[float, float] | None = None) -> Figure:
     """Return a figure of whether rows lie where all other rows expect them: the probabilities of `hierreg.loo`.
 

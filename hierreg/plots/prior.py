@@ -9,6 +9,7 @@ from hierreg.exceptions import DataError
 from hierreg.hints import SEED, understands
 from hierreg.plots.canvas import one_of, panels, wrapped
 from hierreg.plots.colours import colours_on
+from hierreg.plots.literal import names_are_literal
 from hierreg.predictive_checks.prior import PriorCheck
 from hierreg.predictive_checks.prior_lines import lines_of_prior
 from hierreg.reports.draws import evenly
@@ -28,6 +29,7 @@ _RANGES = {"corr": (-1.0, 1.0), "intraclass": (0.0, 1.0), "weight": (0.0, 1.0)}
 
 
 @understands("plots.prior_check")
+@names_are_literal
 def prior_check(
     report: PriorCheck, *, ax: Where = None, axes: Where = None, figsize: tuple[float, float] | None = None
 ) -> Figure:
@@ -72,7 +74,10 @@ def prior_check(
         raise DataError(f"report has type {type(report).__name__}; what hr.prior_check returned is required.")
     shown = [i for i, kind in enumerate(report["kind"].values.tolist()) if kind in _RANGES]
     if not shown:
-        raise DataError("report has no correlations, shares or weights: the model has no grouping factor.")
+        raise DataError(
+            "report has no correlations, shares or weights to draw: the model has no grouping factor, or its family no "
+            "agreed variance of rows. Print it, or see hr.plots.prior_lines(model, x)."
+        )
     columns = min(_IN_A_ROW, len(shown))
     size = figsize or (3.4 * columns, 0.4 + 2.5 * -(-len(shown) // columns))
     figure, each = panels(len(shown), ax=where, figsize=size, columns=columns, each="quantity")
@@ -92,6 +97,7 @@ def prior_check(
 
 
 @understands("plots.prior_lines", same=SEED)
+@names_are_literal
 def prior_lines(  # noqa: PLR0913  # every argument after the second has a default
     model: ModelLike | xr.DataTree,
     x: str,

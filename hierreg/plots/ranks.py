@@ -18,6 +18,7 @@ from hierreg.plots.canvas import (
     wrapped,
 )
 from hierreg.plots.colours import colours_on
+from hierreg.plots.literal import names_are_literal
 from hierreg.reports.table import percent
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ _LIKELY = 0.5
 
 
 @understands("plots.ranks", instead=PROB | SELECTION)
+@names_are_literal
 def ranks(  # noqa: PLR0913  # every argument after the first has a default
     x: xr.DataTree | xr.Dataset,
     coef: str = "Intercept",

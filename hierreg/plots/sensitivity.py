@@ -11,6 +11,7 @@ from hierreg.exceptions import ModelError
 from hierreg.hints import SELECTION, understands
 from hierreg.plots.canvas import density, legend, one_of, panels, unit_of, wrapped
 from hierreg.plots.colours import colours_on
+from hierreg.plots.literal import names_are_literal
 from hierreg.reports.sensitivity import PriorGrid, Sensitivity
 from hierreg.reports.table import percent
 
@@ -33,6 +34,7 @@ _BEYOND = 3.5
 
 
 @understands("plots.sensitivity", instead=SELECTION)
+@names_are_literal
 def sensitivity(
     x: PriorGrid | Sensitivity,
     quantities: str | Sequence[str] | None = None,

@@ -22,6 +22,7 @@ from hierreg.plots.canvas import (
     wrapped,
 )
 from hierreg.plots.colours import colours_on
+from hierreg.plots.literal import names_are_literal
 from hierreg.reports.reading import FactorFit, check_prob, need_factor, read
 from hierreg.reports.shrinkage import group_moments
 from hierreg.reports.shrinkage_at_point import limits, limits_with_ends
@@ -50,6 +51,7 @@ _BESIDE = ((4, 4), (4, -9), (-4, 4), (-4, -9))
 
 
 @understands("plots.shrinkage", instead=PROB | SELECTION)
+@names_are_literal
 def shrinkage(  # noqa: PLR0913  # the public signature: every argument but the first has a default
     tree: xr.DataTree | Estimate,
     coef: str | Sequence[str] | None = None,

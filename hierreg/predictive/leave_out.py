@@ -19,6 +19,7 @@ from hierreg.predictive.of_model import check_has_rows, gaussian
 from hierreg.predictive.recovered import covariances_of
 from hierreg.predictive.rows import check_size
 from hierreg.problem.effects import EffectsProblem
+from hierreg.problem.family import FamilyProblem
 from hierreg.problem.labels import response_variable
 from hierreg.results.carried import draws_in
 from hierreg.warning import warn
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     from hierreg.predictive.left_out.sets import RowSets
     from hierreg.predictive.of_model import ModelLike
-    from hierreg.problem.family import FamilyProblem
     from hierreg.problem.problem import Problem
     from hierreg.variances.parameters import Covariances
 
@@ -80,6 +80,11 @@ def integrable(problem: Problem | FamilyProblem, by: str | None) -> Problem:
         If the response or the group effects are not normal, or rows are not known.
     """
     what = "hr.loo(by=...)" if by is not None else "leaving rows out with all coefficients integrated"
+    if isinstance(problem, FamilyProblem):
+        raise ModelError(
+            f"{what} integrates coefficients out of normal responses; this model has family={problem.family}. Leave "
+            "rows out, hr.loo(tree), or refit without each group."
+        )
     found = gaussian(problem, what)
     if isinstance(found, EffectsProblem):
         raise ModelError(

@@ -56,7 +56,7 @@ def new_effects(problem: EffectsProblem, posterior: xr.Dataset, n: int, rng: np.
 
     def array(name: str) -> Array:
         values = posterior[name].transpose("chain", "draw", ...).to_numpy()
-        return np.asarray(values.reshape(-1, *values.shape[2:]))
+        return np.asarray(values.reshape(values.shape[0] * values.shape[1], *values.shape[2:]))
 
     beta, nu, weight, mean, component_cov = array("beta"), None, None, None, None
     if isinstance(problem.effects, StudentT):

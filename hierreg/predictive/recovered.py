@@ -85,7 +85,7 @@ def covariances_of(problem: Problem, posterior: xr.Dataset) -> Covariances:
 
     def array(name: str) -> Array:
         values = posterior[name].transpose("chain", "draw", ...).to_numpy()
-        return values.reshape(-1, *values.shape[2:])
+        return values.reshape(values.shape[0] * values.shape[1], *values.shape[2:])
 
     S, q = len(array("beta")), sum(len(factor.coef) for factor in labels.factors)
     sd, corr, Lambda, start = np.empty((S, q)), np.zeros((S, q, q)), np.zeros((S, q, q)), 0

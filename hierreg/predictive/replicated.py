@@ -146,9 +146,10 @@ def one_chain(posterior: xr.Dataset, which: Index) -> xr.Dataset:
     import xarray as xr
 
     n = posterior.sizes["draw"]
-    places = {"chain": xr.DataArray(which // n, dims="sample"), "draw": xr.DataArray(which % n, dims="sample")}
+    # Of the names of dimensions these alone are surely no grouping factor's.
+    places = {"chain": xr.DataArray(which // n, dims="draw"), "draw": xr.DataArray(which % n, dims="draw")}
     some = posterior.drop_vars(["chain", "draw"], errors="ignore").isel(places)
-    return some.rename(sample="draw").expand_dims("chain").transpose("chain", "draw", ...)
+    return some.expand_dims("chain").transpose("chain", "draw", ...)
 
 
 def _of_normal(what: Replication) -> Any:
@@ -236,7 +237,11 @@ def _of_family(what: Replication, some: xr.Dataset, rngs: tuple[Any, Any], seed:
         )
     fresh = {factor.name: _fresh(problem, factor, some, rngs[0]) for factor in labels if factor.name in what.new}
     kept = some.assign(
-        {f"b_{f.key}": (("chain", "draw", "g_", "c_"), fresh[f.name][None]) for f in labels if f.name in fresh}
+        {
+            f"b_{f.key}": (("chain", "draw", f"g_{k}_", f"c_{k}_"), fresh[f.name][None])
+            for k, f in enumerate(labels)
+            if f.name in fresh
+        }
     )
     beta, b = of_family.coefficient_draws(problem, kept)
     eta = of_family.linear_predictors(problem, beta, b)

@@ -70,8 +70,8 @@ class Draws:
         return sd[:, :, None] * self.error_corr[:, present[:, None], present] * sd[:, None, :]
 
 
-def draws_of(group: xr.Dataset, problem: Problem) -> Draws:
-    """Return the draws in a ``posterior`` or ``prior`` group.
+def draws_of(group: xr.Dataset, problem: Problem, *, with_groups: bool = True) -> Draws:
+    """Return the draws in a ``posterior`` or ``prior`` group, without those of group coefficients where not asked for.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def draws_of(group: xr.Dataset, problem: Problem) -> Draws:
         return values.reshape((values.shape[0] * values.shape[1], *values.shape[2:]))
 
     b = {}
-    for factor in labels.factors:
+    for factor in labels.factors if with_groups else ():
         if f"b_{factor.key}" not in group:
             raise ModelError(
                 f"the tree has no draws of the group coefficients b_{factor.key}, only summaries: sample "

@@ -17,6 +17,7 @@ from hierreg.predictive_checks.prior_verdict import Scale, verdicts
 from hierreg.problem.family import FamilyProblem
 from hierreg.reports.reading import check_prob
 from hierreg.reports.table import Report, percent
+from hierreg.response import Bernoulli
 
 if TYPE_CHECKING:
     from hierreg.predictive.of_model import ModelLike
@@ -176,7 +177,17 @@ def _scale(problem: Problem | FamilyProblem) -> Scale:
     """Return where the response lies and how it varies; of a family, one unit of the linear predictor."""
     names = problem.labels.coef
     intercept = "Intercept" if "Intercept" in names else None
+    defaults = frozenset(row.parameter for row in problem.priors.rows if row.origin == "default")
     if isinstance(problem, FamilyProblem):
-        return Scale(centre=0.0, sd=float(problem.unit), is_link=True, intercept=intercept)
+        return Scale(
+            centre=float(problem.design.y.mean()) if problem.family.has_level else 0.0,
+            sd=float(problem.unit),
+            is_link=True,
+            intercept=intercept,
+            is_binary=isinstance(problem.family, Bernoulli),
+            defaults=defaults,
+        )
     y = problem.design.y
-    return Scale(centre=float(y.mean()), sd=float(y.std()) or 1.0, is_link=False, intercept=intercept)
+    return Scale(
+        centre=float(y.mean()), sd=float(y.std()) or 1.0, is_link=False, intercept=intercept, defaults=defaults
+    )

@@ -68,7 +68,9 @@ def lines_of_prior(model: Any, x: str, *, factor: str | None, draws: int, seed: 
     predictors = levels_by_predictor(own)
     numeric = [name for name, levels in predictors.items() if levels is None]
     if x not in numeric:
-        raise ModelError(f"x={x!r} is no numeric predictor; these are {listed(numeric)}.{suggestion(x, numeric)}")
+        raise ModelError(
+            f"x={x!r} is no numeric predictor; these are {listed(numeric) or 'none'}.{suggestion(x, numeric)}"
+        )
     names = problem.labels.factor_names
     if not names or (factor is not None and factor not in names):
         known = f"they are {listed(names)}" if names else "there is none in the formula"

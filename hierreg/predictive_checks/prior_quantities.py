@@ -121,7 +121,7 @@ def prior_quantities(problem: Problem | FamilyProblem, draws: int, seed: int, si
 
 def _flat(prior: xr.Dataset, name: str) -> Array:
     values = prior[name].transpose("chain", "draw", ...).to_numpy()
-    return np.asarray(values.reshape(-1, *values.shape[2:]))
+    return np.asarray(values.reshape(values.shape[0] * values.shape[1], *values.shape[2:]))
 
 
 def _covariance(prior: xr.Dataset, factor: FactorLabels) -> Array:
@@ -151,9 +151,13 @@ def _columns(problem: Problem | FamilyProblem, prior: xr.Dataset, error: Array |
     design, beta, out = problem.design, _flat(prior, "beta"), []
     kept = getattr(problem, "kept_coefficients", slice(None))
     for k, (name, x) in enumerate(zip(prior["coef"].values, design.X[:, kept].T, strict=True)):
-        # A constant moves all rows, which is no spread; on the scale of a link it is what makes them certain.
-        sd = float(x.std()) or (float(np.abs(x).max()) if isinstance(problem, FamilyProblem) else 0.0)
-        out.append(Columns(kind="beta", factor="", column=str(name), size=sd or 1.0, spread=np.abs(beta[:, k]) * sd))
+        sd = float(x.std())
+        spread = np.abs(beta[:, k]) * sd
+        if sd == 0 and isinstance(problem, FamilyProblem):
+            # A constant moves all rows, which is no spread; on the scale of a link it is how far from the data.
+            sd, level = float(np.abs(x[0])), float(design.y.mean()) if problem.family.has_level else 0.0
+            spread = np.abs(beta[:, k] * x[0] - level)
+        out.append(Columns(kind="beta", factor="", column=str(name), size=sd or 1.0, spread=spread))
     for factor, own in zip(problem.labels.factors, design.factors, strict=True):
         sds = np.sqrt(np.diagonal(_covariance(prior, factor), axis1=1, axis2=2))
         size = np.sqrt(np.mean(own.Z**2, axis=0))

@@ -24,6 +24,8 @@ _FAR, _NARROW = 10.0, 0.1
 _MOST, _OUTSIDE = 0.5, 0.005
 # A spread this many times that of the response, or this part of it, is what makes something absurd.
 _WIDE, _SMALL = 3.0, 1.0 / 30.0
+# A prior at most so many times as wide as what is advised in general needs another advice.
+_AS_NARROW = 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -37,12 +39,18 @@ class Scale:
         Whether that is not the scale of the response.
     intercept : str or None
         The population coefficient of a constant, if there is one.
+    is_binary : bool
+        Whether responses are zeros and ones, so that their spread follows from their mean.
+    defaults : set of str
+        Parameters whose priors are the defaults.
     """
 
     centre: float
     sd: float
     is_link: bool
     intercept: str | None
+    is_binary: bool = False
+    defaults: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -144,7 +152,7 @@ def _of_response(one: Quantity, drawn: PriorDraws, size: int, scale: Scale) -> l
     That a prior is wider than the data is no fault of it before `_of_range` says so.
     """
     del size
-    if one.of not in {"mean", "sd"} or not np.isfinite(one.observed):
+    if one.of not in {"mean", "sd"} or not np.isfinite(one.observed) or (one.of == "sd" and scale.is_binary):
         return []
     below, above = float(np.mean(one.draws < one.observed)), float(np.mean(one.draws > one.observed))
     if min(below, above) >= _OUTSIDE or (one.of == "sd" and above > below):
@@ -178,9 +186,8 @@ def _of_range(ranges: dict[str, Quantity], drawn: PriorDraws, scale: Scale) -> l
     far, narrow = float(np.mean(made > _FAR * observed)), float(np.mean(made < _NARROW * observed))
     if far > _MOST:
         words = f"responses range over more than {_FAR:g} times what was observed in {_percent(far)} of the draws."
-        return [
-            Verdict(name=high.name, share=far, finding=words, advice=_advice(_widest(drawn.columns, scale, 0.0), scale))
-        ]
+        blamed = _widest(drawn.columns, scale, 0.0)
+        return [Verdict(name=high.name, share=far, finding=words, advice=_advice(blamed, scale, is_narrower=True))]
     if narrow > _MOST:
         words = f"responses range over less than a tenth of what was observed in {_percent(narrow)} of the draws."
         return [Verdict(name=high.name, share=narrow, finding=words, advice=_advice(_largest(drawn.columns), scale))]
@@ -206,25 +213,38 @@ def _largest(columns: list[Columns]) -> Columns | None:
     return max(columns, key=_median, default=None)
 
 
-def _advice(column: Columns | None, scale: Scale) -> str:
-    """Return which prior makes it so, and what to write in its place: a width like that of the response."""
+def _advice(column: Columns | None, scale: Scale, *, is_narrower: bool = False) -> str:
+    """Return which prior makes it so, and what to write in its place: a width like that of the response.
+
+    Where a link makes far too much of it, `is_narrower`: a default has that width already.
+    """
     if column is None:
         return "See model.priors."
     what = {"beta": f"beta[{column.column!r}]", "error": "error_sd"}.get(
         column.kind, f"sd[{column.factor!r}][{column.column!r}]"
     )
+    row = {"beta": f"beta[{column.column}]", "error": "error_sd"}.get(
+        column.kind, f"sd_{column.factor}[{column.column}]"
+    )
+    is_default = row in scale.defaults
     own = scale.sd / column.size
+    # Half of the draws of a normal distribution lie within 0.67 of its standard deviations.
+    width = _median(column) / 0.67 / scale.sd / (2.5 if column.kind == "beta" else 1.0)
+    is_as_narrow = is_default or (is_narrower and scale.is_link and width < _AS_NARROW)
+    shrunk = 0.4 * min(width, 1.0) if is_narrower and scale.is_link and is_as_narrow else 1.0
+    centre = f"{round(scale.centre, 1 - int(np.floor(np.log10(own)))):g}" if column.column == scale.intercept else "0"
     instead = {
-        "beta": f'beta={{"{column.column}": hr.Normal(0, {_round(2.5 * own)})}}',
-        "sd": f'sd={{"{column.factor}": {{"{column.column}": hr.HalfNormal({_round(own)})}}}}',
+        "beta": f'beta={{"{column.column}": hr.Normal({centre}, {_round(2.5 * own * shrunk)})}}',
+        "sd": f'sd={{"{column.factor}": {{"{column.column}": hr.HalfNormal({_round(own * shrunk)})}}}}',
         "error": f"error_sd=hr.HalfNormal({_round(own)})",
     }[column.kind]
     seen = (
         "on the scale of the linear predictor 1 is much" if scale.is_link else f"what was observed: {number(scale.sd)}"
     )
+    which = "default prior" if is_default else "prior"
     return (
-        f"The prior of {what} makes it so (half of its draws spread rows by more than {number(_median(column))}; "
-        f"{seen}). Leave it out for the default, or write hr.Priors({instead})."
+        f"The {which} of {what} makes it so (half of its draws spread rows by more than {number(_median(column))}; "
+        f"{seen}). {'Write' if is_as_narrow else 'Leave it out for the default, or write'} hr.Priors({instead})."
     )
 
 

@@ -88,7 +88,7 @@ def group_covariances(of: FactorFit, use: NDArray[np.intp]) -> tuple[Array, Arra
 
     def draws(variable: str) -> Array:
         values = fit.draws(variable)
-        return values.reshape(-1, *values.shape[2:])[use]
+        return values.reshape(values.shape[0] * values.shape[1], *values.shape[2:])[use]
 
     if f"scale_{name}" in fit.posterior:
         sd = draws(f"scale_{name}")

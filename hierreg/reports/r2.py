@@ -184,9 +184,9 @@ def _of_tree(tree: Any, model: Any, prob: float) -> R2:
     if "family" in fit.attrs and not latent:
         raise _no_latent(fit.attrs["family"])
     rows = _moments_of_tree(fit)
-    error_sd = _error_sd(fit, latent)
+    error_sd, beta = _error_sd(fit, latent), fit.draws("beta")
     sources = variance_sources(
-        fit.draws("beta").reshape(-1, len(fit.posterior["coef"])),
+        beta.reshape(beta.shape[0] * beta.shape[1], beta.shape[2]),
         {of.name: of.covariance() for of in fit.by_factor},
         error_sd,
         rows,
@@ -276,7 +276,7 @@ def _bayesian(fit: Fit, model: Any, error: Array) -> Array:
         )
     columns = getattr(problem, "kept_coefficients", slice(None))
     beta, *effects = (
-        own.reshape(-1, *own.shape[2:])
+        own.reshape(own.shape[0] * own.shape[1], *own.shape[2:])
         for own in (fit.draws("beta"), *(fit.draws(f"b_{name}") for name in fit.factors))
     )
     spread = np.empty(len(beta))

@@ -211,7 +211,7 @@ def pooling_factor(draws: Array) -> Array:
     ----------
     Gelman and Pardoe (2006), Technometrics 48(2), 241-251.
     """
-    x = draws.reshape(-1, *draws.shape[2:])
+    x = draws.reshape(draws.shape[0] * draws.shape[1], *draws.shape[2:])
     between = np.var(x, axis=1, ddof=1).mean(axis=0)
     return _factor(np.var(x.mean(axis=0), axis=0, ddof=1), between)
 

@@ -176,6 +176,8 @@ def _plan_of(
     place = _place_of(problem, sizes[2])
     chosen = _sizes(place, *sizes[:2])
     check_resampled(problem, place, with_rows=sizes[1] is not None)
+    if not problem.labels.coef:
+        raise ModelError("the model has no population coefficients, of which contrast is: add '1' or predictors.")
     names, functions = read_weights(contrast, Names(coef=problem.labels.coef, groups=()))
     truth, draws = _truth_of(problem, *at)
     return Plan(

@@ -101,4 +101,8 @@ def problem_of_rows(problem: Problem, rows: NDArray[np.intp], left_out: str) -> 
         rest = np.where(own.component_size == WITHIN, 0.0, np.maximum(rest, 0.0))
         # The prior of a correlation has the bound of the largest unit of all.
         changed["within_units"] = replace(own, lowest=lowest, rest=rest)
-    return replace(made, parameters=replace(made.parameters, **changed))
+    labels = made.labels
+    if any(f.dim == labels.error_dim and len(f.levels) < len(labels.error_labels) for f in labels.factors):
+        # The errors of a group that is left out have their parameters still, which its coordinate has not.
+        labels = replace(labels, error_dim=f"{labels.error_dim}_errors")
+    return replace(made, parameters=replace(made.parameters, **changed), labels=labels)

@@ -66,7 +66,7 @@ class Truth:
 
 def truth_of_draw(group: xr.Dataset, problem: Problem) -> Truth:
     """Return the parameters of one draw of a ``posterior`` or ``prior`` group."""
-    draws = draws_of(group, problem)
+    draws = draws_of(group, problem, with_groups=False)
     Sigma = []
     for factor in problem.labels.factors:
         sd = group[f"sd_{factor.key}"].to_numpy().reshape(-1)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import hierreg as hr
+from hierreg.criticism.checks.spread import _of_halves
 from hierreg.criticism.checks.tails import tails
 from hierreg.criticism.quantiles import normal_ranks
 from hierreg.criticism.reading import examined_of
@@ -334,3 +335,47 @@ def test_too_few_rows_are_said():
     found, _ = examined_of(x, None, {"time": None, "unit": None, "replicates": 199, "seed": 1})
     assert tails(found).reason == "12 rows have a residual of their own; 20 are needed"
     assert verdicts(hr.check(x))["outlying_groups"] == "not made"
+
+
+def test_levels_of_a_response_are_no_strata_of_its_errors():
+    """Of yes and no the errors differ in size wherever one is rarer; the model explains which it is."""
+    rng = np.random.default_rng(3)
+    table = pd.DataFrame({"x": rng.normal(size=300), "g": np.repeat([f"g{j}" for j in range(15)], 20)})
+    table["answer"] = np.where(rng.random(300) < 0.15, "yes", "no")
+    table["side"] = np.where(rng.random(300) < 0.5, "left", "right")
+    model = hr.Model("answer ~ x + (1 | g)", table, family=hr.Bernoulli())
+    how = {"replicates": 199, "seed": 1, "time": None, "unit": None}
+    found, _ = examined_of(trees.run(model, **SHORT), model, how)
+    assert set(found.strata()) == {"side"}
+    assert "answer" in found.columns
+
+
+def test_a_fitted_value_that_is_the_same_for_all_rows_is_not_looked_at():
+    rng = np.random.default_rng(4)
+    table = pd.DataFrame({"g": np.repeat(np.arange(30), 4).astype(str), "y": 0.3 + 1e3 * rng.normal(size=120)})
+    report = hr.check(hr.Model("y ~ 1 + (1 | g)", table).estimate(), checks="spread")
+    assert report["verdict"].item() == "not made"
+    assert "no predictor varies" in report["evidence"].item()
+
+
+def test_evidence_of_a_slope_in_one_stratum_is_of_that_stratum():
+    x = np.r_[np.zeros(60), np.linspace(1.0, 5.0, 60)]
+    size = np.r_[np.ones(60), 0.5 + np.arange(60) / 60]
+    words, ratio = _of_halves(size, x, "d[b]:x")
+    assert ratio == pytest.approx(np.sqrt(np.mean(size[90:] ** 2) / np.mean(size[60:90] ** 2)))
+    assert words.endswith("where that is not zero.")
+    # Zeros and ones are compared as they are.
+    _, ratio = _of_halves(size, np.repeat([0.0, 1.0], 60), "d[b]")
+    assert ratio == pytest.approx(np.sqrt(np.mean(size[60:] ** 2)))
+
+
+def test_effects_of_single_rows_are_no_tails():
+    """A row is in the middle of replicates that have its own effect: those are drawn anew."""
+    rng = np.random.default_rng(0)
+    g, x = np.repeat(np.arange(16), 10), rng.normal(size=160)
+    mean = np.exp(1 + 0.5 * x + 0.5 * rng.normal(size=16)[g] + 0.8 * rng.normal(size=160))
+    table = pd.DataFrame({"y": rng.poisson(mean), "x": x, "g": g.astype(str), "row": [f"r{i}" for i in range(160)]})
+    model = hr.Model("y ~ x + (1 | g) + (1 | row)", table, family=hr.Poisson())
+    report = hr.check(trees.run(model, **SHORT), checks=["tails", "spread", "dispersion"])
+    assert set(report["verdict"].values) == {"clear"}
+    assert float(report["p"].sel(check="tails")) > 0.05

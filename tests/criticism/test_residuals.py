@@ -196,10 +196,24 @@ def test_steps_of_the_variances_add_to_nothing_at_reml(table):
     from hierreg.criticism.checks.variance_influence import _forms
 
     own = _forms(rows, rows.data().marginal)[:, :, 0]
-    size = np.sqrt(np.diag(of.information))
-    np.testing.assert_allclose((own - of.mean).sum(axis=0) / size, 0.0, atol=2e-3)
+    np.testing.assert_allclose((own - of.mean).sum(axis=0) / of.sd, 0.0, atol=2e-3)
     total = variance_forms(rows)(rows.data())[:3, 0]
     np.testing.assert_allclose(own.sum(axis=0)[:3], total, rtol=1e-10)
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1e3, 1e7])
+def test_steps_of_the_variances_do_not_depend_on_the_unit_of_the_response(table, unit):
+    """The information on variances of coefficients and of errors has the units of both."""
+    reports = [
+        hr.check(
+            hr.Model("y ~ x + (x | g)", table.assign(y=table["y"] * scale)).estimate(),
+            checks="variance_influence",
+            replicates=199,
+        )
+        for scale in (1.0, unit)
+    ]
+    assert reports[0]["verdict"].item() != "not made"
+    np.testing.assert_allclose(reports[1]["statistic"], reports[0]["statistic"], rtol=1e-4)
 
 
 def test_replicates_are_those_of_the_model(table):

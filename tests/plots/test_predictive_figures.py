@@ -4,6 +4,7 @@ import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 
 import hierreg as hr
@@ -93,3 +94,17 @@ def test_probabilities_of_rows(fit):
 def test_what_is_refused(how, words, fit):
     with pytest.raises(ModelError, match=words):
         hr.plots.predictive(fit[2], **how)
+
+
+@pytest.mark.parametrize("kind", ["density", "statistic"])
+def test_zeros_and_ones_and_tiny_numbers_have_figures_without_warnings(kind):
+    """Warnings are errors here; arviz-plots takes both for binary outcomes."""
+    rng = np.random.default_rng(2)
+    table = pd.DataFrame({"x": rng.normal(size=40), "g": np.repeat(np.arange(8), 5).astype(str)})
+    table["yes"], table["tiny"] = np.arange(40) % 2, 1e-10 * rng.normal(size=40)
+    for formula, family in (("yes ~ x + (1 | g)", hr.Bernoulli()), ("tiny ~ x + (1 | g)", None)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", hr.exceptions.HierregWarning)
+            tree = hr.Model(formula, table, family=family).sample(draws=50, chains=2, seed=1, progress=False, cores=1)
+        figure = hr.plots.predictive(tree, kind, statistic="sd", draws=20)
+        assert figure.axes[0].lines

@@ -91,3 +91,10 @@ def test_what_cannot_be_drawn_is_refused_in_words(call, words):
     with pytest.raises(HierregError, match=words) as caught:
         call()
     assert isinstance(caught.value, ModelError)
+
+
+def test_a_study_without_groups_has_rows():
+    model = hr.Model("Yield ~ 1", hr.load_dataset("dyestuff"))
+    figure = hr.plots.design(hr.design(model, {"mean": {"Intercept": 1}}, at=model.estimate(), n=3, **QUICK))
+    assert [axis.get_xlabel() for axis in figure.axes] == ["rows", "rows"]
+    assert [tick.tolist() for tick in (axis.get_xticks() for axis in figure.axes)] == [[30.0], [30.0]]

@@ -215,3 +215,17 @@ def test_missing_values_and_statistics_alone(children):
         alone = hr.Model.from_gram(gram).sample(draws=20, seed=1, progress=False)
     with pytest.raises(ModelError, match="statistics alone"):
         hr.predictive_check(alone)
+
+
+def test_factors_may_be_called_sample_and_be_several_of_a_family():
+    rng = np.random.default_rng(6)
+    table = pd.DataFrame({"sample": np.repeat(list("abcdef"), 10), "plate": np.tile(list("klmno"), 12)})
+    table["n"] = rng.poisson(3, 60)
+    model = hr.Model("n ~ 1 + (1 | sample) + (1 | plate)", table, family=hr.Poisson())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tree = model.sample(draws=100, chains=2, progress=False, seed=1)
+    for level in ("group", "new group"):
+        found = hr.predictive_check(tree, "sample", "mean", level=level, draws=100)
+        assert found.sizes["check"] >= 6
+        assert np.isfinite(found["p"]).all()

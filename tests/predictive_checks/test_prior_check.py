@@ -1,5 +1,6 @@
 """`hr.prior_check`: against closed forms, and what it finds absurd."""
 
+import re
 import warnings
 
 import numpy as np
@@ -189,6 +190,31 @@ def test_families():
     assert float(report["median"].sel(quantity="rank, largest")) <= 2
 
 
+def test_answers_half_of_which_are_yes_are_as_spread_as_any():
+    """The spread of zeros and ones follows from their mean, and is nowhere beyond what a prior says."""
+    table = rows().assign(success=np.arange(42) % 2)
+    report = hr.prior_check(hr.Model("success ~ x + (1 | g)", table, family=hr.Bernoulli()))
+    assert float(report["observed"].sel(quantity="success, sd")) == 0.5
+    assert report.attrs["n_absurd"] == 0
+
+
+@pytest.mark.parametrize("level", [1.0, 300.0])
+def test_advice_about_a_default_is_another_prior_and_is_taken(level):
+    table = rows().assign(n=np.random.default_rng(1).poisson(level, 42))
+    priors, advised = {}, r'hr\.Priors\(beta=\{"(\w+)": hr\.Normal\((\S+), (\S+)\)\}\)'
+    for _ in range(9):
+        given = {"priors": hr.Priors(beta=priors, sd={"g": hr.HalfNormal(0.2)})}
+        note = hr.prior_check(hr.Model("n ~ x + (1 | g)", table, family=hr.Poisson(), **given)).attrs["note"]
+        found = re.search(advised, note)
+        if found is None:
+            break
+        assert ("The default prior of" in note) == (found[1] not in priors)
+        assert "for the default" not in note
+        priors[found[1]] = hr.Normal(float(found[2]), float(found[3]))
+    assert priors
+    assert "of the draws" not in note
+
+
 def test_several_factors_no_factor_and_odd_names():
     table = rows().rename(columns={"y": "the response", "g": "a group (1)", "x": "x/1"})
     formula = "`the response` ~ `x/1` + (1 | `a group (1)`) + (1 | c)"
@@ -223,3 +249,8 @@ def test_what_is_refused(arguments, how, error, words, sleep):
         hr.prior_check(hr.Model(FORMULA, sleep, **arguments), **how)
     with pytest.raises(ModelError, match="statistics alone"):
         hr.prior_check(hr.Model.from_gram(hr.Gram.from_batches([sleep], FORMULA)))
+
+
+def test_a_model_without_population_coefficients():
+    report = hr.prior_check(hr.Model("y ~ 0 + (1 | g)", rows()), draws=100)
+    assert np.isfinite(report["median"]).all()

@@ -17,6 +17,7 @@ from hierreg.studies.refits import exact_value, problem_of_rows
 BETA = {"Intercept": hr.Normal(1.0, 2.0), "x": hr.Normal(-0.5, 1.5)}
 ALL_PRIORS = hr.Priors(beta=BETA, sd={"g": hr.HalfNormal(1)}, error_sd=hr.HalfNormal(1))
 FORMULA = "y ~ x + (x | g)"
+SD = {"g": hr.HalfNormal(2)}
 
 
 def made(seed, groups=7, size=5):
@@ -35,11 +36,12 @@ def table():
     return made(3)
 
 
-def sampled(formula, data, *, draws, seed=1, chains=4, **arguments):
+def sampled(formula, data, *, draws, seed=1, chains=4, method="nuts", **arguments):
     """Return a posterior, whatever is said of estimates on the boundary and of few draws."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return hr.Model(formula, data, **arguments).sample(draws=draws, chains=chains, seed=seed, progress=False)
+        how = {"draws": draws, "chains": chains, "seed": seed, "method": method, "progress": False}
+        return hr.Model(formula, data, **arguments).sample(**how)
 
 
 def quietly(*args, **kwargs):
@@ -218,3 +220,29 @@ def test_a_model_of_statistics_alone_has_no_rows(table):
     for by in (None, "g"):
         with pytest.raises(hr.HierregError, match="statistics alone"):
             hr.loo(tree, by=by)
+
+
+def test_a_data_set_that_is_a_group_is_left_out_by_a_refit():
+    """Its errors keep their parameters, whose coordinate is that of the groups while all are there."""
+    rng = np.random.default_rng(4)
+    data = pd.DataFrame({"d": np.repeat(["a", "b", "c"], 12), "u": np.tile(np.arange(12), 3)})
+    data["y"] = np.repeat([0.0, 1.0, 9.0], 12) + rng.standard_normal(36)
+    tree = sampled("y ~ 1 + (1 | d)", data, draws=100, method="psis", errors=hr.correlated("d", unit="u"))
+    problem = hr.Model("y ~ 1 + (1 | d)", data, errors=hr.correlated("d", unit="u")).problem
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        value, _ = exact_value(problem, tree, sets_of(problem, data, "d"), 2)
+    assert np.isfinite(value)
+
+
+def test_a_model_without_population_coefficients():
+    """Against the one with a constant that is fixed at zero."""
+    data = made(6)
+    found = [
+        quietly(sampled(formula, data, draws=200, method="psis", priors=hr.Priors(sd=SD, error_sd=SD["g"], **fixed)))
+        for formula, fixed in (
+            ("y ~ 0 + (1 | g)", {}),
+            ("y ~ 1 + (1 | g)", {"beta": {"Intercept": hr.Fixed(0.0)}}),
+        )
+    ]
+    np.testing.assert_allclose(found[0].elpd_i, found[1].elpd_i, rtol=1e-8)

@@ -49,6 +49,19 @@ def test_one_way_layouts_are_those_of_the_closed_form():
         assert float(plan["reliability"][i, 0]) == pytest.approx(weight, rel=1e-10)
 
 
+def test_a_posterior_without_draws_of_group_coefficients_is_enough():
+    """Groups of simulated studies are new ones, so that those of the table do not matter."""
+    rng = np.random.default_rng(1)
+    table = pd.DataFrame({"g": np.repeat(np.arange(7), 4), "y": rng.normal(size=28) + np.repeat(rng.normal(size=7), 4)})
+    model = hr.Model("y ~ 1 + (1 | g)", table)
+    options = {"draws": 50, "seed": 1, "method": "psis", "progress": False}
+    plans = [
+        hr.design(model, MEAN, at=model.sample(group_effects=what, **options), n=3, method="reml", **QUICK)
+        for what in ("draws", "summary")
+    ]
+    np.testing.assert_array_equal(plans[1]["sd"], plans[0]["sd"])
+
+
 def test_wrong_signs_and_exaggeration_are_those_of_the_normal_distribution():
     """Where power is low (Gelman and Carlin 2014): of normal estimates beyond 1.96 standard errors."""
     n = 200
@@ -233,3 +246,9 @@ def heavy():
 def test_what_cannot_be_is_refused_in_words(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+def test_a_model_without_population_coefficients_has_no_contrast():
+    model = hr.Model("Yield ~ 0 + (1 | Batch)", hr.load_dataset("dyestuff"))
+    with pytest.raises(ModelError, match="no population coefficients"):
+        hr.design(model, {"mean": {"Intercept": 1}}, n=2, **QUICK)

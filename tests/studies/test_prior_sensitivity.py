@@ -609,3 +609,11 @@ def test_figures_refuse_in_words(found, tree):
         hr.plots.sensitivity(found, "x")
     with pytest.raises(ModelError, match="quantities is empty"):
         hr.plots.sensitivity(found, [])
+
+
+def test_a_model_without_population_coefficients():
+    model = hr.Model("Yield ~ 0 + (1 | Batch)", hr.load_dataset("dyestuff"))
+    report = hr.sensitivity(model.sample(draws=250, seed=1, method="psis", progress=False))
+    assert report["quantity"].values.tolist() == ["sd_Batch[Intercept]", "error_sd"]
+    assert np.isfinite(report["prior"]).all()
+    assert np.isfinite(hr.r2(model.sample(draws=50, seed=1, method="psis", progress=False))["mean"]).all()

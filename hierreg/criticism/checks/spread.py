@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from hierreg.criticism.values import Array, Outcome, Sample
 
 _FEWEST = 20
+# A column that is zero in more than a quarter of the rows, and has more values than this elsewhere, belongs to a part.
+_NEARLY_ALL, _FEW_VALUES = 0.75, 4
 FITTED = "the fitted value"
 
 
@@ -29,7 +31,8 @@ def spread(x: Examined) -> Test | NotMade:
     assert x.residuals is not None
     some = x.residuals.has_residual
     columns = dict(x.varying())
-    if np.ptp(x.residuals.predicted) > 0:
+    # Where no column varies, what is left of the fitted value is rounding, and follows the size of responses.
+    if columns:
         columns[FITTED] = x.residuals.predicted
     strata = x.strata()
     if not (columns or strata) or some.sum() < _FEWEST:
@@ -88,10 +91,16 @@ def _of_levels(size: Array, labels: NDArray[np.generic]) -> tuple[str, float]:
 
 
 def _of_halves(size: Array, h: Array, name: str) -> tuple[str, float]:
+    # A slope of one data set or stratum alone is zero in all others, where errors have nothing to do with it.
+    some = h != 0
+    is_part = bool(np.mean(some) < _NEARLY_ALL and len(np.unique(h[some])) > _FEW_VALUES)
+    size, h = (size[some], h[some]) if is_part else (size, h)
     upper = h > np.median(h)
     upper = h == h.max() if not upper.any() else upper
     above, below = (float(np.sqrt(np.mean(size[part] ** 2))) for part in (upper, ~upper))
-    return f"Errors are {above / below:.2f} times as large in the upper half of {name} as in the lower.", above / below
+    where = ", where that is not zero" if is_part else ""
+    words = f"Errors are {above / below:.2f} times as large in the upper half of {name} as in the lower{where}."
+    return words, above / below
 
 
 def _remedy(name: str, *, is_stratum: bool, is_normal: bool) -> str:

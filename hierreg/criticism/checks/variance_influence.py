@@ -36,17 +36,20 @@ class Contributions:
     rows : Rows
     mean : array (J, m)
         Exact expectations of the quadratic forms of P y.
+    sd : array (m,)
+        Standard deviations of their sums, which have the units of predictors and response.
     information : array (m, m)
-        Covariance of their sums.
+        Correlations of their sums, so that its rank does not depend on units.
     """
 
     rows: Rows
     mean: Array
+    sd: Array
     information: Array
 
     def steps(self, sample: Sample) -> Array:
         """Return the squared step of each group (J, b): over the variance of the estimates, by variance."""
-        s = _forms(self.rows, sample.marginal) - self.mean[:, :, None]
+        s = (_forms(self.rows, sample.marginal) - self.mean[:, :, None]) / self.sd[:, None]
         whitened = np.linalg.solve(np.linalg.cholesky(self.information), np.moveaxis(s, 1, 0).reshape(s.shape[1], -1))
         return np.asarray(np.mean(whitened**2, axis=0).reshape(len(s), -1))
 
@@ -79,9 +82,10 @@ def contributions(rows: Rows) -> Contributions:
         for own in (rows.stratum == d for d in _strata(rows))
     ]  # fmt: skip
     totals = [_forms(rows, sample.marginal).sum(axis=0) for sample in rows.replicates(_PILOT, _SEED)]
-    return Contributions(
-        rows=rows, mean=np.stack(mean, axis=1), information=np.atleast_2d(np.cov(np.concatenate(totals, axis=1)))
-    )
+    covariance = np.atleast_2d(np.cov(np.concatenate(totals, axis=1)))
+    sd = np.sqrt(np.diagonal(covariance))
+    sd = np.where(sd > 0, sd, 1.0)
+    return Contributions(rows=rows, mean=np.stack(mean, axis=1), sd=sd, information=covariance / np.outer(sd, sd))
 
 
 def variance_influence(x: Examined) -> Test | NotMade:

@@ -179,7 +179,7 @@ class Request:
                 else np.empty((0, 0, 0))
                 for of, weights in zip(fit.by_factor, functions.groups, strict=True)
             ]
-            draws = joint.values(functions, beta.reshape(-1, beta.shape[2]), b)
+            draws = joint.values(functions, beta.reshape(beta.shape[0] * beta.shape[1], beta.shape[2]), b)
             return OfDraws(draws=draws + cells.sum(offset[:, None])[:, 0])
         return self._of_responses(own, cells)
 

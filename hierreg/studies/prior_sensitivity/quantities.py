@@ -187,7 +187,7 @@ def _contrast(posterior: xr.Dataset, name: str, weights: Any, labels: Labels) ->
                 "group_effects='draws'."
             )
         values = posterior[variable].transpose("chain", "draw", ...).to_numpy()
-        return values.reshape(-1, *values.shape[2:])
+        return values.reshape(values.shape[0] * values.shape[1], *values.shape[2:])
 
     b = [
         flat(f"b_{factor.key}") if len(own.row) else np.empty((0, 0, 0))
