@@ -94,7 +94,7 @@ def calibration(
     prob, where, names = check_prob(ci_prob), one_of(ax, axes), _chosen(x, quantities)
     columns = min(_COLUMNS, len(names))
     size = figsize or (_INCHES[0] * columns + 0.4, _INCHES[1] * -(-len(names) // columns) + 0.8)
-    figure, each = panels(len(names), ax=where, figsize=size, columns=columns, each="quantity")
+    figure, each = panels(len(names), ax=where, figsize=size, columns=columns, sharey=True, each="quantity")
     n, draws = int(x.attrs["n"]), int(x.attrs["draws"])
     # Not by ArviZ, whose bands are simulated: a line that leaves its band is to be what the report says.
     within = band(n, draws, prob)
