@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg import reports
 from hierreg.design_matrices import as_table
 from hierreg.display import Column, Row, Section, Table
 from hierreg.exceptions import DataError
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from hierreg.model import Model
+    from hierreg.reports.table import Report
 
 # Versions that are shown: those that numbers depend on.
 _SUFFIX = "_version"
@@ -56,10 +56,9 @@ def _of_column(values: Any) -> dict[str, float]:
     return {"levels": float(len({str(value) for value in values}))}
 
 
-def draws_table(tree: xr.DataTree) -> Table:
-    """Return how well the draws stand for the posterior."""
+def draws_table(tree: xr.DataTree, summary: Report) -> Table:
+    """Return how well the draws stand for the posterior, of which `summary` has the diagnostics."""
     posterior, stats, attrs = tree["posterior"], tree["sample_stats"], tree.attrs
-    summary = reports.summary(tree)
     facts: dict[str, str] = {
         "draws": f"{posterior.sizes['chain']} chains of {posterior.sizes['draw']:,}",
         "sampler": ", ".join(str(attrs[name]) for name in ("method", "sampler", "engine") if name in attrs),

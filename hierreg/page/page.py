@@ -25,6 +25,8 @@ from hierreg.studies import sensitivity as prior_sensitivity
 if TYPE_CHECKING:
     from os import PathLike
 
+    from hierreg.reports.table import Report
+
 _DOTS_PER_INCH = 110
 _STYLE = """
 :root { color-scheme: light dark }
@@ -103,10 +105,13 @@ def report(
         )
     formula = str(tree.attrs.get("formula", ""))
     heading = escape(title or formula)
-    sections = _sections(tree, model)
+    # Once: what it is made of may be large.
+    model = Model.from_tree(tree) if model is None and "model" in tree.children else model
+    tables = tables_of(tree)
+    sections = _of_model(model) | _shown(tree, tables, model)
     sections |= _judged("Checks", tree, check, plots.check, model) if checks else {}
     sections |= _judged("Sensitivity", tree, prior_sensitivity, plots.sensitivity, model) if sensitivity else {}
-    sections |= {"Draws": [as_html(draws_table(tree))], "Code": [preformatted(code_of(tree))]}
+    sections |= {"Draws": [as_html(draws_table(tree, tables["summary"]))], "Code": [preformatted(code_of(tree))]}
     parts = [f"<h1>{heading}</h1>"]
     parts += [f"<p><code>{escape(formula)}</code></p>"] if title else []
     parts.append(f"<nav>{' '.join(f'<a href="#s{i}">{escape(name)}</a>' for i, name in enumerate(sections))}</nav>")
@@ -125,12 +130,10 @@ def report(
     return out
 
 
-def _sections(tree: xr.DataTree, model: Model | None) -> dict[str, list[str]]:
-    """Return the elements of each section, by its heading."""
-    sections = _of_model(tree, model)
-    for name, table in tables_of(tree).items():
-        sections[_words(name)] = [table._repr_html_()]
-    for name, make in figures_of(tree).items():
+def _shown(tree: xr.DataTree, tables: dict[str, Report], model: Model | None) -> dict[str, list[str]]:
+    """Return the sections of tables and figures."""
+    sections = {_words(name): [table._repr_html_()] for name, table in tables.items()}
+    for name, make in figures_of(tree, model).items():
         below = _words("summary" if name == "variances" else name.replace("caterpillar", "shrinkage"))
         sections.setdefault(below, []).append(f"<figure>{_picture(make(tree), _words(name))}</figure>")
     return sections
@@ -151,11 +154,10 @@ def _judged(name: str, tree: xr.DataTree, judge: Any, draw: Any, model: Model | 
     return {name: elements}
 
 
-def _of_model(tree: xr.DataTree, model: Model | None) -> dict[str, list[str]]:
+def _of_model(model: Model | None) -> dict[str, list[str]]:
     """Return the sections of data and model."""
-    if model is None and "model" not in tree.children:
+    if model is None:
         return {"Data": ["<p>This posterior does not carry its model: give it, hr.report(tree, path, model=...).</p>"]}
-    model = Model.from_tree(tree) if model is None else model
     lines = [f'<p class="symbols">{line}</p>' for line in in_symbols(model.problem)]
     return {"Data": [as_html(data_table(model))], "Model": [*lines, model.priors._repr_html_()]}
 

@@ -34,22 +34,22 @@ def tables_of(tree: xr.DataTree) -> dict[str, Report]:
     return made
 
 
-def figures_of(tree: xr.DataTree) -> dict[str, Callable[[xr.DataTree], Any]]:
-    """Return what draws the figures that the model of a posterior has."""
+def figures_of(tree: xr.DataTree, model: Model | None = None) -> dict[str, Callable[[xr.DataTree], Any]]:
+    """Return what draws the figures that the model of a posterior has; of one that carries it, `model` is that."""
     makers: dict[str, Any] = {"variances": plots.variances} if has_free_variances(tree) else {}
     if any(str(name).startswith(("corr_", "error_corr")) for name in tree["posterior"].data_vars):
         makers["correlations"] = plots.correlations
     for factor, suffix in _suffixes(tree).items():
         makers[f"shrinkage{suffix}"] = partial(plots.shrinkage, factor=factor)
         makers[f"caterpillar{suffix}"] = partial(plots.caterpillar, factor=factor)
-    return makers | _lines(tree)
+    return makers | _lines(tree, model)
 
 
-def _lines(tree: xr.DataTree) -> dict[str, Any]:
+def _lines(tree: xr.DataTree, model: Model | None) -> dict[str, Any]:
     """Return what draws lines along the numeric predictors, up to four, of a posterior that carries its rows."""
     if "model" not in tree.children or "constant_data" not in tree.children:
         return {}
-    model = Model.from_tree(tree)
+    model = Model.from_tree(tree) if model is None else model
     table = as_table(model.data)
     numeric = [
         name
