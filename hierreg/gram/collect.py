@@ -385,12 +385,11 @@ def _compact(keys: Index, bound: int) -> tuple[Index, Index]:
     return distinct, lookup[keys]
 
 
-def _are_within(unit: Index | None, index: Index) -> bool:
-    """Return whether the rows of each unit (N,) are all in one group (N,)."""
-    assert unit is not None
-    first = np.zeros(int(unit.max(initial=-1)) + 1, dtype=np.intp)
-    first[unit] = index
-    return bool(np.array_equal(first[unit], index))
+def are_within(inner: Index, outer: Index) -> bool:
+    """Return whether the rows (N,) of each inner set, a unit say, are all in one outer set, a group say (N,)."""
+    first = np.zeros(int(inner.max(initial=-1)) + 1, dtype=np.intp)
+    first[inner] = outer
+    return bool(np.array_equal(first[inner], outer))
 
 
 def _exchangeable(layout: ErrorLayout, W: Array, columns: list[_Columns]) -> tuple[ErrorTerms, _Products]:
@@ -398,7 +397,8 @@ def _exchangeable(layout: ErrorLayout, W: Array, columns: list[_Columns]) -> tup
 
     terms, units = exchangeable.component_terms(layout)
     K = terms.n_terms
-    if len(columns) != 1 or _are_within(layout.unit, columns[0].index):
+    assert layout.unit is not None
+    if len(columns) != 1 or are_within(layout.unit, columns[0].index):
         rows = exchangeable.component_rows(layout, units, [W, *(one.Z for one in columns)])
         turned = [
             replace(one, Z=Z, factor=replace(one.factor, index=one.index[rows.row]))

@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.checks import check_whole, listed, suggestion
-from hierreg.design_matrices import as_table
-from hierreg.design_matrices.table import complete_series
+from hierreg.checks import check_whole
 from hierreg.display.numbers import number
-from hierreg.exceptions import ModelError
+from hierreg.predictive.left_out.sets import column_levels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -88,17 +86,10 @@ def _labels(problem: Any, table: Any, by: str, bins: int) -> tuple[list[str], In
     for factor in problem.design.factors:
         if factor.name == by:
             return [str(level) for level in factor.levels], factor.index
-    columns = [] if table is None else list(as_table(table).columns)
-    if by not in columns:
-        known = list(dict.fromkeys([*(factor.name for factor in problem.design.factors), *columns]))
-        raise ModelError(
-            f"by={by!r} is no grouping factor and no column that the result carries: {listed(known)}."
-            f"{suggestion(str(by), known)} Other columns of the table are known with model=model."
-        )
-    values = complete_series(as_table(table), by, role="what a check is by").to_numpy()
-    levels, index = np.unique(values.astype(str) if values.dtype == object else values, return_inverse=True)
+    names = [factor.name for factor in problem.design.factors]
+    values, levels, index = column_levels(names, table, by, role="what a check is by")
     if levels.dtype.kind not in "iuf" or len(levels) <= _MOST_VALUES:
-        return [str(level) for level in levels], index.astype(np.intp)
+        return [str(level) for level in levels], index
     edges = np.unique(np.quantile(values, np.linspace(0, 1, bins + 1)))
-    names = [f"{number(float(low))} to {number(float(high))}" for low, high in pairwise(edges)]
-    return names, np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(names) - 1).astype(np.intp)
+    ranges = [f"{number(float(low))} to {number(float(high))}" for low, high in pairwise(edges)]
+    return ranges, np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(ranges) - 1).astype(np.intp)

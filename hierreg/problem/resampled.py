@@ -9,7 +9,7 @@ import numpy as np
 
 from hierreg.checks import read_only
 from hierreg.exceptions import ModelError
-from hierreg.gram.collect import collect_part
+from hierreg.gram.collect import are_within, collect_part
 from hierreg.problem.problem import of_parts
 
 if TYPE_CHECKING:
@@ -50,15 +50,11 @@ def check_resampled(problem: Problem, factor: int | None, *, with_rows: bool) ->
             f"rows= with errors={layout.spec}: rows of a unit belong together, and are not taken apart. Leave rows "
             "out: groups are drawn with all their rows."
         )
-    if factor is not None:
-        index = problem.design.factors[factor].index
-        first = np.zeros(int(layout.unit.max()) + 1, dtype=np.intp)
-        first[layout.unit] = index
-        if np.any(first[layout.unit] != index):
-            raise ModelError(
-                f"errors={layout.spec}: units have rows in several groups of "
-                f"{problem.design.factors[factor].name!r}, so that a group cannot be drawn without the others."
-            )
+    if factor is not None and not are_within(layout.unit, problem.design.factors[factor].index):
+        raise ModelError(
+            f"errors={layout.spec}: units have rows in several groups of "
+            f"{problem.design.factors[factor].name!r}, so that a group cannot be drawn without the others."
+        )
 
 
 def drawn_rows(
@@ -128,20 +124,13 @@ def _design_of(problem: Problem, factor: int | None, rows: Index, group: Index) 
         levels: tuple[Any, ...]
         if place == factor:
             index, levels = group, tuple(range(int(group.max()) + 1))
-        elif factor is not None and _is_within(one.index, design.factors[factor].index):
+        elif factor is not None and are_within(one.index, design.factors[factor].index):
             pairs, index = np.unique(group * len(one.levels) + one.index[rows], return_inverse=True)
             levels = tuple(range(len(pairs)))
         else:
             index, levels = one.index[rows], one.levels
         factors.append(replace(one, levels=levels, index=index.astype(np.intp), Z=Z))
     return replace(design, y=read_only(np.zeros(len(rows))), X=X, factors=tuple(factors))
-
-
-def _is_within(inner: Index, outer: Index) -> bool:
-    """Return whether each group of one factor lies in one group of another."""
-    first = np.zeros(int(inner.max()) + 1, dtype=np.intp)
-    first[inner] = outer
-    return bool(np.all(first[inner] == outer))
 
 
 def _layout_of(layout: ErrorLayout, rows: Index, group: Index) -> ErrorLayout:

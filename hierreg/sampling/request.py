@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 from hierreg.checks import check_choice, check_whole
 from hierreg.exceptions import ModelError
@@ -24,6 +25,33 @@ class SampleRequest:
     group_effects: str
     include: tuple[str, ...]
     method: str = "nuts"
+
+    @classmethod
+    def plain(  # what studies of many fits choose; the rest is as by default
+        cls,
+        *,
+        draws: int,
+        chains: int,
+        seed: int,
+        method: str,
+        cores: int | None = None,
+        group_effects: str = "auto",
+    ) -> Self:
+        """Return a request in which everything else is as by default, and no progress is shown."""
+        return cls(
+            draws=draws,
+            tune=None,
+            chains=chains,
+            seed=seed,
+            cores=cores,
+            parametrization="marginal",
+            sampler="nutpie",
+            progress=False,
+            target_accept=None,
+            group_effects=group_effects,
+            include=(),
+            method=method,
+        )
 
     def check(self) -> None:
         """Raise where an argument is impossible."""

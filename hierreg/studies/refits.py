@@ -45,19 +45,12 @@ def exact_value(problem: Problem, tree: xr.DataTree, sets: RowSets, k: int) -> t
     rest = problem_of_rows(problem, sets.others(k), sets.name(k))
     sizes = tree["posterior"].sizes
     seed = int(np.random.SeedSequence([int(tree.attrs.get("seed", 0)), _STREAM, k]).generate_state(1)[0])
-    request = SampleRequest(
+    request = SampleRequest.plain(
         draws=sizes["draw"],
-        tune=None,
         chains=sizes["chain"],
         seed=seed,
-        cores=None,
-        parametrization="marginal",
-        sampler="nutpie",
-        progress=False,
-        target_accept=None,
-        group_effects="summary" if problem.labels.factors else "draws",
-        include=(),
         method=str(tree.attrs.get("method", "nuts")),
+        group_effects="summary" if problem.labels.factors else "draws",
     )
     with kept_warnings() as kept:
         try:

@@ -155,20 +155,7 @@ def _effective(values: Array, tree: xr.DataTree) -> float:
 
 def request_of(method: str, draws: int, seed: int) -> SampleRequest:
     """Return the request of one posterior in one thread."""
-    return SampleRequest(
-        draws=draws,
-        tune=None,
-        chains=CHAINS,
-        seed=seed,
-        cores=1,
-        parametrization="marginal",
-        sampler="nutpie",
-        progress=False,
-        target_accept=None,
-        group_effects="draws",
-        include=(),
-        method=method,
-    )
+    return SampleRequest.plain(draws=draws, chains=CHAINS, seed=seed, method=method, cores=1, group_effects="draws")
 
 
 def ranks_of(at: Array, values: Array, rng: np.random.Generator) -> NDArray[np.intp]:

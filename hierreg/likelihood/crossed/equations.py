@@ -24,6 +24,8 @@ from hierreg.likelihood.solution import JointCovariance, Solution
 from hierreg.linalg import semidefinite_factor
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from hierreg.likelihood.crossed.engine import CrossedLikelihood
@@ -76,6 +78,13 @@ def eliminate(likelihood: CrossedLikelihood, Lambda: Array, error_cov: Array) ->
     return Eliminated(likelihood=likelihood, Lambda=internal, workspace=workspace.copy(), tail=tail.copy())
 
 
+def _in_threads(run: Callable[[slice], None], n: int, threads: int) -> None:
+    """Run over n draws, some of them in each thread."""
+    edges = np.linspace(0, n, max(1, min(threads, n)) + 1).astype(int)
+    with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
+        list(pool.map(run, map(slice, edges[:-1], edges[1:])))
+
+
 def log_likelihoods_of_crossed(
     likelihood: CrossedLikelihood, Lambda: Array, error_cov: Array, threads: int = 1
 ) -> Array:
@@ -94,9 +103,7 @@ def log_likelihoods_of_crossed(
         for s in range(*some.indices(len(out))):
             out[s] = likelihood.eliminated(internal[s], weights[s])[0]
 
-    edges = np.linspace(0, len(out), max(1, min(threads, len(out))) + 1).astype(int)
-    with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
-        list(pool.map(run, map(slice, edges[:-1], edges[1:])))
+    _in_threads(run, len(out), threads)
     if np.isneginf(out).any():
         raise ModelError(FEW_DIGITS)
     return out
@@ -129,9 +136,7 @@ def population_of_crossed(
             root = solve_triangular(np.tril(at.tail[T:-1, T:-1]), np.eye(p), lower=True, trans=1)
             factor[s] = gram.x_map @ root
 
-    edges = np.linspace(0, len(Lambda), max(1, min(threads, len(Lambda))) + 1).astype(int)
-    with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
-        list(pool.map(run, map(slice, edges[:-1], edges[1:])))
+    _in_threads(run, len(Lambda), threads)
     return mean, factor
 
 

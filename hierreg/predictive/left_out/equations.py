@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hierreg.gram.collect import are_within
 from hierreg.likelihood.crossed.engine import CrossedLikelihood
 from hierreg.predictive.left_out.precision import connected_rows, row_precision
 from hierreg.predictive.rows import Draws
@@ -103,11 +104,11 @@ def border_for(problem: Problem, sets: Index | None) -> Border | None:
     None where they would be too large, or sets are no unions of connected rows.
     """
     design, connected = problem.design, connected_rows(problem.layout)
-    if sets is not None and not _is_within(connected, sets):
+    if sets is not None and not are_within(connected, sets):
         return None
     fits = []
     for f, factor in enumerate(design.factors):
-        lie_within = _is_within(connected, factor.index) and (sets is None or _is_within(sets, factor.index))
+        lie_within = are_within(connected, factor.index) and (sets is None or are_within(sets, factor.index))
         others = sum(len(o.levels) * o.Z.shape[1] for o in design.factors if o is not factor)
         if lie_within:
             fits.append((others, f))
@@ -119,13 +120,6 @@ def border_for(problem: Problem, sets: Index | None) -> Border | None:
     group = np.zeros(N, dtype=np.intp) if eliminated is None else design.factors[eliminated].index
     order = np.lexsort((group if sets is None else sets, group))
     return Border(order=order, factor=eliminated, group=group[order])
-
-
-def _is_within(inner: Index, outer: Index) -> bool:
-    """Return whether each inner set lies within one outer set."""
-    first = np.full(int(inner.max(initial=-1)) + 1, -1, dtype=np.intp)
-    first[inner] = outer
-    return bool(np.array_equal(first[inner], outer))
 
 
 def left_out(problem: Problem, cov: Covariances, border: Border, sets: Index | None) -> LeftOut:

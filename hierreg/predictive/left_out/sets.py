@@ -16,6 +16,8 @@ from hierreg.problem.labels import DRAWS
 from hierreg.results.carried import problem_and_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import xarray as xr
     from numpy.typing import NDArray
 
@@ -84,14 +86,28 @@ def sets_of(problem: Problem, table: Any, by: str | None) -> RowSets:
     for labels, factor in zip(problem.labels.factors, problem.design.factors, strict=True):
         if factor.name == by:
             return RowSets(what=by, dim=labels.dim, labels=list(factor.levels), index=factor.index)
+    _, levels, index = column_levels(names, table, by, role="groups that are left out")
+    dim = f"{by}_" if by in DRAWS else by
+    return RowSets(what=by, dim=dim, labels=levels.tolist(), index=index)
+
+
+def column_levels(factors: Sequence[str], table: Any, by: str, role: str) -> tuple[NDArray[Any], NDArray[Any], Index]:
+    """Return the values (N,) of a column that is no grouping factor, those that differ, and which is that of each row.
+
+    Raises
+    ------
+    ModelError
+        If there is no such column.
+    DataError
+        If it has missing values.
+    """
     columns = [] if table is None else list(as_table(table).columns)
     if by not in columns:
-        known = list(dict.fromkeys([*names, *columns]))
+        known = list(dict.fromkeys([*factors, *columns]))
         raise ModelError(
             f"by={by!r} is no grouping factor and no column that the result carries: {listed(known)}."
             f"{suggestion(str(by), known)} Other columns of the table are known with model=model."
         )
-    values = complete_series(as_table(table), by, role="groups that are left out").to_numpy()
+    values = complete_series(as_table(table), by, role=role).to_numpy()
     levels, index = np.unique(values.astype(str) if values.dtype == object else values, return_inverse=True)
-    dim = f"{by}_" if by in DRAWS else by
-    return RowSets(what=by, dim=dim, labels=levels.tolist(), index=index.astype(np.intp))
+    return values, levels, index.astype(np.intp)

@@ -9,12 +9,9 @@ import numpy as np
 
 from hierreg.errors.known_covariance import from_matrix
 from hierreg.errors.within_units import covariance_of
-from hierreg.exceptions import DataError, ModelError
+from hierreg.exceptions import DataError
 from hierreg.gram import collect
-from hierreg.likelihood.crossed.engine import CrossedLikelihood
-from hierreg.likelihood.crossed.equations import FEW_DIGITS
-from hierreg.likelihood.engines import marginal_likelihood
-from hierreg.likelihood.groups.equations import log_likelihoods_at
+from hierreg.likelihood.engines import log_likelihoods, marginal_likelihood
 from hierreg.likelihood.population import population_prior
 
 if TYPE_CHECKING:
@@ -80,14 +77,7 @@ def _at_draws(likelihood: Likelihood, cov: Covariances, threads: int = 1) -> Arr
     if components is not None:
         # Units have other sizes where some of their rows are gone.
         error_cov = covariance_of(components.stratum, components.size, cov.error_sd, cov.error_corr)
-    if not isinstance(likelihood, CrossedLikelihood):
-        return log_likelihoods_at(likelihood, cov.Lambda, error_cov, threads)
-    weights, internal = likelihood.errors.weights_of_draws(error_cov), likelihood.z_map_inverse @ cov.Lambda
-    native = likelihood.native()
-    values = np.array([native.value(one, weight) for one, weight in zip(internal, weights, strict=True)])
-    if np.any(values == -np.inf):
-        raise ModelError(FEW_DIGITS)
-    return values
+    return log_likelihoods(likelihood, cov.Lambda, error_cov, threads)
 
 
 def rows_of_design(design: Design, rows: Index) -> Design:

@@ -16,10 +16,10 @@ from hierreg.predictive.powered import CONDITIONAL, MARGINAL
 from hierreg.problem.effects import EffectsProblem
 from hierreg.problem.problem import Problem
 from hierreg.reports.reading import check_prob
+from hierreg.sampling.request import SampleRequest
 from hierreg.studies.prior_sensitivity.grid import prior_grid
 from hierreg.studies.prior_sensitivity.points import Asked, points_of
 from hierreg.studies.prior_sensitivity.quantities import read_quantities
-from hierreg.studies.prior_sensitivity.refits import request_of
 from hierreg.studies.prior_sensitivity.scaling import scaled_fit
 from hierreg.studies.prior_sensitivity.verdicts import THRESHOLD
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from hierreg.model.model import Model
     from hierreg.priors import Priors, SdPrior
     from hierreg.reports.sensitivity import PriorGrid, Sensitivity
-    from hierreg.sampling.request import SampleRequest
     from hierreg.studies.prior_sensitivity.points import AnyProblem
 
     type Levels = Sequence[float] | Mapping[str, Sequence[float]]
@@ -171,7 +170,8 @@ def sensitivity(  # noqa: PLR0913  # the public signature: every argument after 
     seed = int(own if seed is None else seed)
     wanted = read_quantities(quantities, problem.labels)
     is_gaussian = isinstance(problem, Problem) and not isinstance(problem, EffectsProblem)
-    request = request_of(draws, _CHAINS, seed, method or ("psis" if is_gaussian else "nuts"))
+    method = method or ("psis" if is_gaussian else "nuts")
+    request = SampleRequest.plain(draws=draws, chains=_CHAINS, seed=seed, method=method)
     if not asked.is_empty:
         data = getattr(x if model is None else model, "data", None)
         return prior_grid(problem, points_of(problem, asked, data), wanted, request, prob).assign_attrs(seed=seed)

@@ -52,24 +52,6 @@ class Refit:
     mode: tuple[tuple[str, ...], Array] | None = None
 
 
-def request_of(draws: int, chains: int, seed: int, method: str) -> SampleRequest:
-    """Return how each fit is sampled."""
-    return SampleRequest(
-        draws=draws,
-        tune=None,
-        chains=chains,
-        seed=seed,
-        cores=None,
-        parametrization="marginal",
-        sampler="nutpie",
-        progress=False,
-        target_accept=None,
-        group_effects="auto",
-        include=(),
-        method=method,
-    )
-
-
 def refit(
     problem: AnyProblem,
     evaluate: Evaluate,

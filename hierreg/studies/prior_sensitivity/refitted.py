@@ -11,8 +11,9 @@ from hierreg.predictive.powered import PRIOR, Powered, same_weights
 from hierreg.priors.changed import changed, to_power
 from hierreg.problem.effects import EffectsProblem
 from hierreg.problem.problem import Problem
+from hierreg.sampling.request import SampleRequest
 from hierreg.studies.prior_sensitivity.points import with_priors
-from hierreg.studies.prior_sensitivity.refits import refit, request_of
+from hierreg.studies.prior_sensitivity.refits import refit
 
 if TYPE_CHECKING:
     from hierreg.priors import ResolvedPriors
@@ -42,7 +43,7 @@ def priors_by_fits(
     if not isinstance(problem, Problem) or isinstance(problem, EffectsProblem):
         return None
     evaluate, _ = quantities.recorder()
-    request = request_of(shape[1], shape[0], seed, "psis")
+    request = SampleRequest.plain(draws=shape[1], chains=shape[0], seed=seed, method="psis")
     try:
         under = [with_priors(problem, _to_power(problem.priors, alpha)) for alpha in alphas]
     except PriorError:
