@@ -82,4 +82,6 @@ def _of_groups(problem: Problem | FamilyProblem, factor: FactorLabels) -> str:
         return f"{group} ~ Σ<sub>k</sub> w<sub>k</sub> N(m<sub>k</sub>, {which}<sub>k</sub>), j: {name}"
     if len(factor.coef) == 1:
         return f"{group} ~ N(0, sd<sup>2</sup>), j: {name}"
+    if all(corr is None for corr in problem.priors.corr[factor.name]):
+        return f"{group} ~ N(0, diag(sd<sup>2</sup>)), j: {name}"
     return f"{group} ~ N(0, {which}), {which} = diag(sd) Corr diag(sd), j: {name}"

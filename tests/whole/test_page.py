@@ -100,6 +100,8 @@ def test_what_every_structure_family_and_effect_says_in_symbols(tmp_path):
     }
     for line, options in of.items():
         assert line in in_symbols(hr.Model("y ~ 1 + (1 | g)", d, **options).problem)
+    apart = in_symbols(hr.Model("y ~ t + (t || g)", d).problem)
+    assert apart[1] == "b<sub>j</sub> ~ N(0, diag(sd<sup>2</sup>)), j: g"
     within = in_symbols(hr.Model("y ~ 1", d, hr.ar1("t", unit="g")).problem)[-1]
     assert within.startswith(
         "var(e<sub>r</sub>) = σ<sup>2</sup>, corr(e<sub>r</sub>, e<sub>r'</sub>) = ρ<sup>|t − t'|</sup>"
