@@ -39,11 +39,15 @@ _MOST_GAPS = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Columns:
-    """Columns of one grouping factor, internal scale, and the group of each row."""
+    """Columns of one grouping factor, internal scale, and the group of each row.
+
+    They may be those of W, `is_population`, where one expression stands on both sides of the bar.
+    """
 
     factor: FactorDesign
     Z: Array
     frame: Frame
+    is_population: bool
 
     @property
     def index(self) -> Index:
@@ -134,8 +138,9 @@ def collect_part(design: Design, layout: ErrorLayout) -> Gram:
     columns = []
     for factor in design.factors:
         # One expression on both sides of the bar is one array, and worth one pass.
-        Z, z_frame = (W[:, :p], frame.predictors) if factor.Z is design.X else frame_of(factor.Z)
-        columns.append(_Columns(factor=factor, Z=np.ascontiguousarray(Z), frame=z_frame))
+        is_population = factor.Z is design.X
+        Z, z_frame = (W[:, :p], frame.predictors) if is_population else frame_of(factor.Z)
+        columns.append(_Columns(factor=factor, Z=Z, frame=z_frame, is_population=is_population))
     if len(columns) > 1:
         check_units_in_groups(design, layout)
     terms, products = _PRODUCTS[layout.kind](layout, W, columns)
@@ -151,7 +156,7 @@ def collect_part(design: Design, layout: ErrorLayout) -> Gram:
         x_map=frame.map[:p, :p],
         y_shift=-frame.map[:p, p],
         frame=frame,
-        response=labelled_moments(design.y, layout),
+        response=labelled_moments(design.y, layout, frame),
     )
 
 
@@ -329,9 +334,9 @@ def _with_wide_triangles(W: Array, columns: list[_Columns], terms: ErrorTerms, p
 def _triangles(W: Array, columns: _Columns, K: int, rows: _RowPairs) -> _Products:
     """Return the products of independent rows of one grouping factor, through triangles of each group's own rows."""
     J, q = columns.n_levels, columns.Z.shape[1]
-    keys, place = _compact(rows.term * J + columns.index, K * J)
+    keys, place = _compact(columns.index if K == 1 else rows.term * J + columns.index, K * J)
     term, level = keys // J, keys % J
-    triangle, left = of_independent_rows(columns.Z, W, place, term)
+    triangle, left = of_independent_rows(None if columns.is_population else columns.Z, W, place, term)
     C, D = triangle[:, :, :q], triangle[:, :, q:]
     turned = np.swapaxes(C, 1, 2)
     factor = columns.products((term, level, level), turned @ C, (term, level), turned @ D, triangle)
@@ -379,6 +384,8 @@ def _compact(keys: Index, bound: int) -> tuple[Index, Index]:
         return distinct, place
     seen = np.zeros(bound, dtype=bool)
     seen[keys] = True
+    if seen.all():
+        return np.arange(bound), keys
     distinct = np.flatnonzero(seen)
     lookup = np.empty(bound, dtype=np.intp)
     lookup[distinct] = np.arange(len(distinct))

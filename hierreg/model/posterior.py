@@ -14,7 +14,7 @@ from hierreg.exceptions import BoundaryWarning, HierregWarning, IdentificationWa
 from hierreg.likelihood.crossed.blas_threads import blas_threads_for
 from hierreg.likelihood.drawn import Recovered
 from hierreg.likelihood.engines import check_not_cut_off, on_threads, recover
-from hierreg.likelihood.groups.threads import available_cores
+from hierreg.threads import available_cores
 from hierreg.likelihood.posterior import Target
 from hierreg.model.estimation import limit
 from hierreg.predictive.of_model import check_has_rows

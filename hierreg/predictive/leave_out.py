@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.exceptions import HierregWarning, ModelError
-from hierreg.likelihood.groups.threads import available_cores
+from hierreg.threads import available_cores
 from hierreg.predictive.groups import some_draws
 from hierreg.predictive.left_out.equations import border_for, left_out
 from hierreg.predictive.left_out.sets import problem_and_data, sets_of

@@ -10,7 +10,7 @@ import numpy as np
 from hierreg.checks import check_choice, check_whole
 from hierreg.exceptions import DataError, ModelError
 from hierreg.hints import SEED, understands
-from hierreg.likelihood.groups.threads import available_cores
+from hierreg.threads import available_cores
 from hierreg.model.model import Model
 from hierreg.predictive.of_model import attributes, check_match
 from hierreg.predictive.prior_draws import check_priors

@@ -11,7 +11,7 @@ import numpy as np
 from hierreg.checks import check_choice, check_whole, listed, suggestion
 from hierreg.exceptions import ModelError
 from hierreg.hints import PROB, SEED, understands
-from hierreg.likelihood.groups.threads import available_cores
+from hierreg.threads import available_cores
 from hierreg.linear.given import Names, read_weights
 from hierreg.model.model import Model
 from hierreg.predictive.of_model import check_has_rows, check_match, gaussian

@@ -13,7 +13,7 @@ from hierreg.estimate.starting_values import starting_point
 from hierreg.exceptions import ConvergenceWarning, ModelError
 from hierreg.likelihood.alone import no_pooling
 from hierreg.likelihood.first_use import announce
-from hierreg.likelihood.groups.threads import available_cores
+from hierreg.threads import available_cores
 from hierreg.linalg import sd_and_corr
 from hierreg.model.family.modes import ChainStart
 from hierreg.model.family.solutions import solved

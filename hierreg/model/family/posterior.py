@@ -13,7 +13,7 @@ from hierreg.exceptions import BoundaryWarning, ModelError
 from hierreg.gram.column_means import means_of_rows
 from hierreg.likelihood.alone import group_statistics
 from hierreg.likelihood.drawn import Recovered
-from hierreg.likelihood.groups.threads import available_cores
+from hierreg.threads import available_cores
 from hierreg.model.family.draws import DRAWN
 from hierreg.model.family.estimation import limit, starts_of_chains
 from hierreg.predictive.of_family import attributes, observed_values, with_auxiliary
