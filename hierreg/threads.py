@@ -6,11 +6,15 @@ import os
 from collections import deque
 from collections.abc import Sized
 from concurrent.futures import ThreadPoolExecutor
+from threading import current_thread
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future
+
+
+_NAME = "hierreg-rows"
 
 
 def available_cores() -> int:
@@ -23,14 +27,14 @@ def in_order[Item, Result](function: Callable[[Item], Result], items: Iterable[I
     """Yield what a function returns of each item, in their order, worked out on as many threads as there are cores.
 
     Items are taken as they are needed: there are never more results and items than threads, and one, before the
-    first is taken. An error is raised where its result would have been.
+    first is taken. An error is raised where its result would have been. Within such work no more threads are started.
     """
-    threads = available_cores()
+    threads = 1 if current_thread().name.startswith(_NAME) else available_cores()
     if threads == 1 or (isinstance(items, Sized) and len(items) < 2):
         yield from map(function, items)
         return
     waiting: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(max_workers=threads) as pool:
+    with ThreadPoolExecutor(max_workers=threads, thread_name_prefix=_NAME) as pool:
         try:
             for item in items:
                 waiting.append(pool.submit(function, item))

@@ -13,8 +13,11 @@ _ROWS = 512
 def add_moments(X, y, origin, mean, products, low, high):
     """Add rows [x y] to the mean of x - origin, the lower half of their products about it, and the bounds of columns.
 
-    y may have no rows. A block of rows has a mean of its own, and is joined with those before it: nothing cancels (Chan,
-    Golub and LeVeque 1983, section 2).
+    y may have no rows. A block of rows has a mean of its own, and is joined with those before it: nothing cancels.
+
+    References
+    ----------
+    Chan, Golub and LeVeque (1983), The American Statistician 37, section 2.
     """
     p, m = X.shape[1], len(mean)
     row, own, block = local(m), local(m), local((m, m))

@@ -199,9 +199,7 @@ def _independent(layout: ErrorLayout, W: Array, columns: list[_Columns]) -> tupl
         W, columns = W * weight, [replace(one, Z=one.Z * weight) for one in columns]
         log_det = 2.0 * float(np.sum(np.log(layout.se)))
     terms = _terms(layout, np.eye(D, dtype=bool), np.bincount(layout.stratum, minlength=D), log_det)
-    rows = np.arange(len(W))
-    pairs = _RowPairs(first=rows, second=rows, term=layout.stratum)
-    return terms, _accumulate(W, columns, terms.n_terms, pairs)
+    return terms, _of_rows(W, columns, D, layout.stratum)
 
 
 def _terms(layout: ErrorLayout, patterns: NDArray[np.bool_], counts: Index, log_det: float) -> ErrorTerms:
@@ -278,11 +276,17 @@ def _pair_neighbours(layout: ErrorLayout) -> tuple[ErrorTerms, _RowPairs]:
     return terms, _RowPairs(first=np.concatenate(first), second=np.concatenate(second), term=np.concatenate(term))
 
 
+def _of_rows(W: Array, columns: list[_Columns], K: int, term: Index) -> _Products:
+    """Return the products of independent rows, by their terms (N,)."""
+    if len(columns) == 1:
+        return _triangles(W, columns[0], K, term)
+    if not columns:
+        return _without_groups(W, K, term)
+    every = np.arange(len(W))
+    return _accumulate(W, columns, K, _RowPairs(first=every, second=every, term=term))
+
+
 def _accumulate(W: Array, columns: list[_Columns], K: int, pairs: _RowPairs) -> _Products:
-    if len(columns) == 1 and pairs.second is pairs.first:
-        return _triangles(W, columns[0], K, pairs)
-    if not columns and pairs.second is pairs.first:
-        return _without_groups(W, K, pairs)
     other = pairs.first != pairs.second
     WtW = pair_products(W, W, (pairs.first, pairs.second), pairs.term, K)
     turned = pair_products(W, W, (pairs.second[other], pairs.first[other]), pairs.term[other], K)
@@ -293,9 +297,9 @@ def _accumulate(W: Array, columns: list[_Columns], K: int, pairs: _RowPairs) -> 
     )
 
 
-def _without_groups(W: Array, K: int, rows: _RowPairs) -> _Products:
+def _without_groups(W: Array, K: int, term: Index) -> _Products:
     """Return the products of independent rows without grouping factors: all of them is left, by term."""
-    left = of_independent_rows(np.empty((len(W), 0)), W, rows.term, np.arange(K))[1]
+    left = of_independent_rows(np.empty((len(W), 0)), W, term, np.arange(K))[1]
     return _Products(WtW=_squares(left.rows, left.term, K), left=left)
 
 
@@ -331,10 +335,10 @@ def _with_wide_triangles(W: Array, columns: list[_Columns], terms: ErrorTerms, p
     return replace(products, left=left, factors=(replace(groups, triangle=triangle),))
 
 
-def _triangles(W: Array, columns: _Columns, K: int, rows: _RowPairs) -> _Products:
+def _triangles(W: Array, columns: _Columns, K: int, term: Index) -> _Products:
     """Return the products of independent rows of one grouping factor, through triangles of each group's own rows."""
     J, q = columns.n_levels, columns.Z.shape[1]
-    keys, place = _compact(columns.index if K == 1 else rows.term * J + columns.index, K * J)
+    keys, place = _compact(columns.index if K == 1 else term * J + columns.index, K * J)
     term, level = keys // J, keys % J
     triangle, left = of_independent_rows(None if columns.is_population else columns.Z, W, place, term)
     C, D = triangle[:, :, :q], triangle[:, :, q:]
@@ -411,8 +415,7 @@ def _exchangeable(layout: ErrorLayout, W: Array, columns: list[_Columns]) -> tup
             replace(one, Z=Z, factor=replace(one.factor, index=one.index[rows.row]))
             for one, Z in zip(columns, rows.arrays[1:], strict=True)
         ]
-        every = np.arange(len(rows.row))
-        return terms, _accumulate(rows.arrays[0], turned, K, _RowPairs(first=every, second=every, term=rows.term))
+        return terms, _of_rows(rows.arrays[0], turned, K, rows.term)
     unit_mean, deviation, WtW = exchangeable.population_products(layout, units, W, K)
     (one,) = columns
     J = one.n_levels
@@ -428,10 +431,9 @@ def _whitened(
 ) -> tuple[ErrorTerms, _Products]:
     """Return the products where V links no groups: those of rows whose errors are independent."""
     (W, *Z), log_det = whitened_rows(V, (W, *(one.Z for one in columns)))
-    rows = np.arange(len(W))
-    pairs = _RowPairs(first=rows, second=rows, term=np.zeros(len(W), dtype=np.intp))
     terms = _terms(layout, np.ones((1, 1), dtype=bool), np.array([len(W)]), log_det)
-    return terms, _accumulate(W, [replace(one, Z=own) for one, own in zip(columns, Z, strict=True)], 1, pairs)
+    columns = [replace(one, Z=own) for one, own in zip(columns, Z, strict=True)]
+    return terms, _of_rows(W, columns, 1, np.zeros(len(W), dtype=np.intp))
 
 
 def _known_covariance(layout: ErrorLayout, W: Array, columns: list[_Columns]) -> tuple[ErrorTerms, _Products]:

@@ -144,33 +144,32 @@ def rotate(A: Array, q: int, place: Index, term: Index) -> tuple[Array, Array, I
     left_term : int array (R,)
     """
     A = np.ascontiguousarray(A)
-    n, counts = len(A), np.bincount(place) if len(A) else np.zeros(1, dtype=np.intp)
-    if n <= _FEW_ROWS and counts.max() * q <= _FEW_ROUNDS:
+    n, F, c = len(A), len(term), A.shape[1]
+    counts = np.bincount(place, minlength=1) if n <= _FEW_ROWS else None
+    if counts is not None and counts.max() * q <= _FEW_ROUNDS:
         return _rotate_in_rounds(A, q, place, term, counts)
-    F, c = len(term), A.shape[1]
-    chunks = chunks_of(n, max(_ROTATED, 8 * F))  # uniting triangles is little beside the rows of a chunk
-    triangle, left = np.zeros((F, q, c)), np.zeros((0, c - q))
-    left_term = np.empty(0, dtype=np.intp)
-    united = None
-    for T, rows, own in in_order(lambda some: _rotate_chunk(A[some], q, place[some], term, None), chunks):
-        left, left_term = np.concatenate([left, rows]), np.concatenate([left_term, own])
-        if united is None:
-            united = T
-            continue
-        both = _with_roots(T).reshape(F * q, c)
-        _, rows, own = _rotate_chunk(both, q, np.repeat(np.arange(F), q), term, united)
-        left, left_term = np.concatenate([left, rows]), np.concatenate([left_term, own])
-    return triangle if united is None else _with_roots(united), left, left_term
+    parts = in_order(
+        lambda some: _rotate_into(np.zeros((F, q, c)), A[some], place[some], term),
+        chunks_of(n, max(_ROTATED, 8 * F)),  # uniting triangles is little beside the rows of a chunk
+    )
+    triangle, *first = next(parts)
+    left = [tuple(first)]
+    for own, rows, own_term in parts:
+        _, *more = _rotate_into(triangle, _with_roots(own).reshape(F * q, c), np.repeat(np.arange(F), q), term)
+        left += [(rows, own_term), tuple(more)]
+    rows, terms = (np.concatenate(each) for each in zip(*left, strict=True))
+    return _with_roots(triangle), rows, terms
 
 
-def _rotate_chunk(A: Array, q: int, place: Index, term: Index, into: Array | None) -> tuple[Array, Array, Index]:
-    """Rotate rows into triangles without roots (F, q, q + r), new ones or those given, and return what is left too."""
+def _rotate_into(triangle: Array, A: Array, place: Index, term: Index) -> tuple[Array, Array, Index]:
+    """Rotate rows into triangles without roots (F, q, q + r), and return these and what is left with its terms."""
     from hierreg.gram import kernels
 
-    r, K = A.shape[1] - q, int(term.max(initial=-1)) + 1
-    triangle = np.zeros((len(term), q, q + r)) if into is None else into
+    q, K = triangle.shape[1], int(term.max(initial=-1)) + 1
+    r = A.shape[1] - q
     left = np.zeros((K, _TURNS if K <= _FEW_TERMS else 1, r, r))
-    kernels.accumulate_triangles(read_only(A.view()), q, read_only(place.view()), read_only(term.view()), triangle, left)
+    given = (read_only(array.view()) for array in (A, place, term))
+    kernels.accumulate_triangles(q, *given, triangle, left)
     rows = _with_roots(left).reshape(-1, r)
     is_used = np.any(rows != 0, axis=1)
     return triangle, rows[is_used], np.repeat(np.arange(K), left.shape[1] * r)[is_used]

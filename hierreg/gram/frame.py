@@ -153,7 +153,7 @@ def frame_of(X: Array, y: Array | None = None) -> tuple[Array, Frame]:
 
 
 def _fit(products: Array, with_y: Array) -> Array:
-    """Return coefficients (p,) of columns that are orthonormal, or repeat others up to rounding, which is not fitted."""
+    """Return the fit (p,) to columns that are orthonormal, or repeat others up to rounding, which is not fitted."""
     return np.asarray(np.linalg.lstsq(products, with_y, rcond=_NOTHING_NEW)[0])
 
 
@@ -162,8 +162,8 @@ def _take_off_rest(
 ) -> tuple[Array, Array]:
     """Take off the last column of W what a first fit left of the columns before it.
 
-    These are rounded: where the fit is far larger than what it leaves, so is what rounding adds. It is then taken off in
-    the units of X, in twice the digits, and what that leaves is fitted.
+    These are rounded: where the fit is far larger than what it leaves, so is what rounding adds. It is then taken off
+    in the units of X, in twice the digits, and what that leaves is fitted.
 
     Parameters
     ----------

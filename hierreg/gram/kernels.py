@@ -55,10 +55,10 @@ def rotate_row(row, first, last, T, weight):
 
 
 @part
-def accumulate_triangles(A, q, place, term, triangle, left):
+def accumulate_triangles(q, A, place, term, triangle, left):
     """Rotate rows into the triangle of their entry by their first q columns, and what that leaves into one of its term.
 
-    Rotations without square roots: a triangle is D^1/2 R, with D on its diagonal and R above it, and a row has a weight.
+    Rotations without square roots: a triangle is D^1/2 R, with D on its diagonal and R above, and a row has a weight.
     Rows are never squared, so that a triangle keeps all the digits that they have. What they leave takes turns in
     several triangles of a term, since a rotation waits for the one before it in the same triangle.
 

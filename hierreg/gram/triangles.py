@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     Index = NDArray[np.intp]
 
 
-
 def classes_of(groups: GroupProducts, table: Index) -> Index | None:
     """Return the class (F,) of each entry of a data set's own term, -1 of others.
 
