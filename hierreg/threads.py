@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import deque
 from collections.abc import Sized
 from concurrent.futures import ThreadPoolExecutor
-from threading import current_thread
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,7 +16,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 
-_NAME = "hierreg-rows"
+# Whether this thread is one of several at work already.
+_IS_ALONE: ContextVar[bool] = ContextVar("_IS_ALONE", default=False)
 
 
 def available_cores() -> int:
@@ -23,18 +26,20 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def in_order[Item, Result](function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Yield what a function returns of each item, in their order, worked out on as many threads as there are cores.
+def in_order[Item, Result](
+    function: Callable[[Item], Result], items: Iterable[Item], *, most: int | None = None
+) -> Iterator[Result]:
+    """Yield what a function returns of each item, in their order, on as many threads as there are cores, or `most`.
 
     Items are taken as they are needed: there are never more results and items than threads, and one, before the
     first is taken. An error is raised where its result would have been. Within such work no more threads are started.
     """
-    threads = 1 if current_thread().name.startswith(_NAME) else available_cores()
+    threads = 1 if _IS_ALONE.get() else min(available_cores(), most or sys.maxsize)
     if threads == 1 or (isinstance(items, Sized) and len(items) < 2):
         yield from map(function, items)
         return
     waiting: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(max_workers=threads, thread_name_prefix=_NAME) as pool:
+    with ThreadPoolExecutor(max_workers=threads, initializer=_IS_ALONE.set, initargs=(True,)) as pool:
         try:
             for item in items:
                 waiting.append(pool.submit(function, item))
@@ -45,6 +50,16 @@ def in_order[Item, Result](function: Callable[[Item], Result], items: Iterable[I
         finally:
             for one in waiting:
                 one.cancel()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Start no threads within: the caller has a process or a thread for each core."""
+    before = _IS_ALONE.set(True)
+    try:
+        yield
+    finally:
+        _IS_ALONE.reset(before)
 
 
 def chunks_of(n: int, rows: int) -> list[slice]:

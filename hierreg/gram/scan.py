@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _EVERY = 16  # batches between two checkpoints
 _READ_ROWS = 1 << 17  # pyarrow reads up to sixteen batches ahead
+_MOST_THREADS = 4  # reading takes a tenth of what a batch does; each thread holds one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +177,8 @@ def scan(  # noqa: PLR0913  # the arguments of `Gram.scan`
         total = Total(parts=list(saved.parts) if saved is not None else [])
         shown.begin("statistics", done=total.n)
         tables = todo.tables(types, skip=total.n)
-        for i, part in enumerate(in_order(lambda rows: _part_of(state, todo.errors, rows), tables), start=1):
+        parts = in_order(lambda rows: _part_of(state, todo.errors, rows), tables, most=_MOST_THREADS)
+        for i, part in enumerate(parts, start=1):
             total.add(part)
             shown.advance(part.gram.n)
             if checkpoint is not None and i % _EVERY == 0:
