@@ -68,3 +68,7 @@ def test_no_threads_are_started_within_threads(cores):
 def test_chunks_are_all_rows_once():
     assert chunks_of(10, 4) == [slice(0, 4), slice(4, 8), slice(8, 10)]
     assert chunks_of(0, 4) == []
+
+
+def test_there_is_a_core():
+    assert threads.available_cores() >= 1
