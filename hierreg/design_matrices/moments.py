@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # Numbers that one thread looks at: some megabytes, and part of the result, to the last digit.
 _SIZE = 1 << 20
 # Up to so many rows compiling takes longer than it saves, and of more columns BLAS is faster.
-_FEW_ROWS, _FEW_COLUMNS = 1 << 15, 12
+_FEW_ROWS, _FEW_COLUMNS = 1 << 17, 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,10 +22,10 @@ _ROWS_AT_ONCE = 2**12
 # Rows that one thread writes, and rotates; part of what sums are, to the last digit.
 _CHUNK = 2**18
 _ROTATED = 2**20
-# Rows, and rounds of rotations, up to which compiling `kernels` takes longer than it saves.
+# Up to so many rows compiling takes longer than it saves, and of more columns BLAS is faster.
+_FEW_WRITTEN, _FEW_COLUMNS = 2**17, 12
+# The same of rotations, and of rounds of them.
 _FEW_ROWS, _FEW_ROUNDS = 2**15, 1000
-# Of more columns BLAS is faster.
-_FEW_COLUMNS = 12
 # Triangles that what is left of rows takes turns in, where there are few terms.
 _TURNS, _FEW_TERMS = 8, 64
 
@@ -62,7 +62,7 @@ class Coordinates:
     def _write(self, X: Array, y: Array, out: Array) -> Array:
         (n, p), m = X.shape, out.shape[1]
         products = np.zeros((m, m))
-        if n > _FEW_ROWS and m <= _FEW_COLUMNS:
+        if n > _FEW_WRITTEN and m <= _FEW_COLUMNS:
             from hierreg.gram import kernels
 
             given = read_only(X.view()), read_only(y.view())
