@@ -2,12 +2,13 @@
 
 The way of a table: `collect.collect` -> ``collect_part`` -> `frame.frame_of`, columns centred and scaled -> by error
 structure ``_PRODUCTS``, which rows or pairs of rows belong to which error term -> `triangles` (rows that are
-independent given the coefficients) or `columns` (pairs), summed by `kernels` -> `dropping.check_rank`, whether the
-columns have full rank.
+independent given the coefficients) or `columns` (pairs) -> `dropping.check_rank`, whether the columns have full rank.
+Rows are read three times, chunk by chunk on all cores: by `design_matrices.moments`, `columns.Coordinates` and
+`columns.rotate`, which of many rows are `kernels`. Chunks have a fixed size, so that no digit depends on the cores.
 
 The way of many tables: `batches.from_batches`, `scan.scan` (files, by `sources`) or `dask.from_dask` -> a first pass
-that learns levels and what transformations need (`design_matrices.first_pass`) -> `part.part_of` for each batch,
-which ends in the same ``collect_part`` -> `addition.add`, two by two, by `part.unite_parts` -> `part.whole`: levels
+that learns levels and what transformations need (`design_matrices.first_pass`) -> `part.part_of` for each batch, of a
+scan several at a time, which ends in the same ``collect_part`` -> `addition.add`, two by two, by `part.unite_parts` -> `part.whole`: levels
 in order, and the checks.
 
 `basis` has the values, of which `Gram` is the public one, `terms` the error terms, `addition` and `dropping` what can
