@@ -20,7 +20,7 @@ from tests.benchmarks.rows import make_files
 from tests.benchmarks.table import number, text_table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 _SLOPES = "y ~ x + (x | g)"
 # Files, formula, and how they are collected: by a scan, or as a model of a table in memory.
@@ -100,9 +100,12 @@ def least(tree: Path, folder: Path, way: str) -> tuple[int, list[tuple[float, fl
     return n, [(min(one[k][0] for one in pairs), min(one[k][1] for one in pairs)) for k in range(2)]
 
 
-def report(ways: Sequence[str], folder: Path, repeats: int, against: str | None) -> str:
-    """Return the table."""
-    rows = []
+def report(ways: Sequence[str], folder: Path, repeats: int, against: str | None) -> Iterator[str]:
+    """Yield the lines of the table, each when it is measured."""
+    header = ["", "read, s", "CPU", "collect, s", "CPU", "10^6 rows/s", "a CPU s", "times reading"]
+    header += [] if against is None else [f"{against[:8]}, 10^6 rows/s", "faster", "in CPU s"]
+    widths = [max(map(len, WAYS)), *(max(len(one), 7) for one in header[1:])]
+    yield from text_table(header, [["".ljust(w) for w in widths]]).splitlines()[:2]
     with trees(against) as folders:
         for way in ways:
             found: dict[str, list[list[tuple[float, float]]]] = {name: [] for name in folders}
@@ -122,10 +125,7 @@ def report(ways: Sequence[str], folder: Path, repeats: int, against: str | None)
             for name in list(folders)[1:]:
                 cells += [f"{n / best[name][1][0] / 1e6:.1f}", f"{best[name][1][0] / wall:.1f}"]
                 cells += [f"{best[name][1][1] / cpu:.1f}"]
-            rows.append([way, *cells])
-    header = ["", "read, s", "CPU", "collect, s", "CPU", "10^6 rows/s", "a CPU s", "times reading"]
-    others = [] if against is None else [f"{against[:8]}, 10^6 rows/s", "faster", "in CPU s"]
-    return text_table([*header, *others], rows)
+            yield "  ".join([way.ljust(widths[0]), *(c.rjust(w) for c, w in zip(cells, widths[1:], strict=True))])
 
 
 def main() -> None:
@@ -139,7 +139,8 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="hierreg-reading-") as folder:
         files_of(Path(folder), options.rows, options.groups)
-        print(report(options.ways, Path(folder), options.repeats, options.against))
+        for line in report(options.ways, Path(folder), options.repeats, options.against):
+            print(line, flush=True)
 
 
 if __name__ == "__main__":
