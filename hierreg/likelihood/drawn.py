@@ -24,12 +24,16 @@ class EffectSummary:
     sd : array (J, q)
         Rao-Blackwell: average conditional variance plus variance of the conditional means.
     quantiles : array (n_probs, J, q)
-        Of the exact draws.
+        Of the mixture of the conditional distributions, or of exact draws.
+    error : float
+        Largest Monte-Carlo error of a mean or of the end of a 95 % interval, in posterior standard deviations; NaN
+        where quantiles are those of exact draws.
     """
 
     mean: Array
     sd: Array
     quantiles: Array
+    error: float = np.nan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
