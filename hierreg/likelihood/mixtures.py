@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-# The normal quantile at which the Monte-Carlo error is stated: the ends of 95 % intervals.
-_AT = 1.96
 # Newton steps below this, in standard deviations, leave an error of their square.
 _SMALL_STEP = 1e-4
 _MOST_STEPS = 60
@@ -22,30 +20,13 @@ _MOST_STEPS = 60
 _NARROWEST = 1e-9
 
 
-def error_of_mixture(mean: Array, sd: Array) -> Array:
-    """Return the Monte-Carlo error (...) of mean and 95 % interval of a mixture, in its standard deviations.
-
-    The larger one, as of independent draws of the components: the standard deviation of mean + k sd over draws, at
-    k = 0 and 1.96 of either sign, by the root of their number.
-
-    Parameters
-    ----------
-    mean, sd : arrays (..., S)
-        Of the components.
-    """
-    z, r, spread = _standardised(mean, sd)[1:]
-    r = r - r.mean(axis=-1, keepdims=True)
-    variance = np.mean(z * z, axis=-1)
-    at_ends = variance + _AT**2 * np.mean(r * r, axis=-1) + 2.0 * _AT * np.abs(np.mean(z * r, axis=-1))
-    error: Array = np.where(spread > 0.0, np.sqrt(np.maximum(at_ends, variance) / mean.shape[-1]), 0.0)
-    return error
-
-
-def quantiles_of_mixture(mean: Array, sd: Array, probs: Sequence[float]) -> Array:
-    """Return the quantiles (P, ...) of mixtures of S normals each.
+def quantiles_of_mixture(mean: Array, sd: Array, probs: Sequence[float]) -> tuple[Array, Array]:
+    """Return the quantiles (P, ...) of mixtures of S normals each, and the Monte-Carlo error (...) of their number.
 
     Newton steps on the distribution function from the Cornish-Fisher expansion, between the least and the greatest
-    quantile of a component, where the quantile of the mixture is.
+    quantile of a component, where the quantile of the mixture is. The error is the largest of those of the mean and of
+    the quantiles, in standard deviations of the mixture, as of independent draws of the components: of a quantile the
+    standard deviation of what components have below it, by the density there and the root of S.
 
     Parameters
     ----------
@@ -64,14 +45,16 @@ def quantiles_of_mixture(mean: Array, sd: Array, probs: Sequence[float]) -> Arra
     r = np.maximum(r, _NARROWEST)
     # Products: a power of an array takes ten times as long.
     of_z, of_r = z * z, r * r
+    error = np.sqrt(np.mean(of_z, axis=-1))
     skew = np.mean(z * (of_z + 3.0 * of_r), axis=-1)
     excess = np.mean(of_z * (of_z + 6.0 * of_r) + 3.0 * of_r * of_r, axis=-1) - 3.0
     out = np.empty((len(probs), *centre.shape))
     for k, prob in enumerate(probs):
         w = float(ndtri(prob))
         cubic = excess / 24.0 * (w**3 - 3.0 * w) - skew**2 / 36.0 * (2.0 * w**3 - 5.0 * w)
-        out[k] = centre + spread * _root(z, r, prob, w, w + skew / 6.0 * (w * w - 1.0) + cubic)
-    return out
+        x, of_quantile = _root(z, r, prob, w, w + skew / 6.0 * (w * w - 1.0) + cubic)
+        out[k], error = centre + spread * x, np.maximum(error, of_quantile)
+    return out, np.where(spread > 0.0, error, 0.0) / np.sqrt(mean.shape[-1])
 
 
 def _standardised(mean: Array, sd: Array) -> tuple[Array, Array, Array, Array]:
@@ -83,8 +66,11 @@ def _standardised(mean: Array, sd: Array) -> tuple[Array, Array, Array, Array]:
     return centre, deviation * unit, sd * unit, spread
 
 
-def _root(z: Array, r: Array, prob: float, w: float, start: Array) -> Array:
-    """Return x (...) with distribution function prob, of standardised components z, r (..., S)."""
+def _root(z: Array, r: Array, prob: float, w: float, start: Array) -> tuple[Array, Array]:
+    """Return x (...) with distribution function prob, of standardised components z, r (..., S), and its error.
+
+    That of one component, by those that there are.
+    """
     from scipy.special import ndtr
 
     ends = z + w * r
@@ -92,7 +78,8 @@ def _root(z: Array, r: Array, prob: float, w: float, start: Array) -> Array:
     x, precision = np.clip(start, low, high), 1.0 / r
     for _ in range(_MOST_STEPS):
         t = (x[..., None] - z) * precision
-        above = ndtr(t).mean(axis=-1) - prob
+        below = ndtr(t)
+        above = below.mean(axis=-1) - prob
         slope = np.mean(np.exp(-0.5 * t * t) * precision, axis=-1) / np.sqrt(2.0 * np.pi)
         low, high = np.where(above < 0.0, x, low), np.where(above > 0.0, x, high)
         new = x - above / np.maximum(slope, np.finfo(float).tiny)
@@ -101,4 +88,5 @@ def _root(z: Array, r: Array, prob: float, w: float, start: Array) -> Array:
         x = new
         if change < _SMALL_STEP:
             break
-    return x
+    below -= below.mean(axis=-1, keepdims=True)
+    return x, np.sqrt(np.mean(below * below, axis=-1)) / np.maximum(slope, np.finfo(float).tiny)

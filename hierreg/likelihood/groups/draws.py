@@ -61,7 +61,9 @@ def draw_groups(
     if probs is None:
         b = _draws(conditionals, likelihood.blocks.tiles, np.ascontiguousarray(beta), J, seed, threads)
         return Recovered(beta=user_beta, b=(b,) if gram.factors else (), b_summary=None, theta_summary=None)
-    if not gram.factors or not probs:
+    if not probs:
+        return Recovered(beta=user_beta, b=None, b_summary=None, theta_summary=None)
+    if not gram.factors:
         return Recovered(beta=user_beta, b=None, b_summary=(), theta_summary=())
     matches = tuple(theta_columns[0]) if theta_columns else ()
     targets, shift = np.zeros((1 + bool(matches), gram.n_coef, p)), np.zeros(gram.n_coef)

@@ -18,7 +18,7 @@ from hierreg.compiled.lanes import LANES
 from hierreg.likelihood.drawn import EffectSummary
 from hierreg.likelihood.groups.moments_by_numpy import moments_at_draws, slices_of
 from hierreg.likelihood.groups.rows import RowTiles
-from hierreg.likelihood.mixtures import error_of_mixture, quantiles_of_mixture
+from hierreg.likelihood.mixtures import quantiles_of_mixture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]
 
-# Monte-Carlo error of means and of the ends of 95 % intervals that is allowed, in posterior standard deviations.
+# Monte-Carlo error of means and quantiles that is allowed, in posterior standard deviations.
 MOST_ERROR = 0.01
 _FEWEST_DRAWS = 32
 # Blocks at once, so that what is known of them at a few dozen draws stays in the cache.
@@ -104,15 +104,15 @@ def summarise_groups(  # what is known of groups, the groups, and what is asked 
             by_slot = moment.reshape(T, -1, q, *moment.shape[2:]).transpose(1, 4, 5, 0, 2, 3)
             return np.ascontiguousarray(by_slot[slot, tile, lane])  # (levels, T, q, S)
 
-        means, sds, error = _until_known(
-            lambda which: tuple(of_levels(moment) for moment in conditionals.at(which).moments(targets, tiles, some)),
-            order,
-        )
+        def at(which: Index) -> tuple[Array, ...]:
+            return tuple(of_levels(moment) for moment in conditionals.at(which).moments(targets, tiles, some))
+
+        means, sds, found, error = _until_known(at, order, probs)
         centre = means.mean(axis=-1)
         mean[:, levels] = np.moveaxis(centre, 1, 0)
         variance = np.mean(sds * sds + (means - centre[..., None]) ** 2, axis=-1)
         sd[:, levels] = np.moveaxis(np.sqrt(variance), 1, 0)
-        quantiles[:, :, levels] = np.moveaxis(quantiles_of_mixture(means, sds, probs), 2, 0)
+        quantiles[:, :, levels] = np.moveaxis(found, 2, 0)
         return error
 
     tasks = [(tiles, some) for tiles in all_tiles for some in _pieces(tiles)]
@@ -121,21 +121,21 @@ def summarise_groups(  # what is known of groups, the groups, and what is asked 
     return tuple(EffectSummary(mean=mean[t], sd=sd[t], quantiles=quantiles[t], error=error) for t in range(T))
 
 
-def _until_known(at: Callable[[Index], tuple[Array, ...]], order: Index) -> tuple[Array, Array, float]:
-    """Return means and sds (levels, T, q, draws) at as many draws as are needed, and the largest error."""
-    means, sds = np.empty((2, 0))
-    wanted = _FEWEST_DRAWS
+def _until_known(
+    at: Callable[[Index], tuple[Array, ...]], order: Index, probs: Sequence[float]
+) -> tuple[Array, Array, Array, float]:
+    """Return means and sds (levels, T, q, draws) at as many draws as are needed, quantiles, and the largest error."""
+    taken, wanted, parts = 0, _FEWEST_DRAWS, []
     while True:
-        taken = means.shape[-1]
-        more_means, variances = at(order[taken:wanted])
-        more_sds = np.sqrt(variances)
-        means = np.concatenate([means, more_means], axis=-1) if taken else more_means
-        sds = np.concatenate([sds, more_sds], axis=-1) if taken else more_sds
-        error = float(error_of_mixture(means, sds).max())
-        taken = means.shape[-1]
+        mean, variance = at(order[taken:wanted])
+        parts.append((mean, np.sqrt(variance)))
+        means, sds = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
+        quantiles, errors = quantiles_of_mixture(means, sds, probs)
+        taken, error = means.shape[-1], float(errors.max())
         if error <= MOST_ERROR or taken == len(order):
-            return means, sds, error
-        wanted = max(2 * taken, int(1.1 * taken * (error / MOST_ERROR) ** 2))
+            return means, sds, quantiles, error
+        share = min(error / MOST_ERROR, np.sqrt(len(order)))
+        wanted = max(2 * taken, int(1.1 * taken * share * share))
 
 
 def _evenly_spread(S: int) -> Index:
