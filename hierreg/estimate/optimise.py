@@ -21,6 +21,7 @@ _IMPOSSIBLE = 1e100
 # A log density that is rounded more coarsely than this does not say where its maximum is.
 _LARGEST_ROUNDING = 1e-4
 _MAX_NEWTON = 20
+_LAST_STEPS = 3
 # Iterations where a maximum is known.
 _MAX_AGAIN, _MAX_NEWTON_AGAIN = 60, 4
 # How far below a maximum, in the units of a log density, and how nearly quadratic, a point has to be to belong to it.
@@ -110,10 +111,7 @@ def maximise(  # noqa: PLR0913  # what is known of a function, and how well to d
         if decrement < tolerance:
             better = _off_a_saddle(counter, x, value, H, tolerance)
             if better is None:
-                # Below what the value can show, a last step still gains digits of the position.
-                trial_value, trial_gradient = counter(x + step)
-                if np.linalg.norm(trial_gradient) < np.linalg.norm(gradient):
-                    x, value, gradient = x + step, trial_value, trial_gradient
+                x, value, gradient = _last_digits(counter, x, value, gradient, H)
                 break
             x, value, gradient = better
         else:
@@ -230,6 +228,20 @@ def _line_search(
             return size, trial, new_value, new_gradient
         size *= 0.25
     return 0.0, x, value, gradient
+
+
+def _last_digits(function: Objective, x: Array, value: float, gradient: Array, H: Array) -> tuple[Array, float, Array]:
+    """Return a point and what the function is there, after steps below what the value can show.
+
+    They still gain digits of the position, and more than one does where the Hessian has four.
+    """
+    for _ in range(_LAST_STEPS):
+        trial = x + _ascent_step(H, gradient)
+        trial_value, trial_gradient = function(trial)
+        if not np.linalg.norm(trial_gradient) < np.linalg.norm(gradient):
+            break
+        x, value, gradient = trial, trial_value, trial_gradient
+    return x, value, gradient
 
 
 def _off_a_saddle(
