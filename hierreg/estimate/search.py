@@ -6,7 +6,8 @@ errors of several strata, several grouping factors) more starts follow: groups t
 and each stratum of errors small by itself. In small tables the best of a few dozen points that are spread over the
 space are starts as well. A zero variance is not a place of no return: over a factor of Sigma the criterion is even
 there, its second derivative is the slope with respect to the variance, and `optimise.maximise` leaves a stationary
-point that curves upwards.
+point that curves upwards. Near a covariance of low rank the rows of the triangular factor are put in the order of
+pivots (`FactorCoordinates.pivoted_at`), so that its zero columns are the last ones: in any other order searches crawl.
 """
 
 from __future__ import annotations
