@@ -22,6 +22,8 @@ _IMPOSSIBLE = 1e100
 _LARGEST_ROUNDING = 1e-4
 _MAX_NEWTON = 20
 _LAST_STEPS = 3
+# Newton decrement of a step, a millionth of an sd, that changes a Hessian by less than finite differences do.
+_NO_MOVE = 1e-12
 # Iterations where a maximum is known.
 _MAX_AGAIN, _MAX_NEWTON_AGAIN = 60, 4
 # How far below a maximum, in the units of a log density, and how nearly quadratic, a point has to be to belong to it.
@@ -111,7 +113,11 @@ def maximise(  # noqa: PLR0913  # what is known of a function, and how well to d
         if decrement < tolerance:
             better = _off_a_saddle(counter, x, value, H, tolerance)
             if better is None:
-                x, value, gradient = _last_digits(counter, x, value, gradient, H)
+                steps = 1 if with_hessian else _LAST_STEPS
+                better = _last_digits(counter, x, gradient, H, steps)
+                if better is not None:
+                    x, value, gradient = better
+                    at = x if decrement < _NO_MOVE else at
                 break
             x, value, gradient = better
         else:
@@ -230,18 +236,21 @@ def _line_search(
     return 0.0, x, value, gradient
 
 
-def _last_digits(function: Objective, x: Array, value: float, gradient: Array, H: Array) -> tuple[Array, float, Array]:
-    """Return a point and what the function is there, after steps below what the value can show.
+def _last_digits(  # a point and what the function is there, and how to go on
+    function: Objective, x: Array, gradient: Array, H: Array, steps: int
+) -> tuple[Array, float, Array] | None:
+    """Return a point and what the function is there, after steps below what the value can show, or None.
 
     They still gain digits of the position, and more than one does where the Hessian has four.
     """
-    for _ in range(_LAST_STEPS):
+    found = None
+    for _ in range(steps):
         trial = x + _ascent_step(H, gradient)
         trial_value, trial_gradient = function(trial)
         if not np.linalg.norm(trial_gradient) < np.linalg.norm(gradient):
             break
-        x, value, gradient = trial, trial_value, trial_gradient
-    return x, value, gradient
+        x, gradient, found = trial, trial_gradient, (trial, trial_value, trial_gradient)
+    return found
 
 
 def _off_a_saddle(
