@@ -21,6 +21,8 @@ _IMPOSSIBLE = 1e100
 # A log density that is rounded more coarsely than this does not say where its maximum is.
 _LARGEST_ROUNDING = 1e-4
 _MAX_NEWTON = 20
+# Newton decrement of a step, a millionth of an sd, that changes a Hessian by less than finite differences do.
+_NO_MOVE = 1e-12
 # Iterations where a maximum is known.
 _MAX_AGAIN, _MAX_NEWTON_AGAIN = 60, 4
 # How far below a maximum, in the units of a log density, and how nearly quadratic, a point has to be to belong to it.
@@ -107,6 +109,7 @@ def maximise(  # noqa: PLR0913  # what is known of a function, and how well to d
                 trial_value, trial_gradient = counter(x + step)
                 if np.linalg.norm(trial_gradient) < np.linalg.norm(gradient):
                     x, value, gradient = x + step, trial_value, trial_gradient
+                    at = x if decrement < _NO_MOVE else at
                 break
             x, value, gradient = better
         else:

@@ -95,7 +95,7 @@ def with_dask(folder: Path, options: argparse.Namespace) -> hr.Gram:
 
     with (
         LocalCluster(
-            n_workers=options.workers, threads_per_worker=1, dashboard_address=None, memory_limit=0
+            n_workers=options.workers, threads_per_worker=1, dashboard_address=":0", memory_limit=0
         ) as cluster,
         Client(cluster) as client,
     ):

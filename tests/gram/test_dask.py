@@ -27,11 +27,11 @@ def data(rng):
 
 @pytest.fixture(scope="module")
 def client():
-    """Two processes on this machine, started anew when they die."""
+    """Two processes on this machine, started anew when they die, at a port that is free."""
     with (
         warnings.catch_warnings(),
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=0
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", memory_limit=0
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
