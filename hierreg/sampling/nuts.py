@@ -18,7 +18,7 @@ from hierreg.sampling.approximation import Mode, scale_of
 from hierreg.sampling.extension import has, raw_trace
 from hierreg.sampling.interrupted import kept
 from hierreg.sampling.signed import coordinates
-from hierreg.sampling.trajectories import TARGET_ACCEPT, TARGET_ACCEPT_SIGNED, trajectories
+from hierreg.sampling.trajectories import trajectories
 from hierreg.warning import warn
 
 if TYPE_CHECKING:
@@ -56,9 +56,10 @@ class Settings:
         Show nutpie's progress bar.
     target_accept : float or None
         Acceptance probability that the step size is tuned to; None for the defaults.
-    default_accept : (float, float, float)
-        That where nothing is asked for: all standard deviations are far from zero, one may come near it, zero is as
-        likely as others.
+    default_accept : (float, float, float) or None
+        That where nothing is asked for, of densities that are sampled with nutpie's own steps: where all standard
+        deviations are far from zero, one may come near it, zero is as likely as others. None for what `trajectories`
+        chooses.
     """
 
     draws: int
@@ -68,7 +69,7 @@ class Settings:
     cores: int
     progress: bool
     target_accept: float | None = None
-    default_accept: tuple[float, float, float] = (TARGET_ACCEPT, TARGET_ACCEPT_SIGNED, TARGET_ACCEPT_SIGNED)
+    default_accept: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 # All numbers by trial (`tests/benchmarks/trajectories.py`): gradients for an effective draw, in bulk and tails, and
 # divergences.
-TARGET_ACCEPT = 0.7
+TARGET_ACCEPT = 0.75
 # Where sds may be zero: several lie on thin rings where data tell only the sum of their squares.
 TARGET_ACCEPT_SIGNED = 0.9
 # Longer steps gain nothing and diverge in tails. As the step is known but for its last digits, few draws find them.
@@ -40,8 +40,8 @@ _STEPS: dict[str, Any] = {"max_step_size": 1.0, "step_size_jitter": 0.05}
 # that are refused.
 _ROTATIONS: dict[str, Any] = {"exact_normal_trajectory": True, "maxdepth": 1, "max_step_size": 1.75}
 _TUNE, _TUNE_SIGNED, _TUNE_ROTATIONS = 150, 200, 100
-# Of steps that somebody asks for, which may be small.
-_TUNE_ASKED = 300
+# Of steps that somebody else chooses, which may be small.
+_TUNE_OTHERS = 300
 # Sd of r over the normal approximation below which more than 0.93 of the rotations are accepted, and effective sizes,
 # of tails too, are no less than those of NUTS.
 _MOST_REMAINDER = 0.1
@@ -52,7 +52,7 @@ def trajectories(  # what decides
     target: Density,
     mode: Mode,
     signed: Coordinates | None,
-    accept: tuple[float, float, float],
+    accept: tuple[float, float, float] | None,
     *,
     asked: float | None,
     threads: int,
@@ -64,22 +64,24 @@ def trajectories(  # what decides
     target, mode : Density, Mode
         Of log sds.
     signed : Coordinates or None
-    accept : (float, float, float)
-        Acceptance probability that the step size is tuned to: where all sds are far from zero, where one may come near
-        it, where zero is as likely as others.
+    accept : (float, float, float) or None
+        As `nuts.Settings.default_accept`.
     asked : float or None
-        One that somebody asks for, with the steps of NUTS.
+        Acceptance probability that somebody asks for, with the steps of NUTS.
     threads : int
         The answer does not depend on it.
     """
     if asked is not None:
-        return {"target_accept": asked}, _TUNE_ASKED
+        return {"target_accept": asked}, _TUNE_OTHERS
+    kind = 0 if signed is None else 2 if signed.extent.any() else 1
+    if accept is not None:
+        return {"target_accept": accept[kind]}, _TUNE_OTHERS
     if signed is not None:
-        return {"target_accept": accept[2 if signed.extent.any() else 1]}, _TUNE_SIGNED
+        return {"target_accept": TARGET_ACCEPT_SIGNED}, _TUNE_SIGNED
     steps, tune = _STEPS, _TUNE
     if understands(_ROTATIONS) and is_nearly_normal(target, mode, threads):
         steps, tune = _ROTATIONS, _TUNE_ROTATIONS
-    return {"target_accept": accept[0]} | (steps if understands(steps) else {}), tune
+    return {"target_accept": TARGET_ACCEPT} | (steps if understands(steps) else {}), tune
 
 
 def is_nearly_normal(target: Density, mode: Mode, threads: int) -> bool:

@@ -79,9 +79,14 @@ def test_signed_sds_have_nuts():
 
 def test_a_version_of_nutpie_without_rotations_has_nuts(many, monkeypatch):
     monkeypatch.setattr(trajectories, "understands", lambda steps: False)
-    own, tune = trajectories.trajectories(*many, None, (0.7, 0.9, 0.9), asked=None, threads=1)
-    assert own == {"target_accept": 0.7}
+    own, tune = trajectories.trajectories(*many, None, None, asked=None, threads=1)
+    assert own == {"target_accept": trajectories.TARGET_ACCEPT}
     assert tune >= 100
+
+
+def test_other_densities_keep_the_steps_of_nutpie(many):
+    own, _ = trajectories.trajectories(*many, None, (0.6, 0.7, 0.8), asked=None, threads=1)
+    assert own == {"target_accept": 0.6}
 
 
 class Skewed:
