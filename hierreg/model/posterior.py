@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
     from hierreg.problem.problem import Problem
     from hierreg.results.point import Estimate
+    from hierreg.sampling.approximation import Mode
     from hierreg.sampling.density import Density
-    from hierreg.sampling.nuts import Mode
     from hierreg.sampling.request import SampleRequest
 
     type Marginal = Callable[[Any, SampleRequest, int, Estimate], Drawn]
@@ -156,7 +156,7 @@ def by_nuts(
 
     settings = Settings(
         draws=request.draws,
-        tune=300 if request.tune is None else request.tune,
+        tune=request.tune,
         chains=request.chains,
         seed=seed,
         cores=cores_of(request),
