@@ -3,6 +3,7 @@
 The way of a table: `collect.collect` -> ``collect_part`` -> `frame.frame_of`, columns centred and scaled -> by error
 structure ``_PRODUCTS``, which rows or pairs of rows belong to which error term -> `triangles` (rows that are
 independent given the coefficients) or `columns` (pairs) -> `dropping.check_rank`, whether the columns have full rank.
+
 Rows are read three times, chunk by chunk on all cores: by `design_matrices.moments`, `columns.Coordinates` and
 `columns.rotate`, which of many rows are `kernels`. Chunks have a fixed size, so that no digit depends on the cores.
 

@@ -121,8 +121,10 @@ def _check_request(problem: FamilyProblem, request: SampleRequest) -> None:
         )
     if request.sampler != "nutpie":
         raise ModelError(f"sampler={request.sampler!r} with {what}: sample what Model.to_pymc() returns, with PyMC.")
-    if request.group_effects == "summary":
-        raise ModelError(f"group_effects='summary' with {what}: draws are kept; leave group_effects out.")
+    if request.group_effects in {"summary", "none"}:
+        raise ModelError(
+            f"group_effects={request.group_effects!r} with {what}: draws are kept; leave group_effects out."
+        )
     if request.method == "psis" and problem.engine == "joint":
         raise ModelError(
             f"method='psis' with {problem.formula!r}: the {problem.n_effects} coefficients of its groups are sampled "
