@@ -3,8 +3,8 @@
 python -m tests.benchmarks.singular [--seeds 5] [--against COMMIT]
 
 `y ~ a * c + (a * c | g)` of 1,000 rows in 40 groups, a with three levels, c numeric: six group columns, whose effects
-are drawn with a covariance of the rank that is said; sleepstudy and 20,000 rows in 500 groups besides. Least, median and
-most over seeds, how many converged, and processor milliseconds of one estimate, formula and table not counted.
+are drawn with a covariance of the rank that is said; sleepstudy and 20,000 rows in 500 groups besides. Least, median
+and most over seeds, how many converged, and processor milliseconds of one estimate, formula and table not counted.
 """
 
 from __future__ import annotations
