@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from hierreg.likelihood.heavy_tails.target import EffectsTarget
     from hierreg.problem.effects import EffectsProblem
     from hierreg.results.point import Estimate
-    from hierreg.sampling.nuts import Mode
+    from hierreg.sampling.approximation import Mode
     from hierreg.sampling.request import SampleRequest
 
     Array = NDArray[np.float64]
@@ -192,7 +192,7 @@ def _boundary(target: EffectsTarget, drawn: EffectsParameters) -> tuple[str, ...
 
 def _beta_cov(problem: EffectsProblem, target: EffectsTarget, hessian: Array) -> Array:
     """Return the covariance (p, p) of beta from the curvature in all parameters."""
-    from hierreg.sampling.nuts import scale_of
+    from hierreg.sampling.approximation import scale_of
 
     n, p = target.parameters.n_free, len(target.centre)
     root = scale_of(hessian)[n : n + p]
@@ -281,7 +281,7 @@ def _marginal(problem: EffectsProblem, request: SampleRequest, seed: int, reml: 
 
 
 def _mode(problem: EffectsProblem, prepared: _Start) -> Mode:
-    from hierreg.sampling.nuts import Mode, scale_of
+    from hierreg.sampling.approximation import Mode, scale_of
 
     target = prepared.target
     if not target.n:

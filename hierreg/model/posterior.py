@@ -14,7 +14,6 @@ from hierreg.exceptions import BoundaryWarning, HierregWarning, IdentificationWa
 from hierreg.likelihood.crossed.blas_threads import blas_threads_for
 from hierreg.likelihood.drawn import Recovered
 from hierreg.likelihood.engines import check_not_cut_off, on_threads, recover
-from hierreg.likelihood.groups.threads import available_cores
 from hierreg.likelihood.posterior import Target
 from hierreg.model.estimation import limit
 from hierreg.predictive.of_model import check_has_rows
@@ -25,6 +24,7 @@ from hierreg.results.at_estimate import statistics_of
 from hierreg.results.carried import tree_of
 from hierreg.results.prior_attributes import prior_attributes
 from hierreg.sampling.interrupted import warn_interrupted
+from hierreg.threads import available_cores
 from hierreg.variances.parameters import Covariances, covariances
 from hierreg.warning import warn
 
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
     from hierreg.problem.problem import Problem
     from hierreg.results.point import Estimate
+    from hierreg.sampling.approximation import Mode
     from hierreg.sampling.density import Density
-    from hierreg.sampling.nuts import Mode
     from hierreg.sampling.request import SampleRequest
 
     type Marginal = Callable[[Any, SampleRequest, int, Estimate], Drawn]
@@ -156,7 +156,7 @@ def by_nuts(
 
     settings = Settings(
         draws=request.draws,
-        tune=300 if request.tune is None else request.tune,
+        tune=request.tune,
         chains=request.chains,
         seed=seed,
         cores=cores_of(request),

@@ -14,13 +14,13 @@ import numpy as np
 
 from hierreg.exceptions import ModelError
 from hierreg.likelihood.engines import recover
-from hierreg.likelihood.groups.threads import available_cores
 from hierreg.linalg import semidefinite_factor
 from hierreg.predictive.of_model import gaussian, problem_of
 from hierreg.predictive.rows import Draws
 from hierreg.problem.effects import EffectsProblem
 from hierreg.results import build
 from hierreg.results.carried import draws_in, with_group
+from hierreg.threads import available_cores
 from hierreg.variances.parameters import Covariances
 
 if TYPE_CHECKING:

@@ -13,7 +13,6 @@ from hierreg.exceptions import BoundaryWarning, ModelError
 from hierreg.gram.column_means import means_of_rows
 from hierreg.likelihood.alone import group_statistics
 from hierreg.likelihood.drawn import Recovered
-from hierreg.likelihood.groups.threads import available_cores
 from hierreg.model.family.draws import DRAWN
 from hierreg.model.family.estimation import limit, starts_of_chains
 from hierreg.predictive.of_family import attributes, observed_values, with_auxiliary
@@ -23,6 +22,7 @@ from hierreg.problem.row_moments import moments_of
 from hierreg.results import build
 from hierreg.results.carried import tree_of
 from hierreg.results.prior_attributes import prior_attributes
+from hierreg.threads import available_cores
 from hierreg.variances.parameters import covariances
 from hierreg.warning import warn
 
