@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 # Newton steps below this, in standard deviations, leave an error of their square.
 _SMALL_STEP = 1e-3
 _MOST_STEPS = 60
+# Skewness and excess up to which the expansion is within 0.001 standard deviations: there is nothing to solve.
+_NEARLY_NORMAL = 0.01
 # Standard deviations of components are at least this, in those of the mixture.
 _NARROWEST = 1e-9
 
@@ -24,7 +26,8 @@ def quantiles_of_mixture(mean: Array, sd: Array, probs: Sequence[float]) -> tupl
     """Return the quantiles (P, ...) of mixtures of S normals each, and the Monte-Carlo error (...) of their number.
 
     Newton steps on the distribution function from the Cornish-Fisher expansion, between the least and the greatest
-    quantile of a component, where the quantile of the mixture is. The error is the largest of those of the mean and of
+    quantile of a component, where the quantile of the mixture is; the expansion alone where all mixtures are nearly
+    normal. The error is the largest of those of the mean and of
     the quantiles, in standard deviations of the mixture, as of independent draws of the components: of a quantile the
     standard deviation of what components have below it, by the density there and the root of S.
 
@@ -45,14 +48,21 @@ def quantiles_of_mixture(mean: Array, sd: Array, probs: Sequence[float]) -> tupl
     r = np.maximum(r, _NARROWEST)
     # Products: a power of an array takes ten times as long.
     of_z, of_r = z * z, r * r
-    error = np.sqrt(np.mean(of_z, axis=-1))
+    error = error_of_mean = np.sqrt(np.mean(of_z, axis=-1))
     skew = np.mean(z * (of_z + 3.0 * of_r), axis=-1)
     excess = np.mean(of_z * (of_z + 6.0 * of_r) + 3.0 * of_r * of_r, axis=-1) - 3.0
+    is_normal = max(np.abs(skew).max(initial=0.0), np.abs(excess).max(initial=0.0)) < _NEARLY_NORMAL
+    # Of z + w r: how much a quantile of one component is from those of others.
+    r_off = r - r.mean(axis=-1, keepdims=True)
+    spread_of_r, joint = np.mean(r_off * r_off, axis=-1), np.mean(z * r_off, axis=-1)
     out = np.empty((len(probs), *centre.shape))
     for k, prob in enumerate(probs):
         w = float(ndtri(prob))
         cubic = excess / 24.0 * (w**3 - 3.0 * w) - skew**2 / 36.0 * (2.0 * w**3 - 5.0 * w)
-        x, of_quantile = _root(z, r, prob, w, w + skew / 6.0 * (w * w - 1.0) + cubic)
+        x = w + skew / 6.0 * (w * w - 1.0) + cubic
+        of_quantile = np.sqrt(np.maximum(error_of_mean**2 + w * (w * spread_of_r + 2.0 * joint), 0.0))
+        if not is_normal:
+            x, of_quantile = _root(z, r, prob, w, x)
         out[k], error = centre + spread * x, np.maximum(error, of_quantile)
     return out, np.where(spread > 0.0, error, 0.0) / np.sqrt(mean.shape[-1])
 

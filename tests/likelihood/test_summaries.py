@@ -21,6 +21,7 @@ def mixtures(rng):
     gamma = rng.gamma(0.7, size=80)
     return {
         "nearly normal": (5 + 0.02 * rng.normal(size=80), 1 + 0.02 * rng.normal(size=80)),
+        "less so": (0.3 * rng.normal(size=80), 1 + 0.1 * rng.normal(size=80)),
         "skew": (gamma, 0.1 + 0.3 * gamma),
         "heavy tails": (np.zeros(80), np.exp(2 * rng.normal(size=80))),
         "two modes": (np.repeat([-50.0, 3.0], [30, 50]), np.repeat([1.0, 0.2], [30, 50])),
@@ -40,7 +41,8 @@ def test_quantiles_are_roots_of_the_distribution_function(name, rng):
             return np.mean(ndtr((x - mean) / np.maximum(sd, 1e-9 * spread))) - prob
 
         expected = brentq(above, mean.min() - 9 * sd.max(), mean.max() + 9 * sd.max(), xtol=1e-13)
-        assert abs(quantile - expected) < (1e-3 if name == "partly a point" else 2e-5) * spread
+        exact = {"partly a point": 1e-3, "nearly normal": 1e-3}
+        assert abs(quantile - expected) < exact.get(name, 2e-5) * spread
 
 
 def test_points_and_units_of_mixtures(rng):
@@ -52,7 +54,7 @@ def test_points_and_units_of_mixtures(rng):
     assert error == 0
 
 
-@pytest.mark.parametrize("name", ["nearly normal", "skew"])
+@pytest.mark.parametrize("name", ["nearly normal", "less so", "skew"])
 def test_the_error_is_that_of_samples_of_the_components(name, rng):
     mean, sd = mixtures(rng)[name]
     samples = rng.integers(80, size=(2000, 200))

@@ -411,7 +411,7 @@ def test_summaries_are_those_of_the_draws(structure: str) -> None:
             below = (values < effects[f"{name}_quantiles"].sel(quantile=prob)).mean("sample")
             assert np.all(np.abs(below - prob) < 4 * np.sqrt(prob * (1 - prob) / 400))
     # all 800 draws, of variances of which five groups say little
-    assert 0 < effects.attrs["monte_carlo_error"] < 2 / np.sqrt(800)
+    assert 0 < effects.attrs["monte_carlo_error"] < 3 / np.sqrt(800)
 
 
 # ---- the limits at known variances

@@ -496,7 +496,8 @@ def test_grids_of_trees_statistics_families_and_effects(tree, sleep):
             seed=1,
         )
         mean = grid["mean"].to_numpy()[0]
-        assert mean[0] > 1.5 * mean[1] > 0
+        # Of 200 draws, whose means under the narrower prior are 0.35 to 0.54 of herds, for 0.76.
+        assert mean[0] > 1.3 * mean[1] > 0
         assert mean[2] < 2 * tiny
 
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 # Monte-Carlo error of means and quantiles that is allowed, in posterior standard deviations.
 MOST_ERROR = 0.015
 _FEWEST_DRAWS = 32
+# How many times as many draws are taken next.
+_MOST_GROWTH = 8.0
 # Blocks at once, so that what is known of them at a few dozen draws stays in the cache.
 _BLOCKS = 512
 
@@ -134,8 +136,9 @@ def _until_known(
         taken, error = means.shape[-1], float(errors.max())
         if error <= MOST_ERROR or taken == len(order):
             return means, sds, quantiles, error
-        share = min(error / MOST_ERROR, np.sqrt(len(order)))
-        wanted = max(2 * taken, int(1.1 * taken * share * share))
+        # Of few draws the largest error of many groups is itself not known well.
+        share = min(1.1 * (error / MOST_ERROR) ** 2, _MOST_GROWTH)
+        wanted = taken * 2 if share < 2.0 else int(taken * share)
 
 
 def _evenly_spread(S: int) -> Index:
