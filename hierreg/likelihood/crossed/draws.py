@@ -47,6 +47,9 @@ def recover_crossed(
     if probs is None:
         beta, b = _draws(likelihood, covariances, np.arange(S), seed, threads)
         return Recovered(beta=beta, b=b, b_summary=None, theta_summary=None)
+    if not probs:
+        beta = _population(likelihood, covariances, seed, threads)
+        return Recovered(beta=beta, b=None, b_summary=None, theta_summary=None)
     width = likelihood.plan.n_node_columns + likelihood.plan.n_tail
     fewer = max(1, min(S, _SUMMARY_DRAWS, _SUMMARY_VALUES // width))
     kept = np.arange(fewer) * S // fewer
