@@ -223,7 +223,7 @@ def _add_errors(fit: argparse.ArgumentParser) -> None:
 def _add_sampling(fit: argparse.ArgumentParser) -> None:
     group = fit.add_argument_group("sampling")
     group.add_argument("--draws", type=int, default=1000, help="draws kept per chain (%(default)s)")
-    group.add_argument("--tune", type=int, help="warm-up draws per chain (300)")
+    group.add_argument("--tune", type=int, help="warm-up draws per chain (100 to 200)")
     group.add_argument("--chains", type=int, default=4, help="(%(default)s)")
     group.add_argument("--cores", type=int, help="chains at once (all available)")
     group.add_argument("--target-accept", type=float, help="nearer to 1: smaller steps (0.8)")

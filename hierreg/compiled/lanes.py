@@ -2,6 +2,9 @@
 
 # One cache line of doubles: two AVX2 registers, one AVX-512 register.
 LANES = 8
+# Of groups of three coefficients and more that stand alone, as many as fit go together, a multiple of LANES: loops over
+# them are vector instructions, where loops over eight are unrolled before the compiler looks for any. Not STRIP.
+WIDEST = 56
 
 # Groups of one or two coefficients are so small that more of them go together (see `strip_kernels`).
 STRIP = 64

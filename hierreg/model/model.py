@@ -468,8 +468,9 @@ class Model:
         draws : int
             Draws kept per chain. With "psis" a chain is a part of the independent draws.
         tune : int, optional
-            Warm-up draws per chain; 300 for the marginal parametrization (200 where the coefficients of groups are
-            sampled too, with a family), 1000 otherwise.
+            Warm-up draws per chain. By default 100 where the posterior is nearly normal, 150 elsewhere, 200 where
+            standard deviations may be zero or the coefficients of groups are sampled too, with a family, and 300 with
+            `target_accept`; 1000 for other parametrizations than the marginal one.
         chains : int
         seed : int, optional
             Determines every draw, whatever `cores`; a random one is chosen and recorded where none is given.
@@ -485,10 +486,12 @@ class Model:
             No-U-turn sampler, or Pareto-smoothed importance sampling; the latter takes none of `tune`,
             `target_accept`, `parametrization` and `sampler`.
         target_accept : float, optional
-            Acceptance probability that the step size is tuned to, between 0 and 1; by default 0.8, 0.9 where standard
+            Acceptance probability that the step size is tuned to, between 0 and 1; by default 0.75, 0.9 where standard
             deviations may be zero, and 0.98 where correlated errors have few units. Where all effects are sampled
             (several factors, of a response that is not normal) 0.6 and 0.8, or 0.9 if a factor has two or three
-            levels. Nearer to 1 means smaller steps: the remedy for divergences, at the price of more gradients.
+            levels. Nearer to 1 means smaller steps: the remedy for divergences, at the price of more gradients. Where
+            none is given and the posterior of the variance parameters is nearly normal, as with many groups, a draw is
+            one step of a Hamiltonian that is exact for a normal posterior: one gradient.
         group_effects : {"auto", "draws", "summary", "none"}
             Keep every draw of the group coefficients, or means, standard deviations and quantiles only (group
             ``effects`` of the tree), or neither: `group_effects` finds the summaries later. With one grouping factor

@@ -35,7 +35,7 @@ TARGET_ACCEPT = 0.75
 # Where sds may be zero: several lie on thin rings where data tell only the sum of their squares.
 TARGET_ACCEPT_SIGNED = 0.9
 # Longer steps gain nothing and diverge in tails. As the step is known but for its last digits, few draws find them.
-_STEPS: dict[str, Any] = {"max_step_size": 1.0, "step_size_jitter": 0.05}
+_STEPS: dict[str, Any] = {"max_step_size": 0.97, "step_size_jitter": 0.05}
 # A single step. A bit more than a right angle: the sign of what is left of the last draw makes up for the rotations
 # that are refused.
 _ROTATIONS: dict[str, Any] = {"exact_normal_trajectory": True, "maxdepth": 1, "max_step_size": 1.75}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.compiled.lanes import LANES, STRIP
+from hierreg.compiled.lanes import LANES, STRIP, WIDEST
 from hierreg.errors.within_units import WITHIN
 from hierreg.exceptions import ModelError
 from hierreg.gram import GroupProducts
@@ -48,8 +48,8 @@ class SplitBlocks:
     separate : Tiles
         Groups that stand alone, one per block.
     distinct : Tiles
-        Fewer blocks with the same likelihood as `separate` (see `equal_groups.merge_equal`); the same ones where
-        `theta` is evaluated.
+        Fewer blocks with the same likelihood as `separate` (see `equal_groups.merge_equal`), or the same ones in wider
+        tiles; the same tiles where `theta` is evaluated.
     linked : Tiles
         Groups linked by errors, where they have no triangles.
     rows : RowTiles or None
@@ -156,6 +156,8 @@ def split_into_blocks(gram: Gram, *, by_rows: bool = False) -> SplitBlocks:
     distinct = separate
     if any(one is not None for one in merged):
         distinct = _joined([one or tiles_of(part, width=width) for one, part in zip(merged, parts, strict=True)])
+    elif width == LANES:
+        distinct = _joined([tiles_of(part, width=_widest(sum(len(one.levels) for one in parts))) for part in parts])
     is_worth_it = width == STRIP and len(distinct.levels) > _LARGEST_SHARE_MERGED * len(separate.levels)
     # Groups without rows are in the rest.
     is_worth_it &= own is not None and not len(rest.block)
@@ -173,6 +175,12 @@ def split_into_blocks(gram: Gram, *, by_rows: bool = False) -> SplitBlocks:
         left=gram.left,
         left_of=_patterns_left(gram) if has_left else None,
     )
+
+
+def _widest(n: int) -> int:
+    """Return how many of n groups go together in as few tiles as can be, with few lanes to spare."""
+    tiles = max(1, -(-n // WIDEST))
+    return LANES * max(1, -(-n // (tiles * LANES)))
 
 
 def _most_subtracted(n: int, share: float) -> tuple[float, float]:

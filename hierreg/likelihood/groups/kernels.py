@@ -31,6 +31,7 @@ from hierreg.compiled.lanes import EPS, LANES
 from hierreg.compiled.parts import part
 from hierreg.likelihood.groups.lane_kernels import (
     add_gradient_of_factor,
+    add_lanes,
     add_times_transposed,
     cholesky_of_one_plus,
     factor_one_plus,
@@ -52,7 +53,14 @@ from hierreg.likelihood.groups.row_kernels import (
     room_for_rows,
     rows_of_residual,
 )
-from hierreg.likelihood.groups.strip_kernels import absorb_strips, gradient_of_strips, only_term, room_for_strips
+from hierreg.likelihood.groups.strip_kernels import (
+    absorb_strips,
+    gradient_of_strips,
+    log_of_product,
+    multiply,
+    only_term,
+    room_for_strips,
+)
 from hierreg.likelihood.groups.theta_kernels import absorb_theta, gradient_of_theta
 from hierreg.variances.precision_kernels import place_of
 
@@ -74,8 +82,8 @@ def room_for_factors(blocks, n_tiles):
     """Return arrays for what `absorb_blocks` finds in each tile and the gradient needs again: L, pivots, U."""
     if blocks is None:
         return None
-    m, p1 = blocks[2].shape[1], blocks[3].shape[2]
-    return empty((n_tiles, m, m, LANES)), empty((n_tiles, m, LANES)), empty((n_tiles, m, p1, LANES))
+    m, p1, width = blocks[2].shape[1], blocks[3].shape[2], blocks[2].shape[3]
+    return empty((n_tiles, m, m, width)), empty((n_tiles, m, width)), empty((n_tiles, m, p1, width))
 
 
 @part
@@ -95,17 +103,19 @@ def absorb_blocks(omega, Lambda, blocks, factors, total):
     """Add what every block adds to W'R^-1 W to total; return the sum of log|M|, NaN on failure.
 
     That is D'N^-1 D of triangles, -U'U = -(Lambda' B)' M^-1 Lambda' B of others. ``total`` (K + 1, p + 1, p + 1, LANES)
-    is by the only term of a tile, its last place for tiles of several.
+    is by the only term of a tile, its last place for tiles of several; the width of a tile is a multiple of LANES.
     ``factors`` has room for every tile, or for one where they are not needed again.
     """
     if blocks is None:
         return 0.0
     weight, factored, (Ls, pivots, Us) = blocks[4], blocks[5], factors
-    n, m, p1 = Us.shape[0], Us.shape[1], Us.shape[2]
-    A, B = local((m, m, LANES)), local((m, p1, LANES))
-    LA, work = local((m, m, LANES)), local((m, m, LANES))
-    d, column, share = local((m, LANES)), local((m, LANES)), local((2, LANES))
-    log_det, det = 0.0, 1.0
+    n, m, p1, width = Us.shape[0], Us.shape[1], Us.shape[2], Us.shape[3]
+    product, sums = local(width), local(width)
+    A, B = local((m, m, width)), local((m, p1, width))
+    LA, work = local((m, m, width)), local((m, m, width))
+    d, column, share = local((m, width)), local((m, width)), local((2, width))
+    log_det, det = 0.0, local(width)
+    det[:] = 1.0
     for t in range(len(blocks[0]) - 1):
         s, k = t % n, only_term(blocks[0], blocks[1], t, np.int64(len(omega)))
         L, U = Ls[s], Us[s]
@@ -119,40 +129,42 @@ def absorb_blocks(omega, Lambda, blocks, factors, total):
             if t < len(weight):
                 log_det += _weighted_logs(d, weight[t])
             for i in range(m if t >= len(weight) else 0):
-                for lane in range(LANES):
-                    det *= d[i, lane]
-                    if not det < 1e150:
-                        log_det += log(det)
-                        det = 1.0
+                if not multiply(det, d[i]):
+                    log_det += log_of_product(det)
+                    det[:] = 1.0
             for i in range(p1):
                 for j in range(i + 1):
+                    sums[:] = 0.0
                     for r in range(m):
-                        for lane in range(LANES):
-                            total[k, i, j, lane] += U[r, i, lane] * pivots[s, r, lane] * U[r, j, lane]
+                        for lane in range(width):
+                            sums[lane] += U[r, i, lane] * pivots[s, r, lane] * U[r, j, lane]
+                    add_lanes(1.0, sums, total[k, i, j])
             continue
         factor_tile(omega, Lambda, blocks, t, A, B, LA, L, pivots[s], U, work)
         if t < len(weight):
             log_det += weighted_log_det(L, weight[t])
         for i in range(m if t >= len(weight) else 0):
             # Pivots are at least one; few logarithms are taken because each costs as much as a small block.
-            for lane in range(LANES):
-                det *= L[i, i, lane] * L[i, i, lane]
-                if not det < 1e150:
-                    log_det += log(det)
-                    det = 1.0
+            for lane in range(width):
+                product[lane] = L[i, i, lane] * L[i, i, lane]
+            if not multiply(det, product):
+                log_det += log_of_product(det)
+                det[:] = 1.0
         for i in range(p1):
             for j in range(i + 1):
+                sums[:] = 0.0
                 for r in range(m):
-                    for lane in range(LANES):
-                        total[k, i, j, lane] -= U[r, i, lane] * U[r, j, lane]
-    return log_det + log(det)
+                    for lane in range(width):
+                        sums[lane] += U[r, i, lane] * U[r, j, lane]
+                add_lanes(-1.0, sums, total[k, i, j])
+    return log_det + log_of_product(det)
 
 
 @part
 def _weighted_logs(d, weight):
     """Return the sum over lanes of weight times log|diag(d)|."""
     total = 0.0
-    for lane in range(LANES):
+    for lane in range(len(weight)):
         # Most weights are zero, and a logarithm costs as much as a small block.
         if weight[lane] != 0.0:
             for i in range(d.shape[0]):
@@ -172,10 +184,11 @@ def gradient_of_blocks(omega, Lambda, blocks, factors, weights, g_factor, g_omeg
     indptr, term, ZtZ, ZtW, weight, factored = blocks
     G, T = weights
     Ls, pivots, Us = factors
-    m, p1, q, K = Us.shape[1], Us.shape[2], Lambda.shape[0], len(omega)
-    A, B, E = local((m, m, LANES)), local((m, p1, LANES)), local((m, m, LANES))
-    U, H, HG = local((m, p1, LANES)), local((m, p1, LANES)), local((m, p1, LANES))
-    of_triangles, is_any = local_zeros((K + 1, q, q, LANES)), False
+    m, p1, q, K, width = Us.shape[1], Us.shape[2], Lambda.shape[0], len(omega), Us.shape[3]
+    sums = local(width)
+    A, B, E = local((m, m, width)), local((m, p1, width)), local((m, m, width))
+    U, H, HG = local((m, p1, width)), local((m, p1, width)), local((m, p1, width))
+    of_triangles, is_any = local_zeros((K + 1, q, q, width)), False
     for t in range(len(indptr) - 1):
         k, L, pivot = only_term(indptr, term, t, K), Ls[t], pivots[t]
         if factored[t]:
@@ -190,16 +203,16 @@ def gradient_of_blocks(omega, Lambda, blocks, factors, weights, g_factor, g_omeg
         solve_lower(L, pivot, E)
         for i in range(m):
             for j in range(p1):
-                for lane in range(LANES):
+                for lane in range(width):
                     H[i, j, lane] = B[i, j, lane]
                 for r in range(m):
-                    for lane in range(LANES):
+                    for lane in range(width):
                         H[i, j, lane] -= E[r, i, lane] * Us[t, r, j, lane]
         times_matrix(H, G, HG)
         # A loop: copying by slices costs seconds of compilation.
         for i in range(m):
             for j in range(p1):
-                for lane in range(LANES):
+                for lane in range(width):
                     U[i, j, lane] = Us[t, i, j, lane]
         solve_lower_transposed(L, pivot, U)
         solve_lower_transposed(L, pivot, E)
@@ -207,11 +220,12 @@ def gradient_of_blocks(omega, Lambda, blocks, factors, weights, g_factor, g_omeg
             weigh(E, weight[t])
         for i in range(m):
             for j in range(i - i % q, i - i % q + q):
-                for lane in range(LANES):
-                    g_factor[k, i % q, j % q, lane] -= E[j, i, lane]
+                for lane in range(width):
+                    sums[lane] = -E[j, i, lane]
                 for c in range(p1):
-                    for lane in range(LANES):
-                        g_factor[k, i % q, j % q, lane] += HG[i, c, lane] * U[j, c, lane]
+                    for lane in range(width):
+                        sums[lane] += HG[i, c, lane] * U[j, c, lane]
+                add_lanes(1.0, sums, g_factor[k, i % q, j % q])
         if k == K:
             _gradient_of_terms(Lambda, blocks, t, L, pivot, U, G, (A, E, H, HG), g_omega)
     for k in range(K if is_any else 0):
@@ -219,23 +233,22 @@ def gradient_of_blocks(omega, Lambda, blocks, factors, weights, g_factor, g_omeg
             for j in range(q):
                 for r in range(q):
                     f = Lambda[r, j]
-                    for lane in range(LANES):
-                        g_factor[k, i, j, lane] += f * of_triangles[k, i, r, lane]
+                    add_lanes(f, of_triangles[k, i, r], g_factor[k, i, j])
 
 
 @part
 def _gradient_of_terms(Lambda, blocks, t, L, pivot, U, G, room, g_omega):
     """Add d log p / d omega of one tile: -1/2 (<N, ZtZ[k]> - 2 <Q, ZtW[k]>) for each of its terms.
 
-    ``room`` has two arrays (m, m, LANES) and two (m, p + 1, LANES), overwritten.
+    ``room`` has two arrays (m, m, width) and two (m, p + 1, width), overwritten.
     """
     indptr, term, ZtZ, ZtW, weight, _ = blocks
-    m, p1 = U.shape[0], U.shape[1]
+    m, p1, width = U.shape[0], U.shape[1], U.shape[2]
     F, N, LU, Q = room
-    sums = local(LANES)
+    sums = local(width)
     for i in range(m):
         for j in range(m):
-            for lane in range(LANES):
+            for lane in range(width):
                 N[i, j, lane] = 0.0
     # With F = Lambda L'^-1: Lambda M^-1 Lambda' = F F'.
     repeated_over_transposed(Lambda, L, pivot, F)
@@ -249,12 +262,12 @@ def _gradient_of_terms(Lambda, blocks, t, L, pivot, U, G, room, g_omega):
         sums[:] = 0.0
         for i in range(m):
             for j in range(m):
-                for lane in range(LANES):
+                for lane in range(width):
                     sums[lane] += N[i, j, lane] * ZtZ[e, i, j, lane]
             for j in range(p1):
-                for lane in range(LANES):
+                for lane in range(width):
                     sums[lane] -= 2.0 * Q[i, j, lane] * ZtW[e, i, j, lane]
-        for lane in range(LANES):
+        for lane in range(width):
             g_omega[term[e]] -= 0.5 * sums[lane]
 
 
@@ -430,11 +443,11 @@ def quadratic_of_tiles(omega, Lambda, blocks, beta):
     if blocks is None:
         return 0.0
     indptr, term, ZtZ, ZtW, weight, factored = blocks
-    E, m, p1, _ = ZtW.shape
-    residual, total = empty((E, m, 1, LANES)), zeros((len(omega) + 1, 1, 1, LANES))
+    E, m, p1, width = ZtW.shape
+    residual, total = empty((E, m, 1, width)), zeros((len(omega) + 1, 1, 1, LANES))
     for e in range(E):
         for i in range(m):
-            for lane in range(LANES):
+            for lane in range(width):
                 residual[e, i, 0, lane] = ZtW[e, i, p1 - 1, lane]
                 for c in range(p1 - 1):
                     residual[e, i, 0, lane] -= beta[c] * ZtW[e, i, c, lane]

@@ -1,6 +1,7 @@
 """Blocks of the group coefficients, several at a time, in the layout that the kernels read.
 
-Groups of one or two coefficients go STRIP at a time where all stand alone, other blocks LANES.
+Groups of one or two coefficients go STRIP at a time where all stand alone, other blocks LANES, or a multiple of it
+where the likelihood alone reads them.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Tiles:
     term : int array (n_entries,)
         Term of each entry.
     ZtZ : array (n_entries, m, m, width)
-    ZtW : array (n_entries, m, p + 1, LANES) or (n_entries, p + 1, m, STRIP)
+    ZtW : array (n_entries, m, p + 1, width), or (n_entries, p + 1, m, STRIP)
     weight : array (n_weighted, width)
         How often log|M| of each block counts, in the first tiles; once in the others.
     factored : bool array (n_tiles,)
@@ -120,7 +121,7 @@ def tiles_of(blocks: Blocks, weight: Array | None = None, *, width: int = LANES)
     weight : array (n_blocks,) or None
         How often log|M| of each block counts; None is once.
     width : int
-        LANES, or STRIP for blocks of one group with one or two coefficients.
+        A multiple of LANES, or STRIP for blocks of one group with one or two coefficients.
     """
     place = _places_by_term(blocks, width) if blocks.factored else places(blocks.block, blocks.term, len(blocks.levels))
     n_tiles = -(-(int(place.max(initial=-1)) + 1) // width)
