@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.compiled.addresses import NativeLikelihood, PerThread, floats, integers
+from hierreg.compiled.lapack import addresses_of_lapack
 from hierreg.likelihood.crossed.described import described_plan
 from hierreg.likelihood.crossed.places import sources_of
 from hierreg.likelihood.crossed.plan import plan_elimination
@@ -97,7 +98,7 @@ class CrossedLikelihood:
     def described(self) -> Described:
         """Return how the factors are laid out."""
         D = self.plan.n_tail
-        workspace = 8 * (self.plan.tail_at + 2 * D * D)
+        workspace = 8 * (self.plan.n_workspace + D * D)
         return described_plan(self.plan, self.gram, bytes_of((self.plan, self.sources)) + workspace)
 
     def native(self) -> NativeLikelihood:
@@ -125,6 +126,8 @@ class CrossedLikelihood:
                 *integers(*tail),
                 int(n_tail_b),
                 int(n_tail),
+                *integers(*plan.rows),
+                *addresses_of_lapack(),
             ],
             q=len(self.z_map_inverse),
             K=terms.n_terms,
@@ -151,7 +154,7 @@ class CrossedLikelihood:
     def _room(self) -> tuple[Array, Array]:
         """Return the arrays that an evaluation works in, of this thread: new ones cost a tenth of it."""
         D = self.plan.n_tail
-        return self._mine.once("room", lambda: (np.empty(self.plan.tail_at + D * D), np.empty((D, D))))
+        return self._mine.once("room", lambda: (np.empty(self.plan.n_workspace), np.empty((D, D))))
 
 
 def crossed_likelihood(gram: Gram, *, W0: Array, constant: float, integrate: bool) -> CrossedLikelihood:

@@ -205,7 +205,8 @@ def _moments(at: Eliminated, n: int, Lambda: Array) -> list[tuple[Array, Array]]
     own_tail[:n, :n] = inverse.T @ inverse
     tail = np.ascontiguousarray(_turned(_turned(own_tail, plan, at.Lambda.T).T, plan, at.Lambda.T))
     standard = np.empty(int(np.sum(plan.node_q**2)))
-    selected_inverse(at.workspace, at.Lambda, plan.nodes, tail, G, np.zeros(at.Lambda.shape), standard)
+    layout = plan.nodes, plan.dense, plan.rows
+    selected_inverse(at.workspace, at.Lambda, layout, tail, G, np.zeros(at.Lambda.shape), standard)
     p, T = len(gram.coef_names), plan.n_tail_b
     out = []
     for f, (factor, mine) in enumerate(zip(gram.factors, gram.factor_slices, strict=True)):

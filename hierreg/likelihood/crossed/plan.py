@@ -11,7 +11,8 @@ or through others, are a *clique*: each meets all later ones of its clique, and 
 other factors. A factor with a large clique is part of the tail.
 
 All numbers live in one array, the *workspace*: the diagonal block (q, q) of each staged level, its *panel* (q, w) of
-cross-products with the later levels that it meets and with X and y, then the tail (D, D), upper triangle.
+cross-products with the later levels that it meets and with X and y, the tail (D, D), upper triangle, and once more as
+many numbers as panels have, for what elimination makes of them.
 
 References
 ----------
@@ -80,6 +81,10 @@ class Plan:
         Columns T of the tail that belong to groups.
     n_tail : int
         All its columns, D = T + p + 1.
+    row_at : int array (D + 1,)
+        Entries row_at[i] to row_at[i + 1] of the next two are the panels that have column i of the tail.
+    row_node, row_place : int arrays
+        Their nodes, and the place of the column in each panel.
     """
 
     staged: tuple[int, ...]
@@ -103,6 +108,9 @@ class Plan:
     first_column: Index
     n_tail_b: int
     n_tail: int
+    row_at: Index
+    row_node: Index
+    row_place: Index
 
     @property
     def nodes(self) -> tuple[Any, ...]:
@@ -125,6 +133,17 @@ class Plan:
     def dense(self) -> tuple[Any, ...]:
         """What the kernels read of the tail."""
         return self.tail_at, self.tail_start, self.tail_q, self.tail_lambda, self.n_tail_b, self.n_tail
+
+    @property
+    def rows(self) -> tuple[Index, Index, Index]:
+        """What the kernels read of the panels that each column of the tail is in."""
+        return self.row_at, self.row_node, self.row_place
+
+    @property
+    def n_workspace(self) -> int:
+        """Numbers in the workspace."""
+        before = int(self.panel_at[0]) if len(self.panel_at) else self.tail_at
+        return self.tail_at + self.n_tail**2 + self.tail_at - before
 
     def diagonal_places(self, f: int, level: Index, q: int) -> Index:
         """Return where the diagonal blocks of levels of a staged factor are (n, q, q)."""
@@ -174,6 +193,7 @@ def plan_elimination(gram: Gram) -> Plan:
     panel_at = diag_at[-1] + np.concatenate([[0], np.cumsum(node_q * width)])
     up_at, up_node = _ups(column_at, column, node_column, n_node_columns)
     up_map_at, up_map = _maps(column_at, column, up_at, up_node, node_q)
+    row_at, row_node, row_place = _rows(column_at, column, n_node_columns, T + p1)
     return Plan(
         staged=staged,
         tail=tail,
@@ -198,6 +218,9 @@ def plan_elimination(gram: Gram) -> Plan:
         first_column=first_column,
         n_tail_b=T,
         n_tail=T + p1,
+        row_at=row_at,
+        row_node=row_node,
+        row_place=row_place,
     )
 
 
@@ -292,6 +315,16 @@ def _ups(column_at: Index, column: Index, node_column: Index, n_node_columns: in
     first = (column < n_node_columns) & (node_column[np.clip(up, 0, None)] == column)
     counts = np.bincount(node[first], minlength=len(column_at) - 1)
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.intp), up[first].astype(np.intp)
+
+
+def _rows(column_at: Index, column: Index, n_node_columns: int, D: int) -> tuple[Index, Index, Index]:
+    """Return, for each column of the tail, the nodes whose panels have it, ascending, and its places there."""
+    node = np.repeat(np.arange(len(column_at) - 1), np.diff(column_at))
+    entry = np.flatnonzero(column >= n_node_columns)
+    mine = column[entry] - n_node_columns
+    entry = entry[np.argsort(mine, kind="stable")]
+    at = np.concatenate([[0], np.cumsum(np.bincount(mine, minlength=D))]).astype(np.intp)
+    return at, node[entry].astype(np.intp), (entry - column_at[node[entry]]).astype(np.intp)
 
 
 def _maps(column_at: Index, column: Index, up_at: Index, up_node: Index, node_q: Index) -> tuple[Index, Index]:
