@@ -159,6 +159,12 @@ class FactorCoordinates:
         inner[self.rows, self.cols] = x[:m]
         return bool(q) and float(np.linalg.svd(inner, compute_uv=False)[-1]) < _NEARLY_SINGULAR
 
+    def with_signs_of(self, x: Array, other: Array) -> Array:
+        """Return x with each column of the factor turned towards that of another point: its sign changes no Sigma."""
+        m = len(self.rows)
+        along = np.bincount(self.cols, weights=x[:m] * other[:m], minlength=len(self.basis))
+        return np.concatenate([np.where(along < 0.0, -1.0, 1.0)[self.cols] * x[:m], x[m:]])
+
     def rescaled_at(self, x: Array) -> tuple[FactorCoordinates, Array, float]:
         """Return coordinates in which rows of the factor at x have length one, x there, and the change."""
         m = len(self.rows)

@@ -64,6 +64,7 @@ def maximise(  # noqa: PLR0913  # what is known of a function, and how well to d
     with_hessian: bool = False,
     known: Sequence[Optimum] = (),
     newton: bool = True,
+    as_known: Callable[[Array, Array], Array] | None = None,
 ) -> Optimum:
     """Return the maximum of a smooth function.
 
@@ -84,13 +85,16 @@ def maximise(  # noqa: PLR0913  # what is known of a function, and how well to d
     known : sequence of Optimum
         Maxima found from other starts: a search that comes into the bowl of one ends there, with that maximum, and none
         takes long.
+    as_known : callable, optional
+        Where several points are the same for the function: a point and that of a known maximum -> the point among its
+        equals that is nearest to the maximum.
     newton : bool
         Without Newton steps a search ends where line searches end, without a Hessian (NaN), as not converged.
     """
     counter = _Counter(function)
     if len(start) == 0:
         return _of_no_parameters(counter, start)
-    stop = _StopsNearby([optimum for optimum in known if optimum.converged])
+    stop = _StopsNearby([optimum for optimum in known if optimum.converged], as_known)
     x = _near_the_maximum(counter, start, curvature, stop)
     if stop.found is not None or not newton:
         return _without_newton(counter, x, stop.found)
@@ -253,14 +257,17 @@ class _StopsNearby:
     that is known: where the value is what its gradient and Hessian say, and little below it.
     """
 
-    def __init__(self, known: Sequence[Optimum]) -> None:
+    def __init__(self, known: Sequence[Optimum], as_known: Callable[[Array, Array], Array] | None) -> None:
         self.known, self.least_gain, self.value = known, 0.0, np.inf
+        self.as_known = as_known or (lambda x, _: x)
         self.found: Optimum | None = None
 
     def __call__(self, intermediate_result: Any) -> None:
         gain = self.value - intermediate_result.fun
         self.value = float(intermediate_result.fun)
-        self.found = next((one for one in self.known if _is_in_bowl(one, intermediate_result.x, -self.value)), None)
+        x = intermediate_result.x
+        bowls = (one for one in self.known if _is_in_bowl(one, self.as_known(x, one.x), -self.value))
+        self.found = next(bowls, None)
         if gain < self.least_gain or self.found is not None:
             raise StopIteration
 

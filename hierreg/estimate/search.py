@@ -111,7 +111,8 @@ def _search_from(coordinates: FactorCoordinates, starts: list[Array], found: lis
     n = 0
     for x in starts:
         curvature, threads = coordinates.curvature_at(x), coordinates.likelihood.side_by_side
-        found.append(maximise(coordinates, x, curvature=curvature, threads=threads, known=found))
+        equals = coordinates.with_signs_of
+        found.append(maximise(coordinates, x, curvature=curvature, threads=threads, known=found, as_known=equals))
         n += found[-1].n_evaluations
     return n
 

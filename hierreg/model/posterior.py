@@ -12,6 +12,9 @@ import numpy as np
 from hierreg.estimate.starting_values import starting_point
 from hierreg.exceptions import BoundaryWarning, HierregWarning, IdentificationWarning
 from hierreg.likelihood.crossed.blas_threads import blas_threads_for
+from hierreg.likelihood.crossed.draws import recover_kept
+from hierreg.likelihood.crossed.engine import CrossedLikelihood
+from hierreg.likelihood.crossed_draws import WithDraws
 from hierreg.likelihood.drawn import Recovered
 from hierreg.likelihood.engines import check_not_cut_off, on_threads, recover
 from hierreg.likelihood.groups.threads import available_cores
@@ -36,7 +39,7 @@ if TYPE_CHECKING:
 
     from hierreg.problem.problem import Problem
     from hierreg.results.point import Estimate
-    from hierreg.sampling.density import Density
+    from hierreg.sampling.density import Density, Values
     from hierreg.sampling.nuts import Mode
     from hierreg.sampling.request import SampleRequest
 
@@ -121,7 +124,7 @@ class Drawn:
 
 
 def _marginal(problem: Problem, request: SampleRequest, seed: int, reml: Estimate) -> Drawn:
-    likelihood = problem.likelihood("prior")
+    likelihood, kept = problem.likelihood("prior"), None
     target = Target(parameters=problem.parameters, likelihood=likelihood)
     begin = time.perf_counter()
     if request.sampler == "pymc":
@@ -133,12 +136,19 @@ def _marginal(problem: Problem, request: SampleRequest, seed: int, reml: Estimat
         target = target.with_digits_at(mode.u)
         at_mode = covariances(problem.parameters, mode.u[None])
         check_not_cut_off(likelihood, at_mode.Lambda[0], at_mode.error_cov[0])
-        u, stats = (by_importance if request.method == "psis" else by_nuts)(target, mode, request, seed)
+        if request.method == "psis":
+            u, stats, kept = _by_importance_with_draws(problem, target, mode, request, seed)
+        else:
+            u, stats = by_nuts(target, mode, request, seed)
         cov = covariances(problem.parameters, u.reshape(u.shape[0] * u.shape[1], u.shape[2]))
     # Fewer than requested where a user interrupted.
     shape = (stats.sizes["chain"], stats.sizes["draw"])
     sampled = time.perf_counter()
-    recovered = _recover(problem, request, likelihood, cov, seed)
+    if kept is None or not isinstance(likelihood, CrossedLikelihood):
+        recovered = _recover(problem, request, likelihood, cov, seed)
+    else:
+        threads = cores_of(request)
+        recovered = problem.draws_with_fixed(recover_kept(likelihood, cov, kept, seed=seed, threads=threads))
     times = {"sampling_time": sampled - begin, "recovery_time": time.perf_counter() - sampled}
     return Drawn(
         posterior=build.posterior(problem.labels, shape, cov, recovered),
@@ -174,12 +184,29 @@ def by_nuts(
     return chains.u, stats
 
 
-def by_importance(target: Density, mode: Mode, request: SampleRequest, seed: int) -> tuple[Array, xr.Dataset]:
+def _by_importance_with_draws(
+    problem: Problem, target: Target, mode: Mode, request: SampleRequest, seed: int
+) -> tuple[Array, xr.Dataset, Array | None]:
+    """Return what `by_importance` does, and draws of the coefficients that were made on the way; None if none were.
+
+    With crossed factors they are half of the work where they are made afterwards.
+    """
+    likelihood = target.likelihood
+    if not isinstance(likelihood, CrossedLikelihood) or not _keeps_draws(problem, request):
+        return *by_importance(target, mode, request, seed), None
+    drawing = WithDraws(target, likelihood, seed=seed, most_bytes=_MAX_BYTES)
+    u, stats = by_importance(drawing, mode, request, seed, costly=likelihood.plan.is_costly)
+    return u, stats, drawing.draws_of(stats["proposal"].to_numpy().ravel()) if mode.u.size else None
+
+
+def by_importance(
+    target: Values, mode: Mode, request: SampleRequest, seed: int, *, costly: bool = False
+) -> tuple[Array, xr.Dataset]:
     """Return u (chains, draws, n_free) and the ``sample_stats`` group."""
     from hierreg.sampling.importance import Settings, sample_by_importance
     from hierreg.sampling.warnings_of_draws import stats_group, warn_about_copies
 
-    settings = Settings(draws=request.draws, chains=request.chains, seed=seed, cores=cores_of(request))
+    settings = Settings(draws=request.draws, chains=request.chains, seed=seed, cores=cores_of(request), costly=costly)
     draws = sample_by_importance(target, mode, settings)
     stats = stats_group(draws.stats, (request.chains, request.draws))
     stats.attrs |= draws.attributes

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hierreg.sampling.density import Density
+    from hierreg.sampling.density import Values
     from hierreg.sampling.nuts import Mode
 
     Array = NDArray[np.float64]
@@ -65,12 +65,24 @@ _STREAM = 104
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How to sample: draws per chain and chains; the seed, which alone decides them; threads."""
+    """How to sample.
+
+    Attributes
+    ----------
+    draws, chains : int
+        Draws per chain, and chains.
+    seed : int
+        Alone decides the draws.
+    cores : int
+    costly : bool
+        A density takes so long that rounds in which the proposal is found are to be half as large.
+    """
 
     draws: int
     chains: int
     seed: int
     cores: int
+    costly: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +166,7 @@ class Weights:
         return self.k <= _GOOD_K and self.efficiency >= _GOOD_EFFICIENCY
 
 
-def sample_by_importance(target: Density, mode: Mode, settings: Settings) -> Draws:
+def sample_by_importance(target: Values, mode: Mode, settings: Settings) -> Draws:
     """Return draws of u by importance sampling.
 
     Parameters
@@ -176,7 +188,7 @@ def sample_by_importance(target: Density, mode: Mode, settings: Settings) -> Dra
     if n == 0:
         return _nothing_to_sample(target, settings)
     rng = np.random.default_rng([settings.seed, _STREAM])
-    pool, weights, is_whole = propose(target, mode, S, rng, settings.cores)
+    pool, weights, is_whole = propose(target, mode, S, rng, settings.cores, costly=settings.costly)
     if not (is_whole or weights.k <= K_LIMIT):
         raise KeyboardInterrupt(
             f"interrupted after {len(pool.u)} proposals, which cannot represent the posterior yet (Pareto k "
@@ -214,7 +226,7 @@ def _interrupted(pool: Pool, weights: Weights, S: int) -> str:
     )
 
 
-def _nothing_to_sample(target: Density, settings: Settings) -> Draws:
+def _nothing_to_sample(target: Values, settings: Settings) -> Draws:
     shape = (settings.chains, settings.draws)
     S = settings.chains * settings.draws
     return Draws(
@@ -233,12 +245,14 @@ def _nothing_to_sample(target: Density, settings: Settings) -> Draws:
     )
 
 
-def propose(target: Density, mode: Mode, S: int, rng: np.random.Generator, cores: int) -> tuple[Pool, Weights, bool]:
+def propose(
+    target: Values, mode: Mode, S: int, rng: np.random.Generator, cores: int, *, costly: bool = False
+) -> tuple[Pool, Weights, bool]:
     """Return proposals, their weights, and whether they are all: enough for S draws where that is possible.
 
     Where a user interrupts, those of the rounds that are finished.
     """
-    rounds = _rounds(target, mode, S, rng, cores)
+    rounds = _rounds(target, mode, S, rng, (cores, costly))
     pool, weights = next(rounds)
     try:
         for more, their_weights in rounds:
@@ -249,14 +263,14 @@ def propose(target: Density, mode: Mode, S: int, rng: np.random.Generator, cores
 
 
 def _rounds(
-    target: Density, mode: Mode, S: int, rng: np.random.Generator, cores: int
+    target: Values, mode: Mode, S: int, rng: np.random.Generator, how: tuple[int, bool]
 ) -> Iterator[tuple[Pool, Weights]]:
     """Yield all proposals so far and their weights, after each round."""
-    n = len(mode.u)
+    n, (cores, costly) = len(mode.u), how
     scale = mode.scale @ mode.scale.T
     proposal = student_t(mode.u, scale, _DF_START)
     pool = Pool(mixtures=(), sizes=(), u=np.empty((0, n)), log_target=np.empty(0), log_proposals=np.empty((0, 0)))
-    unit = max(500, 100 * n)
+    unit = max(500, 100 * n) // (2 if costly else 1)
     for size in _PILOT_ROUNDS:
         pool = _extended(pool, proposal, size * unit, target, rng, cores)
         weights = _weights(pool)
@@ -281,7 +295,7 @@ def _rounds(
             proposal = _refit(pool, weights, scale, rng)
 
 
-def _extended(pool: Pool, proposal: Mixture, size: int, target: Density, rng: np.random.Generator, cores: int) -> Pool:
+def _extended(pool: Pool, proposal: Mixture, size: int, target: Values, rng: np.random.Generator, cores: int) -> Pool:
     """Return the pool with one more round."""
     u = proposal.draw(rng, size)
     old = np.array([mixture.log_density(u) for mixture in pool.mixtures]).reshape(len(pool.mixtures), size)

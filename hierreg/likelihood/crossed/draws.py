@@ -63,10 +63,38 @@ def recover_crossed(
     )
 
 
+def recover_kept(
+    likelihood: CrossedLikelihood, covariances: Covariances, kept: Array, *, seed: int, threads: int
+) -> Recovered:
+    """Return draws of the coefficients of which some were made when the density was evaluated (`kept.WithDraws`).
+
+    Parameters
+    ----------
+    likelihood : CrossedLikelihood
+    covariances : Covariances
+        At S draws of the variance parameters.
+    kept : array (S, n_node_columns + D)
+        As `carry_back` writes them; rows of NaN are drawn here. Overwritten.
+    seed, threads : int
+    """
+    missing = np.flatnonzero(np.isnan(kept[:, -1]))
+    kept[missing] = _standard_draws(likelihood, covariances, missing, seed, threads)
+    beta, b = split_coefficients(likelihood, kept, covariances.Lambda)
+    return Recovered(beta=beta, b=b, b_summary=None, theta_summary=None)
+
+
 def _draws(
     likelihood: CrossedLikelihood, covariances: Covariances, which: NDArray[np.intp], seed: int, threads: int
 ) -> tuple[Array, tuple[Array, ...]]:
     """Return draws of beta (len(which), p) and of b, (len(which), J, q) per factor, user scale."""
+    out = _standard_draws(likelihood, covariances, which, seed, threads)
+    return split_coefficients(likelihood, out, covariances.Lambda[which])
+
+
+def _standard_draws(
+    likelihood: CrossedLikelihood, covariances: Covariances, which: NDArray[np.intp], seed: int, threads: int
+) -> Array:
+    """Return draws (len(which), n_node_columns + D) as `carry_back` writes them."""
     from hierreg.likelihood.crossed.moments_kernels import carry_back
 
     plan = likelihood.plan
@@ -83,7 +111,7 @@ def _draws(
 
     with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
         list(pool.map(run, range(0, len(which), _CHUNK_DRAWS)))
-    return split_coefficients(likelihood, out, covariances.Lambda[which])
+    return out
 
 
 def _population(likelihood: CrossedLikelihood, covariances: Covariances, seed: int, threads: int) -> Array:

@@ -117,7 +117,7 @@ class CrossedLikelihood:
                 terms.n_terms,
                 int(self.integrate),
                 *floats(self.constant),
-                *floats(self.gram.n, self.W0, *self._room()),
+                *floats(self.gram.n, self.W0, *self.room()),
                 *integers(place, term),
                 *floats(value, weight),
                 *integers(*nodes),
@@ -149,10 +149,13 @@ class CrossedLikelihood:
         workspace, tail : arrays
             Overwritten by the next evaluation.
         """
-        return self.native().value(internal, weights), *self._room()
+        return self.native().value(internal, weights), *self.room()
 
-    def _room(self) -> tuple[Array, Array]:
-        """Return the arrays that an evaluation works in, of this thread: new ones cost a tenth of it."""
+    def room(self) -> tuple[Array, Array]:
+        """Return the arrays that an evaluation works in, of this thread: new ones cost a tenth of it.
+
+        After one they are the eliminated workspace and the factored tail (D, D).
+        """
         D = self.plan.n_tail
         return self._mine.once("room", lambda: (np.empty(self.plan.n_workspace), np.empty((D, D))))
 

@@ -139,7 +139,7 @@ def eliminate_levels(S, Lambda, nodes, dense, rows, own):
 
     Diagonal blocks and panels keep the values that they have when their level is eliminated.
     """
-    start, n_columns, diag_at, panel_at, column_at, column, up_at, up_node, up_map_at, up_map, _ = nodes
+    start, n_columns, diag_at, panel_at, column_at, _, up_at, up_node, up_map_at, up_map, _ = nodes
     w_max, q_max = width_of_panels(nodes)
     U, level = empty((q_max, w_max)), room_for_level(q_max)
     log_det, lost, at, kept = 0.0, 0.0, 0, place_of_products(nodes, dense)

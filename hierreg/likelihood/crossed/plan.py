@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 _LARGEST_TAIL = 10_000
 # Columns of a clique of a staged factor; its maps take the cube.
 _LARGEST_CLIQUE = 64
+# Products of levels beside those of BLAS; and those of ten milliseconds.
+_SLOWER, _COSTLY = 60.0, 4e8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +146,17 @@ class Plan:
         """Numbers in the workspace."""
         before = int(self.panel_at[0]) if len(self.panel_at) else self.tail_at
         return self.tail_at + self.n_tail**2 + self.tail_at - before
+
+    @property
+    def n_products(self) -> float:
+        """About how many multiplications a gradient takes that cost as much as those of the tail, D^3 of them."""
+        width = np.diff(self.column_at).astype(float)
+        return float(self.n_tail) ** 3 + _SLOWER * float(self.node_q @ width**2)
+
+    @property
+    def is_costly(self) -> bool:
+        """Whether a gradient takes more than about ten milliseconds of one core."""
+        return self.n_products > _COSTLY
 
     def diagonal_places(self, f: int, level: Index, q: int) -> Index:
         """Return where the diagonal blocks of levels of a staged factor are (n, q, q)."""
