@@ -59,7 +59,7 @@ def evaluator(function: Any, n: int, table: AddressTable) -> Callable[[Array], t
     return evaluate
 
 
-def values(  # noqa: PLR0913  # a function with all that it reads
+def values(  # a function with all that it reads
     function: Any,
     points: Array,
     n: int,
