@@ -122,6 +122,8 @@ class Target:
         def table_of(k: int) -> AddressTable:
             return self.table(n_points=k, with_gradient=False)
 
+        if isinstance(self.likelihood, CrossedLikelihood) and self.likelihood.plan.takes_all_threads:
+            threads = 1
         return densities.values(_log_densities(), points, self.parameters.n_free, table_of, threads, after)
 
     def table(

@@ -61,8 +61,8 @@ class CrossedLikelihood:
 
     @property
     def side_by_side(self) -> int:
-        """Evaluations worth running at once: one evaluation has one thread."""
-        return self.threads
+        """Evaluations worth running at once: one evaluation has one thread, or all where it is large."""
+        return 1 if self.plan.takes_all_threads else self.threads
 
     def value_and_gradient(self, Lambda: Array, error_cov: Array) -> tuple[float, Array, Array]:
         """Return the log likelihood and its derivatives.

@@ -38,8 +38,10 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]
 
-# Columns of the tail: four dense matrices of this size take 3.2 GB.
-_LARGEST_TAIL = 10_000
+# Columns of the tail: each of three or four dense matrices of this size takes 3.2 GB.
+_LARGEST_TAIL = 20_000
+# Columns from which one evaluation takes all threads, those of BLAS: it does not wait, and there is room for one.
+_ALL_THREADS = 3_000
 # Columns of a clique of a staged factor; its maps take the cube.
 _LARGEST_CLIQUE = 64
 # Products of levels beside those of BLAS; and those of ten milliseconds.
@@ -158,6 +160,11 @@ class Plan:
         """Whether a gradient takes more than about ten milliseconds of one core."""
         return self.n_products > _COSTLY
 
+    @property
+    def takes_all_threads(self) -> bool:
+        """Whether evaluations follow each other, each with all threads of BLAS, rather than run side by side."""
+        return self.n_tail > _ALL_THREADS
+
     def diagonal_places(self, f: int, level: Index, q: int) -> Index:
         """Return where the diagonal blocks of levels of a staged factor are (n, q, q)."""
         grid = np.arange(q)
@@ -235,6 +242,15 @@ def plan_elimination(gram: Gram) -> Plan:
         row_node=row_node,
         row_place=row_place,
     )
+
+
+def takes_all_threads(gram: Gram) -> bool:
+    """Return `Plan.takes_all_threads` of a Gram basis, before there is a plan."""
+    columns = sorted(factor.n_levels * factor.n_coef for factor in gram.factors)
+    p1 = len(gram.coef_names) + 1
+    if sum(columns[:-1]) + p1 <= _ALL_THREADS:
+        return False
+    return sum(gram.factors[f].n_levels * gram.factors[f].n_coef for f in _stages(gram)[1]) + p1 > _ALL_THREADS
 
 
 def _stages(gram: Gram) -> tuple[tuple[int, ...], tuple[int, ...], dict[tuple[int, int], Any]]:
