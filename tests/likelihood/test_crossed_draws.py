@@ -1,4 +1,4 @@
-"""Draws of effects beside densities, the tail by LAPACK, and what large tails change: nothing but who waits for whom."""
+"""Draws of effects beside densities, the tail by LAPACK, and large tails, which change no answer."""
 
 import logging
 from dataclasses import replace

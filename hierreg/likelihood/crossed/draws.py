@@ -47,9 +47,7 @@ def recover_crossed(
     if probs is None:
         beta, b = _draws(likelihood, covariances, np.arange(S), seed, threads)
         return Recovered(beta=beta, b=b, b_summary=None, theta_summary=None)
-    width = likelihood.plan.n_node_columns + likelihood.plan.n_tail
-    fewer = max(1, min(S, _SUMMARY_DRAWS, _SUMMARY_VALUES // width))
-    kept = np.arange(fewer) * S // fewer
+    kept = kept_for_summaries(likelihood, S)
     beta = _population(likelihood, covariances, seed, threads)
     beta[kept], b = _draws(likelihood, covariances, kept, seed, threads)
     collected = _Moments(likelihood, theta_columns)
@@ -61,6 +59,13 @@ def recover_crossed(
         b_summary=collected.of_b(b, probs),
         theta_summary=collected.of_theta(beta[kept], b, probs),
     )
+
+
+def kept_for_summaries(likelihood: CrossedLikelihood, S: int) -> NDArray[np.intp]:
+    """Return which of S draws summaries of the group coefficients come from."""
+    width = likelihood.plan.n_node_columns + likelihood.plan.n_tail
+    fewer = max(1, min(S, _SUMMARY_DRAWS, _SUMMARY_VALUES // width))
+    return np.arange(fewer) * S // fewer
 
 
 def recover_kept(
@@ -78,7 +83,7 @@ def recover_kept(
     seed, threads : int
     """
     missing = np.flatnonzero(np.isnan(kept[:, -1]))
-    kept[missing] = _standard_draws(likelihood, covariances, missing, seed, threads)
+    kept[missing] = standard_draws(likelihood, covariances, missing, seed, threads)
     beta, b = split_coefficients(likelihood, kept, covariances.Lambda)
     return Recovered(beta=beta, b=b, b_summary=None, theta_summary=None)
 
@@ -87,11 +92,11 @@ def _draws(
     likelihood: CrossedLikelihood, covariances: Covariances, which: NDArray[np.intp], seed: int, threads: int
 ) -> tuple[Array, tuple[Array, ...]]:
     """Return draws of beta (len(which), p) and of b, (len(which), J, q) per factor, user scale."""
-    out = _standard_draws(likelihood, covariances, which, seed, threads)
+    out = standard_draws(likelihood, covariances, which, seed, threads)
     return split_coefficients(likelihood, out, covariances.Lambda[which])
 
 
-def _standard_draws(
+def standard_draws(
     likelihood: CrossedLikelihood, covariances: Covariances, which: NDArray[np.intp], seed: int, threads: int
 ) -> Array:
     """Return draws (len(which), n_node_columns + D) as `carry_back` writes them."""
@@ -132,7 +137,7 @@ class _Moments:
     def __init__(self, likelihood: CrossedLikelihood, theta_columns: Sequence[Sequence[int | None]]) -> None:
         p = len(likelihood.gram.coef_names)
         self.n = 0
-        self.matches = [_indicator(columns, p) for columns in theta_columns]
+        self.matches = [indicator(columns, p) for columns in theta_columns]
         self.sums = [np.zeros((2, 3, f.n_levels, f.n_coef)) for f in likelihood.gram.factors]
 
     def add(self, solution: Solution) -> None:
@@ -169,7 +174,8 @@ class _Moments:
         )
 
 
-def _indicator(columns: Sequence[int | None], p: int) -> Array:
+def indicator(columns: Sequence[int | None], p: int) -> Array:
+    """Return E (q, p), theta = b + E beta, from the column of X that each column of Z matches."""
     E = np.zeros((len(columns), p))
     for i, column in enumerate(columns):
         if column is not None:
