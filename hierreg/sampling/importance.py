@@ -58,6 +58,8 @@ _MOST_ROUNDS = 10
 # Proposals at most: so many per draw, or so many.
 _MOST_PER_DRAW, _MOST_AT_LEAST = 10, 20_000
 _POINTS_FITTED = 5_000
+# How nearly the number of proposals is found, as a power of two: where a density is cheap, and where it is costly.
+_STEP, _STEP_COSTLY = 0.25, 0.03
 # arviz-stats fits a fifth of the ratios, at least five of them.
 _FEWEST_FOR_A_TAIL = 25
 _STREAM = 104
@@ -275,13 +277,15 @@ def _rounds(
         pool = _extended(pool, proposal, size * unit, target, rng, cores)
         weights = _weights(pool)
         yield pool, weights
-        if weights.is_good:
+        if weights.is_good and not costly:
             break
         proposal = _refit(pool, weights, scale, rng)
+        if weights.is_good:
+            break
     most = max(_MOST_PER_DRAW * S, _MOST_AT_LEAST)
     while len(pool.sizes) < _MOST_ROUNDS:
         N = len(pool.u)
-        wanted = proposals_needed(weights.value, S, most) - N
+        wanted = proposals_needed(weights.value, S, most, _STEP_COSTLY if costly else _STEP) - N
         if not weights.is_good:
             # What fails may be the proposal, not the number of draws from it: no more than double, and look again.
             wanted = min(wanted if weights.k <= K_LIMIT else N, N)

@@ -196,6 +196,15 @@ def test_the_default_is_importance_sampling_where_gradients_take_long(table, mon
     np.testing.assert_array_equal(tree["posterior"]["sd_s"], asked["posterior"]["sd_s"])
 
 
+def test_describe_says_how_a_posterior_is_sampled(table, monkeypatch):
+    model = hr.Model(FORMULA, table)
+    assert "posterior:" not in repr(model.describe())
+    monkeypatch.setattr(plan, "_COSTLY", 10.0)
+    assert "posterior: by importance sampling unless method='nuts'" in repr(model.describe())
+    monkeypatch.setattr(plan, "_ALL_THREADS", 3)
+    assert "interpolation_error" in repr(model.describe())
+
+
 @pytest.mark.filterwarnings("ignore::hierreg.exceptions.ConvergenceWarning")
 def test_one_factor_is_sampled_by_nuts_whatever_it_costs(table, monkeypatch):
     monkeypatch.setattr(plan, "_COSTLY", 0.0)

@@ -1,4 +1,4 @@
-"""Draws near a factored point, and densities that are interpolated: against the equations, and against each evaluated."""
+"""Draws near a factored point, and interpolated densities: against the equations, and against each evaluated."""
 
 import numpy as np
 import pandas as pd
