@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hierreg.linear import comparisons, contrasts, datagrid, means, predict, ranks, row_weights, slopes
     from hierreg.model import Model
     from hierreg.page import report
-    from hierreg.predictive import log_likelihood, log_prior, posterior_predictive, prior_predictive
+    from hierreg.predictive import group_effects, log_likelihood, log_prior, posterior_predictive, prior_predictive
     from hierreg.predictive_checks import predictive_check, prior_check
     from hierreg.priors import (
         LKJ,
@@ -92,6 +92,7 @@ __all__ = [
     "design",
     "exceptions",
     "exchangeable",
+    "group_effects",
     "independent",
     "intervals",
     "known_cov",
@@ -140,7 +141,7 @@ _NAMES_BY_MODULE = {
     "hierreg.linear": ("comparisons", "contrasts", "datagrid", "means", "predict", "ranks", "row_weights", "slopes"),
     "hierreg.model": ("Model",),
     "hierreg.page": ("report",),
-    "hierreg.predictive": ("log_likelihood", "log_prior", "posterior_predictive", "prior_predictive"),
+    "hierreg.predictive": ("group_effects", "log_likelihood", "log_prior", "posterior_predictive", "prior_predictive"),
     "hierreg.predictive_checks": ("predictive_check", "prior_check"),
     "hierreg.priors": (
         "LKJ",

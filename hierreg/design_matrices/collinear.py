@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.checks import counted, first_rows, listed
+from hierreg.design_matrices.moments import moments_of
 from hierreg.exceptions import DataError, HierregWarning
 from hierreg.warning import warn
 
@@ -29,6 +30,7 @@ _TOLERANCE_OF_NEW_ROWS = 1e-6
 _ROUNDING = 8 * np.finfo(float).eps
 _NO_VARIATION = 4 * np.finfo(float).eps
 _ROWS_AT_ONCE = 1 << 14
+_WELL_CONDITIONED = 1e8  # no column of length one is within 1e-4 of what others determine, far from the tolerance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,23 +113,18 @@ class Determined:
 
 
 def measured_rows(X: Array, names: Sequence[str]) -> Measured:
-    """Return what is measured of the columns of a matrix (N, p), a block of rows at a time."""
+    """Return what is measured of the columns of a matrix (N, p)."""
     n, p = X.shape
-    low, high = X.min(axis=0), X.max(axis=0)
+    moments = moments_of(np.ascontiguousarray(X))
+    low, high, constant = moments.low, moments.high, moments.constant_before(p)
     largest = np.maximum(np.abs(low), np.abs(high))
-    constants = np.flatnonzero((low == high) & (largest > 0))
-    constant = int(constants[0]) if len(constants) else None
-    mean = np.where(low == high, low, _means(X))
-    centre = mean if constant is not None else np.zeros(p)
+    centre = moments.mean if constant is not None else np.zeros(p)
     unit = np.where(largest > 0, largest, 1.0)
-    R = np.empty((0, p))
-    for start in range(0, n, _ROWS_AT_ONCE):
-        R = np.linalg.qr(np.vstack([R, (X[start : start + _ROWS_AT_ONCE] - centre) / unit]), mode="r")
     return Measured(
         names=tuple(names),
-        R=R,
+        R=_triangle(X, centre, unit, moments.about(centre)),
         unit=unit / np.sqrt(n),
-        mean=mean,
+        mean=moments.mean,
         is_zero=largest == 0,
         is_constant=(largest > 0) & (high - low <= _NO_VARIATION * largest),
         constant=constant,
@@ -135,11 +132,19 @@ def measured_rows(X: Array, names: Sequence[str]) -> Measured:
     )
 
 
-def _means(X: Array) -> Array:
-    """Return the means of columns, of which an offset takes no digits."""
-    n, first = len(X), X.mean(axis=0)
-    blocks = (X[start : start + _ROWS_AT_ONCE] - first for start in range(0, n, _ROWS_AT_ONCE))
-    return np.asarray(first + sum(block.sum(axis=0) for block in blocks) / n)
+def _triangle(X: Array, centre: Array, unit: Array, G: Array) -> Array:
+    """Return R with R'R the products G of X - centre, divided by unit: from them where that costs few digits."""
+    size = np.sqrt(np.diagonal(G))
+    used = np.flatnonzero(size > 0)
+    of_length_one = (G / np.where(size > 0, size, 1.0) / np.where(size > 0, size, 1.0)[:, None])[np.ix_(used, used)]
+    if len(X) > _ROWS_AT_ONCE and len(used) and np.linalg.cond(of_length_one) < _WELL_CONDITIONED:
+        R = np.zeros((len(used), len(size)))
+        R[:, used] = np.linalg.cholesky(of_length_one).T * (size / unit)[used]
+        return R
+    R = np.empty((0, len(size)))
+    for start in range(0, len(X), _ROWS_AT_ONCE):
+        R = np.linalg.qr(np.vstack([R, (X[start : start + _ROWS_AT_ONCE] - centre) / unit]), mode="r")
+    return R
 
 
 def determined_columns(columns: Measured) -> Determined | None:

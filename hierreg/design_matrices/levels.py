@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,15 +58,15 @@ def column_levels(
     >>> column_levels(as_table({"school": ["b", "a", "b"]}), "school", role="grouping factor")
     (('a', 'b'), array([1, 0, 1]))
     """
-    import narwhals as nw
     import pandas as pd
 
     series = complete_series(table, name, role=role)
     categories = _categories(series)
     if categories is not None:
         return _observed(*categories)
-    if series.implementation.is_pyarrow() and series.dtype == nw.String:
-        return _observed_text(series.to_native())
+    text = _arrow_text(series)
+    if text is not None:
+        return _observed_text(text)
     labels = _labels(series, name, role, allow_fractions=allow_fractions)
     low, high = (int(labels.min()), int(labels.max())) if labels.dtype.kind in "iu" else (0, len(labels))
     if labels.dtype.kind in "iu" and high - low < len(labels):
@@ -248,7 +249,10 @@ def _categories(series: nw.Series[Any]) -> tuple[Sequence[Any], NDArray[np.intp]
     if series.dtype == nw.Enum:
         categories = list(series.dtype.categories)  # type: ignore[attr-defined]
     elif series.dtype == nw.Categorical and series.implementation.is_pyarrow():
-        categories = _dictionary(native).to_pylist()
+        encoded = _encoded(native)
+        categories = encoded.dictionary.to_pylist()
+        if len(set(categories)) == len(categories) and not encoded.dictionary.null_count:
+            return categories, encoded.indices.to_numpy(zero_copy_only=False).astype(np.intp)
     else:
         return None
     return categories, pd.Categorical(series.to_numpy(), categories=categories).codes.astype(np.intp)
@@ -265,31 +269,46 @@ def categories_of(series: nw.Series[Any]) -> tuple[Level, ...] | None:
     elif series.dtype == nw.Enum:
         categories = list(series.dtype.categories)  # type: ignore[attr-defined]
     elif series.dtype == nw.Categorical and series.implementation.is_pyarrow():
-        categories = _dictionary(native).to_pylist()
+        categories = native.unify_dictionaries().chunk(0).dictionary.to_pylist()
     else:
         return None
     return tuple(_plain(category) for category in categories)
 
 
-def _dictionary(column: Any) -> Any:
-    return column.unify_dictionaries().chunk(0).dictionary
+def _encoded(column: Any) -> Any:
+    """Return an Arrow column with a dictionary as one array."""
+    column = column.unify_dictionaries().combine_chunks()
+    return column.chunk(0) if hasattr(column, "chunk") else column
 
 
 def _observed(categories: Sequence[Any], codes: NDArray[np.intp]) -> tuple[tuple[Level, ...], NDArray[np.intp]]:
     is_observed = np.zeros(len(categories), dtype=bool)
     is_observed[codes] = True
-    levels = tuple(_plain(category) for category, seen in zip(categories, is_observed, strict=True) if seen)
-    return levels, (np.cumsum(is_observed) - 1)[codes].astype(np.intp, copy=False)
+    return tuple(map(_plain, compress(categories, is_observed))), _among_observed(is_observed, codes)
+
+
+def _among_observed(is_observed: NDArray[np.bool_], codes: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the place of each code among those that occur."""
+    return codes if is_observed.all() else (np.cumsum(is_observed) - 1)[codes].astype(np.intp, copy=False)
+
+
+def _arrow_text(series: nw.Series[Any]) -> Any:
+    """Return a column of text as an Arrow array where it is one in memory, else None: text of Python, one by one."""
+    import narwhals as nw
+
+    native = series.to_native()
+    if series.dtype != nw.String or (hasattr(native, "dtype") and isinstance(native.dtype, np.dtype)):
+        return None
+    return native if series.implementation.is_pyarrow() else series.to_arrow()
 
 
 def _observed_text(column: Any) -> tuple[tuple[Level, ...], NDArray[np.intp]]:
     """Return the sorted levels of an Arrow column of text, and the level of each row, without an object per row."""
     import pyarrow.compute as pc
 
-    encoded = column.combine_chunks().dictionary_encode()
+    encoded = column.dictionary_encode()
     if hasattr(encoded, "unify_dictionaries"):
-        encoded = encoded.unify_dictionaries().combine_chunks()
-        encoded = encoded.chunk(0) if hasattr(encoded, "chunk") else encoded
+        encoded = _encoded(encoded)
     order = pc.array_sort_indices(encoded.dictionary)
     place = np.empty(len(order), dtype=np.intp)
     place[order.to_numpy()] = np.arange(len(order))
@@ -300,15 +319,16 @@ def _observed_numbers(labels: NDArray[Any], low: int, high: int) -> tuple[tuple[
     """Return the levels of whole numbers in a short range, and the level of each row, without hashing."""
     is_observed = np.zeros(high - low + 1, dtype=bool)
     # Of unsigned labels the differences are in range, of signed ones only in the widest type.
-    wide = labels.astype(np.int64) if labels.dtype.kind == "i" else labels
-    position = (wide - wide.dtype.type(low)).astype(np.intp)
+    wide = labels.astype(np.int64, copy=False) if labels.dtype.kind == "i" else labels
+    position = (wide - wide.dtype.type(low)).astype(np.intp, copy=False)
     is_observed[position] = True
-    levels = tuple(low + place for place in np.flatnonzero(is_observed).tolist())
-    return levels, (np.cumsum(is_observed) - 1)[position].astype(np.intp, copy=False)
+    return tuple(compress(range(low, high + 1), is_observed)), _among_observed(is_observed, position)
 
 
 def _plain(category: Any) -> Level:
     """Return a category as text or a whole number (intervals, dates and the like as text)."""
+    if type(category) is str:
+        return category
     if isinstance(category, (int, np.integer)) and not isinstance(category, bool):
         return int(category)
     return str(category)

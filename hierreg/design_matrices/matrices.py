@@ -11,7 +11,7 @@ import numpy as np
 
 from hierreg.checks import counted, first_rows, listed, read_only
 from hierreg.design_matrices.levels import column_levels, index_in
-from hierreg.design_matrices.table import complete_series, kind_of, numbers
+from hierreg.design_matrices.table import complete_series, is_finite, kind_of, numbers
 from hierreg.exceptions import DataError, FormulaError, HierregError
 from hierreg.formula.functions import numeric_functions
 
@@ -238,7 +238,7 @@ def _beyond_bounds(expression: Expression, transforms: Mapping[str, Any]) -> str
 
 
 def _check_finite(matrix: NDArray[np.float64], names: tuple[str, ...], expression: Expression) -> None:
-    if np.isfinite(matrix).all():
+    if is_finite(matrix):
         return
     is_bad = ~np.isfinite(matrix)
     worst = int(np.argmax(is_bad.any(axis=0)))

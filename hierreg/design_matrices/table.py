@@ -165,9 +165,15 @@ def _is_missing(series: nw.Series[Any]) -> NDArray[np.bool_] | None:
         return is_missing
     if series.dtype.is_float():
         values = series.to_numpy()
-        is_missing = np.isnan(values)
-        return is_missing if is_missing.any() else None
+        if not is_finite(values) and (is_nan := np.isnan(values)).any():
+            return np.asarray(is_nan)
     return None
+
+
+def is_finite(values: NDArray[Any]) -> bool:
+    """Return whether all numbers are finite. Their sum tells it, mostly, in one pass."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(values.sum())) or bool(np.isfinite(values).all())
 
 
 def kind_of(series: nw.Series[Any]) -> str:
@@ -209,8 +215,8 @@ def _mixture(series: nw.Series[Any]) -> str:
 
 def _finite(values: NDArray[Any], name: str, role: str) -> NDArray[np.float64]:
     values = np.asarray(values, dtype=np.float64)
-    is_infinite = np.isinf(values)
-    if is_infinite.any():
+    if not is_finite(values):
+        is_infinite = np.isinf(values)
         raise DataError(
             f"data[{name!r}] ({role}) has {counted(int(is_infinite.sum()), 'infinite value')} "
             f"(first at {first_rows(is_infinite)}); numbers must be finite. Remove or correct them."

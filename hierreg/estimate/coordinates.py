@@ -49,6 +49,8 @@ class FactorCoordinates:
         Those of the errors alone.
     rows, cols : int arrays (m,)
         Entries of the factor that are free.
+    pivot : int array (q,)
+        Row of the diagonal entry of each column: its own, unless rows were put in another order (`pivoted_at`).
     basis : array (q, q)
         Lambda = basis @ factor; block diagonal over grouping factors.
     scale : array (q,)
@@ -59,8 +61,14 @@ class FactorCoordinates:
     errors: VarianceParameters
     rows: NDArray[np.intp]
     cols: NDArray[np.intp]
+    pivot: NDArray[np.intp]
     basis: Array
     scale: Array
+
+    @property
+    def is_diagonal(self) -> NDArray[np.bool_]:
+        """Which entries (m,) are those of standard deviations where nothing is correlated."""
+        return np.asarray(self.rows == self.pivot[self.cols])
 
     def start(self) -> tuple[Array, Array]:
         """Return where to start, and about what minus the second derivatives are there, both (m + errors,).
@@ -76,13 +84,13 @@ class FactorCoordinates:
         left = np.clip(2.0 - np.sum(sd * sd), *_START_ERRORS)
         u[: int(self.errors.sd_is_free.sum())] += 0.5 * np.log(left)
         diagonal = np.clip(sd, *_START_RANGE)
-        x = np.concatenate([np.where(self.rows == self.cols, diagonal[self.rows], 0.0), u])
-        information = 2.0 * np.maximum(groups, 1.0)[self.rows] / (diagonal[self.rows] * diagonal[self.cols])
+        x = np.concatenate([np.where(self.is_diagonal, diagonal[self.rows], 0.0), u])
+        information = 2.0 * np.maximum(groups, 1.0)[self.rows] / (diagonal[self.rows] * diagonal[self.pivot[self.cols]])
         return x, np.concatenate([information, expected_curvature(gram, self.errors)])
 
     def neutral_start(self) -> Array:
         """Return where groups and errors matter alike (m + errors,)."""
-        diagonal = np.where(self.rows == self.cols, 1.0, 0.0)
+        diagonal = np.where(self.is_diagonal, 1.0, 0.0)
         return np.concatenate([diagonal, starting_point(self.likelihood.gram, self.errors)])
 
     def curvature_at(self, x: Array) -> Array:
@@ -134,7 +142,7 @@ class FactorCoordinates:
         """
         neutral, m = self.neutral_start(), len(self.rows)
         z = directions(len(neutral))
-        is_diagonal = self.rows == self.cols
+        is_diagonal = self.is_diagonal
         points = neutral + SPREAD * z
         sd = np.zeros((len(z), len(self.basis)))
         sd[:, self.rows[is_diagonal]] = np.exp(points[:, :m][:, is_diagonal] - 1.0)
@@ -148,22 +156,21 @@ class FactorCoordinates:
     def sizes(self, x: Array) -> Array:
         """Return in which units (m + errors,) an uncertainty is one of a log sd or of a correlation."""
         m = len(self.rows)
-        inner = np.zeros((len(self.basis),) * 2)
-        inner[self.rows, self.cols] = x[:m]
-        return np.concatenate([np.linalg.norm(inner, axis=1)[self.rows], np.ones(len(x) - m)])
+        return np.concatenate([np.linalg.norm(self._in_units(x), axis=1)[self.rows], np.ones(len(x) - m)])
 
     def is_nearly_singular(self, x: Array) -> bool:
         """Return whether the factor at x is near the boundary, where the criterion can have a second maximum."""
-        m, q = len(self.rows), len(self.basis)
-        inner = np.zeros((q, q))
-        inner[self.rows, self.cols] = x[:m]
-        return bool(q) and float(np.linalg.svd(inner, compute_uv=False)[-1]) < _NEARLY_SINGULAR
+        return self.least_singular_value(x) < _NEARLY_SINGULAR
 
-    def with_signs_of(self, x: Array, other: Array) -> Array:
-        """Return x with each column of the factor turned towards that of another point: its sign changes no Sigma."""
-        m = len(self.rows)
-        along = np.bincount(self.cols, weights=x[:m] * other[:m], minlength=len(self.basis))
-        return np.concatenate([np.where(along < 0.0, -1.0, 1.0)[self.cols] * x[:m], x[m:]])
+    def least_singular_value(self, x: Array) -> float:
+        """Return the smallest singular value of the factor at x, in its units; infinite where there is none."""
+        return float(np.linalg.svd(self._in_units(x), compute_uv=False).min(initial=np.inf))
+
+    def _in_units(self, x: Array) -> Array:
+        """Return the factor (q, q) in units of each row."""
+        inner = np.zeros((len(self.basis),) * 2)
+        inner[self.rows, self.cols] = x[: len(self.rows)]
+        return inner
 
     def rescaled_at(self, x: Array) -> tuple[FactorCoordinates, Array, float]:
         """Return coordinates in which rows of the factor at x have length one, x there, and the change."""
@@ -176,6 +183,35 @@ class FactorCoordinates:
         start = np.concatenate([x[:m] / factor[self.rows], x[m:]])
         change = float(np.max(np.abs(np.log(factor)), initial=0.0))
         return replace(self, scale=self.scale * factor), start, float(np.exp(change))
+
+    def pivoted_at(self, x: Array) -> tuple[FactorCoordinates, Array]:
+        """Return coordinates in which the factor at x is triangular after its rows were put in order, and x there.
+
+        The order is that of pivots: what is left of each row by those before it is largest. Where a covariance has
+        rank r, only the first r columns are not zero then. In the order of the formula a zero may stand on the
+        diagonal before other columns, and there the factor is no smooth function of the covariance: searches crawl.
+        """
+        from scipy.linalg import qr
+
+        m, q = len(self.rows), len(self.basis)
+        inner, pivot, turned = self._in_units(x), self.pivot.copy(), np.zeros((q, q))
+        sizes, first = np.bincount(self.cols, minlength=q), 0
+        while first < q:
+            # The first column of a term has an entry for each of its rows.
+            term = np.arange(first, first + sizes[first])
+            R, order = qr(inner[self.pivot[term]][:, term].T, mode="r", pivoting=True)
+            pivot[term] = self.pivot[term][order]
+            turned[np.ix_(pivot[term], term)] = (R * np.where(np.diagonal(R) < 0, -1.0, 1.0)[:, None]).T
+            first += len(term)
+        rows = pivot[np.argsort(self.pivot)[self.rows]]
+        return replace(self, rows=rows, pivot=pivot), np.concatenate([turned[rows, self.cols], x[m:]])
+
+    def canonical(self, x: Array) -> Array:
+        """Return x with the sign of each column of the factor such that its diagonal entry is not negative."""
+        sign, m = np.ones(len(self.basis)), len(self.rows)
+        is_diagonal = self.is_diagonal
+        sign[self.cols[is_diagonal]] = np.where(x[:m][is_diagonal] < 0.0, -1.0, 1.0)
+        return np.concatenate([x[:m] * sign[self.cols], x[m:]])
 
     def inner(self, x: Array) -> Array:
         """Return the factor of Sigma in the basis (q, q)."""
@@ -241,6 +277,7 @@ def factor_coordinates(likelihood: Likelihood, parameters: VarianceParameters) -
         errors=errors,
         rows=np.concatenate(rows) if rows else np.empty(0, dtype=np.intp),
         cols=np.concatenate(cols) if cols else np.empty(0, dtype=np.intp),
+        pivot=np.arange(q),
         basis=basis,
         scale=_coordinate_scales(gram, basis, error_cov),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +30,8 @@ _OUT_OF_RANGE = 1e3
 _FLAT = 1e-8
 # Information of the logarithm of a further parameter that is at the end of its range.
 _NO_CURVATURE = 1e-4
+# Columns of Lambda whose signs are tried in all combinations.
+_MOST_COLUMNS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +127,19 @@ class _Coordinates:
         w = self.target.auxiliary.unconstrained(start.auxiliary)
         return np.concatenate([(start.phi - self.centre) / self.unit, entries / self.unit, w])
 
+    def reflections(self, optimum: Optimum) -> list[Optimum]:
+        """Return a maximum and those that are the same: the sign of a column of Lambda is that of its effects."""
+        first = len(self.target.population.mean)
+        columns = np.unique(self.cols)[:_MOST_COLUMNS]
+        out = []
+        for signs in product((1.0, -1.0), repeat=len(columns)):
+            sign = np.ones(len(optimum.x))
+            for column, one in zip(columns, signs, strict=True):
+                sign[first : first + len(self.cols)][self.cols == column] = one
+            hessian = sign[:, None] * optimum.hessian * sign
+            out.append(replace(optimum, x=sign * optimum.x, gradient=sign * optimum.gradient, hessian=hessian))
+        return out
+
     def __call__(self, x: Array) -> tuple[float, Array]:
         """Return the log likelihood and its gradient."""
         if not np.all(np.abs(x) < _OUT_OF_RANGE):
@@ -162,7 +178,8 @@ def maximise_family(target: QuadratureTarget, starts: Sequence[FamilyStart], uni
             x = mine.pack(start, size)
             if not np.isfinite(mine(x)[0]):
                 continue
-            one = maximise(mine, x, tolerance=1e-9, with_hessian=True, known=found)
+            known = [same for one in found for same in mine.reflections(one)]
+            one = maximise(mine, x, tolerance=1e-9, with_hessian=True, known=known)
             found.append(one)
             n += one.n_evaluations
     if not found:

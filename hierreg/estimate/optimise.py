@@ -21,6 +21,9 @@ _IMPOSSIBLE = 1e100
 # A log density that is rounded more coarsely than this does not say where its maximum is.
 _LARGEST_ROUNDING = 1e-4
 _MAX_NEWTON = 20
+_LAST_STEPS = 3
+# Newton decrement of a step, a millionth of an sd, that changes a Hessian by less than finite differences do.
+_NO_MOVE = 1e-12
 # Iterations where a maximum is known.
 _MAX_AGAIN, _MAX_NEWTON_AGAIN = 60, 4
 # How far below a maximum, in the units of a log density, and how nearly quadratic, a point has to be to belong to it.
@@ -64,7 +67,8 @@ def maximise(  # noqa: PLR0913  # what is known of a function, and how well to d
     with_hessian: bool = False,
     known: Sequence[Optimum] = (),
     newton: bool = True,
-    as_known: Callable[[Array, Array], Array] | None = None,
+    line_searches: bool = True,
+    canonical: Callable[[Array], Array] | None = None,
 ) -> Optimum:
     """Return the maximum of a smooth function.
 
@@ -81,36 +85,39 @@ def maximise(  # noqa: PLR0913  # what is known of a function, and how well to d
     threads : int
         Evaluations side by side for a Hessian, which changes no result; for functions that release the interpreter.
     with_hessian : bool
-        Whether the Hessian is wanted at the maximum itself; otherwise it is that of a point nearby.
+        Whether the Hessian is wanted at the maximum itself; otherwise it is that of a point nearby, to four digits.
     known : sequence of Optimum
         Maxima found from other starts: a search that comes into the bowl of one ends there, with that maximum, and none
         takes long.
-    as_known : callable, optional
-        Where several points are the same for the function: a point and that of a known maximum -> the point among its
-        equals that is nearest to the maximum.
     newton : bool
         Without Newton steps a search ends where line searches end, without a Hessian (NaN), as not converged.
+    line_searches : bool
+        Whether Newton steps follow those of BFGS; otherwise they begin at the start.
+    canonical : callable, optional
+        x -> the one of several points at which the function is the same that maxima in `known` would be.
     """
     counter = _Counter(function)
     if len(start) == 0:
         return _of_no_parameters(counter, start)
-    stop = _StopsNearby([optimum for optimum in known if optimum.converged], as_known)
-    x = _near_the_maximum(counter, start, curvature, stop)
+    stop = _StopsNearby([optimum for optimum in known if optimum.converged], canonical or np.asarray)
+    x = _near_the_maximum(counter, start, curvature, stop) if line_searches else start
     if stop.found is not None or not newton:
         return _without_newton(counter, x, stop.found)
     value, gradient = counter(x)
     decrement = np.inf
-    H, at = hessian(counter, x, threads), x
+    # Where it is an answer too, the same points serve for both.
+    H, at = hessian(counter, x, threads, None if with_hessian else gradient), x
     for _ in range(_MAX_NEWTON_AGAIN if known else _MAX_NEWTON):
         step = _ascent_step(H, gradient)
         decrement = 0.5 * float(gradient @ step)
         if decrement < tolerance:
             better = _off_a_saddle(counter, x, value, H, tolerance)
             if better is None:
-                # Below what the value can show, a last step still gains digits of the position.
-                trial_value, trial_gradient = counter(x + step)
-                if np.linalg.norm(trial_gradient) < np.linalg.norm(gradient):
-                    x, value, gradient = x + step, trial_value, trial_gradient
+                steps = 1 if with_hessian else _LAST_STEPS
+                better = _last_digits(counter, x, gradient, H, steps)
+                if better is not None:
+                    x, value, gradient = better
+                    at = x if decrement < _NO_MOVE else at
                 break
             x, value, gradient = better
         else:
@@ -119,7 +126,7 @@ def maximise(  # noqa: PLR0913  # what is known of a function, and how well to d
                 break
             if 0.5 * float(gradient @ _ascent_step(H, gradient)) < tolerance:
                 continue  # the next step is too short for another Hessian to matter
-        H, at = hessian(counter, x, threads), x
+        H, at = hessian(counter, x, threads, None if with_hessian else gradient), x
     if with_hessian and not np.array_equal(at, x):
         H = hessian(counter, x, threads)
     converged = decrement < _small_enough(counter, x, value, gradient, decrement, tolerance)
@@ -188,16 +195,20 @@ def _near_the_maximum(counter: _Counter, start: Array, curvature: Array | None, 
     return np.asarray(result.x, dtype=float)
 
 
-def hessian(function: Objective, x: Array, threads: int = 1) -> Array:
-    """Return the Hessian by central differences of the gradient, shape (n, n)."""
+def hessian(function: Objective, x: Array, threads: int = 1, gradient: Array | None = None) -> Array:
+    """Return the Hessian by central differences of the gradient, shape (n, n).
+
+    With the gradient at x by differences from that, which are half as many and have four digits: enough for a step.
+    """
     h = 1e-4 * np.maximum(1.0, np.abs(x))
-    points = [x + sign * step for step in np.diag(h) for sign in (1.0, -1.0)]
+    points = [x + sign * step for step in np.diag(h) for sign in ((1.0, -1.0) if gradient is None else (1.0,))]
     if threads > 1:
         with ThreadPoolExecutor(max_workers=threads) as pool:
             gradients = np.array([gradient for _, gradient in pool.map(function, points)])
     else:
         gradients = np.array([function(point)[1] for point in points])
-    H: Array = (gradients[::2] - gradients[1::2]) / (2.0 * h[:, None])
+    change = gradients[::2] - gradients[1::2] if gradient is None else 2.0 * (gradients - gradient)
+    H: Array = change / (2.0 * h[:, None])
     return 0.5 * (H + H.T)
 
 
@@ -223,6 +234,23 @@ def _line_search(
             return size, trial, new_value, new_gradient
         size *= 0.25
     return 0.0, x, value, gradient
+
+
+def _last_digits(  # a point and what the function is there, and how to go on
+    function: Objective, x: Array, gradient: Array, H: Array, steps: int
+) -> tuple[Array, float, Array] | None:
+    """Return a point and what the function is there, after steps below what the value can show, or None.
+
+    They still gain digits of the position, and more than one does where the Hessian has four.
+    """
+    found = None
+    for _ in range(steps):
+        trial = x + _ascent_step(H, gradient)
+        trial_value, trial_gradient = function(trial)
+        if not np.linalg.norm(trial_gradient) < np.linalg.norm(gradient):
+            break
+        x, gradient, found = trial, trial_gradient, (trial, trial_value, trial_gradient)
+    return found
 
 
 def _off_a_saddle(
@@ -257,17 +285,15 @@ class _StopsNearby:
     that is known: where the value is what its gradient and Hessian say, and little below it.
     """
 
-    def __init__(self, known: Sequence[Optimum], as_known: Callable[[Array, Array], Array] | None) -> None:
-        self.known, self.least_gain, self.value = known, 0.0, np.inf
-        self.as_known = as_known or (lambda x, _: x)
+    def __init__(self, known: Sequence[Optimum], canonical: Callable[[Array], Array]) -> None:
+        self.known, self.canonical, self.least_gain, self.value = known, canonical, 0.0, np.inf
         self.found: Optimum | None = None
 
     def __call__(self, intermediate_result: Any) -> None:
         gain = self.value - intermediate_result.fun
         self.value = float(intermediate_result.fun)
-        x = intermediate_result.x
-        bowls = (one for one in self.known if _is_in_bowl(one, self.as_known(x, one.x), -self.value))
-        self.found = next(bowls, None)
+        x = self.canonical(intermediate_result.x)
+        self.found = next((one for one in self.known if _is_in_bowl(one, x, -self.value)), None)
         if gain < self.least_gain or self.found is not None:
             raise StopIteration
 

@@ -6,7 +6,8 @@ errors of several strata, several grouping factors) more starts follow: groups t
 and each stratum of errors small by itself. In small tables the best of a few dozen points that are spread over the
 space are starts as well. A zero variance is not a place of no return: over a factor of Sigma the criterion is even
 there, its second derivative is the slope with respect to the variance, and `optimise.maximise` leaves a stationary
-point that curves upwards.
+point that curves upwards. Near a covariance of low rank the rows of the triangular factor are put in the order of
+pivots (`FactorCoordinates.pivoted_at`), so that its zero columns are the last ones: in any other order searches crawl.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ _LITTLE_INFORMATION_OF_STRATA = 25.0
 _PLENTY = 1000.0
 # Parameters beyond which one search has to do: a Hessian takes two gradients for each.
 _MANY = 60
+# Smallest singular value of the factor, where groups matter as much as errors, below which pivots are worth an order.
+_ALMOST_SINGULAR = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +67,7 @@ def search(coordinates: FactorCoordinates, *, has_maximum: bool = True) -> Found
     threads = coordinates.likelihood.side_by_side
     start, curvature = coordinates.start()
     is_wide = len(start) > _MANY
-    first = maximise(coordinates, start, curvature=curvature, threads=threads, newton=has_maximum or not is_wide)
+    coordinates, first = _first(coordinates, start, curvature, newton=has_maximum or not is_wide)
     if not has_maximum:
         return Found(coordinates=coordinates, optimum=first, others=())
     found = [first]
@@ -86,6 +89,24 @@ def search(coordinates: FactorCoordinates, *, has_maximum: bool = True) -> Found
         if one.value < above - SAME_MAXIMUM:
             others.append(one)
     return Found(coordinates=coordinates, optimum=replace(best, n_evaluations=n), others=tuple(others))
+
+
+def _first(
+    coordinates: FactorCoordinates, start: Array, curvature: Array, *, newton: bool
+) -> tuple[FactorCoordinates, Optimum]:
+    """Return where the first search ended, and the coordinates in which it did.
+
+    Near a singular covariance its rows are put in order before the Newton steps.
+    """
+    threads = coordinates.likelihood.side_by_side
+    near = maximise(coordinates, start, curvature=curvature, threads=threads, newton=False)
+    if not newton:
+        return coordinates, near
+    x = near.x
+    if coordinates.least_singular_value(x) < _ALMOST_SINGULAR:
+        coordinates, x = coordinates.pivoted_at(x)
+    found = maximise(coordinates, x, threads=threads, line_searches=False)
+    return coordinates, replace(found, n_evaluations=near.n_evaluations + found.n_evaluations)
 
 
 def _search_again(coordinates: FactorCoordinates, found: list[Optimum]) -> int:
@@ -111,8 +132,10 @@ def _search_from(coordinates: FactorCoordinates, starts: list[Array], found: lis
     n = 0
     for x in starts:
         curvature, threads = coordinates.curvature_at(x), coordinates.likelihood.side_by_side
-        equals = coordinates.with_signs_of
-        found.append(maximise(coordinates, x, curvature=curvature, threads=threads, known=found, as_known=equals))
+        one = maximise(
+            coordinates, x, curvature=curvature, threads=threads, known=found, canonical=coordinates.canonical
+        )
+        found.append(replace(one, x=coordinates.canonical(one.x)))
         n += found[-1].n_evaluations
     return n
 

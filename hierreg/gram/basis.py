@@ -378,6 +378,8 @@ class Gram(Shown, metaclass=_PublicOnly):
         levels : dict column -> sequence, optional
             Levels of categorical predictors, where they are known.
         batch_rows : int
+            Batches are worked out on as many threads as there are cores, up to four, and one more is read meanwhile.
+            The result does not depend on the number of threads.
         progress : bool
             Show rows done and rows per second.
         checkpoint : path, optional

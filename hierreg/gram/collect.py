@@ -39,11 +39,15 @@ _MOST_GAPS = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Columns:
-    """Columns of one grouping factor, internal scale, and the group of each row."""
+    """Columns of one grouping factor, internal scale, and the group of each row.
+
+    They may be those of W, `is_population`, where one expression stands on both sides of the bar.
+    """
 
     factor: FactorDesign
     Z: Array
     frame: Frame
+    is_population: bool
 
     @property
     def index(self) -> Index:
@@ -134,8 +138,9 @@ def collect_part(design: Design, layout: ErrorLayout) -> Gram:
     columns = []
     for factor in design.factors:
         # One expression on both sides of the bar is one array, and worth one pass.
-        Z, z_frame = (W[:, :p], frame.predictors) if factor.Z is design.X else frame_of(factor.Z)
-        columns.append(_Columns(factor=factor, Z=np.ascontiguousarray(Z), frame=z_frame))
+        is_population = factor.Z is design.X
+        Z, z_frame = (W[:, :p], frame.predictors) if is_population else frame_of(factor.Z)
+        columns.append(_Columns(factor=factor, Z=Z, frame=z_frame, is_population=is_population))
     if len(columns) > 1:
         check_units_in_groups(design, layout)
     terms, products = _PRODUCTS[layout.kind](layout, W, columns)
@@ -151,7 +156,7 @@ def collect_part(design: Design, layout: ErrorLayout) -> Gram:
         x_map=frame.map[:p, :p],
         y_shift=-frame.map[:p, p],
         frame=frame,
-        response=labelled_moments(design.y, layout),
+        response=labelled_moments(design.y, layout, frame),
     )
 
 
@@ -194,9 +199,7 @@ def _independent(layout: ErrorLayout, W: Array, columns: list[_Columns]) -> tupl
         W, columns = W * weight, [replace(one, Z=one.Z * weight) for one in columns]
         log_det = 2.0 * float(np.sum(np.log(layout.se)))
     terms = _terms(layout, np.eye(D, dtype=bool), np.bincount(layout.stratum, minlength=D), log_det)
-    rows = np.arange(len(W))
-    pairs = _RowPairs(first=rows, second=rows, term=layout.stratum)
-    return terms, _accumulate(W, columns, terms.n_terms, pairs)
+    return terms, _of_rows(W, columns, D, layout.stratum)
 
 
 def _terms(layout: ErrorLayout, patterns: NDArray[np.bool_], counts: Index, log_det: float) -> ErrorTerms:
@@ -273,11 +276,17 @@ def _pair_neighbours(layout: ErrorLayout) -> tuple[ErrorTerms, _RowPairs]:
     return terms, _RowPairs(first=np.concatenate(first), second=np.concatenate(second), term=np.concatenate(term))
 
 
+def _of_rows(W: Array, columns: list[_Columns], K: int, term: Index) -> _Products:
+    """Return the products of independent rows, by their terms (N,)."""
+    if len(columns) == 1:
+        return _triangles(W, columns[0], K, term)
+    if not columns:
+        return _without_groups(W, K, term)
+    every = np.arange(len(W))
+    return _accumulate(W, columns, K, _RowPairs(first=every, second=every, term=term))
+
+
 def _accumulate(W: Array, columns: list[_Columns], K: int, pairs: _RowPairs) -> _Products:
-    if len(columns) == 1 and pairs.second is pairs.first:
-        return _triangles(W, columns[0], K, pairs)
-    if not columns and pairs.second is pairs.first:
-        return _without_groups(W, K, pairs)
     other = pairs.first != pairs.second
     WtW = pair_products(W, W, (pairs.first, pairs.second), pairs.term, K)
     turned = pair_products(W, W, (pairs.second[other], pairs.first[other]), pairs.term[other], K)
@@ -288,9 +297,9 @@ def _accumulate(W: Array, columns: list[_Columns], K: int, pairs: _RowPairs) -> 
     )
 
 
-def _without_groups(W: Array, K: int, rows: _RowPairs) -> _Products:
+def _without_groups(W: Array, K: int, term: Index) -> _Products:
     """Return the products of independent rows without grouping factors: all of them is left, by term."""
-    left = of_independent_rows(np.empty((len(W), 0)), W, rows.term, np.arange(K))[1]
+    left = of_independent_rows(np.empty((len(W), 0)), W, term, np.arange(K))[1]
     return _Products(WtW=_squares(left.rows, left.term, K), left=left)
 
 
@@ -326,12 +335,12 @@ def _with_wide_triangles(W: Array, columns: list[_Columns], terms: ErrorTerms, p
     return replace(products, left=left, factors=(replace(groups, triangle=triangle),))
 
 
-def _triangles(W: Array, columns: _Columns, K: int, rows: _RowPairs) -> _Products:
+def _triangles(W: Array, columns: _Columns, K: int, term: Index) -> _Products:
     """Return the products of independent rows of one grouping factor, through triangles of each group's own rows."""
     J, q = columns.n_levels, columns.Z.shape[1]
-    keys, place = _compact(rows.term * J + columns.index, K * J)
+    keys, place = _compact(columns.index if K == 1 else term * J + columns.index, K * J)
     term, level = keys // J, keys % J
-    triangle, left = of_independent_rows(columns.Z, W, place, term)
+    triangle, left = of_independent_rows(None if columns.is_population else columns.Z, W, place, term)
     C, D = triangle[:, :, :q], triangle[:, :, q:]
     turned = np.swapaxes(C, 1, 2)
     factor = columns.products((term, level, level), turned @ C, (term, level), turned @ D, triangle)
@@ -379,6 +388,8 @@ def _compact(keys: Index, bound: int) -> tuple[Index, Index]:
         return distinct, place
     seen = np.zeros(bound, dtype=bool)
     seen[keys] = True
+    if seen.all():
+        return np.arange(bound), keys
     distinct = np.flatnonzero(seen)
     lookup = np.empty(bound, dtype=np.intp)
     lookup[distinct] = np.arange(len(distinct))
@@ -404,8 +415,7 @@ def _exchangeable(layout: ErrorLayout, W: Array, columns: list[_Columns]) -> tup
             replace(one, Z=Z, factor=replace(one.factor, index=one.index[rows.row]))
             for one, Z in zip(columns, rows.arrays[1:], strict=True)
         ]
-        every = np.arange(len(rows.row))
-        return terms, _accumulate(rows.arrays[0], turned, K, _RowPairs(first=every, second=every, term=rows.term))
+        return terms, _of_rows(rows.arrays[0], turned, K, rows.term)
     unit_mean, deviation, WtW = exchangeable.population_products(layout, units, W, K)
     (one,) = columns
     J = one.n_levels
@@ -421,10 +431,9 @@ def _whitened(
 ) -> tuple[ErrorTerms, _Products]:
     """Return the products where V links no groups: those of rows whose errors are independent."""
     (W, *Z), log_det = whitened_rows(V, (W, *(one.Z for one in columns)))
-    rows = np.arange(len(W))
-    pairs = _RowPairs(first=rows, second=rows, term=np.zeros(len(W), dtype=np.intp))
     terms = _terms(layout, np.ones((1, 1), dtype=bool), np.array([len(W)]), log_det)
-    return terms, _accumulate(W, [replace(one, Z=own) for one, own in zip(columns, Z, strict=True)], 1, pairs)
+    columns = [replace(one, Z=own) for one, own in zip(columns, Z, strict=True)]
+    return terms, _of_rows(W, columns, 1, np.zeros(len(W), dtype=np.intp))
 
 
 def _known_covariance(layout: ErrorLayout, W: Array, columns: list[_Columns]) -> tuple[ErrorTerms, _Products]:

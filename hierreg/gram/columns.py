@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from hierreg.checks import read_only
+from hierreg.threads import chunks_of, in_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,43 +19,61 @@ if TYPE_CHECKING:
     Index = NDArray[np.intp]
 
 _ROWS_AT_ONCE = 2**12
-# Rows, and rounds of rotations, up to which compiling `kernels.accumulate_triangles` takes longer than it saves.
+# Rows that one thread writes, and rotates; part of what sums are, to the last digit.
+_CHUNK = 2**18
+_ROTATED = 2**20
+# Up to so many rows compiling takes longer than it saves, and of more columns BLAS is faster.
+_FEW_WRITTEN, _FEW_COLUMNS = 2**17, 12
+# The same of rotations, and of rounds of them.
 _FEW_ROWS, _FEW_ROUNDS = 2**15, 1000
+# Triangles that what is left of rows takes turns in, where there are few terms.
+_TURNS, _FEW_TERMS = 8, 64
 
 
 def _parts(n: int) -> Iterator[slice]:
     return (slice(first, first + _ROWS_AT_ONCE) for first in range(0, n, _ROWS_AT_ONCE))
 
 
-def sums_of_deviations(X: Array, centre: Array) -> tuple[Array, Array]:
-    """Return the sums (p,) of the deviations of columns from their centre, and of their squares."""
-    total, squares = np.zeros(X.shape[1]), np.zeros(X.shape[1])
-    for some in _parts(len(X)):
-        D = X[some] - centre
-        total += np.ones(len(D)) @ D
-        squares += np.einsum("ij,ij->j", D, D)
-    return total, squares
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coordinates:
+    """Where columns X, and y if it is one of them, stand in internal coordinates.
 
+    Attributes
+    ----------
+    centre : array (m,)
+    basis : array (p, p)
+        Upper triangular, of X.
+    coef : array (p,)
+        What is taken off y - centre, of the columns (x - centre)' basis.
+    """
 
-def centred_products(X: Array, centre: Array) -> Array:
-    """Return the sum (p, p) of (x - centre)(x - centre)' of every row."""
-    out = np.zeros((X.shape[1], X.shape[1]))
-    for some in _parts(len(X)):
-        D = X[some] - centre
-        out += D.T @ D
-    return out
+    centre: Array
+    basis: Array
+    coef: Array
 
+    def write(self, X: Array, y: Array | None, out: Array) -> Array:
+        """Write the columns to out (N, m), and return their products (m, m)."""
+        m, last = out.shape[1], np.empty(0) if y is None else y
+        products = np.zeros((m, m))
+        for own in in_order(lambda some: self._write(X[some], last[some], out[some]), chunks_of(len(X), _CHUNK)):
+            products += own
+        return products
 
-def write_in_frame(X: Array, centre: Array, basis: Array, out: Array) -> None:
-    """Write (x - centre)' basis, with an upper triangular basis, to the first columns of out."""
-    for some in _parts(len(X)):
-        out[some, : X.shape[1]] = (X[some] - centre) @ basis
+    def _write(self, X: Array, y: Array, out: Array) -> Array:
+        (n, p), m = X.shape, out.shape[1]
+        products = np.zeros((m, m))
+        if n > _FEW_WRITTEN and m <= _FEW_COLUMNS:
+            from hierreg.gram import kernels
 
-
-def take_off(W: Array, coef: Array, centre: float, y: Array) -> None:
-    """Write y - centre - x'coef to the last column of W, x the columns before it."""
-    for some in _parts(len(W)):
-        W[some, -1] = y[some] - centre - W[some, :-1] @ coef
+            given = read_only(X.view()), read_only(y.view())
+            kernels.write_rows(*given, self.centre, self.basis, self.coef, out, products)
+            return products + np.tril(products, -1).T
+        for some in _parts(n):
+            out[some, :p] = (X[some] - self.centre[:p]) @ self.basis
+            if m > p:
+                out[some, p] = y[some] - self.centre[p] - out[some, :p] @ self.coef
+            products += out[some].T @ out[some]
+        return products
 
 
 def take_off_exactly(X: Array, centre: Array, coef: Array, y: Array, at: float, out: Array) -> None:
@@ -102,34 +124,81 @@ def pair_products(A: Array, B: Array, pairs: tuple[Index, Index], place: Index, 
     return out
 
 
-def rotate(Z: Array, W: Array, place: Index, triangle: Array) -> Array:
-    """Rotate rows [z w] into the triangles of their places, and return what is left of w.
+def rotate(A: Array, q: int, place: Index, term: Index) -> tuple[Array, Array, Index]:
+    """Rotate rows into triangles by their first q columns.
 
     Parameters
     ----------
-    Z, W : arrays (n, q), (n, p + 1)
+    A : array (n, q + r)
+    q : int
     place : int array (n,)
-    triangle : array (F, q, q + p + 1)
-        Overwritten (see `kernels.accumulate_triangles`).
-    """
-    (n, q), left = Z.shape, np.empty(W.shape)
-    counts = np.bincount(place) if n else np.zeros(1, dtype=np.intp)
-    if n > _FEW_ROWS or counts.max() * q > _FEW_ROUNDS:
-        from hierreg.gram import kernels
+        Entry of each row.
+    term : int array (F,)
+        Of each entry.
 
-        kernels.accumulate_triangles(np.ascontiguousarray(Z), np.ascontiguousarray(W), place, triangle, left)
-        return left
+    Returns
+    -------
+    triangle : array (F, q, q + r)
+    left : array (R, r)
+        What is left of the other columns, in as few rows as it may be, or all.
+    left_term : int array (R,)
+    """
+    A = np.ascontiguousarray(A)
+    n, F, c = len(A), len(term), A.shape[1]
+    counts = np.bincount(place, minlength=1) if n <= _FEW_ROWS else None
+    if counts is not None and counts.max() * q <= _FEW_ROUNDS:
+        return _rotate_in_rounds(A, q, place, term, counts)
+    parts = in_order(
+        lambda some: _rotate_into(np.zeros((F, q, c)), A[some], place[some], term),
+        chunks_of(n, max(_ROTATED, 8 * F)),  # uniting triangles is little beside the rows of a chunk
+    )
+    triangle, *first = next(parts)
+    left = [tuple(first)]
+    for own, rows, own_term in parts:
+        _, *more = _rotate_into(triangle, _with_roots(own).reshape(F * q, c), np.repeat(np.arange(F), q), term)
+        left += [(rows, own_term), tuple(more)]
+    rows, terms = (np.concatenate(each) for each in zip(*left, strict=True))
+    return _with_roots(triangle), rows, terms
+
+
+def _rotate_into(triangle: Array, A: Array, place: Index, term: Index) -> tuple[Array, Array, Index]:
+    """Rotate rows into triangles without roots (F, q, q + r), and return these and what is left with its terms."""
+    from hierreg.gram import kernels
+
+    q, K = triangle.shape[1], int(term.max(initial=-1)) + 1
+    r = A.shape[1] - q
+    left = np.zeros((K, _TURNS if K <= _FEW_TERMS else 1, r, r))
+    given = (read_only(array.view()) for array in (A, place, term))
+    kernels.accumulate_triangles(q, *given, triangle, left)
+    rows = _with_roots(left).reshape(-1, r)
+    is_used = np.any(rows != 0, axis=1)
+    return triangle, rows[is_used], np.repeat(np.arange(K), left.shape[1] * r)[is_used]
+
+
+def _with_roots(triangles: Array) -> Array:
+    """Return D^1/2 R of triangles (..., r, c) that hold D and R."""
+    roots = np.sqrt(np.diagonal(triangles, axis1=-2, axis2=-1))
+    out = triangles * roots[..., None]
+    at = np.arange(triangles.shape[-2])
+    out[..., at, at] = roots
+    return np.asarray(out)
+
+
+def _rotate_in_rounds(A: Array, q: int, place: Index, term: Index, counts: Index) -> tuple[Array, Array, Index]:
+    """Do what `rotate` does, a row of each entry at a time."""
+    n, left = len(A), np.empty((len(A), A.shape[1] - q))
+    triangle = np.zeros((len(term), q, A.shape[1]))
     order = np.argsort(place, kind="stable")
     round_of = np.empty(n, dtype=np.intp)
     round_of[order] = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
     # A round has one row of each place.
     in_rounds = np.split(np.argsort(round_of, kind="stable"), np.cumsum(np.bincount(round_of, minlength=1))[:-1])
     for rows in in_rounds:
-        T, row = triangle[place[rows]], np.concatenate([Z[rows], W[rows]], axis=1)
+        T, row = triangle[place[rows]], A[rows]
         for k in range(q):
             _rotate_column(T[:, k], row, k)
         triangle[place[rows]], left[rows] = T, row[:, q:]
-    return left
+    return triangle, left, term[place]
 
 
 def _rotate_column(T: Array, row: Array, k: int) -> None:

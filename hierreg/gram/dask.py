@@ -14,6 +14,7 @@ from hierreg.exceptions import DataError, ModelError
 from hierreg.formula import parse_formula
 from hierreg.gram.batches import checked_levels
 from hierreg.gram.part import Part, columns_of, part_of, unite_parts, whole
+from hierreg.threads import one_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -111,7 +112,8 @@ def _see(table: Any, seen: Seen) -> Seen | None:
     if not len(table):
         return None
     mine = deepcopy(seen)  # threads share the one that was given
-    mine.see(as_table(table))
+    with one_thread():
+        mine.see(as_table(table))
     return mine
 
 
@@ -125,7 +127,8 @@ def _unite_seen(a: Seen | None, b: Seen | None) -> Seen | None:
 
 
 def _collect(table: Any, learned: LearnedState, errors: ErrorSpec) -> Part | None:
-    return part_of(restore(learned), errors, as_table(table)) if len(table) else None
+    with one_thread():
+        return part_of(restore(learned), errors, as_table(table)) if len(table) else None
 
 
 def _unite_parts(a: Part | None, b: Part | None) -> Part | None:

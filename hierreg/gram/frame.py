@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.design_matrices.collinear import Measured
-from hierreg.gram.columns import centred_products, sums_of_deviations, take_off, take_off_exactly, write_in_frame
+from hierreg.design_matrices.moments import moments_of
+from hierreg.gram.columns import Coordinates, take_off_exactly
 from hierreg.linalg import semidefinite_factor
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _NOTHING_NEW = 1e-12
 _NOTHING_NEW_TO_ROWS = 1e-7  # of the rows themselves, not squared; the tolerance of R's lm
 _ILL_CONDITIONED = 1e10
 _FAR_LARGER = 1e3  # what the predictors explain of a response, over what they leave of it
-_NO_VARIATION = 8 * np.finfo(float).eps
+_ROUNDING_OF_FIT = 1e-14  # what may be left of a fit, over what the fit leaves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,22 +122,22 @@ def frame_of(X: Array, y: Array | None = None) -> tuple[Array, Frame]:
     least-squares fit on them is taken off y.
     """
     n, p = X.shape
-    m = p + (y is not None)
-    X = np.ascontiguousarray(X)
-    constant = constant_column(X)
-    centre, basis, mean, squares = np.zeros(m), np.eye(m), np.empty(m), np.empty(m)
-    mean[:p], squares[:p] = _moments(X)
+    X, y = np.ascontiguousarray(X), None if y is None else np.ascontiguousarray(y)
+    moments = moments_of(X, y)
+    m, constant = len(moments.mean), moments.constant_before(p)
+    centre, basis, coef = np.zeros(m), np.eye(m), np.zeros(p)
     if constant is not None:
-        centre[:p] = mean[:p]
+        centre = moments.mean.copy()
         centre[constant] = 0.0
-    basis[:p, :p] = _orthogonaliser(X, centre[:p])
-    out = np.empty((n, m))
-    write_in_frame(X, centre[:p], basis[:p, :p], out)
+    G = moments.about(centre)
+    basis[:p, :p] = T = _orthogonaliser(X, centre[:p], G[:p, :p] / n)
     if y is not None:
-        mean[p:], squares[p:] = _moments(y[:, None])
-        if constant is not None:
-            centre[p] = mean[p]
-        basis[:p, p] = -_take_off_fit(out, y, X, centre, basis[:p, :p])
+        coef = _fit(T.T @ G[:p, :p] @ T, T.T @ G[:p, p])
+    out = np.empty((n, m))
+    products = Coordinates(centre=centre, basis=T, coef=coef).write(X, y, out)
+    if y is not None:
+        more, products = _take_off_rest(out, products, (X, y), (centre, T, coef))
+        basis[:p, p] = -more
     frame = Frame(
         n=n,
         n_predictors=p,
@@ -144,40 +145,66 @@ def frame_of(X: Array, y: Array | None = None) -> tuple[Array, Frame]:
         value=float(X[0, constant]) if constant is not None else 1.0,
         centre=centre,
         basis=basis,
-        products=centred_products(out, np.zeros(m)),
-        mean=mean,
-        squares=squares,
+        products=products,
+        mean=moments.mean,
+        squares=np.diagonal(moments.about_mean).copy(),
     )
     return out, frame
 
 
-def constant_column(X: Array) -> int | None:
-    """Return the first column of X that has one value other than zero, or None."""
-    return next((c for c in range(X.shape[1]) if X[0, c] != 0 and np.all(X[:, c] == X[0, c])), None)
+def _fit(products: Array, with_y: Array) -> Array:
+    """Return the fit (p,) to columns that are orthonormal, or repeat others up to rounding, which is not fitted."""
+    return np.asarray(np.linalg.lstsq(products, with_y, rcond=_NOTHING_NEW)[0])
 
 
-def _moments(A: Array) -> tuple[Array, Array]:
-    """Return the means of columns (m,), and the sums of their squared deviations (m,)."""
-    # Sums of differences from a first guess: an offset takes no digits from them.
-    mean = A.mean(axis=0)
-    total, squares = sums_of_deviations(A, mean)
-    more = total / len(A)
-    mean += more
-    squares = np.maximum(squares - len(A) * more**2, 0.0)
-    # Columns that do not vary: exact zeros, not the rounding of a mean.
-    for j in np.flatnonzero(squares <= len(A) * (_NO_VARIATION * mean) ** 2):
-        if np.all(A[:, j] == A[0, j]):
-            mean[j], squares[j] = A[0, j], 0.0
-    return mean, squares
+def _take_off_rest(
+    W: Array, products: Array, rows: tuple[Array, Array], taken: tuple[Array, Array, Array]
+) -> tuple[Array, Array]:
+    """Take off the last column of W what a first fit left of the columns before it.
+
+    These are rounded: where the fit is far larger than what it leaves, so is what rounding adds. It is then taken off
+    in the units of X, in twice the digits, and what that leaves is fitted.
+
+    Parameters
+    ----------
+    W : array (N, p + 1)
+        Overwritten.
+    products : array (p + 1, p + 1)
+        Of W.
+    rows : tuple of arrays (N, p), (N,)
+        X and y.
+    taken : tuple of arrays (p + 1,), (p, p), (p,)
+        Centre, basis, and the coefficients of the first fit.
+
+    Returns
+    -------
+    fit : array (p,)
+        Coefficients of (X - centre).
+    products : array (p + 1, p + 1)
+        Of what W holds now.
+    """
+    (X, y), (centre, basis, coef) = rows, taken
+    p = len(coef)
+    more = _fit(products[:p, :p], products[:p, p])
+    if more @ products[:p, :p] @ more > (_ROUNDING_OF_FIT**2) * products[p, p]:
+        coef = coef + more
+        products = Coordinates(centre=centre, basis=basis, coef=coef).write(X, y, W)
+    fit = basis @ coef
+    if coef @ products[:p, :p] @ coef <= _FAR_LARGER**2 * products[p, p]:
+        return fit, products
+    take_off_exactly(X, centre[:p], fit, y, float(centre[p]), W[:, p])
+    products = moments_of(W).about(np.zeros(p + 1))
+    more = _fit(products[:p, :p], products[:p, p])
+    W[:, p] -= W[:, :p] @ more
+    return fit + basis @ more, moments_of(W).about(np.zeros(p + 1))
 
 
-def _orthogonaliser(X: Array, centre: Array) -> Array:
+def _orthogonaliser(X: Array, centre: Array, G: Array) -> Array:
     """Return T (p, p), upper triangular, so that X - 1 centre' times T is orthonormal times sqrt(N).
 
-    Columns that others determine are scaled only.
+    Columns that others determine are scaled only. G are the products of X - 1 centre', divided by N.
     """
     n, p = X.shape
-    G = centred_products(X, centre) / n
     scale = np.sqrt(np.diagonal(G))
     used = np.flatnonzero(scale > 0)
     scale = np.where(scale > 0, scale, 1.0)
@@ -201,37 +228,6 @@ def _triangle_of_rows(A: Array, tolerance: Array) -> Array:
         R[j], R[:, j] = 0.0, 0.0
         R[j, j] = 1.0
     return np.asarray(R)
-
-
-def _take_off_fit(W: Array, y: Array, X: Array, centre: Array, basis: Array) -> Array:
-    """Write y - centre less its least-squares fit to the last column of W, and return the fit's coefficients (p,) of X.
-
-    W holds the columns X in internal coordinates, rounded: where the fit is far larger than what it leaves, so is what
-    rounding adds. The fit is then taken off in the units of X, in twice the digits, and what that leaves is fitted.
-    """
-    p = W.shape[1] - 1
-    y, at = np.ascontiguousarray(y), float(centre[p])
-    coef, products = np.zeros(p), np.zeros((p + 1, p + 1))
-    W[:, p] = y - at
-
-    def fit() -> Array:
-        nonlocal products
-        products = centred_products(W, np.zeros(p + 1))
-        # Columns are orthonormal, or repeat others up to the rounding of their values, which is not to be fitted.
-        return np.asarray(np.linalg.lstsq(products[:p, :p], products[:p, p], rcond=_NOTHING_NEW)[0])
-
-    # The second pass removes what rounding left of a large offset.
-    for _ in range(2 if p else 0):
-        coef += fit()
-        take_off(W, coef, at, y)
-    fitted = coef @ products[:p, :p] @ coef
-    if fitted <= _FAR_LARGER**2 * float(W[:, p] @ W[:, p]):
-        return basis @ coef
-    of_columns = basis @ coef
-    take_off_exactly(X, centre[:p], of_columns, y, at, W[:, p])
-    small = fit()
-    W[:, p] -= W[:, :p] @ small
-    return np.asarray(of_columns + basis @ small)
 
 
 def triangle(G: Array, n_predictors: int, *, keep_all: bool = False) -> tuple[Array, list[int]]:

@@ -1,38 +1,79 @@
-"""Rows rotated into triangles (numba)."""
+"""Rows in internal coordinates, and rotated into triangles (numba)."""
 
 from __future__ import annotations
 
-import numpy as np
-
-from hierreg.compiled.array_kernels import empty
+from hierreg.compiled.array_kernels import local
 from hierreg.compiled.parts import part
 
 
 @part
-def accumulate_triangles(Z, W, place, triangle, left):
-    """Rotate each row [z w] into the triangle of its entry, and write what is left of w.
+def write_rows(X, y, centre, basis, coef, out, products):
+    """Write (x - centre)' basis, and y less its centre and its fit to that, to the rows of out; add their products.
 
-    Givens rotations: with T the triangle of an entry, T'T grows by the products of the row, less those of what is left.
-    The rows are never squared, so that a triangle keeps all the digits that they have.
+    y may have no rows. Of the basis and of the products, lower, one half is used.
     """
-    q, p = Z.shape[1], W.shape[1]
-    row = empty(q + p)
-    for i in range(len(place)):
-        T = triangle[place[i]]
-        for j in range(q):
-            row[j] = Z[i, j]
-        for j in range(p):
-            row[q + j] = W[i, j]
-        for k in range(q):
-            a, b = T[k, k], row[k]
-            length = np.sqrt(a * a + b * b)
-            if b == 0.0 or length == 0.0:
-                continue
-            c, s = a / length, b / length
-            T[k, k] = length
-            for j in range(k + 1, q + p):
-                x, y = T[k, j], row[j]
-                T[k, j] = c * x + s * y
-                row[j] = c * y - s * x
+    p, m = X.shape[1], out.shape[1]
+    row, own = local(p), local(m)
+    for i in range(len(X)):
         for a in range(p):
-            left[i, a] = row[q + a]
+            row[a] = X[i, a] - centre[a]
+        for b in range(p):
+            total = 0.0
+            for a in range(b + 1):
+                total += row[a] * basis[a, b]
+            own[b] = total
+        for b in range(p, m):
+            total = 0.0
+            for a in range(p):
+                total += own[a] * coef[a]
+            own[b] = y[i] - centre[b] - total
+        for a in range(m):
+            out[i, a] = own[a]
+            for b in range(a + 1):
+                products[a, b] += own[a] * own[b]
+
+
+@part
+def rotate_row(row, first, last, T, weight):
+    """Rotate a row into a triangle by its columns from first to last; return the weight of what is left of it."""
+    for k in range(first, last):
+        x, d = row[k], T[k - first, k - first]
+        share = weight * x
+        total = d + share * x
+        if x == 0.0 or total == 0.0:
+            continue
+        share, keep = share / total, d / total
+        T[k - first, k - first] = total
+        for j in range(k + 1, len(row)):
+            t = T[k - first, j - first]
+            T[k - first, j - first] = keep * t + share * row[j]
+            row[j] -= x * t
+        weight *= keep
+        if weight == 0.0:
+            break
+    return weight
+
+
+@part
+def accumulate_triangles(q, A, place, term, triangle, left):
+    """Rotate rows into the triangle of their entry by their first q columns, and what that leaves into one of its term.
+
+    Rotations without square roots: a triangle is D^1/2 R, with D on its diagonal and R above, and a row has a weight.
+    Rows are never squared, so that a triangle keeps all the digits that they have. What they leave takes turns in
+    several triangles of a term, since a rotation waits for the one before it in the same triangle.
+
+    References
+    ----------
+    Gentleman (1973), IMA Journal of Applied Mathematics 12, 329.
+    """
+    c, turns = A.shape[1], left.shape[1]
+    row = local(c)
+    turn = 0
+    for i in range(len(A)):
+        for j in range(c):
+            row[j] = A[i, j]
+        at = place[i]
+        weight = rotate_row(row, 0, q, triangle[at], 1.0)
+        if weight > 0.0:
+            rotate_row(row, q, c, left[term[at], turn], weight)
+        turn = turn + 1 if turn + 1 < turns else 0

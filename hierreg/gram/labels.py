@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.errors.base import ErrorLayout
+    from hierreg.gram.frame import Frame
 
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]
@@ -53,9 +54,12 @@ class LabelledMoments:
         return LabelledMoments(labels=labels, n=n, mean=mean, squares=a.squares + b.squares + gap**2 * a.n * share)
 
 
-def labelled_moments(y: Array, layout: ErrorLayout) -> LabelledMoments:
-    """Return the moments of the response in each data set or stratum."""
+def labelled_moments(y: Array, layout: ErrorLayout, frame: Frame) -> LabelledMoments:
+    """Return the moments of the response in each data set or stratum; those of all rows are in their frame."""
     L = len(layout.labels)
+    if L == 1:
+        n = np.array([float(len(y))])
+        return LabelledMoments(labels=layout.labels, n=n, mean=frame.mean[-1:], squares=frame.squares[-1:])
     n = np.bincount(layout.stratum, minlength=L).astype(float)
     mean = np.bincount(layout.stratum, weights=y, minlength=L) / np.maximum(n, 1)
     # Sums of large offsets lose digits; the sum of what is left does not.

@@ -20,8 +20,9 @@ from hierreg.gram.batches import Total, checked_levels
 from hierreg.gram.checkpoint import Saved, resume, write
 from hierreg.gram.part import columns_of, part_of
 from hierreg.gram.progress import Shown, progress_of
-from hierreg.gram.source_types import Types, Use, settled_types
+from hierreg.gram.source_types import Types, Use, settled_types, sorted_text
 from hierreg.gram.sources import Source, sources_of
+from hierreg.threads import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,12 +30,15 @@ if TYPE_CHECKING:
 
     import narwhals as nw
 
+    from hierreg.design_matrices import DesignState
     from hierreg.errors.base import ErrorSpec
     from hierreg.formula import FormulaSpec
     from hierreg.gram.basis import Gram
+    from hierreg.gram.part import Part
 
 _EVERY = 16  # batches between two checkpoints
 _READ_ROWS = 1 << 17  # pyarrow reads up to sixteen batches ahead
+_MOST_THREADS = 4  # reading takes a tenth of what a batch does; each thread holds one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,11 +85,13 @@ class Scan:
                 end = self._end_of_unit(table)
                 held = table.slice(end).to_batches()
                 if end:
-                    yield Rows(table=as_table(table.slice(0, end)), files=tuple(dict.fromkeys(files)), begin=begin)
+                    yield self._rows(table.slice(0, end), types, files, begin)
                     files, begin = files[-1:], begin + end
         if sum(len(one) for one in held):
-            table = pa.Table.from_batches(held)
-            yield Rows(table=as_table(table), files=tuple(dict.fromkeys(files)), begin=begin)
+            yield self._rows(pa.Table.from_batches(held), types, files, begin)
+
+    def _rows(self, table: Any, types: Types, files: list[str], begin: int) -> Rows:
+        return Rows(table=table, encoded=types.encoded, files=tuple(dict.fromkeys(files)), begin=begin)
 
     def _record_batches(self, types: Types, skip: int) -> Iterator[tuple[Source, Any]]:
         """Return the batches of all files, the first rows left out."""
@@ -95,7 +101,7 @@ class Scan:
             if n is not None and skip >= n:
                 skip -= n
                 continue
-            for batch in source.batches(list(self.columns), rows, types.arrow):
+            for batch in source.batches(list(self.columns), rows, types.arrow, types.encoded):
                 if skip >= len(batch):
                     skip -= len(batch)
                     continue
@@ -119,15 +125,22 @@ class Rows:
 
     Attributes
     ----------
-    table : narwhals.DataFrame
+    table : pyarrow.Table
+    encoded : frozenset of str
+        See `Types`.
     files : tuple of str
     begin : int
         Rows of all files before its first.
     """
 
-    table: nw.DataFrame[Any]
+    table: Any
+    encoded: frozenset[str]
     files: tuple[str, ...]
     begin: int
+
+    def read(self) -> nw.DataFrame[Any]:
+        """Return the table as all tables are read."""
+        return as_table(sorted_text(self.table, self.encoded))
 
     @contextmanager
     def named(self) -> Iterator[None]:
@@ -163,14 +176,20 @@ def scan(  # noqa: PLR0913  # the arguments of `Gram.scan`
         state = restore(learned)
         total = Total(parts=list(saved.parts) if saved is not None else [])
         shown.begin("statistics", done=total.n)
-        for i, rows in enumerate(todo.tables(types, skip=total.n), start=1):
-            with rows.named():
-                total.add(part_of(state, todo.errors, rows.table))
-            shown.advance(len(rows.table))
+        tables = todo.tables(types, skip=total.n)
+        parts = in_order(lambda rows: _part_of(state, todo.errors, rows), tables, most=_MOST_THREADS)
+        for i, part in enumerate(parts, start=1):
+            total.add(part)
+            shown.advance(part.gram.n)
             if checkpoint is not None and i % _EVERY == 0:
                 saved = Saved(learned=learned, parts=tuple(total.parts))
                 write(checkpoint, todo.key(), todo.errors, given, saved)
     return total.finish(learned, todo.errors, collinear=collinear)
+
+
+def _part_of(state: DesignState, errors: ErrorSpec, rows: Rows) -> Part:
+    with rows.named():
+        return part_of(state, errors, rows.read())
 
 
 def _learn(todo: Scan, types: Types, given: Mapping[str, Any], shown: Shown) -> LearnedState:
@@ -178,14 +197,14 @@ def _learn(todo: Scan, types: Types, given: Mapping[str, Any], shown: Shown) -> 
     if first is None:
         raise DataError(f"the files have no rows ({listed(str(source.path) for source in todo.sources)}).")
     with first.named():
-        needs = needs_of(todo.spec, first.table)
+        needs = needs_of(todo.spec, first.read())
     if not needs.unknown(given):
         return learn(todo.spec, needs, (), given)
     shown.begin("levels and transforms", done=0)
     seen = Seen.nothing(todo.spec, needs, given)
     for rows in todo.tables(types):
         with rows.named():
-            seen.see(rows.table)
+            seen.see(rows.read())
         shown.advance(len(rows.table))
     return seen.learned()
 
@@ -217,10 +236,12 @@ def uses_of(spec: FormulaSpec, errors: ErrorSpec) -> dict[str, Use]:
     expressions = [compile_expression(text) for text in expressions_of(spec).values()]
     numbers = {column.name for one in expressions for column in one.columns if column.use != "level"}
     labels = {column.name for one in expressions for column in one.columns if column.use == "level"}
+    groups = {name for own in columns_of_factors(spec).values() for name in own} - labels - numbers
+    groups -= {*errors.columns.numbers, *errors.columns.labels}
     labels |= {name for own in columns_of_factors(spec).values() for name in own}
     numbers.update(errors.columns.numbers)
     labels.update(errors.columns.labels)
     return {
-        name: Use(role=role, is_label=name in labels, is_only_label=name not in numbers)
+        name: Use(role=role, is_label=name in labels, is_only_label=name not in numbers, is_group=name in groups)
         for name, role in columns.items()
     }

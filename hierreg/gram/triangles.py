@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]
 
-# Rows whose leavings are held at once.
-_ROWS_AT_ONCE = 2**16
-
 
 def classes_of(groups: GroupProducts, table: Index) -> Index | None:
     """Return the class (F,) of each entry of a data set's own term, -1 of others.
@@ -156,24 +153,27 @@ def rotated(groups: GroupProducts, classes: Index, table: Index, rows: tuple[Ind
     return out, fewest(left, table, width - q)
 
 
-def of_independent_rows(Z: Array, W: Array, place: Index, term: Index) -> tuple[Array, Left]:
+def of_independent_rows(Z: Array | None, W: Array, place: Index, term: Index) -> tuple[Array, Left]:
     """Return the triangles (F, q, q + p + 1) of rows, and what they leave, where every entry stands for itself.
 
     Parameters
     ----------
-    Z, W : arrays (N, q), (N, p + 1)
+    Z : array (N, q), optional
+        By default the columns of W but the last.
+    W : array (N, p + 1)
     place : int array (N,)
         Entry of each row.
     term : int array (F,)
         Of each entry.
     """
-    (N, q), p1 = Z.shape, W.shape[1]
-    triangle, left = np.zeros((len(term), q, q + p1)), Left(rows=np.empty((0, p1)), term=np.empty(0, dtype=np.intp))
-    for first in range(0, N, _ROWS_AT_ONCE):
-        some = slice(first, first + _ROWS_AT_ONCE)
-        rest = rotate(Z[some], W[some], place[some], triangle)
-        left = _fewest_independent([left, Left(rows=rest, term=term[place[some]])])
-    return triangle, left
+    p1 = W.shape[1]
+    A, q = (W, p1 - 1) if Z is None else (np.concatenate([Z, W], axis=1), Z.shape[1]) if Z.shape[1] else (W, 0)
+    triangle, rows, left_term = rotate(A, q, place, term)
+    if Z is None:
+        # Columns that are their own group columns leave nothing.
+        triangle = np.concatenate([triangle[:, :, :q], triangle], axis=2)
+        rows = np.concatenate([np.zeros((len(rows), q)), rows], axis=1)
+    return triangle, _fewest_independent([Left(rows=rows, term=left_term)])
 
 
 def fewest(parts: Sequence[Left], table: Index, p1: int) -> Left:
@@ -245,8 +245,8 @@ def _wide_triangles(rows: Array, place: Index, n: int, q: int) -> tuple[Array, A
     """Return triangles (n, s q, s, width) of wide rows (R, s, width), and what they leave (r, s, p + 1)."""
     R, s, width = rows.shape
     Z, W = rows[:, :, :q].reshape(R, s * q), rows[:, :, q:].reshape(R, s * (width - q))
-    triangle = np.zeros((n, s * q, s * width))
-    left = _factor(rotate(Z, W, place, triangle))
+    triangle, left, _ = rotate(np.concatenate([Z, W], axis=1), s * q, place, np.zeros(n, dtype=np.intp))
+    left = _factor(left)
     C = triangle[:, :, : s * q].reshape(n, s * q, s, q)
     D = triangle[:, :, s * q :].reshape(n, s * q, s, width - q)
     return np.concatenate([C, D], axis=3), left.reshape(-1, s, width - q)

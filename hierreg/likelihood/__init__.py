@@ -75,7 +75,8 @@ some thousand blocks on `groups.threads`, in chunks.
 Draws of b given draws of the variances: `engines.recover` -> `groups.draws.draw_groups` ->
 ``strip_moments_kernels.strip_draws``, ``moments_kernels.block_draws``, or of few blocks ``moments_by_numpy.draw`` by
 NumPy; of several factors `crossed.draws` -> ``crossed.moments_kernels.carry_back``. Moments begin at `groups.equations`
-and `crossed.equations`.
+and `crossed.equations`. Summaries of b without draws of it, by the normal distributions given some draws of the
+variances, are `groups.summaries`, their quantiles `mixtures`.
 
 Four likelihoods in which beta is not integrated out stand beside these, each with its own page: `quadrature`, of
 responses that are not normal, whose group effects are integrated out by nodes that follow the parameters;

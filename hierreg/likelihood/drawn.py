@@ -24,12 +24,16 @@ class EffectSummary:
     sd : array (J, q)
         Rao-Blackwell: average conditional variance plus variance of the conditional means.
     quantiles : array (n_probs, J, q)
-        Of the exact draws.
+        Of the mixture of the conditional distributions, or of exact draws.
+    error : float
+        Largest Monte-Carlo error of a mean or quantile, in posterior standard deviations, as of independent draws; NaN
+        where quantiles are those of exact draws.
     """
 
     mean: Array
     sd: Array
     quantiles: Array
+    error: float = np.nan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +44,9 @@ class Recovered:
     ----------
     beta : array (S, p)
     b : tuple of arrays (S, J, q), or None
-        One per grouping factor; None where only summaries were asked for.
+        One per grouping factor; None where only summaries, or nothing, were asked for.
     b_summary : tuple of EffectSummary, or None
-        One per grouping factor; None where draws were asked for.
+        One per grouping factor; None where draws, or nothing, were asked for.
     theta_summary : tuple of (EffectSummary or None), or None
         Likewise; None of a factor without `theta_columns`.
     """

@@ -116,7 +116,7 @@ def recover(
     theta_columns: Sequence[Sequence[int | None]] = (),
     threads: int = 1,
 ) -> Recovered:
-    """Return one exact draw of the coefficients per draw of the variance parameters.
+    """Return one exact draw of the coefficients per draw of the variance parameters, or summaries of those of groups.
 
     Parameters
     ----------
@@ -127,7 +127,8 @@ def recover(
     seed : int
         The draws depend on it and on nothing else, whatever the number of threads.
     probs : sequence of float or None
-        None keeps every draw of b; otherwise only means, sds and these quantiles are kept, in constant memory.
+        None keeps every draw of b; otherwise only means, sds and these quantiles are kept, in memory that does not grow
+        with the number of draws, and of an empty sequence nothing: beta alone.
     theta_columns : sequence of sequences of (int or None)
         Per grouping factor, the column of X that each of its columns matches; empty where theta is not wanted.
     threads : int

@@ -20,7 +20,7 @@ from hierreg.likelihood.first_use import announce
 from hierreg.likelihood.heavy_tails.draws import draw_effects, effects_parameters
 from hierreg.likelihood.heavy_tails.moments import effect_moments
 from hierreg.model.estimation import limit
-from hierreg.model.posterior import PROBS, Drawn, by_importance, by_nuts, cores_of, sample, summaries_only
+from hierreg.model.posterior import Drawn, by_importance, by_nuts, cores_of, sample, summaries_only
 from hierreg.predictive.of_model import check_has_rows
 from hierreg.problem.effects import refuse
 from hierreg.pymc_model import PARAMETRIZATIONS
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from hierreg.likelihood.heavy_tails.target import EffectsTarget
     from hierreg.problem.effects import EffectsProblem
     from hierreg.results.point import Estimate
-    from hierreg.sampling.nuts import Mode
+    from hierreg.sampling.approximation import Mode
     from hierreg.sampling.request import SampleRequest
 
     Array = NDArray[np.float64]
@@ -192,7 +192,7 @@ def _boundary(target: EffectsTarget, drawn: EffectsParameters) -> tuple[str, ...
 
 def _beta_cov(problem: EffectsProblem, target: EffectsTarget, hessian: Array) -> Array:
     """Return the covariance (p, p) of beta from the curvature in all parameters."""
-    from hierreg.sampling.nuts import scale_of
+    from hierreg.sampling.approximation import scale_of
 
     n, p = target.parameters.n_free, len(target.centre)
     root = scale_of(hessian)[n : n + p]
@@ -225,6 +225,11 @@ def sample_effects(problem: EffectsProblem, request: SampleRequest) -> xr.DataTr
         refuse(problem, f"sample(parametrization={request.parametrization!r})")
     if request.sampler == "pymc":
         refuse(problem, "sample(sampler='pymc')")
+    if request.group_effects == "none":
+        raise ModelError(
+            f"group_effects='none' with effects={{{problem.labels.factors[0].name!r}: {problem.effects}}}: whether the "
+            "data support the distribution is seen in the effects. Use group_effects='summary', which keeps no draws."
+        )
     return sample(problem, request, marginal=_marginal)
 
 
@@ -243,7 +248,7 @@ def _marginal(problem: EffectsProblem, request: SampleRequest, seed: int, reml: 
         flat,
         _added(problem, drawn.beta) if factor.has_theta else None,
         seed=seed,
-        probs=PROBS if summaries_only(problem, request) else None,
+        probs=build.PROBS if summaries_only(problem, request) else None,
         threads=cores_of(request),
     )
     keeps = effects.b is not None
@@ -259,7 +264,7 @@ def _marginal(problem: EffectsProblem, request: SampleRequest, seed: int, reml: 
     summaries = None
     if not keeps:
         of_groups = {f"{name}_mean": values for name, values in group_variables(labels, effects, (), ()).items()}
-        summaries = build.effect_summaries(labels, recovered, PROBS)
+        summaries = build.effect_summaries(labels, recovered, build.PROBS)
         summaries = summaries.assign({name.replace("_mean", f"_{factor.key}_mean"): v for name, v in of_groups.items()})
     if isinstance(problem.effects, Mixture):
         _warn_of_components(problem, drawn, effects)
@@ -276,7 +281,7 @@ def _marginal(problem: EffectsProblem, request: SampleRequest, seed: int, reml: 
 
 
 def _mode(problem: EffectsProblem, prepared: _Start) -> Mode:
-    from hierreg.sampling.nuts import Mode, scale_of
+    from hierreg.sampling.approximation import Mode, scale_of
 
     target = prepared.target
     if not target.n:

@@ -13,12 +13,12 @@ from hierreg.likelihood.crossed.blas_threads import blas_threads_for
 from hierreg.likelihood.engines import check_not_cut_off, on_threads, solve_equations
 from hierreg.likelihood.first_use import announce_compilation
 from hierreg.likelihood.goodness_of_fit import chi_square
-from hierreg.likelihood.groups.threads import available_cores
 from hierreg.problem.exact_fit import check_exact_fit
 from hierreg.problem.few_units import without_maximum
 from hierreg.problem.no_bound import is_at_lowest, without_bound
 from hierreg.results import point
 from hierreg.results.at_estimate import limit_at
+from hierreg.threads import available_cores
 from hierreg.warning import warn
 
 if TYPE_CHECKING:

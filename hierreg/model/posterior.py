@@ -18,7 +18,6 @@ from hierreg.likelihood.crossed.near import can_be_near, recover_near
 from hierreg.likelihood.crossed_draws import WithDraws
 from hierreg.likelihood.drawn import Recovered
 from hierreg.likelihood.engines import check_not_cut_off, on_threads, recover
-from hierreg.likelihood.groups.threads import available_cores
 from hierreg.likelihood.posterior import Target
 from hierreg.model.estimation import limit
 from hierreg.predictive.of_model import check_has_rows
@@ -29,6 +28,7 @@ from hierreg.results.at_estimate import statistics_of
 from hierreg.results.carried import tree_of
 from hierreg.results.prior_attributes import prior_attributes
 from hierreg.sampling.interrupted import warn_interrupted
+from hierreg.threads import available_cores
 from hierreg.variances.parameters import Covariances, covariances
 from hierreg.warning import warn
 
@@ -40,14 +40,13 @@ if TYPE_CHECKING:
 
     from hierreg.problem.problem import Problem
     from hierreg.results.point import Estimate
+    from hierreg.sampling.approximation import Mode
     from hierreg.sampling.density import Density, Values
-    from hierreg.sampling.nuts import Mode
     from hierreg.sampling.request import SampleRequest
 
     type Marginal = Callable[[Any, SampleRequest, int, Estimate], Drawn]
     Array = NDArray[np.float64]
 
-PROBS = (0.025, 0.25, 0.5, 0.75, 0.975)
 _MAX_BYTES = 2**30
 
 
@@ -152,7 +151,7 @@ def _marginal(problem: Problem, request: SampleRequest, seed: int, reml: Estimat
     return Drawn(
         posterior=build.posterior(problem.labels, shape, cov, recovered),
         stats=stats,
-        effects=build.effect_summaries(problem.labels, recovered, PROBS) if recovered.b is None else None,
+        effects=None if recovered.b_summary is None else build.effect_summaries(problem.labels, recovered, build.PROBS),
         times=times,
     )
 
@@ -166,7 +165,7 @@ def by_nuts(
 
     settings = Settings(
         draws=request.draws,
-        tune=300 if request.tune is None else request.tune,
+        tune=request.tune,
         chains=request.chains,
         seed=seed,
         cores=cores_of(request),
@@ -239,7 +238,7 @@ def _by_interpolation(
         drawn,
         (at.Lambda[0], at.error_cov[0]),
         seed=seed,
-        probs=PROBS if summaries_only(problem, request) else None,
+        probs=_probs(problem, request),
         theta_columns=problem.free_theta_columns(),
     )
     return u, stats, recovered
@@ -286,10 +285,17 @@ def _recover(problem: Problem, request: SampleRequest, likelihood: Any, cov: Cov
         likelihood,
         cov,
         seed=seed,
-        probs=PROBS if summaries_only(problem, request) else None,
+        probs=_probs(problem, request),
         theta_columns=problem.free_theta_columns(),
         threads=cores_of(request),
     )
+
+
+def _probs(problem: Problem, request: SampleRequest) -> tuple[float, ...] | None:
+    """Return of which quantiles there are summaries of the group coefficients; None keeps draws, () nothing."""
+    if request.group_effects == "none" and problem.labels.factors:
+        return ()
+    return build.PROBS if summaries_only(problem, request) else None
 
 
 def summaries_only(problem: Problem, request: SampleRequest) -> bool:
@@ -302,7 +308,7 @@ def summaries_only(problem: Problem, request: SampleRequest) -> bool:
         warn(
             f"draws of the coefficients of {n_groups} groups would take {gib:.1f} GiB; only "
             "their means, standard deviations and quantiles are kept, in the group `effects`. Pass "
-            "group_effects='draws' to keep all, or 'summary' to choose this.",
+            "group_effects='draws' to keep all, or 'summary' to choose this, or 'none' for neither.",
             HierregWarning,
         )
     return True

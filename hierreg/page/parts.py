@@ -27,9 +27,9 @@ _MOST_LINES = 4
 
 
 def tables_of(tree: xr.DataTree) -> dict[str, Report]:
-    """Return the reports that every posterior has: summary, correlations, and shrinkage by each factor."""
+    """Return the reports of a posterior: summary, correlations, and shrinkage by each factor whose groups are known."""
     made: dict[str, Report] = {"summary": reports.summary(tree), "correlations": reports.correlations(tree)}
-    for factor, suffix in _suffixes(tree).items():
+    for factor, suffix in _suffixes(tree).items() if _knows_groups(tree) else ():
         made[f"shrinkage{suffix}"] = reports.shrinkage(tree, factor=factor)
     return made
 
@@ -39,7 +39,7 @@ def figures_of(tree: xr.DataTree, model: Model | None = None) -> dict[str, Calla
     makers: dict[str, Any] = {"variances": plots.variances} if has_free_variances(tree) else {}
     if any(str(name).startswith(("corr_", "error_corr")) for name in tree["posterior"].data_vars):
         makers["correlations"] = plots.correlations
-    for factor, suffix in _suffixes(tree).items():
+    for factor, suffix in _suffixes(tree).items() if _knows_groups(tree) else ():
         makers[f"shrinkage{suffix}"] = partial(plots.shrinkage, factor=factor)
         makers[f"caterpillar{suffix}"] = partial(plots.caterpillar, factor=factor)
     return makers | _lines(tree, model)
@@ -63,6 +63,11 @@ def _lines(tree: xr.DataTree, model: Model | None) -> dict[str, Any]:
         f"lines_{re.sub(r'\W+', '_', name)}": partial(plots.lines, x=name, groups=groups, model=model)
         for name in numeric[:_MOST_LINES]
     }
+
+
+def _knows_groups(tree: xr.DataTree) -> bool:
+    """Return whether there are draws or summaries of the group coefficients."""
+    return "effects" in tree.children or any(str(name).startswith("b_") for name in tree["posterior"].data_vars)
 
 
 def _suffixes(tree: xr.DataTree) -> dict[str, str]:

@@ -6,5 +6,6 @@ densities of rows and groups that are left out, which `leave_out` labels.
 """
 
 from hierreg.predictive.public import log_likelihood, log_prior, posterior_predictive, prior_predictive
+from hierreg.predictive.recovered import group_effects
 
-__all__ = ["log_likelihood", "log_prior", "posterior_predictive", "prior_predictive"]
+__all__ = ["group_effects", "log_likelihood", "log_prior", "posterior_predictive", "prior_predictive"]

@@ -9,12 +9,12 @@ import numpy as np
 
 from hierreg.likelihood.drawn import Recovered
 from hierreg.likelihood.engines import log_likelihoods, population, recover
-from hierreg.likelihood.groups.threads import available_cores
 from hierreg.predictive.densities import log_prior_variables
 from hierreg.predictive.recovered import covariances_of
 from hierreg.results import build
 from hierreg.results.carried import draws_in
 from hierreg.results.pairs import as_pairs
+from hierreg.threads import available_cores
 from hierreg.variances.parameters import Covariances
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.exceptions import HierregWarning, ModelError
-from hierreg.likelihood.groups.threads import available_cores
 from hierreg.predictive.groups import some_draws
 from hierreg.predictive.left_out.equations import border_for, left_out
 from hierreg.predictive.left_out.sets import problem_and_data, sets_of
@@ -22,6 +21,7 @@ from hierreg.problem.effects import EffectsProblem
 from hierreg.problem.family import FamilyProblem
 from hierreg.problem.labels import response_variable
 from hierreg.results.carried import draws_in
+from hierreg.threads import available_cores
 from hierreg.warning import warn
 
 if TYPE_CHECKING:

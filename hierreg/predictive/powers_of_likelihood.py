@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.likelihood.engines import LOG_2PI, population
-from hierreg.likelihood.groups.threads import available_cores
 from hierreg.predictive.integrated_draws import Redraw, values_at
 from hierreg.predictive.powered import LIKELIHOOD, Powered, same_weights
+from hierreg.threads import available_cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,7 +1,8 @@
-"""Draws of the coefficients of some groups, of a posterior that has summaries of them alone.
+"""Coefficients of groups of a posterior that has no draws of them: draws of some groups, summaries of all.
 
 Given the variance parameters the coefficients are normal, and their distribution follows from the cross-products: each
-draw of the variance parameters gives one draw of all coefficients again, of which those asked for are kept.
+draw of the variance parameters gives one draw of all coefficients again, of which those asked for are kept, and their
+means, standard deviations and quantiles.
 """
 
 from __future__ import annotations
@@ -14,8 +15,12 @@ import numpy as np
 from hierreg.exceptions import ModelError
 from hierreg.likelihood.engines import recover
 from hierreg.linalg import semidefinite_factor
+from hierreg.predictive.of_model import gaussian, problem_of
 from hierreg.predictive.rows import Draws
 from hierreg.problem.effects import EffectsProblem
+from hierreg.results import build
+from hierreg.results.carried import draws_in, with_group
+from hierreg.threads import available_cores
 from hierreg.variances.parameters import Covariances
 
 if TYPE_CHECKING:
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
+    from hierreg.predictive.of_model import ModelLike
     from hierreg.problem.problem import Problem
 
     Array = NDArray[np.float64]
@@ -77,6 +83,60 @@ def recovered_draws(
         error_sd=cov.error_sd,
         error_corr=cov.error_corr,
     )
+
+
+def group_effects(tree: xr.DataTree, model: ModelLike | None = None) -> xr.DataTree:
+    """Return the tree with summaries of the coefficients of all groups, of a posterior that has none or only draws.
+
+    Parameters
+    ----------
+    tree : DataTree
+        From `Model.sample`, with ``group_effects="none"``, say.
+    model : Model, optional
+        The model that it was sampled from; by default the one that the tree carries (`Model.from_tree`).
+
+    Returns
+    -------
+    DataTree
+        With the group ``effects`` that ``group_effects="summary"`` has. The data are shared, not copied.
+
+    Raises
+    ------
+    ModelError
+        If tree and model do not match, the model has no grouping factor, or its group coefficients do not follow from
+        the variance parameters and cross-products alone.
+
+    See Also
+    --------
+    shrinkage : Reports them.
+    Model.sample : What of the group coefficients is kept.
+
+    Examples
+    --------
+    >>> import hierreg as hr
+    >>> model = hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff"))
+    >>> tree = model.sample(draws=200, seed=1, method="psis", group_effects="none")
+    >>> sorted(map(str, hr.group_effects(tree)["effects"].data_vars))[:2]
+    ['b_Batch_mean', 'b_Batch_quantiles']
+    """
+    problem = gaussian(problem_of(tree, model), "hr.group_effects")
+    if not problem.labels.factors:
+        raise ModelError(f"hr.group_effects: {problem.formula!r} has no group term such as (x | g).")
+    if isinstance(problem, EffectsProblem):
+        raise ModelError(
+            "hr.group_effects needs group coefficients that are normal given the parameters that are kept: sample with "
+            "group_effects='summary'."
+        )
+    recovered = recover(
+        problem.likelihood("prior"),
+        covariances_of(problem, draws_in(tree)),
+        seed=int(tree.attrs.get("seed", 0)),
+        probs=build.PROBS,
+        theta_columns=problem.free_theta_columns(),
+        threads=available_cores(),
+    )
+    effects = build.effect_summaries(problem.labels, problem.draws_with_fixed(recovered), build.PROBS)
+    return with_group(tree, "effects", effects)
 
 
 def covariances_of(problem: Problem, posterior: xr.Dataset) -> Covariances:

@@ -152,11 +152,18 @@ class Labels:
         return out
 
     @cached_property
-    def index_variables(self) -> dict[str, xr.IndexVariable]:
-        """The same as variables, whose indexes are built once for the dozens of arrays of one result."""
+    def _indexed(self) -> xr.Coordinates:
         import xarray as xr
 
-        return {dim: xr.IndexVariable(dim, labels) for dim, labels in self.coords.items()}  # type: ignore[no-untyped-call]
+        return xr.Coordinates(self.coords)
+
+    def coordinates(self, dims: Sequence[str]) -> xr.Coordinates:
+        """Return those of some dimensions; their indexes are built once for the dozens of arrays of one result."""
+        import xarray as xr
+
+        mine = [dim for dim in dims if dim in self._indexed]
+        variables, indexes = self._indexed.variables, self._indexed.xindexes
+        return xr.Coordinates({dim: variables[dim] for dim in mine}, {dim: indexes[dim] for dim in mine})
 
     def dims(self, kind: str, factor: FactorLabels | None = None) -> tuple[str, ...]:
         """Return the dimensions of one kind of quantity.
@@ -208,8 +215,7 @@ class Labels:
         values = np.asarray(values)
         if len(dims) == len(sample):
             values = values.reshape(values.shape[: len(sample)])
-        coords = {dim: self.index_variables[dim] for dim in dims if dim in self.index_variables}
-        return xr.DataArray(values, dims=dims, coords=coords)
+        return xr.DataArray(values, dims=dims, coords=self.coordinates(dims))
 
 
 def variable_name(name: str) -> str:

@@ -210,7 +210,11 @@ def group_moments(fit: Fit, name: str, prob: float) -> dict[str, Array]:
     """Return mean, sd, lower and upper (J, q) of ``b_<factor>`` or ``theta_<factor>``."""
     if name in fit.posterior:
         return moments(fit.draws(name), prob)
-    assert fit.effects is not None
+    if fit.effects is None:
+        raise ModelError(
+            f"the tree has nothing of the group coefficients {name} (group_effects='none'): add their summaries with "
+            "tree = hr.group_effects(tree), or sample with group_effects='draws'."
+        )
     lower, upper = (_kept_quantile(fit.effects, name, p, prob) for p in ((1 - prob) / 2, (1 + prob) / 2))
     mean, sd = (fit.effects[f"{name}_{what}"].to_numpy() for what in ("mean", "sd"))
     return {"mean": mean, "sd": sd, "lower": lower, "upper": upper}

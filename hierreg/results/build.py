@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 SAMPLE = ("chain", "draw")
+# Of group coefficients whose draws are not kept.
+PROBS = (0.025, 0.25, 0.5, 0.75, 0.975)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +106,11 @@ def sample_dataset(variables: Mapping[str, xr.DataArray], shape: tuple[int, int]
 
 
 def effect_summaries(labels: Labels, recovered: Recovered, probs: tuple[float, ...]) -> xr.Dataset:
-    """Return the group that stands for b and theta where only summaries were kept."""
+    """Return the group that stands for b and theta where only summaries were kept.
+
+    Its attribute ``monte_carlo_error`` is the largest error of a mean or quantile, in posterior standard
+    deviations, where quantiles are not those of draws.
+    """
     import xarray as xr
 
     out: dict[str, xr.DataArray] = {}
@@ -120,7 +126,9 @@ def effect_summaries(labels: Labels, recovered: Recovered, probs: tuple[float, .
         put(f"b_{factor.key}", factor, b)
         if theta is not None and factor.has_theta:
             put(f"theta_{factor.key}", factor, theta)
-    return xr.Dataset(out).assign_coords(quantile=list(probs))
+    known = [summary.error for summary in (*recovered.b_summary, *recovered.theta_summary) if summary is not None]
+    attrs = {} if np.isnan(known).any() else {"monte_carlo_error": max(known, default=0.0)}
+    return xr.Dataset(out, attrs=attrs).assign_coords(quantile=list(probs))
 
 
 def limit_group(labels: Labels, limit: Limit) -> xr.Dataset:

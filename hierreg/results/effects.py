@@ -145,9 +145,9 @@ def parameter_variables(
     coef, dim = factor.coef_dim, component_dim(factor)
 
     def array(values: Array, *dims: str) -> xr.DataArray:
-        coords: dict[str, Any] = {d: labels.index_variables[d] for d in dims if d in labels.index_variables}
+        coords = labels.coordinates(dims)
         if dim in dims:
-            coords[dim] = np.arange(values.shape[1 + dims.index(dim)])
+            coords = coords.assign({dim: np.arange(values.shape[1 + dims.index(dim)])})
         return xr.DataArray(values.reshape(shape + values.shape[1:]), dims=(*sample, *dims), coords=coords)
 
     if drawn.nu is not None:
@@ -178,13 +178,13 @@ def group_variables(
     import xarray as xr
 
     factor = labels.factors[0]
-    group = {factor.dim: labels.index_variables[factor.dim]}
+    group = labels.coordinates([factor.dim])
     if drawn.weight is not None:
         values = drawn.weight.reshape(shape + drawn.weight.shape[-1:])
         return {"weight": xr.DataArray(values, dims=(*sample, factor.dim), coords=group)}
     assert drawn.probability is not None
     values, dim = drawn.probability.reshape(shape + drawn.probability.shape[-2:]), component_dim(factor)
-    coords = group | {dim: np.arange(values.shape[-1])}
+    coords = group.assign({dim: np.arange(values.shape[-1])})
     return {"probability": xr.DataArray(values, dims=(*sample, factor.dim, dim), coords=coords)}
 
 

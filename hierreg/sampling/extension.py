@@ -48,6 +48,17 @@ def _is_known() -> bool:
     return version("nutpie").startswith(_KNOWN) and has("PyNutsSettings", "PySampler", "PyStorage", "ProgressType")
 
 
+def understands(settings: dict[str, Any]) -> bool:
+    """Return whether this version of nutpie has all of these settings."""
+    if not has("PyNutsSettings"):
+        return False
+    try:
+        extension().PyNutsSettings.Diag(0).update(settings)
+    except AttributeError:
+        return False
+    return True
+
+
 def raw_trace(model: Any, settings: dict[str, Any], *, cores: int, seed: int, progress: bool) -> Any:
     """Return nutpie's draws, warm-up included; where a user interrupts, those up to then.
 
@@ -56,7 +67,7 @@ def raw_trace(model: Any, settings: dict[str, Any], *, cores: int, seed: int, pr
     model : object
         `native.NativeModel`, which makes a sampler of the extension itself, or a model of nutpie's own.
     settings : dict
-        nutpie's names: num_draws, num_tune, num_chains, target_accept.
+        nutpie's names: num_draws, num_tune, num_chains, target_accept, and more.
     cores, seed : int
     progress : bool
         Show nutpie's progress bar.

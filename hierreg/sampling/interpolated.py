@@ -17,8 +17,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from hierreg.sampling.approximation import Mode
     from hierreg.sampling.density import Values
-    from hierreg.sampling.nuts import Mode
 
     Array = NDArray[np.float64]
 

@@ -1,8 +1,8 @@
 """NUTS over the unconstrained variance parameters, from the mode, preconditioned by the Hessian there.
 
 The chain runs in x with u = mode + C x, where C C' is the inverse of the negative Hessian of the log density at
-its mode; standard deviations that may be zero are signed (`signed`). nutpie calls the cached kernel (`native`);
-nothing is compiled per model.
+its mode; standard deviations that may be zero are signed (`signed`), and where the density is nearly normal a draw is
+one rotation (`trajectories`). nutpie calls the cached kernel (`native`); nothing is compiled per model.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import numpy as np
 
 from hierreg.estimate.mode import best_mode, names_of_difference
 from hierreg.exceptions import ConvergenceWarning, ModelError
+from hierreg.sampling.approximation import Mode, scale_of
 from hierreg.sampling.extension import has, raw_trace
 from hierreg.sampling.interrupted import kept
 from hierreg.sampling.signed import coordinates
+from hierreg.sampling.trajectories import trajectories
 from hierreg.warning import warn
 
 if TYPE_CHECKING:
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from hierreg.estimate.optimise import Optimum
     from hierreg.likelihood.posterior import Target
     from hierreg.sampling.density import Density
-    from hierreg.sampling.signed import Coordinates
 
     Array = NDArray[np.float64]
 
@@ -35,10 +36,6 @@ if TYPE_CHECKING:
 _START_SCALE = 0.7
 # Of a second mode beside the first, above which it is said.
 _SMALLEST_SHARE = 0.01
-# Stan's and PyMC's.
-TARGET_ACCEPT = 0.8
-# Where sds may be zero: several lie on thin rings where data tell only the sum of their squares. By trial.
-TARGET_ACCEPT_SIGNED = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +44,10 @@ class Settings:
 
     Attributes
     ----------
-    draws, tune, chains : int
-        Per chain draws kept, and warm-up draws before them.
+    draws, chains : int
+        Per chain draws kept.
+    tune : int or None
+        Warm-up draws before them; None for the default.
     seed : int
         The draws depend on it alone, whatever `cores`.
     cores : int
@@ -57,45 +56,20 @@ class Settings:
         Show nutpie's progress bar.
     target_accept : float or None
         Acceptance probability that the step size is tuned to; None for the defaults.
-    default_accept : (float, float, float)
-        That where nothing is asked for: all standard deviations are far from zero, one may come near it, zero is as
-        likely as others.
+    default_accept : (float, float, float) or None
+        That where nothing is asked for, of densities that are sampled with nutpie's own steps: where all standard
+        deviations are far from zero, one may come near it, zero is as likely as others. None for what `trajectories`
+        chooses.
     """
 
     draws: int
-    tune: int
+    tune: int | None
     chains: int
     seed: int
     cores: int
     progress: bool
     target_accept: float | None = None
-    default_accept: tuple[float, float, float] = (TARGET_ACCEPT, TARGET_ACCEPT_SIGNED, TARGET_ACCEPT_SIGNED)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mode:
-    """Gaussian approximation of the unconstrained posterior at its mode.
-
-    Attributes
-    ----------
-    u : array (n,)
-    scale : array (k, k)
-        C with C C' = inverse of the negative Hessian; of the first k elements, where the others have unit scale.
-    log_density : float
-    converged : bool
-    """
-
-    u: Array
-    scale: Array
-    log_density: float
-    converged: bool
-
-    def at(self, x: Array) -> Array:
-        """Return the vectors (..., n) of points x (..., n) in units of the scale."""
-        k = len(self.scale)
-        if k == len(self.u):
-            return np.asarray(self.u + x @ self.scale.T)
-        return np.concatenate([self.u[:k] + x[..., :k] @ self.scale.T, self.u[k:] + x[..., k:]], axis=-1)
+    default_accept: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,15 +141,6 @@ def _log_det(hessian: Array) -> float:
     return float(np.sum(np.log(np.maximum(values, 1e-3))))
 
 
-def scale_of(hessian: Array) -> Array:
-    """Return C with C C' = (-H)^-1; directions without curvature get scale one at most."""
-    if hessian.size == 0:
-        return hessian
-    values, vectors = np.linalg.eigh(-hessian)
-    values = np.where(values > 1e-3, values, 1.0)
-    return vectors / np.sqrt(values)
-
-
 def sample_chains(
     target: Density, mode: Mode, settings: Settings, *, marginal: tuple[Density, Mode] | None = None
 ) -> Chains:
@@ -200,31 +165,33 @@ def sample_chains(
     if n == 0:
         return Chains(u=np.empty((chains, draws, 0)), stats=_constant_stats(chains, draws), n_warmup_steps=0)
     signed = coordinates(target.on_threads(settings.cores), mode) if marginal is None else coordinates(*marginal)
+    own, default_tune = trajectories(
+        target, mode, signed, settings.default_accept, asked=settings.target_accept, threads=settings.cores
+    )
+    tune = default_tune if settings.tune is None else settings.tune
     if signed is not None:
         target, mode = target.with_signed(signed.unit), signed.approximation(mode)
     trace = raw_trace(
         nutpie_model(target, mode),
-        {
-            "num_draws": draws,
-            "num_tune": settings.tune,
-            "num_chains": chains,
-            "target_accept": _target_accept(settings, signed),
-        },
+        {"num_draws": draws, "num_tune": tune, "num_chains": chains} | own,
         cores=settings.cores,
         seed=settings.seed,
         progress=settings.progress,
     )
     points, stats = trace.get_arrow_trace()
     # nutpie takes an interrupt for the end of all chains, wherever they are.
-    whole = kept([max(0, chain.num_rows - settings.tune) for chain in points], chains=chains, draws=draws)
+    whole = kept([max(0, chain.num_rows - tune) for chain in points], chains=chains, draws=draws)
     points, stats = [points[i] for i in whole.chains], [stats[i] for i in whole.chains]
-    here = slice(settings.tune, settings.tune + whole.draws)
+    here = slice(tune, tune + whole.draws)
     x = np.stack([_column(chain, "x").reshape(-1, n)[here] for chain in points])
     kept_stats = {
         name: np.stack([_column(chain, theirs)[here] for chain in stats])
         for name, theirs in _STATS.items()
         if theirs in stats[0].column_names
     }
+    if "maxdepth" in own and "reached_max_treedepth" in kept_stats:
+        # One step is all that was to be taken: nothing was cut short.
+        kept_stats["reached_max_treedepth"] = np.zeros_like(kept_stats["reached_max_treedepth"])
     u, sign = mode.at(x), None
     if signed is not None:
         sign = signed.signs(u)
@@ -233,16 +200,10 @@ def sample_chains(
     return Chains(
         u=u,
         stats=kept_stats,
-        n_warmup_steps=sum(int(_column(chain, "n_steps")[: settings.tune].sum()) for chain in stats),
+        n_warmup_steps=sum(int(_column(chain, "n_steps")[:tune].sum()) for chain in stats),
         interrupted=whole.message,
         sign=sign,
     )
-
-
-def _target_accept(settings: Settings, signed: Coordinates | None) -> float:
-    if settings.target_accept is not None:
-        return settings.target_accept
-    return settings.default_accept[0 if signed is None else 2 if signed.extent.any() else 1]
 
 
 def _column(batch: Any, name: str) -> NDArray[Any]:

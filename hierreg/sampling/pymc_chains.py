@@ -14,7 +14,6 @@ from hierreg.likelihood.drawn import Recovered
 from hierreg.pymc_model import build_pymc_model
 from hierreg.results import build
 from hierreg.sampling.interrupted import Kept, finished_draws, kept
-from hierreg.sampling.nuts import TARGET_ACCEPT
 from hierreg.sampling.warnings_of_draws import stats_group, warn_about
 from hierreg.variances.parameters import Covariances, covariances
 
@@ -32,6 +31,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 _TUNE = 1000
+# Stan's and PyMC's, for coordinates of which nothing is known.
+_TARGET_ACCEPT = 0.8
 # Names in `sample_stats`, and what PyMC and nutpie call them.
 _STATS = {
     "lp": ("lp", "logp"),
@@ -180,7 +181,7 @@ def _sample(problem: Problem, request: SampleRequest, seed: int, cores: int) -> 
     of_groups = [kind.format(factor) for factor in factors for kind in kinds]
     wanted = ("beta", *of_groups, "error_sd", "error_corr_partial")
     names = [name for name in wanted if name in model.named_vars]
-    target_accept = TARGET_ACCEPT if request.target_accept is None else request.target_accept
+    target_accept = _TARGET_ACCEPT if request.target_accept is None else request.target_accept
     if request.sampler == "nutpie":
         import nutpie
 

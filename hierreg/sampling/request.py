@@ -73,11 +73,14 @@ class SampleRequest:
             error=ModelError,
         )
         check_choice(self.sampler, ("nutpie", "pymc"), argument="sampler", error=ModelError)
-        check_choice(self.group_effects, ("auto", "draws", "summary"), argument="group_effects", error=ModelError)
-        if self.group_effects == "summary" and self.parametrization != "marginal":
+        check_choice(
+            self.group_effects, ("auto", "draws", "summary", "none"), argument="group_effects", error=ModelError
+        )
+        if self.group_effects in {"summary", "none"} and self.parametrization != "marginal":
             raise ModelError(
-                f"group_effects='summary' with parametrization={self.parametrization!r}: summaries come from the exact "
-                "conditional distributions of parametrization='marginal'; use that, or group_effects='draws'."
+                f"group_effects={self.group_effects!r} with parametrization={self.parametrization!r}, which samples "
+                "all coefficients: only parametrization='marginal' integrates those of groups out, and knows their "
+                "exact conditional distributions. Use that, or group_effects='draws'."
             )
         if self.method == "psis":
             self._check_importance()

@@ -31,8 +31,8 @@ from hierreg.priors.families import EXPONENTIAL, GAMMA, HALF_CAUCHY, HALF_NORMAL
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from hierreg.sampling.approximation import Mode
     from hierreg.sampling.density import Density
-    from hierreg.sampling.nuts import Mode
     from hierreg.variances.parameters import VarianceParameters
 
     Array = NDArray[np.float64]

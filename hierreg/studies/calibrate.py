@@ -10,7 +10,6 @@ import numpy as np
 from hierreg.checks import check_choice, check_whole
 from hierreg.exceptions import DataError, ModelError
 from hierreg.hints import SEED, understands
-from hierreg.likelihood.groups.threads import available_cores
 from hierreg.model.model import Model
 from hierreg.predictive.of_model import attributes, check_match
 from hierreg.predictive.prior_draws import check_priors
@@ -26,6 +25,7 @@ from hierreg.studies.finished import checked_path, read, seed_in, write
 from hierreg.studies.quantities import quantities_of
 from hierreg.studies.replications import Study, prior_of, replications
 from hierreg.studies.workers import results_of
+from hierreg.threads import available_cores
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,6 @@ import numpy as np
 from hierreg.checks import check_choice, check_whole, listed, suggestion
 from hierreg.exceptions import ModelError
 from hierreg.hints import PROB, SEED, understands
-from hierreg.likelihood.groups.threads import available_cores
 from hierreg.linear.given import Names, read_weights
 from hierreg.model.model import Model
 from hierreg.predictive.of_model import check_has_rows, check_match, gaussian
@@ -27,6 +26,7 @@ from hierreg.studies.plan_report import report_of
 from hierreg.studies.planned import Plan, Simulated, simulated
 from hierreg.studies.truths import truth_given, truth_of_estimate, with_values
 from hierreg.studies.workers import results_of
+from hierreg.threads import available_cores
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -50,7 +50,7 @@ def exact_value(problem: Problem, tree: xr.DataTree, sets: RowSets, k: int) -> t
         chains=sizes["chain"],
         seed=seed,
         method=str(tree.attrs.get("method", "nuts")),
-        group_effects="summary" if problem.labels.factors else "draws",
+        group_effects="none",
     )
     with kept_warnings() as kept:
         try:

@@ -60,7 +60,7 @@ TOPICS = {
     "Point estimates": ("t_tests", "intervals", "compare_fits", "residuals"),
     "Draws": (
         *("parameters", "correlation_matrices", "posterior_predictive", "prior_predictive"),
-        *("log_likelihood", "log_prior"),
+        *("log_likelihood", "log_prior", "group_effects"),
     ),
     "Predictive checks": ("prior_check", "predictive_check", "loo"),
     "Files": ("save", "load"),

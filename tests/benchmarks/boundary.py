@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hierreg.sampling.approximation import Mode
+
     Array = NDArray[np.float64]
 
 DRAWS, CHAINS = 1000, 4
@@ -123,7 +125,7 @@ def _cases() -> dict[str, Callable[[], hr.Model]]:
     }
 
 
-def measured(target: Target, mode: nuts.Mode, reference: tuple[Array, float] | None, *, is_signed: bool) -> Row:
+def measured(target: Target, mode: Mode, reference: tuple[Array, float] | None, *, is_signed: bool) -> Row:
     """Return a row of the table.
 
     Parameters
@@ -142,7 +144,7 @@ def measured(target: Target, mode: nuts.Mode, reference: tuple[Array, float] | N
         chosen.append(choose(*arguments) if is_signed else None)
         return chosen[-1]
 
-    settings = nuts.Settings(draws=DRAWS, tune=300, chains=CHAINS, seed=1, cores=1, progress=False)
+    settings = nuts.Settings(draws=DRAWS, tune=None, chains=CHAINS, seed=1, cores=1, progress=False)
     with mock.patch.object(nuts, "coordinates", remember):
         chains = nuts.sample_chains(target, mode, settings)
     u = chains.u

@@ -21,9 +21,9 @@ import pandas as pd
 
 import hierreg as hr
 from hierreg.exceptions import HierregError
-from hierreg.likelihood.groups.threads import available_cores
 from hierreg.model.family import rules
 from hierreg.model.family.estimation import limit, starts_of_chains
+from hierreg.threads import available_cores
 from tests.benchmarks.families import contraception
 from tests.benchmarks.table import text_table
 

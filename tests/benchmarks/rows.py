@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("--batch-rows", type=int, default=1 << 20)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--draws", type=int, default=1000)
+    parser.add_argument("--part", type=int, default=PART, help="rows of a file")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.folder or Path(scratch)
@@ -49,12 +50,12 @@ def make_files(folder: Path, options: argparse.Namespace) -> None:
     rng = np.random.default_rng(1)
     effects = rng.multivariate_normal([0, 0], [[1.0, 0.3], [0.3, 0.5]], options.groups)
     labels = pa.array([f"group {i:07d}" for i in range(options.groups)]) if options.text else None
-    for i, start in enumerate(range(0, options.rows, PART)):
+    for i, start in enumerate(range(0, options.rows, options.part)):
         path = folder / f"part{i:05d}.parquet"
         if path.exists():
             continue
         rng = np.random.default_rng([2, i])
-        n = min(PART, options.rows - start)
+        n = min(options.part, options.rows - start)
         g, x = rng.integers(0, options.groups, n), rng.normal(size=n)
         y = 1.0 + 2.0 * x + effects[g, 0] + effects[g, 1] * x + rng.normal(size=n)
         pq.write_table(pa.table({"y": y, "x": x, "g": g if labels is None else labels.take(pa.array(g))}), path)
@@ -95,7 +96,7 @@ def with_dask(folder: Path, options: argparse.Namespace) -> hr.Gram:
 
     with (
         LocalCluster(
-            n_workers=options.workers, threads_per_worker=1, dashboard_address=None, memory_limit=0
+            n_workers=options.workers, threads_per_worker=1, dashboard_address=":0", memory_limit=0
         ) as cluster,
         Client(cluster) as client,
     ):

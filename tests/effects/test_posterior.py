@@ -77,6 +77,7 @@ def schools_by_grid():
     }
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::hierreg.exceptions.BoundaryWarning")  # of the REML estimate beside it
 @pytest.mark.parametrize("method", METHODS)
 def test_eight_schools_with_student_t_effects(schools_by_grid, method):
@@ -113,6 +114,7 @@ def far_by_grid():
     }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", METHODS)
 def test_unknown_degrees_of_freedom(far_by_grid, method):
     rows, effects = SCHOOLS.assign(y=FAR), {"school": hr.StudentT(NU)}

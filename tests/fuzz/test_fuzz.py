@@ -18,7 +18,13 @@ from tests.oracles.cases import KINDS, random_case
 CASES, AT_ONCE = 140, 20
 
 
-@pytest.mark.parametrize("first", [*range(0, CASES, AT_ONCE), *range(AUTOREGRESSIVE, AUTOREGRESSIVE + 40, AT_ONCE)])
+ORDINARY = (0, 20, 40, AUTOREGRESSIVE)
+FIRST = [*range(0, CASES, AT_ONCE), *range(AUTOREGRESSIVE, AUTOREGRESSIVE + 40, AT_ONCE)]
+
+
+@pytest.mark.parametrize(
+    "first", [pytest.param(first, marks=() if first in ORDINARY else pytest.mark.long) for first in FIRST]
+)
 def test_every_case_is_right_or_refused(first):
     verdicts = run(range(first, first + AT_ONCE))
     assert not [found for found in verdicts if found.outcome == "failure"], report(verdicts)

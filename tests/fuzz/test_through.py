@@ -10,6 +10,7 @@ from tests.fuzz.run import report
 CASES, AT_ONCE = 10, 5
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("first", range(0, CASES, AT_ONCE))
 def test_every_case_goes_through_or_is_refused(first):
     verdicts = [through.verdict(seed) for seed in range(first, first + AT_ONCE)]

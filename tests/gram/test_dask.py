@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 import warnings
 from pathlib import Path
 
@@ -27,11 +28,11 @@ def data(rng):
 
 @pytest.fixture(scope="module")
 def client():
-    """Two processes on this machine, started anew when they die."""
+    """Two processes on this machine, started anew when they die, at a port that is free."""
     with (
         warnings.catch_warnings(),
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=0
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", memory_limit=0
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
@@ -113,6 +114,32 @@ def test_a_worker_that_dies_in_the_middle_changes_nothing(data, client, tmp_path
 def _die_once(i, parts, mark):
     if i == 5 and not Path(mark).exists():
         Path(mark).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return parts[i]
+
+
+def test_a_lost_worker_costs_what_it_held(data, client, tmp_path):
+    """Partitions whose statistics another worker holds are not read again."""
+    parts = cut(data, size=6)
+    ddf = dd.from_map(
+        _die_late, range(len(parts)), parts=parts, folder=str(tmp_path), meta=parts[0].iloc[:0], label="late"
+    )
+    gram = Gram.from_dask(ddf, "y ~ x + (x | g)", client=client)
+    assert_identical(gram, Gram.from_dask(partitioned(data, size=6), "y ~ x + (x | g)"))
+    # File names are partition, process and time; the first partition is looked at once before.
+    reads = [name.name.split(".") for name in sorted(tmp_path.iterdir()) if name.name != "died"]
+    dead = (tmp_path / "died").read_text()
+    survivors = {process for _, process, _ in reads} - {dead}
+    assert len(survivors) >= 1
+    again = len(reads) - 1 - len(parts)
+    assert 0 < again <= sum(process == dead for _, process, _ in reads)
+
+
+def _die_late(i, parts, folder):
+    place = Path(folder)
+    (place / f"{i}.{os.getpid()}.{time.time_ns()}").touch()
+    if i == len(parts) - 1 and not (place / "died").exists():
+        (place / "died").write_text(str(os.getpid()))
         os.kill(os.getpid(), signal.SIGKILL)
     return parts[i]
 

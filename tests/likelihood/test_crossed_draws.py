@@ -9,8 +9,6 @@ import pytest
 
 import hierreg as hr
 from hierreg.compiled.lapack import addresses_of_lapack
-from hierreg.estimate.coordinates import factor_coordinates
-from hierreg.estimate.optimise import maximise
 from hierreg.exceptions import HierregWarning, SamplingError
 from hierreg.likelihood.crossed import blas_threads, large_kernels, plan
 from hierreg.likelihood.crossed.draws import recover_kept
@@ -131,24 +129,6 @@ def test_posteriors_with_draws_beside_and_after_agree(table):
     b = [tree["posterior"]["b_d"].to_numpy().reshape(2000, -1) for tree in trees]
     error = np.sqrt(sum(one.var(axis=0) for one in b) / 1000)
     assert np.abs((b[0].mean(axis=0) - b[1].mean(axis=0)) / error).max() < 4.0
-
-
-# ---- the second search
-
-
-def test_a_search_ends_at_a_known_maximum_whose_columns_have_other_signs(table):
-    problem = hr.Model("y ~ x + (1 | s) + (1 | d) + (1 | c)", table).problem
-    coordinates = factor_coordinates(problem.likelihood("reml"), problem.parameters)
-    start, curvature = coordinates.start()
-    first = maximise(coordinates, start, curvature=curvature)
-    turned = first.x.copy()
-    turned[1:3] *= -1.0
-    np.testing.assert_array_equal(coordinates.with_signs_of(turned, first.x), first.x)
-    near = 1.05 * turned
-    again = maximise(coordinates, near, known=[first], as_known=coordinates.with_signs_of)
-    plain = maximise(coordinates, near, known=[first])
-    np.testing.assert_array_equal(again.x, first.x)
-    assert again.n_evaluations < plain.n_evaluations
 
 
 # ---- large tails, and the default

@@ -12,7 +12,8 @@ from hierreg.likelihood.crossed.equations import split_coefficients
 from hierreg.likelihood.engines import recover, solve_equations
 from hierreg.likelihood.posterior import Target
 from hierreg.sampling import interpolated
-from hierreg.sampling.nuts import Mode, find_mode
+from hierreg.sampling.approximation import Mode
+from hierreg.sampling.nuts import find_mode
 from hierreg.variances.parameters import covariances
 
 ERRORS = {"independent": None, "by": hr.by("part"), "known": hr.known_se("se", scale=True)}
@@ -104,6 +105,10 @@ def test_summaries_are_those_of_draws(table):
     draws = near.recover_near(target.likelihood, cov, point, probs=None, **given)
     found = near.recover_near(target.likelihood, cov, point, probs=(0.1, 0.5), **given)
     np.testing.assert_array_equal(found.beta, draws.beta)
+    none = near.recover_near(target.likelihood, cov, point, probs=(), **given)
+    np.testing.assert_array_equal(none.beta, draws.beta)
+    assert none.b is None
+    assert none.b_summary is None
     np.testing.assert_allclose(found.b_summary[1].mean, draws.b[1].mean(axis=0))
     theta = draws.b[0] + draws.beta[:, None, :1]
     np.testing.assert_allclose(found.theta_summary[0].quantiles, np.quantile(theta, (0.1, 0.5), axis=0))

@@ -105,6 +105,7 @@ CASES_OF_ONE_FACTOR = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:the Laplace estimate is on the boundary")
 @pytest.mark.parametrize("name", CASES_OF_ONE_FACTOR)
 def test_one_factor_has_the_posterior_that_quadrature_has(name, monkeypatch):

@@ -34,6 +34,7 @@ CASES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:the Laplace estimate is on the boundary")
 @pytest.mark.parametrize("name", CASES)
 def test_all_effects_are_sampled_where_they_are_nearly_normal(name):
@@ -46,6 +47,7 @@ def test_all_effects_are_sampled_where_they_are_nearly_normal(name):
         assert tree["sample_stats"].attrs["quadrature_nodes"] > 3
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:the Laplace estimate is on the boundary")
 def test_more_nodes_where_those_chosen_are_too_few_at_the_draws(monkeypatch):
     """The posterior of the standard deviation is wider than its normal approximation, over which 7 nodes are enough."""
@@ -88,6 +90,7 @@ def test_rows_that_are_groups_are_overdispersion_where_they_say_it():
     assert hr.Model("cbind(k, n - k) ~ x + (1 | g)", shares, family=hr.Binomial()).estimate().sd["g"] > 0.1
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:the Laplace estimate is on the boundary")
 def test_chains_of_all_effects_that_diverge_are_not_kept(monkeypatch):
     model = model_of(table(30, 2, 1.0, "counts", at=-3.0), "counts")

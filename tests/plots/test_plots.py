@@ -242,6 +242,7 @@ figure
 """
 
 
+@pytest.mark.long
 def test_a_notebook_shows_each_figure_once(tmp_path, monkeypatch):
     import nbformat
     from nbclient import NotebookClient

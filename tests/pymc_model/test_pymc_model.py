@@ -451,6 +451,7 @@ INTEGRATED = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("make", "parametrization"), INTEGRATED)
 def test_explicit_parametrization_integrates_to_the_marginal_one(make, parametrization):
     case = make(np.random.default_rng(20))

@@ -284,7 +284,7 @@ ON_A_CLUSTER = """
     hr.Model.sample, dask.part_of = waiting(sample), waiting(dask.part_of)
     model = hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff"))
     ddf = dd.from_pandas(pd.DataFrame({"y": [1.5, 2.0] * 10, "x": [0.0, 1.0] * 10}), npartitions=4)
-    options = {"processes": False, "n_workers": 1, "threads_per_worker": 1, "dashboard_address": None}
+    options = {"processes": False, "n_workers": 1, "threads_per_worker": 1, "dashboard_address": ":0"}
     with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -307,6 +307,7 @@ ON_A_CLUSTER = """
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("what", "after", "expected", "warned"),
     [

@@ -12,6 +12,7 @@ from hierreg.cli import main
 from hierreg.exceptions import BoundaryWarning, ConvergenceWarning, ModelError, SamplingError
 from hierreg.likelihood.posterior import Target
 from hierreg.sampling import importance, mixture, nuts, resampling
+from hierreg.sampling.approximation import Mode
 from hierreg.sampling.warnings_of_draws import warn_about_copies
 from tests.helpers.posteriors import DYE, SLEEP, assert_agrees, assert_quantiles_agree
 from tests.helpers.sampled_models import STRUCTURES
@@ -283,7 +284,7 @@ class HeavyTails:
 
 
 def test_a_posterior_with_too_heavy_tails_is_refused():
-    mode = nuts.Mode(u=np.zeros(1), scale=np.ones((1, 1)), log_density=0.0, converged=True)
+    mode = Mode(u=np.zeros(1), scale=np.ones((1, 1)), log_density=0.0, converged=True)
     settings = importance.Settings(draws=100, chains=2, seed=1, cores=1)
     with pytest.raises(SamplingError, match=r"Pareto k of the weights is .* 0\.7 .* method='nuts'"):
         importance.sample_by_importance(HeavyTails(), mode, settings)

@@ -28,6 +28,7 @@ def posterior():
     return dyestuff().sample(draws=100, seed=1, method="psis", progress=False)
 
 
+@pytest.mark.long
 def test_replications_depend_on_seed_and_number_alone(tmp_path):
     """Not on how many there are, on processes, or on what was there before."""
     whole = hr.calibrate(dyestuff(), n=12, seed=5, **FAST)
@@ -192,6 +193,7 @@ def test_every_structure_can_be_calibrated(name):
     assert float(found["p_value"].min()) > 1e-4
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("is_around", [False, True])
 @pytest.mark.parametrize("name", ["binomial", "log normal", "student t", "poisson, crossed", "student t effects"])
 @pytest.mark.filterwarnings("ignore::hierreg.exceptions.HierregWarning")

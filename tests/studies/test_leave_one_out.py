@@ -65,6 +65,7 @@ def check_against_refits(table, by, labels, arguments, tolerance):
             assert float(found.pit[k]) == pytest.approx(probability, abs=0.02)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("by", "labels"), [("g", ["g0", "g4"]), (None, [3, 17]), ("v", [4, 9])])
 def test_weights_find_what_fits_without_it_say(by, labels, table):
     # Of 8,000 draws with weights and 8,000 without: about 0.01 where k is below 0.5.

@@ -164,6 +164,7 @@ def test_every_structure_can_be_planned(name):
     assert str(plan)
 
 
+@pytest.mark.long
 def test_studies_do_not_depend_on_processes_and_other_sizes():
     model = structures.gaussian("independent, small engine q=1")
     one = hr.design(model, {"slope": {"x": 1}}, groups=[5, 9], n=4, **QUICK)

@@ -14,6 +14,7 @@ from hierreg.studies.workers import results_of, sent
 from tests.studies.work import killed, squares
 
 
+@pytest.mark.long
 def test_what_a_lost_process_had_is_done_again(tmp_path):
     shared = {"folder": str(tmp_path), "lost": 7}
     found = list(results_of(squares, shared, list(range(20)), cores=2, client=None))
@@ -21,6 +22,7 @@ def test_what_a_lost_process_had_is_done_again(tmp_path):
     assert sorted(found) == [(number, number**2) for number in range(20)]
 
 
+@pytest.mark.long
 def test_processes_that_are_always_lost_end_in_words(tmp_path):
     with pytest.raises(ModelError, match=r"processes were lost 3 times.*__main__"):
         list(results_of(killed, {}, [1, 2], cores=2, client=None))

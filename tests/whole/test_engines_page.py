@@ -100,6 +100,7 @@ REFUSED = {
     "`hr.Mixture(5)` of eight groups": lambda: model("(1 | g)", effects={"g": hr.Mixture(5)}),
     '`effects=`, `estimate("reml")`': lambda: model("(1 | g)", effects=T).estimate("reml"),
     "`effects=`, `Model.gram`": lambda: model("(1 | g)", effects=T).gram,
+    '`effects=`, `sample(group_effects="none")`': lambda: model("(1 | g)", effects=T).sample(group_effects="none"),
     "`effects=`, `Model.solve`": lambda: model("(1 | g)", effects=T).solve({"g": [[1.0]]}, 1.0),
     "`effects=`, `to_pymc()`": lambda: model("(1 | g)", effects=T).to_pymc(),
     '`hr.Mixture`, `to_pymc("noncentered")`': lambda: model("(1 | g)", effects={"g": hr.Mixture(2)}).to_pymc(

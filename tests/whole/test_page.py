@@ -63,6 +63,7 @@ def test_a_page_holds_every_table_and_figure_and_needs_no_other_file(sleep, tmp_
     assert "tree = model.sample(draws=100, chains=4, seed=1" in text
 
 
+@pytest.mark.long
 def test_a_page_of_a_saved_posterior_is_the_same(sleep, tmp_path):
     kept = hr.load(hr.save(sleep, tmp_path / "kept.nc"))
     pages = [text_of(hr.report(tree, tmp_path / f"{i}.html")) for i, tree in enumerate((sleep, kept))]
@@ -195,6 +196,7 @@ def test_an_estimate_is_refused_in_words(tmp_path):
         hr.report(estimate, tmp_path / "page.html")
 
 
+@pytest.mark.long
 def test_the_command_line_writes_it(sleep, tmp_path, capsys):
     kept = hr.save(sleep, tmp_path / "kept.nc")
     assert main(["report", str(kept), "--html", str(tmp_path / "page.html")]) == 0

@@ -106,6 +106,7 @@ def test_parts_of_the_readme_are_where_pages_look_for_them():
     for page in ("start", "limits"):
         first, last = re.findall(r'"## ([\w ]+)\\n"', text(page))
         assert readme.index(f"\n## {first}\n") < readme.index(f"\n## {last}\n")
+    assert readme.index("\n## How fast\n") < readme.index("\nLicence: MIT")
 
 
 def test_the_site_is_built_by_continuous_integration():

@@ -47,6 +47,9 @@ def recover_crossed(
     if probs is None:
         beta, b = _draws(likelihood, covariances, np.arange(S), seed, threads)
         return Recovered(beta=beta, b=b, b_summary=None, theta_summary=None)
+    if not probs:
+        beta = _population(likelihood, covariances, seed, threads)
+        return Recovered(beta=beta, b=None, b_summary=None, theta_summary=None)
     kept = kept_for_summaries(likelihood, S)
     beta = _population(likelihood, covariances, seed, threads)
     beta[kept], b = _draws(likelihood, covariances, kept, seed, threads)

@@ -85,12 +85,14 @@ def recover_near(
     probs, theta_columns
     """
     S, width = len(covariances.Lambda), likelihood.plan.n_node_columns + likelihood.plan.n_tail
-    kept = np.arange(S) if probs is None else kept_for_summaries(likelihood, S)
+    kept = np.arange(S) if probs is None else kept_for_summaries(likelihood, S) if probs else np.arange(0)
     rows, beta = np.empty((len(kept), width)), np.empty((S, len(likelihood.gram.coef_names)))
     for some, draws in _batches(likelihood, covariances, point, seed):
         beta[some] = split_coefficients(likelihood, draws, covariances.Lambda[some])[0]
         here = (kept >= some.start) & (kept < some.stop)
         rows[here] = draws[kept[here] - some.start]
+    if probs is not None and not probs:
+        return Recovered(beta=beta, b=None, b_summary=None, theta_summary=None)
     b = split_coefficients(likelihood, rows, covariances.Lambda[kept])[1]
     if probs is None:
         return Recovered(beta=beta, b=b, b_summary=None, theta_summary=None)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hierreg.compiled.lanes import LANES, STRIP
-from hierreg.likelihood.drawn import EffectSummary, Recovered
+from hierreg.likelihood.drawn import Recovered
 from hierreg.likelihood.groups.equations import population_at
 from hierreg.likelihood.groups.moments_by_numpy import draw
 from hierreg.likelihood.groups.rows import RowTiles
+from hierreg.likelihood.groups.summaries import Conditionals, summarise_groups
 from hierreg.likelihood.groups.tiles import Tiles
 
 if TYPE_CHECKING:
@@ -44,51 +45,57 @@ def draw_groups(
 ) -> Recovered:
     """Return one exact draw of the coefficients per draw of the variance parameters; see `engines.recover`."""
     gram, Lambda = likelihood.gram, covariances.Lambda
-    S, p = len(Lambda), len(gram.coef_names)
-    J, q = gram.factors[0].n_levels if gram.factors else 0, gram.n_coef
+    S, p, J = len(Lambda), len(gram.coef_names), gram.factors[0].n_levels if gram.factors else 0
     likelihood, weights, hat, F = population_at(likelihood, Lambda, covariances.error_cov, max(1, threads))
-    K = likelihood.errors.n_terms
     rng = np.random.default_rng([seed, 0])
     beta = hat + np.einsum("sij,sj->si", _lower(F), rng.standard_normal((S, p))) if p else hat
-    matches = tuple(theta_columns[0]) if theta_columns else ()
-    targets = np.zeros((0 if probs is None else 2, q, p))
-    if probs is not None:
-        for i, column in enumerate(matches):
-            if column is not None:
-                targets[1, i] = gram.x_map[column]
-    job = _Job(
-        covariances=(
-            np.ascontiguousarray(weights[:, :K]),
-            np.ascontiguousarray(likelihood.z_map_inverse @ Lambda),
-            np.ascontiguousarray(Lambda),
-        ),
-        roots=None if likelihood.blocks.rows is None else np.ascontiguousarray(weights[:, K : 2 * K]),
-        population=(np.ascontiguousarray(beta), hat, F @ np.swapaxes(F, 1, 2), targets),
-        seed=seed,
-        probs=probs,
-        is_compiled=S * J * q > _MANY,
+    user_beta, K = gram.y_shift + beta @ gram.x_map.T, likelihood.errors.n_terms
+    conditionals = Conditionals(
+        omega=np.ascontiguousarray(weights[:, :K]),
+        roots=np.ascontiguousarray(weights[:, K : 2 * K]),
+        Lambda=np.ascontiguousarray(likelihood.z_map_inverse @ Lambda),
+        Lambda_user=np.ascontiguousarray(Lambda),
+        beta_hat=hat,
+        F=F,
     )
-    effects = _Effects(S, J, q, probs, n_targets=len(targets))
+    if probs is None:
+        b = _draws(conditionals, likelihood.blocks.tiles, np.ascontiguousarray(beta), J, seed, threads)
+        return Recovered(beta=user_beta, b=(b,) if gram.factors else (), b_summary=None, theta_summary=None)
+    if not probs:
+        return Recovered(beta=user_beta, b=None, b_summary=None, theta_summary=None)
+    if not gram.factors:
+        return Recovered(beta=user_beta, b=None, b_summary=(), theta_summary=())
+    matches = tuple(theta_columns[0]) if theta_columns else ()
+    targets, shift = np.zeros((1 + bool(matches), gram.n_coef, p)), np.zeros(gram.n_coef)
+    for i, column in enumerate(matches):
+        if column is not None:
+            targets[1, i], shift[i] = gram.x_map[column], gram.y_shift[column]
+    of_b, *theta = summarise_groups(conditionals, targets, likelihood.blocks.tiles, J, probs, threads)
+    shifted = [replace(one, mean=one.mean + shift, quantiles=one.quantiles + shift) for one in theta]
+    return Recovered(beta=user_beta, b=None, b_summary=(of_b,), theta_summary=tuple(shifted) or (None,))
+
+
+def _draws(  # what is known of groups, the groups, and how to draw
+    conditionals: Conditionals, all_tiles: Sequence[Tiles | RowTiles], beta: Array, J: int, seed: int, threads: int
+) -> Array:
+    """Return b (S, J, q) given beta (S, p), internal."""
+    c, (S, q) = conditionals, conditionals.Lambda.shape[:2]
+    job = _Job(
+        covariances=(c.omega, c.Lambda, c.Lambda_user),
+        roots=c.roots,
+        beta=beta,
+        seed=seed,
+        is_compiled=S * J * q > _MANY,
+        draws=np.empty((S, J, q)),
+    )
     tasks = [
         (tiles, first, which)
-        for which, tiles in enumerate(likelihood.blocks.tiles)
+        for which, tiles in enumerate(all_tiles)
         for first in range(0, len(tiles.levels), job.chunk(S, tiles))
     ]
     with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
-        list(pool.map(lambda task: job.run(*task, out=effects), tasks))
-    beta = gram.y_shift + beta @ gram.x_map.T
-    if effects.draws is not None:
-        b = (effects.draws,) if gram.factors else ()
-        return Recovered(beta=beta, b=b, b_summary=None, theta_summary=None)
-    if not gram.factors:
-        return Recovered(beta=beta, b=None, b_summary=(), theta_summary=())
-    shift = np.array([0.0 if c is None else gram.y_shift[c] for c in matches])
-    return Recovered(
-        beta=beta,
-        b=None,
-        b_summary=(effects.summary(0, 0.0),),
-        theta_summary=(effects.summary(1, shift) if matches else None,),
-    )
+        list(pool.map(lambda task: job.run(*task), tasks))
+    return job.draws
 
 
 def _lower(F: Array) -> Array:
@@ -98,112 +105,64 @@ def _lower(F: Array) -> Array:
     return np.swapaxes(sign[:, :, None] * R, 1, 2)
 
 
-class _Effects:
-    """Where chunks of blocks write their draws or summaries, by level."""
-
-    def __init__(self, S: int, J: int, q: int, probs: Sequence[float] | None, n_targets: int) -> None:
-        self.S = S
-        self.draws = np.empty((S, J, q)) if probs is None else None
-        self.sums = np.zeros((n_targets, 3, J, q))
-        self.quantiles = np.empty((n_targets, len(probs or ()), J, q))
-
-    def summary(self, target: int, shift: Array | float) -> EffectSummary:
-        mean, variance, square = self.sums[target]
-        return EffectSummary(
-            mean=mean + shift,
-            sd=np.sqrt((variance + square) / self.S),
-            quantiles=self.quantiles[target] + shift,
-        )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Job:
+    """What draws of b (S, J, q) need; chunks of blocks write theirs by level."""
+
     covariances: tuple[Array, Array, Array]
-    roots: Array | None
-    population: tuple[Array, Array, Array, Array]
+    roots: Array
+    beta: Array
     seed: int
-    probs: Sequence[float] | None
     is_compiled: bool
+    draws: Array
 
     def chunk(self, S: int, tiles: Tiles | RowTiles) -> int:
         if tiles.width == STRIP:
             return 1
         return max(1, _CHUNK_VALUES // max(1, S * tiles.n_coef * LANES))
 
-    def _run_strip(self, tiles: Tiles, t: int, which: int, out: _Effects) -> None:
-        beta, beta_hat, beta_cov, targets = self.population
-        S, m = len(beta), tiles.ZtZ.shape[1]
-        rng = np.random.default_rng([self.seed, 1 + which, t])
+    def run(self, tiles: Tiles | RowTiles, first: int, which: int) -> None:
+        rng = np.random.default_rng([self.seed, 1 + which, first])
+        if isinstance(tiles, Tiles) and tiles.width == STRIP:
+            self._run_strip(tiles, first, rng)
+            return
+        S, q = len(self.beta), self.draws.shape[2]
+        n = min(self.chunk(S, tiles), len(tiles.levels) - first)
+        draws = rng.standard_normal((S, n, tiles.n_coef, LANES))
+        if isinstance(tiles, Tiles) and not self.is_compiled:
+            for t in range(n):
+                draws[:, t] = draw(self.covariances, tiles, first + t, self.beta, draws[:, t])
+        else:
+            self._compiled(tiles, first, draws)
+        for slot in range(tiles.levels.shape[1]):
+            members = tiles.levels[first : first + n, slot]
+            tile, lane = np.nonzero(members >= 0)
+            mine = slice(slot * q, (slot + 1) * q)
+            self.draws[:, members[tile, lane]] = np.moveaxis(draws[:, :, mine], 2, 3)[:, tile, lane]
+
+    def _run_strip(self, tiles: Tiles, t: int, rng: np.random.Generator) -> None:
+        S, m = len(self.beta), tiles.n_coef
         levels = tiles.levels[t, 0]
         # Lanes without a group are the last ones.
         levels = levels[levels >= 0]
         n = len(levels)
         if not self.is_compiled:
-            of_strip = np.zeros((len(targets), 3, m, n))
             normals = rng.standard_normal((S, m, n))
-            b = np.swapaxes(draw(self.covariances, tiles, t, self.population, normals, of_strip), 1, 2)
-            self._keep(b, of_strip, levels, out)
+            self.draws[:, levels] = np.swapaxes(draw(self.covariances, tiles, t, self.beta, normals), 1, 2)
             return
         from hierreg.likelihood.groups.strip_moments_kernels import strip_draws
 
-        sums = np.zeros((len(targets), 3, m, STRIP))
         normals = np.empty((min(S, _DRAWS_AT_ONCE), m * n))
-        # Where only summaries are kept, draws of this strip alone.
-        draws, places = (np.empty((S, n, m)), np.arange(n)) if out.draws is None else (out.draws, levels)
         for first in range(0, S, _DRAWS_AT_ONCE):
             some = slice(first, min(first + _DRAWS_AT_ONCE, S))
             z = rng.standard_normal(out=normals[: some.stop - first])
             covariances = tuple(array[some] for array in self.covariances)
-            population = beta[some], beta_hat[some], beta_cov[some], targets
-            strip_draws(covariances, tiles.arrays, t, population, z, places, draws[some], (first, sums))
-        if out.draws is None:
-            self._keep(draws, sums[:, :, :, :n], levels, out)
+            strip_draws(covariances, tiles.arrays, t, self.beta[some], z, levels, self.draws[some])
 
-    def _keep(self, b: Array, sums: Array, levels: NDArray[np.intp], out: _Effects) -> None:
-        """Keep draws b (S, n, m) of groups, or their quantiles and sums (T, 3, m, n)."""
-        if out.draws is not None:
-            out.draws[:, levels] = b
-            return
-        out.sums[:, :, levels] = np.moveaxis(sums, 3, 2)
-        self._quantiles(b, levels, out)
-
-    def _compiled(self, tiles: Tiles | RowTiles, first: int, draws: Array, sums: Array) -> None:
+    def _compiled(self, tiles: Tiles | RowTiles, first: int, draws: Array) -> None:
         from hierreg.likelihood.groups.moments_kernels import block_draws
 
         if isinstance(tiles, RowTiles):
-            assert self.roots is not None
-            block_draws((self.roots, *self.covariances[1:]), None, tiles.arrays, first, self.population, draws, sums)
+            block_draws((self.roots, *self.covariances[1:]), None, tiles.arrays, first, self.beta, draws)
         else:
-            block_draws(self.covariances, tiles.arrays, None, first, self.population, draws, sums)
-
-    def _quantiles(self, b: Array, levels: NDArray[np.intp], out: _Effects) -> None:
-        beta, targets = self.population[0], self.population[3]
-        for t, target in enumerate(targets):
-            with_beta = b + (beta @ target.T)[:, None, :]
-            out.quantiles[t][:, levels] = np.quantile(with_beta, self.probs or (), axis=0)
-
-    def run(self, tiles: Tiles | RowTiles, first: int, which: int, *, out: _Effects) -> None:
-        if isinstance(tiles, Tiles) and tiles.width == STRIP:
-            self._run_strip(tiles, first, which, out)
-            return
-        targets = self.population[3]
-        S, q = len(self.population[0]), targets.shape[1]
-        n = min(self.chunk(S, tiles), len(tiles.levels) - first)
-        m = tiles.n_coef
-        draws = np.random.default_rng([self.seed, 1 + which, first]).standard_normal((S, n, m, LANES))
-        sums = np.zeros((len(targets), 3, n, m, LANES))
-        if isinstance(tiles, Tiles) and not self.is_compiled:
-            for t in range(n):
-                draws[:, t] = draw(self.covariances, tiles, first + t, self.population, draws[:, t], sums[:, :, t])
-        else:
-            self._compiled(tiles, first, draws, sums)
-        for slot in range(tiles.levels.shape[1]):
-            members = tiles.levels[first : first + n, slot]
-            tile, lane = np.nonzero(members >= 0)
-            levels, mine = members[tile, lane], slice(slot * q, (slot + 1) * q)
-            b = np.moveaxis(draws[:, :, mine], 2, 3)[:, tile, lane]
-            if out.draws is not None:
-                out.draws[:, levels] = b
-                continue
-            out.sums[:, :, levels] = np.moveaxis(sums[:, :, :, mine], 3, 4)[:, :, tile, lane]
-            self._quantiles(b, levels, out)
+            block_draws(self.covariances, tiles.arrays, None, first, self.beta, draws)

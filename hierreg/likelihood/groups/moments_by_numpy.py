@@ -160,7 +160,7 @@ def _solve(L: Array, B: Array, *, transposed: bool = False, unit: bool = False) 
     return X
 
 
-def _slices(tiles: Tiles, at_once: int) -> Iterator[slice]:
+def slices_of(tiles: Tiles, at_once: int) -> Iterator[slice]:
     """Yield slices of tiles that are factored all or none."""
     edges = {0, len(tiles.factored), *(np.flatnonzero(np.diff(tiles.factored)) + 1).tolist()}
     for first, last in zip(sorted(edges)[:-1], sorted(edges)[1:], strict=True):
@@ -186,7 +186,7 @@ def moments(
     n, m, width, p = len(tiles.levels), tiles.n_coef, tiles.width, len(beta_factor)
     mean, cov, cond_cov, cross = (np.empty((n, m, c, width)) for c in (1, m, m, p))
     unit = np.eye(m)[:, :, None, None, None]
-    for some in _slices(tiles, max(1, _AT_ONCE // width)):
+    for some in slices_of(tiles, max(1, _AT_ONCE // width)):
         factors = _Factors.of(omega, Lambda, tiles, some, width)
         T = _times(user, factors.G)[:, :, 0]
         F = _times(user, _solve(factors.L, np.broadcast_to(unit, factors.L.shape), transposed=True))[:, :, 0]
@@ -198,14 +198,7 @@ def moments(
     return mean, cov, cond_cov, cross
 
 
-def draw(
-    covariances: tuple[Array, Array, Array],
-    tiles: Tiles,
-    t: int,
-    population: tuple[Array, Array, Array, Array],
-    normals: Array,
-    sums: Array,
-) -> Array:
+def draw(covariances: tuple[Array, Array, Array], tiles: Tiles, t: int, beta: Array, normals: Array) -> Array:
     """Return a draw of b given each draw of beta for the blocks of one tile, user scale.
 
     Parameters
@@ -215,43 +208,61 @@ def draw(
     tiles : Tiles
     t : int
         The tile.
-    population : tuple
-        See `moments_kernels.block_draws`.
+    beta : array (S, p)
+        Internal.
     normals : array (S, m, n)
         Independent standard normals of the first n lanes.
-    sums : array (n_targets, 3, m, n)
-        Overwritten: what `moments_kernels.block_draws` writes per target.
 
     Returns
     -------
     array (S, m, n)
     """
-    beta, beta_hat, beta_cov, targets = population
-    (S, m, n), q, p = normals.shape, targets.shape[1], beta.shape[1]
-    draws, hats, variance = np.empty((S, m, n)), np.empty((len(targets), m, S, n)), np.zeros((len(targets), m, n))
-    unit, at_once = np.eye(m)[:, :, None, None, None], max(1, _AT_ONCE // max(1, n))
+    S, m, n = normals.shape
+    draws, at_once = np.empty((S, m, n)), max(1, _AT_ONCE // max(1, n))
     for first in range(0, S, at_once):
         some = slice(first, min(first + at_once, S))
         omega, Lambda, user = (array[some] for array in covariances)
         residual = np.column_stack([-beta[some], np.ones(len(omega))])
         z = np.moveaxis(normals[some], 0, 1)[:, None, :, None]
-        factors = _Factors.of(omega, Lambda, tiles, slice(t, t + 1), n, None if len(targets) else residual)
-        G, L, factor = factors.G, factors.L, _over_blocks(user)
-        mean = np.einsum("icsl,sc->isl", G[:, :, :, 0], residual)[:, None, :, None] if len(targets) else G
-        x = mean + _solve(L, z, transposed=True)
-        draws[some] = np.moveaxis(_times(factor, x)[:, 0, :, 0], 1, 0)
-        if not len(targets):
-            continue
-        T = _times(factor, G)[:, :, :, 0]
-        F = _times(factor, _solve(L, np.broadcast_to(unit, L.shape), transposed=True))[:, :, :, 0]
-        of_b = np.sum(F * F, axis=(1, 2))
-        for g, target in enumerate(targets):
-            for i in range(m):
-                r = target[i % q, :, None, None] - T[i, :p]
-                hats[g, i, some] = T[i, p] + np.einsum("csl,sc->sl", r, beta_hat[some])
-                variance[g, i] += of_b[i] + np.sum(np.einsum("csl,scd->dsl", r, beta_cov[some]) * r, axis=(0, 1))
-    if len(targets):
-        sums[:, 0] = hats.mean(axis=2)
-        sums[:, 1] = variance
-        sums[:, 2] = np.sum((hats - sums[:, 0, :, None]) ** 2, axis=2)
+        factors = _Factors.of(omega, Lambda, tiles, slice(t, t + 1), n, residual)
+        x = factors.G + _solve(factors.L, z, transposed=True)
+        draws[some] = np.moveaxis(_times(_over_blocks(user), x)[:, 0, :, 0], 1, 0)
     return draws
+
+
+def moments_at_draws(
+    covariances: tuple[Array, Array, Array], tiles: Tiles, some: slice, population: tuple[Array, Array, Array]
+) -> tuple[Array, Array]:
+    """Return conditional mean and variance (T, m, S, tiles, lanes) of b + targets @ beta, with beta integrated out.
+
+    Lanes are the first ones, as many as any of the tiles uses.
+
+    Parameters
+    ----------
+    covariances : tuple
+        omega (S, K), Lambda (S, q, q) internal and Lambda_user (S, q, q).
+    tiles : Tiles
+    some : slice
+        Of tiles that are factored all or none.
+    population : tuple
+        beta_hat (S, p) and F (S, p, p), internal, beta ~ N(beta_hat, F F'), and targets (T, q, p).
+    """
+    omega, Lambda, user = covariances
+    beta_hat, F, targets = population
+    S, m, (n_targets, q, p) = len(omega), tiles.n_coef, targets.shape
+    lanes = 1 + int(np.flatnonzero(np.any(tiles.levels[some] >= 0, axis=(0, 1))).max(initial=-1))
+    factors, factor = _Factors.of(omega, Lambda, tiles, some, lanes), _over_blocks(user)
+    G = _times(factor, factors.G)  # (m, p + 1, S, tiles, width)
+    unit = np.eye(m)[:, :, None, None, None]
+    root = _times(factor, _solve(factors.L, np.broadcast_to(unit, factors.L.shape), transposed=True))
+    n, width = G.shape[3:]
+    mean, variance = np.empty((2, n_targets, m, S, n, width))
+    of_b = np.sum(root * root, axis=1)
+    for t, target in enumerate(targets):
+        for i in range(m):
+            r = (target[i % q, :, None, None, None] - G[i, :p]).reshape(p, S, n * width)
+            by_draw = np.swapaxes(r, 0, 1)  # (S, p, blocks)
+            of_beta = np.swapaxes(F, 1, 2) @ by_draw
+            mean[t, i] = G[i, p] + (beta_hat[:, None] @ by_draw).reshape(S, n, width)
+            variance[t, i] = of_b[i] + np.sum(of_beta * of_beta, axis=1).reshape(S, n, width)
+    return mean, variance

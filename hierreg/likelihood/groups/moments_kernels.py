@@ -119,7 +119,7 @@ def block_moments(covariance, rows, v, beta_factor, moments):
 
 
 @part
-def block_draws(covariances, blocks, rows, first, population, draws, sums):
+def block_draws(covariances, blocks, rows, first, beta, draws):
     """Write a draw of b given each draw of beta for n tiles from tile ``first`` on, user scale.
 
     Parameters
@@ -128,25 +128,19 @@ def block_draws(covariances, blocks, rows, first, population, draws, sums):
         omega (S, K), or roots of rows, Lambda (S, q, q) internal and Lambda_user (S, q, q).
     blocks, rows : tuple or None
         See `tiles.Tiles.arrays` and `rows.RowTiles.arrays`; one of them.
-    population : tuple
-        beta (S, p) draws, beta_hat (S, p) conditional means, beta_cov (S, p, p), all internal, and
-        ``targets`` (T, q, p): target t is b plus targets[t] @ beta (zero for b itself, rows of x_map for theta).
+    beta : array (S, p)
+        Draws, internal.
     draws : array (S, n, m, LANES)
         Holds independent standard normals; replaced by b = F (L^-1 Lambda'(B_y - B_X beta) + normals), with
         F = Lambda L'^-1.
-    sums : array (T, 3, n, m, LANES)
-        Zeros; overwritten, per target: the mean over draws of the conditional mean, the sum of conditional variances,
-        and the sum of squared deviations of the conditional means from theirs (Welford 1962, Technometrics 4, 419-420).
     """
     precision, Lambda, Lambda_user = covariances
-    beta, beta_hat, beta_cov, targets = population
     m, p1 = draws.shape[2], beta.shape[1] + 1
-    q, p = Lambda.shape[1], p1 - 1
+    p = p1 - 1
     square, wide = (m, m, LANES), (m, p1, LANES)
     A, B, AL, L = empty(square), empty(wide), empty(square), empty(square)
     pivot, U, F = empty((m, LANES)), empty(wide), empty(square)
-    x, r = empty((m, LANES)), empty((p, LANES))
-    hat, var = empty(LANES), empty(LANES)
+    x = empty((m, LANES))
     for t in range(draws.shape[1]):
         for s in range(len(precision)):
             _factor_block(precision[s], Lambda[s], blocks, rows, first + t, A, B, AL, L, pivot, U, F)
@@ -157,32 +151,9 @@ def block_draws(covariances, blocks, rows, first, population, draws, sums):
                 for c in range(p):
                     for lane in range(LANES):
                         x[i, lane] -= U[i, c, lane] * beta[s, c]
-            if len(targets) > 0:
-                times(F, U, B)
             for i in range(m):
                 for lane in range(LANES):
                     draws[s, t, i, lane] = 0.0
                 for k in range(m):
                     for lane in range(LANES):
                         draws[s, t, i, lane] += F[i, k, lane] * x[k, lane]
-                for g in range(len(targets)):
-                    for lane in range(LANES):
-                        hat[lane] = B[i, p, lane]
-                        var[lane] = 0.0
-                    for k in range(m):
-                        for lane in range(LANES):
-                            var[lane] += F[i, k, lane] * F[i, k, lane]
-                    for c in range(p):
-                        for lane in range(LANES):
-                            r[c, lane] = targets[g, i % q, c] - B[i, c, lane]
-                            hat[lane] += r[c, lane] * beta_hat[s, c]
-                    for c in range(p):
-                        for d in range(p):
-                            for lane in range(LANES):
-                                var[lane] += r[c, lane] * beta_cov[s, c, d] * r[d, lane]
-                    share = 1.0 / (s + 1)
-                    for lane in range(LANES):
-                        deviation = hat[lane] - sums[g, 0, t, i, lane]
-                        sums[g, 0, t, i, lane] += share * deviation
-                        sums[g, 1, t, i, lane] += var[lane]
-                        sums[g, 2, t, i, lane] += deviation * (hat[lane] - sums[g, 0, t, i, lane])

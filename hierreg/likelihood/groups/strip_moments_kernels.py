@@ -10,7 +10,7 @@ from math import sqrt
 
 import numpy as np
 
-from hierreg.compiled.array_kernels import empty, in_shape, ones, zeros
+from hierreg.compiled.array_kernels import empty, in_shape, zeros
 from hierreg.compiled.lanes import STRIP
 from hierreg.compiled.parts import part
 from hierreg.likelihood.groups.strip_kernels import (
@@ -26,7 +26,6 @@ from hierreg.likelihood.groups.strip_kernels import (
     solve_row_column,
     times_factor,
     times_triangle,
-    weighted_inverse,
 )
 
 
@@ -89,7 +88,7 @@ def _solve(root, Lambda, is_triangle, A, b, M, N, x, width):
 
 
 @part
-def strip_draws(covariances, blocks, t, population, normals, levels, draws, moments):
+def strip_draws(covariances, blocks, t, beta, normals, levels, draws):
     """Write a draw of b given each draw of beta for the groups of one tile, user scale.
 
     Parameters
@@ -100,20 +99,16 @@ def strip_draws(covariances, blocks, t, population, normals, levels, draws, mome
         See `tiles.Tiles.arrays`.
     t : int
         The tile.
-    population : tuple
-        beta (S, p) draws, beta_hat (S, p), beta_cov (S, p, p) and targets (T, q, p), as in `moments_kernels`.
+    beta : array (S, p)
+        Internal.
     normals : array (S, m n)
         Independent standard normals of the n lanes that are used, the first ones, by coefficient.
     levels : int array (n,)
         Where each of them writes.
     draws : array (S, J, q)
         Written at the levels.
-    moments : tuple of int and array (T, 3, m, STRIP)
-        Draws before these, and what `moments_kernels.block_draws` writes per target; goes on from those draws.
     """
     omega, Lambda, Lambda_user = covariances
-    beta, targets = population[0], population[3]
-    before, sums = moments
     indptr, term, ZtZ, ZtW, _, factored = blocks
     all_A, all_B = in_shape(ZtZ, ZtZ.size), in_shape(ZtW, ZtW.size)
     m, width, n = ZtW.shape[2], ZtW.shape[3], len(levels)
@@ -135,10 +130,6 @@ def strip_draws(covariances, blocks, t, population, normals, levels, draws, mome
         for lane in range(n):
             for i in range(m):
                 draws[s, levels[lane], i] = e[i * STRIP + lane]
-        if len(targets) > 0:
-            covariance = root, Lambda[s], Lambda_user[s]
-            tile = is_triangle, A, B, M, of_rows
-            _add_moments(covariance, tile, population, s, 1.0 / (before + s + 1), sums)
 
 
 @part
@@ -165,41 +156,3 @@ def _add_noise(M, x, z, m, width):
         z1 = z[STRIP + lane] * sqrt(M[INVERSE_1 + lane])
         z[lane] = x[lane] + z[lane] * sqrt(M[INVERSE_0 + lane]) - M[FACTOR + lane] * z1
         z[STRIP + lane] = x[STRIP + lane] + z1
-
-
-@part
-def _add_moments(covariance, tile, population, s, share, sums):
-    """Take draw s, a share of those so far, into the mean, the variance and the squared deviations of each target."""
-    root, Lambda, Lambda_user = covariance
-    is_triangle, A, B, M, of_rows = tile
-    _, beta_hat, beta_cov, targets = population
-    p, m, width = beta_hat.shape[1], sums.shape[2], sums.shape[3]
-    column = m * STRIP
-    N, x, once = empty(m * m * STRIP), empty(2 * column), ones(STRIP)
-    # Lambda M^-1 Lambda' B of each column, user scale.
-    T, r = empty((p + 1, column)), empty((p, STRIP))
-    hat, var = empty(STRIP), empty(STRIP)
-    weighted_inverse(Lambda_user, M, once, N, width)
-    for c in range(p + 1):
-        _solve(root, Lambda, is_triangle, A, B[c * column : (c + 1) * column], M, of_rows, x, width)
-        times_factor(Lambda_user, x, T[c], width)
-    for g in range(len(targets)):
-        for i in range(m):
-            for lane in range(width):
-                hat[lane] = root * T[p, i * STRIP + lane]
-                var[lane] = N[(i * m + i) * STRIP + lane]
-            for c in range(p):
-                target, f = targets[g, i, c], beta_hat[s, c]
-                for lane in range(width):
-                    r[c, lane] = target - root * T[c, i * STRIP + lane]
-                    hat[lane] += r[c, lane] * f
-            for c in range(p):
-                for d in range(p):
-                    f = beta_cov[s, c, d]
-                    for lane in range(width):
-                        var[lane] += r[c, lane] * f * r[d, lane]
-            for lane in range(width):
-                deviation = hat[lane] - sums[g, 0, i, lane]
-                sums[g, 0, i, lane] += share * deviation
-                sums[g, 1, i, lane] += var[lane]
-                sums[g, 2, i, lane] += deviation * (hat[lane] - sums[g, 0, i, lane])

@@ -8,7 +8,6 @@ side by side need none: theirs is `kernels.log_likelihood_of`, on the thread tha
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,12 +26,6 @@ if TYPE_CHECKING:
 CHUNK = 1024
 # Chunks from which threads are worth their start; the same for one thread, whose sums must be the same.
 _FEWEST_CHUNKS = 8
-
-
-def available_cores() -> int:
-    """Return the number of cores that this process may use."""
-    # Only Linux knows.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def is_large(n_tiles: int) -> bool:

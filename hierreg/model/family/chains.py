@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hierreg.sampling.nuts import TARGET_ACCEPT, TARGET_ACCEPT_SIGNED
+from hierreg.sampling.trajectories import TARGET_ACCEPT_SIGNED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from hierreg.likelihood.node_tables.density import NodeTableTarget
     from hierreg.likelihood.quadrature.density import QuadratureTarget
     from hierreg.problem.family import FamilyProblem
-    from hierreg.sampling.nuts import Mode
+    from hierreg.sampling.approximation import Mode
     from hierreg.sampling.request import SampleRequest
 
     Array = NDArray[np.float64]
 
-# Draws of warm-up, and acceptance probabilities as in `sampling.nuts.Settings`, by engine. In coordinates that are
-# nearly normal, however many, longer steps pay: by trial. Where a factor has few levels, the tails of its effects are
-# long, and steps that fit the middle diverge there: 9 of 72,000 draws of two levels crossed with three, none of 3 x 4.
-_TUNE = {"quadrature": 300, "joint": 200}
-_ACCEPT = {"quadrature": (TARGET_ACCEPT, TARGET_ACCEPT_SIGNED, TARGET_ACCEPT_SIGNED), "joint": (0.6, 0.7, 0.8)}
+# Where all effects are sampled: draws of warm-up, and acceptance probabilities as in `sampling.nuts.Settings`. In
+# coordinates that are nearly normal, however many, longer steps pay: by trial. Where a factor has few levels, the tails
+# of its effects are long, and steps that fit the middle diverge there: 9 of 72,000 draws of two levels crossed with
+# three, none of 3 x 4.
+_TUNE, _ACCEPT = 200, (0.6, 0.7, 0.8)
 _FEW_LEVELS, _ACCEPT_FEW = 4, TARGET_ACCEPT_SIGNED
 
 
@@ -69,7 +69,7 @@ def sampled(  # noqa: PLR0913  # what chains are made of
         mode,
         Settings(
             draws=request.draws,
-            tune=_TUNE[problem.engine] if request.tune is None else request.tune,
+            tune=_TUNE if request.tune is None and problem.engine == "joint" else request.tune,
             chains=request.chains,
             seed=seed,
             cores=cores,
@@ -88,9 +88,10 @@ def sampled(  # noqa: PLR0913  # what chains are made of
     return Sampled(u=chains.u, stats=stats, sign=chains.sign)
 
 
-def _default_accept(problem: FamilyProblem) -> tuple[float, float, float]:
-    far, near, zero = _ACCEPT[problem.engine]
+def _default_accept(problem: FamilyProblem) -> tuple[float, float, float] | None:
+    if problem.engine != "joint":
+        return None
+    far, near, zero = _ACCEPT
     levels = (len(factor.levels) for factor in problem.labels.factors)
-    is_few = problem.engine == "joint" and min(levels, default=_FEW_LEVELS) < _FEW_LEVELS
-    least = _ACCEPT_FEW if is_few else 0.0
+    least = _ACCEPT_FEW if min(levels, default=_FEW_LEVELS) < _FEW_LEVELS else 0.0
     return max(far, least), max(near, least), max(zero, least)

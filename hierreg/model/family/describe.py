@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.display.html import preformatted
-from hierreg.likelihood.groups.threads import available_cores
 from hierreg.likelihood.node_tables.error import MOST
 from hierreg.model.family.estimation import default_method, limit, starts_of_chains
 from hierreg.model.family.tables import maps_of
+from hierreg.threads import available_cores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

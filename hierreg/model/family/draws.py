@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from hierreg.likelihood.quadrature.density import QuadratureTarget
     from hierreg.model.family.rules import Rule
     from hierreg.problem.family import FamilyProblem
-    from hierreg.sampling.nuts import Mode
+    from hierreg.sampling.approximation import Mode
     from hierreg.sampling.request import SampleRequest
 
     Array = NDArray[np.float64]

@@ -13,7 +13,6 @@ from hierreg.estimate.starting_values import starting_point
 from hierreg.exceptions import ConvergenceWarning, ModelError
 from hierreg.likelihood.alone import no_pooling
 from hierreg.likelihood.first_use import announce
-from hierreg.likelihood.groups.threads import available_cores
 from hierreg.linalg import sd_and_corr
 from hierreg.model.family.modes import ChainStart
 from hierreg.model.family.solutions import solved
@@ -24,6 +23,7 @@ from hierreg.problem.exact_rows import check_exact_rows
 from hierreg.problem.family import checked_nodes, most_nodes, with_quadrature
 from hierreg.results import point
 from hierreg.results.build import Limit
+from hierreg.threads import available_cores
 from hierreg.warning import warn
 
 if TYPE_CHECKING:

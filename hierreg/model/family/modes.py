@@ -11,7 +11,7 @@ from hierreg.estimate.optimise import maximise
 from hierreg.estimate.units import InUnits
 from hierreg.exceptions import SamplingError
 from hierreg.model.family.starts import best_effects
-from hierreg.sampling.nuts import Mode, scale_of
+from hierreg.sampling.approximation import Mode, scale_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

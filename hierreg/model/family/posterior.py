@@ -13,7 +13,6 @@ from hierreg.exceptions import BoundaryWarning, ModelError
 from hierreg.gram.column_means import means_of_rows
 from hierreg.likelihood.alone import group_statistics
 from hierreg.likelihood.drawn import Recovered
-from hierreg.likelihood.groups.threads import available_cores
 from hierreg.model.family.draws import DRAWN
 from hierreg.model.family.estimation import limit, starts_of_chains
 from hierreg.predictive.of_family import attributes, observed_values, with_auxiliary
@@ -23,6 +22,7 @@ from hierreg.problem.row_moments import moments_of
 from hierreg.results import build
 from hierreg.results.carried import tree_of
 from hierreg.results.prior_attributes import prior_attributes
+from hierreg.threads import available_cores
 from hierreg.variances.parameters import covariances
 from hierreg.warning import warn
 
@@ -121,8 +121,10 @@ def _check_request(problem: FamilyProblem, request: SampleRequest) -> None:
         )
     if request.sampler != "nutpie":
         raise ModelError(f"sampler={request.sampler!r} with {what}: sample what Model.to_pymc() returns, with PyMC.")
-    if request.group_effects == "summary":
-        raise ModelError(f"group_effects='summary' with {what}: draws are kept; leave group_effects out.")
+    if request.group_effects in {"summary", "none"}:
+        raise ModelError(
+            f"group_effects={request.group_effects!r} with {what}: draws are kept; leave group_effects out."
+        )
     if request.method == "psis" and problem.engine == "joint":
         raise ModelError(
             f"method='psis' with {problem.formula!r}: the {problem.n_effects} coefficients of its groups are sampled "

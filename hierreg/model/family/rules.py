@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hierreg.likelihood.quadrature.density import QuadratureTarget
     from hierreg.model.family.tables import Tables
     from hierreg.problem.family import FamilyProblem
-    from hierreg.sampling.nuts import Mode
+    from hierreg.sampling.approximation import Mode
 
     Array = NDArray[np.float64]
 
