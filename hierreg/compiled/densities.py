@@ -59,7 +59,14 @@ def evaluator(function: Any, n: int, table: AddressTable) -> Callable[[Array], t
     return evaluate
 
 
-def values(function: Any, points: Array, n: int, table_of: Callable[[int], AddressTable], threads: int) -> Array:
+def values(  # a function with all that it reads
+    function: Any,
+    points: Array,
+    n: int,
+    table_of: Callable[[int], AddressTable],
+    threads: int,
+    after: Callable[[int], None] | None = None,
+) -> Array:
     """Return the log densities (k,) of points (k, n), without gradients.
 
     Parameters
@@ -72,6 +79,9 @@ def values(function: Any, points: Array, n: int, table_of: Callable[[int], Addre
         Number of points -> the table for so many in one call.
     threads : int
         Each value is found by itself, so that the number of threads changes none.
+    after : callable, optional
+        Called with the number of a point when its density is known, by the thread that found it, which still has what
+        the likelihood left in its room.
 
     Raises
     ------
@@ -85,8 +95,12 @@ def values(function: Any, points: Array, n: int, table_of: Callable[[int], Addre
     out = np.full(len(points), np.nan)
 
     def fill(part: slice) -> None:
-        mine, table = points[part], table_of(len(points[part]))
-        function(n, mine.ctypes.data, None, out[part].ctypes.data, table.address)
+        step = len(points[part]) if after is None else 1
+        table = table_of(step)
+        for first in range(part.start, part.stop, max(step, 1)):
+            function(n, points[first:].ctypes.data, None, out[first:].ctypes.data, table.address)
+            if after is not None and out[first] > -np.inf:
+                after(first)
 
     edges = np.linspace(0, len(points), max(1, min(threads * _PARTS, len(points))) + 1).astype(int)
     with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:

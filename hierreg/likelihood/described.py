@@ -54,12 +54,15 @@ class Described:
         population, and the response; None for engines without one.
     n_bytes : int
         What the engine reads, and the room in which it works.
+    sampling : str
+        How a posterior is sampled where that is not by NUTS, in words; else empty.
     """
 
     engine: str
     parts: tuple[Part, ...]
     tail: int | None
     n_bytes: int
+    sampling: str = ""
 
 
 def bytes_of(value: Any) -> int:

@@ -107,7 +107,7 @@ class Target:
         table = self.table(native=replace(self.likelihood).native())
         return densities.evaluator(_log_densities(), self.parameters.n_free, table)
 
-    def values(self, points: Array, *, threads: int = 1) -> Array:
+    def values(self, points: Array, *, threads: int = 1, after: Callable[[int], None] | None = None) -> Array:
         """Return the log densities (n,) of many points (n, n_free), without gradients.
 
         Parameters
@@ -115,12 +115,16 @@ class Target:
         points : array (n, n_free)
         threads : int
             Each value is found by itself, so that the number of threads changes none.
+        after : callable, optional
+            Called with the number of each point of positive density, by the thread that evaluated it.
         """
 
         def table_of(k: int) -> AddressTable:
             return self.table(n_points=k, with_gradient=False)
 
-        return densities.values(_log_densities(), points, self.parameters.n_free, table_of, threads)
+        if isinstance(self.likelihood, CrossedLikelihood) and self.likelihood.plan.takes_all_threads:
+            threads = 1
+        return densities.values(_log_densities(), points, self.parameters.n_free, table_of, threads, after)
 
     def table(
         self,

@@ -89,6 +89,8 @@ class Description:
         ]
         if layout.tail is not None:
             lines.append(f"  dense tail: {layout.tail:,} columns, with those of the population and the response")
+        if layout.sampling:
+            lines += wrap(f"posterior: {layout.sampling}", 100, initial_indent="  ", subsequent_indent="    ")
         lines.append(
             f"  memory: statistics {size_in_words(self.statistics_bytes)}, engine {size_in_words(layout.n_bytes)}"
         )

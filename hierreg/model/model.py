@@ -444,7 +444,7 @@ class Model:
         sampler: Literal["nutpie", "pymc"] = "nutpie",
         progress: bool = True,
         *,
-        method: Literal["nuts", "psis"] = "nuts",
+        method: Literal["nuts", "psis"] | None = None,
         target_accept: float | None = None,
         group_effects: Literal["auto", "draws", "summary", "none"] = "auto",
         include: Sequence[str] = (),
@@ -482,9 +482,13 @@ class Model:
         sampler : {"nutpie", "pymc"}
         progress : bool
             Show a progress bar; "psis" has none.
-        method : {"nuts", "psis"}
+        method : {"nuts", "psis"}, optional
             No-U-turn sampler, or Pareto-smoothed importance sampling; the latter takes none of `tune`,
-            `target_accept`, `parametrization` and `sampler`.
+            `target_accept`, `parametrization` and `sampler`. By default NUTS, except for crossed factors of which a
+            gradient takes more than about ten milliseconds (about 700 levels that cross another factor): there
+            importance sampling, which needs no gradients, and a line says so. With more than 3,000 such levels
+            importance sampling interpolates the density about its mode, and states the largest error at points that
+            had no part in that: ``interpolation_error`` in ``sample_stats.attrs``; above 0.05 it does not interpolate.
         target_accept : float, optional
             Acceptance probability that the step size is tuned to, between 0 and 1; by default 0.75, 0.9 where standard
             deviations may be zero, and 0.98 where correlated errors have few units. Where all effects are sampled
@@ -554,6 +558,7 @@ class Model:
         >>> dict(tree["posterior"]["theta_Batch"].sizes)
         {'chain': 4, 'draw': 1000, 'Batch': 6, 'Batch_coef': 1}
         """
+        from hierreg.model.default_method import sample_by_default
         from hierreg.sampling.request import SampleRequest
 
         request = SampleRequest(
@@ -568,8 +573,10 @@ class Model:
             target_accept=target_accept,
             group_effects=group_effects,
             include=(include,) if isinstance(include, str) else tuple(include),
-            method=method,
+            method="nuts" if method is None else method,
         )
+        if method is None:
+            return sample_by_default(self._problem, request)
         return kind_of(self._problem).sample(self._problem, request)
 
     def to_pymc(self, parametrization: Literal["marginal", "noncentered", "centered"] = "marginal") -> Any:

@@ -12,6 +12,10 @@ import numpy as np
 from hierreg.estimate.starting_values import starting_point
 from hierreg.exceptions import BoundaryWarning, HierregWarning, IdentificationWarning
 from hierreg.likelihood.crossed.blas_threads import blas_threads_for
+from hierreg.likelihood.crossed.draws import recover_kept
+from hierreg.likelihood.crossed.engine import CrossedLikelihood
+from hierreg.likelihood.crossed.near import can_be_near, recover_near
+from hierreg.likelihood.crossed_draws import WithDraws
 from hierreg.likelihood.drawn import Recovered
 from hierreg.likelihood.engines import check_not_cut_off, on_threads, recover
 from hierreg.likelihood.posterior import Target
@@ -37,7 +41,7 @@ if TYPE_CHECKING:
     from hierreg.problem.problem import Problem
     from hierreg.results.point import Estimate
     from hierreg.sampling.approximation import Mode
-    from hierreg.sampling.density import Density
+    from hierreg.sampling.density import Density, Values
     from hierreg.sampling.request import SampleRequest
 
     type Marginal = Callable[[Any, SampleRequest, int, Estimate], Drawn]
@@ -120,7 +124,7 @@ class Drawn:
 
 
 def _marginal(problem: Problem, request: SampleRequest, seed: int, reml: Estimate) -> Drawn:
-    likelihood = problem.likelihood("prior")
+    likelihood, recovered = problem.likelihood("prior"), None
     target = Target(parameters=problem.parameters, likelihood=likelihood)
     begin = time.perf_counter()
     if request.sampler == "pymc":
@@ -132,12 +136,17 @@ def _marginal(problem: Problem, request: SampleRequest, seed: int, reml: Estimat
         target = target.with_digits_at(mode.u)
         at_mode = covariances(problem.parameters, mode.u[None])
         check_not_cut_off(likelihood, at_mode.Lambda[0], at_mode.error_cov[0])
-        u, stats = (by_importance if request.method == "psis" else by_nuts)(target, mode, request, seed)
+        if request.method == "psis":
+            u, stats, recovered = _by_importance_with_draws(problem, target, mode, request, seed)
+        else:
+            u, stats = by_nuts(target, mode, request, seed)
         cov = covariances(problem.parameters, u.reshape(u.shape[0] * u.shape[1], u.shape[2]))
     # Fewer than requested where a user interrupted.
     shape = (stats.sizes["chain"], stats.sizes["draw"])
     sampled = time.perf_counter()
-    recovered = _recover(problem, request, likelihood, cov, seed)
+    if recovered is None:
+        recovered = _recover(problem, request, likelihood, cov, seed)
+    recovered = problem.draws_with_fixed(recovered)
     times = {"sampling_time": sampled - begin, "recovery_time": time.perf_counter() - sampled}
     return Drawn(
         posterior=build.posterior(problem.labels, shape, cov, recovered),
@@ -173,12 +182,76 @@ def by_nuts(
     return chains.u, stats
 
 
-def by_importance(target: Density, mode: Mode, request: SampleRequest, seed: int) -> tuple[Array, xr.Dataset]:
+def _by_importance_with_draws(
+    problem: Problem, target: Target, mode: Mode, request: SampleRequest, seed: int
+) -> tuple[Array, xr.Dataset, Recovered | None]:
+    """Return what `by_importance` does, and draws of the coefficients that were made on the way; None if none were.
+
+    With crossed factors they are half of the work where they are made afterwards.
+    """
+    likelihood = target.likelihood
+    if not isinstance(likelihood, CrossedLikelihood) or not mode.u.size:
+        return *by_importance(target, mode, request, seed), None
+    if likelihood.plan.takes_all_threads:
+        found = _by_interpolation(problem, target, likelihood, mode, (request, seed))
+        if found is not None:
+            return found
+    costly = likelihood.plan.is_costly
+    if not _keeps_draws(problem, request):
+        return *by_importance(target, mode, request, seed, costly=costly), None
+    drawing = WithDraws(target, likelihood, seed=seed, most_bytes=_MAX_BYTES)
+    u, stats = by_importance(drawing, mode, request, seed, costly=costly)
+    kept = drawing.draws_of(stats["proposal"].to_numpy().ravel())
+    if kept is None:
+        return u, stats, None
+    drawn = covariances(problem.parameters, u.reshape(-1, u.shape[2]))
+    return u, stats, recover_kept(likelihood, drawn, kept, seed=seed, threads=cores_of(request))
+
+
+def _by_interpolation(
+    problem: Problem, target: Target, likelihood: CrossedLikelihood, mode: Mode, how: tuple[SampleRequest, int]
+) -> tuple[Array, xr.Dataset, Recovered | None] | None:
+    """Return the same from an interpolated density, where one evaluation takes a second or more; None if it is too bad.
+
+    Draws of the coefficients are then made near the mode, of which the factor is known, where that is possible.
+    """
+    from hierreg.sampling.interpolated import LARGEST_ERROR, interpolate
+
+    request, seed = how
+    surface = interpolate(target, mode, seed=seed, threads=cores_of(request))
+    if not surface.error <= LARGEST_ERROR:
+        warn(
+            f"the density is not interpolated: the polynomial is off by {surface.error:.2g} at {surface.n_checks} "
+            f"points, and at most {LARGEST_ERROR} is allowed. It is evaluated at every proposal instead, which takes "
+            "longer.",
+            HierregWarning,
+        )
+        return None
+    u, stats = by_importance(surface, mode, request, seed)
+    stats.attrs |= surface.attributes
+    if not can_be_near(likelihood.plan, problem.gram):
+        return u, stats, None
+    drawn = covariances(problem.parameters, u.reshape(-1, u.shape[2]))
+    at = covariances(problem.parameters, mode.u[None])
+    recovered = recover_near(
+        likelihood,
+        drawn,
+        (at.Lambda[0], at.error_cov[0]),
+        seed=seed,
+        probs=_probs(problem, request),
+        theta_columns=problem.free_theta_columns(),
+    )
+    return u, stats, recovered
+
+
+def by_importance(
+    target: Values, mode: Mode, request: SampleRequest, seed: int, *, costly: bool = False
+) -> tuple[Array, xr.Dataset]:
     """Return u (chains, draws, n_free) and the ``sample_stats`` group."""
     from hierreg.sampling.importance import Settings, sample_by_importance
     from hierreg.sampling.warnings_of_draws import stats_group, warn_about_copies
 
-    settings = Settings(draws=request.draws, chains=request.chains, seed=seed, cores=cores_of(request))
+    settings = Settings(draws=request.draws, chains=request.chains, seed=seed, cores=cores_of(request), costly=costly)
     draws = sample_by_importance(target, mode, settings)
     stats = stats_group(draws.stats, (request.chains, request.draws))
     stats.attrs |= draws.attributes
@@ -208,7 +281,7 @@ def start_at_estimate(target: Target, reml: Estimate) -> Array:
 
 
 def _recover(problem: Problem, request: SampleRequest, likelihood: Any, cov: Covariances, seed: int) -> Recovered:
-    recovered = recover(
+    return recover(
         likelihood,
         cov,
         seed=seed,
@@ -216,7 +289,6 @@ def _recover(problem: Problem, request: SampleRequest, likelihood: Any, cov: Cov
         theta_columns=problem.free_theta_columns(),
         threads=cores_of(request),
     )
-    return problem.draws_with_fixed(recovered)
 
 
 def _probs(problem: Problem, request: SampleRequest) -> tuple[float, ...] | None:

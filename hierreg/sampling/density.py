@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 
-class Density(Protocol):
+class Values(Protocol):
+    """What importance sampling asks of a density: values at many points."""
+
+    def values(self, points: Array, *, threads: int = 1) -> Array:
+        """Return the log densities (k,) of many vectors (k, n)."""
+
+
+class Density(Values, Protocol):
     """The log density of an unconstrained vector that begins with the variance parameters u.
 
     Where other parameters are sampled beside them, they follow u. `likelihood.posterior.Target` is the one of Gaussian
@@ -32,9 +39,6 @@ class Density(Protocol):
 
     def evaluator(self) -> Callable[[Array], tuple[float, Array]]:
         """Return the density as a function with room of its own, for one thread at a time."""
-
-    def values(self, points: Array, *, threads: int = 1) -> Array:
-        """Return the log densities (k,) of many vectors (k, n)."""
 
     def on_threads(self, threads: int) -> Density:
         """Return the density, which may use so many threads for one evaluation."""

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.sampling.approximation import Mode
-    from hierreg.sampling.density import Density
+    from hierreg.sampling.density import Values
 
     Array = NDArray[np.float64]
 
@@ -58,6 +58,8 @@ _MOST_ROUNDS = 10
 # Proposals at most: so many per draw, or so many.
 _MOST_PER_DRAW, _MOST_AT_LEAST = 10, 20_000
 _POINTS_FITTED = 5_000
+# How nearly the number of proposals is found, as a power of two: where a density is cheap, and where it is costly.
+_STEP, _STEP_COSTLY = 0.25, 0.03
 # arviz-stats fits a fifth of the ratios, at least five of them.
 _FEWEST_FOR_A_TAIL = 25
 _STREAM = 104
@@ -65,12 +67,24 @@ _STREAM = 104
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How to sample: draws per chain and chains; the seed, which alone decides them; threads."""
+    """How to sample.
+
+    Attributes
+    ----------
+    draws, chains : int
+        Draws per chain, and chains.
+    seed : int
+        Alone decides the draws.
+    cores : int
+    costly : bool
+        A density takes so long that rounds in which the proposal is found are to be half as large.
+    """
 
     draws: int
     chains: int
     seed: int
     cores: int
+    costly: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +168,7 @@ class Weights:
         return self.k <= _GOOD_K and self.efficiency >= _GOOD_EFFICIENCY
 
 
-def sample_by_importance(target: Density, mode: Mode, settings: Settings) -> Draws:
+def sample_by_importance(target: Values, mode: Mode, settings: Settings) -> Draws:
     """Return draws of u by importance sampling.
 
     Parameters
@@ -176,7 +190,7 @@ def sample_by_importance(target: Density, mode: Mode, settings: Settings) -> Dra
     if n == 0:
         return _nothing_to_sample(target, settings)
     rng = np.random.default_rng([settings.seed, _STREAM])
-    pool, weights, is_whole = propose(target, mode, S, rng, settings.cores)
+    pool, weights, is_whole = propose(target, mode, S, rng, settings.cores, costly=settings.costly)
     if not (is_whole or weights.k <= K_LIMIT):
         raise KeyboardInterrupt(
             f"interrupted after {len(pool.u)} proposals, which cannot represent the posterior yet (Pareto k "
@@ -214,7 +228,7 @@ def _interrupted(pool: Pool, weights: Weights, S: int) -> str:
     )
 
 
-def _nothing_to_sample(target: Density, settings: Settings) -> Draws:
+def _nothing_to_sample(target: Values, settings: Settings) -> Draws:
     shape = (settings.chains, settings.draws)
     S = settings.chains * settings.draws
     return Draws(
@@ -233,12 +247,14 @@ def _nothing_to_sample(target: Density, settings: Settings) -> Draws:
     )
 
 
-def propose(target: Density, mode: Mode, S: int, rng: np.random.Generator, cores: int) -> tuple[Pool, Weights, bool]:
+def propose(
+    target: Values, mode: Mode, S: int, rng: np.random.Generator, cores: int, *, costly: bool = False
+) -> tuple[Pool, Weights, bool]:
     """Return proposals, their weights, and whether they are all: enough for S draws where that is possible.
 
     Where a user interrupts, those of the rounds that are finished.
     """
-    rounds = _rounds(target, mode, S, rng, cores)
+    rounds = _rounds(target, mode, S, rng, (cores, costly))
     pool, weights = next(rounds)
     try:
         for more, their_weights in rounds:
@@ -249,25 +265,27 @@ def propose(target: Density, mode: Mode, S: int, rng: np.random.Generator, cores
 
 
 def _rounds(
-    target: Density, mode: Mode, S: int, rng: np.random.Generator, cores: int
+    target: Values, mode: Mode, S: int, rng: np.random.Generator, how: tuple[int, bool]
 ) -> Iterator[tuple[Pool, Weights]]:
     """Yield all proposals so far and their weights, after each round."""
-    n = len(mode.u)
+    n, (cores, costly) = len(mode.u), how
     scale = mode.scale @ mode.scale.T
     proposal = student_t(mode.u, scale, _DF_START)
     pool = Pool(mixtures=(), sizes=(), u=np.empty((0, n)), log_target=np.empty(0), log_proposals=np.empty((0, 0)))
-    unit = max(500, 100 * n)
+    unit = max(500, 100 * n) // (2 if costly else 1)
     for size in _PILOT_ROUNDS:
         pool = _extended(pool, proposal, size * unit, target, rng, cores)
         weights = _weights(pool)
         yield pool, weights
-        if weights.is_good:
+        if weights.is_good and not costly:
             break
         proposal = _refit(pool, weights, scale, rng)
+        if weights.is_good:
+            break
     most = max(_MOST_PER_DRAW * S, _MOST_AT_LEAST)
     while len(pool.sizes) < _MOST_ROUNDS:
         N = len(pool.u)
-        wanted = proposals_needed(weights.value, S, most) - N
+        wanted = proposals_needed(weights.value, S, most, _STEP_COSTLY if costly else _STEP) - N
         if not weights.is_good:
             # What fails may be the proposal, not the number of draws from it: no more than double, and look again.
             wanted = min(wanted if weights.k <= K_LIMIT else N, N)
@@ -281,7 +299,7 @@ def _rounds(
             proposal = _refit(pool, weights, scale, rng)
 
 
-def _extended(pool: Pool, proposal: Mixture, size: int, target: Density, rng: np.random.Generator, cores: int) -> Pool:
+def _extended(pool: Pool, proposal: Mixture, size: int, target: Values, rng: np.random.Generator, cores: int) -> Pool:
     """Return the pool with one more round."""
     u = proposal.draw(rng, size)
     old = np.array([mixture.log_density(u) for mixture in pool.mixtures]).reshape(len(pool.mixtures), size)

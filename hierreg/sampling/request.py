@@ -8,6 +8,9 @@ from typing import Self
 from hierreg.checks import check_choice, check_whole
 from hierreg.exceptions import ModelError
 
+# What only NUTS has, as it is by default.
+_OF_NUTS = {"tune": None, "target_accept": None, "parametrization": "marginal", "sampler": "nutpie"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleRequest:
@@ -82,9 +85,13 @@ class SampleRequest:
         if self.method == "psis":
             self._check_importance()
 
+    @property
+    def could_be_importance(self) -> bool:
+        """Whether nothing is asked for that means nothing to importance sampling."""
+        return all(getattr(self, name) == value for name, value in _OF_NUTS.items())
+
     def _check_importance(self) -> None:
-        usual = {"tune": None, "target_accept": None, "parametrization": "marginal", "sampler": "nutpie"}
-        for name, value in usual.items():
+        for name, value in _OF_NUTS.items():
             if getattr(self, name) != value:
                 raise ModelError(
                     f"{name}={getattr(self, name)!r} means nothing with method='psis', which weighs draws from an "

@@ -46,8 +46,8 @@ def resampled_ess(weight: Array, S: int, times: float = 1.0) -> float:
     return float(1.0 / (weight @ weight / times + times * (p @ (1.0 - p)) / S**2))
 
 
-def proposals_needed(weight: Array, S: int, most: int) -> int:
-    """Return how many proposals with such weights S draws need, at most `most`."""
-    times = 2.0 ** np.arange(-8, 24, 0.25)
+def proposals_needed(weight: Array, S: int, most: int, step: float = 0.25) -> int:
+    """Return how many proposals with such weights S draws need, at most `most`, to a factor of 2^step."""
+    times = 2.0 ** np.arange(-8, 24, step)
     enough = (t for t in times if resampled_ess(weight, S, t) >= _GOOD_SHARE * S)
     return int(min(np.ceil(next(enough, np.inf) * len(weight)), most))

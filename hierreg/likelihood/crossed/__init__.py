@@ -1,12 +1,14 @@
 """The engine of several grouping factors: sparse elimination of the mixed-model equations, in one page.
 
 Where things are: `engine`, what stands for it outside; `plan` and `places`, what is eliminated when and where it lies;
-`kernels`, value and gradient; `large_kernels`, the tail; `draws`, `equations` and `moments_kernels`, what follows;
-`described`, what ``Model.describe`` shows. `entry` only unpacks addresses.
+`kernels`, value and gradient; `large_kernels`, the tail; `draws`, `near`, `equations` and `moments_kernels`, what
+follows; `described`, what ``Model.describe`` shows. `entry` only unpacks addresses.
 
 The way of an evaluation: ``engine.CrossedLikelihood.value_and_gradient`` -> ``kernels.log_likelihood_of``, of the value
 ``assemble``, ``own_squares``, ``eliminate_levels``, ``tail_equations``, ``solve_tail``; of the gradient
-``gradient_of_tail``, ``turn_tail``, ``selected_inverse``, ``gradient_of_terms``.
+``gradient_of_tail``, ``turn_tail``, ``selected_inverse``, ``gradient_of_terms``. Half of a value and more of a gradient
+is LAPACK, the tail's factor and inverse; what levels do to the tail goes row by row of it (``take_from_tail``,
+``products_with_tail``), since rows fit in a cache and the tail does not.
 
 S is the symmetric matrix ``[Z X y]'R^-1 [Z X y]``, Z the columns of all factors. Levels are eliminated one after the
 other (`plan.plan_elimination`: those of the factor with most levels side by side, the others in the tail). With A the
@@ -27,6 +29,11 @@ one more column)::
 
 where all stays exact for a Lambda of zeros. Without the v v' the same recursion gives the covariances of all
 coefficients.
+
+A posterior takes thousands of such evaluations. Importance sampling draws all coefficients where it evaluates a
+proposal, from the same elimination (`likelihood.crossed_draws`). Where one takes about a second or more (`_ALL_THREADS`
+columns in `plan`) the density is interpolated from a few dozen evaluations (`sampling.interpolated`, which states the
+error) and coefficients are drawn with the factor of the mode (`near`).
 
 With errors far smaller than groups every pivot is a difference of large numbers, and so is y'V^-1 y: what they were
 before elimination, over what is left, says how many digits that takes (`lost_digits`). Where fewer than eight are left

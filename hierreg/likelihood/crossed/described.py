@@ -14,7 +14,16 @@ if TYPE_CHECKING:
 def described_plan(plan: Plan, gram: Gram, n_bytes: int) -> Described:
     """Return the layout of several grouping factors; ``n_bytes`` is what plan, sources and workspace take."""
     parts = [_staged_or_tail(f, plan, gram) for f in (*plan.staged, *plan.tail)]
-    return Described(engine="crossed", parts=tuple(parts), tail=plan.n_tail, n_bytes=n_bytes)
+    return Described(engine="crossed", parts=tuple(parts), tail=plan.n_tail, n_bytes=n_bytes, sampling=_sampling(plan))
+
+
+def _sampling(plan: Plan) -> str:
+    if plan.takes_all_threads:
+        return (
+            "by importance sampling unless method='nuts', of the density interpolated about its mode; sample_stats "
+            "has the error, interpolation_error"
+        )
+    return "by importance sampling unless method='nuts': a gradient takes long" if plan.is_costly else ""
 
 
 def _staged_or_tail(f: int, plan: Plan, gram: Gram) -> Part:

@@ -50,9 +50,7 @@ def recover_crossed(
     if not probs:
         beta = _population(likelihood, covariances, seed, threads)
         return Recovered(beta=beta, b=None, b_summary=None, theta_summary=None)
-    width = likelihood.plan.n_node_columns + likelihood.plan.n_tail
-    fewer = max(1, min(S, _SUMMARY_DRAWS, _SUMMARY_VALUES // width))
-    kept = np.arange(fewer) * S // fewer
+    kept = kept_for_summaries(likelihood, S)
     beta = _population(likelihood, covariances, seed, threads)
     beta[kept], b = _draws(likelihood, covariances, kept, seed, threads)
     collected = _Moments(likelihood, theta_columns)
@@ -66,10 +64,45 @@ def recover_crossed(
     )
 
 
+def kept_for_summaries(likelihood: CrossedLikelihood, S: int) -> NDArray[np.intp]:
+    """Return which of S draws summaries of the group coefficients come from."""
+    width = likelihood.plan.n_node_columns + likelihood.plan.n_tail
+    fewer = max(1, min(S, _SUMMARY_DRAWS, _SUMMARY_VALUES // width))
+    return np.arange(fewer) * S // fewer
+
+
+def recover_kept(
+    likelihood: CrossedLikelihood, covariances: Covariances, kept: Array, *, seed: int, threads: int
+) -> Recovered:
+    """Return draws of the coefficients of which some were made when the density was evaluated (`kept.WithDraws`).
+
+    Parameters
+    ----------
+    likelihood : CrossedLikelihood
+    covariances : Covariances
+        At S draws of the variance parameters.
+    kept : array (S, n_node_columns + D)
+        As `carry_back` writes them; rows of NaN are drawn here. Overwritten.
+    seed, threads : int
+    """
+    missing = np.flatnonzero(np.isnan(kept[:, -1]))
+    kept[missing] = standard_draws(likelihood, covariances, missing, seed, threads)
+    beta, b = split_coefficients(likelihood, kept, covariances.Lambda)
+    return Recovered(beta=beta, b=b, b_summary=None, theta_summary=None)
+
+
 def _draws(
     likelihood: CrossedLikelihood, covariances: Covariances, which: NDArray[np.intp], seed: int, threads: int
 ) -> tuple[Array, tuple[Array, ...]]:
     """Return draws of beta (len(which), p) and of b, (len(which), J, q) per factor, user scale."""
+    out = standard_draws(likelihood, covariances, which, seed, threads)
+    return split_coefficients(likelihood, out, covariances.Lambda[which])
+
+
+def standard_draws(
+    likelihood: CrossedLikelihood, covariances: Covariances, which: NDArray[np.intp], seed: int, threads: int
+) -> Array:
+    """Return draws (len(which), n_node_columns + D) as `carry_back` writes them."""
     from hierreg.likelihood.crossed.moments_kernels import carry_back
 
     plan = likelihood.plan
@@ -86,7 +119,7 @@ def _draws(
 
     with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
         list(pool.map(run, range(0, len(which), _CHUNK_DRAWS)))
-    return split_coefficients(likelihood, out, covariances.Lambda[which])
+    return out
 
 
 def _population(likelihood: CrossedLikelihood, covariances: Covariances, seed: int, threads: int) -> Array:
@@ -107,7 +140,7 @@ class _Moments:
     def __init__(self, likelihood: CrossedLikelihood, theta_columns: Sequence[Sequence[int | None]]) -> None:
         p = len(likelihood.gram.coef_names)
         self.n = 0
-        self.matches = [_indicator(columns, p) for columns in theta_columns]
+        self.matches = [indicator(columns, p) for columns in theta_columns]
         self.sums = [np.zeros((2, 3, f.n_levels, f.n_coef)) for f in likelihood.gram.factors]
 
     def add(self, solution: Solution) -> None:
@@ -144,7 +177,8 @@ class _Moments:
         )
 
 
-def _indicator(columns: Sequence[int | None], p: int) -> Array:
+def indicator(columns: Sequence[int | None], p: int) -> Array:
+    """Return E (q, p), theta = b + E beta, from the column of X that each column of Z matches."""
     E = np.zeros((len(columns), p))
     for i, column in enumerate(columns):
         if column is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.compiled.addresses import NativeLikelihood, PerThread, floats, integers
+from hierreg.compiled.lapack import addresses_of_lapack
 from hierreg.likelihood.crossed.described import described_plan
 from hierreg.likelihood.crossed.places import sources_of
 from hierreg.likelihood.crossed.plan import plan_elimination
@@ -60,8 +61,8 @@ class CrossedLikelihood:
 
     @property
     def side_by_side(self) -> int:
-        """Evaluations worth running at once: one evaluation has one thread."""
-        return self.threads
+        """Evaluations worth running at once: one evaluation has one thread, or all where it is large."""
+        return 1 if self.plan.takes_all_threads else self.threads
 
     def value_and_gradient(self, Lambda: Array, error_cov: Array) -> tuple[float, Array, Array]:
         """Return the log likelihood and its derivatives.
@@ -97,7 +98,7 @@ class CrossedLikelihood:
     def described(self) -> Described:
         """Return how the factors are laid out."""
         D = self.plan.n_tail
-        workspace = 8 * (self.plan.tail_at + 2 * D * D)
+        workspace = 8 * (self.plan.n_workspace + D * D)
         return described_plan(self.plan, self.gram, bytes_of((self.plan, self.sources)) + workspace)
 
     def native(self) -> NativeLikelihood:
@@ -116,7 +117,7 @@ class CrossedLikelihood:
                 terms.n_terms,
                 int(self.integrate),
                 *floats(self.constant),
-                *floats(self.gram.n, self.W0, *self._room()),
+                *floats(self.gram.n, self.W0, *self.room()),
                 *integers(place, term),
                 *floats(value, weight),
                 *integers(*nodes),
@@ -125,6 +126,8 @@ class CrossedLikelihood:
                 *integers(*tail),
                 int(n_tail_b),
                 int(n_tail),
+                *integers(*plan.rows),
+                *addresses_of_lapack(),
             ],
             q=len(self.z_map_inverse),
             K=terms.n_terms,
@@ -146,12 +149,15 @@ class CrossedLikelihood:
         workspace, tail : arrays
             Overwritten by the next evaluation.
         """
-        return self.native().value(internal, weights), *self._room()
+        return self.native().value(internal, weights), *self.room()
 
-    def _room(self) -> tuple[Array, Array]:
-        """Return the arrays that an evaluation works in, of this thread: new ones cost a tenth of it."""
+    def room(self) -> tuple[Array, Array]:
+        """Return the arrays that an evaluation works in, of this thread: new ones cost a tenth of it.
+
+        After one they are the eliminated workspace and the factored tail (D, D).
+        """
         D = self.plan.n_tail
-        return self._mine.once("room", lambda: (np.empty(self.plan.tail_at + D * D), np.empty((D, D))))
+        return self._mine.once("room", lambda: (np.empty(self.plan.n_workspace), np.empty((D, D))))
 
 
 def crossed_likelihood(gram: Gram, *, W0: Array, constant: float, integrate: bool) -> CrossedLikelihood:

@@ -24,7 +24,7 @@ def log_likelihood(table, Lambda, weights, g_Lambda, g_omega, value, wanted):
 
     The rows are those of `crossed.CrossedLikelihood`; the arguments are described at `kernels.log_likelihood_of`.
     """
-    rows = rows_at(table, Row(29))
+    rows = rows_at(table, Row(35))
     q, K = rows[0, 0], rows[1, 0]
     sources = (
         vector_at(rows, Row(8), np.int64),
@@ -53,12 +53,18 @@ def log_likelihood(table, Lambda, weights, g_Lambda, g_omega, value, wanted):
         rows[27, 0],
         rows[28, 0],
     )
+    tail_rows = (
+        vector_at(rows, Row(29), np.int64),
+        vector_at(rows, Row(30), np.int64),
+        vector_at(rows, Row(31), np.int64),
+    )
+    lapack = rows[32, 0], rows[33, 0], rows[34, 0]
     room = (vector_at(rows, Row(6), np.float64), matrix_at(rows, Row(7), np.float64))
     vector_of(value, 1)[0] = log_likelihood_of(
         square_of(Lambda, q),
         vector_of(weights, 2 * K + 2),
         vector_at(rows, Row(4), np.float64)[0],
-        (K, room, sources, nodes, dense),
+        (K, room, sources, (nodes, dense, tail_rows), lapack),
         matrix_at(rows, Row(5), np.float64),
         vector_at(rows, Row(3), np.float64)[0],
         (rows[2, 0] == 1, wanted == GRADIENT),

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
+from hierreg.compiled.lapack import addresses_of_lapack
 from hierreg.exceptions import ModelError
 from hierreg.likelihood.solution import JointCovariance, Solution
 from hierreg.linalg import semidefinite_factor
@@ -195,17 +196,22 @@ def _moments(at: Eliminated, n: int, Lambda: Array) -> list[tuple[Array, Array]]
     The leading n columns of the tail are unknown: all, or those of groups alone, beta known. Variances are
     (Lambda F)(Lambda F)' with the user's Lambda (q, q): no difference, and zero where a row of Lambda is.
     """
-    from scipy.linalg import solve_triangular
-
-    from hierreg.likelihood.crossed.kernels import selected_inverse
+    from hierreg.likelihood.crossed.kernels import selected_inverse, turn_tail
+    from hierreg.likelihood.crossed.large_kernels import invert_leading
 
     plan, gram = at.likelihood.plan, at.likelihood.gram
-    G, own_tail = np.empty(plan.tail_at), np.zeros((plan.n_tail, plan.n_tail))
-    inverse = solve_triangular(np.tril(at.tail[:n, :n]), np.eye(n), lower=True)
-    own_tail[:n, :n] = inverse.T @ inverse
-    tail = np.ascontiguousarray(_turned(_turned(own_tail, plan, at.Lambda.T).T, plan, at.Lambda.T))
+    # In place: of ten thousand columns a copy takes 800 MB.
+    G, tail = np.empty(plan.tail_at), at.tail.copy()
+    invert_leading(tail, n, addresses_of_lapack())
+    own_of_tail = {}
+    for f in plan.tail:
+        J, q = gram.factors[f].n_levels, gram.factors[f].n_coef
+        column = plan.first_column[f] - plan.n_node_columns + np.arange(J * q).reshape(J, q)
+        own_of_tail[f] = column, tail[column[:, :, None], column[:, None, :]]
+    turn_tail(tail, at.Lambda, plan.dense)
     standard = np.empty(int(np.sum(plan.node_q**2)))
-    selected_inverse(at.workspace, at.Lambda, plan.nodes, tail, G, np.zeros(at.Lambda.shape), standard)
+    layout = plan.nodes, plan.dense, plan.rows
+    selected_inverse(at.workspace, at.Lambda, layout, tail, G, np.zeros(at.Lambda.shape), standard)
     p, T = len(gram.coef_names), plan.n_tail_b
     out = []
     for f, (factor, mine) in enumerate(zip(gram.factors, gram.factor_slices, strict=True)):
@@ -214,8 +220,7 @@ def _moments(at: Eliminated, n: int, Lambda: Array) -> list[tuple[Array, Array]]
             own = standard[plan.diagonal_places(f, np.arange(J), q)]
             cross = G[plan.panel_rows(f, np.arange(J), q)[1] - p - 1 + np.arange(p)]
         else:
-            column = plan.first_column[f] - plan.n_node_columns + np.arange(J * q).reshape(J, q)
-            own = own_tail[column[:, :, None], column[:, None, :]]
+            column, own = own_of_tail[f]
             cross = tail[column, T : T + p]
         root = Lambda[mine, mine] @ semidefinite_factor(own)
         out.append((root @ np.swapaxes(root, 1, 2), np.swapaxes(z_map @ cross, 1, 2)))

@@ -134,16 +134,15 @@ def lost_digits(own, of_nodes, C, quadratic, growth, n):
 
 
 @part
-def eliminate_levels(S, Lambda, nodes, dense, own):
+def eliminate_levels(S, Lambda, nodes, dense, rows, own):
     """Eliminate all staged levels in the workspace; return the sum of log|M|, NaN on failure, and that of lost digits.
 
     Diagonal blocks and panels keep the values that they have when their level is eliminated.
     """
-    start, n_columns, diag_at, panel_at, column_at, column, up_at, up_node, up_map_at, up_map, n_before = nodes
-    tail_at, D = dense[0], dense[5]
+    start, n_columns, diag_at, panel_at, column_at, _, up_at, up_node, up_map_at, up_map, _ = nodes
     w_max, q_max = width_of_panels(nodes)
     U, level = empty((q_max, w_max)), room_for_level(q_max)
-    log_det, lost, at = 0.0, 0.0, 0
+    log_det, lost, at, kept = 0.0, 0.0, 0, place_of_products(nodes, dense)
     for n in range(len(start)):
         q, first = n_columns[n], column_at[n]
         w = column_at[n + 1] - first
@@ -152,6 +151,10 @@ def eliminate_levels(S, Lambda, nodes, dense, own):
             lost += own[at + i] / (level[1][i, i] * level[1][i, i])
         at += q
         times_panel(level[3], q, S, panel_at[n], w, U)
+        for k in range(q):
+            to = kept + panel_at[n] + k * w
+            for c in range(w):
+                S[to + c] = U[k, c]
         done = 0
         for u in range(up_at[n], up_at[n + 1]):
             s = up_node[u]
@@ -165,13 +168,36 @@ def eliminate_levels(S, Lambda, nodes, dense, own):
                     for c in range(done + qs, w):
                         S[row + up_map[to + c - done - qs]] -= f * U[k, c]
             done += qs
-        for c in range(done, w):
-            row = tail_at + (column[first + c] - n_before) * D - n_before
-            for k in range(q):
-                f = U[k, c]
-                for d in range(c, w):
-                    S[row + column[first + d]] -= f * U[k, d]
+    take_from_tail(S, nodes, dense, rows)
     return log_det, lost
+
+
+@part
+def place_of_products(nodes, dense):
+    """Return what takes the place of a panel in the workspace to that of its product U."""
+    return dense[0] + dense[5] * dense[5] - (nodes[3][0] if len(nodes[0]) > 0 else 0)
+
+
+@part
+def take_from_tail(S, nodes, dense, rows):
+    """Take U'U of all levels off the tail, upper triangle, one row of it after the other: a row stays in the cache.
+
+    Places are unsigned in the innermost loop, where numba would ask of each whether it counts from the end.
+    """
+    n_columns, panel_at, column_at, column, n_before = nodes[1], nodes[3], nodes[4], nodes[5], nodes[10]
+    row_at, row_node, row_place = rows
+    D, kept = dense[5], place_of_products(nodes, dense)
+    for i in range(D):
+        row = np.uint64(dense[0] + i * D - n_before)
+        for e in range(row_at[i], row_at[i + 1]):
+            n, c = row_node[e], row_place[e]
+            first = np.uint64(column_at[n])
+            w = np.uint64(column_at[n + 1]) - first
+            for k in range(n_columns[n]):
+                u = np.uint64(kept + panel_at[n]) + np.uint64(k) * w
+                f = S[u + np.uint64(c)]
+                for d in range(np.uint64(c), w):
+                    S[row + np.uint64(column[first + d])] -= f * S[u + d]
 
 
 @part
@@ -244,10 +270,10 @@ def tail_equations(S, Lambda, dense, W0, C):
 
 
 @part
-def solve_tail(C, T, x):
+def solve_tail(C, T, x, lapack):
     """Factor C and write its coefficients x (D - 1,); return log|M|, log|P| and the residual sum of squares."""
     n = C.shape[0] - 1
-    if not factor_leading(C, n):
+    if not factor_leading(C, n, lapack):
         return np.nan, np.nan, np.nan
     log_det_M, log_det_P, quadratic = 0.0, 0.0, C[n, n]
     for i in range(n):
@@ -301,15 +327,18 @@ def turn_tail(G, Lambda, dense):
 
 
 @part
-def selected_inverse(S, Lambda, nodes, tail, G, g_Lambda, standard):
+def selected_inverse(S, Lambda, layout, tail, G, g_Lambda, standard):
     """Write G on the places of S, from that of the tail (D, D), and add the staged levels' part of g_Lambda.
 
-    ``standard``, where it is not empty, gets the diagonal blocks as L'^-1 (I + R) L^-1, before Lambda.
+    ``layout``: nodes, dense and rows of `Plan`. ``standard``, where it is not empty, gets the diagonal blocks as
+    L'^-1 (I + R) L^-1, before Lambda.
     """
-    start, n_columns, diag_at, panel_at, column_at, column, up_at, up_node, up_map_at, up_map, n_before = nodes
+    nodes, dense, rows = layout
+    start, n_columns, diag_at, panel_at, column_at, _, up_at, up_node, up_map_at, up_map, _ = nodes
     w_max, q_max = width_of_panels(nodes)
     U, V, level = empty((q_max, w_max)), empty((q_max, w_max)), room_for_level(q_max)
     small = empty((q_max, q_max)), empty((q_max, q_max)), empty((q_max, q_max))
+    products_with_tail(S, nodes, dense, rows, tail, G)
     for n in range(len(start) - 1, -1, -1):
         q, first = n_columns[n], column_at[n]
         w = column_at[n + 1] - first
@@ -317,7 +346,7 @@ def selected_inverse(S, Lambda, nodes, tail, G, g_Lambda, standard):
         times_panel(level[3], q, S, panel_at[n], w, U)
         for k in range(q):
             for c in range(w):
-                V[k, c] = 0.0
+                V[k, c] = G[panel_at[n] + k * w + c]
         done = 0
         for u in range(up_at[n], up_at[n + 1]):
             s = up_node[u]
@@ -334,15 +363,38 @@ def selected_inverse(S, Lambda, nodes, tail, G, g_Lambda, standard):
                         x += U[k, c] * g
                     V[k, done + i] += x
             done += qs
-        for c in range(done, w):
-            row = tail[column[first + c] - n_before]
-            for k in range(q):
-                f = U[k, c]
-                for d in range(done, w):
-                    V[k, d] += f * row[column[first + d] - n_before]
         _write_level(S, G, level, (U, V), small, (q, w, start[n]), diag_at[n], panel_at[n], g_Lambda)
         if len(standard) > 0:
             _write_standard(level[2], small[0], q, standard[diag_at[n] : diag_at[n] + q * q])
+
+
+@part
+def products_with_tail(S, nodes, dense, rows, tail, G):
+    """Write V = U G[later, later] of all levels, of the part of it in the tail, to the places of panels in G.
+
+    One row of the tail (D, D), which is symmetric, after the other, so that it stays in the cache.
+    """
+    n_columns, panel_at, column_at, column, n_before = nodes[1], nodes[3], nodes[4], nodes[5], nodes[10]
+    row_at, row_node, row_place = rows
+    kept, before = place_of_products(nodes, dense), np.uint64(n_before)
+    if len(panel_at) > 0:
+        for i in range(panel_at[0], dense[0]):
+            G[i] = 0.0
+    for i in range(dense[5]):
+        row = tail[i]
+        for e in range(row_at[i], row_at[i + 1]):
+            n, c = row_node[e], np.uint64(row_place[e])
+            first = np.uint64(column_at[n])
+            w = np.uint64(column_at[n + 1]) - first
+            for k in range(n_columns[n]):
+                v = np.uint64(panel_at[n]) + np.uint64(k) * w
+                u = v + np.uint64(kept)
+                f, x = S[u + c], S[u + c] * row[i]
+                for d in range(c + np.uint64(1), w):
+                    g = row[np.uint64(column[first + d]) - before]
+                    G[v + d] += f * g
+                    x += S[u + d] * g
+                G[v + c] += x
 
 
 @part
@@ -442,14 +494,14 @@ def log_likelihood_of(Lambda, weights, n_rows, gram, W0, constant, treat, g_Lamb
         Of the terms (`precision_kernels`).
     n_rows : float
     gram : tuple
-        Number of terms, room for the workspace and for the tail (overwritten), and the arrays of `Sources` and of
-        `Plan`: nodes and dense.
+        Number of terms, room for the workspace and for the tail (overwritten), the arrays of `Sources` and of `Plan`
+        (nodes, dense and rows), and the addresses of LAPACK's functions (`compiled.lapack`).
     W0 : array (p + 1, p + 1)
     constant : float
     treat : tuple of bool
         Whether beta is integrated (profiled otherwise), and whether the gradient is wanted.
     """
-    K, room, sources, nodes, dense = gram
+    K, room, sources, (nodes, dense, rows), lapack = gram
     integrate, with_gradient = treat
     T, D = dense[4], dense[5]
     omega, log_det_R, growth = weights[:K], weights[2 * K], weights[2 * K + 1]
@@ -458,9 +510,9 @@ def log_likelihood_of(Lambda, weights, n_rows, gram, W0, constant, treat, g_Lamb
     assemble(omega, sources, S)
     own = empty(nodes[10] + D)
     own_squares(S, Lambda, nodes, dense, W0, own)
-    log_det_M, lost = eliminate_levels(S, Lambda, nodes, dense, own)
+    log_det_M, lost = eliminate_levels(S, Lambda, nodes, dense, rows, own)
     tail_equations(S, Lambda, dense, W0, C)
-    log_det_tail, log_det_P, quadratic = solve_tail(C, T, x)
+    log_det_tail, log_det_P, quadratic = solve_tail(C, T, x, lapack)
     value = constant - 0.5 * (log_det_R + log_det_M + log_det_tail + quadratic)
     if integrate:
         value -= 0.5 * log_det_P
@@ -468,7 +520,7 @@ def log_likelihood_of(Lambda, weights, n_rows, gram, W0, constant, treat, g_Lamb
         value = -np.inf
     elif with_gradient:
         g_Lambda[:] = 0.0
-        invert_leading(C, D - 1 if integrate else T)
+        invert_leading(C, D - 1 if integrate else T, lapack)
         for i in range(D):
             v = -x[i] if i < D - 1 else 1.0
             for j in range(D - 1):
@@ -477,6 +529,6 @@ def log_likelihood_of(Lambda, weights, n_rows, gram, W0, constant, treat, g_Lamb
         G = empty(dense[0])
         gradient_of_tail(S, Lambda, C, dense, g_Lambda)
         turn_tail(C, Lambda, dense)
-        selected_inverse(S, Lambda, nodes, C, G, g_Lambda, empty(0))
+        selected_inverse(S, Lambda, (nodes, dense, rows), C, G, g_Lambda, empty(0))
         gradient_of_terms(sources, G, C, dense[0], g_omega)
     return value

@@ -11,7 +11,8 @@ or through others, are a *clique*: each meets all later ones of its clique, and 
 other factors. A factor with a large clique is part of the tail.
 
 All numbers live in one array, the *workspace*: the diagonal block (q, q) of each staged level, its *panel* (q, w) of
-cross-products with the later levels that it meets and with X and y, then the tail (D, D), upper triangle.
+cross-products with the later levels that it meets and with X and y, the tail (D, D), upper triangle, and once more as
+many numbers as panels have, for what elimination makes of them.
 
 References
 ----------
@@ -37,10 +38,14 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Index = NDArray[np.intp]
 
-# Columns of the tail: four dense matrices of this size take 3.2 GB.
-_LARGEST_TAIL = 10_000
+# Columns of the tail: each of three or four dense matrices of this size takes 3.2 GB.
+_LARGEST_TAIL = 20_000
+# Columns from which one evaluation takes all threads, those of BLAS: it does not wait, and there is room for one.
+_ALL_THREADS = 3_000
 # Columns of a clique of a staged factor; its maps take the cube.
 _LARGEST_CLIQUE = 64
+# Products of levels beside those of BLAS; and those of ten milliseconds.
+_SLOWER, _COSTLY = 60.0, 4e8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +85,10 @@ class Plan:
         Columns T of the tail that belong to groups.
     n_tail : int
         All its columns, D = T + p + 1.
+    row_at : int array (D + 1,)
+        Entries row_at[i] to row_at[i + 1] of the next two are the panels that have column i of the tail.
+    row_node, row_place : int arrays
+        Their nodes, and the place of the column in each panel.
     """
 
     staged: tuple[int, ...]
@@ -103,6 +112,9 @@ class Plan:
     first_column: Index
     n_tail_b: int
     n_tail: int
+    row_at: Index
+    row_node: Index
+    row_place: Index
 
     @property
     def nodes(self) -> tuple[Any, ...]:
@@ -125,6 +137,33 @@ class Plan:
     def dense(self) -> tuple[Any, ...]:
         """What the kernels read of the tail."""
         return self.tail_at, self.tail_start, self.tail_q, self.tail_lambda, self.n_tail_b, self.n_tail
+
+    @property
+    def rows(self) -> tuple[Index, Index, Index]:
+        """What the kernels read of the panels that each column of the tail is in."""
+        return self.row_at, self.row_node, self.row_place
+
+    @property
+    def n_workspace(self) -> int:
+        """Numbers in the workspace."""
+        before = int(self.panel_at[0]) if len(self.panel_at) else self.tail_at
+        return self.tail_at + self.n_tail**2 + self.tail_at - before
+
+    @property
+    def n_products(self) -> float:
+        """About how many multiplications a gradient takes that cost as much as those of the tail, D^3 of them."""
+        width = np.diff(self.column_at).astype(float)
+        return float(self.n_tail) ** 3 + _SLOWER * float(self.node_q @ width**2)
+
+    @property
+    def is_costly(self) -> bool:
+        """Whether a gradient takes more than about ten milliseconds of one core."""
+        return self.n_products > _COSTLY
+
+    @property
+    def takes_all_threads(self) -> bool:
+        """Whether evaluations follow each other, each with all threads of BLAS, rather than run side by side."""
+        return self.n_tail > _ALL_THREADS
 
     def diagonal_places(self, f: int, level: Index, q: int) -> Index:
         """Return where the diagonal blocks of levels of a staged factor are (n, q, q)."""
@@ -174,6 +213,7 @@ def plan_elimination(gram: Gram) -> Plan:
     panel_at = diag_at[-1] + np.concatenate([[0], np.cumsum(node_q * width)])
     up_at, up_node = _ups(column_at, column, node_column, n_node_columns)
     up_map_at, up_map = _maps(column_at, column, up_at, up_node, node_q)
+    row_at, row_node, row_place = _rows(column_at, column, n_node_columns, T + p1)
     return Plan(
         staged=staged,
         tail=tail,
@@ -198,7 +238,19 @@ def plan_elimination(gram: Gram) -> Plan:
         first_column=first_column,
         n_tail_b=T,
         n_tail=T + p1,
+        row_at=row_at,
+        row_node=row_node,
+        row_place=row_place,
     )
+
+
+def takes_all_threads(gram: Gram) -> bool:
+    """Return `Plan.takes_all_threads` of a Gram basis, before there is a plan."""
+    columns = sorted(factor.n_levels * factor.n_coef for factor in gram.factors)
+    p1 = len(gram.coef_names) + 1
+    if sum(columns[:-1]) + p1 <= _ALL_THREADS:
+        return False
+    return sum(gram.factors[f].n_levels * gram.factors[f].n_coef for f in _stages(gram)[1]) + p1 > _ALL_THREADS
 
 
 def _stages(gram: Gram) -> tuple[tuple[int, ...], tuple[int, ...], dict[tuple[int, int], Any]]:
@@ -292,6 +344,16 @@ def _ups(column_at: Index, column: Index, node_column: Index, n_node_columns: in
     first = (column < n_node_columns) & (node_column[np.clip(up, 0, None)] == column)
     counts = np.bincount(node[first], minlength=len(column_at) - 1)
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.intp), up[first].astype(np.intp)
+
+
+def _rows(column_at: Index, column: Index, n_node_columns: int, D: int) -> tuple[Index, Index, Index]:
+    """Return, for each column of the tail, the nodes whose panels have it, ascending, and its places there."""
+    node = np.repeat(np.arange(len(column_at) - 1), np.diff(column_at))
+    entry = np.flatnonzero(column >= n_node_columns)
+    mine = column[entry] - n_node_columns
+    entry = entry[np.argsort(mine, kind="stable")]
+    at = np.concatenate([[0], np.cumsum(np.bincount(mine, minlength=D))]).astype(np.intp)
+    return at, node[entry].astype(np.intp), (entry - column_at[node[entry]]).astype(np.intp)
 
 
 def _maps(column_at: Index, column: Index, up_at: Index, up_node: Index, node_q: Index) -> tuple[Index, Index]:
