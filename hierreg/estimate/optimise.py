@@ -22,8 +22,6 @@ _IMPOSSIBLE = 1e100
 _LARGEST_ROUNDING = 1e-4
 _MAX_NEWTON = 20
 _LAST_STEPS = 3
-# Newton decrement of a step, a millionth of an sd, that changes a Hessian by less than finite differences do.
-_NO_MOVE = 1e-12
 # Iterations where a maximum is known.
 _MAX_AGAIN, _MAX_NEWTON_AGAIN = 60, 4
 # How far below a maximum, in the units of a log density, and how nearly quadratic, a point has to be to belong to it.
@@ -117,7 +115,6 @@ def maximise(  # noqa: PLR0913  # what is known of a function, and how well to d
                 better = _last_digits(counter, x, gradient, H, steps)
                 if better is not None:
                     x, value, gradient = better
-                    at = x if decrement < _NO_MOVE else at
                 break
             x, value, gradient = better
         else:
