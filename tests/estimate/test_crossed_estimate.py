@@ -112,8 +112,8 @@ def test_formula_notations_of_nesting_are_one_model():
 
 
 def test_too_many_crossed_levels_are_refused_with_what_is_possible(rng):
-    n = 60_000
-    data = {"y": rng.normal(size=n), "a": rng.integers(0, 20_000, n), "b": rng.integers(0, 15_000, n)}
+    n = 90_000
+    data = {"y": rng.normal(size=n), "a": rng.integers(0, 30_000, n), "b": rng.integers(0, 25_000, n)}
     model = hr.Model("y ~ 1 + (1 | a) + (1 | b)", data)
-    with pytest.raises(ModelError, match=r"'b' .* crossed with 'a'.*one dense matrix; up to 10000"):
+    with pytest.raises(ModelError, match=r"'b' .* crossed with 'a'.*one dense matrix; up to 20000"):
         model.estimate()
