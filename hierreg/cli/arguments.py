@@ -226,6 +226,6 @@ def _add_sampling(fit: argparse.ArgumentParser) -> None:
     group.add_argument("--tune", type=int, help="warm-up draws per chain (100 to 200)")
     group.add_argument("--chains", type=int, default=4, help="(%(default)s)")
     group.add_argument("--cores", type=int, help="chains at once (all available)")
-    group.add_argument("--target-accept", type=float, help="nearer to 1: smaller steps (0.75)")
+    group.add_argument("--target-accept", type=float, help="nearer to 1: smaller steps (0.8)")
     group.add_argument("--seed", type=int, help="makes the draws reproducible")
     group.add_argument("--quiet", action="store_true", help="no progress bar")

@@ -490,7 +490,7 @@ class Model:
             importance sampling interpolates the density about its mode, and states the largest error at points that
             had no part in that: ``interpolation_error`` in ``sample_stats.attrs``; above 0.05 it does not interpolate.
         target_accept : float, optional
-            Acceptance probability that the step size is tuned to, between 0 and 1; by default 0.75, 0.9 where standard
+            Acceptance probability that the step size is tuned to, between 0 and 1; by default 0.8, 0.9 where standard
             deviations may be zero, and 0.98 where correlated errors have few units. Where all effects are sampled
             (several factors, of a response that is not normal) 0.6 and 0.8, or 0.9 if a factor has two or three
             levels. Nearer to 1 means smaller steps: the remedy for divergences, at the price of more gradients. Where

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 # All numbers by trial (`tests/benchmarks/trajectories.py`): gradients for an effective draw, in bulk and tails, and
 # divergences.
-TARGET_ACCEPT = 0.75
+TARGET_ACCEPT = 0.8
 # Where sds may be zero: several lie on thin rings where data tell only the sum of their squares.
 TARGET_ACCEPT_SIGNED = 0.9
 # Longer steps gain nothing and diverge in tails. As the step is known but for its last digits, few draws find them.

@@ -145,7 +145,7 @@ def map_chains(
     --------
     >>> import hierreg as hr
     >>> model = hr.Model("Reaction ~ Days + (1 | Subject)", hr.load_dataset("sleepstudy"))
-    >>> hr.map_chains(model, chains=2, draws=200, seed=3)["posterior"].sizes["chain"]
+    >>> hr.map_chains(model, chains=2, draws=800, seed=3)["posterior"].sizes["chain"]
     2
     """
     if not isinstance(model, Model):

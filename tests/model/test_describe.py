@@ -24,8 +24,8 @@ KINDS = {
     "strips, merged": (lambda: hr.Model("y ~ x + (1 | g)", TABLE), "strips", 1, 32, 2, [(30, 6, 1, 64)]),
     "strips": (lambda: hr.Model("y ~ x + z + (x | g)", TABLE), "strips", 1, 63, 4, [(30, 30, 2, 64)]),
     "theta strips": (lambda: hr.Model("y ~ x + (x | g)", TABLE), "theta strips", 1, 62, 4, [(30, 30, 2, 64)]),
-    "tiles": (lambda: hr.Model("y ~ x + (x + z || g)", TABLE), "tiles", 1, 92, 4, [(30, 30, 3, 8)]),
-    "by stratum": (lambda: hr.Model("y ~ x + (x + z | g)", TABLE, hr.by("s")), "tiles", 2, 92, 8, [(30, 30, 3, 8)]),
+    "tiles": (lambda: hr.Model("y ~ x + (x + z || g)", TABLE), "tiles", 1, 92, 4, [(30, 30, 3, 32)]),
+    "by stratum": (lambda: hr.Model("y ~ x + (x + z | g)", TABLE, hr.by("s")), "tiles", 2, 92, 8, [(30, 30, 3, 32)]),
     "no groups": (lambda: hr.Model("y ~ x + z", TABLE), "least squares", 1, 3, 1, []),
     # Missing patterns {a, b} and {c, e}, three pairs each: data sets linked two by two.
     "linked": (

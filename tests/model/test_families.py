@@ -27,7 +27,7 @@ def herds(**options):
 @pytest.fixture(scope="module")
 def drawn():
     model = herds()
-    return model, model.sample(draws=500, seed=1, progress=False)
+    return model, model.sample(seed=1, progress=False)
 
 
 REFUSED = {

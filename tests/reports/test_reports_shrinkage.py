@@ -65,7 +65,7 @@ def test_weights_of_the_dyestuff_oracle():
     mean, sd = float(report["weight"][0, 0, 0]), float(report["weight_sd"][0, 0, 0])
     ess = float(hr.summary(tree)["ess_bulk"].min())
     assert mean == pytest.approx(expected["mean"], abs=4 * sd / np.sqrt(ess))
-    assert sd == pytest.approx(expected["sd"], rel=0.05)
+    assert sd == pytest.approx(expected["sd"], abs=4 * sd / np.sqrt(2 * ess))
 
 
 def test_the_weight_takes_each_group_from_the_population_to_its_own_estimate():
