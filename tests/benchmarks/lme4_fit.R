@@ -15,5 +15,5 @@ cat(sprintf(
   '{"seconds": %s, "cpu": %s, "criterion": %s, "beta": [%s], "sd": [%s], "version": "%s", "r": "%s", "blas": "%s", "message": "%s"}\n',
   number(took[["elapsed"]]), number(took[["user.self"]] + took[["sys.self"]]), number(REMLcrit(fit)), paste(number(fixef(fit)), collapse = ", "),
   paste(number(sds), collapse = ", "), packageVersion("lme4"), getRversion(), sessionInfo()$BLAS,
-  paste(fit@optinfo$conv$lme4$messages, collapse = "; ")
+  gsub("[\"\\[:cntrl:]]", " ", paste(fit@optinfo$conv$lme4$messages, collapse = "; "))
 ), file = arguments[4])
