@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierreg.estimate.optimise import signs_of_columns
 from hierreg.estimate.screening import SIZES, SPREAD, directions
 from hierreg.estimate.starting_values import column_precision, expected_curvature, starting_point
 from hierreg.likelihood.alone import error_terms
@@ -206,12 +207,10 @@ class FactorCoordinates:
         rows = pivot[np.argsort(self.pivot)[self.rows]]
         return replace(self, rows=rows, pivot=pivot), np.concatenate([turned[rows, self.cols], x[m:]])
 
-    def canonical(self, x: Array) -> Array:
-        """Return x with the sign of each column of the factor such that its diagonal entry is not negative."""
-        sign, m = np.ones(len(self.basis)), len(self.rows)
-        is_diagonal = self.is_diagonal
-        sign[self.cols[is_diagonal]] = np.where(x[:m][is_diagonal] < 0.0, -1.0, 1.0)
-        return np.concatenate([x[:m] * sign[self.cols], x[m:]])
+    def signs(self, x: Array) -> Array:
+        """Return signs (m + errors,) with which no diagonal entry of the factor is negative, and nothing changes."""
+        m = len(self.rows)
+        return np.concatenate([signs_of_columns(x[:m], self.cols, self.is_diagonal), np.ones(len(x) - m)])
 
     def inner(self, x: Array) -> Array:
         """Return the factor of Sigma in the basis (q, q)."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hierreg.estimate.boundary import SINGULAR
-from hierreg.estimate.optimise import Optimum, maximise
+from hierreg.estimate.optimise import Optimum, maximise, signs_of_columns, with_signs
 from hierreg.linalg import sd_and_corr
 
 if TYPE_CHECKING:
@@ -30,8 +29,6 @@ _OUT_OF_RANGE = 1e3
 _FLAT = 1e-8
 # Information of the logarithm of a further parameter that is at the end of its range.
 _NO_CURVATURE = 1e-4
-# Columns of Lambda whose signs are tried in all combinations.
-_MOST_COLUMNS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,17 +124,11 @@ class _Coordinates:
         w = self.target.auxiliary.unconstrained(start.auxiliary)
         return np.concatenate([(start.phi - self.centre) / self.unit, entries / self.unit, w])
 
-    def reflections(self, optimum: Optimum) -> list[Optimum]:
-        """Return a maximum and those that are the same: the sign of a column of Lambda is that of its effects."""
-        first = len(self.target.population.mean)
-        columns = np.unique(self.cols)[:_MOST_COLUMNS]
-        out = []
-        for signs in product((1.0, -1.0), repeat=len(columns)):
-            sign = np.ones(len(optimum.x))
-            for column, one in zip(columns, signs, strict=True):
-                sign[first : first + len(self.cols)][self.cols == column] = one
-            hessian = sign[:, None] * optimum.hessian * sign
-            out.append(replace(optimum, x=sign * optimum.x, gradient=sign * optimum.gradient, hessian=hessian))
+    def signs(self, x: Array) -> Array:
+        """Return signs with which diagonal entries of Lambda are not negative, and nothing changes."""
+        out = np.ones(len(x))
+        mine = slice(len(self.target.population.mean), len(self.target.population.mean) + len(self.rows))
+        out[mine] = signs_of_columns(x[mine], self.cols, self.rows == self.cols)
         return out
 
     def __call__(self, x: Array) -> tuple[float, Array]:
@@ -178,9 +169,8 @@ def maximise_family(target: QuadratureTarget, starts: Sequence[FamilyStart], uni
             x = mine.pack(start, size)
             if not np.isfinite(mine(x)[0]):
                 continue
-            known = [same for one in found for same in mine.reflections(one)]
-            one = maximise(mine, x, tolerance=1e-9, with_hessian=True, known=known)
-            found.append(one)
+            one = maximise(mine, x, tolerance=1e-9, with_hessian=True, known=found, signs=mine.signs)
+            found.append(with_signs(one, mine.signs(one.x)))
             n += one.n_evaluations
     if not found:
         return _nothing(starts[0])

@@ -66,7 +66,7 @@ def maximise(  # noqa: PLR0913  # what is known of a function, and how well to d
     known: Sequence[Optimum] = (),
     newton: bool = True,
     line_searches: bool = True,
-    canonical: Callable[[Array], Array] | None = None,
+    signs: Callable[[Array], Array] | None = None,
 ) -> Optimum:
     """Return the maximum of a smooth function.
 
@@ -91,13 +91,13 @@ def maximise(  # noqa: PLR0913  # what is known of a function, and how well to d
         Without Newton steps a search ends where line searches end, without a Hessian (NaN), as not converged.
     line_searches : bool
         Whether Newton steps follow those of BFGS; otherwise they begin at the start.
-    canonical : callable, optional
-        x -> the one of several points at which the function is the same that maxima in `known` would be.
+    signs : callable, optional
+        x -> signs (n,) of its elements with which the function is the same, and x where `known` has such maxima.
     """
     counter = _Counter(function)
     if len(start) == 0:
         return _of_no_parameters(counter, start)
-    stop = _StopsNearby([optimum for optimum in known if optimum.converged], canonical or np.asarray)
+    stop = _StopsNearby([optimum for optimum in known if optimum.converged], signs or np.ones_like)
     x = _near_the_maximum(counter, start, curvature, stop) if line_searches else start
     if stop.found is not None or not newton:
         return _without_newton(counter, x, stop.found)
@@ -192,6 +192,22 @@ def _near_the_maximum(counter: _Counter, start: Array, curvature: Array | None, 
     return np.asarray(result.x, dtype=float)
 
 
+def with_signs(optimum: Optimum, signs: Array) -> Optimum:
+    """Return the same maximum in coordinates of which some have the other sign."""
+    hessian = signs[:, None] * optimum.hessian * signs
+    return replace(optimum, x=signs * optimum.x, gradient=signs * optimum.gradient, hessian=hessian)
+
+
+def signs_of_columns(entries: Array, cols: NDArray[np.intp], is_diagonal: NDArray[np.bool_]) -> Array:
+    """Return signs (m,) of the free entries of a factor of Sigma with which no diagonal entry is negative.
+
+    The sign of a column is that of its standardised effect, of which nothing depends.
+    """
+    of_column = np.ones(int(cols.max(initial=-1)) + 1)
+    of_column[cols[is_diagonal]] = np.where(entries[is_diagonal] < 0.0, -1.0, 1.0)
+    return np.asarray(of_column[cols])
+
+
 def hessian(function: Objective, x: Array, threads: int = 1, gradient: Array | None = None) -> Array:
     """Return the Hessian by central differences of the gradient, shape (n, n).
 
@@ -282,14 +298,14 @@ class _StopsNearby:
     that is known: where the value is what its gradient and Hessian say, and little below it.
     """
 
-    def __init__(self, known: Sequence[Optimum], canonical: Callable[[Array], Array]) -> None:
-        self.known, self.canonical, self.least_gain, self.value = known, canonical, 0.0, np.inf
+    def __init__(self, known: Sequence[Optimum], signs: Callable[[Array], Array]) -> None:
+        self.known, self.signs, self.least_gain, self.value = known, signs, 0.0, np.inf
         self.found: Optimum | None = None
 
     def __call__(self, intermediate_result: Any) -> None:
         gain = self.value - intermediate_result.fun
         self.value = float(intermediate_result.fun)
-        x = self.canonical(intermediate_result.x)
+        x = intermediate_result.x * self.signs(intermediate_result.x)
         self.found = next((one for one in self.known if _is_in_bowl(one, x, -self.value)), None)
         if gain < self.least_gain or self.found is not None:
             raise StopIteration

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.estimate.optimise import Optimum, maximise
+from hierreg.estimate.optimise import Optimum, maximise, with_signs
 from hierreg.estimate.screening import is_small, is_worth_a_line, peaks, screened
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def search(coordinates: FactorCoordinates, *, has_maximum: bool = True) -> Found
     coordinates, first = _first(coordinates, start, curvature, newton=has_maximum or not is_wide)
     if not has_maximum:
         return Found(coordinates=coordinates, optimum=first, others=())
-    found = [first]
+    found = [with_signs(first, coordinates.signs(first.x))]
     n = first.n_evaluations
     if len(start) and not is_wide and not _is_sharp(coordinates, first):
         n += _search_again(coordinates, found)
@@ -132,10 +132,8 @@ def _search_from(coordinates: FactorCoordinates, starts: list[Array], found: lis
     n = 0
     for x in starts:
         curvature, threads = coordinates.curvature_at(x), coordinates.likelihood.side_by_side
-        one = maximise(
-            coordinates, x, curvature=curvature, threads=threads, known=found, canonical=coordinates.canonical
-        )
-        found.append(replace(one, x=coordinates.canonical(one.x)))
+        one = maximise(coordinates, x, curvature=curvature, threads=threads, known=found, signs=coordinates.signs)
+        found.append(with_signs(one, coordinates.signs(one.x)))
         n += found[-1].n_evaluations
     return n
 
