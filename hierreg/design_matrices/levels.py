@@ -249,10 +249,10 @@ def _categories(series: nw.Series[Any]) -> tuple[Sequence[Any], NDArray[np.intp]
     if series.dtype == nw.Enum:
         categories = list(series.dtype.categories)  # type: ignore[attr-defined]
     elif series.dtype == nw.Categorical and series.implementation.is_pyarrow():
-        encoded = _encoded(native)
-        categories = encoded.dictionary.to_pylist()
-        if len(set(categories)) == len(categories) and not encoded.dictionary.null_count:
-            return categories, encoded.indices.to_numpy(zero_copy_only=False).astype(np.intp)
+        column = as_dictionary(native)
+        categories = column.dictionary.to_pylist()
+        if len(set(categories)) == len(categories) and not column.dictionary.null_count:
+            return categories, column.indices.to_numpy(zero_copy_only=False).astype(np.intp)
     else:
         return None
     return categories, pd.Categorical(series.to_numpy(), categories=categories).codes.astype(np.intp)
@@ -275,7 +275,7 @@ def categories_of(series: nw.Series[Any]) -> tuple[Level, ...] | None:
     return tuple(_plain(category) for category in categories)
 
 
-def _encoded(column: Any) -> Any:
+def as_dictionary(column: Any) -> Any:
     """Return an Arrow column with a dictionary as one array."""
     column = column.unify_dictionaries().combine_chunks()
     return column.chunk(0) if hasattr(column, "chunk") else column
@@ -308,7 +308,7 @@ def _observed_text(column: Any) -> tuple[tuple[Level, ...], NDArray[np.intp]]:
 
     encoded = column.dictionary_encode()
     if hasattr(encoded, "unify_dictionaries"):
-        encoded = _encoded(encoded)
+        encoded = as_dictionary(encoded)
     order = pc.array_sort_indices(encoded.dictionary)
     place = np.empty(len(order), dtype=np.intp)
     place[order.to_numpy()] = np.arange(len(order))

@@ -75,10 +75,15 @@ def moments_of(X: Array, y: Array | None = None) -> Moments:
     )
 
 
+def is_worth_compiling(n_rows: int, n_columns: int) -> bool:
+    """Return whether a compiled pass over so many rows is faster, compiling it included."""
+    return n_rows > _FEW_ROWS and n_columns <= _FEW_COLUMNS
+
+
 def _chunk(X: Array, y: Array, origin: Array) -> tuple[Array, Array, Array, Array]:
     """Return the mean of the deviations from an origin, the products about it, and the bounds of columns."""
     m = len(origin)
-    if len(X) > _FEW_ROWS and m <= _FEW_COLUMNS:
+    if is_worth_compiling(len(X), m):
         from hierreg.design_matrices.moment_kernels import add_moments
 
         mean, products, low, high = np.zeros(m), np.zeros((m, m)), np.full(m, np.inf), np.full(m, -np.inf)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.checks import read_only
+from hierreg.design_matrices.moments import is_worth_compiling
 from hierreg.threads import chunks_of, in_order
 
 if TYPE_CHECKING:
@@ -22,9 +23,7 @@ _ROWS_AT_ONCE = 2**12
 # Rows that one thread writes, and rotates; part of what sums are, to the last digit.
 _CHUNK = 2**18
 _ROTATED = 2**20
-# Up to so many rows compiling takes longer than it saves, and of more columns BLAS is faster.
-_FEW_WRITTEN, _FEW_COLUMNS = 2**17, 12
-# The same of rotations, and of rounds of them.
+# Rows, and rounds of rotations, up to which compiling takes longer than it saves.
 _FEW_ROWS, _FEW_ROUNDS = 2**15, 1000
 # Triangles that what is left of rows takes turns in, where there are few terms.
 _TURNS, _FEW_TERMS = 8, 64
@@ -62,7 +61,7 @@ class Coordinates:
     def _write(self, X: Array, y: Array, out: Array) -> Array:
         (n, p), m = X.shape, out.shape[1]
         products = np.zeros((m, m))
-        if n > _FEW_WRITTEN and m <= _FEW_COLUMNS:
+        if is_worth_compiling(n, m):
             from hierreg.gram import kernels
 
             given = read_only(X.view()), read_only(y.view())

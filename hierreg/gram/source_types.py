@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.checks import listed, separator_hint, suggestion
+from hierreg.design_matrices.levels import as_dictionary
 from hierreg.exceptions import DataError
 from hierreg.threads import in_order
 
@@ -150,8 +151,7 @@ def sorted_text(table: Any, encoded: Collection[str]) -> Any:
     import pyarrow.compute as pc
 
     for name in encoded:
-        column = table[name].unify_dictionaries().combine_chunks()
-        column = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
+        column = as_dictionary(table[name])
         order = pc.array_sort_indices(column.dictionary)
         place = np.empty(len(order), dtype=np.int32)
         place[order.to_numpy()] = np.arange(len(order))

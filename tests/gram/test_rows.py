@@ -25,7 +25,6 @@ def chunks(monkeypatch):
     """Rows are few, and still in several chunks of compiled loops."""
     monkeypatch.setattr(moments, "_FEW_ROWS", 0)
     monkeypatch.setattr(moments, "_SIZE", 3000)
-    monkeypatch.setattr(columns, "_FEW_WRITTEN", 0)
     monkeypatch.setattr(columns, "_FEW_ROWS", 0)
     monkeypatch.setattr(columns, "_FEW_ROUNDS", 0)
     monkeypatch.setattr(columns, "_CHUNK", 700)
