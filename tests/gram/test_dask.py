@@ -119,27 +119,30 @@ def _die_once(i, parts, mark):
 
 
 def test_a_lost_worker_costs_what_it_held(data, client, tmp_path):
-    """Partitions whose statistics another worker holds are not read again."""
+    """Read again, once, are only partitions of before the loss: of statistics that it held, whoever had read them."""
     parts = cut(data, size=6)
     ddf = dd.from_map(
-        _die_late, range(len(parts)), parts=parts, folder=str(tmp_path), meta=parts[0].iloc[:0], label="late"
+        _die_halfway, range(len(parts)), parts=parts, folder=str(tmp_path), meta=parts[0].iloc[:0], label="halfway"
     )
     gram = Gram.from_dask(ddf, "y ~ x + (x | g)", client=client)
     assert_identical(gram, Gram.from_dask(partitioned(data, size=6), "y ~ x + (x | g)"))
-    # File names are partition, process and time; the first partition is looked at once before.
-    reads = [name.name.split(".") for name in sorted(tmp_path.iterdir()) if name.name != "died"]
-    dead = (tmp_path / "died").read_text()
-    survivors = {process for _, process, _ in reads} - {dead}
-    assert len(survivors) >= 1
-    again = len(reads) - 1 - len(parts)
-    assert 0 < again <= sum(process == dead for _, process, _ in reads)
+    # File names are time, partition and process.
+    reads = sorted(tuple(map(int, name.name.split("."))) for name in tmp_path.iterdir() if name.name != "died")
+    lost_at, dead = map(int, (tmp_path / "died").read_text().split("."))
+    assert {process for _, _, process in reads} - {dead}
+    # The first partition is looked at once before.
+    times = {i: [time for time, place, _ in reads if place == i][i == 0 :] for i in range(len(parts))}
+    again = [i for i, each in times.items() if len(each) > 1]
+    assert len(parts) // 2 in again
+    assert all(len(each) in {1, 2} for each in times.values())
+    assert all(times[i][0] <= lost_at < times[i][1] for i in again)
 
 
-def _die_late(i, parts, folder):
+def _die_halfway(i, parts, folder):
     place = Path(folder)
-    (place / f"{i}.{os.getpid()}.{time.time_ns()}").touch()
-    if i == len(parts) - 1 and not (place / "died").exists():
-        (place / "died").write_text(str(os.getpid()))
+    (place / f"{time.time_ns()}.{i}.{os.getpid()}").touch()
+    if i == len(parts) // 2 and not (place / "died").exists():
+        (place / "died").write_text(f"{time.time_ns()}.{os.getpid()}")
         os.kill(os.getpid(), signal.SIGKILL)
     return parts[i]
 
