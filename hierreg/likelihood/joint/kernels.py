@@ -46,6 +46,7 @@ from hierreg.response.kernels import (
     row_terms,
     slope_of_constant,
     student_t_slopes,
+    sum_of_logits,
     value_and_slope,
     write_logit_slopes,
 )
@@ -569,10 +570,9 @@ def _sum_over_rows(rows, factors, phi, b, auxiliary, eta, d1):
     predictors_of(rows, factors, phi, b, eta)
     total = 0.0
     if family == BINOMIAL and link == LOGIT:
-        value = empty(len(y))
-        write_logit_slopes(y, trials, weight, eta, value, d1)
-        for r in range(len(y)):
-            total += value[r]
+        share = empty(len(y))
+        total = sum_of_logits(y, trials, weight, eta, share)
+        write_logit_slopes(y, trials, weight, eta, share, d1)
         return total
     for r in range(len(y)):
         a, c = auxiliaries_of(family, auxiliary, stratum[r], y[r])

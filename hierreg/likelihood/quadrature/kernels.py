@@ -19,8 +19,10 @@ from hierreg.response.kernels import (
     expected_information,
     row_constant,
     row_terms,
+    sum_of_logits,
     value_and_slope,
-    write_logit_terms,
+    write_logit_information,
+    write_logit_slopes,
 )
 from hierreg.response.mixed_kernels import mixed_slopes, slopes_of_expected_information
 
@@ -47,8 +49,8 @@ def auxiliaries_of(family, auxiliary, t, y):
 def room_for_group(rows, n_nodes):
     """Return arrays for one group.
 
-    eta without effects, (Z Lambda)', a, c of its rows; gradient (q,), H and L (q, q), a step and trial v (q,); eta, log
-    densities, their derivatives and minus the second ones; a number for each node.
+    eta without effects, (Z Lambda)', a, c of its rows; gradient (q,), H and L (q, q), a step and trial v (q,); eta,
+    exp(-|eta|) of logits, the derivatives of log densities and minus the second ones; a number for each node.
     """
     starts, q = rows[9], rows[1].shape[1]
     most = 0
@@ -96,65 +98,73 @@ def read_group(rows, j, beta, Lambda, auxiliary, room):
 
 
 @part
-def write_terms(rows, j, v, room, twice):
-    """Write what depends on eta of the log density of each row of group j at v, its derivative, minus the second if so.
-
-    Loops over rows become vector instructions where the response is binomial and the link the logit.
-    """
-    y, n, family, link, starts = rows[2], rows[3], rows[7], rows[8], rows[9]
-    base, ZL, a, c = room[0], room[1], room[2], room[3]
-    eta, value, slope, information = room[9], room[10], room[11], room[12]
-    first = starts[j]
-    size = starts[j + 1] - first
+def _write_predictors(v, base, ZL, size, eta):
+    """Write the linear predictors of the rows of a group at v."""
     for i in range(size):
         eta[i] = base[i]
     for k in range(len(v)):
         t = v[k]
         for i in range(size):
             eta[i] += ZL[k, i] * t
+
+
+@part
+def sum_of_rows(rows, j, v, room, with_slope):
+    """Return the log density of the rows of group j at v without constants, and write its derivative if so.
+
+    Loops over rows become vector instructions where the response is binomial and the link the logit.
+    """
+    y, n, weight, family, link, starts = rows[2], rows[3], rows[4], rows[7], rows[8], rows[9]
+    a, c, eta, share, slope = room[2], room[3], room[9], room[10], room[11]
+    first, last = starts[j], starts[j + 1]
+    _write_predictors(v, room[0], room[1], last - first, eta)
     if family == BINOMIAL and link == LOGIT:
-        last = first + size
-        write_logit_terms(y[first:last], n[first:last], eta, value, slope, information)
-        return
-    for i in range(size):
+        total = sum_of_logits(y[first:last], n[first:last], weight[first:last], eta, share)
+        if with_slope:
+            write_logit_slopes(y[first:last], n[first:last], weight[first:last], eta, share, slope)
+        return total
+    total = 0.0
+    for i in range(last - first):
         r = first + i
-        if twice:
-            value[i], slope[i], curvature, _ = row_terms(family, link, y[r], n[r], eta[i], a[i], c[i])
-            information[i] = -curvature
-        else:
-            value[i], slope[i] = value_and_slope(family, link, y[r], n[r], eta[i], a[i], c[i])
+        value, derivative = value_and_slope(family, link, y[r], n[r], eta[i], a[i], c[i])
+        total += weight[r] * value
+        slope[i] = weight[r] * derivative
+    return total
 
 
 @part
 def value_at(rows, j, v, room):
     """Return f(v)."""
-    weight, first = rows[4], rows[9][j]
-    # No constant: what is called with one is compiled for it once more.
-    write_terms(rows, j, v, room, first < 0)
-    value, f = room[10], 0.0
+    f = 0.0
     for k in range(len(v)):
         f -= 0.5 * v[k] * v[k]
-    for i in range(rows[9][j + 1] - first):
-        f += weight[first + i] * value[i]
-    return f
+    # No constant: what is called with one is compiled for it once more.
+    return f + sum_of_rows(rows, j, v, room, j < 0)
 
 
 @part
 def slopes_at(rows, j, v, room, is_exact):
     """Return f(v), and write its gradient and H = -f''(v), without rows that bend upwards where it is not exact."""
-    weight, starts = rows[4], rows[9]
-    ZL, g, H, value, slope, information = room[1], room[4], room[5], room[10], room[11], room[12]
-    q, first = len(v), starts[j]
-    size = starts[j + 1] - first
-    write_terms(rows, j, v, room, first >= 0)
-    f = 0.0
-    for i in range(size):
-        w = weight[first + i]
-        f += w * value[i]
-        slope[i] *= w
-        information[i] *= w
-        if information[i] < 0.0 and not is_exact:
-            information[i] = 0.0
+    y, n, weight, family, link, starts = rows[2], rows[3], rows[4], rows[7], rows[8], rows[9]
+    ZL, a, c, g, H = room[1], room[2], room[3], room[4], room[5]
+    eta, share, slope, information = room[9], room[10], room[11], room[12]
+    q, first, last = len(v), starts[j], starts[j + 1]
+    size = last - first
+    _write_predictors(v, room[0], ZL, size, eta)
+    if family == BINOMIAL and link == LOGIT:
+        f = sum_of_logits(y[first:last], n[first:last], weight[first:last], eta, share)
+        write_logit_slopes(y[first:last], n[first:last], weight[first:last], eta, share, slope)
+        write_logit_information(n[first:last], weight[first:last], share, information)
+    else:
+        f = 0.0
+        for i in range(size):
+            r = first + i
+            value, slope[i], curvature, _ = row_terms(family, link, y[r], n[r], eta[i], a[i], c[i])
+            f += weight[r] * value
+            slope[i] *= weight[r]
+            information[i] = -weight[r] * curvature
+            if information[i] < 0.0 and not is_exact:
+                information[i] = 0.0
     for k in range(q):
         f -= 0.5 * v[k] * v[k]
         t = -v[k]
@@ -427,11 +437,11 @@ def add_to_auxiliary(family, y, t, of_a, of_c, g_auxiliary):
 @part
 def _by_nodes(rows, j, v, room, nodes, log_weights, at, weight, slopes, wanted, g_beta, g_Lambda, g_auxiliary):
     """Return the log of the integral of exp f by nodes about the mode, and add its gradient, by Fisher's identity."""
-    X, Z, row_weight, starts, L, step = rows[0], rows[1], rows[4], rows[9], room[6], room[7]
+    X, Z, starts, L, step = rows[0], rows[1], rows[9], room[6], room[7]
     q, p, K, m = len(v), X.shape[1], len(nodes), g_auxiliary.shape[1]
     highest, first = -inf, starts[j]
     size = starts[j + 1] - first
-    value, slope = room[10], room[11]
+    slope = room[11]
     for s in range(K):
         for k in range(q):
             step[k] = nodes[s, k]
@@ -440,12 +450,10 @@ def _by_nodes(rows, j, v, room, nodes, log_weights, at, weight, slopes, wanted, 
         for k in range(q):
             at[s, k] = v[k] + step[k]
             f -= 0.5 * at[s, k] * at[s, k]
-        write_terms(rows, j, at[s], room, first < 0)
-        for i in range(size):
-            f += row_weight[first + i] * value[i]
+        f += sum_of_rows(rows, j, at[s], room, wanted)
         if wanted:
             for i in range(size):
-                slopes[s, i] = row_weight[first + i] * slope[i]
+                slopes[s, i] = slope[i]
         weight[s] = f
         highest = max(highest, f)
     if not isfinite(highest):
