@@ -25,6 +25,7 @@ from math import inf, isfinite
 import numpy as np
 
 from hierreg.compiled.array_kernels import empty
+from hierreg.compiled.lanes import LANES
 from hierreg.compiled.parts import part, whole
 from hierreg.likelihood.joint.factor_kernels import (
     add_log_determinant,
@@ -41,6 +42,7 @@ from hierreg.response.kernels import (
     LOGIT,
     STUDENT_T,
     auxiliary_slopes,
+    counts_once,
     expected_information,
     row_constant,
     row_terms,
@@ -49,6 +51,7 @@ from hierreg.response.kernels import (
     sum_of_logits,
     value_and_slope,
     write_logit_slopes,
+    write_shares,
 )
 
 _MOST_STEPS = 100
@@ -542,7 +545,7 @@ def effects_density(
     if not transport(form, blocks, factors, working, phi, Lambda, x, values, pulled, inner, v):
         return -inf
     coefficients_of(factors, Lambda, v, b)
-    eta, d1, g_b, g_v = empty(N), empty(N), empty(n), empty(n)
+    eta, d1, g_b, g_v = empty(N + LANES), empty(N), empty(n), empty(n)
     m = auxiliary.shape[1]
     value = (constant_of(rows, auxiliary) if m > 0 else constant) - n * _HALF_LOG_2PI
     value += _sum_over_rows(rows, factors, phi, b, auxiliary, eta, d1)
@@ -567,13 +570,16 @@ def _sum_over_rows(rows, factors, phi, b, auxiliary, eta, d1):
     Loops over rows become vector instructions where the response is binomial and the link the logit.
     """
     y, trials, weight, stratum, family, link = rows[2], rows[3], rows[4], rows[6], rows[7], rows[8]
-    predictors_of(rows, factors, phi, b, eta)
+    predictors_of(rows, factors, phi, b, eta[: len(y)])
     total = 0.0
     if family == BINOMIAL and link == LOGIT:
-        share = empty(len(y))
-        total = sum_of_logits(y, trials, weight, eta, share)
-        write_logit_slopes(y, trials, weight, eta, share, d1)
-        return total
+        size, flat = len(y), empty(len(eta))
+        write_shares(eta, size, flat)
+        row, share = eta[:size].reshape((1, size)), flat[:size].reshape((1, size))
+        # No constant: what is called with one is compiled for it once more.
+        at = size * 0
+        write_logit_slopes(y, trials, weight, row, share, at, d1)
+        return sum_of_logits(y, trials, weight, counts_once(trials, weight), row, share, at)
     for r in range(len(y)):
         a, c = auxiliaries_of(family, auxiliary, stratum[r], y[r])
         log_density, slope = value_and_slope(family, link, y[r], trials[r], eta[r], a, c)

@@ -11,9 +11,10 @@ from math import inf, log1p
 import numpy as np
 
 from hierreg.compiled.array_kernels import empty
+from hierreg.compiled.lanes import LANES
 from hierreg.compiled.parts import part, whole
 from hierreg.likelihood.quadrature.kernels import factor, solve_lower, solve_upper
-from hierreg.response.kernels import BINOMIAL, LOGIT, sum_of_logits, value_and_slope
+from hierreg.response.kernels import BINOMIAL, LOGIT, counts_once, sum_of_logits, value_and_slope, write_shares
 
 # What `draw_effects` says of a draw: none of its proposals was accepted, of which one was above the bound; or done.
 OPEN, UNBOUNDED, DONE = range(3)
@@ -79,7 +80,7 @@ def _write_normal(own, place, beta, Lambda, room, L):
 
 
 @part
-def _log_ratio(group, size, response, own, Lambda, L, x, df, room, eta):
+def _log_ratio(group, size, once, response, own, Lambda, L, x, df, room, eta):
     """Write v, where x (q,) is in units of the normal model, and return the log of target and proposal, their ratio.
 
     The proposal is Student t in x. Left out is what depends on the parameters alone, by the normal model.
@@ -108,7 +109,9 @@ def _log_ratio(group, size, response, own, Lambda, L, x, df, room, eta):
             t += own[k, p + 1 + i] * d[i]
         value += d[k] * (0.5 * t - own[k, p])
     if family == BINOMIAL and link == LOGIT:
-        return value + sum_of_logits(group[1, :size], group[2, :size], group[3, :size], eta[0], eta[1])
+        write_shares(eta[0], size, eta[1])
+        row, share = eta[:1], eta[1:]
+        return value + sum_of_logits(group[1, :size], group[2, :size], group[3, :size], once, row, share, size * 0)
     for i in range(size):
         of_row, _ = value_and_slope(family, link, group[1, i], group[2, i], eta[0, i], 0.0, 0.0)
         value += group[3, i] * of_row
@@ -122,7 +125,7 @@ def _room(rows, nearest):
     q, p = nearest[0].shape[1], nearest[1].shape[2]
     for j in range(len(starts) - 1):
         most = max(most, starts[j + 1] - starts[j])
-    return empty((4 + q, most)), empty((q, p + 1 + q)), empty((2, most)), empty((4 + q, q)), empty((q, q))
+    return empty((4 + q, most)), empty((q, p + 1 + q)), empty((2, most + LANES)), empty((4 + q, q)), empty((q, q))
 
 
 @whole
@@ -132,11 +135,12 @@ def bounds_of(rows, nearest, phi, Lambda, points, df, bound):
     response = rows[7], rows[8]
     for j in range(len(bound)):
         bound[j], size = -inf, _read_group(rows, nearest, j, group, own)
+        once = counts_once(group[2, :size], group[3, :size])
         for s in range(len(phi)):
             if not _write_normal(own, nearest[0][j], phi[s], Lambda[s], room, L):
                 return False
             for k in range(len(points)):
-                ratio = _log_ratio(group, size, response, own, Lambda[s], L, points[k], df, room, eta)
+                ratio = _log_ratio(group, size, once, response, own, Lambda[s], L, points[k], df, room, eta)
                 bound[j] = max(bound[j], ratio)
     return True
 
@@ -168,16 +172,17 @@ def draw_effects(rows, nearest, bound, phi, Lambda, df, turns, proposals, expone
     """
     S, q = len(phi), Lambda.shape[1]
     group, own, eta, room, L = _room(rows, nearest)
-    response, current, size = (rows[7], rows[8]), -1, 0
+    response, current, size, once = (rows[7], rows[8]), -1, 0, S < 0
     for i in range(len(turns)):
         turn = turns[i]
         j, s = turn // S, turn % S
         if j != current:
             current, size = j, _read_group(rows, nearest, j, group, own)
+            once = counts_once(group[2, :size], group[3, :size])
         if not _write_normal(own, nearest[0][j], phi[s], Lambda[s], room, L):
             return False
         for m in range(proposals.shape[1]):
-            ratio = _log_ratio(group, size, response, own, Lambda[s], L, proposals[i, m], df, room, eta)
+            ratio = _log_ratio(group, size, once, response, own, Lambda[s], L, proposals[i, m], df, room, eta)
             is_accepted = state[turn] == OPEN and -exponentials[i, 0, m] < ratio - bound[j]
             if ratio > bound[j]:
                 state[turn], is_accepted = UNBOUNDED, False
