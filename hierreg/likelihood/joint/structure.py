@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # Share of entries that are not zero from which on the rest of a factor is kept as a dense block.
 _DENSE = 0.3
+# Rows of one group that follow each other, in the mean, from which on loops over them pay.
+_LONG_RUN = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +36,9 @@ class Structure:
         Groups.
     first : int array (F + 1,)
         First effect.
-    place : int array (N, F)
-        First effect of the group of each row.
+    place : int array (N, 2 F)
+        First effect of the group of each row; and where the rows of that group end that follow each other from there,
+        negative throughout where these are few.
     row_block : int array (N, F (F + 1) / 2)
         First entry of the block of each row for each pair of factors g <= f; -1 where the pair is left out.
     blocks : tuple of int arrays
@@ -173,11 +176,22 @@ def structure_of(
         size=size,
         levels=count,
         first=first,
-        place=np.ascontiguousarray(place),
+        place=np.ascontiguousarray(np.concatenate([place, _ends(place)], axis=1)),
         row_block=row_block,
         blocks=(begin, places),
         form=form,
     )
+
+
+def _ends(place: Index) -> Index:
+    """Return where runs of equal places end from each row (N, F), negative where they are short in the mean."""
+    N = len(place)
+    out = np.empty_like(place)
+    for f in range(place.shape[1]):
+        last = np.append(np.flatnonzero(np.diff(place[:, f])) + 1, N)
+        length = np.diff(last, prepend=0)
+        out[:, f] = np.repeat(last, length) * (1 if N >= _LONG_RUN * len(last) else -1)
+    return out
 
 
 def _blocks(place: Index, size: Index, first: Index, *, across: bool) -> tuple[list[tuple[Index, Index]], Index, Index]:
