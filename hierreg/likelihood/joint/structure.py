@@ -190,7 +190,7 @@ def _ends(place: Index) -> Index:
     for f in range(place.shape[1]):
         last = np.append(np.flatnonzero(np.diff(place[:, f])) + 1, N)
         length = np.diff(last, prepend=0)
-        out[:, f] = np.repeat(last, length) * (1 if N >= _LONG_RUN * len(last) else -1)
+        out[:, f] = np.repeat(last, length) * (1 if _LONG_RUN * len(last) <= N else -1)
     return out
 
 

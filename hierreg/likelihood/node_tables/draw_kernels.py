@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from math import inf, log1p
 
-import numpy as np
-
 from hierreg.compiled.array_kernels import empty
 from hierreg.compiled.lanes import LANES
 from hierreg.compiled.parts import part, whole

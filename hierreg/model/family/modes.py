@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # How often effects are moved to higher modes, each time with a search from there, and what is no change of a maximum.
 _MOST_MOVES, _SAME = 4, 1e-4
 # Of steps to a mode that is near: how many, how much shorter each has to be than the last (in half squares of their
-# length, in sds), and at which that ends. The mode is the centre of proposals, of which a hundredth of an sd is nothing.
+# length, in sds), and at which that ends. It is the centre of proposals: a hundredth of an sd is nothing.
 _MOST_STEPS, _SHORTER, _DECREMENT = 10, 0.5, 1e-5
 
 
