@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -250,15 +250,15 @@ def _form(blocks: Sequence[tuple[Index, Index]], size: Index, first: Index) -> t
         return out.astype(np.int64)
 
     first_update = np.full(sparse, -1, dtype=np.int64)
-    updates, total = [np.empty(0, dtype=np.int64)], 0
+    lower = cache(np.tril_indices)
+    updates, total = [np.empty((2, 0), dtype=np.int64)], 0
     for k in range(sparse):
         mine = rows[starts[k] + 1 : starts[k + 1]]
         if len(mine) and mine[0] < sparse:
-            i, j = np.tril_indices(len(mine))
             first_update[k] = total
-            updates.append(place_of(mine[i], mine[j]))
-            total += len(i)
-    form = (starts, rows, first_update, np.concatenate(updates), dense, m)
+            updates.append(mine[np.array(lower(len(mine)))])
+            total += updates[-1].shape[1]
+    form = (starts, rows, first_update, place_of(*np.concatenate(updates, axis=1)), dense, m)
     places = np.where(row >= col, place_of(np.maximum(row, col), np.minimum(row, col)), -1)
     return form, places
 

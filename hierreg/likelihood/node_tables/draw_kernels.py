@@ -118,7 +118,7 @@ def _log_ratio(group, size, once, response, own, Lambda, L, x, df, room, eta):
 
 @part
 def _room(rows, nearest):
-    """Return arrays for `_read_group` (2), eta and exp(-|eta|), numbers of `_write_normal` and of `_log_ratio`, and L."""
+    """Return arrays for `_read_group` (2), eta and exp(-|eta|), numbers of `_write_normal` and `_log_ratio`, and L."""
     starts, most = rows[9], 0
     q, p = nearest[0].shape[1], nearest[1].shape[2]
     for j in range(len(starts) - 1):

@@ -377,7 +377,9 @@ def sum_over_groups(
 
 
 @part
-def _by_laplace(rows, j, v, room, wanted, g_beta, g_Lambda, g_auxiliary):
+def _by_laplace(  # noqa: PLR0915  # the terms of one gradient, of which each needs all others
+    rows, j, v, room, wanted, g_beta, g_Lambda, g_auxiliary
+):
     """Return f(v) - log|L| of one group, and add its exact gradient, that of the mode's moves included."""
     X, Z, y, n, weight, _, stratum, family, link, starts = rows
     ZL, a, c, H, L, t = room[1], room[2], room[3], room[5], room[6], room[7]
@@ -479,7 +481,9 @@ def add_to_auxiliary(family, y, t, of_a, of_c, g_auxiliary):
 
 
 @part
-def _by_nodes(rows, j, v, room, nodes, log_weights, at, weight, slopes, wanted, g_beta, g_Lambda, g_auxiliary):
+def _by_nodes(  # noqa: PLR0915  # rows and nodes in one place: arguments are what takes long
+    rows, j, v, room, nodes, log_weights, at, weight, slopes, wanted, g_beta, g_Lambda, g_auxiliary
+):
     """Return the log of the integral of exp f by nodes about the mode, and add its gradient, by Fisher's identity."""
     X, Z, starts, L, step = rows[0], rows[1], rows[9], room[6], room[7]
     q, p, K, m = len(v), X.shape[1], len(nodes), g_auxiliary.shape[1]
