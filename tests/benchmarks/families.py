@@ -9,7 +9,7 @@ python -m tests.benchmarks.families --million        # 10^6 rows in 10^4 groups,
 Tables: like the contraception survey of R's mlmRev (1,934 women in 102 districts; generated, with its sizes), with
 intercepts, and with slopes of urban; 20,000 yes/no rows in 500 groups with slopes; counts in 118 broods; 2,000 rows in
 100 groups with Student t errors, whose effects NUTS samples and importance sampling integrates out; the answers of
-verbal aggression, persons and items crossed. *Error* is the sd of the difference to a rule of 6 more nodes on each
+verbal aggression, persons and items crossed; the 403 counts of grouseticks with all its factors. *Error* is the sd of the difference to a rule of 6 more nodes on each
 axis, over 24 draws of the normal approximation at the posterior mode: a constant changes nothing. ``--adaptive`` does
 without tables at fixed nodes. CPU seconds are those of all threads; kernels are loaded, and what compiling them takes,
 once per installation, is measured with ``--cold`` in processes of their own.
@@ -69,6 +69,13 @@ def broods() -> pd.DataFrame:
     return pd.DataFrame({"ticks": rng.poisson(np.exp(eta)), "height": height, "brood": brood})
 
 
+def chicks() -> pd.DataFrame:
+    """Return lme4's grouseticks: 403 counts of ticks by chick, brood and location."""
+    table = hr.load_dataset("grouseticks").rename(columns=str.lower)
+    height = (table["height"] - table["height"].mean()) / table["height"].std(ddof=0)
+    return table.assign(height=height, year=table["year"].map("year {}".format))
+
+
 def answers() -> pd.DataFrame:
     """Return 7,584 answers of 316 persons to 24 items, y = 1 for yes and perhaps."""
     table = hr.load_dataset("verbagg")
@@ -88,12 +95,14 @@ CASES: dict[str, tuple[str, Any, Any]] = {
     "contraception, intercepts": ("use ~ age + urban + kids + (1 | district)", hr.Bernoulli(), contraception),
     "contraception, slopes": ("use ~ age + urban + kids + (1 + urban | district)", hr.Bernoulli(), contraception),
     "ticks by brood": ("ticks ~ height + (1 | brood)", hr.Poisson(), broods),
+    "ticks, nested": ("ticks ~ year + height + (1 | brood) + (1 | location) + (1 | index)", hr.Poisson(), chicks),
     "Student t, intercepts": ("y ~ x + (1 | g)", hr.StudentT(), far_out),
     "Student t, slopes": ("y ~ x + (1 + x | g)", hr.StudentT(), far_out),
     "20,000 rows, 500 groups": ("y ~ x + (1 + x | g)", hr.Bernoulli(), lambda: many(20_000, 500)),
     "verbal aggression, crossed": ("y ~ btype + situ + mode + (1 | id) + (1 | item)", hr.Bernoulli(), answers),
 }
-_CROSSED = "verbal aggression, crossed"
+# Of several factors, which no quadrature takes.
+_SEVERAL = "verbal aggression, crossed", "ticks, nested"
 HEADER = ["table", "by", "compile s", "CPU s", "ESS", "ESS / CPU s", "compiling counted", "divergences", "how"]
 _FIRST = """
 import time
@@ -258,7 +267,7 @@ def main() -> None:
         print(million())
         return
     if options.nodes:
-        rows = [row for name in names if name != _CROSSED for row in by_nodes(name)]
+        rows = [row for name in names if name not in _SEVERAL for row in by_nodes(name)]
         print(text_table(["table", "nodes on each axis", "error (sd)", "ms a gradient"], rows))
         return
     if options.tables:
@@ -272,7 +281,7 @@ def main() -> None:
             formula, family, table = CASES[name]
             hr.Model(formula, table(), family=family).sample(draws=50, seed=1, progress=False)
         cold = compiling_seconds(name) if options.cold else float("nan")
-        methods = [one for one in options.methods.split(",") if one and (one == "nuts" or name != _CROSSED)]
+        methods = [one for one in options.methods.split(",") if one and (one == "nuts" or name not in _SEVERAL)]
         jobs += [partial(ours, name, one, options.draws, adaptive=options.adaptive, compiling=cold) for one in methods]
         if options.bambi:
             from tests.benchmarks.bambi_families import bambis
