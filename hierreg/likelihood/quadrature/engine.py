@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # Most nodes of a group: beyond, they cost more than they tell.
 MOST_NODES = 4096
 # Rows times nodes for which a thread of its own is worth what starting it takes.
-_WORK_OF_THREAD = 10_000
+_WORK_OF_THREAD = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
