@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.compiled import densities
-from hierreg.compiled.addresses import AddressTable, PerThread, flags, floats, integers
+from hierreg.compiled.addresses import AddressTable, PerThread
 from hierreg.likelihood.crossed.engine import CrossedLikelihood
+from hierreg.likelihood.posterior_record import PosteriorRecord
 from hierreg.variances.parameters import covariances
+from hierreg.variances.record import record_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from hierreg.likelihood.engines import Likelihood
     from hierreg.likelihood.groups.engine import MarginalLikelihood
     from hierreg.variances.parameters import VarianceParameters
+    from hierreg.variances.record import VarianceRecord
 
     Array = NDArray[np.float64]
 
@@ -149,36 +152,24 @@ class Target:
         """
         n = self.parameters.n_free
         native, errors = self.likelihood.native() if native is None else native, self.likelihood.errors
-        q, block_sizes, sd_code, sd_parameters, corr_is_free, eta, fixed_factor, within, sd_unit = self._variances
-        stratum, size, rest, sd_of_stratum, lowest, is_free, own_eta, fixed = within
-        return AddressTable(
-            [
-                q,
-                *integers(block_sizes, sd_code),
-                *floats(sd_parameters),
-                *flags(corr_is_free),
-                *floats(eta, fixed_factor),
-                *integers(stratum, size),
-                *floats(rest),
-                *integers(sd_of_stratum),
-                *floats(lowest),
-                *flags(is_free),
-                *floats(own_eta, fixed),
-                *floats(self.parameters.to_internal(self.likelihood.z_map_inverse)),
-                *native.addresses,
-                *floats(np.zeros(n) if centre is None else centre, np.eye(n) if scale is None else scale),
-                int(self.prior_on),
-                int(self.natural),
-                n_points,
-                int(with_gradient),
-                *floats(sd_unit),
-                *flags(errors.terms.patterns),
-                *floats(errors.terms.counts),
-                errors.n_terms,
-                *integers(errors.terms.gaps),
-            ],
-            keep=native,
+        function, own_table = native.addresses
+        record = PosteriorRecord(
+            variances=self._variances,
+            to_internal=self.parameters.to_internal(self.likelihood.z_map_inverse),
+            function=function,
+            table=own_table,
+            centre=np.zeros(n) if centre is None else centre,
+            scale=np.eye(n) if scale is None else scale,
+            prior_on=self.prior_on,
+            natural=self.natural,
+            n_points=n_points,
+            wanted=with_gradient,
+            gaps=errors.terms.gaps,
+            patterns=errors.terms.patterns,
+            counts=errors.terms.counts,
+            n_terms=errors.n_terms,
         )
+        return AddressTable(record, keep=native)
 
     def _in_chunks(self, likelihood: MarginalLikelihood, u: Array) -> tuple[float, Array]:
         """Return what the kernel does, with the likelihood on several threads."""
@@ -200,20 +191,8 @@ class Target:
         return float(value), gradient
 
     @property
-    def _variances(self) -> tuple[Any, ...]:
-        """What `variances.kernels.covariances_at` reads of the variance parameters."""
-        v = self.parameters
-        return (
-            v.n_factor,
-            v.block_sizes,
-            v.sd_code,
-            v.sd_parameters,
-            v.corr_is_free,
-            v.eta,
-            v.fixed_corr_factor,
-            v.within_units.arrays,
-            np.zeros(v.n_columns) if self.sd_unit is None else self.sd_unit,
-        )
+    def _variances(self) -> VarianceRecord:
+        return record_of(self.parameters, self.sd_unit)
 
 
 @cache

@@ -10,15 +10,13 @@ from math import isfinite, isnan
 import numpy as np
 from numba import types
 
-from hierreg.compiled.address_kernels import VALUE, WIDTH, Row, call_likelihood, matrix_at, vector_at
+from hierreg.compiled.address_kernels import VALUE, call_likelihood, matrix_at, rows_at, vector_at
 from hierreg.compiled.array_kernels import array_at, local
 from hierreg.compiled.dense_kernels import affine, times_transposed
-from hierreg.compiled.parts import callback, part
-from hierreg.variances.kernels import add_gradient_of_covariances, covariances_at, room_for_covariances
+from hierreg.compiled.parts import callback
+from hierreg.likelihood.posterior_record import N_ROWS, ROWS
+from hierreg.variances.kernels import add_gradient_of_covariances, covariances_at, room_for_covariances, variances_at
 from hierreg.variances.precision_kernels import error_precision_gradient, weights_of
-
-# Rows of the table (see `posterior.Target.table`).
-N_ROWS = 29
 
 LOG_DENSITIES = types.int64(
     types.uint64,
@@ -27,31 +25,6 @@ LOG_DENSITIES = types.int64(
     types.CPointer(types.float64),
     types.voidptr,
 )
-
-
-@part
-def _variances(table):
-    """Return the tuple that `variances.kernels.covariances_at` reads."""
-    return (
-        table[0, 0],
-        vector_at(table, Row(1), np.int64),
-        vector_at(table, Row(2), np.int64),
-        matrix_at(table, Row(3), np.float64),
-        vector_at(table, Row(4), np.bool_),
-        vector_at(table, Row(5), np.float64),
-        matrix_at(table, Row(6), np.float64),
-        (
-            vector_at(table, Row(7), np.int64),
-            vector_at(table, Row(8), np.int64),
-            vector_at(table, Row(9), np.float64),
-            vector_at(table, Row(10), np.int64),
-            vector_at(table, Row(11), np.float64),
-            vector_at(table, Row(12), np.bool_),
-            vector_at(table, Row(13), np.float64),
-            vector_at(table, Row(14), np.float64),
-        ),
-        vector_at(table, Row(24), np.float64),
-    )
 
 
 @callback(LOG_DENSITIES)
@@ -65,6 +38,7 @@ def log_densities(n, x, gradient, value, table):
     x, gradient : arrays (n_points, n)
     value : array (n_points,)
     table : address
+        Of a `PosteriorRecord`.
 
     Returns
     -------
@@ -72,26 +46,26 @@ def log_densities(n, x, gradient, value, table):
         0; 4 where the last density is not finite, which nutpie takes for a divergence; -1 where there was no memory
         for the likelihood, which ends its chain. The value is NaN then.
     """
-    rows = array_at(table, (N_ROWS, WIDTH), np.int64)
-    values = array_at(value, (rows[22, 0],), np.float64)
+    rows = rows_at(table, N_ROWS)
+    n_points, wanted = rows[ROWS.n_points, 0], rows[ROWS.wanted, 0]
+    values = array_at(value, (n_points,), np.float64)
     # Before memory is asked for: a C function that fails returns as if nothing had happened.
-    for s in range(rows[22, 0]):
+    for s in range(n_points):
         values[s] = np.nan
-    variances, z_map_inverse = _variances(rows), matrix_at(rows, Row(15), np.float64)
-    function, own_table = rows[16, 0], rows[17, 0]
-    centre, scale = vector_at(rows, Row(18), np.float64), matrix_at(rows, Row(19), np.float64)
-    prior_on, natural = rows[20, 0] == 1, rows[21, 0] == 1
-    n_points, wanted = rows[22, 0], rows[23, 0]
+    variances, to_internal = variances_at(rows, ROWS.variances), matrix_at(rows, ROWS.to_internal, np.float64)
+    function, own_table = rows[ROWS.function, 0], rows[ROWS.table, 0]
+    centre, scale = vector_at(rows, ROWS.centre, np.float64), matrix_at(rows, ROWS.scale, np.float64)
+    prior_on, natural = rows[ROWS.prior_on, 0] == 1, rows[ROWS.natural, 0] == 1
     points, slopes = array_at(x, (n_points, n), np.float64), array_at(gradient, (n_points, n), np.float64)
     u, g = local(n), local(n)
     point = room_for_covariances(u, variances)
     Lambda, S = point[3], point[4]
     errors = (
-        vector_at(rows, Row(28), np.int64),
-        matrix_at(rows, Row(25), np.bool_),
-        vector_at(rows, Row(26), np.float64),
+        vector_at(rows, ROWS.gaps, np.int64),
+        matrix_at(rows, ROWS.patterns, np.bool_),
+        vector_at(rows, ROWS.counts, np.float64),
     )
-    K = rows[27, 0]
+    K = rows[ROWS.n_terms, 0]
     weights, g_omega, likelihood = local(2 * K + 2), local(K), local(1)
     g_Lambda, g_S = local(Lambda.shape), local(S.shape)
     status = 0
@@ -99,7 +73,7 @@ def log_densities(n, x, gradient, value, table):
         affine(centre, scale, points[s], u)
         for i in range(n):
             g[i] = 0.0
-        log_density, first_corr = covariances_at(u, variances, z_map_inverse, prior_on, natural, point, g)
+        log_density, first_corr = covariances_at(u, variances, to_internal, prior_on, natural, point, g)
         if isfinite(log_density):
             likelihood[0] = np.nan
             weights_of(S, errors, weights)
@@ -115,7 +89,7 @@ def log_densities(n, x, gradient, value, table):
             continue
         if status == 0:
             error_precision_gradient(S, errors, weights, g_omega, g_S)
-            add_gradient_of_covariances(u, variances, z_map_inverse, point, first_corr, g_Lambda, g_S, g)
+            add_gradient_of_covariances(u, variances, to_internal, point, first_corr, g_Lambda, g_S, g)
             times_transposed(scale, g, slopes[s])
         else:
             for j in range(n):

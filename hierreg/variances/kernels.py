@@ -6,11 +6,13 @@ from math import cosh, exp, lgamma, log, log1p, sinh, tanh
 
 import numpy as np
 
+from hierreg.compiled.address_kernels import matrix_at, vector_at
 from hierreg.compiled.array_kernels import empty, in_shape, local, local_zeros
 from hierreg.compiled.parts import part
 from hierreg.errors.within_units import NEIGHBOURS
 from hierreg.priors.families import FIXED
 from hierreg.variances.prior_kernels import log_density_and_slope
+from hierreg.variances.record import VarianceRecord, WithinRecord
 
 LOG_2 = log(2.0)
 # Signed sds nearer to zero are taken for this many units: the density, which is even, differs by the square of it, and
@@ -220,7 +222,7 @@ def covariances_at(u, variances, z_map_inverse, prior_on, natural, point, g_u):
     Parameters
     ----------
     u : array (n_free,)
-    variances : tuple
+    variances : VarianceRecord
         q, block_sizes, sd_code, sd_parameters, corr_is_free, eta, fixed_corr_factor, the arrays of ``within_units``
         (see `covariance`), and the units of signed sds (see `posterior.Target`).
     z_map_inverse : array (q, q)
@@ -262,10 +264,36 @@ def covariances_at(u, variances, z_map_inverse, prior_on, natural, point, g_u):
 
 
 @part
+def variances_at(table, rows):
+    """Return the arrays of a `VarianceRecord`, whose rows in a table are given."""
+    within = rows.within
+    return VarianceRecord(
+        table[rows.n_factor, 0],
+        vector_at(table, rows.block_sizes, np.int64),
+        vector_at(table, rows.sd_code, np.int64),
+        matrix_at(table, rows.sd_parameters, np.float64),
+        vector_at(table, rows.corr_is_free, np.bool_),
+        vector_at(table, rows.eta, np.float64),
+        matrix_at(table, rows.fixed_corr_factor, np.float64),
+        WithinRecord(
+            vector_at(table, within.component_stratum, np.int64),
+            vector_at(table, within.component_size, np.int64),
+            vector_at(table, within.rest, np.float64),
+            vector_at(table, within.sd_of_stratum, np.int64),
+            vector_at(table, within.lowest, np.float64),
+            vector_at(table, within.is_free, np.bool_),
+            vector_at(table, within.eta, np.float64),
+            vector_at(table, within.fixed, np.float64),
+        ),
+        vector_at(table, rows.sd_unit, np.float64),
+    )
+
+
+@part
 def room_for_covariances(u, variances):
     """Return the arrays that `covariances_at` writes."""
-    q, Q = variances[0], len(variances[2])
-    C = len(variances[7][0])
+    q, Q = variances.n_factor, len(variances.sd_code)
+    C = len(variances.within.component_stratum)
     D = C if C > 0 else Q - q
     a = Q + len(u) + 1
     b, c = a + Q * Q, a + Q * Q + q * q
