@@ -105,6 +105,25 @@ class MarginalLikelihood:
         return 1
 
     @property
+    def is_costly(self) -> bool:
+        """Whether a gradient takes more than about ten milliseconds of one core: no, with any number of rows."""
+        return False
+
+    @property
+    def has_all_threads(self) -> bool:
+        """Whether evaluations follow each other, each with all threads: many values are found side by side."""
+        return False
+
+    @property
+    def needs_room(self) -> bool:
+        """Whether an evaluation needs room of its own, so that threads which Python did not start cannot share it."""
+        return False
+
+    def value(self, Lambda: Array, error_cov: Array) -> float:
+        """Return the log likelihood alone."""
+        return self.value_and_gradient(Lambda, error_cov)[0]
+
+    @property
     def is_large(self) -> bool:
         """Whether there are enough groups to share among threads."""
         return is_large(self.blocks.n_tiles)
@@ -131,7 +150,7 @@ class MarginalLikelihood:
         """Return what `evaluate` does, as it comes out; -inf where no digits are known, or fewer than eight."""
         if self.is_large:
             gram = (self.blocks.base, self.blocks.arrays, (self.blocks.left, self.blocks.left_of, self.prior_rows))
-            arguments = (gram, self._W0, self._numbers(is_strict=is_strict), self.integrate)
+            arguments = (gram, self.W0, self._numbers(is_strict=is_strict), self.integrate)
             return log_likelihood_in_chunks(internal, weights, arguments, g_Lambda, g_omega, self.threads)
         return self.native(is_strict=is_strict)(internal, weights, g_Lambda, g_omega)
 
@@ -171,7 +190,7 @@ class MarginalLikelihood:
         return self.native()(internal, weights, np.empty_like(internal), np.empty(self.errors.n_terms)) > -np.inf
 
     @property
-    def _W0(self) -> Array:
+    def W0(self) -> Array:
         """Cross-products of the pseudo-observations."""
         return self.prior_rows.T @ self.prior_rows
 
@@ -193,7 +212,7 @@ class MarginalLikelihood:
     def _native(self, *, is_strict: bool) -> NativeLikelihood:
         kinds = self.blocks.arrays
         rows: list[Any] = [
-            *floats(self.blocks.base, self._W0, self._numbers(is_strict=is_strict)),
+            *floats(self.blocks.base, self.W0, self._numbers(is_strict=is_strict)),
             int(self.integrate),
             len(self.z_map_inverse),
             *floats(self.blocks.left),
