@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from hierreg.compiled import densities
 from hierreg.compiled.addresses import AddressTable, PerThread
-from hierreg.likelihood.crossed.engine import CrossedLikelihood
 from hierreg.likelihood.posterior_record import PosteriorRecord
 from hierreg.variances.parameters import covariances
 from hierreg.variances.record import record_of
@@ -63,22 +62,20 @@ class Target:
 
     def _evaluate(self) -> Callable[[Array], tuple[float, Array]]:
         """Return the density as a function of this thread: on several threads where groups are many."""
-        if not isinstance(self.likelihood, CrossedLikelihood) and self.likelihood.is_large:
+        if self.likelihood.is_large:
             # Of a copy: nothing here is to keep itself alive.
-            return partial(Target._in_chunks, replace(self), self.likelihood)
+            return partial(Target._in_chunks, replace(self), cast("MarginalLikelihood", self.likelihood))
         return self.evaluator()
 
     def _by_rows(self) -> Target:
         """Return the target whose likelihood has all digits; itself where it has them."""
-        if isinstance(self.likelihood, CrossedLikelihood) or not self.likelihood.blocks.can_be_exact:
+        by_rows = self.likelihood.by_rows()
+        if by_rows is self.likelihood:
             return self
-        by_rows = self.likelihood.by_rows
-        return self._mine.once("exact", lambda: replace(self, likelihood=by_rows()))
+        return self._mine.once("exact", lambda: replace(self, likelihood=by_rows))
 
     def with_digits_at(self, u: Array) -> Target:
         """Return a target that compiled samplers can use around u (n_free,), of log sds, without losing digits."""
-        if isinstance(self.likelihood, CrossedLikelihood) or not self.likelihood.blocks.can_be_exact:
-            return self
         cov = covariances(self.parameters, u[None])
         has_digits = self.likelihood.has_digits_around(cov.Lambda[0], cov.error_cov[0])
         return self if has_digits else self._by_rows()
@@ -88,7 +85,7 @@ class Target:
 
         None of crossed factors, which have room for one thread.
         """
-        if isinstance(self.likelihood, CrossedLikelihood):
+        if self.likelihood.needs_room:
             return None
         from hierreg.likelihood.posterior_entry import log_densities
 
@@ -125,8 +122,7 @@ class Target:
         def table_of(k: int) -> AddressTable:
             return self.table(n_points=k, with_gradient=False)
 
-        if isinstance(self.likelihood, CrossedLikelihood) and self.likelihood.plan.takes_all_threads:
-            threads = 1
+        threads = 1 if self.likelihood.has_all_threads else threads
         return densities.values(_log_densities(), points, self.parameters.n_free, table_of, threads, after)
 
     def table(

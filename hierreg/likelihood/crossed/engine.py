@@ -99,6 +99,39 @@ class CrossedLikelihood:
         return value, self.z_map_inverse.T @ g_Lambda, errors.gradient(error_cov, g_omega)
 
     @property
+    def is_costly(self) -> bool:
+        """Whether a gradient takes more than about ten milliseconds of one core."""
+        return self.plan.is_costly
+
+    @property
+    def has_all_threads(self) -> bool:
+        """Whether evaluations follow each other, each with all threads of BLAS, rather than run side by side."""
+        return self.plan.takes_all_threads
+
+    @property
+    def is_large(self) -> bool:
+        """Whether there are enough groups to share among threads: no, levels are eliminated one after the other."""
+        return False
+
+    @property
+    def needs_room(self) -> bool:
+        """Whether an evaluation needs room of its own, so that threads which Python did not start cannot share it."""
+        return True
+
+    def value(self, Lambda: Array, error_cov: Array) -> float:
+        """Return the log likelihood alone: a third of what the gradient takes."""
+        internal = np.ascontiguousarray(self.z_map_inverse @ Lambda)
+        return self.native().value(internal, self.errors.weights(error_cov))
+
+    def by_rows(self) -> CrossedLikelihood:
+        """Return the likelihood with all its digits: this one."""
+        return self
+
+    def has_digits_around(self, Lambda: Array, error_cov: Array) -> bool:  # noqa: ARG002  # as of one grouping factor
+        """Return whether there is no other likelihood with more digits: yes."""
+        return True
+
+    @property
     def errors(self) -> ErrorPrecision:
         """What makes weights of the terms from an error covariance."""
         return self._mine.once("errors", lambda: ErrorPrecision(terms=self.gram.terms))

@@ -115,6 +115,25 @@ class MarginalLikelihood:
         return 1
 
     @property
+    def is_costly(self) -> bool:
+        """Whether a gradient takes more than about ten milliseconds of one core: no, with any number of rows."""
+        return False
+
+    @property
+    def has_all_threads(self) -> bool:
+        """Whether evaluations follow each other, each with all threads: many values are found side by side."""
+        return False
+
+    @property
+    def needs_room(self) -> bool:
+        """Whether an evaluation needs room of its own, so that threads which Python did not start cannot share it."""
+        return False
+
+    def value(self, Lambda: Array, error_cov: Array) -> float:
+        """Return the log likelihood alone."""
+        return self.value_and_gradient(Lambda, error_cov)[0]
+
+    @property
     def is_large(self) -> bool:
         """Whether there are enough groups to share among threads."""
         return is_large(self.blocks.n_tiles)
@@ -180,7 +199,7 @@ class MarginalLikelihood:
         return self.native()(internal, weights, np.empty_like(internal), np.empty(self.errors.n_terms)) > -np.inf
 
     @property
-    def _W0(self) -> Array:
+    def W0(self) -> Array:
         """Cross-products of the pseudo-observations."""
         return self.prior_rows.T @ self.prior_rows
 
@@ -189,7 +208,7 @@ class MarginalLikelihood:
         blocks = self.blocks
         return BaseRecord(
             base=blocks.base,
-            W0=self._W0,
+            W0=self.W0,
             constant=self.constant,
             most_subtracted=np.array(blocks.most_subtracted),
             is_exact=blocks.left_of is not None,
