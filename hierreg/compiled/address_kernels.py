@@ -32,6 +32,15 @@ WIDTH = 5
 # or with MOMENTS + n at n more, whose arrays follow. A C function that fails for want of memory returns as if nothing
 # had happened; who calls it writes NaN to the value before, which no likelihood does.
 LIKELIHOOD = types.int64(*[types.int64] * 7)
+# Log densities take the number of parameters, points, where gradients and values are written, and their table, as
+# nutpie hands them over.
+LOG_DENSITIES = types.int64(
+    types.uint64,
+    types.CPointer(types.float64),
+    types.CPointer(types.float64),
+    types.CPointer(types.float64),
+    types.voidptr,
+)
 
 
 @intrinsic

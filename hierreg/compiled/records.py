@@ -3,7 +3,12 @@
 A record is a named tuple whose annotations say what each field is: a `Count`, a `Number`, an array of `Floats`,
 `Integers` or `Flags`, or a record of its own. Python fills it in and makes an `addresses.AddressTable` of it, which has
 a row for each field, in their order. Compiled functions find the row of a field by its name too, in `rows_of` of the
-same record: numbers that are constants for them.
+same record: numbers that are constants for them. They say its type once more where they read it
+(``vector_at(table, rows.gaps, np.int64)``), which a test compares with the annotation.
+
+A new field stands in the record, where Python fills the record in, and in the function that reads it: those of
+`variances.record` in `variances.kernels`, of `likelihood.groups` in its ``record_kernels``, the others in the entries.
+Kernels unpack what is read, and what some classes list as ``arrays``, in the order of the record.
 """
 
 from __future__ import annotations

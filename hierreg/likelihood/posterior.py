@@ -87,9 +87,7 @@ class Target:
         """
         if self.likelihood.needs_room:
             return None
-        from hierreg.likelihood.posterior_entry import log_densities
-
-        return int(log_densities.address), self.table(centre=centre, scale=scale)
+        return int(_entry(is_diagonal=self._is_diagonal).address), self.table(centre=centre, scale=scale)
 
     def on_threads(self, threads: int) -> Target:
         """Return the target with a likelihood that may use so many threads."""
@@ -105,7 +103,7 @@ class Target:
         A thread that Python did not start forgets between calls what `__call__` keeps for it.
         """
         table = self.table(native=replace(self.likelihood).native())
-        return densities.evaluator(_log_densities(), self.parameters.n_free, table)
+        return densities.evaluator(self._function, self.parameters.n_free, table)
 
     def values(self, points: Array, *, threads: int = 1, after: Callable[[int], None] | None = None) -> Array:
         """Return the log densities (n,) of many points (n, n_free), without gradients.
@@ -123,7 +121,7 @@ class Target:
             return self.table(n_points=k, with_gradient=False)
 
         threads = 1 if self.likelihood.has_all_threads else threads
-        return densities.values(_log_densities(), points, self.parameters.n_free, table_of, threads, after)
+        return densities.values(self._function, points, self.parameters.n_free, table_of, threads, after)
 
     def table(
         self,
@@ -190,10 +188,26 @@ class Target:
     def _variances(self) -> VarianceRecord:
         return record_of(self.parameters, self.sd_unit)
 
+    @property
+    def _is_diagonal(self) -> bool:
+        """Whether R is, for all parameters."""
+        return self.likelihood.errors.is_diagonal and not self.parameters.within_units.strata
+
+    @property
+    def _function(self) -> Any:
+        return _log_densities(is_diagonal=self._is_diagonal)
+
+
+def _entry(*, is_diagonal: bool) -> Any:
+    """Return the compiled function."""
+    if is_diagonal:
+        from hierreg.likelihood.uncorrelated_entry import log_densities
+    else:
+        from hierreg.likelihood.posterior_entry import log_densities
+    return log_densities
+
 
 @cache
-def _log_densities() -> Any:
+def _log_densities(*, is_diagonal: bool) -> Any:
     """Return the compiled function as one of Python, which lets other threads run."""
-    from hierreg.likelihood.posterior_entry import log_densities
-
-    return densities.as_function(log_densities.address)
+    return densities.as_function(_entry(is_diagonal=is_diagonal).address)

@@ -25,9 +25,9 @@ class PosteriorRecord(NamedTuple):
     n_points : int
         Points to be evaluated in each call.
     wanted : int
-        `address_kernels.VALUE` or `GRADIENT`.
+        `compiled.address_kernels.VALUE` or `GRADIENT`.
     gaps, patterns, counts, n_terms
-        See `errors.terms.ErrorTerms`.
+        See `gram.terms.ErrorTerms`.
     """
 
     variances: VarianceRecord

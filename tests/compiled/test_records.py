@@ -1,5 +1,6 @@
 """Records: what Python fills in is what compiled functions find under the same name."""
 
+import contextlib
 import importlib
 import pkgutil
 import re
@@ -88,6 +89,36 @@ def places_in(rows):
 def test_every_field_has_a_row_of_its_own(name):
     record = RECORDS[name]
     assert places_in(rows_of(record)) == list(range(n_rows(record)))
+
+
+def exists(name, package):
+    """Whether a dotted name is one of a folder, of one above it, or of hierreg."""
+    folders = [package, package.rpartition(".")[0], "hierreg"]
+    module, _, rest = name.partition(".")
+    for folder in folders:
+        path, left = f"{folder}.{module}", rest
+        with contextlib.suppress(ModuleNotFoundError):
+            one = importlib.import_module(path)
+            while left:
+                first, _, left = left.partition(".")
+                if first in getattr(one, "__dataclass_fields__", {}):
+                    return not left
+                if hasattr(one, first):
+                    one = getattr(one, first)
+                else:
+                    path = f"{path}.{first}"
+                    one = importlib.import_module(path)
+            return True
+    return False
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_what_a_record_refers_to_exists(name):
+    record = RECORDS[name]
+    package = record.__module__.rpartition(".")[0]
+    dotted = [one for one in re.findall(r"`([\w.]+)`", record.__doc__) if "." in one]
+    assert [one for one in dotted if not exists(one, package)] == []
+    assert not exists("entry.no_such_function", package)
 
 
 def test_arrays_are_read_as_what_they_are_declared_to_be():

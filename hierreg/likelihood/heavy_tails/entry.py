@@ -5,9 +5,8 @@ from __future__ import annotations
 from math import exp, isfinite
 
 import numpy as np
-from numba import types
 
-from hierreg.compiled.address_kernels import GRADIENT, matrix_at, rows_at, stack_at, vector_at
+from hierreg.compiled.address_kernels import GRADIENT, LOG_DENSITIES, matrix_at, rows_at, stack_at, vector_at
 from hierreg.compiled.array_kernels import array_at, empty, zeros
 from hierreg.compiled.parts import callback, part
 from hierreg.likelihood.heavy_tails.draw_kernels import draw_groups
@@ -24,14 +23,6 @@ from hierreg.likelihood.heavy_tails.shape_kernels import (
 )
 from hierreg.variances.kernels import add_gradient_of_covariances, covariances_at, room_for_covariances, variances_at
 from hierreg.variances.precision_kernels import error_precision_gradient, weights_of
-
-FUNCTION = types.int64(
-    types.uint64,
-    types.CPointer(types.float64),
-    types.CPointer(types.float64),
-    types.CPointer(types.float64),
-    types.voidptr,
-)
 
 
 @part
@@ -205,7 +196,7 @@ def _draw(table, s, groups, v, roots, mixture, room):
     draw_groups(table[run.first, 0], groups, v, roots, mixture, room, random, out)
 
 
-@callback(FUNCTION)
+@callback(LOG_DENSITIES)
 def log_densities(n, x, gradient, value, table):  # one function, compiled once
     """Write the log density, and its gradient or draws of group effects where they are wanted, at points x.
 
@@ -267,7 +258,7 @@ def log_densities(n, x, gradient, value, table):  # one function, compiled once
         log_density += constant + _shape_mixture(kind, shape, what, mixture, work, prior_on, natural, g_shape)
         _clear(slopes)
         v = _residual_at(u[n_free:shape_from], beta)
-        weights_of(point[4], errors, weights)
+        weights_of(point[4], errors[0], errors[1], errors[2], weights)
         if wanted > GRADIENT:
             _draw(rows, s, groups, v, weights[K : 2 * K], mixture, room)
             continue
@@ -281,7 +272,7 @@ def log_densities(n, x, gradient, value, table):  # one function, compiled once
         if wanted != GRADIENT:
             continue
         if status == 0:
-            error_precision_gradient(point[4], errors, weights, slopes[6], g_S)
+            error_precision_gradient(point[4], errors[0], errors[1], errors[2], weights, slopes[6], g_S)
             add_gradient_of_covariances(
                 u[:n_free], variances, internal, point, first_corr, slopes[0][0], g_S, g[:n_free]
             )

@@ -14,11 +14,11 @@ class DataRecord(NamedTuple):
     Attributes
     ----------
     start, term, C, D, left, left_term, prior_rows : arrays
-        See `data.EffectsData`.
+        See `data.GroupData`.
     centre, scale : arrays (p,), (p, p)
         beta = centre + scale u, internal scale.
     gaps, patterns, counts, n_terms
-        See `errors.terms.ErrorTerms`.
+        See `gram.terms.ErrorTerms`.
     """
 
     start: Integers

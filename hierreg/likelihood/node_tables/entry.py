@@ -6,15 +6,19 @@ from math import inf, isfinite
 
 import numpy as np
 
-from hierreg.compiled.address_kernels import VALUE, matrix_at, rows_at, vector_at
+from hierreg.compiled.address_kernels import LOG_DENSITIES, VALUE, matrix_at, rows_at, vector_at
 from hierreg.compiled.array_kernels import array_at, empty, zeros
 from hierreg.compiled.dense_kernels import affine, times_transposed
 from hierreg.compiled.parts import callback
 from hierreg.likelihood.node_tables.kernels import sum_of_tables
 from hierreg.likelihood.node_tables.record import N_ROWS, ROWS
-from hierreg.likelihood.posterior_entry import LOG_DENSITIES
 from hierreg.likelihood.quadrature.psi_kernels import population_prior
-from hierreg.variances.kernels import add_gradient_of_covariances, covariances_at, room_for_covariances, variances_at
+from hierreg.variances.kernels import (
+    add_gradient_of_covariances,
+    covariances_at,
+    room_for_covariances,
+    uncorrelated_variances_at,
+)
 
 
 @callback(LOG_DENSITIES)
@@ -43,7 +47,7 @@ def log_densities(size, x, gradient, value, table):
     for s in range(n_points):
         values[s] = np.nan
     points, slopes = array_at(x, (n_points, n), np.float64), array_at(gradient, (n_points, n), np.float64)
-    variances, n_groups = variances_at(table, own.variances), table[ROWS.n_groups, 0]
+    variances, n_groups = uncorrelated_variances_at(table, own.variances), table[ROWS.n_groups, 0]
     strips, features = matrix_at(table, ROWS.strips, np.float64), matrix_at(table, ROWS.features, np.float64)
     centre, scale = vector_at(table, own.centre, np.float64), matrix_at(table, own.scale, np.float64)
     mean, precision = vector_at(table, own.mean, np.float64), vector_at(table, own.precision, np.float64)

@@ -9,7 +9,7 @@ from hierreg.likelihood.quadrature.record import PsiRecord
 
 
 class NodeTableRecord(NamedTuple):
-    """What `entry.log_densities` reads; see `tables.NodeTable`.
+    """What `entry.log_densities` reads; see `table.NodeTable`.
 
     Attributes
     ----------

@@ -9,11 +9,10 @@ from math import inf, isfinite
 
 import numpy as np
 
-from hierreg.compiled.address_kernels import VALUE, matrix_at, rows_at, vector_at
+from hierreg.compiled.address_kernels import LOG_DENSITIES, VALUE, matrix_at, rows_at, vector_at
 from hierreg.compiled.array_kernels import array_at, empty, zeros
 from hierreg.compiled.dense_kernels import affine, times_transposed
 from hierreg.compiled.parts import callback, part
-from hierreg.likelihood.posterior_entry import LOG_DENSITIES
 from hierreg.likelihood.quadrature.kernels import sum_over_groups
 from hierreg.likelihood.quadrature.psi_kernels import (
     n_free_of,
@@ -23,7 +22,12 @@ from hierreg.likelihood.quadrature.psi_kernels import (
     write_thresholds,
 )
 from hierreg.likelihood.quadrature.record import N_ROWS, OF_PSI, ROWS
-from hierreg.variances.kernels import add_gradient_of_covariances, covariances_at, room_for_covariances, variances_at
+from hierreg.variances.kernels import (
+    add_gradient_of_covariances,
+    covariances_at,
+    room_for_covariances,
+    uncorrelated_variances_at,
+)
 
 
 @part
@@ -72,7 +76,7 @@ def log_densities(size, x, gradient, value, table):
     for s in range(n_points):
         values[s] = np.nan
     points, slopes = array_at(x, (n_points, n), np.float64), array_at(gradient, (n_points, n), np.float64)
-    variances, data = variances_at(table, own.variances), _rows_at(table)
+    variances, data = uncorrelated_variances_at(table, own.variances), _rows_at(table)
     centre, scale = vector_at(table, own.centre, np.float64), matrix_at(table, own.scale, np.float64)
     mean, precision = vector_at(table, own.mean, np.float64), vector_at(table, own.precision, np.float64)
     prior_on = table[own.prior_on, 0] == 1

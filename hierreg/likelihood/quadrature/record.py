@@ -19,7 +19,7 @@ class PsiRecord(NamedTuple):
     n_points : int
         Points to be evaluated in each call.
     wanted : int
-        `address_kernels.VALUE` or `GRADIENT`.
+        `compiled.address_kernels.VALUE` or `GRADIENT`.
     mean, precision : arrays (p,)
         Normal priors of phi.
     prior_on : int
@@ -51,7 +51,7 @@ class RowsRecord(NamedTuple):
 
 
 class AuxiliaryRecord(NamedTuple):
-    """Further parameters of a family: `parameters.Auxiliary`.
+    """Further parameters of a family: `auxiliary.Auxiliary`.
 
     Attributes
     ----------
