@@ -9,10 +9,11 @@ python -m tests.benchmarks.families --million        # 10^6 rows in 10^4 groups,
 Tables: like the contraception survey of R's mlmRev (1,934 women in 102 districts; generated, with its sizes), with
 intercepts, and with slopes of urban; 20,000 yes/no rows in 500 groups with slopes; counts in 118 broods; 2,000 rows in
 100 groups with Student t errors, whose effects NUTS samples and importance sampling integrates out; the answers of
-verbal aggression, persons and items crossed; the 403 counts of grouseticks with all its factors. *Error* is the sd of the difference to a rule of 6 more nodes on each
-axis, over 24 draws of the normal approximation at the posterior mode: a constant changes nothing. ``--adaptive`` does
-without tables at fixed nodes. CPU seconds are those of all threads; kernels are loaded, and what compiling them takes,
-once per installation, is measured with ``--cold`` in processes of their own.
+verbal aggression, persons and items crossed; the 403 counts of grouseticks with all its factors. *Error* is the sd of
+the difference to a rule of 6 more nodes on each axis, over 24 draws of the normal approximation at the posterior mode:
+a constant changes nothing. ``--adaptive`` does without tables at fixed nodes. CPU seconds are those of all threads;
+kernels are loaded, and what compiling them takes, once per installation, is measured with ``--cold`` in processes of
+their own.
 """
 
 from __future__ import annotations
