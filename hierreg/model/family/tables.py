@@ -68,8 +68,14 @@ def maps_of(problem: FamilyProblem) -> Array | None:
     return maps_of_groups(likelihood) if is_small_enough(likelihood.n_groups, likelihood.n_effects, fewest) else None
 
 
-def tables_of(
-    problem: FamilyProblem, finer: QuadratureTarget, mode: Mode, among: tuple[Array, Array], cores: int
+def tables_of(  # what a table is made of and compared with
+    problem: FamilyProblem,
+    finer: QuadratureTarget,
+    mode: Mode,
+    among: tuple[Array, Array],
+    cores: int,
+    *,
+    above: int = 0,
 ) -> tuple[Tables | None, TableError | None]:
     """Return the first table that is accurate enough, None where none is; and the error of the last that was tried.
 
@@ -81,7 +87,10 @@ def tables_of(
     mode : Mode
         Of the posterior.
     among : arrays (S, n), (S,)
-        Draws of its normal approximation, and their log densities by the finer rule.
+        Draws of it or of its normal approximation, and their log densities by the finer rule.
+    cores : int
+    above : int
+        Tables have more nodes on each axis.
     """
     from hierreg.sampling.signed import coordinates
 
@@ -99,7 +108,7 @@ def tables_of(
     far = points, finer.values(points, threads=cores)
     likelihood, error = finer.likelihood, TableError(sd=np.inf, far=np.inf)
     assert isinstance(likelihood, QuadratureLikelihood)
-    for n in _NODES[likelihood.n_effects]:
+    for n in (n for n in _NODES[likelihood.n_effects] if n > above):
         if not is_small_enough(likelihood.n_groups, likelihood.n_effects, n):
             break
         target = NodeTableTarget(
@@ -119,6 +128,13 @@ def error_at_draws(tables: Tables, psi: Array, cores: int) -> TableError:
     points = some_of(psi, _DRAWS), some_of(beyond(psi), _BEYOND)
     among, far = ((one, tables.finer.values(one, threads=cores)) for one in points)
     return error_of(tables.target, among, far, threads=cores)
+
+
+def finer_tables(problem: FamilyProblem, tables: Tables, mode: Mode, psi: Array, cores: int) -> Tables | None:
+    """Return a table of more nodes that is accurate over some of the draws (S, n); None where none is."""
+    points = some_of(psi, _DRAWS)
+    among = points, tables.finer.values(points, threads=cores)
+    return tables_of(problem, tables.finer, mode, among, cores, above=tables.n_nodes)[0]
 
 
 def some_of(psi: Array, most: int) -> Array:
