@@ -165,7 +165,7 @@ def by_tables(groups: int, rows: int) -> list[list[str]]:
     by_three = _milliseconds(target, mode.u)
     zero = "yes" if coordinates(target, mode) is not None else "no"
     out = []
-    for n in (5, 7, 9, 11, 15):
+    for n in (5, 6, 7, 9, 11, 15):
         one = NodeTableTarget(
             parameters=target.parameters, population=target.population, table=tabulated(likelihood, maps, *places, n)
         )

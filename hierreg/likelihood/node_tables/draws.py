@@ -82,16 +82,20 @@ def draw_effects(
             turns = np.flatnonzero(state != DONE)
         return True
 
-    is_bounded = bounds_of(rows, nearest, phi[some], Lambda[some], _points(q), _DF, bound)
+    found = [bounds_of(rows, nearest, phi[some], Lambda[some], _points(q), _DF, bound)]
     bound += _MARGIN
     with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
-        found = list(pool.map(fill, range(0, S, size))) if is_bounded else [False]
+        found += pool.map(fill, range(0, S, size) if found[0] else ())
     if not all(found):
-        raise SamplingError(
-            "the effects of a group have no covariance at draws of the parameters. Responses or offsets many orders of "
-            "magnitude apart are the likely cause."
-        )
+        raise _no_covariance()
     return out
+
+
+def _no_covariance() -> SamplingError:
+    return SamplingError(
+        "the effects of a group have no covariance at draws of the parameters. Responses or offsets many orders of "
+        "magnitude apart are the likely cause."
+    )
 
 
 def _nearest(table: NodeTable, phi: Array, Lambda: Array) -> tuple[Array, Array, Array, Array]:
@@ -99,9 +103,17 @@ def _nearest(table: NodeTable, phi: Array, Lambda: Array) -> tuple[Array, Array,
 
     With the prior of theta at these parameters it has the mean and covariance that the table tells; where the
     likelihood says less than that of a normal response can, it says nothing.
+
+    Raises
+    ------
+    SamplingError
+        If theta of a group has no covariance.
     """
     mean, cov = table.moments(phi[None], Lambda[None])
-    root, place = np.linalg.cholesky(cov), table.place
+    try:
+        root, place = np.linalg.cholesky(cov), table.place
+    except np.linalg.LinAlgError:
+        raise _no_covariance() from None
     to_unit = np.linalg.inv(root)
     z = np.linalg.solve(Lambda, root)
     # In units of the posterior: the precision that the prior does not explain.

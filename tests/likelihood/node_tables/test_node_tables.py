@@ -8,6 +8,7 @@ import pytest
 from scipy import integrate, special, stats
 
 import hierreg as hr
+from hierreg.exceptions import SamplingError
 from hierreg.likelihood.node_tables.density import NodeTableTarget
 from hierreg.likelihood.node_tables.draws import draw_effects
 from hierreg.likelihood.node_tables.error import beyond, edge_of, error_of
@@ -289,3 +290,15 @@ def test_shapes_are_checked():
     with pytest.raises(ValueError, match="there are 4 parameters"):
         target(points[0, 1:])
     assert replace(target, prior_on=False)(points[0])[0] != target(points[0])[0]
+
+
+def test_groups_without_a_covariance_are_refused():
+    problem = problem_of("poisson, intercepts")
+    _, found, points = both(problem, n_nodes=9)
+    # All of the density of a group at one node.
+    logs = found.table.log_likelihood.copy()
+    logs[3] = np.where(np.arange(logs.shape[1]) == 4, 0.0, -1e6)
+    u, phi, _ = problem.target(3).split(points[:1])
+    Lambda = problem.target(3).factor(u[0])[None]
+    with pytest.raises(SamplingError, match="no covariance"):
+        draw_effects(problem.likelihood(3), replace(found.table, log_likelihood=logs), phi, Lambda, seed=1, threads=1)
