@@ -1,6 +1,6 @@
 """Responses that are not normal: error and cost of quadrature by nodes, and effective draws per CPU second.
 
-python -m tests.benchmarks.families [--case NAME] [--draws 1000] [--adaptive] [--cold]
+python -m tests.benchmarks.families [--case NAME] [--draws 1000] [--seeds 1] [--adaptive] [--cold]
 python -m tests.benchmarks.families --nodes          # adaptive quadrature by number of nodes
 python -m tests.benchmarks.families --tables         # fixed nodes by groups and their rows
 python -m tests.benchmarks.families --bambi [--case NAME]   # bambi beside, in this environment (extra ``bench``)
@@ -191,13 +191,15 @@ def compiling_seconds(name: str) -> float:
     return float(said.splitlines()[-1])
 
 
-def ours(name: str, method: str, draws: int, *, adaptive: bool = False, compiling: float = float("nan")) -> list[str]:
+def ours(  # what is measured, and how
+    name: str, method: str, draws: int, *, adaptive: bool = False, compiling: float = float("nan"), seed: int = 1
+) -> list[str]:
     """Return what a posterior takes."""
     formula, family, table = CASES[name]
     data = table()
     begin = time.process_time()
     with mock.patch("hierreg.model.family.rules.tables_of", _no_tables) if adaptive else nullcontext():
-        tree = hr.Model(formula, data, family=family).sample(draws=draws, seed=1, progress=False, method=method)
+        tree = hr.Model(formula, data, family=family).sample(draws=draws, seed=seed, progress=False, method=method)
     cpu = time.process_time() - begin
     ess = float(np.nanmin(hr.summary(tree)["ess_bulk"]))
     stats, how = tree["sample_stats"], tree.attrs["engine"]
@@ -256,6 +258,7 @@ def main() -> None:
     parser.add_argument("--million", action="store_true", help="a million rows")
     parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--methods", default="nuts,psis", help="of hierreg; '' for none")
+    parser.add_argument("--seeds", type=int, default=1, help="posteriors of each method, of seeds from one on")
     parser.add_argument("--adaptive", action="store_true", help="without tables at fixed nodes")
     parser.add_argument("--cold", action="store_true", help="measure what compiling takes")
     parser.add_argument("--bambi", action="store_true", help="bambi too")
@@ -283,7 +286,11 @@ def main() -> None:
             hr.Model(formula, table(), family=family).sample(draws=50, seed=1, progress=False)
         cold = compiling_seconds(name) if options.cold else float("nan")
         methods = [one for one in options.methods.split(",") if one and (one == "nuts" or name not in _SEVERAL)]
-        jobs += [partial(ours, name, one, options.draws, adaptive=options.adaptive, compiling=cold) for one in methods]
+        jobs += [
+            partial(ours, name, one, options.draws, adaptive=options.adaptive, compiling=cold, seed=seed)
+            for one in methods
+            for seed in range(1, options.seeds + 1)
+        ]
         if options.bambi:
             from tests.benchmarks.bambi_families import bambis
 
