@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
-from collections.abc import Sized
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,10 +32,14 @@ def in_order[Item, Result](
     """Yield what a function returns of each item, in their order, on as many threads as there are cores, or `most`.
 
     Items are taken as they are needed: there are never more results and items than threads, and one, before the
-    first is taken. An error is raised where its result would have been. Within such work no more threads are started.
+    first is taken. An error is raised where its result would have been. Within such work no more threads are started:
+    a single item is worked on here, with threads of its own.
     """
     threads = 1 if _IS_ALONE.get() else min(available_cores(), most or sys.maxsize)
-    if threads == 1 or (isinstance(items, Sized) and len(items) < 2):
+    rest = iter(items)
+    begin = list(islice(rest, 1 if threads == 1 else 2))
+    items = chain(begin, rest)
+    if len(begin) < 2:
         yield from map(function, items)
         return
     waiting: deque[Future[Result]] = deque()

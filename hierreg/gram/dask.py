@@ -132,4 +132,4 @@ def _collect(table: Any, learned: LearnedState, errors: ErrorSpec) -> Part | Non
 
 
 def _unite_parts(a: Part | None, b: Part | None) -> Part | None:
-    return a or b if a is None or b is None else unite_parts(a, b)
+    return a or b if a is None or b is None else unite_parts([a, b])
