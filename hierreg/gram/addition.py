@@ -146,9 +146,7 @@ def _unite_rows(grams: list[Gram], of: Terms, levels: list[Levels], to: Maps) ->
         ZtZ=np.empty((0, q, q)),
         ZtW=np.empty((0, q, p1)),
     )
-    return replace(
-        grams[0], factors=(factor,), WtW=np.empty((0, p1, p1)), left=left.rows, left_term=left.term
-    )
+    return replace(grams[0], factors=(factor,), WtW=np.empty((0, p1, p1)), left=left.rows, left_term=left.term)
 
 
 def _block_diagonal(A: Array, B: Array) -> Array:

@@ -60,8 +60,8 @@ class Total:
 
     def add(self, part: Part) -> None:
         """Take in one part."""
+        joined, *waiting = (one.size for one in (*self.parts, part))
         self.parts.append(part)
-        joined, *waiting = (one.size for one in self.parts)
         if sum(waiting) >= _HELD * joined:
             self.parts = [unite_parts(self.parts)]
 
