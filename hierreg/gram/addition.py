@@ -103,8 +103,9 @@ def _check_all(grams: Sequence[Gram]) -> None:
             _check_labels(mine, theirs)
     for one in grams:
         _response(one)
-        for part in (one, *one.factors):
-            _frame(part)
+        _frame(one)
+        for factor in one.factors:
+            _frame(factor)
 
 
 def _unite_terms(each: Sequence[ErrorTerms]) -> tuple[ErrorTerms, list[Index]]:

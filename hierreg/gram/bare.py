@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.gram.keys import compact
-from hierreg.gram.triangles import Left, of_rows
+from hierreg.gram.triangles import Left, fewest, of_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,8 +78,6 @@ def united_rows(
 
 def filled(gram: Gram) -> Gram:
     """Return the same statistics with all products, and one entry for each term and level."""
-    from hierreg.gram.triangles import fewest
-
     if gram.own is not None:
         gram = replace(gram, own=filled(gram.own))
     if not is_bare(gram):
@@ -87,13 +85,20 @@ def filled(gram: Gram) -> Gram:
     (factor,), left = gram.factors, Left(rows=gram.left, term=gram.left_term)
     K, J, table = gram.terms.n_terms, max(factor.n_levels, 1), gram.terms.table
     keys = factor.level_term * J + factor.level_index
-    if np.any(keys[1:] <= keys[:-1]):
+    if not _is_rotated(factor, keys):
         factor, more = united_rows([factor], None, [keys], (np.arange(K), J))
         left = fewest([left, more], table, len(gram.coef_names) + 1)
     ZtZ, ZtW, WtW = products_of_triangles(factor.triangle, factor.n_coef, factor.level_term, left, K)
     term, level = factor.level_term, factor.level_index
     factor = replace(factor, pair_term=term, pair_row=level, pair_col=level, ZtZ=ZtZ, ZtW=ZtW)
     return replace(gram, factors=(factor,), WtW=WtW, left=left.rows, left_term=left.term)
+
+
+def _is_rotated(factor: GroupProducts, keys: Index) -> bool:
+    """Return whether entries are triangles, one for each term and level, and not rows as they are."""
+    height, q = factor.triangle.shape[1], factor.n_coef
+    corner = factor.triangle[:, 0, 0]
+    return bool(height == q and np.all(keys[1:] > keys[:-1]) and (q > 1 or np.all(corner >= 0)))
 
 
 def products_of_triangles(triangle: Array, q: int, term: Index, left: Left, K: int) -> tuple[Array, Array, Array]:

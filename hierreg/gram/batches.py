@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 
 MOST_THREADS = 4  # reading takes a tenth of what a batch does; each thread holds one
-# Parts are joined when they hold so many times what the parts joined before them hold.
-_HELD = 2
+# Parts wait until they hold so many times what the parts joined before them hold, and are so many, or so many bytes.
+_HELD, _WAIT, _WAIT_BYTES = 2, 32, 2**26
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,8 +42,9 @@ class Total:
     """The statistics of the parts seen so far: those joined, and those that wait to be joined with them.
 
     Joining takes time and memory in proportion to the statistics that are joined. Parts wait until they hold twice what
-    is joined, so that all joins together move the statistics of each part one and a half times, and as much is held
-    as three times the statistics of all groups. The result depends on the order of the parts and nothing else.
+    is joined, so that all joins together move the statistics of each part one and a half times, and what is held is
+    three times the statistics of all groups; small parts wait for more, which keeps their digits. The result depends on
+    the order of the parts and nothing else.
 
     Attributes
     ----------
@@ -62,7 +63,8 @@ class Total:
         """Take in one part."""
         joined, *waiting = (one.size for one in (*self.parts, part))
         self.parts.append(part)
-        if sum(waiting) >= _HELD * joined:
+        held = sum(waiting)
+        if held >= _HELD * joined and (len(waiting) >= _WAIT or held >= _WAIT_BYTES):
             self.parts = [unite_parts(self.parts)]
 
     def finish(self, learned: LearnedState, errors: ErrorSpec, *, collinear: str) -> Gram:

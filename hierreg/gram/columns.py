@@ -181,8 +181,8 @@ def _rotate_into(
     r = A.shape[1] - q
     left = np.zeros((K, _TURNS if K <= _FEW_TERMS else 1, r, r))
     first, last = (0, len(triangle)) if entries is None else (entries.start, entries.stop)
-    A, place, term = (read_only(array.view()) for array in (A, place, term))
-    kernels.accumulate_triangles(q, A, place, first, last, term, triangle, left)
+    given = read_only(A.view()), read_only(place.view())
+    kernels.accumulate_triangles(q, *given, first, last, read_only(term.view()), triangle, left)
     rows = _with_roots(left).reshape(-1, r)
     is_used = np.any(rows != 0, axis=1)
     return triangle, rows[is_used], np.repeat(np.arange(K), left.shape[1] * r)[is_used]

@@ -146,16 +146,18 @@ def _client_of(client: Any) -> Any:
     """Return the client that Dask would use, or None where it uses none."""
     if client is not None:
         return client
-    from dask.base import get_scheduler
+    from dask import base
 
-    owner = getattr(get_scheduler(), "__self__", None)
+    untyped: Any = base
+    owner = getattr(untyped.get_scheduler(), "__self__", None)
     return owner if hasattr(owner, "gather") else None
 
 
 def _gathered(client: Any, leaves: list[Any], fold: Callable[[Any, Any], Any]) -> Any:
     """Do what `_folded` does, with leaves on workers: all at once, so that what they share is worked out once."""
-    from distributed import as_completed
+    import distributed
 
+    untyped: Any = distributed
     futures = client.compute(leaves)
     place = {future.key: i for i, future in enumerate(futures)}
     state: list[Any] = [None]
@@ -167,7 +169,7 @@ def _gathered(client: Any, leaves: list[Any], fold: Callable[[Any, Any], Any]) -
         folds = _InOrder(lambda result: pool.submit(take, result))
         try:
             done: list[int] = []
-            for batch in as_completed(futures).batches():
+            for batch in untyped.as_completed(futures).batches():
                 for future in batch:
                     heappush(done, place[future.key])
                 while some := folds.wanted(done):
