@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -110,10 +110,11 @@ def from_batches(
     batches_and_parts = in_order(
         lambda batch: (batch, batch.part(state, errors)), _numbered(passes.again(first)), most=MOST_THREADS
     )
-    for batch, part in batches_and_parts:
-        with batch.named():
-            kinds = unite_kinds(kinds, part.kinds)
-        total.add(part)
+    with closing(batches_and_parts):
+        for batch, part in batches_and_parts:
+            with batch.named():
+                kinds = unite_kinds(kinds, part.kinds)
+            total.add(part)
     return total.finish(learned, errors, collinear=collinear)
 
 

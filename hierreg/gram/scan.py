@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -177,12 +177,13 @@ def scan(  # noqa: PLR0913  # the arguments of `Gram.scan`
         shown.begin("statistics", done=total.n)
         tables = todo.tables(types, skip=total.n)
         parts = in_order(lambda rows: _part_of(state, todo.errors, rows), tables, most=MOST_THREADS)
-        for i, part in enumerate(parts, start=1):
-            total.add(part)
-            shown.advance(part.gram.n)
-            if checkpoint is not None and i % _EVERY == 0:
-                saved = Saved(learned=learned, parts=tuple(total.parts))
-                write(checkpoint, todo.key(), todo.errors, given, saved)
+        with closing(parts):
+            for i, part in enumerate(parts, start=1):
+                total.add(part)
+                shown.advance(part.gram.n)
+                if checkpoint is not None and i % _EVERY == 0:
+                    saved = Saved(learned=learned, parts=tuple(total.parts))
+                    write(checkpoint, todo.key(), todo.errors, given, saved)
     return total.finish(learned, todo.errors, collinear=collinear)
 
 
