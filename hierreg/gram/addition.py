@@ -110,11 +110,12 @@ def _check_all(grams: Sequence[Gram]) -> None:
 
 def _unite_terms(each: Sequence[ErrorTerms]) -> tuple[ErrorTerms, list[Index]]:
     """Return the terms of all, and the places of those of each among them."""
-    terms, places = each[0], [np.arange(each[0].n_terms)]
-    for other in each[1:]:
-        terms, of_those, of_other = terms.unite(other)
-        places = [*(of_those[own] for own in places), of_other]
-    return terms, places
+    if len(each) == 1:
+        return each[0], [np.arange(each[0].n_terms)]
+    half = len(each) // 2
+    (a, places), (b, more) = _unite_terms(each[:half]), _unite_terms(each[half:])
+    terms, of_a, of_b = a.unite(b)
+    return terms, [of_a[own] for own in places] + [of_b[own] for own in more]
 
 
 def _unite_origins(origins: Sequence[Origin | None]) -> Origin | None:

@@ -162,7 +162,7 @@ def unite_parts(parts: Sequence[Part]) -> Part:
     return Part(
         gram=gram,
         factors=tuple(_united(own, groups.levels) for own, groups in zip(each, gram.factors, strict=True)),
-        error_levels=reduce(united_levels, [part.error_levels for part in parts]),
+        error_levels=united_levels(*(part.error_levels for part in parts)),
         units=units,
         kinds=kinds,
     )
@@ -172,7 +172,7 @@ def _united(parts: Sequence[FactorLevels], levels: NDArray[np.generic]) -> Facto
     """Return the levels of all parts; of one column they are those of the statistics."""
     first = parts[0]
     if len(first.columns) > 1:
-        return reduce(unite_factors, parts)
+        return unite_factors(*parts)
     if len(levels) == len(first.levels):
         return first
     own = tuple(levels.tolist())
