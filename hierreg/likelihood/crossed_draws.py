@@ -6,7 +6,7 @@ elimination, of which a draw of all coefficients is one more product: made there
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -18,12 +18,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hierreg.likelihood.crossed.engine import CrossedLikelihood
-    from hierreg.likelihood.posterior import Target
+    from hierreg.variances.parameters import VarianceParameters
 
     Array = NDArray[np.float64]
 
 # Of random numbers: others than those of draws that are made afterwards.
 _STREAM = 105
+
+
+class Evaluated(Protocol):
+    """What is asked of a density, that of `posterior.Target`."""
+
+    @property
+    def parameters(self) -> VarianceParameters:
+        """What u means."""
+
+    def values(self, points: Array, *, threads: int = 1, after: Callable[[int], None] | None = None) -> Array:
+        """Return the log densities (k,) of points (k, n_free); ``after`` is called with the number of each."""
 
 
 class WithDraws:
@@ -40,7 +51,7 @@ class WithDraws:
         If all draws take more, none are kept.
     """
 
-    def __init__(self, target: Target, likelihood: CrossedLikelihood, *, seed: int, most_bytes: int) -> None:
+    def __init__(self, target: Evaluated, likelihood: CrossedLikelihood, *, seed: int, most_bytes: int) -> None:
         self._target, self._likelihood, self._seed, self._most_bytes = target, likelihood, seed, most_bytes
         self._kept: list[Array] = []
         self._n = 0

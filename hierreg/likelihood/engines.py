@@ -16,20 +16,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.exceptions import ModelError
-from hierreg.likelihood.crossed.draws import recover_crossed
+from hierreg.likelihood.crossed.draws import recover_crossed, recover_kept
 from hierreg.likelihood.crossed.engine import CrossedLikelihood, crossed_likelihood
 from hierreg.likelihood.crossed.equations import (
-    FEW_DIGITS,
+    cut_off_of_crossed,
     log_likelihoods_of_crossed,
     population_of_crossed,
     solve_crossed,
 )
+from hierreg.likelihood.crossed.near import recover_near
+from hierreg.likelihood.crossed_draws import WithDraws
 from hierreg.likelihood.drawn import Recovered
 from hierreg.likelihood.groups.blocks import SplitBlocks, split_into_blocks
 from hierreg.likelihood.groups.draws import draw_groups
 from hierreg.likelihood.groups.engine import MarginalLikelihood
 from hierreg.likelihood.groups.equations import (
-    NO_DIGITS_LINKED,
+    cut_off_of_groups,
     log_likelihoods_at,
     population_of_groups,
     solve_groups,
@@ -66,23 +68,44 @@ class Engine:
         See `log_likelihoods`.
     population : function
         See `population`.
+    cut_off : function
+        See `check_not_cut_off`.
+    drawing : function or None
+        Target, seed and most_bytes -> the density, which draws the coefficients wherever it is evaluated
+        (`crossed_draws.WithDraws`); None where draws that are made afterwards cost little.
+    draw_kept : function or None
+        Draws of which ``drawing`` has made most; see `crossed.draws.recover_kept`.
+    draw_near : function or None
+        Draws near a point, without a factorisation for each; see `crossed.near.recover_near`.
     """
 
     solve: Callable[..., Solution]
     draw: Callable[..., Recovered]
     values: Callable[..., Array]
     population: Callable[..., tuple[Array, Array]]
+    cut_off: Callable[..., str | None]
+    drawing: Callable[..., WithDraws] | None = None
+    draw_kept: Callable[..., Recovered] | None = None
+    draw_near: Callable[..., Recovered | None] | None = None
 
 
 ENGINES: dict[type[Any], Engine] = {
     MarginalLikelihood: Engine(
-        solve=solve_groups, draw=draw_groups, values=log_likelihoods_at, population=population_of_groups
+        solve=solve_groups,
+        draw=draw_groups,
+        values=log_likelihoods_at,
+        population=population_of_groups,
+        cut_off=cut_off_of_groups,
     ),
     CrossedLikelihood: Engine(
         solve=solve_crossed,
         draw=recover_crossed,
         values=log_likelihoods_of_crossed,
         population=population_of_crossed,
+        cut_off=cut_off_of_crossed,
+        drawing=WithDraws,
+        draw_kept=recover_kept,
+        draw_near=recover_near,
     ),
 }
 
@@ -180,15 +203,9 @@ def check_not_cut_off(likelihood: Likelihood, Lambda: Array, error_cov: Array) -
         If there is no density where error standard deviations are half as large, or products know too little of the
         population coefficients where groups are linked.
     """
-    smaller = 0.25 * error_cov
-    if isinstance(likelihood, MarginalLikelihood):
-        is_known = likelihood.knows_coefficients(Lambda, error_cov)
-        is_cut_off = likelihood.has_products_alone and likelihood.value_and_gradient(Lambda, smaller)[0] == -np.inf
-        if is_cut_off or not is_known:
-            raise ModelError(NO_DIGITS_LINKED)
-    # Correlations of errors that a search leaves at one lose digits too, and a posterior need not come near them.
-    elif not likelihood.gram.terms.has_corr and likelihood.value_and_gradient(Lambda, smaller)[0] == -np.inf:
-        raise ModelError(FEW_DIGITS)
+    problem = ENGINES[type(likelihood)].cut_off(likelihood, Lambda, error_cov, 0.25 * error_cov)
+    if problem is not None:
+        raise ModelError(problem)
 
 
 def blocks_of(gram: Gram, fixed: FixedBeta) -> SplitBlocks | None:

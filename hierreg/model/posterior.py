@@ -12,12 +12,8 @@ import numpy as np
 from hierreg.estimate.starting_values import starting_point
 from hierreg.exceptions import BoundaryWarning, HierregWarning, IdentificationWarning
 from hierreg.likelihood.crossed.blas_threads import blas_threads_for
-from hierreg.likelihood.crossed.draws import recover_kept
-from hierreg.likelihood.crossed.engine import CrossedLikelihood
-from hierreg.likelihood.crossed.near import can_be_near, recover_near
-from hierreg.likelihood.crossed_draws import WithDraws
 from hierreg.likelihood.drawn import Recovered
-from hierreg.likelihood.engines import check_not_cut_off, on_threads, recover
+from hierreg.likelihood.engines import ENGINES, check_not_cut_off, on_threads, recover
 from hierreg.likelihood.posterior import Target
 from hierreg.model.estimation import limit
 from hierreg.predictive.of_model import check_has_rows
@@ -189,27 +185,25 @@ def _by_importance_with_draws(
 
     With crossed factors they are half of the work where they are made afterwards.
     """
-    likelihood = target.likelihood
-    if not isinstance(likelihood, CrossedLikelihood) or not mode.u.size:
-        return *by_importance(target, mode, request, seed), None
-    if likelihood.plan.takes_all_threads:
-        found = _by_interpolation(problem, target, likelihood, mode, (request, seed))
+    likelihood, costly = target.likelihood, target.likelihood.is_costly
+    engine = ENGINES[type(likelihood)]
+    if likelihood.has_all_threads and mode.u.size:
+        found = _by_interpolation(problem, target, mode, request, seed)
         if found is not None:
             return found
-    costly = likelihood.plan.is_costly
-    if not _keeps_draws(problem, request):
+    if engine.drawing is None or engine.draw_kept is None or not mode.u.size or not _keeps_draws(problem, request):
         return *by_importance(target, mode, request, seed, costly=costly), None
-    drawing = WithDraws(target, likelihood, seed=seed, most_bytes=_MAX_BYTES)
+    drawing = engine.drawing(target, likelihood, seed=seed, most_bytes=_MAX_BYTES)
     u, stats = by_importance(drawing, mode, request, seed, costly=costly)
     kept = drawing.draws_of(stats["proposal"].to_numpy().ravel())
     if kept is None:
         return u, stats, None
     drawn = covariances(problem.parameters, u.reshape(-1, u.shape[2]))
-    return u, stats, recover_kept(likelihood, drawn, kept, seed=seed, threads=cores_of(request))
+    return u, stats, engine.draw_kept(likelihood, drawn, kept, seed=seed, threads=cores_of(request))
 
 
 def _by_interpolation(
-    problem: Problem, target: Target, likelihood: CrossedLikelihood, mode: Mode, how: tuple[SampleRequest, int]
+    problem: Problem, target: Target, mode: Mode, request: SampleRequest, seed: int
 ) -> tuple[Array, xr.Dataset, Recovered | None] | None:
     """Return the same from an interpolated density, where one evaluation takes a second or more; None if it is too bad.
 
@@ -217,7 +211,7 @@ def _by_interpolation(
     """
     from hierreg.sampling.interpolated import LARGEST_ERROR, interpolate
 
-    request, seed = how
+    likelihood, draw_near = target.likelihood, ENGINES[type(target.likelihood)].draw_near
     surface = interpolate(target, mode, seed=seed, threads=cores_of(request))
     if not surface.error <= LARGEST_ERROR:
         warn(
@@ -229,11 +223,11 @@ def _by_interpolation(
         return None
     u, stats = by_importance(surface, mode, request, seed)
     stats.attrs |= surface.attributes
-    if not can_be_near(likelihood.plan, problem.gram):
+    if draw_near is None:
         return u, stats, None
     drawn = covariances(problem.parameters, u.reshape(-1, u.shape[2]))
     at = covariances(problem.parameters, mode.u[None])
-    recovered = recover_near(
+    recovered = draw_near(
         likelihood,
         drawn,
         (at.Lambda[0], at.error_cov[0]),

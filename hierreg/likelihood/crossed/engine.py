@@ -7,11 +7,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.compiled.addresses import NativeLikelihood, PerThread, floats, integers
+from hierreg.compiled.addresses import NativeLikelihood, PerThread
 from hierreg.compiled.lapack import addresses_of_lapack
 from hierreg.likelihood.crossed.described import described_plan
 from hierreg.likelihood.crossed.places import sources_of
 from hierreg.likelihood.crossed.plan import plan_elimination
+from hierreg.likelihood.crossed.record import (
+    CrossedRecord,
+    LapackRecord,
+    NodesRecord,
+    PanelsRecord,
+    SourcesRecord,
+    TailRecord,
+)
 from hierreg.likelihood.described import Described, bytes_of
 from hierreg.variances.precision import ErrorPrecision
 
@@ -91,6 +99,39 @@ class CrossedLikelihood:
         return value, self.z_map_inverse.T @ g_Lambda, errors.gradient(error_cov, g_omega)
 
     @property
+    def is_costly(self) -> bool:
+        """Whether a gradient takes more than about ten milliseconds of one core."""
+        return self.plan.is_costly
+
+    @property
+    def has_all_threads(self) -> bool:
+        """Whether evaluations follow each other, each with all threads of BLAS, rather than run side by side."""
+        return self.plan.takes_all_threads
+
+    @property
+    def is_large(self) -> bool:
+        """Whether there are enough groups to share among threads: no, levels are eliminated one after the other."""
+        return False
+
+    @property
+    def needs_room(self) -> bool:
+        """Whether an evaluation needs room of its own, so that threads which Python did not start cannot share it."""
+        return True
+
+    def value(self, Lambda: Array, error_cov: Array) -> float:
+        """Return the log likelihood alone: a third of what the gradient takes."""
+        internal = np.ascontiguousarray(self.z_map_inverse @ Lambda)
+        return self.native().value(internal, self.errors.weights(error_cov))
+
+    def by_rows(self) -> CrossedLikelihood:
+        """Return the likelihood with all its digits: this one."""
+        return self
+
+    def has_digits_around(self, Lambda: Array, error_cov: Array) -> bool:  # noqa: ARG002  # as of one grouping factor
+        """Return whether there is no other likelihood with more digits: yes."""
+        return True
+
+    @property
     def errors(self) -> ErrorPrecision:
         """What makes weights of the terms from an error covariance."""
         return self._mine.once("errors", lambda: ErrorPrecision(terms=self.gram.terms))
@@ -107,31 +148,23 @@ class CrossedLikelihood:
 
     def _native(self) -> NativeLikelihood:
         terms, plan = self.gram.terms, self.plan
-        *nodes, n_node_columns = plan.nodes
-        tail_at, *tail, n_tail_b, n_tail = plan.dense
-        place, term, value, weight = self.sources.arrays
-        return NativeLikelihood(
-            "crossed.entry",
-            [
-                len(self.z_map_inverse),
-                terms.n_terms,
-                int(self.integrate),
-                *floats(self.constant),
-                *floats(self.gram.n, self.W0, *self.room()),
-                *integers(place, term),
-                *floats(value, weight),
-                *integers(*nodes),
-                int(n_node_columns),
-                int(tail_at),
-                *integers(*tail),
-                int(n_tail_b),
-                int(n_tail),
-                *integers(*plan.rows),
-                *addresses_of_lapack(),
-            ],
+        workspace, tail = self.room()
+        record = CrossedRecord(
             q=len(self.z_map_inverse),
-            K=terms.n_terms,
+            n_terms=terms.n_terms,
+            integrate=self.integrate,
+            constant=self.constant,
+            n=self.gram.n,
+            W0=self.W0,
+            workspace=workspace,
+            tail=tail,
+            sources=SourcesRecord(*self.sources.arrays),
+            nodes=NodesRecord(*plan.nodes),
+            dense=TailRecord(*plan.dense),
+            panels=PanelsRecord(*plan.rows),
+            lapack=LapackRecord(*addresses_of_lapack()),
         )
+        return NativeLikelihood("crossed.entry", record, q=len(self.z_map_inverse), K=terms.n_terms)
 
     def eliminated(self, internal: Array, weights: Array) -> tuple[float, Array, Array]:
         """Return the log likelihood, the eliminated workspace and the factored tail (D, D), of this thread.

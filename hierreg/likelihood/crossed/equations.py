@@ -79,6 +79,16 @@ def eliminate(likelihood: CrossedLikelihood, Lambda: Array, error_cov: Array) ->
     return Eliminated(likelihood=likelihood, Lambda=internal, workspace=workspace.copy(), tail=tail.copy())
 
 
+def cut_off_of_crossed(likelihood: CrossedLikelihood, Lambda: Array, error_cov: Array, smaller: Array) -> str | None:  # noqa: ARG001  # the arguments of every engine
+    """Return why a mode may be an edge of the density, in words, or None; see `engines.check_not_cut_off`.
+
+    Correlations of errors that a search leaves at one lose digits too, and a posterior need not come near them.
+    """
+    if likelihood.gram.terms.has_corr or likelihood.value(Lambda, smaller) > -np.inf:
+        return None
+    return FEW_DIGITS
+
+
 def _in_threads(run: Callable[[slice], None], n: int, threads: int) -> None:
     """Run over n draws, some of them in each thread."""
     edges = np.linspace(0, n, max(1, min(threads, n)) + 1).astype(int)

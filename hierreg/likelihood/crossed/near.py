@@ -69,10 +69,10 @@ def recover_near(
     seed: int,
     probs: Sequence[float] | None,
     theta_columns: Sequence[Sequence[int | None]],
-) -> Recovered:
-    """Return one draw of the coefficients per draw of the variance parameters; see `engines.recover`.
+) -> Recovered | None:
+    """Return one draw of the coefficients per draw of the variance parameters; None where they cannot be made so.
 
-    Where only summaries are asked for, they are those of draws, evenly spaced.
+    See `engines.recover`. Where only summaries are asked for, they are those of draws, evenly spaced.
 
     Parameters
     ----------
@@ -84,6 +84,8 @@ def recover_near(
     seed : int
     probs, theta_columns
     """
+    if not can_be_near(likelihood.plan, likelihood.gram):
+        return None
     S, width = len(covariances.Lambda), likelihood.plan.n_node_columns + likelihood.plan.n_tail
     kept = np.arange(S) if probs is None else kept_for_summaries(likelihood, S) if probs else np.arange(0)
     rows, beta = np.empty((len(kept), width)), np.empty((S, len(likelihood.gram.coef_names)))

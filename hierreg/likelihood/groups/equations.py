@@ -48,6 +48,18 @@ NO_DIGITS = (
 _MOST_LOST = 1e12
 
 
+def cut_off_of_groups(likelihood: MarginalLikelihood, Lambda: Array, error_cov: Array, smaller: Array) -> str | None:
+    """Return why a mode may be an edge of the density, in words, or None; see `engines.check_not_cut_off`.
+
+    ``smaller`` is an error covariance beside it, at which there has to be a density too.
+    """
+    if not likelihood.has_products_alone:
+        return None
+    is_known = likelihood.knows_coefficients(Lambda, error_cov)
+    has_density = likelihood.value_and_gradient(Lambda, smaller)[0] > -np.inf
+    return None if is_known and has_density else NO_DIGITS_LINKED
+
+
 def solve_groups(likelihood: MarginalLikelihood, Lambda: Array, error_cov: Array) -> Solution:
     """Return the solution of the mixed-model equations; see `engines.solve_equations`."""
     likelihood, weights, hat, factors = _with_digits(likelihood, Lambda, error_cov)

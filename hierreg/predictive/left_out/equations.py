@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.gram.collect import are_within
-from hierreg.likelihood.crossed.engine import CrossedLikelihood
 from hierreg.predictive.left_out.precision import connected_rows, row_precision
 from hierreg.predictive.rows import Draws
 
@@ -242,8 +241,7 @@ def _population(problem: Problem) -> tuple[Array, Array, Array]:
     gram = likelihood.gram
     X = design.X[:, ~fixed.is_fixed]
     y = design.y - design.X[:, fixed.is_fixed] @ fixed.value[fixed.is_fixed] - X @ gram.y_shift
-    W0 = likelihood.W0 if isinstance(likelihood, CrossedLikelihood) else likelihood.prior_rows.T @ likelihood.prior_rows
-    return X @ gram.x_map, y, W0
+    return X @ gram.x_map, y, likelihood.W0
 
 
 def _solve(
