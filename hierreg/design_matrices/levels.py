@@ -221,7 +221,7 @@ def _places(levels: tuple[Level, ...], among: tuple[Level, ...]) -> NDArray[np.i
 
     if levels == among:
         return np.arange(len(levels))
-    return pd.Index(_as_array(among)).get_indexer(pd.Index(_as_array(levels))).astype(np.intp)
+    return np.asarray(pd.Index(_as_array(among)).get_indexer(pd.Index(_as_array(levels))), dtype=np.intp)
 
 
 def locate(factor: FactorLevels, table: nw.DataFrame[Any], *, allow_new: bool) -> NDArray[np.intp]:
