@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from hierreg.errors.base import ErrorSpec
     from hierreg.gram.basis import Gram
 
-# Bytes of statistics of partitions that are held here, not yet joined (of 10^6 groups a partition has 50 MB), and how many
-# are fetched at once.
+# Bytes of statistics of partitions that are held here, not yet joined (of 10^6 groups a partition has 50 MB), and how
+# many are fetched at once.
 _MOST_BYTES, _AT_ONCE = 2**28, 8
 
 
