@@ -189,7 +189,7 @@ class _InOrder:
     """
 
     def __init__(self, begin: Callable[[Any], Future[None]]) -> None:
-        self._begin, self._next, self._bytes = begin, 0, 0
+        self._begin, self._next, self._bytes, self._largest = begin, 0, 0, 1
         self._early: dict[int, Any] = {}
         self._begun: deque[tuple[Future[None], int]] = deque()
 
@@ -199,13 +199,16 @@ class _InOrder:
             work, size = self._begun.popleft()
             work.result()
             self._bytes -= size
-        most = _AT_ONCE if self._bytes < _MOST_BYTES else int(bool(done) and done[0] == self._next)
+        most = min((_MOST_BYTES - self._bytes) // self._largest, _AT_ONCE)
+        if most < 1:
+            most = int(bool(done) and done[0] == self._next)
         return [heappop(done) for _ in range(min(most, len(done)))]
 
     def put(self, place: int, result: Any) -> None:
         """Take a result."""
         self._early[place] = result
         self._bytes += _size(result)
+        self._largest = max(self._largest, _size(result))
         while self._next in self._early:
             mine = self._early.pop(self._next)
             self._begun.append((self._begin(mine), _size(mine)))
