@@ -29,7 +29,10 @@ _TRIED = (0, 63), (0, 68)
 
 
 def contracted(function: Callable[..., Any]) -> Any:
-    """Return a part whose products and sums are one instruction each where the processor has it."""
+    """Return a part whose products and sums are one instruction each where the processor has it: polynomials.
+
+    On a processor that has none the last bit of their values differs, as of the C library's functions.
+    """
     options = _OPTIONS | {"fastmath": {"contract"}}
     if config.DISABLE_JIT:
         return function
