@@ -4,7 +4,7 @@ A table has a row for each array, its address and up to four extents; whole numb
 is found by the name of what it holds (`records`). Two
 functions that are called by their address are compiled each for itself, where numba would compile the inner one once
 more with every function that calls it: the log posterior (`posterior_entry`) is compiled once for all kinds of models,
-the likelihood of each kind (`theta_entry`, `strip_entry`, `tile_entry`, `row_entry`, `crossed.entry`) once for all
+the likelihood of each kind (`theta_entry`, `strip_entry` and others, `crossed.entry`) once for all
 that calls it.
 """
 

@@ -67,10 +67,11 @@ more coefficients; groups that errors       `groups.kernels`                `mom
 link: ``y ~ x + (x + z | g)``
 several terms in a group, by rows:          `groups.row_kernels`            `moments_kernels`            `row_entry`
 ``(1 | g)`` with ``hr.by("s")``, small sds
+no groups: ``y ~ x``, correlated errors     `groups.kernels`                                             `no_groups_entry`
 several factors: ``(1 | a) + (1 | b)``      `crossed.kernels`               `crossed.moments_kernels`    `crossed.entry`
 ==========================================  ==============================  ===========================  ==============
 
-`groups.blocks` chooses among the first four, `engines.marginal_likelihood` between them and the last, whose page is
+`groups.blocks` chooses among the first five, `engines.marginal_likelihood` between them and the last, whose page is
 `crossed`. Their sum over blocks, the rest of log p and its gradient are `groups.kernels.log_likelihood_of`, and from
 some thousand blocks on `groups.threads`, in chunks.
 

@@ -84,9 +84,11 @@ class SplitBlocks:
     def arrays(self) -> tuple[tuple[Any, ...] | None, ...]:
         """The arrays that the kernels read: two kinds of strips, tiles of groups alone, of linked groups, and of rows.
 
-        There is one kind of strips, or there are tiles, or tiles and rows. What is missing is None, and no code is
-        compiled for it.
+        There is one kind of strips, or there are tiles, or tiles and rows, or nothing: no groups. What is missing is
+        None, and no code is compiled for it.
         """
+        if self.rows is None and not len(self.distinct.levels) and not len(self.linked.levels):
+            return None, None, None, None, None
         if self.theta is not None:
             return self.theta.arrays, None, None, None, None
         if self.distinct.width == STRIP:

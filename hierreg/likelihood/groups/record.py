@@ -75,6 +75,12 @@ class RowTilesRecord(NamedTuple):
     fit: Floats
 
 
+class NoGroupsTable(NamedTuple):
+    """What `no_groups_entry` reads."""
+
+    base: BaseRecord
+
+
 class ThetaTable(NamedTuple):
     """What `theta_entry` reads."""
 
@@ -107,6 +113,7 @@ class RowTable(NamedTuple):
 
 # The base comes first in all of them.
 BASE = rows_of(BaseRecord)
+N_BASE_ROWS = n_rows(BaseRecord)
 THETA_ROWS, N_THETA_ROWS = rows_of(ThetaTable), n_rows(ThetaTable)
 STRIP_ROWS, N_STRIP_ROWS = rows_of(StripTable), n_rows(StripTable)
 TILE_ROWS, N_TILE_ROWS = rows_of(TileTable), n_rows(TileTable)
