@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -232,6 +233,24 @@ class FactorCoordinates:
         inner = self.basis.T @ g_Lambda
         g_factor = inner[self.rows, self.cols] * self.scale[self.rows]
         return value, np.concatenate([g_factor, self.error_gradient(x[len(self.rows) :], errors, g_S)])
+
+    def values(self, points: Array) -> Array:
+        """Return the criterion (K,) at points (K, m + errors), some of them side by side."""
+
+        def value(x: Array) -> float:
+            if np.any(np.abs(x[len(self.rows) :]) > OUT_OF_RANGE):
+                return -np.inf
+            Lambda, errors = self.unpack(x)
+            return self.likelihood.value(Lambda, errors.error_cov[0])
+
+        with ThreadPoolExecutor(max_workers=self.likelihood.side_by_side) as pool:
+            return np.array(list(pool.map(value, points)))
+
+    def is_alone(self) -> NDArray[np.bool_]:
+        """Return which elements (m + errors,) are standard deviations of columns that are correlated with no other."""
+        alone = np.bincount(self.rows, minlength=len(self.basis))[self.rows] == 1
+        alone &= np.bincount(self.cols, minlength=len(self.basis))[self.cols] == 1
+        return np.concatenate([alone, np.zeros(self.errors.n_free, dtype=bool)])
 
     def error_gradient(self, u: Array, errors: Covariances, g_S: Array) -> Array:
         """Return the gradient with respect to u of the errors, from that with respect to their covariance."""

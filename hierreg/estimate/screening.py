@@ -26,6 +26,8 @@ _POINTS, _POINTS_PER_PARAMETER = 24, 8
 # Log sds, and other parameters, from the centre (standard deviation).
 SPREAD = 1.5
 _CHOSEN, _APART = 8, 1.0
+# Logarithms of an sd beside a maximum, and how far the criterion has to fall over the first step to either side.
+_ALONG, _LEAST_FALL = (-2.0, -1.0, 1.0, 2.0), 1.0
 # Logarithms of sizes along a line.
 SIZES = np.linspace(-12.0, 12.0, 33)
 
@@ -75,6 +77,37 @@ def peaks(function: Objective, points: Array) -> list[Array]:
     here = values[1:-1]
     places = np.flatnonzero((here > values[:-2]) & (here >= values[2:]))
     return [points[i] for i in places[np.argsort(-here[places])][:_CHOSEN]]
+
+
+def falls_away(values: Callable[[Array], Array], x: Array, top: float, which: NDArray[np.intp]) -> tuple[bool, int]:
+    """Return whether a criterion falls from a maximum to both sides along some sds, and how many values that took.
+
+    Along the logarithm of one sd, the others held, the criterion of normal models is a sum of terms -(log(1 + a s^2) +
+    c / (1 + a s^2)) / 2, each of which changes over about one unit, so that points one unit apart see every hill. The
+    first is at an sd of zero.
+
+    Parameters
+    ----------
+    values : callable
+        Points (K, n) -> the criterion (K,).
+    x : array (n,)
+        The maximum.
+    top : float
+        The criterion there.
+    which : int array (k,)
+        Elements that are standard deviations.
+    """
+    factors = np.array([0.0, *np.exp(_ALONG)])
+    points = np.tile(x, (len(which), len(factors), 1))
+    for place, i in enumerate(which):
+        points[place, :, i] *= factors
+    found = values(points.reshape(-1, len(x))).reshape(len(which), len(factors))
+    n_below = int(np.sum(factors < 1.0))
+    line = np.insert(found, n_below, top, axis=1)
+    change = np.diff(line, axis=1)
+    falls = np.all(change[:, :n_below] > 0) and np.all(change[:, n_below:] < 0)
+    steep = np.all(np.abs(change[:, [n_below - 1, n_below]]) > _LEAST_FALL)
+    return bool(falls and steep), found.size
 
 
 def is_worth_a_line(gram: Gram, n_free: int) -> bool:

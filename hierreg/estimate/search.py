@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.estimate.optimise import Optimum, maximise, with_signs
-from hierreg.estimate.screening import is_small, is_worth_a_line, peaks, screened
+from hierreg.estimate.optimise import Counter, Optimum, maximise, with_signs
+from hierreg.estimate.screening import falls_away, is_small, is_worth_a_line, peaks, screened
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,6 +37,8 @@ _LITTLE_INFORMATION = 6.0
 _LITTLE_INFORMATION_OF_STRATA = 25.0
 # 0.03: thousands of groups.
 _PLENTY = 1000.0
+# Standard deviations along which values are taken; a second search takes as long as some ten.
+_MOST_LINES = 4
 # Parameters beyond which one search has to do: a Hessian takes two gradients for each.
 _MANY = 60
 # Smallest singular value of the factor, where groups matter as much as errors, below which pivots are worth an order.
@@ -64,7 +66,7 @@ class Found:
 
 def search(coordinates: FactorCoordinates, *, has_maximum: bool = True) -> Found:
     """Return the best maximum of the criterion; where it is known to have none, where one search ends."""
-    threads = coordinates.likelihood.side_by_side
+    threads, costly = coordinates.likelihood.side_by_side, coordinates.likelihood.is_costly
     start, curvature = coordinates.start()
     is_wide = len(start) > _MANY
     coordinates, first = _first(coordinates, start, curvature, newton=has_maximum or not is_wide)
@@ -73,12 +75,13 @@ def search(coordinates: FactorCoordinates, *, has_maximum: bool = True) -> Found
     found = [with_signs(first, coordinates.signs(first.x))]
     n = first.n_evaluations
     if len(start) and not is_wide and not _is_sharp(coordinates, first):
-        n += _search_again(coordinates, found)
+        is_only, n_values = _is_only_one(coordinates, first)
+        n += n_values + (0 if is_only else _search_again(coordinates, found))
     best = max(found, key=lambda one: (one.converged, one.value))
     rescaled, start, change = coordinates.rescaled_at(best.x)
     if change > _LARGEST_CHANGE_OF_SCALE or not best.converged:
         # Standard deviations far from what the errors suggested: once more, on their own scales.
-        again = maximise(rescaled, start, threads=threads)
+        again = maximise(rescaled, start, threads=threads, costly=costly, with_hessian=costly)
         n += again.n_evaluations
         if again.value >= best.value or (again.converged and not best.converged):
             coordinates, best = rescaled, again
@@ -98,14 +101,18 @@ def _first(
 
     Near a singular covariance its rows are put in order before the Newton steps.
     """
-    threads = coordinates.likelihood.side_by_side
-    near = maximise(coordinates, start, curvature=curvature, threads=threads, newton=False)
+    threads, costly = coordinates.likelihood.side_by_side, coordinates.likelihood.is_costly
+    function = Counter(coordinates)
+    near = maximise(function, start, curvature=curvature, threads=threads, newton=False, costly=costly)
     if not newton:
         return coordinates, near
     x = near.x
     if coordinates.least_singular_value(x) < _ALMOST_SINGULAR:
-        coordinates, x = coordinates.pivoted_at(x)
-    found = maximise(coordinates, x, threads=threads, line_searches=False)
+        pivoted, x = coordinates.pivoted_at(x)
+        if not (np.array_equal(pivoted.pivot, coordinates.pivot) and np.array_equal(x, near.x)):
+            coordinates, function = pivoted, Counter(pivoted)
+    # Where evaluations take long, one precise Hessian serves the last steps and standard errors.
+    found = maximise(function, x, threads=threads, line_searches=False, costly=costly, with_hessian=costly)
     return coordinates, replace(found, n_evaluations=near.n_evaluations + found.n_evaluations)
 
 
@@ -143,6 +150,23 @@ def _is_sharp(coordinates: FactorCoordinates, first: Optimum) -> bool:
     return first.converged and least_information(first.hessian, coordinates.sizes(first.x)) > _PLENTY
 
 
+def _is_only_one(coordinates: FactorCoordinates, first: Optimum) -> tuple[bool, int]:
+    """Return whether values along a few lines say that there is no other maximum, and how many were taken.
+
+    Where an evaluation takes long, that is asked in place of a second search: if all that the data do not know to a few
+    hundredths are sds of uncorrelated columns, and not many.
+    """
+    if not (coordinates.likelihood.is_costly and first.converged) or coordinates.is_nearly_singular(first.x):
+        return False, 0
+    sizes = coordinates.sizes(first.x)
+    if least_information(first.hessian, sizes) < _enough(coordinates):
+        return False, 0
+    weak = np.diagonal(np.linalg.inv(-first.hessian * sizes[:, None] * sizes)) > 1.0 / _PLENTY
+    if weak.sum() > _MOST_LINES or np.any(weak & ~coordinates.is_alone()):
+        return False, 0
+    return falls_away(coordinates.values, first.x, first.value, np.flatnonzero(weak))
+
+
 def _is_settled(coordinates: FactorCoordinates, found: list[Optimum]) -> bool:
     """Return whether two searches that ended together are enough."""
     first, second = found
@@ -150,8 +174,11 @@ def _is_settled(coordinates: FactorCoordinates, found: list[Optimum]) -> bool:
         return False
     if coordinates.is_nearly_singular(first.x):
         return False
-    enough = _LITTLE_INFORMATION if len(coordinates.errors.error_labels) == 1 else _LITTLE_INFORMATION_OF_STRATA
-    return least_information(first.hessian, coordinates.sizes(first.x)) > enough
+    return least_information(first.hessian, coordinates.sizes(first.x)) > _enough(coordinates)
+
+
+def _enough(coordinates: FactorCoordinates) -> float:
+    return _LITTLE_INFORMATION if len(coordinates.errors.error_labels) == 1 else _LITTLE_INFORMATION_OF_STRATA
 
 
 def least_information(hessian: Array, sizes: Array) -> float:
