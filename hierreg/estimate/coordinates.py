@@ -12,6 +12,7 @@ from hierreg.estimate.optimise import signs_of_columns
 from hierreg.estimate.screening import SIZES, SPREAD, directions
 from hierreg.estimate.starting_values import column_precision, expected_curvature, starting_point
 from hierreg.likelihood.alone import error_terms
+from hierreg.likelihood.engines import log_curvature
 from hierreg.variances.parameters import Covariances, covariances
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ _SIZES_OF_GROUPS, _SMALL_ERRORS, _MOST_STRATA = (0.2, 5.0), 0.05, 6
 OUT_OF_RANGE = 150.0
 # Length of a row of the factor, beside the errors, below which it is not scaled up.
 _SMALLEST_ROW = 0.03
+# Of an element, below which derivatives over its logarithm say little of those over itself.
+_SMALLEST_LOG = 1e-3
 # Smallest singular value of the factor, in the same units.
 _NEARLY_SINGULAR = 1e-3
 
@@ -233,6 +236,22 @@ class FactorCoordinates:
         inner = self.basis.T @ g_Lambda
         g_factor = inner[self.rows, self.cols] * self.scale[self.rows]
         return value, np.concatenate([g_factor, self.error_gradient(x[len(self.rows) :], errors, g_S)])
+
+    def hessian(self, x: Array, gradient: Array) -> Array | None:
+        """Return the exact Hessian (m + errors, m + errors) where the engine has it; None elsewhere."""
+        m = len(self.rows)
+        if not self.is_alone()[:m].all() or self.errors.n_free != 1 or np.any(np.abs(x[:m]) < _SMALLEST_LOG):
+            return None
+        Lambda, errors = self.unpack(x)
+        H = log_curvature(self.likelihood, Lambda, errors.error_cov[0])
+        if H is None:
+            return None
+        # Columns of the engine are those of Lambda.
+        order = np.append(self.rows, m)
+        H = H[np.ix_(order, order)]
+        sd = np.append(x[:m], 1.0)
+        H[np.arange(m), np.arange(m)] -= gradient[:m] * x[:m]
+        return np.asarray(H / sd / sd[:, None])
 
     def values(self, points: Array) -> Array:
         """Return the criterion (K,) at points (K, m + errors), some of them side by side."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -73,6 +74,7 @@ def maximise(  # noqa: PLR0913  # what is known of a function, and how well to d
     threads: int = 1,
     with_hessian: bool = False,
     costly: bool = False,
+    exact: Callable[[Array, Array], Array | None] | None = None,
     known: Sequence[Optimum] = (),
     newton: bool = True,
     line_searches: bool = True,
@@ -97,6 +99,8 @@ def maximise(  # noqa: PLR0913  # what is known of a function, and how well to d
     costly : bool
         Evaluations take long. Line searches then go on as long as they gain anything, and of a Hessian that is wanted
         at the maximum one at a thousandth of a standard error from it will do.
+    exact : callable, optional
+        x, gradient -> the Hessian (n, n), or None where it is known by differences alone.
     known : sequence of Optimum
         Maxima found from other starts: a search that comes into the bowl of one ends there, with that maximum, and none
         takes long.
@@ -118,16 +122,15 @@ def maximise(  # noqa: PLR0913  # what is known of a function, and how well to d
     value, gradient = counter(x)
     decrement = np.inf
     # Where it is an answer too, the same points serve for both.
-    H, at = hessian(counter, x, threads, None if with_hessian else gradient), x
+    hessian_at = partial(_hessian_at, counter, threads, exact, is_precise=with_hessian)
+    H, at = hessian_at(x, gradient), x
     for _ in range(_MAX_NEWTON_AGAIN if known else _MAX_NEWTON):
         step = _ascent_step(H, gradient)
         decrement = 0.5 * float(gradient @ step)
         if decrement < tolerance:
             better = _off_a_saddle(counter, x, value, H, tolerance)
             if better is None:
-                if costly and decrement < _NOTHING:
-                    break
-                steps = 1 if with_hessian else _LAST_STEPS
+                steps = 0 if costly and decrement < _NOTHING else 1 if with_hessian else _LAST_STEPS
                 better = _last_digits(counter, x, gradient, H, steps)
                 if better is not None:
                     x, value, gradient = better
@@ -139,9 +142,9 @@ def maximise(  # noqa: PLR0913  # what is known of a function, and how well to d
                 break
             if 0.5 * float(gradient @ _ascent_step(H, gradient)) < tolerance:
                 continue  # the next step is too short for another Hessian to matter
-        H, at = hessian(counter, x, threads, None if with_hessian else gradient), x
-    if with_hessian and not (np.array_equal(at, x) or (costly and _is_as_good(H, at - x))):
-        H = hessian(counter, x, threads)
+        H, at = hessian_at(x, gradient), x
+    if with_hessian and not _is_as_good(H, at - x, costly=costly):
+        H = hessian_at(x, gradient)
     converged = decrement < _small_enough(counter, x, value, gradient, decrement, tolerance)
     return Optimum(
         x=x,
@@ -155,9 +158,23 @@ def maximise(  # noqa: PLR0913  # what is known of a function, and how well to d
     )
 
 
-def _is_as_good(H: Array, step: Array) -> bool:
-    """Return whether a Hessian a step away from a maximum is that of the maximum."""
-    return -float(step @ H @ step) < _AS_GOOD_AS_THERE**2
+def _hessian_at(  # a function, and how its Hessian is found
+    counter: Counter,
+    threads: int,
+    exact: Callable[[Array, Array], Array | None] | None,
+    x: Array,
+    gradient: Array,
+    *,
+    is_precise: bool,
+) -> Array:
+    """Return the exact Hessian where there is one, else that by differences."""
+    found = None if exact is None else exact(x, gradient)
+    return hessian(counter, x, threads, None if is_precise else gradient) if found is None else found
+
+
+def _is_as_good(H: Array, step: Array, *, costly: bool) -> bool:
+    """Return whether a Hessian a step away from a maximum is that of the maximum, or nearly where it is costly."""
+    return not step.any() or (costly and -float(step @ H @ step) < _AS_GOOD_AS_THERE**2)
 
 
 def _small_enough(  # a point and its value, and what is asked of it
@@ -353,6 +370,7 @@ class Counter:
         self.last: tuple[Array, tuple[float, Array]] | None = None
 
     def __call__(self, x: Array) -> tuple[float, Array]:
+        """Return the value and the gradient (n,) at x (n,)."""
         last = self.last
         if last is None or not np.array_equal(x, last[0]):
             self.n += 1
@@ -360,5 +378,6 @@ class Counter:
         return last[1]
 
     def negative(self, x: Array) -> tuple[float, Array]:
+        """Return what is minimised."""
         value, gradient = self(x)
         return (-value, -gradient) if np.isfinite(value) else (_IMPOSSIBLE, np.zeros_like(x))

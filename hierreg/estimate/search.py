@@ -81,7 +81,8 @@ def search(coordinates: FactorCoordinates, *, has_maximum: bool = True) -> Found
     rescaled, start, change = coordinates.rescaled_at(best.x)
     if change > _LARGEST_CHANGE_OF_SCALE or not best.converged:
         # Standard deviations far from what the errors suggested: once more, on their own scales.
-        again = maximise(rescaled, start, threads=threads, costly=costly, with_hessian=costly)
+        exact = rescaled.hessian if costly else None
+        again = maximise(rescaled, start, threads=threads, exact=exact, costly=costly, with_hessian=costly)
         n += again.n_evaluations
         if again.value >= best.value or (again.converged and not best.converged):
             coordinates, best = rescaled, again
@@ -111,8 +112,9 @@ def _first(
         pivoted, x = coordinates.pivoted_at(x)
         if not (np.array_equal(pivoted.pivot, coordinates.pivot) and np.array_equal(x, near.x)):
             coordinates, function = pivoted, Counter(pivoted)
+    exact = coordinates.hessian if costly else None
     # Where evaluations take long, one precise Hessian serves the last steps and standard errors.
-    found = maximise(function, x, threads=threads, line_searches=False, costly=costly, with_hessian=costly)
+    found = maximise(function, x, threads=threads, line_searches=False, exact=exact, costly=costly, with_hessian=costly)
     return coordinates, replace(found, n_evaluations=near.n_evaluations + found.n_evaluations)
 
 

@@ -122,7 +122,7 @@ def covariance_inside(coordinates: FactorCoordinates, terms: list[TermFactor], x
     return _delta(H, _slopes(coordinates, terms, Lambda, coordinates.basis @ inner, x[m:], held))
 
 
-def _slopes(  # noqa: PLR0913  # a point, and along what it moves
+def _slopes(  # a point, and along what it moves
     coordinates: FactorCoordinates, terms: list[TermFactor], Lambda: Array, slopes: Array, u: Array, held: Bools
 ) -> Array:
     """Return the derivatives (n_free, n) of sds and correlations, from those of Lambda (n, q, q); errors come last."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.exceptions import ModelError
+from hierreg.likelihood.crossed.curvature import curvature_of_crossed
 from hierreg.likelihood.crossed.draws import recover_crossed, recover_kept
 from hierreg.likelihood.crossed.engine import CrossedLikelihood, crossed_likelihood
 from hierreg.likelihood.crossed.equations import (
@@ -71,6 +72,8 @@ class Engine:
         See `population`.
     cut_off : function
         See `check_not_cut_off`.
+    curvature : function or None
+        See `log_curvature`; None where differences of gradients cost little.
     left : function or None
         See `left_by_effects`; None where least squares itself costs little.
     drawing : function or None
@@ -87,6 +90,7 @@ class Engine:
     values: Callable[..., Array]
     population: Callable[..., tuple[Array, Array]]
     cut_off: Callable[..., str | None]
+    curvature: Callable[..., Array | None] | None = None
     left: Callable[..., float | None] | None = None
     drawing: Callable[..., WithDraws] | None = None
     draw_kept: Callable[..., Recovered] | None = None
@@ -107,6 +111,7 @@ ENGINES: dict[type[Any], Engine] = {
         values=log_likelihoods_of_crossed,
         population=population_of_crossed,
         cut_off=cut_off_of_crossed,
+        curvature=curvature_of_crossed,
         left=left_by_crossed,
         drawing=WithDraws,
         draw_kept=recover_kept,
@@ -211,6 +216,15 @@ def check_not_cut_off(likelihood: Likelihood, Lambda: Array, error_cov: Array) -
     problem = ENGINES[type(likelihood)].cut_off(likelihood, Lambda, error_cov, 0.25 * error_cov)
     if problem is not None:
         raise ModelError(problem)
+
+
+def log_curvature(likelihood: Likelihood, Lambda: Array, error_cov: Array) -> Array | None:
+    """Return the exact Hessian (q + 1, q + 1) over the log sds of all factors and that of errors, or None.
+
+    None where they are not all the parameters, where a sd is zero, or where differences of gradients cost little.
+    """
+    curvature = ENGINES[type(likelihood)].curvature
+    return None if curvature is None or not likelihood.is_costly else curvature(likelihood, Lambda, error_cov)
 
 
 def left_by_effects(likelihood: Likelihood, terms: Array, sd: float) -> float | None:
