@@ -74,6 +74,11 @@ class Interpolated:
         return out
 
 
+def most_evaluations(n: int) -> int:
+    """Return how many evaluations an interpolation in n parameters takes at most."""
+    return int(_POINTS_PER_TERM * _products(np.zeros((1, n)), _DEGREES[-1]).shape[1]) + _CHECKS
+
+
 def interpolate(target: Values, mode: Mode, *, seed: int, threads: int) -> Interpolated:
     """Return the log density interpolated about its mode; whether its error is small enough is for others to say.
 

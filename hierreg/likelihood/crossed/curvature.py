@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.compiled.lapack import addresses_of_lapack
+from hierreg.likelihood.crossed.plan import is_plain
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,9 +42,8 @@ if TYPE_CHECKING:
 
 def has_curvature(likelihood: CrossedLikelihood) -> bool:
     """Return whether the Hessian has this form."""
-    plan, gram, terms = likelihood.plan, likelihood.gram, likelihood.gram.terms
-    alone = all(factor.n_coef == 1 and not factor.has_links for factor in gram.factors)
-    return alone and len(plan.staged) == 1 and len(plan.tail) > 0 and terms.n_terms == 1 and terms.n_sd == 1
+    terms = likelihood.gram.terms
+    return is_plain(likelihood.plan, likelihood.gram) and terms.n_terms == 1 and terms.n_sd == 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
