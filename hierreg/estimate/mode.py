@@ -16,7 +16,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.estimate.optimise import Counter, Optimum, maximise
-from hierreg.estimate.screening import SIZES, SPREAD, directions, is_small, is_worth_a_line, peaks, screened
+from hierreg.estimate.screening import (
+    ALONG,
+    LITTLE_INFORMATION,
+    SIZES,
+    SPREAD,
+    directions,
+    falls_away,
+    is_small,
+    is_worth_a_line,
+    peaks,
+    screened,
+    weakly_known,
+)
 from hierreg.estimate.starting_values import expected_curvature, starting_point
 from hierreg.likelihood.engines import log_curvature
 from hierreg.priors import SdPrior
@@ -90,10 +102,13 @@ def best_mode(
         return one.n_evaluations
 
     groups = _of_groups(parameters)
-    first, *others_first = [*starts, moments] if costly else [moments, *(starts or [moments + groups])]
-    n = search(first)
+    ways = [*starts, moments] if costly and starts else [moments, *(starts or [moments + groups])]
+    n = search(ways.pop(0))
+    if exact is not None and starts:
+        is_only, n_values = _is_only_one(target, found[0])
+        ways, n = [] if is_only else ways, n + n_values
     if parameters.n_free:
-        n += sum(search(start) for start in others_first)
+        n += sum(search(start) for start in ways)
         n += sum(search(start) for start in (_at_priors(parameters, moments) if target.prior_on else ()))
         sunk = np.any((found[0].x - moments)[groups > 0] < -_FAR_DOWN)
         # Where nothing is finite, the values are the same: minus infinity, which has no differences.
@@ -145,6 +160,24 @@ def _priors_of_sds(parameters: VarianceParameters) -> list[SdPrior]:
         family = families[int(code)]
         out.append(family(*values[: len(fields(family))]))  # type: ignore[arg-type]  # every final class is a dataclass
     return out
+
+
+def _is_only_one(target: Target, first: Optimum) -> tuple[bool, int]:
+    """Return whether values along a few lines say that moments lead to the same mode, and how many were taken.
+
+    Of a density of log sds whose evaluations take long, from whose estimate the search began.
+    """
+    if not first.converged:
+        return False, 0
+    weak = weakly_known(-first.hessian, np.ones(len(first.x), dtype=bool), LITTLE_INFORMATION)
+    if weak is None:
+        return False, 0
+    # As an sd goes to zero the density of its logarithm does.
+    steps = np.log(ALONG[1:])
+    lines = np.tile(first.x, (len(weak), len(steps), 1))
+    lines[np.arange(len(weak)), :, weak] += steps
+    threads = target.likelihood.side_by_side
+    return falls_away(partial(target.values, threads=threads), lines, first.value), len(weak) * len(steps)
 
 
 def _of_groups(parameters: VarianceParameters) -> Array:

@@ -18,7 +18,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierreg.estimate.optimise import Counter, Optimum, maximise, with_signs
-from hierreg.estimate.screening import falls_away, is_small, is_worth_a_line, peaks, screened
+from hierreg.estimate.screening import (
+    ALONG,
+    LITTLE_INFORMATION,
+    PLENTY,
+    falls_away,
+    is_small,
+    is_worth_a_line,
+    peaks,
+    screened,
+    weakly_known,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,15 +40,8 @@ if TYPE_CHECKING:
 # Maxima nearer than this are one.
 SAME_MAXIMUM = 1e-6
 _LARGEST_CHANGE_OF_SCALE = 30.0
-# Information, as of a log sd with standard error 0.4, below which a maximum is not so sharp that there can hardly be
-# another.
-_LITTLE_INFORMATION = 6.0
-# With several strata of errors: 0.2.
+# Information, as of a log sd with standard error 0.2, that is little with several strata of errors.
 _LITTLE_INFORMATION_OF_STRATA = 25.0
-# 0.03: thousands of groups.
-_PLENTY = 1000.0
-# Standard deviations along which values are taken; a second search takes as long as some ten.
-_MOST_LINES = 4
 # Parameters beyond which one search has to do: a Hessian takes two gradients for each.
 _MANY = 60
 # Smallest singular value of the factor, where groups matter as much as errors, below which pivots are worth an order.
@@ -149,7 +152,7 @@ def _search_from(coordinates: FactorCoordinates, starts: list[Array], found: lis
 
 def _is_sharp(coordinates: FactorCoordinates, first: Optimum) -> bool:
     """Return whether data are so many that one search is enough: every variance is known to a few hundredths."""
-    return first.converged and least_information(first.hessian, coordinates.sizes(first.x)) > _PLENTY
+    return first.converged and least_information(first.hessian, coordinates.sizes(first.x)) > PLENTY
 
 
 def _is_only_one(coordinates: FactorCoordinates, first: Optimum) -> tuple[bool, int]:
@@ -161,12 +164,12 @@ def _is_only_one(coordinates: FactorCoordinates, first: Optimum) -> tuple[bool, 
     if not (coordinates.likelihood.is_costly and first.converged) or coordinates.is_nearly_singular(first.x):
         return False, 0
     sizes = coordinates.sizes(first.x)
-    if least_information(first.hessian, sizes) < _enough(coordinates):
+    weak = weakly_known(-first.hessian * sizes[:, None] * sizes, coordinates.is_alone(), _enough(coordinates))
+    if weak is None:
         return False, 0
-    weak = np.diagonal(np.linalg.inv(-first.hessian * sizes[:, None] * sizes)) > 1.0 / _PLENTY
-    if weak.sum() > _MOST_LINES or np.any(weak & ~coordinates.is_alone()):
-        return False, 0
-    return falls_away(coordinates.values, first.x, first.value, np.flatnonzero(weak))
+    lines = np.tile(first.x, (len(weak), len(ALONG), 1))
+    lines[np.arange(len(weak)), :, weak] *= ALONG
+    return falls_away(coordinates.values, lines, first.value), len(weak) * len(ALONG)
 
 
 def _is_settled(coordinates: FactorCoordinates, found: list[Optimum]) -> bool:
@@ -180,7 +183,7 @@ def _is_settled(coordinates: FactorCoordinates, found: list[Optimum]) -> bool:
 
 
 def _enough(coordinates: FactorCoordinates) -> float:
-    return _LITTLE_INFORMATION if len(coordinates.errors.error_labels) == 1 else _LITTLE_INFORMATION_OF_STRATA
+    return LITTLE_INFORMATION if len(coordinates.errors.error_labels) == 1 else _LITTLE_INFORMATION_OF_STRATA
 
 
 def least_information(hessian: Array, sizes: Array) -> float:

@@ -17,7 +17,7 @@ from hierreg.errors.within_units import WITHIN
 from hierreg.exceptions import DataError
 from hierreg.gram.frame import frame_of
 from hierreg.likelihood.engines import left_by_effects
-from hierreg.likelihood.least_squares import LeastSquares, least_squares
+from hierreg.likelihood.least_squares import LeastSquares, is_too_large, least_squares
 from hierreg.likelihood.population import hold_fixed
 from hierreg.priors import Fixed
 
@@ -124,7 +124,7 @@ def check_exact_fit(problem: Problem) -> None:
     for part in parts:
         fit = least_squares(gram, part.terms, ())
         by_groups = bool(factors) and not _is_exact(fit, part, least)
-        if by_groups and _leave_much(problem, part, fit):
+        if by_groups and (is_too_large(gram, factors) or _leave_much(problem, part, fit)):
             continue
         if by_groups:
             fit = least_squares(gram, part.terms, factors)

@@ -218,17 +218,33 @@ def one_hill(points):
     return -10.0 * (np.log(1.0 + points[:, 0] ** 2) + 5.0 / (1.0 + points[:, 0] ** 2)) - points[:, 1] ** 2
 
 
+def line(function, x):
+    lines = np.tile(np.array([x, 0.0]), (1, len(screening.ALONG), 1))
+    lines[0, :, 0] *= screening.ALONG
+    return function, lines, function(np.array([[x, 0.0]]))[0]
+
+
 def test_a_criterion_that_falls_to_both_sides():
-    falls, n = screening.falls_away(one_hill, np.array([2.0, 0.0]), one_hill(np.array([[2.0, 0.0]]))[0], np.array([0]))
-    assert falls
-    assert n == 5
+    assert screening.falls_away(*line(one_hill, 2.0))
+    assert screening.falls_away(one_hill, np.empty((0, 5, 2)), 0.0)
     # Half way up; and where there is another hill, at zero, or further up.
-    x = np.array([0.7, 0.0])
-    assert not screening.falls_away(one_hill, x, one_hill(x[None])[0], np.array([0]))[0]
-    top = np.array([2.0, 0.0])
+    assert not screening.falls_away(*line(one_hill, 0.7))
     for place, height in ((0.0, 12.0), (2.0 * np.exp(2.0), 30.0)):
 
         def with_another(points, place=place, height=height):
             return one_hill(points) + height * np.exp(-8.0 * (points[:, 0] - place) ** 2)
 
-        assert not screening.falls_away(with_another, top, one_hill(top[None])[0], np.array([0]))[0]
+        assert not screening.falls_away(*line(with_another, 2.0))
+
+
+def test_which_sds_are_weakly_known():
+    is_sd = np.array([True, True, False])
+    enough = {"is_sd": is_sd, "enough": 6.0}
+    np.testing.assert_array_equal(screening.weakly_known(np.diag([20.0, 2000.0, 5000.0]), **enough), [0])
+    assert screening.weakly_known(np.diag([2000.0, 2000.0, 5000.0]), **enough).size == 0
+    assert screening.weakly_known(np.diag([5.0, 2000.0, 5000.0]), **enough) is None
+    assert screening.weakly_known(np.diag([2000.0, 2000.0, 50.0]), **enough) is None
+    # Two that are known well, but hardly apart.
+    joined = np.array([[2000.0, 1990.0, 0.0], [1990.0, 2000.0, 0.0], [0.0, 0.0, 5000.0]])
+    np.testing.assert_array_equal(screening.weakly_known(joined, **enough), [0, 1])
+    assert screening.weakly_known(np.full((3, 3), np.nan), **enough) is None

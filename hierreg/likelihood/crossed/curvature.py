@@ -202,7 +202,7 @@ def _blocks(
         for g in plan.tail:
             others = np.flatnonzero(of_tail == g)
             block = B[first, int(others[0]) : int(others[-1]) + 1]
-            F[f, g] = float(np.sum(block * block))
+            F[f, g] = float(np.einsum("ij,ij->", block, block))
     return t, F, F_X
 
 
