@@ -3,7 +3,9 @@
 A posterior density may have several modes (years as they stand under a prior made for centred ones; few groups), and
 what starts in the wrong one, chains or a proposal, does not notice: R-hat, divergences and Pareto k are those of that
 mode. The usual starts are moments and, where it is at hand, the REML estimate; where a prior is far from both, its
-likeliest sds. A search ends early in the bowl of a mode that is known. Where the modes differ, or one is near a zero
+likeliest sds. A search ends early in the bowl of a mode that is known; where evaluations take long that of moments is
+not made if the density falls to both sides of the mode that the estimate leads to, along every log sd that the data
+know less well (`screening.falls_away`). Where the modes differ, or one is near a zero
 variance, searches from groups that differ more or less than the errors follow.
 """
 

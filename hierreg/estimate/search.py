@@ -4,10 +4,17 @@ Two starts are usual. The second search ends as soon as it comes into the bowl o
 a few evaluations. Where that does not settle it (a factor near the boundary, maxima that differ, little information,
 errors of several strata, several grouping factors) more starts follow: groups that differ more or less than the errors,
 and each stratum of errors small by itself. In small tables the best of a few dozen points that are spread over the
-space are starts as well. A zero variance is not a place of no return: over a factor of Sigma the criterion is even
-there, its second derivative is the slope with respect to the variance, and `optimise.maximise` leaves a stationary
-point that curves upwards. Near a covariance of low rank the rows of the triangular factor are put in the order of
-pivots (`FactorCoordinates.pivoted_at`), so that its zero columns are the last ones: in any other order searches crawl.
+space are starts as well.
+
+Where evaluations take long (`is_costly` of an engine) the second search is made only where nothing else settles it: a
+maximum that is sharp, but for sds of uncorrelated columns from which the criterion falls to both sides
+(`screening.falls_away`), is taken for the only one after five values for each such sd. The last steps and standard
+errors then share one Hessian, exact where the engine has it.
+
+A zero variance is not a place of no return: over a factor of Sigma the criterion is even there, its second derivative
+is the slope with respect to the variance, and `optimise.maximise` leaves a stationary point that curves upwards. Near a
+covariance of low rank the rows of the triangular factor are put in the order of pivots
+(`FactorCoordinates.pivoted_at`), so that its zero columns are the last ones: in any other order searches crawl.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A log density that takes seconds, interpolated about its mode by a polynomial, with its error.
+"""A log density that takes long, interpolated about its mode by a polynomial, with its error.
 
 In the units of the posterior at its mode, u = mode + C z, the log density is ``f(mode) - z'z / 2`` and a remainder that
 is small where data are many: a polynomial of degree 3, or 4 where that is not enough, is fitted to the remainder by

@@ -236,3 +236,23 @@ def test_the_error_is_that_of_the_density_at_the_posterior(table):
     points = mode.at(np.random.default_rng(9).standard_normal((200, len(mode.u))))
     error = np.abs(found.values(points) - target.values(points))
     assert np.quantile(error, 0.9) < 2.0 * found.error
+
+
+@pytest.mark.filterwarnings("ignore::hierreg.exceptions.ConvergenceWarning")
+def test_densities_that_take_long_are_interpolated_where_that_is_less_work(table, monkeypatch):
+    def is_interpolated(formula, draws):
+        tree = hr.Model(formula, table).sample(draws, chains=1, seed=1, method="psis", progress=False)
+        return "interpolation_error" in tree["sample_stats"].attrs
+
+    formula = "y ~ x + (1 | s) + (1 | d)"
+    monkeypatch.setattr(interpolated, "LARGEST_ERROR", 0.5)
+    assert interpolated.most_evaluations(3) == 80
+    assert not is_interpolated(formula, 200)
+    monkeypatch.setattr(plan, "_COSTLY", 0.0)
+    assert is_interpolated(formula, 81)
+    assert not is_interpolated(formula, 80)
+    # A draw of the coefficients would take an evaluation after all.
+    assert not is_interpolated("y ~ x + (x | s) + (1 | d)", 500)
+    # Nothing is lost but the time for the polynomial: no warning.
+    monkeypatch.setattr(interpolated, "LARGEST_ERROR", 1e-12)
+    assert not is_interpolated(formula, 81)
