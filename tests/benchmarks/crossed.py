@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 SEED = 1
 # Draws that are worth 400 independent ones; warm-up is short because chains start at the mode, scaled by its Hessian.
 NUTS = {"draws": 150, "tune": 100, "chains": 4}
-PSIS = {"draws": 125, "chains": 4, "method": "psis"}
+PSIS = {"draws": 160, "chains": 4, "method": "psis"}
 _REML = """
 import json, sys, time
 import hierreg as hr
