@@ -1,6 +1,7 @@
 """Tables of addresses: how compiled functions that only know numbers find the arrays that they read (numba).
 
-A table has a row for each array, its address and up to four extents; whole numbers have rows too (`addresses`). Two
+A table has a row for each array, its address and up to four extents; whole numbers have rows too (`addresses`). A row
+is found by the name of what it holds (`records`). Two
 functions that are called by their address are compiled each for itself, where numba would compile the inner one once
 more with every function that calls it: the log posterior (`posterior_entry`) is compiled once for all kinds of models,
 the likelihood of each kind (`theta_entry`, `strip_entry`, `tile_entry`, `row_entry`, `crossed.entry`) once for all
@@ -24,8 +25,6 @@ VALUE, GRADIENT, MOMENTS = 0, 1, 2
 
 # Columns of a table.
 WIDTH = 5
-# Row numbers have this type: what is called with a constant is compiled for it once more.
-Row = np.int64
 
 # Likelihoods take the addresses of their table, of Lambda, of the weights of the terms (`precision_kernels`), of two
 # results and the value, and what is wanted beside the value: nothing; the gradient with respect to Lambda and omega; or
@@ -33,6 +32,15 @@ Row = np.int64
 # or with MOMENTS + n at n more, whose arrays follow. A C function that fails for want of memory returns as if nothing
 # had happened; who calls it writes NaN to the value before, which no likelihood does.
 LIKELIHOOD = types.int64(*[types.int64] * 7)
+# Log densities take the number of parameters, points, where gradients and values are written, and their table, as
+# nutpie hands them over.
+LOG_DENSITIES = types.int64(
+    types.uint64,
+    types.CPointer(types.float64),
+    types.CPointer(types.float64),
+    types.CPointer(types.float64),
+    types.voidptr,
+)
 
 
 @intrinsic
@@ -105,31 +113,7 @@ def square_of(address, n):
 
 
 @part
-def blocks_at(table, i):
-    """Return the six arrays of `tiles.Tiles.arrays` from row i on."""
-    a, b = table[i + 2], table[i + 3]
-    return (
-        vector_at(table, i, np.int64),
-        vector_at(table, i + 1, np.int64),
-        array_at(a[0], (a[1], a[2], a[3], a[4]), np.float64),
-        array_at(b[0], (b[1], b[2], b[3], b[4]), np.float64),
-        matrix_at(table, i + 4, np.float64),
-        vector_at(table, i + 5, np.bool_),
-    )
-
-
-@part
-def row_blocks_at(table, i):
-    """Return the nine arrays of `rows.RowTiles.arrays` from row i on."""
-    a, b, c, d = table[i + 4], table[i + 5], table[i + 6], table[i + 8]
-    return (
-        vector_at(table, i, np.int64),
-        vector_at(table, i + 1, np.int64),
-        vector_at(table, i + 2, np.int64),
-        vector_at(table, i + 3, np.int64),
-        array_at(a[0], (a[1], a[2], a[3], a[4]), np.float64),
-        array_at(b[0], (b[1], b[2], b[3], b[4]), np.float64),
-        array_at(c[0], (c[1], c[2], c[3], c[4]), np.float64),
-        stack_at(table, i + 7),
-        array_at(d[0], (d[1], d[2], d[3], d[4]), np.float64),
-    )
+def tensor_at(table, i):
+    """Return the four-dimensional array of float64 of row i."""
+    a = table[i]
+    return array_at(a[0], (a[1], a[2], a[3], a[4]), np.float64)

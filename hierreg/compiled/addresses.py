@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from hierreg.compiled.records import values_of
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -26,23 +28,22 @@ class AddressTable:
 
     Parameters
     ----------
-    rows : sequence of (array or int)
-        From `floats`, `integers` and `flags`, which make sure of the types that compiled functions take for granted;
-        whole numbers have rows too.
+    record : named tuple
+        See `records`: a row for each of its fields, whole numbers too.
     keep : object
-        What else must live as long: a likelihood whose addresses are among the rows.
+        What else must live as long: a likelihood whose addresses are among the fields.
     """
 
-    def __init__(self, rows: Sequence[NDArray[Any] | int], *, keep: NativeLikelihood | None = None) -> None:
+    def __init__(self, record: tuple[Any, ...], *, keep: NativeLikelihood | None = None) -> None:
         from hierreg.compiled.address_kernels import WIDTH
 
+        rows = list(values_of(record))
         self._alive = rows, keep
         self.rows = np.zeros((len(rows), WIDTH), dtype=np.int64)
         for i, row in enumerate(rows):
             if isinstance(row, int):
                 self.rows[i, 0] = row
             else:
-                assert row.flags.c_contiguous
                 self.rows[i, : 1 + row.ndim] = row.ctypes.data, *row.shape
 
     @property
@@ -54,21 +55,6 @@ class AddressTable:
         raise TypeError("addresses mean nothing in another process, and a copy would not keep what they point to")
 
 
-def floats(*arrays: Any) -> list[NDArray[Any]]:
-    """Return arrays, or numbers as arrays of one, of float64 in C order."""
-    return [np.ascontiguousarray(array, dtype=np.float64) for array in arrays]
-
-
-def integers(*arrays: NDArray[Any]) -> list[NDArray[Any]]:
-    """Return arrays of int64 in C order."""
-    return [np.ascontiguousarray(array, dtype=np.int64) for array in arrays]
-
-
-def flags(*arrays: NDArray[Any]) -> list[NDArray[Any]]:
-    """Return arrays of bool in C order."""
-    return [np.ascontiguousarray(array, dtype=np.bool_) for array in arrays]
-
-
 class NativeLikelihood:
     """The compiled likelihood of one kind of model, its table, and room for what it is given and returns.
 
@@ -77,8 +63,8 @@ class NativeLikelihood:
     entry : str
         Module of `hierreg.likelihood` with the function ``log_likelihood``: ``"groups.theta_entry"`` and others there,
         or ``"crossed.entry"``.
-    rows : sequence of (array or int)
-        What the function reads, in its order.
+    record : named tuple
+        What the function reads; see `records`.
     q, K : int
         Sizes of Lambda and omega.
 
@@ -88,11 +74,11 @@ class NativeLikelihood:
         Of the function and of its table.
     """
 
-    def __init__(self, entry: str, rows: Sequence[NDArray[Any] | int], *, q: int, K: int) -> None:
+    def __init__(self, entry: str, record: tuple[Any, ...], *, q: int, K: int) -> None:
         from hierreg.compiled.address_kernels import GRADIENT
 
         function, address = _entry(entry)
-        self._table = AddressTable(rows)
+        self._table = AddressTable(record)
         self.addresses = address, self._table.address
         # Arrays of its own: asking others for their addresses takes longer than a small likelihood.
         self._room = np.empty((q, q)), np.empty(2 * K + 2), np.empty((q, q)), np.empty(K), np.empty(1)

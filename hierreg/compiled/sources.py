@@ -14,7 +14,7 @@ from typing import Any
 _PACKAGE = Path(__file__).parents[1]
 # Compiled functions stand in files of these names, and take constants from the others.
 _KERNELS = ("compiled/*.py", "**/*kernels.py", "**/*entry.py")
-_CONSTANTS = ("errors/within_units.py", "priors/families.py")
+_CONSTANTS = ("**/*record.py", "errors/within_units.py", "priors/families.py")
 
 
 def source_files() -> tuple[Path, ...]:

@@ -224,7 +224,7 @@ class WithinUnits:
 
     @property
     def arrays(self) -> tuple[NDArray[np.generic], ...]:
-        """The arrays in the order in which the kernels read them."""
+        """The arrays in the order of `variances.record.WithinRecord`."""
         return (
             self.component_stratum,
             self.component_size,

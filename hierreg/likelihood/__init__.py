@@ -42,7 +42,9 @@ tiles have weights, which say how often log|M| and its derivatives count, A Lamb
 The way of one evaluation of the posterior: u -> `posterior.Target` -> `posterior_entry` -> `variances.kernels`
 (``covariances_at``, Lambda and the covariance of errors; back ``add_gradient_of_covariances``, of correlations
 ``corr_factor_gradient``), `variances.precision_kernels` (``weights_of``: omega, log|R|) -> the ``log_likelihood`` of an
-entry below, by its address. Entries only unpack addresses: log p is formed in `groups.kernels._at_one_point`.
+entry below, by its address. Entries only unpack addresses, by the names of their `record`: log p is formed in
+`groups.kernels._at_one_point` and `crossed.kernels.log_likelihood_of`. Where R is diagonal for all parameters,
+`uncorrelated_entry` stands for `posterior_entry`: both are `posterior_kernels`, and the first takes less to compile.
 
 The way of REML and ML: `model.estimation.estimate` -> `problem.Problem.likelihood` -> `engines.marginal_likelihood`,
 beta flat or profiled out -> `estimate.estimate.maximise_likelihood` -> `estimate.coordinates` (the objective,

@@ -51,5 +51,5 @@ def announce(entry: str, function: str) -> None:
     if f"hierreg.likelihood.{entry}" not in sys.modules and not any(kept):
         _LOGGER.warning(
             "hierreg compiles the numerical kernels of such models on first use, once per installation: "
-            "about twenty seconds."
+            "five to twenty seconds."
         )

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from hierreg.compiled import densities
-from hierreg.compiled.addresses import AddressTable, PerThread, flags, floats, integers
+from hierreg.compiled.addresses import AddressTable, PerThread
+from hierreg.likelihood.posterior_record import PosteriorRecord
 from hierreg.variances.parameters import covariances
+from hierreg.variances.record import record_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from hierreg.likelihood.engines import Likelihood
     from hierreg.likelihood.groups.engine import MarginalLikelihood
     from hierreg.variances.parameters import VarianceParameters
+    from hierreg.variances.record import VarianceRecord
 
     Array = NDArray[np.float64]
 
@@ -84,9 +87,7 @@ class Target:
         """
         if self.likelihood.needs_room:
             return None
-        from hierreg.likelihood.posterior_entry import log_densities
-
-        return int(log_densities.address), self.table(centre=centre, scale=scale)
+        return int(_entry(is_diagonal=self._is_diagonal).address), self.table(centre=centre, scale=scale)
 
     def on_threads(self, threads: int) -> Target:
         """Return the target with a likelihood that may use so many threads."""
@@ -102,7 +103,7 @@ class Target:
         A thread that Python did not start forgets between calls what `__call__` keeps for it.
         """
         table = self.table(native=replace(self.likelihood).native())
-        return densities.evaluator(_log_densities(), self.parameters.n_free, table)
+        return densities.evaluator(self._function, self.parameters.n_free, table)
 
     def values(self, points: Array, *, threads: int = 1, after: Callable[[int], None] | None = None) -> Array:
         """Return the log densities (n,) of many points (n, n_free), without gradients.
@@ -120,7 +121,7 @@ class Target:
             return self.table(n_points=k, with_gradient=False)
 
         threads = 1 if self.likelihood.has_all_threads else threads
-        return densities.values(_log_densities(), points, self.parameters.n_free, table_of, threads, after)
+        return densities.values(self._function, points, self.parameters.n_free, table_of, threads, after)
 
     def table(
         self,
@@ -145,36 +146,24 @@ class Target:
         """
         n = self.parameters.n_free
         native, errors = self.likelihood.native() if native is None else native, self.likelihood.errors
-        q, block_sizes, sd_code, sd_parameters, corr_is_free, eta, fixed_factor, within, sd_unit = self._variances
-        stratum, size, rest, sd_of_stratum, lowest, is_free, own_eta, fixed = within
-        return AddressTable(
-            [
-                q,
-                *integers(block_sizes, sd_code),
-                *floats(sd_parameters),
-                *flags(corr_is_free),
-                *floats(eta, fixed_factor),
-                *integers(stratum, size),
-                *floats(rest),
-                *integers(sd_of_stratum),
-                *floats(lowest),
-                *flags(is_free),
-                *floats(own_eta, fixed),
-                *floats(self.parameters.to_internal(self.likelihood.z_map_inverse)),
-                *native.addresses,
-                *floats(np.zeros(n) if centre is None else centre, np.eye(n) if scale is None else scale),
-                int(self.prior_on),
-                int(self.natural),
-                n_points,
-                int(with_gradient),
-                *floats(sd_unit),
-                *flags(errors.terms.patterns),
-                *floats(errors.terms.counts),
-                errors.n_terms,
-                *integers(errors.terms.gaps),
-            ],
-            keep=native,
+        function, own_table = native.addresses
+        record = PosteriorRecord(
+            variances=self._variances,
+            to_internal=self.parameters.to_internal(self.likelihood.z_map_inverse),
+            function=function,
+            table=own_table,
+            centre=np.zeros(n) if centre is None else centre,
+            scale=np.eye(n) if scale is None else scale,
+            prior_on=self.prior_on,
+            natural=self.natural,
+            n_points=n_points,
+            wanted=with_gradient,
+            gaps=errors.terms.gaps,
+            patterns=errors.terms.patterns,
+            counts=errors.terms.counts,
+            n_terms=errors.n_terms,
         )
+        return AddressTable(record, keep=native)
 
     def _in_chunks(self, likelihood: MarginalLikelihood, u: Array) -> tuple[float, Array]:
         """Return what the kernel does, with the likelihood on several threads."""
@@ -196,25 +185,29 @@ class Target:
         return float(value), gradient
 
     @property
-    def _variances(self) -> tuple[Any, ...]:
-        """What `variances.kernels.covariances_at` reads of the variance parameters."""
-        v = self.parameters
-        return (
-            v.n_factor,
-            v.block_sizes,
-            v.sd_code,
-            v.sd_parameters,
-            v.corr_is_free,
-            v.eta,
-            v.fixed_corr_factor,
-            v.within_units.arrays,
-            np.zeros(v.n_columns) if self.sd_unit is None else self.sd_unit,
-        )
+    def _variances(self) -> VarianceRecord:
+        return record_of(self.parameters, self.sd_unit)
+
+    @property
+    def _is_diagonal(self) -> bool:
+        """Whether R is, for all parameters."""
+        return self.likelihood.errors.is_diagonal and not self.parameters.within_units.strata
+
+    @property
+    def _function(self) -> Any:
+        return _log_densities(is_diagonal=self._is_diagonal)
+
+
+def _entry(*, is_diagonal: bool) -> Any:
+    """Return the compiled function."""
+    if is_diagonal:
+        from hierreg.likelihood.uncorrelated_entry import log_densities
+    else:
+        from hierreg.likelihood.posterior_entry import log_densities
+    return log_densities
 
 
 @cache
-def _log_densities() -> Any:
+def _log_densities(*, is_diagonal: bool) -> Any:
     """Return the compiled function as one of Python, which lets other threads run."""
-    from hierreg.likelihood.posterior_entry import log_densities
-
-    return densities.as_function(log_densities.address)
+    return densities.as_function(_entry(is_diagonal=is_diagonal).address)

@@ -144,11 +144,15 @@ def _special() -> Any:
 
 def has_variance(prior: Choice) -> bool:
     """Return whether a prior has a finite variance."""
-    if isinstance(prior, HalfStudentT):
-        return prior.nu > 2
-    if isinstance(prior, InverseGamma):
-        return prior.alpha > 2
-    return not isinstance(prior, HalfCauchy | Flat)
+    return not isinstance(prior, Flat) and (type(prior) not in _VARIANCES or _VARIANCES[type(prior)](prior))
+
+
+# Whether families whose tails are powers have a variance.
+_VARIANCES: dict[type[Any], Callable[[Any], bool]] = {
+    HalfStudentT: lambda prior: prior.nu > 2,
+    HalfCauchy: lambda _: False,
+    InverseGamma: lambda prior: prior.alpha > 2,
+}
 
 
 def changed(priors: ResolvedPriors, change: Callable[[str, Choice], Choice]) -> ResolvedPriors:

@@ -6,11 +6,13 @@ from math import cosh, exp, lgamma, log, log1p, sinh, tanh
 
 import numpy as np
 
-from hierreg.compiled.array_kernels import empty, in_shape, local, local_zeros
+from hierreg.compiled.address_kernels import matrix_at, vector_at
+from hierreg.compiled.array_kernels import empty, in_shape, local, local_zeros, zeros
 from hierreg.compiled.parts import part
 from hierreg.errors.within_units import NEIGHBOURS
 from hierreg.priors.families import FIXED
 from hierreg.variances.prior_kernels import log_density_and_slope
+from hierreg.variances.record import VarianceRecord, WithinRecord
 
 LOG_2 = log(2.0)
 # Signed sds nearer to zero are taken for this many units: the density, which is even, differs by the square of it, and
@@ -85,8 +87,10 @@ def exchangeable_prior(u, place, within, natural, g_u):
     """Return the log density of the correlations of exchangeable errors and add its gradient.
 
     (rho - lowest) / (1 - lowest) is Beta(eta, eta), as that of two columns under LKJ(eta); on the natural scale the
-    interval is shorter than (-1, 1), and the density higher.
+    interval is shorter than (-1, 1), and the density higher. Zero where nothing is correlated within units (None).
     """
+    if within is None:
+        return 0.0
     _, _, _, _, lowest, is_free, eta, _ = within
     value = 0.0
     for t in range(len(lowest)):
@@ -149,6 +153,18 @@ def component_gradient(u, place, sd, within, S, g_S, g_log_sd, g_u):
             sech = 1.0 / cosh(_bounded(u[place]))
             g_u[place] += g_rho[t] * 0.5 * (1.0 - lowest[t]) * sech * sech
             place += 1
+
+
+@part
+def _error_covariance(u, place, sd, F, within, S):
+    """Write S (D, D) of the errors from their sds and the factor of their correlations, or those within units."""
+    if within is None:
+        covariance_of_factor(sd, F, S)
+        return
+    if len(within[0]) > 0:
+        component_covariance(u, place, sd, within, S)
+    else:
+        covariance_of_factor(sd, F, S)
 
 
 @part
@@ -220,7 +236,7 @@ def covariances_at(u, variances, z_map_inverse, prior_on, natural, point, g_u):
     Parameters
     ----------
     u : array (n_free,)
-    variances : tuple
+    variances : VarianceRecord
         q, block_sizes, sd_code, sd_parameters, corr_is_free, eta, fixed_corr_factor, the arrays of ``within_units``
         (see `covariance`), and the units of signed sds (see `posterior.Target`).
     z_map_inverse : array (q, q)
@@ -254,18 +270,63 @@ def covariances_at(u, variances, z_map_inverse, prior_on, natural, point, g_u):
             for k in range(q):
                 t += z_map_inverse[i, k] * sd[k] * F[k, j]
             Lambda[i, j] = t
-    if len(within[0]) > 0:
-        component_covariance(u, place, sd[q:], within, S)
-    else:
-        covariance_of_factor(sd[q:], F[q:, q:], S)
+    _error_covariance(u, place, sd[q:], F[q:, q:], within, S)
     return value, first_corr
+
+
+@part
+def variances_at(table, rows):
+    """Return the arrays of a `VarianceRecord`, whose rows in a table are given."""
+    within = rows.within
+    return VarianceRecord(
+        table[rows.n_factor, 0],
+        vector_at(table, rows.block_sizes, np.int64),
+        vector_at(table, rows.sd_code, np.int64),
+        matrix_at(table, rows.sd_parameters, np.float64),
+        vector_at(table, rows.corr_is_free, np.bool_),
+        vector_at(table, rows.eta, np.float64),
+        matrix_at(table, rows.fixed_corr_factor, np.float64),
+        WithinRecord(
+            vector_at(table, within.component_stratum, np.int64),
+            vector_at(table, within.component_size, np.int64),
+            vector_at(table, within.rest, np.float64),
+            vector_at(table, within.sd_of_stratum, np.int64),
+            vector_at(table, within.lowest, np.float64),
+            vector_at(table, within.is_free, np.bool_),
+            vector_at(table, within.eta, np.float64),
+            vector_at(table, within.fixed, np.float64),
+        ),
+        vector_at(table, rows.sd_unit, np.float64),
+    )
+
+
+@part
+def uncorrelated_variances_at(table, rows):
+    """Return the same without what is of errors that are correlated within units, for which no code is compiled."""
+    return VarianceRecord(
+        table[rows.n_factor, 0],
+        vector_at(table, rows.block_sizes, np.int64),
+        vector_at(table, rows.sd_code, np.int64),
+        matrix_at(table, rows.sd_parameters, np.float64),
+        vector_at(table, rows.corr_is_free, np.bool_),
+        vector_at(table, rows.eta, np.float64),
+        matrix_at(table, rows.fixed_corr_factor, np.float64),
+        None,  # type: ignore[arg-type]  # to numba a record of another type
+        vector_at(table, rows.sd_unit, np.float64),
+    )
+
+
+@part
+def _n_components(within):
+    """Return the number of components of errors within units, zero of None."""
+    return 0 if within is None else len(within[0])
 
 
 @part
 def room_for_covariances(u, variances):
     """Return the arrays that `covariances_at` writes."""
-    q, Q = variances[0], len(variances[2])
-    C = len(variances[7][0])
+    q, Q = variances.n_factor, len(variances.sd_code)
+    C = _n_components(variances.within)
     D = C if C > 0 else Q - q
     a = Q + len(u) + 1
     b, c = a + Q * Q, a + Q * Q + q * q
@@ -278,25 +339,34 @@ def room_for_covariances(u, variances):
 @part
 def add_gradient_of_covariances(u, variances, z_map_inverse, point, first_corr, g_Lambda, g_S, g_u):
     """Add the gradient with respect to Lambda (internal) and S to that of u."""
-    q, block_sizes, sd_code, _, corr_is_free, _, _, within, sd_unit = variances
     sd, sech, F, _, S = point
-    Q = len(sd_code)
-    if len(within[0]) > 0:
-        place = first_corr
-        for block in range(len(block_sizes)):
-            if corr_is_free[block]:
-                place += block_sizes[block] * (block_sizes[block] - 1) // 2
-        g_log_sd = local_zeros(Q - q)
-        component_gradient(u, place, sd[q:], within, S, g_S, g_log_sd, g_u)
-        free = first_corr
-        for c in range(Q - 1, q - 1, -1):
-            if sd_code[c] != FIXED:
-                free -= 1
-                # sd itself may be beyond all numbers where its logarithm is not.
-                change = slope_of_sd(u[free], sd_unit[c], sd[c]) / sd[c] if sd_unit[c] > 0.0 else 1.0
-                g_u[free] += g_log_sd[c - q] * change
-        g_S = local_zeros((Q - q, Q - q))
+    g_S = _through_units(u, variances, variances.within, sd, S, first_corr, g_S, g_u)
     _pull_back(u, variances, z_map_inverse, sd, F, sech, g_Lambda, g_S, first_corr, g_u)
+
+
+@part
+def _through_units(u, variances, within, sd, S, first_corr, g_S, g_u):
+    """Return g_S; where errors are correlated within units zeros, and its gradient is added to that of u."""
+    if within is None:
+        return g_S
+    q, block_sizes, sd_code, _, corr_is_free, _, _, _, sd_unit = variances
+    if len(within[0]) == 0:
+        return g_S
+    Q = len(sd_code)
+    place = first_corr
+    for block in range(len(block_sizes)):
+        if corr_is_free[block]:
+            place += block_sizes[block] * (block_sizes[block] - 1) // 2
+    g_log_sd = local_zeros(Q - q)
+    component_gradient(u, place, sd[q:], within, S, g_S, g_log_sd, g_u)
+    free = first_corr
+    for c in range(Q - 1, q - 1, -1):
+        if sd_code[c] != FIXED:
+            free -= 1
+            # sd itself may be beyond all numbers where its logarithm is not.
+            change = slope_of_sd(u[free], sd_unit[c], sd[c]) / sd[c] if sd_unit[c] > 0.0 else 1.0
+            g_u[free] += g_log_sd[c - q] * change
+    return zeros((Q - q, Q - q))
 
 
 @part

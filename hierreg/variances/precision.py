@@ -36,6 +36,11 @@ class ErrorPrecision:
         object.__setattr__(self, "_label", self.terms.patterns.argmax(axis=1))
 
     @property
+    def is_diagonal(self) -> bool:
+        """Whether each pattern has one data set, so that R is diagonal."""
+        return self._is_diagonal
+
+    @property
     def n_terms(self) -> int:
         """Number K of terms."""
         return self.terms.n_terms

@@ -25,13 +25,18 @@ def place_of(n, d, e):
 
 
 @part
-def weights_of(S, errors, weights):
+def weights_of(S, gaps, patterns, counts, weights):
     """Write the weights (2 K + 2,) of an error covariance S (D, D); log|R| is NaN where S is not definite.
 
-    ``errors`` are the gaps (M,) and the patterns (M, D) of `ErrorTerms`, and how many units have each (M,). The root of
-    a pattern is T, lower triangular, T'T its precision; T[e, d] stands where omega has (d, e).
+    Parameters
+    ----------
+    gaps, patterns, counts : arrays (M,), (M, D), (M,)
+        Those of `ErrorTerms`, and how many units have each. The root of a pattern is T, lower triangular, T'T its
+        precision; T[e, d] stands where omega has (d, e). Without gaps (None) each pattern has one data set.
     """
-    gaps, patterns, counts = errors
+    if gaps is None:
+        _diagonal_weights(S, patterns, counts, weights)
+        return
     M, D = patterns.shape
     K = (len(weights) - 2) // 2
     omega, root = weights[:K], weights[K : 2 * K]
@@ -76,6 +81,30 @@ def weights_of(S, errors, weights):
 
 
 @part
+def _diagonal_weights(S, patterns, counts, weights):
+    """Write the weights where each pattern has one data set."""
+    M = len(patterns)
+    log_det = 0.0
+    for m in range(M):
+        d = _only_one(patterns[m])
+        variance = S[d, d] if S[d, d] > 0.0 else nan
+        weights[m] = 1.0 / variance
+        weights[M + m] = 1.0 / sqrt(variance)
+        log_det += counts[m] * log(variance)
+    weights[2 * M], weights[2 * M + 1] = log_det, 1.0
+
+
+@part
+def _only_one(pattern):
+    """Return the only data set of a pattern."""
+    d = 0
+    for e in range(len(pattern)):
+        if pattern[e]:
+            d = e
+    return d
+
+
+@part
 def over_gap(S, gap):
     """Return r = rho^gap of AR(1) errors, and 1 - r^2 with the digits of S[0, 0] - |S[0, 1]|; NaN where |rho| > 1."""
     rho, distance = S[0, 1] / S[0, 0], (S[0, 0] - abs(S[0, 1])) / S[0, 0]
@@ -83,17 +112,21 @@ def over_gap(S, gap):
 
 
 @part
-def error_precision_gradient(S, errors, weights, g_omega, g_S):
+def error_precision_gradient(S, gaps, patterns, counts, weights, g_omega, g_S):
     """Write d/dS (symmetric) of a function with gradient g_omega, minus half of d log|R| / dS.
 
-    ``weights`` are those at S.
+    ``weights`` are those at S; see `weights_of`.
     """
-    gaps, patterns, counts = errors
+    g_S[:] = 0.0
+    if gaps is None:
+        for m in range(len(patterns)):
+            d = _only_one(patterns[m])
+            g_S[d, d] -= weights[m] * (weights[m] * g_omega[m] + 0.5 * counts[m])
+        return
     M, D = patterns.shape
     inv, T = local((D, D)), local((D, D))
     work, E = local((D, D)), local((D, D))
     place = local_integers(D)
-    g_S[:] = 0.0
     k = 0
     for m in range(M):
         if gaps[m] > 0:
@@ -145,7 +178,8 @@ def weights_or_gradient(S, errors, g_omega, weights, g_S):
 
     One function, so that the two, which share what they call, are compiled together.
     """
+    gaps, patterns, counts = errors
     for s in range(len(S)):
-        weights_of(S[s], errors, weights[s])
+        weights_of(S[s], gaps, patterns, counts, weights[s])
     if len(g_omega) > 0:
-        error_precision_gradient(S[0], errors, weights[0], g_omega, g_S)
+        error_precision_gradient(S[0], gaps, patterns, counts, weights[0], g_omega, g_S)

@@ -82,6 +82,7 @@ def test_report_prints_every_table_and_writes_figures_and_csv(sleep_fit, tmp_pat
     }
 
 
+@pytest.mark.long
 def test_report_of_a_regression_without_groups(tmp_path, capsys):
     path = tmp_path / "wide.csv"
     firms = hr.load_dataset("grunfeld")

@@ -156,6 +156,7 @@ def test_every_family_has_a_name():
     assert len(set(FAMILY_NAMES)) == len(FAMILIES)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("family", RESPONSES)
 def test_every_report_is_made_of_every_family(family, fit, files, capsys):
     kept = files / f"{family}.nc"
@@ -173,6 +174,7 @@ def test_every_report_is_made_of_every_family(family, fit, files, capsys):
     assert {path.name for path in tables.iterdir()} == {"summary.csv", "correlations.csv", "shrinkage.csv"}
 
 
+@pytest.mark.long
 def test_figures_of_ordered_categories_and_importance_sampling(fit, files):
     kept = files / "psis.nc"
     code, out, err = fit(

@@ -195,6 +195,7 @@ def test_a_file_that_is_no_file_of_priors_is_said(name, text, words, sleep_csv, 
         assert word in err
 
 
+@pytest.mark.long
 def test_what_is_left_out_of_a_file(kept, tmp_path, capsys):
     out = tmp_path / "each.csv"
     with warnings.catch_warnings():

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 import hierreg as hr
-from hierreg.compiled.addresses import AddressTable, NativeLikelihood, flags, floats, integers
+from hierreg.compiled.addresses import AddressTable, NativeLikelihood
 from hierreg.gram import collect
+from hierreg.likelihood.crossed.record import ROWS as CROSSED
+from hierreg.likelihood.crossed.record import SourcesRecord
 from hierreg.likelihood.engines import marginal_likelihood
+from hierreg.likelihood.groups.record import BASE
 from hierreg.likelihood.posterior import Target
 from tests.oracles.cases import random_case
 from tests.oracles.crossed_cases import SHAPES, random_crossed_case
@@ -78,15 +81,8 @@ def test_where_the_density_is_zero_the_gradient_is_zero():
     np.testing.assert_array_equal(gradient, 0.0)
 
 
-def test_types_that_compiled_code_takes_for_granted():
-    assert floats(np.arange(3), 1.5)[0].dtype == np.float64
-    assert integers(np.arange(3, dtype=np.int32))[0].dtype == np.int64
-    assert flags(np.array([0, 2]))[0].dtype == np.bool_
-    assert floats(np.ones((3, 4)).T)[0].flags.c_contiguous
-
-
 def test_addresses_do_not_travel():
-    table = AddressTable(floats(np.ones(3)))
+    table = AddressTable(SourcesRecord(place=np.ones(3), term=np.ones(3), value=np.ones(3), weight=np.ones(3)))
     with pytest.raises(TypeError, match="another process"):
         pickle.dumps(table)
     with pytest.raises(TypeError, match="another process"):
@@ -102,9 +98,9 @@ def test_want_of_memory_is_an_error(kind, rng):
     # More columns than there is memory for.
     rows = native._table.rows
     if kind == "crossed":
-        rows[28, 0] = 2**50
+        rows[CROSSED.dense.n, 0] = 2**50
     else:
-        rows[0, 2] = 2**22
+        rows[BASE.base, 2] = 2**22
     weights = likelihood.errors.weights(error_cov)
     with pytest.raises(MemoryError, match="one evaluation"):
         native(Lambda, weights, np.empty_like(Lambda), np.empty(likelihood.errors.n_terms))

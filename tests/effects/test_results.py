@@ -96,6 +96,7 @@ def test_prior_has_the_variables_of_the_posterior(fitted):
     assert all(np.isfinite(values).all() for values in density.values())
 
 
+@pytest.mark.long
 def test_reports_name_what_shapes_the_effects(fitted, tmp_path):
     name, _, tree = fitted
     text, table_of = str(hr.summary(tree)), hr.shrinkage(tree)
@@ -238,6 +239,7 @@ def test_a_fixed_coefficient_stays_where_it_is():
     assert float(m.estimate("ml").beta.sel(coef="x")) == 2.0
 
 
+@pytest.mark.long
 def test_figures_have_the_priors_of_what_shapes_the_effects(fitted, tmp_path):
     name, _, tree = fitted
     hr.save(tree, tmp_path / "fit.nc")
@@ -285,6 +287,7 @@ def test_the_model_says_what_it_is(fitted):
     assert ("nu_g" if name.startswith("t") else "component_weight_g") in str(m.priors)
 
 
+@pytest.mark.long
 def test_chains_find_what_importance_sampling_finds():
     rows, effects, errors = CASES["own"]
     m = hr.Model(FORMULA, rows, errors=errors, effects={"g": effects})

@@ -142,6 +142,7 @@ def restricted_in_many_digits(data, Lambda, v, rho):
     return -(mp.log(mp.det(V)) + mp.log(mp.det(P)) + quadratic + (n - 2) * mp.log(2 * mp.pi)) / 2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rho", [0.6, -0.7])
 def test_value_and_gradient_as_errors_vanish(rho):
     """Against sixty digits, down to error sds of 2e-9: nothing is a difference of large numbers."""

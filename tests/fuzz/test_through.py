@@ -18,6 +18,7 @@ def test_every_case_goes_through_or_is_refused(first):
     assert any(found.outcome == "answered" for found in verdicts)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "wrong", "kind"),
     [

@@ -98,6 +98,7 @@ def test_a_unit_in_two_partitions_is_an_error(data):
 # ---- statistics, on processes
 
 
+@pytest.mark.long
 def test_a_worker_that_dies_in_the_middle_changes_nothing(data, client, tmp_path):
     """The fifth partition kills the process that reads it, once; Dask starts another and does its work again."""
     mark = str(tmp_path / "died")
@@ -254,6 +255,7 @@ def test_bad_fits(data):
         hr.map_fits(models(data), seed=[1, 2, 3])
 
 
+@pytest.mark.long
 def test_simulated_studies_on_workers_are_those_made_here(client):
     """Replications depend on their number alone."""
     model = hr.Model("Yield ~ 1 + (1 | Batch)", hr.load_dataset("dyestuff"))

@@ -1,17 +1,15 @@
 """Densities over unconstrained variance parameters, and their priors."""
 
-import ctypes
-
 import numpy as np
 import pytest
 from scipy import stats
 
 import hierreg.priors as hp
+from hierreg.compiled.densities import as_function
 from hierreg.gram import collect
 from hierreg.likelihood.engines import marginal_likelihood
 from hierreg.likelihood.population import population_prior
 from hierreg.likelihood.posterior import Target
-from hierreg.likelihood.posterior_entry import log_densities
 from hierreg.sampling.native import native_model
 from hierreg.variances.parameters import covariances, variance_parameters
 from tests.oracles.cases import random_case
@@ -86,9 +84,8 @@ def assert_a_sampler_reads_the_same(problem, rng):
     u = rng.normal(0, 0.5, n)
     model = native_model(target, u, np.eye(n), None)
     x, gradient, value = np.zeros(n), np.empty(n), np.empty(1)
-    pointer = ctypes.POINTER(ctypes.c_double)
-    arguments = [array.ctypes.data_as(pointer) for array in (x, gradient, value)]
-    assert log_densities.ctypes(n, *arguments, model.table.address) == 0
+    arguments = [array.ctypes.data for array in (x, gradient, value)]
+    assert as_function(model.function)(n, *arguments, model.table.address) == 0
     expected, expected_gradient = target(u)
     assert value[0] == pytest.approx(expected, rel=1e-13)
     np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-12)

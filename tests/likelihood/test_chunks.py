@@ -41,6 +41,7 @@ def assert_on_any_number_of_threads(likelihood, point):
     np.testing.assert_allclose(first[2], expected[2], rtol=0, atol=1e-12 * size)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("kind", KINDS)
 def test_value_and_gradient(kind, rng):

@@ -122,6 +122,7 @@ def test_no_draws_are_kept_where_they_take_too_much(target, points):
     assert drawing.draws_of(np.arange(3)) is None
 
 
+@pytest.mark.long
 def test_posteriors_with_draws_beside_and_after_agree(table):
     """Means of effects, of draws made at the proposals and of draws made afterwards (NUTS), in standard errors."""
     model = hr.Model(FORMULA, table)

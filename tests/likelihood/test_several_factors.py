@@ -256,6 +256,7 @@ def test_the_limit_is_the_reml_estimate():
     assert est.cov["d"].shape == (1, 1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ending", [".nc", ".zarr"])
 def test_reports_from_a_file_are_the_same(ending, tmp_path):
     kept = hr.load(hr.save(tree(NESTED), tmp_path / f"fit{ending}"))
@@ -585,6 +586,7 @@ def test_solve_takes_a_covariance_for_each_factor():
 # ---- the command line
 
 
+@pytest.mark.long
 def test_the_command_line_reports_every_factor(tmp_path, capsys):
     data, fit, folder = tmp_path / "pastes.csv", tmp_path / "fit.nc", tmp_path / "out"
     hr.load_dataset("pastes").to_csv(data, index=False)

@@ -184,6 +184,7 @@ def test_rows_of_a_group_in_two_tables():
         assert value == pytest.approx(float(expected), rel=1e-9)
 
 
+@pytest.mark.long
 def test_several_factors_have_eight_digits_or_no_density():
     data = rows([2] * 20)
     data["h"] = np.arange(len(data)) % 5

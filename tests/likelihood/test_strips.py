@@ -167,6 +167,7 @@ def levels_of(tiles):
     return t, tiles.levels[t, 0, lane], lane
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("q", [1, 2])
 def test_draws_are_those_of_narrow_tiles(q, rng):
     case = strata_of_groups(rng, q=q)

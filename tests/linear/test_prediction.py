@@ -569,6 +569,7 @@ def test_a_result_of_another_model_is_refused(sleep):
         hr.predict(trees.model("by"), trees.table(), trees.tree("by"), seed=-1)
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::hierreg.exceptions.HierregWarning")
 @pytest.mark.parametrize("structure", ["independent", "by", "known_se", "known_cov", "correlated"])
 def test_predictions_from_summaries_are_those_from_draws(structure):

@@ -199,6 +199,7 @@ def test_what_a_model_prints():
     assert "adaptive Gauss-Hermite" in repr(herds().describe())
 
 
+@pytest.mark.long
 @QUIET
 @pytest.mark.parametrize(
     ("name", "formula", "family"),
@@ -488,6 +489,7 @@ def test_quadrature_has_as_many_nodes_as_its_search_needs():
     assert model.estimate("laplace").criterion > exact.criterion + 10
 
 
+@pytest.mark.long
 @QUIET
 @pytest.mark.parametrize(
     ("formula", "family", "names"),

@@ -238,6 +238,7 @@ def test_covariances_of_functions_are_those_of_whole_matrices():
     np.testing.assert_allclose(found.b["c"][:, 0], b[2 * n_a :], atol=1e-5)
 
 
+@pytest.mark.long
 def test_a_variance_that_may_be_zero_mixes():
     _, tree = ticks()
     assert int(tree["sample_stats"]["diverging"].sum()) == 0

@@ -46,6 +46,7 @@ def test_says_which_engine_and_how_wrong(by_table):
     assert 0 < stats["quadrature_far_error"] < 0.1
 
 
+@pytest.mark.long
 def test_is_the_posterior_of_adaptive_quadrature(by_table, monkeypatch):
     """Parameters and the effects of every group, within the Monte-Carlo error of 1,000 independent draws."""
     monkeypatch.setattr(rules, "tables_of", lambda *_: (None, None))

@@ -50,6 +50,7 @@ def test_estimates_are_those_of_the_rows(kind, data, tmp_path):
         close(without.solve(**S).b["g"], with_rows.solve(**S).b["g"], 1e-9)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["independent", "correlated"])
 def test_draws_and_reports_are_those_of_the_rows(kind, data, tmp_path):
     with_rows, without = both(data, kind, tmp_path)

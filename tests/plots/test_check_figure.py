@@ -17,6 +17,7 @@ def found():
     return hr.check(model.estimate(), time="Days")
 
 
+@pytest.mark.long
 def test_panels_show_residuals_quantiles_and_groups(found):
     figure = hr.plots.check(found)
     assert unlabelled([figure]) == []

@@ -367,6 +367,7 @@ def test_a_predictor_of_group_terms_alone_and_a_group_at_one_value():
     assert "crosses: all 9 groups of g" in said(axis)
 
 
+@pytest.mark.long
 def test_many_groups_and_rows_are_thinned_and_this_is_said():
     est = hr.Model("MathAch ~ SES * Sector + (SES | School)", hr.load_dataset("math_achieve")).estimate()
     (axis,) = hr.plots.lines(est, "SES", by="Sector").axes

@@ -29,6 +29,7 @@ def planned():
     return hr.design(dyestuff(), contrast, groups=[12, 5], rows=[2, 7], at=dyestuff().estimate(), n=6, **QUICK)
 
 
+@pytest.mark.long
 def test_lines_are_distribution_functions_less_uniform_ones():
     figure = hr.plots.calibration(calibrated())
     names = calibrated()["quantity"].to_numpy().tolist()

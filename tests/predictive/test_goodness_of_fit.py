@@ -64,6 +64,7 @@ def test_coefficients_held_fixed_count_as_known(rng):
     assert est.degrees_of_freedom == 34
 
 
+@pytest.mark.long
 def test_p_values_are_uniform_where_the_model_holds(rng):
     x, se = rng.normal(size=9), rng.uniform(0.5, 2, 9)
     p_values = [

@@ -33,6 +33,7 @@ MODELS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", MODELS)
 def test_summaries_that_are_added_are_those_of_sampling(name, tmp_path):
     model = MODELS[name]()
@@ -62,6 +63,7 @@ def test_shrinkage_of_added_summaries():
     np.testing.assert_allclose(numbers, theirs[numbers.columns], rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.long
 def test_a_page_without_group_coefficients_has_no_table_of_them(tmp_path):
     none = trees.run(trees.model("by"), **SHORT, group_effects="none")
     page = hr.report(none, tmp_path / "page.html").read_text()

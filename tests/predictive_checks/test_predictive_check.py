@@ -165,6 +165,7 @@ def test_data_sets_given_others(tmp_path):
     np.testing.assert_array_equal(hr.predictive_check(kept, statistics="sd", given="p")["p"], report["p"])
 
 
+@pytest.mark.long
 def test_replicates_are_not_kept():
     rng = np.random.default_rng(1)
     n = 200_000

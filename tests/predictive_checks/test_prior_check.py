@@ -157,6 +157,7 @@ ERRORS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ERRORS)
 def test_every_structure(kind, tmp_path):
     model = hr.Model("y ~ x + (x | g)", rows(), **ERRORS[kind])

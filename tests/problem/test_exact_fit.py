@@ -136,6 +136,7 @@ def test_least_squares_of_several_factors(rng):
         assert (fit.rank, fit.after) == (rank, pytest.approx(after, rel=1e-8, abs=1e-12))
 
 
+@pytest.mark.long
 def test_degenerate_tables_raise_nothing_foreign():
     values = [0.1, BASE.x, np.where(BASE.g > 2, 1.0, 0.0), np.r_[np.zeros(N - 1), 1.0], np.round(E), 1e15 + BASE.g]
     formulas = ["y ~ 1", "y ~ x", "y ~ 1 + (1 | g)", "y ~ x + (x | g)", "y ~ 1 + (1 | g) + (1 | h)", "y ~ 0 + (x || g)"]

@@ -75,6 +75,7 @@ def run_everything(role, name, path):
 WARNINGS = pytest.mark.filterwarnings("ignore::hierreg.exceptions.HierregWarning")
 
 
+@pytest.mark.long
 @WARNINGS
 @pytest.mark.parametrize(
     ("role", "name"),

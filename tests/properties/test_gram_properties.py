@@ -41,6 +41,7 @@ def in_coordinates_of(whole, gram):
     return replace(moved, factors=factors, x_map=whole.x_map, y_shift=whole.y_shift)
 
 
+@pytest.mark.long
 @settings(max_examples=60)
 @given(cases(), seeds, st.integers(2, 5), st.sampled_from([0.0, 1e3, 1e9]))
 def test_parts_add_to_the_whole(case, seed, n_parts, offset):

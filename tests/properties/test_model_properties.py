@@ -127,6 +127,7 @@ def repeated(case, S):
     return Covariances(**{name: np.stack([value] * S) for name, value in zip(names, values, strict=True)})
 
 
+@pytest.mark.long
 @settings(max_examples=8)
 @given(cases(), seeds)
 def test_draws_have_the_moments_of_the_equations_and_summaries_have_them_exactly(case, seed):

@@ -69,6 +69,7 @@ FULL = """
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of a process are POSIX")
 @pytest.mark.parametrize("ending", [".nc", ".zarr", ".npz"])
 def test_a_full_disk_leaves_the_earlier_file_and_the_process(ending, tmp_path):
@@ -260,6 +261,7 @@ def test_files_without_checksums_are_refused(what, stored):
         hr.load(stored(DAMAGE.get(what, lambda raw: None), keep=False))
 
 
+@pytest.mark.long
 def test_what_xarray_wrote_is_read_by_xarray_and_saved_anew(tree, stored, tmp_path):
     """The way that the refusal names, and that of a result that was changed on purpose."""
     with xr.open_datatree(stored(lambda raw: None, keep=False), engine="h5netcdf") as file:
@@ -304,6 +306,7 @@ def test_groups_and_variables_that_another_program_added_to_a_store_are_kept(tre
     assert list(loaded["posterior"].data_vars)[:-1] == list(tree["posterior"].data_vars)
 
 
+@pytest.mark.long
 def test_a_store_read_by_xarray_is_saved_in_the_order_it_has_then(tree, store, tmp_path):
     """The list of another order, which a store has among its attributes, is not taken along."""
     theirs = xr.open_datatree(store, engine="zarr", consolidated=False).load()

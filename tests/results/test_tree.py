@@ -244,6 +244,7 @@ def assert_same_attributes(one: dict, other: dict) -> None:
         np.testing.assert_array_equal(np.atleast_1d(value), np.atleast_1d(other[key]))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("structure", "ending"),
     [*(("correlated", ending) for ending in (".nc", ".netcdf", ".h5", ".zarr")), ("known_cov_scaled", ".nc")],
@@ -353,6 +354,7 @@ def test_only_results_are_saved(value: object, tmp_path: pathlib.Path) -> None:
 # ---- seeds
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("structure", ["independent", "correlated"])
 def test_a_seed_determines_every_draw_whatever_the_cores(structure: str) -> None:
     include = ["prior_predictive", "posterior_predictive"]
@@ -389,6 +391,7 @@ def test_a_seed_is_chosen_and_recorded() -> None:
 # ---- summaries in place of draws
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("structure", ["independent", "correlated"])
 def test_summaries_are_those_of_the_draws(structure: str) -> None:
     priors = hr.Priors(beta={"x": hr.Fixed(0.4)})

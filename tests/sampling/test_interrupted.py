@@ -133,6 +133,7 @@ CHILD = """
 """
 
 
+@pytest.mark.long
 def test_an_interrupt_of_the_process_keeps_the_draws():
     with subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(CHILD)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

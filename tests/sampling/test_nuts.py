@@ -1,13 +1,11 @@
 """NUTS on the marginal density: the two entries of nutpie, and the seeds."""
 
-import ctypes
-
 import numpy as np
 import pytest
 
 import hierreg as hr
+from hierreg.compiled.densities import as_function
 from hierreg.likelihood.posterior import Target
-from hierreg.likelihood.posterior_entry import log_densities
 from hierreg.sampling import nuts
 from hierreg.sampling.native import NativeModel, native_model
 
@@ -46,11 +44,10 @@ def test_compiled_entry_has_the_density_of_the_python_function(which, paired, rn
     mode = nuts.find_mode(target)
     model = native_model(target, mode.u, mode.scale, start=None)
     n = len(mode.u)
-    pointer = ctypes.POINTER(ctypes.c_double)
     for _ in range(5):
         x, gradient, value = rng.normal(size=n), np.empty(n), np.empty(1)
-        arguments = (a.ctypes.data_as(pointer) for a in (x, gradient, value))
-        status = log_densities.ctypes(n, *arguments, model.table.address)
+        arguments = (a.ctypes.data for a in (x, gradient, value))
+        status = as_function(model.function)(n, *arguments, model.table.address)
         expected, slope = target(mode.u + mode.scale @ x)
         assert status == 0
         assert value[0] == pytest.approx(expected, rel=1e-12)
@@ -61,10 +58,9 @@ def test_compiled_entry_reports_an_impossible_point(target):
     mode = nuts.find_mode(target)
     model = native_model(target, mode.u, mode.scale, start=None)
     n = len(mode.u)
-    pointer = ctypes.POINTER(ctypes.c_double)
     x, gradient, value = np.full(n, 1e6), np.empty(n), np.empty(1)
-    arguments = (a.ctypes.data_as(pointer) for a in (x, gradient, value))
-    status = log_densities.ctypes(n, *arguments, model.table.address)
+    arguments = (a.ctypes.data for a in (x, gradient, value))
+    status = as_function(model.function)(n, *arguments, model.table.address)
     assert status != 0
 
 

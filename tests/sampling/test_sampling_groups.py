@@ -464,6 +464,7 @@ def left_out(subject: hr.Model, rows: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return stats.multivariate_normal(mean, V).logpdf(y[rows]), X[rows] @ beta
 
 
+@pytest.mark.long
 def test_arviz_leaves_out_rows_and_units_of_correlated_errors() -> None:
     """ArviZ's estimates, by rows and by units, against fits without each row and without each unit, in closed form."""
     subject, tree = pairs()

@@ -80,6 +80,7 @@ def interrupting(at):
     return {"mine": quantity}
 
 
+@pytest.mark.long
 def test_an_interrupt_keeps_what_is_finished(tmp_path):
     kept = tmp_path / "kept.npz"
     # Once before all, then once with the posterior and once with the true values of each.

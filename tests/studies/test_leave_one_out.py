@@ -166,6 +166,7 @@ def test_the_probability_of_a_row_of_known_variances_is_normal(table):
     np.testing.assert_allclose(found.elpd_i, 0.5 * (np.log(np.diag(Q) / (2 * np.pi)) - z**2), atol=1e-9)
 
 
+@pytest.mark.long
 def test_results_compare_and_come_from_files(table, tmp_path):
     trees = [sampled(formula, table, draws=500) for formula in (FORMULA, "y ~ 1 + (1 | g)")]
     kept = hr.load(hr.save(trees[0], tmp_path / "kept.nc"))

@@ -31,6 +31,7 @@ AT = {"beta": {"Intercept": 1.0}, "sd": {"g": SD_GROUP}, "error_sd": SD_ERROR}
 MEAN = {"mean": {"Intercept": 1}}
 
 
+@pytest.mark.long
 def test_one_way_layouts_are_those_of_the_closed_form():
     """Known variances: the posterior sd of the mean is sqrt((sd^2 + error_sd^2 / r) / J), and power is normal's."""
     n = 60
@@ -62,6 +63,7 @@ def test_a_posterior_without_draws_of_group_coefficients_is_enough():
     np.testing.assert_array_equal(plans[1]["sd"], plans[0]["sd"])
 
 
+@pytest.mark.long
 def test_wrong_signs_and_exaggeration_are_those_of_the_normal_distribution():
     """Where power is low (Gelman and Carlin 2014): of normal estimates beyond 1.96 standard errors."""
     n = 200
@@ -172,6 +174,7 @@ def test_studies_do_not_depend_on_processes_and_other_sizes():
     np.testing.assert_array_equal(one["sd"][1], two["sd"][0])
 
 
+@pytest.mark.long
 def test_parameters_of_a_posterior_vary_and_those_of_an_estimate_do_not():
     model = structures.gaussian("independent, small engine q=1")
     tree = model.sample(draws=100, seed=1, method="psis", progress=False)

@@ -229,6 +229,7 @@ def test_what_is_not_finite_under_the_prior_has_no_contraction():
     assert np.isfinite(report["prior"]).all()
 
 
+@pytest.mark.long
 def test_saved_trees_statistics_alone_and_summaries_say_the_same(sleep, tmp_path):
     short = sampled(sleep)
     expected = hr.sensitivity(short)
@@ -262,6 +263,7 @@ def test_a_factor_with_a_slash_is_called_as_its_variable():
     assert float(grid["moved"][0, 1]) < -0.2
 
 
+@pytest.mark.long
 def test_families_and_effects_have_the_weights_that_there_are(sleep):
     herds = hr.load_dataset("cbpp")
     counts = hr.Model("cbind(incidence, size - incidence) ~ 1 + (1 | herd)", herds, family=hr.Binomial())
@@ -343,6 +345,7 @@ def test_verdicts(changes, said, remedy):
 # Several fits
 
 
+@pytest.mark.long
 def test_each_fit_is_that_of_a_model_with_its_priors():
     """A grid takes scales, families, eta and priors for what they say: fits of models made with such priors agree."""
     own = {"sd": {"Batch": hr.HalfNormal(30.0)}, "error_sd": hr.Exponential(0.02), "beta": hr.Normal(1500.0, 40.0)}

@@ -138,6 +138,7 @@ def test_names_are_text_wherever_they_stand(tmp_path):
     assert "&lt;img src=x" in text
 
 
+@pytest.mark.long
 def test_a_page_fits_a_phone_and_is_small(sleep, tmp_path):
     """In a browser, where there is one: nothing is wider than the window, but for tables that scroll by themselves."""
     page = hr.report(sleep, tmp_path / "page.html")
@@ -163,6 +164,7 @@ def test_a_model_of_which_everything_is_fixed_has_a_page(tmp_path):
     assert "there is nothing to draw" in text
 
 
+@pytest.mark.long
 def test_several_factors_have_sections_of_their_own(tmp_path):
     tree = draws_of(hr.Model(PENICILLIN, hr.load_dataset("penicillin")))
     text = text_of(hr.report(tree, tmp_path / "page.html"))

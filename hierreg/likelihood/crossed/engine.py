@@ -7,11 +7,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.compiled.addresses import NativeLikelihood, PerThread, floats, integers
+from hierreg.compiled.addresses import NativeLikelihood, PerThread
 from hierreg.compiled.lapack import addresses_of_lapack
 from hierreg.likelihood.crossed.described import described_plan
 from hierreg.likelihood.crossed.places import sources_of
 from hierreg.likelihood.crossed.plan import is_plain, plan_elimination
+from hierreg.likelihood.crossed.record import (
+    CrossedRecord,
+    LapackRecord,
+    NodesRecord,
+    PanelsRecord,
+    SourcesRecord,
+    TailRecord,
+)
 from hierreg.likelihood.described import Described, bytes_of
 from hierreg.variances.precision import ErrorPrecision
 
@@ -145,31 +153,23 @@ class CrossedLikelihood:
 
     def _native(self) -> NativeLikelihood:
         terms, plan = self.gram.terms, self.plan
-        *nodes, n_node_columns = plan.nodes
-        tail_at, *tail, n_tail_b, n_tail = plan.dense
-        place, term, value, weight = self.sources.arrays
-        return NativeLikelihood(
-            "crossed.entry",
-            [
-                len(self.z_map_inverse),
-                terms.n_terms,
-                int(self.integrate),
-                *floats(self.constant),
-                *floats(self.gram.n, self.W0, *self.room()),
-                *integers(place, term),
-                *floats(value, weight),
-                *integers(*nodes),
-                int(n_node_columns),
-                int(tail_at),
-                *integers(*tail),
-                int(n_tail_b),
-                int(n_tail),
-                *integers(*plan.rows),
-                *addresses_of_lapack(),
-            ],
+        workspace, tail = self.room()
+        record = CrossedRecord(
             q=len(self.z_map_inverse),
-            K=terms.n_terms,
+            n_terms=terms.n_terms,
+            integrate=self.integrate,
+            constant=self.constant,
+            n=self.gram.n,
+            W0=self.W0,
+            workspace=workspace,
+            tail=tail,
+            sources=SourcesRecord(*self.sources.arrays),
+            nodes=NodesRecord(*plan.nodes),
+            dense=TailRecord(*plan.dense),
+            panels=PanelsRecord(*plan.rows),
+            lapack=LapackRecord(*addresses_of_lapack()),
         )
+        return NativeLikelihood("crossed.entry", record, q=len(self.z_map_inverse), K=terms.n_terms)
 
     def eliminated(self, internal: Array, weights: Array) -> tuple[float, Array, Array]:
         """Return the log likelihood, the eliminated workspace and the factored tail (D, D), of this thread.

@@ -38,7 +38,7 @@ class Sources:
 
     @property
     def arrays(self) -> tuple[Index, Index, Array, Array]:
-        """The arrays in the order in which the kernels read them."""
+        """The arrays in the order of `record.SourcesRecord`."""
         return self.place, self.term, self.value, self.weight
 
 

@@ -118,7 +118,7 @@ class Plan:
 
     @property
     def nodes(self) -> tuple[Any, ...]:
-        """What the kernels read of the staged levels."""
+        """What the kernels read of the staged levels, in the order of `record.NodesRecord`."""
         return (
             self.node_start,
             self.node_q,
@@ -135,12 +135,12 @@ class Plan:
 
     @property
     def dense(self) -> tuple[Any, ...]:
-        """What the kernels read of the tail."""
+        """What the kernels read of the tail, in the order of `record.TailRecord`."""
         return self.tail_at, self.tail_start, self.tail_q, self.tail_lambda, self.n_tail_b, self.n_tail
 
     @property
     def rows(self) -> tuple[Index, Index, Index]:
-        """What the kernels read of the panels that each column of the tail is in."""
+        """The panels that each column of the tail is in, in the order of `record.PanelsRecord`."""
         return self.row_at, self.row_node, self.row_place
 
     @property

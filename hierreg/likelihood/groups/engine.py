@@ -7,9 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.compiled.addresses import NativeLikelihood, PerThread, flags, floats, integers
+from hierreg.compiled.addresses import NativeLikelihood, PerThread
 from hierreg.likelihood.groups.blocks import SplitBlocks, split_into_blocks
 from hierreg.likelihood.groups.described import described_blocks
+from hierreg.likelihood.groups.record import (
+    BaseRecord,
+    RowTable,
+    RowTilesRecord,
+    StripTable,
+    ThetaRecord,
+    ThetaTable,
+    TilesRecord,
+    TileTable,
+)
 from hierreg.likelihood.groups.threads import is_large, log_likelihood_in_chunks
 from hierreg.likelihood.population import moved
 from hierreg.variances.precision import ErrorPrecision
@@ -154,8 +164,7 @@ class MarginalLikelihood:
     def at(self, internal: Array, weights: Array, g_Lambda: Array, g_omega: Array, *, is_strict: bool = False) -> float:
         """Return what `evaluate` does, as it comes out; -inf where no digits are known, or fewer than eight."""
         if self.is_large:
-            gram = (self.blocks.base, self.blocks.arrays, (self.blocks.left, self.blocks.left_of, self.prior_rows))
-            arguments = (gram, self.W0, self._numbers(is_strict=is_strict), self.integrate)
+            arguments = self._base(is_strict=is_strict), self.blocks.arrays
             return log_likelihood_in_chunks(internal, weights, arguments, g_Lambda, g_omega, self.threads)
         return self.native(is_strict=is_strict)(internal, weights, g_Lambda, g_omega)
 
@@ -199,10 +208,22 @@ class MarginalLikelihood:
         """Cross-products of the pseudo-observations."""
         return self.prior_rows.T @ self.prior_rows
 
-    def _numbers(self, *, is_strict: bool) -> Array:
-        """Return what the kernels read beside arrays."""
-        is_exact = self.blocks.left_of is not None
-        return np.array([self.constant, *self.blocks.most_subtracted, is_exact, is_strict], dtype=float)
+    def _base(self, *, is_strict: bool) -> BaseRecord:
+        """Return what the kernels read beside the groups."""
+        blocks = self.blocks
+        return BaseRecord(
+            base=blocks.base,
+            W0=self.W0,
+            constant=self.constant,
+            most_subtracted=np.array(blocks.most_subtracted),
+            is_exact=blocks.left_of is not None,
+            is_strict=is_strict,
+            integrate=self.integrate,
+            q=len(self.z_map_inverse),
+            left=blocks.left,
+            left_of=blocks.left_of if blocks.left_of is not None else np.empty((0, 4), dtype=np.intp),
+            prior_rows=self.prior_rows,
+        )
 
     def native(self, *, is_strict: bool = False) -> NativeLikelihood:
         """Return the compiled likelihood, for one thread.
@@ -216,18 +237,8 @@ class MarginalLikelihood:
 
     def _native(self, *, is_strict: bool) -> NativeLikelihood:
         kinds = self.blocks.arrays
-        rows: list[Any] = [
-            *floats(self.blocks.base, self.W0, self._numbers(is_strict=is_strict)),
-            int(self.integrate),
-            len(self.z_map_inverse),
-            *floats(self.blocks.left),
-            *integers(self.blocks.left_of if self.blocks.left_of is not None else np.empty((0, 4), dtype=np.intp)),
-            *floats(self.prior_rows),
-        ]
-        for array in (array for blocks in kinds if blocks is not None for array in blocks):
-            row = flags if array.dtype == np.bool_ else integers if array.dtype == np.intp else floats
-            rows += row(array)
-        return NativeLikelihood(entry_of(kinds), rows, q=len(self.z_map_inverse), K=self.errors.n_terms)
+        record = record_of(self._base(is_strict=is_strict), kinds)
+        return NativeLikelihood(entry_of(kinds), record, q=len(self.z_map_inverse), K=self.errors.n_terms)
 
     def moments_at(self, internal: Array, weights: Array) -> tuple[Array, Array] | None:
         """Return the conditional mean (p,) of internal beta and F (p, p), F F' its covariance; None without digits."""
@@ -328,3 +339,15 @@ def _most_precision(likelihood: MarginalLikelihood, weights: Array) -> Array | N
 def entry_of(kinds: Sequence[Any]) -> str:
     """Return the module of `hierreg.likelihood` with the compiled likelihood of `SplitBlocks.arrays`."""
     return [name for name, blocks in zip(_ENTRIES, kinds, strict=True) if blocks is not None][-1]
+
+
+def record_of(base: BaseRecord, kinds: Sequence[Any]) -> tuple[Any, ...]:
+    """Return what that likelihood reads."""
+    theta, strips, one, many, rows = kinds
+    if theta is not None:
+        return ThetaTable(base=base, theta=ThetaRecord(*theta))
+    if strips is not None:
+        return StripTable(base=base, strips=TilesRecord(*strips))
+    if rows is not None:
+        return RowTable(base=base, one=TilesRecord(*one), rows=RowTilesRecord(*rows))
+    return TileTable(base=base, one=TilesRecord(*one), many=TilesRecord(*many))

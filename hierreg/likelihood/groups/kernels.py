@@ -13,7 +13,6 @@ import numpy as np
 from hierreg.compiled.address_kernels import (
     GRADIENT,
     MOMENTS,
-    Row,
     matrix_at,
     square_of,
     stack_at,
@@ -47,6 +46,7 @@ from hierreg.likelihood.groups.lane_kernels import (
     weigh,
     weighted_log_det,
 )
+from hierreg.likelihood.groups.record import BASE
 from hierreg.likelihood.groups.row_kernels import (
     absorb_rows,
     gradient_of_rows,
@@ -530,11 +530,6 @@ def weights_of_base(G, P_inv, is_exact):
     return out
 
 
-# Rows of the table of `log_likelihood_of` before those of the blocks, which depend on their kind. After a change of
-# their order, drop compiled kernels: numba does not compile the functions that read it in other files again.
-FIRST_BLOCKS = 8
-
-
 @part
 def log_likelihood_of(table, kinds, Lambda_at, weights_at, first_at, second_at, value_at, wanted):
     """Write the marginal log likelihood, -inf where a matrix is not positive definite, and what else is wanted.
@@ -542,10 +537,7 @@ def log_likelihood_of(table, kinds, Lambda_at, weights_at, first_at, second_at, 
     Parameters
     ----------
     table : int array (n_rows, WIDTH)
-        Rows of base (K, p + 1, p + 1), W0 (p + 1, p + 1), what does not depend on the arguments, what may be
-        subtracted of y and of population columns, 1 where the base is that of rows, and 1 where a value without eight
-        digits is worse than none (5,), whether beta is integrated (profiled out otherwise), q, `left` and `left_of` of
-        `SplitBlocks`, and the prior's pseudo-observations (r, p + 1).
+        Which begins with those of a `record.BaseRecord`.
     kinds : tuple
         Arrays of strips of `theta_strips`, of other strips, of tiles of groups that stand alone and of tiles of linked
         groups, and of rows; None for what is missing.
@@ -560,7 +552,7 @@ def log_likelihood_of(table, kinds, Lambda_at, weights_at, first_at, second_at, 
         VALUE, GRADIENT, or MOMENTS and the number of further points: all addresses are then of one array after the
         other, and the first point without a density is the last that is written.
     """
-    K, p, q = table[0, 1], table[0, 2] - 1, table[4, 0]
+    K, p, q = table[BASE.base, 1], table[BASE.base, 2] - 1, table[BASE.q, 0]
     for s in range(max(1, wanted - MOMENTS + 1)):
         value = _at_one_point(
             table,
@@ -583,14 +575,16 @@ def _at_one_point(table, kinds, Lambda, weights, first_at, second_at, wanted):  
 
     The gradient needs room for all tiles of blocks, the others for one.
     """
-    base, W0 = stack_at(table, Row(0)), matrix_at(table, Row(1), np.float64)
-    numbers, integrate, q = vector_at(table, Row(2), np.float64), table[3, 0] == 1, table[4, 0]
+    base, W0 = stack_at(table, BASE.base), matrix_at(table, BASE.W0, np.float64)
+    constant = vector_at(table, BASE.constant, np.float64)
+    subtracted = vector_at(table, BASE.most_subtracted, np.float64)
+    is_exact, is_strict = table[BASE.is_exact, 0] == 1, table[BASE.is_strict, 0] == 1
+    integrate, q = table[BASE.integrate, 0] == 1, table[BASE.q, 0]
     left = (
-        matrix_at(table, Row(5), np.float64),
-        matrix_at(table, Row(6), np.int64),
-        matrix_at(table, Row(7), np.float64),
+        matrix_at(table, BASE.left, np.float64),
+        matrix_at(table, BASE.left_of, np.int64),
+        matrix_at(table, BASE.prior_rows, np.float64),
     )
-    is_exact, is_strict = numbers[3] == 1.0, numbers[4] == 1.0
     K, p = base.shape[0], base.shape[1] - 1
     omega, root, log_det = weights[:K], weights[K : 2 * K], weights[2 * K]
     theta, strips, one, many, rows = kinds
@@ -606,10 +600,10 @@ def _at_one_point(table, kinds, Lambda, weights, first_at, second_at, wanted):  
     log_det += absorb_blocks(omega, Lambda, one, of_one, total)
     log_det += absorb_blocks(omega, Lambda, many, of_many, total)
     log_det += absorb_rows(root, Lambda, rows, of_rows, total)
-    reduce_population(omega, base, W0, numbers[2], total, B, C)
+    reduce_population(omega, base, W0, subtracted[1], total, B, C)
     log_det_P, quadratic = solve_population(C, B, P, beta, is_strict)
     if not is_exact:
-        if not has_digits(C, B, P, quadratic, numbers[1], is_strict and wanted < MOMENTS):
+        if not has_digits(C, B, P, quadratic, subtracted[0], is_strict and wanted < MOMENTS):
             quadratic = np.nan
     elif isfinite(quadratic):
         quadratic = residual_form(root, left, B, beta)
@@ -622,7 +616,7 @@ def _at_one_point(table, kinds, Lambda, weights, first_at, second_at, wanted):  
                 quadratic += quadratic_of_strips(omega, Lambda, strips, beta)
                 quadratic += quadratic_of_tiles(omega, Lambda, one, beta)
                 quadratic += quadratic_of_rows(root, Lambda, rows, beta)
-    value = numbers[0] - 0.5 * (log_det + quadratic + (log_det_P if integrate else 0.0))
+    value = constant[0] - 0.5 * (log_det + quadratic + (log_det_P if integrate else 0.0))
     if not isfinite(value):
         value = -np.inf
     elif wanted >= MOMENTS:

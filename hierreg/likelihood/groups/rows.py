@@ -66,7 +66,7 @@ class RowTiles:
 
     @property
     def arrays(self) -> tuple[Index, Index, Index, Index, Array, Array, Array, Array, Array]:
-        """The arrays in the order in which the kernels read them."""
+        """The arrays in the order of `record.RowTilesRecord`."""
         entries = self.indptr, self.term, self.size, self.height, self.S, self.W
         return *entries, self.basis, self.is_left, self.fit
 

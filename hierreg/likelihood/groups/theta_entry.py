@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from hierreg.compiled.address_kernels import LIKELIHOOD, Row, matrix_at, rows_at, stack_at, vector_at
+from hierreg.compiled.address_kernels import LIKELIHOOD, rows_at
 from hierreg.compiled.parts import callback
-from hierreg.likelihood.groups.kernels import FIRST_BLOCKS, log_likelihood_of
+from hierreg.likelihood.groups.kernels import log_likelihood_of
+from hierreg.likelihood.groups.record import N_THETA_ROWS, THETA_ROWS
+from hierreg.likelihood.groups.record_kernels import theta_at
 
 
 @callback(LIKELIHOOD)
 def log_likelihood(table, Lambda, weights, first, second, value, wanted):
     """Write the log likelihood and what else is wanted; see `kernels.log_likelihood_of`."""
-    rows = rows_at(table, Row(FIRST_BLOCKS + 3))
-    theta = (
-        vector_at(rows, Row(FIRST_BLOCKS), np.int64),
-        stack_at(rows, Row(FIRST_BLOCKS + 1)),
-        matrix_at(rows, Row(FIRST_BLOCKS + 2), np.float64),
-    )
-    kinds = (theta, None, None, None, None)
+    rows = rows_at(table, N_THETA_ROWS)
+    kinds = (theta_at(rows, THETA_ROWS.theta), None, None, None, None)
     log_likelihood_of(rows, kinds, Lambda, weights, first, second, value, wanted)
     return 0

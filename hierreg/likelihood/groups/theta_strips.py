@@ -41,7 +41,7 @@ class ThetaStrips:
 
     @property
     def arrays(self) -> tuple[Index, Array, Array]:
-        """The arrays in the order in which the kernels read them."""
+        """The arrays in the order of `record.ThetaRecord`."""
         return self.term, self.products, self.K
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hierreg.likelihood.groups.record import BaseRecord
+
     Array = NDArray[np.float64]
 
 # Tiles a chunk: about a millisecond, far above what handing it to a thread costs. 65,536 groups in strips, else 8,192.
@@ -133,7 +135,12 @@ def _of_residuals(
 
 
 def log_likelihood_in_chunks(
-    Lambda: Array, weights: Array, arguments: tuple[Any, ...], g_Lambda: Array, g_omega: Array, threads: int
+    Lambda: Array,
+    weights: Array,
+    arguments: tuple[BaseRecord, tuple[Any, ...]],
+    g_Lambda: Array,
+    g_omega: Array,
+    threads: int,
 ) -> float:
     """Return what `kernels.log_likelihood_of` does, by chunks of tiles.
 
@@ -143,14 +150,15 @@ def log_likelihood_in_chunks(
         Internal scale.
     weights : array (2 K + 2,)
     arguments : tuple
-        gram, W0, the numbers that `kernels.log_likelihood_of` describes, integrate.
+        What is read beside the groups, and the arrays of these: `blocks.SplitBlocks.arrays`.
     g_Lambda, g_omega : arrays (q, q), (K,)
         Overwritten.
     threads : int
     """
     from hierreg.likelihood.groups import kernels
 
-    (base, kinds, left), W0, (constant, most_of_y, most, is_exact, is_strict), integrate = arguments
+    own, kinds = arguments
+    base, left, (most_of_y, most) = own.base, (own.left, own.left_of, own.prior_rows), own.most_subtracted
     (K, p1, _), q = base.shape, len(Lambda)
     omega, root, log_det_R = weights[:K], weights[K : 2 * K], weights[2 * K]
     B, C, G, T = np.empty((4, p1, p1))
@@ -171,24 +179,24 @@ def log_likelihood_in_chunks(
         share = pool.map if threads > 1 else map
         log_dets, totals = zip(*share(absorb, pieces), strict=True)
         total = sum(totals, np.zeros((K + 1, p1, p1, LANES)))
-        kernels.reduce_population(omega, base, W0, most, total, B, C)
-        log_det_P, quadratic = kernels.solve_population(C, B, P, beta, is_strict == 1.0)
-        if not is_exact:
-            if not kernels.has_digits(C, B, P, quadratic, most_of_y, is_strict == 1.0):
+        kernels.reduce_population(omega, base, own.W0, most, total, B, C)
+        log_det_P, quadratic = kernels.solve_population(C, B, P, beta, own.is_strict)
+        if not own.is_exact:
+            if not kernels.has_digits(C, B, P, quadratic, most_of_y, own.is_strict):
                 quadratic = np.nan
         elif np.isfinite(quadratic):
             quadratic = kernels.residual_form(root, left, B, beta)
-            if (is_strict or kinds[0] is None) and kernels.is_noise(B, beta, quadratic):
-                quadratic = np.nan if is_strict else _of_residuals((omega, root), Lambda, kinds, left, beta)
-        value = constant - 0.5 * (log_det_R + sum(log_dets) + quadratic + (log_det_P if integrate else 0.0))
+            if (own.is_strict or kinds[0] is None) and kernels.is_noise(B, beta, quadratic):
+                quadratic = np.nan if own.is_strict else _of_residuals((omega, root), Lambda, kinds, left, beta)
+        value = own.constant - 0.5 * (log_det_R + sum(log_dets) + quadratic + (log_det_P if own.integrate else 0.0))
         if not np.isfinite(value):
             return -np.inf
-        kernels.population_weights(P, beta, integrate, P_inv, G, T)
+        kernels.population_weights(P, beta, own.integrate, P_inv, G, T)
         g_factors, g_omegas = zip(*share(differentiate, pieces), strict=True)
     for part in g_omegas:
         g_omega += part
-    if is_exact:
+    if own.is_exact:
         kernels.add_residual_gradient(left, beta, g_omega)
-    G_base, g_factor = kernels.weights_of_base(G, P_inv, bool(is_exact)), sum(g_factors, np.zeros((K + 1, q, q, LANES)))
+    G_base, g_factor = kernels.weights_of_base(G, P_inv, own.is_exact), sum(g_factors, np.zeros((K + 1, q, q, LANES)))
     kernels.collect_gradient(omega, Lambda, base, total, g_factor, G, G_base, g_Lambda, g_omega)
     return float(value)

@@ -52,7 +52,7 @@ class Tiles:
 
     @property
     def arrays(self) -> tuple[Index, Index, Array, Array, Array, NDArray[np.bool_]]:
-        """The arrays in the order in which the kernels read them."""
+        """The arrays in the order of `record.TilesRecord`."""
         return self.indptr, self.term, self.ZtZ, self.ZtW, self.weight, self.factored
 
     @property

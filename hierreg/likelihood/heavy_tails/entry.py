@@ -5,13 +5,13 @@ from __future__ import annotations
 from math import exp, isfinite
 
 import numpy as np
-from numba import types
 
-from hierreg.compiled.address_kernels import GRADIENT, WIDTH, Row, matrix_at, stack_at, vector_at
+from hierreg.compiled.address_kernels import GRADIENT, LOG_DENSITIES, matrix_at, rows_at, stack_at, vector_at
 from hierreg.compiled.array_kernels import array_at, empty, zeros
 from hierreg.compiled.parts import callback, part
 from hierreg.likelihood.heavy_tails.draw_kernels import draw_groups
 from hierreg.likelihood.heavy_tails.kernels import log_likelihood
+from hierreg.likelihood.heavy_tails.record import N_ROWS, ROWS
 from hierreg.likelihood.heavy_tails.shape_kernels import (
     STUDENT_T,
     components_of,
@@ -21,130 +21,95 @@ from hierreg.likelihood.heavy_tails.shape_kernels import (
     slope_of_components,
     slope_of_nu,
 )
-from hierreg.variances.kernels import add_gradient_of_covariances, covariances_at, room_for_covariances
+from hierreg.variances.kernels import add_gradient_of_covariances, covariances_at, room_for_covariances, variances_at
 from hierreg.variances.precision_kernels import error_precision_gradient, weights_of
-
-# Rows of the table (see `target.EffectsTarget.table`): variance parameters, those of further components, data, shape,
-# and what is wanted.
-OWN, DATA, SHAPE, RUN, ROOM, N_ROWS = 17, 34, 47, 54, 70, 97
-_OWN, _DATA, _SHAPE, _RUN, _ROOM = Row(OWN), Row(DATA), Row(SHAPE), Row(RUN), Row(ROOM)
-
-FUNCTION = types.int64(
-    types.uint64,
-    types.CPointer(types.float64),
-    types.CPointer(types.float64),
-    types.CPointer(types.float64),
-    types.voidptr,
-)
-
-
-@part
-def _variances_at(table, i):
-    """Return the tuple that `variances.kernels.covariances_at` reads, from row i on, and the map to internal Lambda."""
-    variances = (
-        table[i, 0],
-        vector_at(table, i + 1, np.int64),
-        vector_at(table, i + 2, np.int64),
-        matrix_at(table, i + 3, np.float64),
-        vector_at(table, i + 4, np.bool_),
-        vector_at(table, i + 5, np.float64),
-        matrix_at(table, i + 6, np.float64),
-        (
-            vector_at(table, i + 7, np.int64),
-            vector_at(table, i + 8, np.int64),
-            vector_at(table, i + 9, np.float64),
-            vector_at(table, i + 10, np.int64),
-            vector_at(table, i + 11, np.float64),
-            vector_at(table, i + 12, np.bool_),
-            vector_at(table, i + 13, np.float64),
-            vector_at(table, i + 14, np.float64),
-        ),
-        vector_at(table, i + 15, np.float64),
-    )
-    return variances, matrix_at(table, i + 16, np.float64)
 
 
 @part
 def _data_at(table):
     """Return groups and what is left of the rows (`kernels.log_likelihood`), pseudo-observations, beta and errors."""
-    i = _DATA
+    data = ROWS.data
     groups = (
-        vector_at(table, i, np.int64),
-        vector_at(table, i + 1, np.int64),
-        matrix_at(table, i + 2, np.float64),
-        matrix_at(table, i + 3, np.float64),
+        vector_at(table, data.start, np.int64),
+        vector_at(table, data.term, np.int64),
+        matrix_at(table, data.C, np.float64),
+        matrix_at(table, data.D, np.float64),
     )
-    left = matrix_at(table, i + 4, np.float64), vector_at(table, i + 5, np.int64)
-    beta = vector_at(table, i + 7, np.float64), matrix_at(table, i + 8, np.float64)
+    left = matrix_at(table, data.left, np.float64), vector_at(table, data.left_term, np.int64)
+    beta = vector_at(table, data.centre, np.float64), matrix_at(table, data.scale, np.float64)
     errors = (
-        vector_at(table, i + 9, np.int64),
-        matrix_at(table, i + 10, np.bool_),
-        vector_at(table, i + 11, np.float64),
+        vector_at(table, data.gaps, np.int64),
+        matrix_at(table, data.patterns, np.bool_),
+        vector_at(table, data.counts, np.float64),
     )
-    return groups, left, matrix_at(table, i + 6, np.float64), beta, errors
+    return groups, left, matrix_at(table, data.prior_rows, np.float64), beta, errors
 
 
 @part
 def _shape_arrays(table):
     """Return the arrays that say what shapes the effects: of nu, of components, their unit and their frame."""
-    i = _SHAPE
+    shape = ROWS.shape
     return (
-        vector_at(table, i + 1, np.float64),
-        vector_at(table, i + 4, np.float64),
-        vector_at(table, i + 5, np.float64),
-        matrix_at(table, i + 6, np.float64),
+        vector_at(table, shape.student, np.float64),
+        vector_at(table, shape.concentration, np.float64),
+        vector_at(table, shape.tau, np.float64),
+        matrix_at(table, shape.frame, np.float64),
     )
 
 
 @part
-def _mixture_at(table, i):
+def _mixture_at(table):
     """Return room for a mixture (`kernels`)."""
+    mixture = ROWS.mixture
     return (
-        stack_at(table, i),
-        vector_at(table, i + 1, np.int64),
-        matrix_at(table, i + 2, np.float64),
-        vector_at(table, i + 3, np.float64),
-        vector_at(table, i + 4, np.float64),
-        vector_at(table, i + 5, np.float64),
+        stack_at(table, mixture.Lambdas),
+        vector_at(table, mixture.which, np.int64),
+        matrix_at(table, mixture.means, np.float64),
+        vector_at(table, mixture.log_pi, np.float64),
+        vector_at(table, mixture.log_weight, np.float64),
+        vector_at(table, mixture.scale, np.float64),
     )
 
 
 @part
-def _room_at(table, i):
+def _room_at(table):
     """Return room for one group (`kernels.weigh`)."""
+    group = ROWS.group
     return (
-        stack_at(table, i),
-        stack_at(table, i + 1),
-        matrix_at(table, i + 2, np.float64),
-        matrix_at(table, i + 3, np.float64),
-        matrix_at(table, i + 4, np.float64),
-        matrix_at(table, i + 5, np.float64),
-        stack_at(table, i + 6),
-        matrix_at(table, i + 7, np.float64),
-        matrix_at(table, i + 8, np.float64),
-        vector_at(table, i + 9, np.float64),
+        stack_at(table, group.U),
+        stack_at(table, group.V),
+        matrix_at(table, group.d, np.float64),
+        matrix_at(table, group.e, np.float64),
+        matrix_at(table, group.rest, np.float64),
+        matrix_at(table, group.w, np.float64),
+        stack_at(table, group.shrunk),
+        matrix_at(table, group.weight, np.float64),
+        matrix_at(table, group.det, np.float64),
+        vector_at(table, group.base, np.float64),
     )
 
 
 @part
-def _slopes_at(table, i):
+def _slopes_at(table):
     """Return averages and slopes (`kernels.differentiate`)."""
-    averages = (
-        vector_at(table, i, np.float64),
-        vector_at(table, i + 1, np.float64),
-        matrix_at(table, i + 2, np.float64),
-        vector_at(table, i + 3, np.float64),
+    averages, slopes = ROWS.averages, ROWS.slopes
+    return (
+        (
+            vector_at(table, averages.first, np.float64),
+            vector_at(table, averages.second, np.float64),
+            matrix_at(table, averages.squares, np.float64),
+            vector_at(table, averages.variance, np.float64),
+        ),
+        (
+            stack_at(table, slopes.of_Lambda),
+            matrix_at(table, slopes.of_means, np.float64),
+            vector_at(table, slopes.of_pi, np.float64),
+            vector_at(table, slopes.of_weight, np.float64),
+            vector_at(table, slopes.of_scale, np.float64),
+            vector_at(table, slopes.of_beta, np.float64),
+            vector_at(table, slopes.of_omega, np.float64),
+        ),
     )
-    slopes = (
-        stack_at(table, i + 4),
-        matrix_at(table, i + 5, np.float64),
-        vector_at(table, i + 6, np.float64),
-        vector_at(table, i + 7, np.float64),
-        vector_at(table, i + 8, np.float64),
-        vector_at(table, i + 9, np.float64),
-        vector_at(table, i + 10, np.float64),
-    )
-    return averages, slopes
 
 
 @part
@@ -223,14 +188,15 @@ def _prior_of_beta(v, rows, g_beta):
 @part
 def _draw(table, s, groups, v, roots, mixture, room):
     """Draw the effects of some groups, for draw s of the parameters; see `draw_kernels`."""
-    i = _RUN
-    uniform, square = matrix_at(table, i + 11, np.float64), matrix_at(table, i + 14, np.float64)
-    normal, effects, probability = stack_at(table, i + 12), stack_at(table, i + 13), stack_at(table, i + 15)
+    run = ROWS.run
+    uniform, square = matrix_at(table, run.uniform, np.float64), matrix_at(table, run.square, np.float64)
+    normal, effects = stack_at(table, run.normal), stack_at(table, run.effects)
+    probability = stack_at(table, run.probability)
     random, out = (uniform[s], normal[s]), (effects[s], square[s], probability[s])
-    draw_groups(table[i + 9, 0], groups, v, roots, mixture, room, random, out)
+    draw_groups(table[run.first, 0], groups, v, roots, mixture, room, random, out)
 
 
-@callback(FUNCTION)
+@callback(LOG_DENSITIES)
 def log_densities(n, x, gradient, value, table):  # one function, compiled once
     """Write the log density, and its gradient or draws of group effects where they are wanted, at points x.
 
@@ -242,29 +208,33 @@ def log_densities(n, x, gradient, value, table):  # one function, compiled once
     x, gradient : arrays (n_points, n)
     value : array (n_points,)
     table : address
+        Of an `EffectsRecord`.
 
     Returns
     -------
     int
         0; 4 where the last density is not finite. The value is NaN where there was no memory.
     """
-    rows = array_at(table, (N_ROWS, WIDTH), np.int64)
-    n_points, wanted = rows[_RUN, 0], rows[_RUN + 1, 0]
-    prior_on, natural = rows[_RUN + 2, 0] == 1, rows[_RUN + 3, 0] == 1
+    rows, run, shape_rows = rows_at(table, N_ROWS), ROWS.run, ROWS.shape
+    n_points, wanted = rows[run.n_points, 0], rows[run.wanted, 0]
+    prior_on, natural = rows[run.prior_on, 0] == 1, rows[run.natural, 0] == 1
     values = array_at(value, (n_points,), np.float64)
     for s in range(n_points):
         values[s] = np.nan
     points, slopes_out = array_at(x, (n_points, n), np.float64), array_at(gradient, (n_points, n), np.float64)
-    variances, internal = _variances_at(rows, Row(0))
-    own_variances, own_internal = _variances_at(rows, _OWN)
+    variances, internal = variances_at(rows, ROWS.variances), matrix_at(rows, ROWS.to_internal, np.float64)
+    own_variances = variances_at(rows, ROWS.own_variances)
+    own_internal = matrix_at(rows, ROWS.own_to_internal, np.float64)
     groups, left, prior_rows, beta, errors = _data_at(rows)
-    kind, c, L, what = rows[_SHAPE, 0], rows[_SHAPE + 2, 0], rows[_SHAPE + 3, 0], _shape_arrays(rows)
-    K, constant = rows[_DATA + 12, 0], vector_at(rows, _RUN + 4, np.float64)[0]
-    n_free, n_own, n_shape, M = rows[_RUN + 5, 0], rows[_RUN + 6, 0], rows[_RUN + 7, 0], rows[_RUN + 8, 0]
+    kind, what = rows[shape_rows.kind, 0], _shape_arrays(rows)
+    c, L = rows[shape_rows.n_components, 0], rows[shape_rows.n_covariances, 0]
+    K, constant = rows[ROWS.data.n_terms, 0], vector_at(rows, run.constant, np.float64)[0]
+    n_free, n_own, n_shape = rows[run.n_free, 0], rows[run.n_own, 0], rows[run.n_shape, 0]
+    M = rows[run.n_scales, 0]
     q, p, D = len(internal), len(beta[0]), errors[1].shape[1]
     shape_from, own_from = n_free + p, n_free + p + n_shape
-    mixture, room = _mixture_at(rows, _ROOM), _room_at(rows, _ROOM + 6)
-    averages, slopes = _slopes_at(rows, _ROOM + 16)
+    mixture, room = _mixture_at(rows), _room_at(rows)
+    averages, slopes = _slopes_at(rows)
     Lambdas, rooms = mixture[0], (room, averages, slopes)
     work = empty(M), empty((c, q)), empty((c, q))
     weights, g_S = empty(2 * K + 2), empty((D, D))
@@ -288,7 +258,7 @@ def log_densities(n, x, gradient, value, table):  # one function, compiled once
         log_density += constant + _shape_mixture(kind, shape, what, mixture, work, prior_on, natural, g_shape)
         _clear(slopes)
         v = _residual_at(u[n_free:shape_from], beta)
-        weights_of(point[4], errors, weights)
+        weights_of(point[4], errors[0], errors[1], errors[2], weights)
         if wanted > GRADIENT:
             _draw(rows, s, groups, v, weights[K : 2 * K], mixture, room)
             continue
@@ -302,7 +272,7 @@ def log_densities(n, x, gradient, value, table):  # one function, compiled once
         if wanted != GRADIENT:
             continue
         if status == 0:
-            error_precision_gradient(point[4], errors, weights, slopes[6], g_S)
+            error_precision_gradient(point[4], errors[0], errors[1], errors[2], weights, slopes[6], g_S)
             add_gradient_of_covariances(
                 u[:n_free], variances, internal, point, first_corr, slopes[0][0], g_S, g[:n_free]
             )

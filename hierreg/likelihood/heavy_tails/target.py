@@ -10,10 +10,21 @@ import numpy as np
 
 from hierreg.compiled import densities
 from hierreg.compiled.address_kernels import GRADIENT, VALUE
-from hierreg.compiled.addresses import AddressTable, PerThread, flags, floats, integers
+from hierreg.compiled.addresses import AddressTable, PerThread
 from hierreg.effects import Mixture, StudentT
 from hierreg.errors.within_units import no_units
+from hierreg.likelihood.heavy_tails.record import (
+    AveragesRecord,
+    DataRecord,
+    EffectsRecord,
+    GroupRecord,
+    MixtureRecord,
+    RunRecord,
+    ShapeRecord,
+    SlopesRecord,
+)
 from hierreg.priors import Fixed
+from hierreg.variances.record import record_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,78 +145,115 @@ class EffectsTarget:
         room : tuple of arrays or None
             Random numbers and what draws are written to: see `draws`.
         """
-        v, data, shape = self.parameters, self.data, self.shape
-        effects, terms = shape.effects, data.gram.terms
-        is_mixture = isinstance(effects, Mixture)
-        concentration = effects.concentration if isinstance(effects, Mixture) else 1.0
-        sd_unit = np.zeros(v.n_columns) if self.sd_unit is None else self.sd_unit
+        data, effects = self.data, self.shape.effects
         constant = data.constant
         if len(data.prior_rows) and len(self.scale):
             constant += float(np.linalg.slogdet(self.scale)[1])
         most = int(np.diff(data.start).max(initial=0))
-        from hierreg.likelihood.heavy_tails.shape_kernels import MIXTURE, N_SCALES, STUDENT_T
+        from hierreg.likelihood.heavy_tails.shape_kernels import N_SCALES
 
-        return AddressTable(
-            [
-                *self._variance_rows(v, sd_unit),
-                *self._variance_rows(self.of_components, np.zeros(v.n_columns)),
-                *integers(data.start, data.term),
-                *floats(data.C, data.D, data.left),
-                *integers(data.left_term),
-                *floats(data.prior_rows, self.centre, self.scale),
-                *integers(terms.gaps),
-                *flags(terms.patterns),
-                *floats(terms.counts),
-                terms.n_terms,
-                MIXTURE if is_mixture else STUDENT_T,
-                *floats(shape.student),
-                shape.n_components,
-                shape.n_covariances,
-                *floats(np.array([concentration]), shape.tau, shape.internal),
-                n_points,
-                wanted,
-                int(self.prior_on),
-                int(self.natural),
-                *floats(np.array([constant])),
-                v.n_free,
-                self.of_components.n_free,
-                shape.n_shape,
-                1 if is_mixture else N_SCALES,
-                first,
-                most,
-                *(room or _NO_DRAWS),
-                *self._room(most, 1 if is_mixture else N_SCALES),
-            ]
+        n_scales = 1 if isinstance(effects, Mixture) else N_SCALES
+        uniform, normal, out, square, probability = room or _NO_DRAWS
+        to_internal = self.parameters.to_internal(np.linalg.inv(data.gram.z_map))
+        record = EffectsRecord(
+            variances=record_of(self.parameters, self.sd_unit),
+            to_internal=to_internal,
+            own_variances=record_of(self.of_components),
+            own_to_internal=self.of_components.to_internal(np.linalg.inv(data.gram.z_map)),
+            data=self._data_record(),
+            shape=self._shape_record(),
+            run=RunRecord(
+                n_points=n_points,
+                wanted=wanted,
+                prior_on=self.prior_on,
+                natural=self.natural,
+                constant=constant,
+                n_free=self.parameters.n_free,
+                n_own=self.of_components.n_free,
+                n_shape=self.shape.n_shape,
+                n_scales=n_scales,
+                first=first,
+                most=most,
+                uniform=uniform,
+                normal=normal,
+                effects=out,
+                square=square,
+                probability=probability,
+            ),
+            **self._room(most, n_scales),
+        )
+        return AddressTable(record)
+
+    def _data_record(self) -> DataRecord:
+        data, terms = self.data, self.data.gram.terms
+        return DataRecord(
+            start=data.start,
+            term=data.term,
+            C=data.C,
+            D=data.D,
+            left=data.left,
+            left_term=data.left_term,
+            prior_rows=data.prior_rows,
+            centre=self.centre,
+            scale=self.scale,
+            gaps=terms.gaps,
+            patterns=terms.patterns,
+            counts=terms.counts,
+            n_terms=terms.n_terms,
         )
 
-    def _room(self, most: int, M: int) -> list[Any]:
-        """Return what the kernels write to, for groups of at most so many rows: mixture, `weigh`, `differentiate`."""
+    def _shape_record(self) -> ShapeRecord:
+        from hierreg.likelihood.heavy_tails.shape_kernels import MIXTURE, STUDENT_T
+
+        shape, effects = self.shape, self.shape.effects
+        return ShapeRecord(
+            kind=MIXTURE if isinstance(effects, Mixture) else STUDENT_T,
+            student=shape.student,
+            n_components=shape.n_components,
+            n_covariances=shape.n_covariances,
+            concentration=effects.concentration if isinstance(effects, Mixture) else 1.0,
+            tau=shape.tau,
+            frame=shape.internal,
+        )
+
+    def _room(self, most: int, M: int) -> dict[str, Any]:
+        """Return what the kernels write to, for groups of at most so many rows."""
         L, c, q = self.shape.n_covariances, self.shape.n_components, len(self.shape.coef)
         p, K = len(self.centre), self.data.gram.terms.n_terms
-        which = np.arange(c, dtype=np.int64) if L > 1 else np.zeros(c, dtype=np.int64)
-        mixture = [np.zeros((L, q, q)), which, np.zeros((c, q)), np.zeros(c), np.zeros(M), np.zeros(M)]
-        of_group = [(L, most, q), (L, q, q), (L, q), (c, most), (c, most), (c, q), (c, q, M), (c, M), (c, M), (most,)]
-        averages: list[tuple[int, ...]] = [(q,), (q,), (q, q), (q,)]
-        slopes: list[tuple[int, ...]] = [(L, q, q), (c, q), (c,), (M,), (M,), (p,), (K,)]
-        return [*mixture, *(np.zeros(shape) for shape in (*of_group, *averages, *slopes))]
-
-    def _variance_rows(self, v: VarianceParameters, sd_unit: Array) -> list[Any]:
-        """Return what `covariances_at` reads of variance parameters, and the map to internal Lambda."""
-        stratum, size, rest, sd_of_stratum, lowest, is_free, eta, fixed = v.within_units.arrays
-        return [
-            v.n_factor,
-            *integers(v.block_sizes, v.sd_code),
-            *floats(v.sd_parameters),
-            *flags(v.corr_is_free),
-            *floats(v.eta, v.fixed_corr_factor),
-            *integers(stratum, size),
-            *floats(rest),
-            *integers(sd_of_stratum),
-            *floats(lowest),
-            *flags(is_free),
-            *floats(eta, fixed, sd_unit),
-            *floats(v.to_internal(np.linalg.inv(self.data.gram.z_map))),
-        ]
+        return {
+            "mixture": MixtureRecord(
+                Lambdas=np.zeros((L, q, q)),
+                which=np.arange(c) if L > 1 else np.zeros(c),
+                means=np.zeros((c, q)),
+                log_pi=np.zeros(c),
+                log_weight=np.zeros(M),
+                scale=np.zeros(M),
+            ),
+            "group": GroupRecord(
+                U=np.zeros((L, most, q)),
+                V=np.zeros((L, q, q)),
+                d=np.zeros((L, q)),
+                e=np.zeros((c, most)),
+                rest=np.zeros((c, most)),
+                w=np.zeros((c, q)),
+                shrunk=np.zeros((c, q, M)),
+                weight=np.zeros((c, M)),
+                det=np.zeros((c, M)),
+                base=np.zeros(most),
+            ),
+            "averages": AveragesRecord(
+                first=np.zeros(q), second=np.zeros(q), squares=np.zeros((q, q)), variance=np.zeros(q)
+            ),
+            "slopes": SlopesRecord(
+                of_Lambda=np.zeros((L, q, q)),
+                of_means=np.zeros((c, q)),
+                of_pi=np.zeros(c),
+                of_weight=np.zeros(M),
+                of_scale=np.zeros(M),
+                of_beta=np.zeros(p),
+                of_omega=np.zeros(K),
+            ),
+        }
 
 
 @cache

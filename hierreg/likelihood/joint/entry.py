@@ -6,76 +6,79 @@ from math import inf, isfinite
 
 import numpy as np
 
-from hierreg.compiled.address_kernels import VALUE, WIDTH, Row, matrix_at, vector_at
+from hierreg.compiled.address_kernels import LOG_DENSITIES, VALUE, matrix_at, rows_at, vector_at
 from hierreg.compiled.array_kernels import array_at, empty, zeros
 from hierreg.compiled.dense_kernels import affine, times_transposed
 from hierreg.compiled.parts import callback, part
 from hierreg.likelihood.joint.kernels import effects_density
-from hierreg.likelihood.posterior_entry import LOG_DENSITIES
+from hierreg.likelihood.joint.record import N_ROWS, ROWS
 from hierreg.likelihood.quadrature.psi_kernels import (
     n_free_of,
     population_prior,
     pull_back_auxiliary,
-    variances_at,
     write_positives,
     write_thresholds,
 )
-from hierreg.variances.kernels import add_gradient_of_covariances, covariances_at, room_for_covariances
-
-# Rows of the table (see `native.density_table`).
-N_ROWS = 53
+from hierreg.variances.kernels import (
+    add_gradient_of_covariances,
+    covariances_at,
+    room_for_covariances,
+    uncorrelated_variances_at,
+)
 
 
 @part
-def _rows(table):
+def _rows_at(table):
     """Return the tuple that `kernels` reads."""
+    rows = ROWS.rows
     return (
-        matrix_at(table, Row(20), np.float64),
-        matrix_at(table, Row(21), np.float64),
-        vector_at(table, Row(22), np.float64),
-        vector_at(table, Row(23), np.float64),
-        vector_at(table, Row(24), np.float64),
-        vector_at(table, Row(25), np.float64),
-        vector_at(table, Row(26), np.int64),
-        table[27, 0],
-        table[28, 0],
-        matrix_at(table, Row(29), np.int64),
-        matrix_at(table, Row(30), np.int64),
+        matrix_at(table, rows.X, np.float64),
+        matrix_at(table, rows.Z, np.float64),
+        vector_at(table, rows.y, np.float64),
+        vector_at(table, rows.trials, np.float64),
+        vector_at(table, rows.weight, np.float64),
+        vector_at(table, rows.offset, np.float64),
+        vector_at(table, rows.stratum, np.int64),
+        table[rows.family, 0],
+        table[rows.link, 0],
+        matrix_at(table, ROWS.structure.place, np.int64),
+        matrix_at(table, ROWS.structure.row_block, np.int64),
     )
 
 
 @part
-def _form(table):
+def _form_at(table):
+    form = ROWS.structure.form
     return (
-        vector_at(table, Row(31), np.int64),
-        vector_at(table, Row(32), np.int64),
-        vector_at(table, Row(33), np.int64),
-        vector_at(table, Row(34), np.int64),
-        table[35, 0],
-        table[36, 0],
+        vector_at(table, form.first, np.int64),
+        vector_at(table, form.rows, np.int64),
+        vector_at(table, form.first_update, np.int64),
+        vector_at(table, form.places, np.int64),
+        table[form.dense, 0],
+        table[form.n_dense, 0],
     )
 
 
 @part
-def _blocks(table):
-    return vector_at(table, Row(37), np.int64), vector_at(table, Row(38), np.int64)
+def _blocks_at(table):
+    return vector_at(table, ROWS.structure.begin, np.int64), vector_at(table, ROWS.structure.places, np.int64)
 
 
 @part
-def _factors(table):
+def _factors_at(table):
     return (
-        vector_at(table, Row(39), np.int64),
-        vector_at(table, Row(40), np.int64),
-        vector_at(table, Row(41), np.int64),
+        vector_at(table, ROWS.structure.column, np.int64),
+        vector_at(table, ROWS.structure.size, np.int64),
+        vector_at(table, ROWS.structure.first, np.int64),
     )
 
 
 @part
-def _working(table):
+def _working_at(table):
     return (
-        vector_at(table, Row(42), np.float64),
-        vector_at(table, Row(43), np.float64),
-        matrix_at(table, Row(44), np.float64),
+        vector_at(table, ROWS.entries, np.float64),
+        vector_at(table, ROWS.response, np.float64),
+        matrix_at(table, ROWS.slope, np.float64),
     )
 
 
@@ -93,34 +96,35 @@ def log_densities(size, x, gradient, value, table):
     x, gradient : arrays (n_points, n)
     value : array (n_points,)
     table : address
+        Of a `JointRecord`.
 
     Returns
     -------
     int
         0; 4 where the last density is not finite, which nutpie takes for a divergence.
     """
-    rows = array_at(table, (N_ROWS, WIDTH), np.int64)
+    own, further = ROWS.psi, ROWS.auxiliary
+    table = rows_at(table, N_ROWS)
     n = np.int64(size)
-    n_points, wanted = rows[18, 0], rows[19, 0]
+    n_points, wanted = table[own.n_points, 0], table[own.wanted, 0]
     values = array_at(value, (n_points,), np.float64)
     for s in range(n_points):
         values[s] = np.nan
     points, slopes = array_at(x, (n_points, n), np.float64), array_at(gradient, (n_points, n), np.float64)
-    variances, data = variances_at(rows), _rows(rows)
-    form, blocks, factors, working = _form(rows), _blocks(rows), _factors(rows), _working(rows)
-    centre, scale = vector_at(rows, Row(16), np.float64), matrix_at(rows, Row(17), np.float64)
-    mean, precision = vector_at(rows, Row(45), np.float64), vector_at(rows, Row(46), np.float64)
-    prior_on = rows[47, 0] == 1
-    codes, priors = vector_at(rows, Row(48), np.int64), matrix_at(rows, Row(49), np.float64)
-    has_order = rows[50, 0] == 1
-    shape = matrix_at(rows, Row(51), np.float64)
-    constant = vector_at(rows, Row(52), np.float64)
-    p, q, n_psi = len(mean), rows[0, 0], len(centre)
+    variances, data = uncorrelated_variances_at(table, own.variances), _rows_at(table)
+    form, blocks, factors, working = _form_at(table), _blocks_at(table), _factors_at(table), _working_at(table)
+    centre, scale = vector_at(table, own.centre, np.float64), matrix_at(table, own.scale, np.float64)
+    mean, precision = vector_at(table, own.mean, np.float64), vector_at(table, own.precision, np.float64)
+    prior_on = table[own.prior_on, 0] == 1
+    codes, priors = vector_at(table, further.codes, np.int64), matrix_at(table, further.priors, np.float64)
+    has_order, T, m = table[further.has_order, 0] == 1, table[further.n_strata, 0], table[further.n_each, 0]
+    constant = vector_at(table, ROWS.constant, np.float64)
+    p, q, n_psi = len(mean), variances.n_factor, len(centre)
     n_u = n_psi - p - n_free_of(codes)
     psi, g = empty(n_psi), empty(n_psi)
     point = room_for_covariances(psi[:n_u], variances)
     g_Lambda, g_S = empty((q, q)), zeros(point[4].shape)
-    auxiliary, g_auxiliary = empty(shape.shape), empty(shape.shape)
+    auxiliary, g_auxiliary = empty((T, m)), empty((T, m))
     same = empty((q, q))
     for i in range(q):
         for j in range(q):

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.compiled.addresses import AddressTable, flags, floats, integers
+from hierreg.compiled.addresses import AddressTable
 from hierreg.compiled.densities import as_function
+from hierreg.likelihood.joint.record import FormRecord, JointRecord, StructureRecord
+from hierreg.likelihood.quadrature.native import auxiliary_record, psi_record
+from hierreg.likelihood.quadrature.record import RowsRecord
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,43 +36,26 @@ def density_table(
     wanted: bool = True,
 ) -> AddressTable:
     """Return the table of the log density where psi = centre + scale x; of psi itself by default."""
-    n, v, auxiliary = target.n_psi, target.parameters, target.auxiliary
     likelihood, structure, working = target.likelihood, target.structure, target.working
-    stratum, size, rest, sd_of_stratum, lowest, is_free, own_eta, fixed = v.within_units.arrays
-    codes, priors = auxiliary.compiled_priors
-    X, Z, y, trials, weight, offset, row_stratum, family, link = likelihood.numbers
-    first, rows, first_update, places, dense, m = structure.form
-    return AddressTable(
-        [
-            v.n_factor,
-            *integers(v.block_sizes, v.sd_code),
-            *floats(v.sd_parameters),
-            *flags(v.corr_is_free),
-            *floats(v.eta, v.fixed_corr_factor),
-            *integers(stratum, size),
-            *floats(rest),
-            *integers(sd_of_stratum),
-            *floats(lowest),
-            *flags(is_free),
-            *floats(own_eta, fixed),
-            *floats(np.zeros(v.n_columns) if target.sd_unit is None else target.sd_unit),
-            *floats(np.zeros(n) if centre is None else centre[:n], np.eye(n) if scale is None else scale),
-            n_points,
-            int(wanted),
-            *floats(X, Z, y, trials, weight, offset),
-            *integers(row_stratum),
-            int(family),
-            int(link),
-            *integers(structure.place, structure.row_block, first, rows, first_update, places),
-            int(dense),
-            int(m),
-            *integers(*structure.blocks, *structure.factors),
-            *floats(working.entries, working.response, working.slope),
-            *floats(target.population.mean, target.population.precision),
-            int(target.prior_on),
-            *integers(codes),
-            *floats(priors),
-            int(auxiliary.has_order),
-            *floats(np.empty(auxiliary.shape), np.array([target.constant])),
-        ]
+    begin, places = structure.blocks
+    column, size, first = structure.factors
+    record = JointRecord(
+        psi=psi_record(target, target.n_psi, centre=centre, scale=scale, n_points=n_points, wanted=wanted),
+        rows=RowsRecord(*likelihood.numbers),
+        structure=StructureRecord(
+            place=structure.place,
+            row_block=structure.row_block,
+            form=FormRecord(*structure.form),
+            begin=begin,
+            places=places,
+            column=column,
+            size=size,
+            first=first,
+        ),
+        entries=working.entries,
+        response=working.response,
+        slope=working.slope,
+        auxiliary=auxiliary_record(target.auxiliary),
+        constant=target.constant,
     )
+    return AddressTable(record)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.compiled.address_kernels import GRADIENT, VALUE
-from hierreg.compiled.addresses import AddressTable, floats
+from hierreg.compiled.addresses import AddressTable
 from hierreg.compiled.densities import as_function, value_and_gradient, values
-from hierreg.likelihood.quadrature.native import rows_of_psi
+from hierreg.likelihood.node_tables.record import NodeTableRecord
+from hierreg.likelihood.quadrature.native import psi_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,16 +98,11 @@ class NodeTableTarget:
         n_points: int = 1,
         wanted: int = GRADIENT,
     ) -> AddressTable:
-        table = self.table
-        return AddressTable(
-            [
-                *rows_of_psi(self, centre, scale),
-                n_points,
-                wanted,
-                *floats(table.strips),
-                len(table.place),
-                *floats(table.features, self.population.mean, self.population.precision),
-                int(self.prior_on),
-                *floats(np.eye(self.parameters.n_factor)),
-            ]
+        record = NodeTableRecord(
+            psi=psi_record(self, self.n, centre=centre, scale=scale, n_points=n_points, wanted=wanted),
+            strips=self.table.strips,
+            n_groups=len(self.table.place),
+            features=self.table.features,
+            same=np.eye(self.parameters.n_factor),
         )
+        return AddressTable(record)

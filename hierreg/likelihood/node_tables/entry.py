@@ -6,17 +6,19 @@ from math import inf, isfinite
 
 import numpy as np
 
-from hierreg.compiled.address_kernels import VALUE, WIDTH, Row, matrix_at, vector_at
+from hierreg.compiled.address_kernels import LOG_DENSITIES, VALUE, matrix_at, rows_at, vector_at
 from hierreg.compiled.array_kernels import array_at, empty, zeros
 from hierreg.compiled.dense_kernels import affine, times_transposed
 from hierreg.compiled.parts import callback
 from hierreg.likelihood.node_tables.kernels import sum_of_tables
-from hierreg.likelihood.posterior_entry import LOG_DENSITIES
-from hierreg.likelihood.quadrature.psi_kernels import population_prior, variances_at
-from hierreg.variances.kernels import add_gradient_of_covariances, covariances_at, room_for_covariances
-
-# Rows of the table (see `density.NodeTableTarget.table_of`).
-N_ROWS = 27
+from hierreg.likelihood.node_tables.record import N_ROWS, ROWS
+from hierreg.likelihood.quadrature.psi_kernels import population_prior
+from hierreg.variances.kernels import (
+    add_gradient_of_covariances,
+    covariances_at,
+    room_for_covariances,
+    uncorrelated_variances_at,
+)
 
 
 @callback(LOG_DENSITIES)
@@ -30,25 +32,27 @@ def log_densities(size, x, gradient, value, table):
     x, gradient : arrays (n_points, n)
     value : array (n_points,)
     table : address
+        Of a `NodeTableRecord`.
 
     Returns
     -------
     int
         0; 4 where the last density is not finite, which nutpie takes for a divergence.
     """
-    rows = array_at(table, (N_ROWS, WIDTH), np.int64)
+    own = ROWS.psi
+    table = rows_at(table, N_ROWS)
     n = np.int64(size)
-    n_points, wanted = rows[18, 0], rows[19, 0]
+    n_points, wanted = table[own.n_points, 0], table[own.wanted, 0]
     values = array_at(value, (n_points,), np.float64)
     for s in range(n_points):
         values[s] = np.nan
     points, slopes = array_at(x, (n_points, n), np.float64), array_at(gradient, (n_points, n), np.float64)
-    variances, n_groups = variances_at(rows), rows[21, 0]
-    strips, features = matrix_at(rows, Row(20), np.float64), matrix_at(rows, Row(22), np.float64)
-    centre, scale = vector_at(rows, Row(16), np.float64), matrix_at(rows, Row(17), np.float64)
-    mean, precision = vector_at(rows, Row(23), np.float64), vector_at(rows, Row(24), np.float64)
-    prior_on, same = rows[25, 0] == 1, matrix_at(rows, Row(26), np.float64)
-    q, n_u = rows[0, 0], n - len(mean)
+    variances, n_groups = uncorrelated_variances_at(table, own.variances), table[ROWS.n_groups, 0]
+    strips, features = matrix_at(table, ROWS.strips, np.float64), matrix_at(table, ROWS.features, np.float64)
+    centre, scale = vector_at(table, own.centre, np.float64), matrix_at(table, own.scale, np.float64)
+    mean, precision = vector_at(table, own.mean, np.float64), vector_at(table, own.precision, np.float64)
+    prior_on, same = table[own.prior_on, 0] == 1, matrix_at(table, ROWS.same, np.float64)
+    q, n_u = variances.n_factor, n - len(mean)
     psi, g, g_Lambda = empty(n), empty(n), empty((q, q))
     point = room_for_covariances(psi[:n_u], variances)
     g_S = zeros(point[4].shape)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hierreg.compiled.densities import value_and_gradient, values
 from hierreg.likelihood.quadrature.native import compiled, density_table
+from hierreg.variances.record import record_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from hierreg.likelihood.integrated import IntegratedLikelihood
     from hierreg.likelihood.quadrature.auxiliary import Auxiliary
     from hierreg.variances.parameters import VarianceParameters
+    from hierreg.variances.record import VarianceRecord
 
     Array = NDArray[np.float64]
 
@@ -163,17 +165,6 @@ class QuadratureTarget:
         return value, np.concatenate([g_u, g_phi + found[1], g_w + jacobian.T @ found[3].ravel()])
 
     @property
-    def variances(self) -> tuple[Any, ...]:
+    def variances(self) -> VarianceRecord:
         """What `variances.kernels.covariances_at` reads of the variance parameters."""
-        v = self.parameters
-        return (
-            v.n_factor,
-            v.block_sizes,
-            v.sd_code,
-            v.sd_parameters,
-            v.corr_is_free,
-            v.eta,
-            v.fixed_corr_factor,
-            v.within_units.arrays,
-            np.zeros(v.n_columns) if self.sd_unit is None else self.sd_unit,
-        )
+        return record_of(self.parameters, self.sd_unit)

@@ -9,42 +9,42 @@ from math import inf, isfinite
 
 import numpy as np
 
-from hierreg.compiled.address_kernels import VALUE, WIDTH, Row, matrix_at, vector_at
+from hierreg.compiled.address_kernels import LOG_DENSITIES, VALUE, matrix_at, rows_at, vector_at
 from hierreg.compiled.array_kernels import array_at, empty, zeros
 from hierreg.compiled.dense_kernels import affine, times_transposed
 from hierreg.compiled.parts import callback, part
-from hierreg.likelihood.posterior_entry import LOG_DENSITIES
 from hierreg.likelihood.quadrature.kernels import sum_over_groups
 from hierreg.likelihood.quadrature.psi_kernels import (
     n_free_of,
     population_prior,
     pull_back_auxiliary,
-    variances_at,
     write_positives,
     write_thresholds,
 )
-from hierreg.variances.kernels import add_gradient_of_covariances, covariances_at, room_for_covariances
-
-# Rows of the table (see `native.QuadratureTable`).
-N_ROWS = 45
-# What x is: psi, or phi, Lambda row by row and further parameters themselves.
-OF_PSI, OF_FACTOR = 0, 1
+from hierreg.likelihood.quadrature.record import N_ROWS, OF_PSI, ROWS
+from hierreg.variances.kernels import (
+    add_gradient_of_covariances,
+    covariances_at,
+    room_for_covariances,
+    uncorrelated_variances_at,
+)
 
 
 @part
-def _rows(table):
+def _rows_at(table):
     """Return the tuple that `kernels` reads."""
+    rows = ROWS.rows
     return (
-        matrix_at(table, Row(20), np.float64),
-        matrix_at(table, Row(21), np.float64),
-        vector_at(table, Row(22), np.float64),
-        vector_at(table, Row(23), np.float64),
-        vector_at(table, Row(24), np.float64),
-        vector_at(table, Row(25), np.float64),
-        vector_at(table, Row(26), np.int64),
-        table[27, 0],
-        table[28, 0],
-        vector_at(table, Row(29), np.int64),
+        matrix_at(table, rows.X, np.float64),
+        matrix_at(table, rows.Z, np.float64),
+        vector_at(table, rows.y, np.float64),
+        vector_at(table, rows.trials, np.float64),
+        vector_at(table, rows.weight, np.float64),
+        vector_at(table, rows.offset, np.float64),
+        vector_at(table, rows.stratum, np.int64),
+        table[rows.family, 0],
+        table[rows.link, 0],
+        vector_at(table, ROWS.starts, np.int64),
     )
 
 
@@ -61,29 +61,31 @@ def log_densities(size, x, gradient, value, table):
     x, gradient : arrays (n_points, n)
     value : array (n_points,)
     table : address
+        Of a `QuadratureRecord`.
 
     Returns
     -------
     int
         0; 4 where the last density is not finite, which nutpie takes for a divergence.
     """
-    rows = array_at(table, (N_ROWS, WIDTH), np.int64)
+    own, further = ROWS.psi, ROWS.auxiliary
+    table = rows_at(table, N_ROWS)
     n = np.int64(size)
-    n_points, wanted, of = rows[18, 0], rows[19, 0], rows[42, 0]
+    n_points, wanted, of = table[own.n_points, 0], table[own.wanted, 0], table[ROWS.of, 0]
     values = array_at(value, (n_points,), np.float64)
     for s in range(n_points):
         values[s] = np.nan
     points, slopes = array_at(x, (n_points, n), np.float64), array_at(gradient, (n_points, n), np.float64)
-    variances, data = variances_at(rows), _rows(rows)
-    centre, scale = vector_at(rows, Row(16), np.float64), matrix_at(rows, Row(17), np.float64)
-    nodes, log_weights = matrix_at(rows, Row(30), np.float64), vector_at(rows, Row(31), np.float64)
-    modes = matrix_at(rows, Row(32), np.float64)
-    mean, precision = vector_at(rows, Row(33), np.float64), vector_at(rows, Row(34), np.float64)
-    prior_on = rows[35, 0] == 1
-    codes, priors = vector_at(rows, Row(36), np.int64), matrix_at(rows, Row(37), np.float64)
-    has_order, T, m, first, last = rows[38, 0] == 1, rows[39, 0], rows[40, 0], rows[41, 0], rows[43, 0]
-    same = matrix_at(rows, Row(44), np.float64)
-    p, q = len(mean), rows[0, 0]
+    variances, data = uncorrelated_variances_at(table, own.variances), _rows_at(table)
+    centre, scale = vector_at(table, own.centre, np.float64), matrix_at(table, own.scale, np.float64)
+    mean, precision = vector_at(table, own.mean, np.float64), vector_at(table, own.precision, np.float64)
+    prior_on = table[own.prior_on, 0] == 1
+    nodes, log_weights = matrix_at(table, ROWS.nodes, np.float64), vector_at(table, ROWS.log_weights, np.float64)
+    modes, same = matrix_at(table, ROWS.modes, np.float64), matrix_at(table, ROWS.same, np.float64)
+    first, last = table[ROWS.first, 0], table[ROWS.last, 0]
+    codes, priors = vector_at(table, further.codes, np.int64), matrix_at(table, further.priors, np.float64)
+    has_order, T, m = table[further.has_order, 0] == 1, table[further.n_strata, 0], table[further.n_each, 0]
+    p, q = len(mean), variances.n_factor
     n_u = n - p - n_free_of(codes) if of == OF_PSI else np.int64(0)
     psi, g = empty(n), empty(n)
     point = room_for_covariances(psi[:n_u], variances)

@@ -10,14 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierreg.compiled.addresses import AddressTable, flags, floats, integers
+from hierreg.compiled.addresses import AddressTable
 from hierreg.compiled.densities import as_function, value_and_gradient
 from hierreg.likelihood.quadrature.nodes import product_rule
+from hierreg.likelihood.quadrature.record import (
+    OF_FACTOR,
+    OF_PSI,
+    AuxiliaryRecord,
+    PsiRecord,
+    QuadratureRecord,
+    RowsRecord,
+)
+from hierreg.variances.record import VarianceRecord, WithinRecord, record_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
+
+    from hierreg.likelihood.quadrature.auxiliary import Auxiliary
 
     Array = NDArray[np.float64]
 
@@ -34,20 +43,8 @@ class FactorFunction:
     """(phi, Lambda, further parameters) -> log likelihood of some groups and gradient, for any number of threads."""
 
     def __init__(self, likelihood: Any, first: int, last: int) -> None:
-        p, q = likelihood.rows[0].shape[1], likelihood.n_effects
-        nothing = np.empty(0)
-        variances: list[NDArray[Any] | int] = [
-            q,
-            *integers(nothing, np.zeros(q)),
-            *floats(np.empty((q, 2))),
-            *flags(nothing),
-            *floats(nothing, np.eye(q)),
-            *_within_nothing(),
-            *floats(nothing),
-        ]
         self._likelihood = likelihood
-        self._variances = variances
-        self._range, self._p = (first, last), p
+        self._range, self._p = (first, last), likelihood.rows[0].shape[1]
         self._tables: dict[tuple[bool, tuple[int, ...]], AddressTable] = {}
 
     def __call__(self, x: Array, *, wanted: bool) -> tuple[float, Array]:
@@ -62,25 +59,19 @@ class FactorFunction:
     def _table(self, shape: tuple[int, int], *, wanted: bool) -> AddressTable:
         key = wanted, shape
         if key not in self._tables:
-            self._tables[key] = AddressTable(
-                [
-                    *self._variances,
-                    *floats(np.empty(0), np.empty((0, 0))),
-                    1,
-                    int(wanted),
-                    *rows_of(self._likelihood),
-                    *floats(np.zeros(self._p), np.zeros(self._p)),
-                    0,
-                    *integers(np.empty(0)),
-                    *floats(np.empty((0, 2))),
-                    0,
-                    *shape,
-                    self._range[0],
-                    1,
-                    self._range[1],
-                    *floats(np.eye(self._likelihood.n_effects)),
-                ]
+            T, m = shape
+            psi = PsiRecord(
+                variances=_no_variances(self._likelihood.n_effects),
+                centre=np.empty(0),
+                scale=np.empty((0, 0)),
+                n_points=1,
+                wanted=wanted,
+                mean=np.zeros(self._p),
+                precision=np.zeros(self._p),
+                prior_on=0,
             )
+            further = AuxiliaryRecord(codes=np.empty(0), priors=np.empty((0, 2)), has_order=0, n_strata=T, n_each=m)
+            self._tables[key] = AddressTable(_record(self._likelihood, psi, further, self._range, OF_FACTOR))
         return self._tables[key]
 
 
@@ -93,73 +84,65 @@ def density_table(
     wanted: bool = True,
 ) -> AddressTable:
     """Return the table of the log density of psi = centre + scale x; of psi itself by default."""
-    v, likelihood, auxiliary = target.parameters, target.likelihood, target.auxiliary
-    codes, priors = auxiliary.compiled_priors
-    T, m = auxiliary.shape
-    return AddressTable(
-        [
-            *rows_of_psi(target, centre, scale),
-            n_points,
-            int(wanted),
-            *rows_of(likelihood),
-            *floats(target.population.mean, target.population.precision),
-            int(target.prior_on),
-            *integers(codes),
-            *floats(priors),
-            int(auxiliary.has_order),
-            T,
-            m,
-            0,
-            0,
-            likelihood.n_groups,
-            *floats(np.eye(v.n_factor)),
-        ]
+    psi = psi_record(target, target.n, centre=centre, scale=scale, n_points=n_points, wanted=wanted)
+    own = target.likelihood
+    return AddressTable(_record(own, psi, auxiliary_record(target.auxiliary), (0, own.n_groups), OF_PSI))
+
+
+def psi_record(
+    target: Any, n: int, *, centre: Array | None, scale: Array | None, n_points: int, wanted: bool | int
+) -> PsiRecord:
+    """Return what psi = centre + scale x, of n elements, is, and what is wanted."""
+    return PsiRecord(
+        variances=record_of(target.parameters, target.sd_unit),
+        centre=np.zeros(n) if centre is None else centre[:n],
+        scale=np.eye(n) if scale is None else scale,
+        n_points=n_points,
+        wanted=wanted,
+        mean=target.population.mean,
+        precision=target.population.precision,
+        prior_on=target.prior_on,
     )
 
 
-def rows_of_psi(target: Any, centre: Array | None, scale: Array | None) -> Sequence[NDArray[Any] | int]:
-    """Return the rows of a table that hold the variance parameters, and what psi = centre + scale x is of x."""
-    n, v = target.n, target.parameters
-    stratum, size, rest, sd_of_stratum, lowest, is_free, own_eta, fixed = v.within_units.arrays
-    return [
-        v.n_factor,
-        *integers(v.block_sizes, v.sd_code),
-        *floats(v.sd_parameters),
-        *flags(v.corr_is_free),
-        *floats(v.eta, v.fixed_corr_factor),
-        *integers(stratum, size),
-        *floats(rest),
-        *integers(sd_of_stratum),
-        *floats(lowest),
-        *flags(is_free),
-        *floats(own_eta, fixed),
-        *floats(np.zeros(v.n_columns) if target.sd_unit is None else target.sd_unit),
-        *floats(np.zeros(n) if centre is None else centre, np.eye(n) if scale is None else scale),
-    ]
+def auxiliary_record(auxiliary: Auxiliary) -> AuxiliaryRecord:
+    """Return the further parameters of a family."""
+    codes, priors = auxiliary.compiled_priors
+    T, m = auxiliary.shape
+    return AuxiliaryRecord(codes=codes, priors=priors, has_order=auxiliary.has_order, n_strata=T, n_each=m)
 
 
-def rows_of(likelihood: Any) -> Sequence[NDArray[Any] | int]:
-    """Return the rows of a table that hold the data, the rule and the modes."""
-    X, Z, y, n, weight, offset, stratum, family, link, starts = likelihood.rows
+def _record(
+    likelihood: Any, psi: PsiRecord, auxiliary: AuxiliaryRecord, groups: tuple[int, int], of: int
+) -> QuadratureRecord:
+    *rows, starts = likelihood.rows
     nodes, log_weights = product_rule(likelihood.n_nodes, likelihood.n_effects)
-    return [
-        *floats(X, Z, y, n, weight, offset),
-        *integers(stratum),
-        int(family),
-        int(link),
-        *integers(starts),
-        *floats(nodes, log_weights, likelihood.modes),
-    ]
+    return QuadratureRecord(
+        psi=psi,
+        rows=RowsRecord(*rows),
+        starts=starts,
+        nodes=nodes,
+        log_weights=log_weights,
+        modes=likelihood.modes,
+        auxiliary=auxiliary,
+        first=groups[0],
+        last=groups[1],
+        of=of,
+        same=np.eye(likelihood.n_effects),
+    )
 
 
-def _within_nothing() -> list[NDArray[Any]]:
-    """Return the rows of correlations within units, of which there are none."""
+def _no_variances(q: int) -> VarianceRecord:
+    """Return variance parameters of which nothing but their number of effects is read."""
     nothing = np.empty(0)
-    return [
-        *integers(nothing, nothing),
-        *floats(nothing),
-        *integers(nothing),
-        *floats(nothing),
-        *flags(nothing),
-        *floats(nothing, nothing),
-    ]
+    return VarianceRecord(
+        n_factor=q,
+        block_sizes=nothing,
+        sd_code=np.zeros(q),
+        sd_parameters=np.empty((q, 2)),
+        corr_is_free=nothing,
+        eta=nothing,
+        fixed_corr_factor=np.eye(q),
+        within=WithinRecord(*[nothing] * len(WithinRecord._fields)),
+        sd_unit=nothing,
+    )

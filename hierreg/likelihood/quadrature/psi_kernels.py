@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from math import exp, log
 
-import numpy as np
-
-from hierreg.compiled.address_kernels import Row, matrix_at, vector_at
 from hierreg.compiled.parts import part
 from hierreg.priors.families import FIXED
 from hierreg.variances.prior_kernels import log_density_and_slope
@@ -14,31 +11,6 @@ from hierreg.variances.prior_kernels import log_density_and_slope
 _HALF_LOG_2PI = 0.9189385332046727
 # Code of what is that of the first stratum.
 COMMON = -2
-
-
-@part
-def variances_at(table):
-    """Return the tuple that `variances.kernels.covariances_at` reads."""
-    return (
-        table[0, 0],
-        vector_at(table, Row(1), np.int64),
-        vector_at(table, Row(2), np.int64),
-        matrix_at(table, Row(3), np.float64),
-        vector_at(table, Row(4), np.bool_),
-        vector_at(table, Row(5), np.float64),
-        matrix_at(table, Row(6), np.float64),
-        (
-            vector_at(table, Row(7), np.int64),
-            vector_at(table, Row(8), np.int64),
-            vector_at(table, Row(9), np.float64),
-            vector_at(table, Row(10), np.int64),
-            vector_at(table, Row(11), np.float64),
-            vector_at(table, Row(12), np.bool_),
-            vector_at(table, Row(13), np.float64),
-            vector_at(table, Row(14), np.float64),
-        ),
-        vector_at(table, Row(15), np.float64),
-    )
 
 
 @part

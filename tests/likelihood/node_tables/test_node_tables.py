@@ -210,6 +210,7 @@ def test_points_at_the_edge():
     assert sorted(map(tuple, edge_of(np.ones(2), scale))) == [(-2.0, 1.0), (1.0, -5.0), (1.0, 7.0), (4.0, 1.0)]
 
 
+@pytest.mark.long
 def test_effects_have_their_conditional_distribution():
     problem = problem_of("poisson, intercepts")
     _, found, points = both(problem, n_nodes=9)
