@@ -1,6 +1,6 @@
 """Whether shortcuts of searches for REML and ML ever end lower: random tables, beside another commit.
 
-python -m tests.benchmarks.maxima [--tables 300] [--against COMMIT]
+python -m tests.benchmarks.maxima [--tables 300] [--first 0] [--against COMMIT]
 
 Where a gradient takes long, a search takes one precise Hessian, and values along weakly known standard deviations in
 place of a search from another start (`hierreg.estimate.search`). Here that is done for small tables too, whose
@@ -61,7 +61,7 @@ def table(seed, kind):
     return {"y": y, "x": x, "a": index[0], "b": index[1], "c": index[2], "s": s}
 
 out = []
-for seed in range({tables}):
+for seed in range({first}, {first} + {tables}):
     kind = KINDS[seed % len(KINDS)]
     errors = hr.by("s") if "strata" in kind else None
     try:
@@ -80,11 +80,13 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.maxima")
     parser.add_argument("--tables", type=int, default=300)
+    parser.add_argument("--first", type=int, default=0, help="seed of the first table")
     parser.add_argument("--against", help="commit to compare with; this one without shortcuts by default")
     options = parser.parse_args()
 
     def answers(tree: Any, *, short: bool) -> list[Any]:
         program = _PROGRAM.replace("{tables}", str(options.tables)).replace("{short}", str(short))
+        program = program.replace("{first}", str(options.first))
         return list(json.loads(process(tree, program)[1].splitlines()[-1]))
 
     with trees(options.against) as folders:
