@@ -26,7 +26,7 @@ _LAST_STEPS = 3
 # Gain of a line search, beside the value, at which Newton steps take over: where a Hessian takes long, later.
 _LITTLE_GAIN, _LITTLE_GAIN_COSTLY = 1e-8, 1e-11
 # How far from a maximum, in standard errors, a Hessian is as good as one there.
-_AS_GOOD_AS_THERE = 1e-3
+_AS_GOOD_AS_THERE = 2e-4
 # Newton decrement, that of a ten-millionth of a standard error, from which no digit is worth a costly evaluation.
 _NOTHING = 1e-14
 # Iterations where a maximum is known.
@@ -98,7 +98,7 @@ def maximise(  # noqa: PLR0913  # what is known of a function, and how well to d
         Whether the Hessian is wanted at the maximum itself; otherwise it is that of a point nearby, to four digits.
     costly : bool
         Evaluations take long. Line searches then go on as long as they gain anything, and of a Hessian that is wanted
-        at the maximum one at a thousandth of a standard error from it will do.
+        at the maximum one at 0.0002 standard errors from it will do.
     exact : callable, optional
         x, gradient -> the Hessian (n, n), or None where it is known by differences alone.
     known : sequence of Optimum
