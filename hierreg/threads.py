@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
-from collections.abc import Sized
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from concurrent.futures import Future
 
 
@@ -28,14 +28,19 @@ def available_cores() -> int:
 
 def in_order[Item, Result](
     function: Callable[[Item], Result], items: Iterable[Item], *, most: int | None = None
-) -> Iterator[Result]:
+) -> Generator[Result]:
     """Yield what a function returns of each item, in their order, on as many threads as there are cores, or `most`.
 
     Items are taken as they are needed: there are never more results and items than threads, and one, before the
-    first is taken. An error is raised where its result would have been. Within such work no more threads are started.
+    first is taken. An error is raised where its result would have been. Within such work no more threads are started:
+    a single item is worked on here, with threads of its own. Who may stop before the end closes it: it then waits for
+    what has begun.
     """
     threads = 1 if _IS_ALONE.get() else min(available_cores(), most or sys.maxsize)
-    if threads == 1 or (isinstance(items, Sized) and len(items) < 2):
+    rest = iter(items)
+    begin = list(islice(rest, 1 if threads == 1 else 2))
+    items = chain(begin, rest)
+    if len(begin) < 2:
         yield from map(function, items)
         return
     waiting: deque[Future[Result]] = deque()

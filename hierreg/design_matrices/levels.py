@@ -158,17 +158,18 @@ def factor_levels(
     return FactorLevels(name=name, columns=columns, column_levels=column_levels, codes=read_only(codes), levels=levels)
 
 
-def unite_factors(a: FactorLevels, b: FactorLevels) -> FactorLevels:
-    """Return the levels that occur in either, in order.
+def unite_factors(*factors: FactorLevels) -> FactorLevels:
+    """Return the levels that occur in any of the factors, in order.
 
-    Columns of one kind are sorted; where the levels of both stand in another order already (categories), those of
-    `a` come first.
+    Columns of one kind are sorted; where the levels of all stand in another order already (categories), those of
+    the first come first, and so on.
     """
-    if a.column_levels == b.column_levels and np.array_equal(a.codes, b.codes):
+    a = factors[0]
+    if all(a.column_levels == b.column_levels and np.array_equal(a.codes, b.codes) for b in factors[1:]):
         return a
-    united = [united_levels(one, other) for one, other in zip(a.column_levels, b.column_levels, strict=True)]
+    united = [united_levels(*each) for each in zip(*(factor.column_levels for factor in factors), strict=True)]
     sizes = [len(levels) for levels in united]
-    codes = [_recoded(factor, united, sizes) for factor in (a, b)]
+    codes = [_recoded(factor, united, sizes) for factor in factors]
     return factor_levels(a.name, a.columns, tuple(united), np.unique(np.concatenate(codes)).astype(np.intp))
 
 
@@ -180,22 +181,29 @@ def with_column_levels(factor: FactorLevels, column_levels: Sequence[tuple[Level
     return factor_levels(factor.name, factor.columns, tuple(column_levels), np.sort(codes))
 
 
-def united_levels(a: tuple[Level, ...], b: tuple[Level, ...]) -> tuple[Level, ...]:
-    """Return the levels in either: sorted where both are, else those of `a` and then the others."""
+def united_levels(*parts: tuple[Level, ...]) -> tuple[Level, ...]:
+    """Return the levels in any of the parts: sorted where all are, else those of the first and then the others."""
     import pandas as pd
 
-    if a == b:
-        return a
-    if any(isinstance(level, float) for level in (*a[:1], *b[:1])):  # as the column would be in one table
-        a, b = (tuple(level if isinstance(level, str) else float(level) for level in levels) for levels in (a, b))
-    both = pd.unique(np.concatenate([np.asarray(a, dtype=object), np.asarray(b, dtype=object)]))
-    if _is_sorted(a) and _is_sorted(b) and len({isinstance(level, str) for level in both}) == 1:
-        return tuple(sorted(both))
-    return tuple(both)
+    first = parts[0]
+    if all(part == first for part in parts[1:]):
+        return first
+    if any(isinstance(level, float) for part in parts for level in part[:1]):  # as the column would be in one table
+        parts = tuple(tuple(level if isinstance(level, str) else float(level) for level in part) for part in parts)
+    both = pd.unique(np.concatenate([_as_array(part) for part in parts]))
+    if all(map(_is_sorted, parts)) and (both.dtype != object or len({isinstance(one, str) for one in both}) == 1):
+        return tuple(np.sort(both).tolist())
+    return tuple(both.tolist())
+
+
+def _as_array(levels: tuple[Level, ...]) -> NDArray[Any]:
+    """Return whole numbers as such, which is faster, and all else as objects."""
+    array = np.asarray(levels)
+    return array if array.dtype == np.int64 else np.asarray(levels, dtype=object)
 
 
 def _is_sorted(levels: tuple[Level, ...]) -> bool:
-    array = np.asarray(levels, dtype=object)
+    array = _as_array(levels)
     try:
         return bool(np.all(array[1:] > array[:-1]))
     except TypeError:
@@ -203,12 +211,17 @@ def _is_sorted(levels: tuple[Level, ...]) -> bool:
 
 
 def _recoded(factor: FactorLevels, united: list[tuple[Level, ...]], sizes: list[int]) -> NDArray[np.intp]:
-    places = []
-    for old, new in zip(factor.column_levels, united, strict=True):
-        position = {level: i for i, level in enumerate(new)}
-        places.append(np.array([position[level] for level in old], dtype=np.intp))
+    places = [_places(old, new) for old, new in zip(factor.column_levels, united, strict=True)]
     parts = np.unravel_index(factor.codes, [len(levels) for levels in factor.column_levels])
     return _combined(sizes, [place[part] for place, part in zip(places, parts, strict=True)])
+
+
+def _places(levels: tuple[Level, ...], among: tuple[Level, ...]) -> NDArray[np.intp]:
+    import pandas as pd
+
+    if levels == among:
+        return np.arange(len(levels))
+    return np.asarray(pd.Index(_as_array(among)).get_indexer(pd.Index(_as_array(levels))), dtype=np.intp)
 
 
 def locate(factor: FactorLevels, table: nw.DataFrame[Any], *, allow_new: bool) -> NDArray[np.intp]:

@@ -9,8 +9,9 @@ Rows are read three times, chunk by chunk on all cores: by `design_matrices.mome
 
 The way of many tables: `batches.from_batches`, `scan.scan` (files, by `sources`) or `dask.from_dask` -> a first pass
 that learns levels and what transformations need (`design_matrices.first_pass`) -> `part.part_of` for each batch,
-of a scan several at a time, which ends in the same ``collect_part`` -> `addition.add`, two by two, by
-`part.unite_parts` -> `part.whole`: levels in order, and the checks.
+several at a time, which ends in the same ``collect_part`` and leaves out what triangles say too (`bare`) ->
+`batches.Total`, when enough of them wait -> `part.unite_parts` and `addition.join`, all at once -> `part.whole`: the
+products of triangles, levels in order, and the checks.
 
 `basis` has the values, of which `Gram` is the public one, `terms` the error terms, `addition` and `dropping` what can
 be done with a Gram.

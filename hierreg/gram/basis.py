@@ -296,11 +296,12 @@ class Gram(Shown, metaclass=_PublicOnly):
     ) -> Gram:
         """Return the statistics of a table that comes in parts, as if it were one.
 
-        Memory does not depend on the number of rows: it holds a few batches and the statistics of all groups (for
-        errors correlated within units also eight bytes a unit, which find units that are cut in two). Levels of
-        grouping factors are collected on the way. Levels of categorical predictors, and what transforms learn
-        (``scale(x)``, ``poly(x, 3)``, ``bs(x, ...)``), must be known of all rows before the first is used: a pass of
-        its own finds them, so such batches are gone through twice.
+        Memory does not depend on the number of rows: it holds a few batches and a few times the statistics of all
+        groups (for errors correlated within units also eight bytes a unit, which find units that are cut in two).
+        Batches are worked out on as many threads as there are cores, up to four; the result does not depend on their
+        number. Levels of grouping factors are collected on the way. Levels of categorical predictors, and what
+        transforms learn (``scale(x)``, ``poly(x, 3)``, ``bs(x, ...)``), must be known of all rows before the first is
+        used: a pass of its own finds them, so such batches are gone through twice.
 
         Offsets of predictors and response cost no digits where the formula has an intercept. Without one (``0 + ...``)
         a response whose mean is 10^k error standard deviations has 15 - k of them.
@@ -442,10 +443,12 @@ class Gram(Shown, metaclass=_PublicOnly):
         collinear: Literal["refuse", "drop"] = "refuse",
         weights: str | None = None,
     ) -> Gram:
-        """Return the statistics of a Dask dataframe, collected where its partitions are and added in a tree.
+        """Return the statistics of a Dask dataframe, collected where its partitions are and joined here.
 
-        Rows stay on the workers; only statistics travel. Dask does the work of a lost worker again, and the result is
-        the same, bit by bit: it depends on the partitions and nothing else. Needs ``hierreg[dask]``.
+        Rows stay on the workers; only statistics travel, each as soon as it is made, and this process joins them. So a
+        lost worker costs the partitions that it had begun and not delivered, which Dask reads again. The result is the
+        same, bit by bit: it depends on the partitions and nothing else. Memory here is some times the statistics of all
+        groups, and of workers that of a few partitions. Needs ``hierreg[dask]``.
 
         Parameters
         ----------

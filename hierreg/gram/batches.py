@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hierreg.checks import check_choice, listed
-from hierreg.design_matrices.first_pass import learn, needs_of
+from hierreg.design_matrices.first_pass import Seen, needs_of
 from hierreg.design_matrices.kinds import unite_kinds
 from hierreg.design_matrices.learned import restore
 from hierreg.design_matrices.table import as_table
@@ -16,12 +16,14 @@ from hierreg.errors.structures import checked_structure
 from hierreg.exceptions import DataError, ModelError
 from hierreg.formula import parse_formula
 from hierreg.gram.part import Part, part_of, unite_parts, whole
+from hierreg.threads import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import narwhals as nw
 
+    from hierreg.design_matrices import DesignState
     from hierreg.design_matrices.kinds import ColumnKind
     from hierreg.design_matrices.learned import LearnedState
     from hierreg.errors.base import ErrorSpec
@@ -30,17 +32,24 @@ if TYPE_CHECKING:
     Batches = Iterable[Any] | Callable[[], Iterable[Any]]
 
 
+MOST_THREADS = 4  # reading takes a tenth of what a batch does; each thread holds one
+# Parts wait until they hold so many times what the parts joined before them hold, and are so many, or so many bytes.
+_HELD, _WAIT, _WAIT_BYTES = 2, 32, 2**26
+
+
 @dataclass(slots=True, kw_only=True)
 class Total:
-    """The statistics of the parts seen so far, united like the digits of a binary counter.
+    """The statistics of the parts seen so far: those joined, and those that wait to be joined with them.
 
-    Each part is united with others of its size, so that every row is moved log2(parts) times and not as often as
-    there are parts; the result depends on the order of the parts and nothing else.
+    Joining takes time and memory in proportion to the statistics that are joined. Parts wait until they hold twice what
+    is joined, so that all joins together move the statistics of each part one and a half times, and what is held is
+    three times the statistics of all groups; small parts wait for more, which keeps their digits. The result depends on
+    the order of the parts and nothing else.
 
     Attributes
     ----------
     parts : list of Part
-        Each at least twice as large as the next.
+        Of which the first is joined.
     """
 
     parts: list[Part] = field(default_factory=list)
@@ -52,18 +61,17 @@ class Total:
 
     def add(self, part: Part) -> None:
         """Take in one part."""
-        while self.parts and self.parts[-1].gram.n < 2 * part.gram.n:
-            part = unite_parts(self.parts.pop(), part)
+        joined, *waiting = (one.size for one in (*self.parts, part))
         self.parts.append(part)
+        held = sum(waiting)
+        if held >= _HELD * joined and (len(waiting) >= _WAIT or held >= _WAIT_BYTES):
+            self.parts = [unite_parts(self.parts)]
 
     def finish(self, learned: LearnedState, errors: ErrorSpec, *, collinear: str) -> Gram:
         """Return the Gram basis of all rows."""
         if not self.parts:
             raise DataError("there are no rows in any of the batches; at least one is required.")
-        part = self.parts[-1]
-        for before in self.parts[-2::-1]:
-            part = unite_parts(before, part)
-        return whole(part, learned, errors, collinear=collinear)
+        return whole(unite_parts(self.parts), learned, errors, collinear=collinear)
 
 
 def from_batches(
@@ -90,40 +98,32 @@ def from_batches(
             "used. Give a list, or a function that returns a new iterator (both are gone through twice), give levels= "
             "of categorical predictors, or transform the columns beforehand."
         )
-    place = Place()
-    with place.named():
-        learned = learn(spec, needs, place.of_each(passes.again(first)) if unknown else (), given)
+    seen = Seen.nothing(spec, needs, given)
+    if seen.has_work:
+        for batch in _numbered(passes.again(first)):
+            with batch.named():
+                seen.see(batch.table)
+    learned = seen.learned()
     state = restore(learned)
     total = Total()
     kinds: Mapping[str, ColumnKind] = {}
-    with place.named():
-        for table in place.of_each(passes.again(first)):
-            part = part_of(state, errors, table)
-            kinds = unite_kinds(kinds, part.kinds)
+    batches_and_parts = in_order(
+        lambda batch: (batch, batch.part(state, errors)), _numbered(passes.again(first)), most=MOST_THREADS
+    )
+    with closing(batches_and_parts):
+        for batch, part in batches_and_parts:
+            with batch.named():
+                kinds = unite_kinds(kinds, part.kinds)
             total.add(part)
     return total.finish(learned, errors, collinear=collinear)
 
 
-@dataclass(slots=True, kw_only=True)
-class Place:
-    """Which table is being read, for messages.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Batch:
+    """A table, and where it stands in words."""
 
-    Attributes
-    ----------
-    current : str or None
-        In words.
-    """
-
-    current: str | None = None
-
-    def of_each(self, tables: Iterable[nw.DataFrame[Any]]) -> Iterator[nw.DataFrame[Any]]:
-        """Return the tables, of which the one that was returned last is the current one."""
-        begin = 0
-        for i, table in enumerate(tables):
-            self.current = f"batch {i} (rows from {begin} of all; rows below are counted from there)"
-            yield table
-            begin += len(table)
-        self.current = None
+    table: nw.DataFrame[Any]
+    where: str
 
     @contextmanager
     def named(self) -> Iterator[None]:
@@ -131,9 +131,20 @@ class Place:
         try:
             yield
         except DataError as error:
-            if self.current is None:
-                raise
-            raise DataError(f"{self.current}: {error}") from error
+            raise DataError(f"{self.where}: {error}") from error
+
+    def part(self, state: DesignState, errors: ErrorSpec) -> Part:
+        """Return the statistics."""
+        with self.named():
+            return part_of(state, errors, self.table)
+
+
+def _numbered(tables: Iterable[nw.DataFrame[Any]]) -> Iterator[_Batch]:
+    begin = 0
+    for i, table in enumerate(tables):
+        where = f"batch {i} (rows from {begin} of all; rows below are counted from there)"
+        yield _Batch(table=table, where=where)
+        begin += len(table)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.exceptions import DataError
+from hierreg.gram.bare import is_bare
 
 if TYPE_CHECKING:
     from hierreg.gram.basis import Gram, GroupProducts
     from hierreg.gram.terms import ErrorTerms
 
 
-def check_gram(gram: Gram, where: str) -> None:
+def check_gram(gram: Gram, where: str, *, is_part: bool = False) -> None:
     """Raise a `DataError` unless all parts of a Gram basis fit each other.
 
     Parameters
@@ -21,21 +22,23 @@ def check_gram(gram: Gram, where: str) -> None:
     gram : Gram
     where : str
         The file, for the message.
+    is_part : bool
+        Whether products may be left out that triangles give (`gram.bare`).
     """
     try:
-        _check(gram)
+        _check(gram, is_bare=is_part and is_bare(gram))
     except (ValueError, AttributeError, TypeError, IndexError) as error:
         raise DataError(f"path={where!r} is damaged: {error}. Write it anew.") from error
     if gram.own is not None:
-        check_gram(gram.own, where)
+        check_gram(gram.own, where, is_part=is_part)
 
 
-def _check(gram: Gram) -> None:
+def _check(gram: Gram, *, is_bare: bool) -> None:
     p, K = len(gram.coef_names), gram.terms.n_terms
     frame, response, terms = gram.frame, gram.response, gram.terms
     if frame is None or response is None:
         raise ValueError("there are no internal coordinates")
-    _shape("WtW", gram.WtW, (K, p + 1, p + 1))
+    _shape("WtW", gram.WtW, (0 if is_bare else K, p + 1, p + 1))
     _shape("left", gram.left, (len(gram.left_term), p + 1))
     _index("left", gram.left_term, len(gram.left_term), K)
     _left(gram)
@@ -50,7 +53,7 @@ def _check(gram: Gram) -> None:
     if np.any(terms.counts < 0) or not np.isfinite(terms.log_det_known):
         raise ValueError("counts of units are negative, or log|V| is not finite")
     for factor in gram.factors:
-        _factor(factor, p, K)
+        _factor(factor, p, K, is_bare=is_bare)
     if gram.origin is not None:
         _levels_of_origin(gram)
     places = [(j, i) for i in range(len(gram.factors)) for j in range(i)]
@@ -93,13 +96,13 @@ def _levels_of_origin(gram: Gram) -> None:
             raise ValueError(f"the levels of {factor.name!r} are not those of its statistics")
 
 
-def _factor(factor: GroupProducts, p: int, K: int) -> None:
+def _factor(factor: GroupProducts, p: int, K: int, *, is_bare: bool) -> None:
     q, J, E, F = factor.n_coef, factor.n_levels, len(factor.pair_term), len(factor.level_term)
     _shape("levels", factor.levels, (J,))
     _shape("ZtZ", factor.ZtZ, (E, q, q))
-    _shape("ZtW", factor.ZtW, (F, q, p + 1))
+    _shape("ZtW", factor.ZtW, (0 if is_bare else F, q, p + 1))
     height = factor.triangle.shape[1] if factor.triangle.ndim == 3 else q
-    _shape("triangle", factor.triangle, (F if len(factor.triangle) else 0, height, q + p + 1))
+    _shape("triangle", factor.triangle, (F if is_bare or len(factor.triangle) else 0, height, q + p + 1))
     _shape("z_map", factor.z_map, (q, q))
     _frame(factor.frame, q, q)
     for index, n, bound in (

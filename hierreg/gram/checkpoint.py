@@ -83,7 +83,7 @@ def resume(checkpoint: str | Path, key: Mapping[str, Any], given: Mapping[str, A
     parts = []
     for i in range(int(head["parts"])):
         own = below(arrays, f"part{i}")
-        gram = unpack(below(own, "gram"), str(path))
+        gram = unpack(below(own, "gram"), str(path), is_part=True)
         assert gram.origin is not None
         parts.append(
             Part(

@@ -10,10 +10,12 @@ import numpy as np
 from hierreg.errors.ar1 import chain_of
 from hierreg.errors.within_units import neighbours
 from hierreg.exceptions import ModelError
+from hierreg.gram.bare import products_of_triangles, squares_of_terms
 from hierreg.gram.basis import CrossProducts, Gram, GroupProducts
 from hierreg.gram.columns import pair_products
 from hierreg.gram.dropping import check_rank
 from hierreg.gram.frame import frame_of
+from hierreg.gram.keys import compact
 from hierreg.gram.known import check_known_errors, known_products, rows_are_within, whitened_rows
 from hierreg.gram.labels import labelled_moments
 from hierreg.gram.terms import ErrorTerms
@@ -41,13 +43,15 @@ _MOST_GAPS = 500
 class _Columns:
     """Columns of one grouping factor, internal scale, and the group of each row.
 
-    They may be those of W, `is_population`, where one expression stands on both sides of the bar.
+    They may be those of W, `is_population`, where one expression stands on both sides of the bar. Where they are those
+    of a part, `is_bare`, products are left out that `bare.filled` makes of triangles.
     """
 
     factor: FactorDesign
     Z: Array
     frame: Frame
     is_population: bool
+    is_bare: bool
 
     @property
     def index(self) -> Index:
@@ -131,8 +135,11 @@ def collect(design: Design, layout: ErrorLayout) -> Gram:
     return gram
 
 
-def collect_part(design: Design, layout: ErrorLayout) -> Gram:
-    """Return the Gram basis of rows that need not have full rank by themselves."""
+def collect_part(design: Design, layout: ErrorLayout, *, is_bare: bool = False) -> Gram:
+    """Return the Gram basis of rows that need not have full rank by themselves.
+
+    Products that `bare.filled` makes of triangles are left out where it `is_bare`.
+    """
     W, frame = frame_of(design.X, design.y)
     p = frame.n_predictors
     columns = []
@@ -140,7 +147,7 @@ def collect_part(design: Design, layout: ErrorLayout) -> Gram:
         # One expression on both sides of the bar is one array, and worth one pass.
         is_population = factor.Z is design.X
         Z, z_frame = (W[:, :p], frame.predictors) if is_population else frame_of(factor.Z)
-        columns.append(_Columns(factor=factor, Z=Z, frame=z_frame, is_population=is_population))
+        columns.append(_Columns(factor=factor, Z=Z, frame=z_frame, is_population=is_population, is_bare=is_bare))
     if len(columns) > 1:
         check_units_in_groups(design, layout)
     terms, products = _PRODUCTS[layout.kind](layout, W, columns)
@@ -300,16 +307,7 @@ def _accumulate(W: Array, columns: list[_Columns], K: int, pairs: _RowPairs) -> 
 def _without_groups(W: Array, K: int, term: Index) -> _Products:
     """Return the products of independent rows without grouping factors: all of them is left, by term."""
     left = of_independent_rows(np.empty((len(W), 0)), W, term, np.arange(K))[1]
-    return _Products(WtW=_squares(left.rows, left.term, K), left=left)
-
-
-def _squares(rows: Array, term: Index, K: int) -> Array:
-    """Return the sums (K, c, c) of the products of rows (n, c) of each term."""
-    out = np.zeros((K, rows.shape[1], rows.shape[1]))
-    for k in range(K):
-        own = rows[term == k]
-        out[k] = own.T @ own
-    return out
+    return _Products(WtW=squares_of_terms(left.rows, left.term, K), left=left)
 
 
 def _with_wide_triangles(W: Array, columns: list[_Columns], terms: ErrorTerms, pairs: _RowPairs) -> _Products:
@@ -338,23 +336,34 @@ def _with_wide_triangles(W: Array, columns: list[_Columns], terms: ErrorTerms, p
 def _triangles(W: Array, columns: _Columns, K: int, term: Index) -> _Products:
     """Return the products of independent rows of one grouping factor, through triangles of each group's own rows."""
     J, q = columns.n_levels, columns.Z.shape[1]
-    keys, place = _compact(columns.index if K == 1 else term * J + columns.index, K * J)
+    keys, place = compact(columns.index if K == 1 else term * J + columns.index, K * J)
+    if columns.is_bare and len(W) <= q * len(keys):
+        # as many numbers as the triangles have, or fewer
+        rows = np.concatenate([columns.Z, W], axis=1)[:, None, :]
+        return _bare(columns, (term, columns.index), rows, None)
     term, level = keys // J, keys % J
     triangle, left = of_independent_rows(None if columns.is_population else columns.Z, W, place, term)
-    C, D = triangle[:, :, :q], triangle[:, :, q:]
-    turned = np.swapaxes(C, 1, 2)
-    factor = columns.products((term, level, level), turned @ C, (term, level), turned @ D, triangle)
-    both = np.concatenate([left.rows, D.reshape(-1, W.shape[1])])
-    WtW = _squares(both, np.concatenate([left.term, np.repeat(term, q)]), K)
+    if columns.is_bare:
+        return _bare(columns, (term, level), triangle, left)
+    ZtZ, ZtW, WtW = products_of_triangles(triangle, q, term, left, K)
+    factor = columns.products((term, level, level), ZtZ, (term, level), ZtW, triangle)
     return _Products(WtW=WtW, left=left, factors=(factor,))
+
+
+def _bare(columns: _Columns, entries: tuple[Index, Index], triangle: Array, left: Left | None) -> _Products:
+    """Return triangles without products."""
+    none, q = np.empty(0, dtype=np.intp), columns.Z.shape[1]
+    p1 = triangle.shape[2] - q
+    factor = columns.products((none, none, none), np.empty((0, q, q)), entries, np.empty((0, q, p1)), triangle)
+    return _Products(WtW=np.empty((0, p1, p1)), left=left, factors=(factor,))
 
 
 def _group_products(W: Array, columns: _Columns, K: int, pairs: _RowPairs) -> GroupProducts:
     first, second, term = pairs.first, pairs.second, pairs.term
     J, index, Z, m = columns.n_levels, columns.index, columns.Z, len(pairs.first)
     g, h = index[first], index[second]
-    pair_keys, pair_of = _compact((term * J + np.minimum(g, h)) * J + np.maximum(g, h), K * J * J)
-    level_keys, level_of = _compact(np.concatenate([term * J + g, term * J + h]), K * J)
+    pair_keys, pair_of = compact((term * J + np.minimum(g, h)) * J + np.maximum(g, h), K * J * J)
+    level_keys, level_of = compact(np.concatenate([term * J + g, term * J + h]), K * J)
     # The smaller group comes first; rows r != s of one group add the transpose too.
     ordered = np.where(g > h, second, first), np.where(g > h, first, second)
     other, within = first != second, (first != second) & (g == h)
@@ -369,7 +378,7 @@ def _cross_products(columns: list[_Columns], which: tuple[int, int], K: int, pai
     """Return the products of two factors; rows of a pair are in the same groups (`check_units_in_groups`)."""
     a, b = (columns[i] for i in which)
     keys = (pairs.term * a.n_levels + a.index[pairs.first]) * b.n_levels + b.index[pairs.first]
-    keys, place = _compact(keys, K * a.n_levels * b.n_levels)
+    keys, place = compact(keys, K * a.n_levels * b.n_levels)
     ZtZ, other = pair_products(a.Z, b.Z, (pairs.first, pairs.second), place, len(keys)), pairs.first != pairs.second
     ZtZ += pair_products(a.Z, b.Z, (pairs.second[other], pairs.first[other]), place[other], len(keys))
     term, row, col = _pair_of_key(keys, a.n_levels, b.n_levels)
@@ -379,21 +388,6 @@ def _cross_products(columns: list[_Columns], which: tuple[int, int], K: int, pai
 def _pair_of_key(keys: Index, n_rows: int, n_cols: int) -> tuple[Index, Index, Index]:
     """Return term, row and column of keys (term n_rows + row) n_cols + column."""
     return keys // (n_rows * n_cols), keys // n_cols % n_rows, keys % n_cols
-
-
-def _compact(keys: Index, bound: int) -> tuple[Index, Index]:
-    """Return the sorted distinct keys and, for each key, its place among them."""
-    if bound > 4 * len(keys) + 1024:
-        distinct, place = np.unique(keys, return_inverse=True)
-        return distinct, place
-    seen = np.zeros(bound, dtype=bool)
-    seen[keys] = True
-    if seen.all():
-        return np.arange(bound), keys
-    distinct = np.flatnonzero(seen)
-    lookup = np.empty(bound, dtype=np.intp)
-    lookup[distinct] = np.arange(len(distinct))
-    return distinct, lookup[keys]
 
 
 def are_within(inner: Index, outer: Index) -> bool:

@@ -25,6 +25,8 @@ _CHUNK = 2**18
 _ROTATED = 2**20
 # Rows, and rounds of rotations, up to which compiling takes longer than it saves.
 _FEW_ROWS, _FEW_ROUNDS = 2**15, 1000
+# Entries whose triangles leave the cache, and the ranges of them that threads take in turn.
+_MANY_ENTRIES, _RANGES = 2**16, 4
 # Triangles that what is left of rows takes turns in, where there are few terms.
 _TURNS, _FEW_TERMS = 8, 64
 
@@ -147,6 +149,12 @@ def rotate(A: Array, q: int, place: Index, term: Index) -> tuple[Array, Array, I
     counts = np.bincount(place, minlength=1) if n <= _FEW_ROWS else None
     if counts is not None and counts.max() * q <= _FEW_ROUNDS:
         return _rotate_in_rounds(A, q, place, term, counts)
+    if F > _MANY_ENTRIES:
+        triangle = np.zeros((F, q, c))
+        parts = in_order(lambda own: _rotate_into(triangle, A, place, term, own), chunks_of(F, -(-F // _RANGES)))
+        left = [tuple(rest) for _, *rest in parts]
+        rows, terms = (np.concatenate(each) for each in zip(*left, strict=True))
+        return _with_roots(triangle), rows, terms
     parts = in_order(
         lambda some: _rotate_into(np.zeros((F, q, c)), A[some], place[some], term),
         chunks_of(n, max(_ROTATED, 8 * F)),  # uniting triangles is little beside the rows of a chunk
@@ -160,15 +168,21 @@ def rotate(A: Array, q: int, place: Index, term: Index) -> tuple[Array, Array, I
     return _with_roots(triangle), rows, terms
 
 
-def _rotate_into(triangle: Array, A: Array, place: Index, term: Index) -> tuple[Array, Array, Index]:
-    """Rotate rows into triangles without roots (F, q, q + r), and return these and what is left with its terms."""
+def _rotate_into(
+    triangle: Array, A: Array, place: Index, term: Index, entries: slice | None = None
+) -> tuple[Array, Array, Index]:
+    """Rotate rows into triangles without roots (F, q, q + r), and return these and what is left with its terms.
+
+    Rows of other than the given entries are left out.
+    """
     from hierreg.gram import kernels
 
     q, K = triangle.shape[1], int(term.max(initial=-1)) + 1
     r = A.shape[1] - q
     left = np.zeros((K, _TURNS if K <= _FEW_TERMS else 1, r, r))
-    given = (read_only(array.view()) for array in (A, place, term))
-    kernels.accumulate_triangles(q, *given, triangle, left)
+    first, last = (0, len(triangle)) if entries is None else (entries.start, entries.stop)
+    given = read_only(A.view()), read_only(place.view())
+    kernels.accumulate_triangles(q, *given, first, last, read_only(term.view()), triangle, left)
     rows = _with_roots(left).reshape(-1, r)
     is_used = np.any(rows != 0, axis=1)
     return triangle, rows[is_used], np.repeat(np.arange(K), left.shape[1] * r)[is_used]

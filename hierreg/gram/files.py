@@ -177,8 +177,8 @@ def pack(gram: Gram) -> dict[str, np.ndarray[Any, Any]]:
     return out
 
 
-def unpack(arrays: Mapping[str, np.ndarray[Any, Any]], where: str) -> Gram:
-    """Return the Gram basis of arrays made by `pack`, checked.
+def unpack(arrays: Mapping[str, np.ndarray[Any, Any]], where: str, *, is_part: bool = False) -> Gram:
+    """Return the Gram basis of arrays made by `pack`, checked; that of a part may lack products (`gram.bare`).
 
     Raises
     ------
@@ -189,7 +189,7 @@ def unpack(arrays: Mapping[str, np.ndarray[Any, Any]], where: str) -> Gram:
         gram = _unpacked(arrays)
     except Exception as error:  # whatever other arrays lead to
         raise DataError(f"path={where!r} is damaged: {error!r}. Write it anew.") from error
-    check_gram(gram, where)
+    check_gram(gram, where, is_part=is_part)
     return gram
 
 

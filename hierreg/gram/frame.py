@@ -288,6 +288,16 @@ def unite(a: Frame, b: Frame) -> tuple[Frame, Array, Array]:
     return frame, maps[0], maps[1]
 
 
+def unite_all(frames: Sequence[Frame]) -> tuple[Frame, list[Array]]:
+    """Return the frame of the rows of all, and the maps (m, m) from the coordinates of each to it."""
+    if len(frames) == 1:
+        return frames[0], [np.eye(len(frames[0].basis))]
+    half = len(frames) // 2
+    (a, to_a), (b, to_b) = unite_all(frames[:half]), unite_all(frames[half:])
+    both, from_a, from_b = unite(a, b)
+    return both, [M @ from_a for M in to_a] + [M @ from_b for M in to_b]
+
+
 def _seen(root: Array, coef: Array) -> Array:
     """Return coefficients (p, r) without what the rows, whose columns have a root (k, p), do not see of them.
 

@@ -55,8 +55,10 @@ def rotate_row(row, first, last, T, weight):
 
 
 @part
-def accumulate_triangles(q, A, place, term, triangle, left):
+def accumulate_triangles(q, A, place, first, last, term, triangle, left):
     """Rotate rows into the triangle of their entry by their first q columns, and what that leaves into one of its term.
+
+    Rows whose entry is not from `first` to `last` are left out.
 
     Rotations without square roots: a triangle is D^1/2 R, with D on its diagonal and R above, and a row has a weight.
     Rows are never squared, so that a triangle keeps all the digits that they have. What they leave takes turns in
@@ -70,9 +72,11 @@ def accumulate_triangles(q, A, place, term, triangle, left):
     row = local(c)
     turn = 0
     for i in range(len(A)):
+        at = place[i]
+        if at < first or at >= last:
+            continue
         for j in range(c):
             row[j] = A[i, j]
-        at = place[i]
         weight = rotate_row(row, 0, q, triangle[at], 1.0)
         if weight > 0.0:
             rotate_row(row, q, c, left[term[at], turn], weight)

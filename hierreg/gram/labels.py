@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hierreg.gram.keys import compact
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from hierreg.errors.base import ErrorLayout
@@ -74,20 +78,46 @@ def labelled_moments(y: Array, layout: ErrorLayout, frame: Frame) -> LabelledMom
     return LabelledMoments(labels=layout.labels, n=n, mean=mean, squares=squares)
 
 
-def unite_levels(a: NDArray[Any], b: NDArray[Any]) -> tuple[NDArray[Any], Index, Index]:
-    """Return the levels of a, then those only in b, and the place of each level of a and b among them."""
+def unite_levels(parts: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], list[Index]]:
+    """Return the levels in any of the parts, and the place of each level of each part among them.
+
+    They are sorted where those of all parts are; else those of the first part come first, and so on.
+    """
+    first = parts[0]
+    if all(one is first or (one.dtype == first.dtype and np.array_equal(one, first)) for one in parts[1:]):
+        return first, [np.arange(len(first))] * len(parts)
+    if len({one.dtype.kind for one in parts}) > 1:
+        parts = [one.astype(object) for one in parts]
+    is_sorted = all(_is_sorted(one) for one in parts)
+    both = np.concatenate(parts)
+    if both.dtype.kind in "iu":
+        low, high = int(both.min()), int(both.max())
+        if is_sorted and high - low < 2**62:
+            keys, place = compact((both - both.dtype.type(low)).astype(np.intp), high - low + 1)
+            return keys.astype(both.dtype) + both.dtype.type(low), _split(place, parts)
+    levels, place = _factorized(both)
+    if is_sorted:
+        order = np.argsort(levels, kind="stable")
+        rank = np.empty(len(order), dtype=np.intp)
+        rank[order] = np.arange(len(order))
+        levels, place = levels[order], rank[place]
+    return levels, _split(place, parts)
+
+
+def _split(place: Index, parts: Sequence[NDArray[Any]]) -> list[Index]:
+    return np.split(place, np.cumsum([len(one) for one in parts])[:-1])
+
+
+def _factorized(labels: NDArray[Any]) -> tuple[NDArray[Any], Index]:
+    """Return the distinct labels in the order in which they come, and the place of each."""
     import pandas as pd
 
-    here = np.arange(len(a))
-    if a is b or (a.dtype == b.dtype and np.array_equal(a, b)):
-        return a, here, here
-    if a.dtype.kind != b.dtype.kind:
-        a, b = a.astype(object), b.astype(object)
-    of_b = pd.Index(_hashable(a)).get_indexer(pd.Index(_hashable(b))).astype(np.intp)
-    new = np.flatnonzero(of_b < 0)
-    of_b[new] = len(a) + np.arange(len(new))
-    return (np.concatenate([a, b[new]]) if len(new) else a), here, of_b
+    codes, distinct = pd.factorize(labels.astype(object) if labels.dtype.kind == "U" else labels)
+    return distinct.astype(labels.dtype), codes.astype(np.intp, copy=False)
 
 
-def _hashable(levels: NDArray[Any]) -> NDArray[Any]:
-    return levels.astype(object) if levels.dtype.kind == "U" else levels
+def _is_sorted(levels: NDArray[Any]) -> bool:
+    try:
+        return bool(np.all(levels[1:] > levels[:-1]))
+    except TypeError:  # text and numbers
+        return False

@@ -43,6 +43,9 @@ def with_levels(gram: Gram, levels: Sequence[Sequence[Level]]) -> Gram:
 def _places(factor: GroupProducts, levels: Sequence[Level]) -> Index:
     import pandas as pd
 
+    wanted = np.asarray(levels)
+    if wanted.dtype == factor.levels.dtype and np.array_equal(wanted, factor.levels):
+        return np.arange(len(wanted))
     place = pd.Index(np.asarray(levels, dtype=object)).get_indexer(pd.Index(factor.levels.astype(object)))
     if len(levels) != factor.n_levels or np.any(place < 0):
         raise ModelError(f"the levels of {factor.name!r} given are not those of the statistics.")

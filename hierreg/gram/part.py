@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,12 +13,19 @@ from hierreg.design_matrices.build import columns_of_factors
 from hierreg.design_matrices.collinear import warn_of_dropped
 from hierreg.design_matrices.kinds import in_order_of, kinds_of, unite_kinds
 from hierreg.design_matrices.learned import RESPONSE, expressions_of
-from hierreg.design_matrices.levels import FactorLevels, unite_factors, united_levels, with_column_levels
+from hierreg.design_matrices.levels import (
+    FactorLevels,
+    factor_levels,
+    unite_factors,
+    united_levels,
+    with_column_levels,
+)
 from hierreg.errors.base import Repeats
 from hierreg.errors.structures import bind_errors
 from hierreg.exceptions import DataError
 from hierreg.formula import compile_expression
-from hierreg.gram.addition import add
+from hierreg.gram.addition import join
+from hierreg.gram.bare import filled
 from hierreg.gram.collect import collect_part, own_rows_layout
 from hierreg.gram.dropping import determined_of, without_determined
 from hierreg.gram.known import check_known_errors
@@ -25,7 +33,7 @@ from hierreg.gram.ordering import with_labels, with_levels
 from hierreg.gram.origin import Origin
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import narwhals as nw
     from numpy.typing import NDArray
@@ -37,6 +45,9 @@ if TYPE_CHECKING:
     from hierreg.errors.base import ErrorSpec
     from hierreg.formula import FormulaSpec
     from hierreg.gram.basis import Gram
+
+
+_OF_NO_GROUP = 4096  # bytes, roughly, that any statistics take
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +74,14 @@ class Part:
     units: NDArray[np.uint64]
     kinds: Mapping[str, ColumnKind] = field(default_factory=dict)
 
+    @property
+    def size(self) -> int:
+        """Bytes that it holds, roughly: of groups, and of units."""
+        grams = [one for one in (self.gram, self.gram.own) if one is not None]
+        of_groups = [f.ZtZ.nbytes + f.ZtW.nbytes + f.triangle.nbytes for one in grams for f in one.factors]
+        of_pairs = [crossed.ZtZ.nbytes for one in grams for crossed in one.crossed]
+        return _OF_NO_GROUP + self.units.nbytes + sum(of_groups) + sum(of_pairs)
+
 
 def part_of(state: DesignState, errors: ErrorSpec, table: nw.DataFrame[Any]) -> Part:
     """Return the statistics of one part of the rows.
@@ -74,9 +93,9 @@ def part_of(state: DesignState, errors: ErrorSpec, table: nw.DataFrame[Any]) -> 
     """
     design, factors = design_of_part(state, table)
     layout = bind_errors(errors, table, is_whole=False)
-    gram = collect_part(design, layout)
+    gram = collect_part(design, layout, is_bare=True)
     if gram.has_links:
-        gram = replace(gram, own=collect_part(design, own_rows_layout(design, layout)))
+        gram = replace(gram, own=collect_part(design, own_rows_layout(design, layout), is_bare=True))
     return Part(
         gram=gram,
         factors=factors,
@@ -118,16 +137,18 @@ def _hashes_of_units(errors: ErrorSpec, table: nw.DataFrame[Any]) -> NDArray[np.
     return np.sort(hash_array(labels if labels.dtype.kind in "iu" else labels.astype(object)))
 
 
-def unite_parts(a: Part, b: Part) -> Part:
-    """Return the statistics of the rows of both.
+def unite_parts(parts: Sequence[Part]) -> Part:
+    """Return the statistics of the rows of all.
 
     Raises
     ------
     DataError
-        If a unit of correlated errors has rows in both, or a column holds something else in each.
+        If a unit of correlated errors has rows in two of them, or a column holds something else in each.
     """
-    kinds = unite_kinds(a.kinds, b.kinds)
-    units = np.concatenate([a.units, b.units])
+    if len(parts) == 1:
+        return parts[0]
+    kinds = reduce(unite_kinds, [part.kinds for part in parts])
+    units = np.concatenate([part.units for part in parts])
     units.sort(kind="stable")
     again = np.flatnonzero(units[1:] == units[:-1])
     if len(again):
@@ -136,17 +157,26 @@ def unite_parts(a: Part, b: Part) -> Part:
             "batch, since the correlation of its errors joins them: sort the rows by unit and cut batches between "
             "units, or give larger batches."
         )
+    gram = join([part.gram for part in parts])
+    each = zip(*(part.factors for part in parts), strict=True)
     return Part(
-        gram=add(a.gram, b.gram),
-        factors=tuple(_united(f, g) for f, g in zip(a.factors, b.factors, strict=True)),
-        error_levels=united_levels(a.error_levels, b.error_levels),
+        gram=gram,
+        factors=tuple(_united(own, groups.levels) for own, groups in zip(each, gram.factors, strict=True)),
+        error_levels=united_levels(*(part.error_levels for part in parts)),
         units=units,
         kinds=kinds,
     )
 
 
-def _united(a: FactorLevels, b: FactorLevels) -> FactorLevels:
-    return a if a is b else unite_factors(a, b)
+def _united(parts: Sequence[FactorLevels], levels: NDArray[np.generic]) -> FactorLevels:
+    """Return the levels of all parts; of one column they are those of the statistics."""
+    first = parts[0]
+    if len(first.columns) > 1:
+        return unite_factors(*parts)
+    if len(levels) == len(first.levels):
+        return first
+    own = tuple(levels.tolist())
+    return factor_levels(first.name, first.columns, (own,), np.arange(len(own)))
 
 
 def whole(part: Part, learned: LearnedState, errors: ErrorSpec, *, collinear: str = "refuse") -> Gram:
@@ -159,7 +189,7 @@ def whole(part: Part, learned: LearnedState, errors: ErrorSpec, *, collinear: st
     DataError, ModelError
         If columns are collinear, a grouping factor has one level, or the errors cannot be told apart.
     """
-    gram = part.gram
+    gram = filled(part.gram)
     factors = tuple(_in_order(factor, part.kinds) for factor in part.factors)
     for factor in factors:
         if len(factor.levels) == 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from hierreg.design_matrices.table import as_table
 from hierreg.errors.structures import checked_structure
 from hierreg.exceptions import DataError, ModelError
 from hierreg.formula import compile_expression, parse_formula
-from hierreg.gram.batches import Total, checked_levels
+from hierreg.gram.batches import MOST_THREADS, Total, checked_levels
 from hierreg.gram.checkpoint import Saved, resume, write
 from hierreg.gram.part import columns_of, part_of
 from hierreg.gram.progress import Shown, progress_of
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 _EVERY = 16  # batches between two checkpoints
 _READ_ROWS = 1 << 17  # pyarrow reads up to sixteen batches ahead
-_MOST_THREADS = 4  # reading takes a tenth of what a batch does; each thread holds one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,13 +176,14 @@ def scan(  # noqa: PLR0913  # the arguments of `Gram.scan`
         total = Total(parts=list(saved.parts) if saved is not None else [])
         shown.begin("statistics", done=total.n)
         tables = todo.tables(types, skip=total.n)
-        parts = in_order(lambda rows: _part_of(state, todo.errors, rows), tables, most=_MOST_THREADS)
-        for i, part in enumerate(parts, start=1):
-            total.add(part)
-            shown.advance(part.gram.n)
-            if checkpoint is not None and i % _EVERY == 0:
-                saved = Saved(learned=learned, parts=tuple(total.parts))
-                write(checkpoint, todo.key(), todo.errors, given, saved)
+        parts = in_order(lambda rows: _part_of(state, todo.errors, rows), tables, most=MOST_THREADS)
+        with closing(parts):
+            for i, part in enumerate(parts, start=1):
+                total.add(part)
+                shown.advance(part.gram.n)
+                if checkpoint is not None and i % _EVERY == 0:
+                    saved = Saved(learned=learned, parts=tuple(total.parts))
+                    write(checkpoint, todo.key(), todo.errors, given, saved)
     return total.finish(learned, todo.errors, collinear=collinear)
 
 

@@ -12,7 +12,7 @@ entries belong together; other entries hold zeros.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -168,11 +168,17 @@ def of_independent_rows(Z: Array | None, W: Array, place: Index, term: Index) ->
     """
     p1 = W.shape[1]
     A, q = (W, p1 - 1) if Z is None else (np.concatenate([Z, W], axis=1), Z.shape[1]) if Z.shape[1] else (W, 0)
-    triangle, rows, left_term = rotate(A, q, place, term)
+    triangle, left = of_rows(A, q, place, term)
     if Z is None:
         # Columns that are their own group columns leave nothing.
         triangle = np.concatenate([triangle[:, :, :q], triangle], axis=2)
-        rows = np.concatenate([np.zeros((len(rows), q)), rows], axis=1)
+        left = replace(left, rows=np.concatenate([np.zeros((len(left.rows), q)), left.rows], axis=1))
+    return triangle, left
+
+
+def of_rows(A: Array, q: int, place: Index, term: Index) -> tuple[Array, Left]:
+    """Do what `of_independent_rows` does of rows A = [Z W] (N, q + p + 1)."""
+    triangle, rows, left_term = rotate(A, q, place, term)
     return triangle, _fewest_independent([Left(rows=rows, term=left_term)])
 
 

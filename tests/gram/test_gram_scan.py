@@ -9,7 +9,8 @@ import pytest
 
 import hierreg as hr
 from hierreg.exceptions import DataError, FormulaError, ModelError
-from hierreg.gram import Gram, scan
+from hierreg.gram import Gram, batches, scan
+from hierreg.threads import one_thread
 from tests.helpers.gram import assert_identical
 from tests.helpers.tables import ERRORS, FORMULA, assert_same, table
 
@@ -95,7 +96,8 @@ def test_a_scan_that_was_stopped_goes_on_with_the_same_result(kind, formula, n, 
     options = {"batch_rows": 16, "progress": False, "checkpoint": checkpoint}
     with monkeypatch.context() as patch:
         stop_after(patch, n)
-        with pytest.raises(StoppedError):
+        # one after the other: the first n are done
+        with one_thread(), pytest.raises(StoppedError):
             Gram.scan(files, formula, ERRORS[kind], **options)
     with monkeypatch.context() as patch:
         tables = stop_after(patch, 100)
@@ -110,7 +112,7 @@ def test_a_checkpoint_of_another_scan_is_refused(files, tmp_path, monkeypatch):
     options = {"batch_rows": 16, "progress": False, "checkpoint": tmp_path / "scan.npz"}
     with monkeypatch.context() as patch:
         stop_after(patch, 2)
-        with pytest.raises(StoppedError):
+        with one_thread(), pytest.raises(StoppedError):
             Gram.scan(files, FORMULA, **options)
     with pytest.raises(DataError, match="formula differ"):
         Gram.scan(files, "y ~ x + (x | g)", **options)
@@ -171,16 +173,41 @@ def test_files_of_several_kinds_or_none(data, files):
 
 
 def test_memory_of_the_parts_does_not_grow_with_the_rows(files, monkeypatch):
-    """Statistics of the same groups have the same size, however many batches they came from."""
-    sizes = []
+    """What is held is a few times the statistics of all groups, however many batches they came from."""
+    sizes, numbers = [], []
     real = scan.Total.add
 
     def add(self, part):
         real(self, part)
-        sizes.append(len(self.parts))
+        sizes.append(sum(one.size for one in self.parts))
+        numbers.append(len(self.parts))
 
     monkeypatch.setattr(scan.Total, "add", add)
+    monkeypatch.setattr(batches, "_WAIT", 3)
     Gram.scan(files, "y ~ x + (x | g)", batch_rows=4, progress=False)
     assert len(sizes) > 20
-    assert max(sizes) <= 1 + np.log2(len(sizes))
+    assert max(sizes[10:]) <= 4 * min(sizes[10:])
+    assert max(numbers) <= 4
     assert replace(scan.Total(parts=[])).n == 0
+
+
+@pytest.mark.parametrize("formula", ["y ~ x + (x | g)", "y ~ x + (1 | g) + (1 | h)", "y ~ x"])
+def test_each_row_is_moved_a_few_times(formula, files, monkeypatch):
+    """All joins together take no more than a few times what all parts hold."""
+    held, joined = [], []
+    real, unite = scan.Total.add, batches.unite_parts
+
+    def add(self, part):
+        held.append(part.size)
+        real(self, part)
+
+    def unite_parts(parts):
+        joined.append(sum(part.size for part in parts))
+        return unite(parts)
+
+    monkeypatch.setattr(scan.Total, "add", add)
+    monkeypatch.setattr(batches, "unite_parts", unite_parts)
+    monkeypatch.setattr(batches, "_WAIT", 2)
+    Gram.scan(files, formula, batch_rows=4, progress=False)
+    assert len(held) > 20
+    assert sum(joined) <= 2 * sum(held)
