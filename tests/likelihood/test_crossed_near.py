@@ -69,6 +69,19 @@ def test_means_are_those_of_the_equations(formula, errors, table, monkeypatch):
         np.testing.assert_allclose(draws[0], expected, atol=1e-8)
 
 
+def test_means_where_a_level_has_zeros_alone(table, monkeypatch):
+    zeros = table.assign(x=np.where(table.d == 3, 0.0, table.x))
+    target = target_of("y ~ 1 + (1 | s) + (0 + x | d)", zeros)
+    cov = at(target, U)
+    monkeypatch.setattr(np.random, "default_rng", lambda *_: NoNoise())
+    monkeypatch.setattr(near, "standard_draws", None)
+    ((_, means),) = near._batches(target.likelihood, cov, nearby(target), 1)
+    _, b = split_coefficients(target.likelihood, means, cov.Lambda)
+    solution = solve_equations(target.likelihood, cov.Lambda[0], cov.error_cov[0])
+    np.testing.assert_allclose(b[1][0], solution.b[1], atol=1e-8)
+    assert b[1][0][3] == 0.0
+
+
 @pytest.mark.parametrize("errors", ["independent", "by"])
 def test_draws_have_mean_and_covariance_of_the_equations(errors, table):
     target, n = target_of("y ~ x + (1 | s) + (1 | d) + (1 | c)", table, errors), 4000

@@ -179,7 +179,9 @@ def _balance(likelihood: CrossedLikelihood, matrices: _Matrices, base: _Base, at
     """Return D (D - 1, m): what the diagonal of C is at m draws, as if groups left as much of each column."""
     plan, (scales, weights), K = likelihood.plan, at, len(matrices.own)
     squares = np.stack([S.diagonal()[:-1] for S in matrices.tail], axis=1)
-    ratio = (squares @ weights[:, :K].T) / (squares @ base.weights[:K])[:, None]
+    then = (squares @ base.weights[:K])[:, None]
+    # A level in whose rows the predictor is zero has none.
+    ratio = np.where(then > 0, squares @ weights[:, :K].T, 1.0) / np.where(then > 0, then, 1.0)
     T = plan.n_tail_b
     before, now = base.scales[plan.tail_lambda], scales[:, plan.tail_lambda].T
     left = np.where(before > 0, (base.diagonal[:T] - 1.0) / np.where(before > 0, before, 1.0) ** 2, 0.0)
