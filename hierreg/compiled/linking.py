@@ -70,17 +70,29 @@ class _WholeLibrary(JITCodeLibrary):
     """A function with all that it calls."""
 
     _linking_libraries: list[Any]
+    _of_parts: set[str]
 
     def finalize(self) -> None:
         """Take everything in and generate machine code."""
-        self._linking_libraries = [_Linked(library) for library in _all_of(self._linking_libraries)]
+        libraries = _all_of(self._linking_libraries)
+        self._of_parts = {
+            function.name
+            for library in libraries
+            if isinstance(library, _PartLibrary)
+            for function in library.own.functions
+            if not function.is_declaration
+        }
+        self._linking_libraries = [_Linked(library) for library in libraries]
         # First: of what is linked later under the same names, nothing is taken.
         self._final_module.link_in(counters())
         super().finalize()
 
     def _optimize_final_module(self) -> None:
-        for name in COUNTERS:
-            self._final_module.get_function(name).linkage = "internal"
+        # What has one caller then becomes part of it, whatever its size: arguments are tuples of arrays, hundreds of
+        # words, and to hand them over took as long as what small groups have to do.
+        for function in self._final_module.functions:
+            if function.name in COUNTERS or function.name in self._of_parts:
+                function.linkage = "internal"
         super()._optimize_final_module()
 
 

@@ -28,6 +28,23 @@ _OPTIONS: dict[str, Any] = {"nopython": True, "nogil": True, "error_model": "num
 _TRIED = (0, 63), (0, 68)
 
 
+def contracted(function: Callable[..., Any]) -> Any:
+    """Return a part whose products and sums are one instruction each where the processor has it: polynomials.
+
+    On a processor that has none the last bit of their values differs, as of the C library's functions.
+    """
+    options = _OPTIONS | {"fastmath": {"contract"}}
+    if config.DISABLE_JIT:
+        return function
+    if is_tried(numba.__version__):
+        from hierreg.compiled.linking import Part
+
+        return Part(function, options)
+    made = stamped(jit(function, cache=True, **options))
+    made.alone = made
+    return made
+
+
 def is_tried(version: str) -> bool:
     """Return whether parts are linked with this version of numba."""
     major, minor = (int(number) for number in version.split(".")[:2])

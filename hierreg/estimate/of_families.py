@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hierreg.likelihood.integrated import Evaluate
     from hierreg.likelihood.quadrature.density import QuadratureTarget
     from hierreg.variances.parameters import VarianceParameters
 
@@ -103,6 +104,8 @@ class _Coordinates:
     centre : array (p,)
         phi at zero.
     unit : float
+    evaluate : function
+        The likelihood of the target and its gradient.
     """
 
     target: QuadratureTarget
@@ -110,6 +113,7 @@ class _Coordinates:
     cols: NDArray[np.intp]
     centre: Array
     unit: float
+    evaluate: Evaluate
 
     def unpack(self, x: Array) -> tuple[Array, Array, Array]:
         """Return phi (p,), Lambda (q, q) and w."""
@@ -139,7 +143,7 @@ class _Coordinates:
         auxiliary = self.target.auxiliary.natural(w)
         if not np.all(np.isfinite(auxiliary)):
             return -np.inf, np.zeros(len(x))
-        value, g_phi, g_Lambda, g_auxiliary = self.target.likelihood.value_and_gradient(phi, Lambda, auxiliary)
+        value, g_phi, g_Lambda, g_auxiliary = self.evaluate(phi, Lambda, auxiliary)
         g_w = self.target.auxiliary.jacobian(w).T @ g_auxiliary.ravel()
         g = np.concatenate([g_phi, g_Lambda[self.rows, self.cols]])
         return value, np.concatenate([self.unit * g, g_w])
@@ -159,12 +163,20 @@ def maximise_family(target: QuadratureTarget, starts: Sequence[FamilyStart], uni
     rows, cols = _pattern(target.parameters)
     found: list[Optimum] = []
     centre = np.zeros(len(starts[0].phi)) if unit is None else starts[0].phi
-    coordinates = _Coordinates(target=target, rows=rows, cols=cols, centre=centre, unit=unit or 1.0)
+    coordinates = _Coordinates(
+        target=target,
+        rows=rows,
+        cols=cols,
+        centre=centre,
+        unit=unit or 1.0,
+        evaluate=target.likelihood.remembering(),
+    )
     n = 0
     for start in starts:
         mine = coordinates
         if start.effects is not None:
-            mine = replace(mine, target=replace(target, likelihood=target.likelihood.beginning_at(start.effects)))
+            own = replace(target, likelihood=target.likelihood.beginning_at(start.effects))
+            mine = replace(mine, target=own, evaluate=own.likelihood.remembering())
         for size in _SIZES if len(rows) else (1.0,):
             x = mine.pack(start, size)
             if not np.isfinite(mine(x)[0]):

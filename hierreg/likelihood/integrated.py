@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
+    # beta, Lambda and further parameters -> the log likelihood and its gradients.
+    Evaluate = Callable[[Array, Array, Array], tuple[float, Array, Array, Array]]
 
 
 class IntegratedLikelihood(Protocol):
@@ -45,6 +49,9 @@ class IntegratedLikelihood(Protocol):
         self, beta: Array, Lambda: Array, auxiliary: Array, /, *, wanted: bool = True
     ) -> tuple[float, Array, Array, Array]:
         """Return the log likelihood, minus infinity where there is none, and its gradients."""
+
+    def remembering(self) -> Evaluate:
+        """Return `value_and_gradient` for a search by one thread, which may remember modes."""
 
     def row_densities(self, eta: Array, auxiliary: Array, /) -> Array:
         """Return the log density of every row (N,) at linear predictors (N,)."""

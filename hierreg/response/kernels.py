@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from math import exp, expm1, inf, lgamma, log, log1p
 
+from hierreg.compiled.lanes import LANES
 from hierreg.compiled.parts import part
 from hierreg.response.special_kernels import (
     exp_of_negative,
@@ -25,6 +26,8 @@ LOGIT, PROBIT, CLOGLOG, LOG, IDENTITY = range(5)
 
 _LOG_ROOT_2PI = 0.9189385332046727
 _LOG_PI = 1.1447298858494002
+# Of four times as many factors, of at most two, the product has a logarithm.
+_FACTORS = 128
 # Beyond, exp(eta) is no number that a probability needs.
 _MOST = 30.0
 # Counts up to this are summed over.
@@ -76,44 +79,103 @@ def value_and_slope(family, link, y, n, eta, a, c):
 
 
 @part
-def write_logit_terms(y, n, eta, value, slope, information):
-    """Write the terms of binomial rows with a logit: log density, derivative, and minus the second one.
-
-    Without branches or calls, so that rows do not wait for each other. `row_terms` has the same.
-
-    Parameters
-    ----------
-    y, n, eta, value, slope, information : arrays (rows,), or longer
-    """
-    for i in range(len(y)):
-        x = eta[i]
-        e = exp_of_negative(-abs(x))
-        rest = log1p_of_share(e)
-        large = 1.0 / (1.0 + e)
-        small = e * large
-        # log(1 + exp(-x)), and log(1 + exp(x))
-        other = rest + max(-x, 0.0)
-        whole = rest + max(x, 0.0)
-        value[i] = -y[i] * other - (n[i] - y[i]) * whole
-        slope[i] = y[i] - n[i] * (large if x > 0.0 else small)
-        information[i] = n[i] * large * small
+def counts_once(n, weight):
+    """Return whether all rows are one trial, of weight one."""
+    others = 0
+    for i in range(len(n)):
+        others += (n[i] != 1.0) | (weight[i] != 1.0)
+    return others == 0
 
 
 @part
-def write_logit_slopes(y, n, weight, eta, value, slope):
-    """Write the log density of binomial rows with a logit, times their weights, and its derivative.
+def write_shares(eta, size, share):
+    """Write exp(-|eta|) of rows, without branches or calls: rows do not wait for each other.
 
-    As `write_logit_terms` does, which arrays have rows. What the two have in common stands in both: as a function of
-    several results it keeps loops from becoming vector instructions, and takes twice the time.
+    Parameters
+    ----------
+    eta, share : arrays, with room for a multiple of eight
+        Up to the next multiple of eight both are overwritten, so that loops have no rest.
+    size : int
     """
+    last = size + (-size) % LANES
+    for i in range(size, last):
+        eta[i] = 0.0
+    for i in range(last):
+        share[i] = exp_of_negative(-abs(eta[i]))
+
+
+@part
+def sum_of_logits(y, n, weight, once, eta, share, at):
+    """Return the log density of binomial rows with a logit, times their weights, given exp(-|eta|) of each.
+
+    log(1 + exp(eta)) = max(eta, 0) + log(1 + exp(-|eta|)), and where all rows count once one logarithm of a product
+    stands for many: its factors are between one and two. `row_terms` has the same.
+
+    Parameters
+    ----------
+    y, n, weight : arrays (rows,)
+    once : bool
+        From `counts_once`.
+    eta, share : arrays (K, rows)
+    at : int
+        Which of K.
+    """
+    size, total = len(y), 0.0
+    if not once:
+        for i in range(size):
+            above = max(eta[at, i], 0.0) + log1p_of_share(share[at, i])
+            total += weight[i] * (y[i] * eta[at, i] - n[i] * above)
+        return total
+    # Sums and products of four that do not wait for each other; of what is left, one by one.
+    s, t, u, v = 0.0, 0.0, 0.0, 0.0
+    a, b, c, d = 1.0, 1.0, 1.0, 1.0
+    for k in range(size // 4):
+        i = 4 * k
+        s += y[i] * eta[at, i] - max(eta[at, i], 0.0)
+        t += y[i + 1] * eta[at, i + 1] - max(eta[at, i + 1], 0.0)
+        u += y[i + 2] * eta[at, i + 2] - max(eta[at, i + 2], 0.0)
+        v += y[i + 3] * eta[at, i + 3] - max(eta[at, i + 3], 0.0)
+        a *= 1.0 + share[at, i]
+        b *= 1.0 + share[at, i + 1]
+        c *= 1.0 + share[at, i + 2]
+        d *= 1.0 + share[at, i + 3]
+        if k % _FACTORS == _FACTORS - 1:
+            total -= log((a * b) * (c * d))
+            a, b, c, d = 1.0, 1.0, 1.0, 1.0
+    for k in range(size % 4):
+        i = size - size % 4 + k
+        s += y[i] * eta[at, i] - max(eta[at, i], 0.0)
+        a *= 1.0 + share[at, i]
+    return total + (s + t) + (u + v) - log((a * b) * (c * d))
+
+
+@part
+def write_logit_slopes(y, n, weight, eta, share, at, slope):
+    """Write the derivative of the log density of binomial rows with a logit, times their weights."""
     for i in range(len(y)):
-        x = eta[i]
-        e = exp_of_negative(-abs(x))
-        rest = log1p_of_share(e)
+        e = share[at, i]
+        slope[i] = weight[i] * (y[i] - n[i] * ((1.0 if eta[at, i] > 0.0 else e) / (1.0 + e)))
+
+
+@part
+def write_logit_terms(y, n, weight, eta, share, at, slope, information):
+    """Write the derivative of the log density of binomial rows with a logit, and minus the second, times weights."""
+    for i in range(len(y)):
+        e = share[at, i]
         large = 1.0 / (1.0 + e)
-        p = large if x > 0.0 else e * large
-        value[i] = -weight[i] * (y[i] * (rest + max(-x, 0.0)) + (n[i] - y[i]) * (rest + max(x, 0.0)))
-        slope[i] = weight[i] * (y[i] - n[i] * p)
+        small = e * large
+        slope[i] = weight[i] * (y[i] - n[i] * (large if eta[at, i] > 0.0 else small))
+        information[i] = weight[i] * n[i] * large * small
+
+
+@part
+def write_third_of_logits(eta, share, information, third):
+    """Write the third derivative of the log density of binomial rows with a logit, times weights."""
+    for i in range(len(third)):
+        e = share[0, i]
+        # Two probabilities less one
+        twice = (1.0 - e) / (1.0 + e)
+        third[i] = information[i] * (twice if eta[0, i] > 0.0 else -twice)
 
 
 @part

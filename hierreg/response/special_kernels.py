@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import erfc, exp, log, log1p
 
-from hierreg.compiled.parts import part
+from hierreg.compiled.parts import contracted, part
 
 _LOG_ROOT_2PI = 0.9189385332046727
 _ROOT_2 = 1.4142135623730951
@@ -18,7 +18,7 @@ _TERMS = 60
 _LEAST, _SHARE, _REST = -64.0, 1.0 / 64.0, 1.2664165549094176e-14
 
 
-@part
+@contracted
 def exp_of_negative(x):
     """Return exp(x) for x <= 0, exp(-64) below -64, by a polynomial of degree 14 and six squarings: no branches.
 
@@ -49,7 +49,7 @@ def exp_of_negative(x):
     return e * _REST
 
 
-@part
+@contracted
 def log1p_of_share(e):
     """Return log(1 + e) for e in [0, 1] by its series in s = e / (2 + e): no branches, an error of 3e-16."""
     s = e / (2.0 + e)

@@ -37,7 +37,7 @@ def bambis(name: str, sampler: str, length: tuple[int, int, int] = SHORT) -> lis
 
     formula, family, table = families.CASES[name]
     data = table()
-    for column in ("g", "district", "brood", "id", "item"):
+    for column in ("g", "district", "brood", "location", "index", "id", "item"):
         if column in data:
             data[column] = data[column].map("level {}".format)
 

@@ -1,6 +1,6 @@
 """Responses that are not normal: error and cost of quadrature by nodes, and effective draws per CPU second.
 
-python -m tests.benchmarks.families [--case NAME] [--draws 1000] [--adaptive] [--cold]
+python -m tests.benchmarks.families [--case NAME] [--draws 1000] [--seeds 1] [--adaptive] [--cold]
 python -m tests.benchmarks.families --nodes          # adaptive quadrature by number of nodes
 python -m tests.benchmarks.families --tables         # fixed nodes by groups and their rows
 python -m tests.benchmarks.families --bambi [--case NAME]   # bambi beside, in this environment (extra ``bench``)
@@ -9,10 +9,11 @@ python -m tests.benchmarks.families --million        # 10^6 rows in 10^4 groups,
 Tables: like the contraception survey of R's mlmRev (1,934 women in 102 districts; generated, with its sizes), with
 intercepts, and with slopes of urban; 20,000 yes/no rows in 500 groups with slopes; counts in 118 broods; 2,000 rows in
 100 groups with Student t errors, whose effects NUTS samples and importance sampling integrates out; the answers of
-verbal aggression, persons and items crossed. *Error* is the sd of the difference to a rule of 6 more nodes on each
-axis, over 24 draws of the normal approximation at the posterior mode: a constant changes nothing. ``--adaptive`` does
-without tables at fixed nodes. CPU seconds are those of all threads; kernels are loaded, and what compiling them takes,
-once per installation, is measured with ``--cold`` in processes of their own.
+verbal aggression, persons and items crossed; the 403 counts of grouseticks with all its factors. *Error* is the sd of
+the difference to a rule of 6 more nodes on each axis, over 24 draws of the normal approximation at the posterior mode:
+a constant changes nothing. ``--adaptive`` does without tables at fixed nodes. CPU seconds are those of all threads;
+kernels are loaded, and what compiling them takes, once per installation, is measured with ``--cold`` in processes of
+their own.
 """
 
 from __future__ import annotations
@@ -69,6 +70,13 @@ def broods() -> pd.DataFrame:
     return pd.DataFrame({"ticks": rng.poisson(np.exp(eta)), "height": height, "brood": brood})
 
 
+def chicks() -> pd.DataFrame:
+    """Return lme4's grouseticks: 403 counts of ticks by chick, brood and location."""
+    table = hr.load_dataset("grouseticks").rename(columns=str.lower)
+    height = (table["height"] - table["height"].mean()) / table["height"].std(ddof=0)
+    return table.assign(height=height, year=table["year"].map("year {}".format))
+
+
 def answers() -> pd.DataFrame:
     """Return 7,584 answers of 316 persons to 24 items, y = 1 for yes and perhaps."""
     table = hr.load_dataset("verbagg")
@@ -88,12 +96,14 @@ CASES: dict[str, tuple[str, Any, Any]] = {
     "contraception, intercepts": ("use ~ age + urban + kids + (1 | district)", hr.Bernoulli(), contraception),
     "contraception, slopes": ("use ~ age + urban + kids + (1 + urban | district)", hr.Bernoulli(), contraception),
     "ticks by brood": ("ticks ~ height + (1 | brood)", hr.Poisson(), broods),
+    "ticks, nested": ("ticks ~ year + height + (1 | brood) + (1 | location) + (1 | index)", hr.Poisson(), chicks),
     "Student t, intercepts": ("y ~ x + (1 | g)", hr.StudentT(), far_out),
     "Student t, slopes": ("y ~ x + (1 + x | g)", hr.StudentT(), far_out),
     "20,000 rows, 500 groups": ("y ~ x + (1 + x | g)", hr.Bernoulli(), lambda: many(20_000, 500)),
     "verbal aggression, crossed": ("y ~ btype + situ + mode + (1 | id) + (1 | item)", hr.Bernoulli(), answers),
 }
-_CROSSED = "verbal aggression, crossed"
+# Of several factors, which no quadrature takes.
+_SEVERAL = "verbal aggression, crossed", "ticks, nested"
 HEADER = ["table", "by", "compile s", "CPU s", "ESS", "ESS / CPU s", "compiling counted", "divergences", "how"]
 _FIRST = """
 import time
@@ -155,7 +165,7 @@ def by_tables(groups: int, rows: int) -> list[list[str]]:
     by_three = _milliseconds(target, mode.u)
     zero = "yes" if coordinates(target, mode) is not None else "no"
     out = []
-    for n in (5, 7, 9, 11, 15):
+    for n in (5, 6, 7, 9, 11, 15):
         one = NodeTableTarget(
             parameters=target.parameters, population=target.population, table=tabulated(likelihood, maps, *places, n)
         )
@@ -181,13 +191,15 @@ def compiling_seconds(name: str) -> float:
     return float(said.splitlines()[-1])
 
 
-def ours(name: str, method: str, draws: int, *, adaptive: bool = False, compiling: float = float("nan")) -> list[str]:
+def ours(  # what is measured, and how
+    name: str, method: str, draws: int, *, adaptive: bool = False, compiling: float = float("nan"), seed: int = 1
+) -> list[str]:
     """Return what a posterior takes."""
     formula, family, table = CASES[name]
     data = table()
     begin = time.process_time()
     with mock.patch("hierreg.model.family.rules.tables_of", _no_tables) if adaptive else nullcontext():
-        tree = hr.Model(formula, data, family=family).sample(draws=draws, seed=1, progress=False, method=method)
+        tree = hr.Model(formula, data, family=family).sample(draws=draws, seed=seed, progress=False, method=method)
     cpu = time.process_time() - begin
     ess = float(np.nanmin(hr.summary(tree)["ess_bulk"]))
     stats, how = tree["sample_stats"], tree.attrs["engine"]
@@ -246,6 +258,7 @@ def main() -> None:
     parser.add_argument("--million", action="store_true", help="a million rows")
     parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--methods", default="nuts,psis", help="of hierreg; '' for none")
+    parser.add_argument("--seeds", type=int, default=1, help="posteriors of each method, of seeds from one on")
     parser.add_argument("--adaptive", action="store_true", help="without tables at fixed nodes")
     parser.add_argument("--cold", action="store_true", help="measure what compiling takes")
     parser.add_argument("--bambi", action="store_true", help="bambi too")
@@ -258,7 +271,7 @@ def main() -> None:
         print(million())
         return
     if options.nodes:
-        rows = [row for name in names if name != _CROSSED for row in by_nodes(name)]
+        rows = [row for name in names if name not in _SEVERAL for row in by_nodes(name)]
         print(text_table(["table", "nodes on each axis", "error (sd)", "ms a gradient"], rows))
         return
     if options.tables:
@@ -272,8 +285,12 @@ def main() -> None:
             formula, family, table = CASES[name]
             hr.Model(formula, table(), family=family).sample(draws=50, seed=1, progress=False)
         cold = compiling_seconds(name) if options.cold else float("nan")
-        methods = [one for one in options.methods.split(",") if one and (one == "nuts" or name != _CROSSED)]
-        jobs += [partial(ours, name, one, options.draws, adaptive=options.adaptive, compiling=cold) for one in methods]
+        methods = [one for one in options.methods.split(",") if one and (one == "nuts" or name not in _SEVERAL)]
+        jobs += [
+            partial(ours, name, one, options.draws, adaptive=options.adaptive, compiling=cold, seed=seed)
+            for one in methods
+            for seed in range(1, options.seeds + 1)
+        ]
         if options.bambi:
             from tests.benchmarks.bambi_families import bambis
 

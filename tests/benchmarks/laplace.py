@@ -47,7 +47,9 @@ def theirs(name: str, engine: str) -> tuple[float, float]:
     with tempfile.TemporaryDirectory(prefix="hierreg-benchmark-") as folder:
         csv, out = Path(folder) / "table.csv", Path(folder) / "out.json"
         group_as_text = {
-            column: table[column].map("g{}".format) for column in ("g", "district", "brood") if column in table
+            column: table[column].map("g{}".format)
+            for column in ("g", "district", "brood", "location", "index")
+            if column in table
         }
         table.assign(**group_as_text).to_csv(csv, index=False)
         arguments = [str(csv), formula, _FAMILIES[type(family).__name__], engine, str(out)]
@@ -80,7 +82,7 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
     lines = []
-    for name in options.case or list(CASES):
+    for name in options.case or [name for name, (_, family, _) in CASES.items() if type(family).__name__ in _FAMILIES]:
         if options.profile:
             profile(name)
             continue

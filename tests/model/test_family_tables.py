@@ -87,6 +87,20 @@ def test_adaptive_quadrature_takes_over_where_draws_were_wrong(monkeypatch):
     assert tree["sample_stats"].attrs["quadrature_nodes"] == 3
 
 
+def test_a_finer_table_comes_first_where_draws_were_wrong(monkeypatch):
+    real, asked = engines.error_at_draws, []
+
+    def error(tables, psi, cores):
+        asked.append(tables.n_nodes)
+        return TableError(sd=0.02, far=0.0) if len(asked) == 1 else real(tables, psi, cores)
+
+    monkeypatch.setattr(engines, "error_at_draws", error)
+    tree = sampled(model_of(), draws=50)
+    assert tree.attrs["engine"] == "node tables"
+    assert asked[0] < asked[1] == tree["sample_stats"].attrs["quadrature_nodes"]
+    assert tree["sample_stats"].attrs["quadrature_error"] < 0.01
+
+
 def test_what_models_say_of_it():
     model = model_of()
     assert "engine: node tables" in repr(model)

@@ -239,3 +239,33 @@ def test_mixed_derivatives_equal_differences(case):
             expected = (moved[0] - moved[1]) / (2 * h)
             size = max(1.0, float(np.abs(moved[0]).max()) / abs(value))
             np.testing.assert_allclose(found[place : place + 2], expected, rtol=2e-6, atol=2e-8 * size)
+
+
+@pytest.mark.parametrize("size", [0, 1, 3, 4, 41, 1100])
+@pytest.mark.parametrize("once", [True, False])
+def test_sums_of_logits_equal_those_of_rows(size, once):
+    """With far predictors, whose probabilities are zero and one, and in the second of two rows of predictors."""
+    rng = np.random.default_rng(size)
+    n = np.ones(size) if once else rng.integers(1, 9, size).astype(float)
+    weight = np.ones(size) if once else rng.uniform(0.2, 3.0, size)
+    y = np.floor(rng.random(size) * (n + 1.0))
+    flat, share = np.zeros(2 * size + 8), np.empty(2 * size + 8)
+    flat[: 2 * size] = rng.normal(0.0, 4.0, 2 * size)
+    if size > 3:
+        flat[size : size + 4] = 40.0, -40.0, 700.0, -700.0
+    kernels.write_shares.alone(flat, 2 * size, share)
+    eta, shares = flat[: 2 * size].reshape(2, size), share[: 2 * size].reshape(2, size)
+    assert kernels.counts_once.alone(n, weight) == (once or size == 0)
+    rows = np.empty((size, 7))
+    for r in range(size):
+        evaluate(kernels.BINOMIAL, kernels.LOGIT, y[r], n[r], eta[1, r], 0.0, 0.0, rows[r])
+    total = kernels.sum_of_logits.alone(y, n, weight, bool(once), eta, shares, 1)
+    assert total == pytest.approx(math.fsum(weight * rows[:, 0]), rel=1e-12, abs=1e-11)
+    slope, other, information, third = (np.empty(size) for _ in range(4))
+    kernels.write_logit_slopes.alone(y, n, weight, eta, shares, 1, other)
+    kernels.write_logit_terms.alone(y, n, weight, eta, shares, 1, slope, information)
+    kernels.write_third_of_logits.alone(eta[1:], shares[1:], information, third)
+    np.testing.assert_allclose(slope, weight * rows[:, 1], rtol=1e-11, atol=1e-13)
+    np.testing.assert_allclose(other, slope, rtol=1e-11, atol=1e-13)
+    np.testing.assert_allclose(information, -weight * rows[:, 2], rtol=1e-11, atol=1e-13)
+    np.testing.assert_allclose(third, weight * rows[:, 3], rtol=1e-9, atol=1e-13)

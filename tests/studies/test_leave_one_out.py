@@ -213,7 +213,11 @@ def test_counts_are_left_out_by_rows_alone(table):
     found = quietly(tree, draws=50)
     assert found.n_samples == 200
     assert found.pit is None
-    np.testing.assert_array_equal(quietly(tree).elpd_i, arviz_stats.loo(hr.log_likelihood(tree), pointwise=True).elpd_i)
+    with warnings.catch_warnings():
+        # Of so few draws a Pareto k may be above ArviZ's limit.
+        warnings.simplefilter("ignore", UserWarning)
+        expected = arviz_stats.loo(hr.log_likelihood(tree), pointwise=True).elpd_i
+    np.testing.assert_array_equal(quietly(tree).elpd_i, expected)
 
 
 def test_a_model_of_statistics_alone_has_no_rows(table):

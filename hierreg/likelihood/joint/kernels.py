@@ -12,8 +12,8 @@ Tuples, in this order:
     First column and number of columns in Z and Lambda (F,), first effect (F + 1,), in the order of elimination.
 `rows`
     X (N, p), Z (N, q), y, trials n, weights, offset (N,), stratum (N,), family, link, first effect of the row's group
-    of each factor (N, F), and first entry of the row's block of each pair of factors g <= f, -1 where it has none
-    (N, F (F + 1) / 2).
+    of each factor and where its rows end (N, 2 F; see `structure.Structure`), and first entry of the row's block of
+    each pair of factors g <= f, -1 where it has none (N, F (F + 1) / 2).
 `working`
     Of the working Gaussian model: entries of Z'WZ, Z'W y (n,), Z'W X (n, p); effects in the frame of priors.
 """
@@ -25,6 +25,7 @@ from math import inf, isfinite
 import numpy as np
 
 from hierreg.compiled.array_kernels import empty
+from hierreg.compiled.lanes import LANES, STRIP
 from hierreg.compiled.parts import part, whole
 from hierreg.likelihood.joint.factor_kernels import (
     add_log_determinant,
@@ -41,13 +42,16 @@ from hierreg.response.kernels import (
     LOGIT,
     STUDENT_T,
     auxiliary_slopes,
+    counts_once,
     expected_information,
     row_constant,
     row_terms,
     slope_of_constant,
     student_t_slopes,
+    sum_of_logits,
     value_and_slope,
     write_logit_slopes,
+    write_shares,
 )
 
 _MOST_STEPS = 100
@@ -214,14 +218,24 @@ def predictors_of(rows, factors, beta, b, eta):
 
 @part
 def add_effects(rows, factors, b, out):
-    """Add Z b (N,)."""
+    """Add Z b (N,). Of rows of one group that follow each other loops are vectors."""
     Z, place = rows[1], rows[9]
     column, size = factors[0], factors[1]
-    for f in range(len(size)):
+    N, F = len(out), len(size)
+    for f in range(F):
+        is_long = N > 0 and place[0, F + f] > 0
         for a in range(size[f]):
-            c = column[f] + a
-            for r in range(len(out)):
-                out[r] += Z[c, r] * b[place[r, f] + a]
+            z = Z[column[f] + a]
+            if not is_long:
+                for r in range(N):
+                    out[r] += z[r] * b[place[r, f] + a]
+                continue
+            first = 0
+            while first < N:
+                last, t = place[first, F + f], b[place[first, f] + a]
+                for r in range(first, last):
+                    out[np.uint64(r)] += z[np.uint64(r)] * t
+                first = last
 
 
 @part
@@ -229,15 +243,13 @@ def gather(rows, factors, d, g_b):
     """Write Z'd (n,). Rows of one group that follow each other are added up first, so that sums do not wait."""
     Z, place = rows[1], rows[9]
     column, size = factors[0], factors[1]
-    N = len(d)
+    N, F = len(d), len(size)
     for i in range(len(g_b)):
         g_b[i] = 0.0
-    for f in range(len(size)):
+    for f in range(F):
         first = 0
         while first < N:
-            at, last = place[first, f], first + 1
-            while last < N and place[last, f] == at:
-                last += 1
+            at, last = place[first, f], abs(place[first, F + f])
             for a in range(size[f]):
                 g_b[at + a] += sum_of_products(Z[column[f] + a], d, first, last)
             first = last
@@ -245,27 +257,43 @@ def gather(rows, factors, d, g_b):
 
 @part
 def sum_of_products(x, y, first, last):
-    """Return the sum of x y from a first place up to a last, in four sums that do not wait for each other."""
+    """Return the sum of x y from a first place up to a last, in four sums that do not wait for each other.
+
+    Places without a sign are not tested for one.
+    """
     s, t, u, v = 0.0, 0.0, 0.0, 0.0
     i = first
     while i + 4 <= last:
-        s += x[i] * y[i]
-        t += x[i + 1] * y[i + 1]
-        u += x[i + 2] * y[i + 2]
-        v += x[i + 3] * y[i + 3]
+        s += x[np.uint64(i)] * y[np.uint64(i)]
+        t += x[np.uint64(i + 1)] * y[np.uint64(i + 1)]
+        u += x[np.uint64(i + 2)] * y[np.uint64(i + 2)]
+        v += x[np.uint64(i + 3)] * y[np.uint64(i + 3)]
         i += 4
     while i < last:
-        s += x[i] * y[i]
+        s += x[np.uint64(i)] * y[np.uint64(i)]
         i += 1
     return (s + t) + (u + v)
 
 
 @part
 def add_population(rows, d, scale, g_beta):
-    """Add scale X'd."""
-    X = rows[0]
-    for k in range(len(g_beta)):
-        g_beta[k] += scale * sum_of_products(X[k], d, np.int64(0), len(d))
+    """Add scale X'd, each element as the sum of STRIP sums, which are vectors: no loop over them has a fixed length."""
+    X, N = rows[0], len(d)
+    width = min(STRIP, N)
+    sums = empty(width)
+    for k in range(len(g_beta) if N > 0 else 0):
+        x = X[k]
+        for lane in range(width):
+            sums[lane] = 0.0
+        for block in range(N // width):
+            first = block * width
+            for lane in range(width):
+                place = np.uint64(first + lane)
+                sums[lane] += x[place] * d[place]
+        total = sum_of_products(x, d, N - N % width, N)
+        for lane in range(width):
+            total += sums[lane]
+        g_beta[k] += scale * total
 
 
 @part
@@ -541,7 +569,7 @@ def effects_density(
     if not transport(form, blocks, factors, working, phi, Lambda, x, values, pulled, inner, v):
         return -inf
     coefficients_of(factors, Lambda, v, b)
-    eta, d1, g_b, g_v = empty(N), empty(N), empty(n), empty(n)
+    eta, d1, g_b, g_v = empty(N + LANES), empty(N), empty(n), empty(n)
     m = auxiliary.shape[1]
     value = (constant_of(rows, auxiliary) if m > 0 else constant) - n * _HALF_LOG_2PI
     value += _sum_over_rows(rows, factors, phi, b, auxiliary, eta, d1)
@@ -566,14 +594,16 @@ def _sum_over_rows(rows, factors, phi, b, auxiliary, eta, d1):
     Loops over rows become vector instructions where the response is binomial and the link the logit.
     """
     y, trials, weight, stratum, family, link = rows[2], rows[3], rows[4], rows[6], rows[7], rows[8]
-    predictors_of(rows, factors, phi, b, eta)
+    predictors_of(rows, factors, phi, b, eta[: len(y)])
     total = 0.0
     if family == BINOMIAL and link == LOGIT:
-        value = empty(len(y))
-        write_logit_slopes(y, trials, weight, eta, value, d1)
-        for r in range(len(y)):
-            total += value[r]
-        return total
+        size, flat = len(y), empty(len(eta))
+        write_shares(eta, size, flat)
+        row, share = eta[:size].reshape((1, size)), flat[:size].reshape((1, size))
+        # No constant: what is called with one is compiled for it once more.
+        at = size * 0
+        write_logit_slopes(y, trials, weight, row, share, at, d1)
+        return sum_of_logits(y, trials, weight, counts_once(trials, weight), row, share, at)
     for r in range(len(y)):
         a, c = auxiliaries_of(family, auxiliary, stratum[r], y[r])
         log_density, slope = value_and_slope(family, link, y[r], trials[r], eta[r], a, c)

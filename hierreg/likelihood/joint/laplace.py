@@ -15,6 +15,7 @@ from hierreg.checks import read_only
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from hierreg.likelihood.integrated import Evaluate
     from hierreg.likelihood.joint.structure import Structure
     from hierreg.response import Family, Observed
 
@@ -106,6 +107,29 @@ class JointLaplace:
         if not np.isfinite(value):
             return -np.inf, np.zeros_like(beta), np.zeros_like(Lambda), np.zeros_like(auxiliary)
         return value, g_beta, g_Lambda, g_auxiliary
+
+    def remembering(self) -> Evaluate:
+        """Return `value_and_gradient` for one thread, whose searches for modes begin where the last one ended.
+
+        Parameters that a search tries are near each other. Where no mode is found from there, it is looked for from
+        the start; and always where there may be several.
+        """
+        from hierreg.response.kernels import STUDENT_T
+
+        if self.numbers[7] == STUDENT_T:
+            return self.value_and_gradient
+        last, room = self.start.copy(), self._room()
+
+        def evaluate(beta: Array, Lambda: Array, auxiliary: Array) -> tuple[float, Array, Array, Array]:
+            given = tuple(np.ascontiguousarray(x, dtype=float) for x in (beta, Lambda, auxiliary))
+            v = last.copy()
+            found = self._evaluate(given[0], given[1], given[2], v, room, wanted=True)
+            if not np.isfinite(found[0]):
+                return self.value_and_gradient(beta, Lambda, auxiliary)
+            last[:] = v
+            return found
+
+        return evaluate
 
     def _room(self) -> tuple[Array, Array, Array]:
         """Return arrays for the entries of Z'WZ, a factor, and its derivatives."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # Share of entries that are not zero from which on the rest of a factor is kept as a dense block.
 _DENSE = 0.3
+# Rows of one group that follow each other, in the mean, from which on loops over them pay.
+_LONG_RUN = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +36,9 @@ class Structure:
         Groups.
     first : int array (F + 1,)
         First effect.
-    place : int array (N, F)
-        First effect of the group of each row.
+    place : int array (N, 2 F)
+        First effect of the group of each row; and where the rows of that group end that follow each other from there,
+        negative throughout where these are few.
     row_block : int array (N, F (F + 1) / 2)
         First entry of the block of each row for each pair of factors g <= f; -1 where the pair is left out.
     blocks : tuple of int arrays
@@ -173,11 +176,22 @@ def structure_of(
         size=size,
         levels=count,
         first=first,
-        place=np.ascontiguousarray(place),
+        place=np.ascontiguousarray(np.concatenate([place, _ends(place)], axis=1)),
         row_block=row_block,
         blocks=(begin, places),
         form=form,
     )
+
+
+def _ends(place: Index) -> Index:
+    """Return where runs of equal places end from each row (N, F), negative where they are short in the mean."""
+    N = len(place)
+    out = np.empty_like(place)
+    for f in range(place.shape[1]):
+        last = np.append(np.flatnonzero(np.diff(place[:, f])) + 1, N)
+        length = np.diff(last, prepend=0)
+        out[:, f] = np.repeat(last, length) * (1 if _LONG_RUN * len(last) <= N else -1)
+    return out
 
 
 def _blocks(place: Index, size: Index, first: Index, *, across: bool) -> tuple[list[tuple[Index, Index]], Index, Index]:
@@ -236,15 +250,15 @@ def _form(blocks: Sequence[tuple[Index, Index]], size: Index, first: Index) -> t
         return out.astype(np.int64)
 
     first_update = np.full(sparse, -1, dtype=np.int64)
-    updates, total = [np.empty(0, dtype=np.int64)], 0
+    lower = cache(np.tril_indices)
+    updates, total = [np.empty((2, 0), dtype=np.int64)], 0
     for k in range(sparse):
         mine = rows[starts[k] + 1 : starts[k + 1]]
         if len(mine) and mine[0] < sparse:
-            i, j = np.tril_indices(len(mine))
             first_update[k] = total
-            updates.append(place_of(mine[i], mine[j]))
-            total += len(i)
-    form = (starts, rows, first_update, np.concatenate(updates), dense, m)
+            updates.append(mine[np.array(lower(len(mine)))])
+            total += updates[-1].shape[1]
+    form = (starts, rows, first_update, place_of(*np.concatenate(updates, axis=1)), dense, m)
     places = np.where(row >= col, place_of(np.maximum(row, col), np.minimum(row, col)), -1)
     return form, places
 

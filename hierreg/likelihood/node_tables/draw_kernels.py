@@ -1,219 +1,195 @@
-"""Draws of the effects of groups given the parameters, by rejection with what a table says of them (numba)."""
+"""Draws of the effects of groups given the parameters, by rejection from the normal model nearest to them (numba).
+
+*Nearest* is the tuple m (J, q), A (J, q, p), h (J, q), P (J, q, q): l_j(theta) is about h_j'd - d'P_j d / 2 with
+d = theta - m_j.
+"""
 
 from __future__ import annotations
 
-from math import inf, log, log1p, sqrt
+from math import inf, log1p
 
-import numpy as np
-
-from hierreg.compiled.array_kernels import empty, ones
+from hierreg.compiled.array_kernels import empty
+from hierreg.compiled.lanes import LANES
 from hierreg.compiled.parts import part, whole
-from hierreg.likelihood.quadrature.kernels import auxiliaries_of, factor, solve_lower
-from hierreg.response.kernels import BINOMIAL, LOGIT, value_and_slope
-from hierreg.response.special_kernels import exp_of_negative, log1p_of_share
+from hierreg.likelihood.quadrature.kernels import factor, solve_lower, solve_upper
+from hierreg.response.kernels import BINOMIAL, LOGIT, counts_once, sum_of_logits, value_and_slope, write_shares
 
-# What `draw_effects` says of a group: none of its proposals was accepted, of which one was above the bound; or done.
+# What `draw_effects` says of a draw: none of its proposals was accepted, of which one was above the bound; or done.
 OPEN, UNBOUNDED, DONE = range(3)
 
 
 @part
-def _log_likelihood_of_logits(rows, first, last, theta, terms):
-    """Return what `_log_likelihood` does of binomial rows with a logit, without branches: rows do not wait."""
-    _, Z, y, n, weight, offset, _, _, _, _ = rows
-    for r in range(first, last):
-        terms[r - first] = offset[r]
-    for i in range(len(theta)):
-        for r in range(first, last):
-            terms[r - first] += Z[r, i] * theta[i]
-    for r in range(first, last):
-        eta = terms[r - first]
-        above = max(eta, 0.0) + log1p_of_share(exp_of_negative(-abs(eta)))
-        terms[r - first] = weight[r] * (y[r] * eta - n[r] * above)
-    value = 0.0
-    for r in range(last - first):
-        value += terms[r]
-    return value
+def _read_group(rows, nearest, j, group, own):
+    """Write eta at m, y, n, weights and columns of Z (4 + q, rows) of group j; A, h and P (q, p + 1 + q)."""
+    _, Z, y, n, weight, offset, _, _, _, starts = rows
+    place, maps, slope, curvature = nearest
+    first, size, q, p = starts[j], starts[j + 1] - starts[j], place.shape[1], maps.shape[2]
+    for i in range(size):
+        r = first + i
+        group[1, i], group[2, i], group[3, i] = y[r], n[r], weight[r]
+        t = offset[r]
+        for k in range(q):
+            group[4 + k, i] = Z[r, k]
+            t += Z[r, k] * place[j, k]
+        group[0, i] = t
+    for i in range(q):
+        for k in range(p):
+            own[i, k] = maps[j, i, k]
+        own[i, p] = slope[j, i]
+        for k in range(q):
+            own[i, p + 1 + k] = curvature[j, i, k]
+    return size
 
 
 @part
-def _log_likelihood(rows, j, theta, nothing, terms):
-    """Return the part of the log-likelihood of group j that depends on theta."""
-    _, Z, y, n, weight, offset, stratum, family, link, starts = rows
+def _write_normal(own, place, beta, Lambda, room, L):
+    """Write a = A beta - m and L^-1 Lambda'(h - P a), and the factor L of the precision of v, under the normal model.
+
+    Returns whether there is a factor.
+    """
+    q, p = len(own), len(beta)
+    a, mean, d, M = room[0], room[1], room[2], room[4:]
+    for i in range(q):
+        a[i] = -place[i]
+        for k in range(p):
+            a[i] += own[i, k] * beta[k]
+    for i in range(q):
+        d[i] = own[i, p]
+        for k in range(q):
+            d[i] -= own[i, p + 1 + k] * a[k]
+    for k in range(q):
+        mean[k] = 0.0
+        for i in range(k, q):
+            mean[k] += Lambda[i, k] * d[i]
+    for k in range(q):
+        for i in range(q):
+            d[i] = 0.0
+            for h in range(k, q):
+                d[i] += own[i, p + 1 + h] * Lambda[h, k]
+        for i in range(k, q):
+            t = 1.0 if i == k else 0.0
+            for h in range(i, q):
+                t += Lambda[h, i] * d[h]
+            M[i, k] = t
+    if not factor(M, L):
+        return False
+    solve_lower(L, mean)
+    return True
+
+
+@part
+def _log_ratio(group, size, once, response, own, Lambda, L, x, df, room, eta):
+    """Write v, where x (q,) is in units of the normal model, and return the log of target and proposal, their ratio.
+
+    The proposal is Student t in x. Left out is what depends on the parameters alone, by the normal model.
+    """
+    family, link = response
+    a, mean, d, v = room[0], room[1], room[2], room[3]
+    q, square = len(x), 0.0
+    p = own.shape[1] - 1 - q
+    for i in range(q):
+        square += x[i] * x[i]
+        v[i] = mean[i] + x[i]
+    solve_upper(L, v)
+    value = 0.5 * (df + q) * log1p(square / df) - 0.5 * square
+    for i in range(q):
+        d[i] = a[i]
+        for k in range(i + 1):
+            d[i] += Lambda[i, k] * v[k]
+    for i in range(size):
+        eta[0, i] = group[0, i]
+    for k in range(q):
+        t = d[k]
+        for i in range(size):
+            eta[0, i] += group[4 + k, i] * t
+        t = 0.0
+        for i in range(q):
+            t += own[k, p + 1 + i] * d[i]
+        value += d[k] * (0.5 * t - own[k, p])
     if family == BINOMIAL and link == LOGIT:
-        return _log_likelihood_of_logits(rows, starts[j], starts[j + 1], theta, terms)
-    value = 0.0
-    for r in range(starts[j], starts[j + 1]):
-        a, c = auxiliaries_of(family, nothing, stratum[r], y[r])
-        eta = offset[r]
-        for i in range(len(theta)):
-            eta += Z[r, i] * theta[i]
-        value += weight[r] * value_and_slope(family, link, y[r], n[r], eta, a, c)[0]
+        write_shares(eta[0], size, eta[1])
+        row, share = eta[:1], eta[1:]
+        return value + sum_of_logits(group[1, :size], group[2, :size], group[3, :size], once, row, share, size * 0)
+    for i in range(size):
+        of_row, _ = value_and_slope(family, link, group[1, i], group[2, i], eta[0, i], 0.0, 0.0)
+        value += group[3, i] * of_row
     return value
 
 
 @part
-def _dot(a, b):
-    """Return a'b, by four sums that do not wait for each other."""
-    n = len(a)
-    s, t, u, v = 0.0, 0.0, 0.0, 0.0
-    whole = n - n % 4
-    for k in range(0, whole, 4):
-        s += a[k] * b[k]
-        t += a[k + 1] * b[k + 1]
-        u += a[k + 2] * b[k + 2]
-        v += a[k + 3] * b[k + 3]
-    for k in range(whole, n):
-        s += a[k] * b[k]
-    return (s + t) + (u + v)
-
-
-@part
-def _weigh_nodes(log_likelihood, log_weights, nodes, d, B, room, f):
-    """Write the weights of the nodes (q, K) to f (K,), in units of the largest; return its logarithm."""
-    K = len(f)
-    z = room[0]
-    for k in range(K):
-        f[k] = log_likelihood[k] + log_weights[k]
-    for i in range(len(d)):
-        for k in range(K):
-            z[k] = d[i]
-        for h in range(i + 1):
-            for k in range(K):
-                z[k] += B[i, h] * nodes[h, k]
-        for k in range(K):
-            f[k] -= 0.5 * z[k] * z[k]
-    top = -inf
-    for k in range(K):
-        top = max(top, f[k])
-    for k in range(K):
-        f[k] = exp_of_negative(f[k] - top)
-    return top
-
-
-@part
-def _moments(f, features, ones, mean, cov):
-    """Write mean (q,) and covariance (q, q) of t under the weights of the nodes."""
-    q, total = len(mean), _dot(f, ones)
-    at = q
-    for i in range(q):
-        mean[i] = _dot(f, features[i]) / total
-        for h in range(i + 1):
-            cov[i, h] = _dot(f, features[at]) / total - mean[i] * mean[h]
-            at += 1
-
-
-@part
-def _highest_ratio(f, one_by_weights, nodes, mean, root, df, room):
-    """Return the largest ratio of the density and the proposal at the nodes, in units of the largest weight."""
-    q, K = len(mean), len(f)
-    square = room[q]
-    for k in range(K):
-        square[k] = 1.0
-    for i in range(q):
-        x = room[i]
-        for k in range(K):
-            x[k] = nodes[i, k] - mean[i]
-        for h in range(i):
-            for k in range(K):
-                x[k] -= root[i, h] * room[h, k]
-        scale = 1.0 / root[i, i]
-        for k in range(K):
-            x[k] *= scale
-            square[k] += x[k] * x[k] / df
-    ratio = room[0]
-    for k in range(K):
-        square[k] = sqrt(square[k])
-        ratio[k] = f[k] * one_by_weights[k]
-    # (1 + x'x / df)^((df + q) / 2)
-    for _ in range(int(df) + q):
-        for k in range(K):
-            ratio[k] *= square[k]
-    most = 0.0
-    for k in range(K):
-        most = max(most, ratio[k])
-    return most
+def _room(rows, nearest):
+    """Return arrays for `_read_group` (2), eta and exp(-|eta|), numbers of `_write_normal` and `_log_ratio`, and L."""
+    starts, most = rows[9], 0
+    q, p = nearest[0].shape[1], nearest[1].shape[2]
+    for j in range(len(starts) - 1):
+        most = max(most, starts[j + 1] - starts[j])
+    return empty((4 + q, most)), empty((q, p + 1 + q)), empty((2, most + LANES)), empty((4 + q, q)), empty((q, q))
 
 
 @whole
-def draw_effects(rows, table, rule, beta, Lambda, df, margin, groups, proposals, uniforms, state, last, out):
-    """Write a draw of v (J, q) of some groups given the parameters; return whether all have a covariance.
+def bounds_of(rows, nearest, phi, Lambda, points, df, bound):
+    """Write the largest log ratio of each group (J,) at points x (K, q), over S values of the parameters."""
+    group, own, eta, room, L = _room(rows, nearest)
+    response = rows[7], rows[8]
+    for j in range(len(bound)):
+        bound[j], size = -inf, _read_group(rows, nearest, j, group, own)
+        once = counts_once(group[2, :size], group[3, :size])
+        for s in range(len(phi)):
+            if not _write_normal(own, nearest[0][j], phi[s], Lambda[s], room, L):
+                return False
+            for k in range(len(points)):
+                ratio = _log_ratio(group, size, once, response, own, Lambda[s], L, points[k], df, room, eta)
+                bound[j] = max(bound[j], ratio)
+    return True
+
+
+@whole
+def draw_effects(rows, nearest, bound, phi, Lambda, df, turns, proposals, exponentials, state, last, out):
+    """Write draws of v (S, J, q) given the parameters; return whether all have a covariance.
 
     Parameters
     ----------
     rows : tuple
         See `quadrature.kernels`.
-    table : tuple of arrays
-        m (J, q), L (J, q, q), A (J, q, p), l (J, K) without what does not depend on theta.
-    rule : tuple of arrays
-        Features (n, K), the elements of t, of which the first q rows are nodes, and of the lower triangle of t t';
-        log w + t't / 2 (K,), and exp of minus that.
-    beta, Lambda : arrays (p,), (q, q)
-    df, margin : float
-        Whole degrees of freedom of the proposals; how much above the largest log ratio at the nodes its bound is.
-    groups : array (n,)
-        Whose turn it is.
+    nearest : tuple of arrays
+    bound : array (J,)
+        Of the log ratio of target and proposal.
+    phi, Lambda : arrays (S, p), (S, q, q)
+    df : float
+        Degrees of freedom of the proposals.
+    turns : int array (n,)
+        Whose turn it is: j S + s of group j and draw s, in increasing order.
     proposals : array (n, m, q)
         Draws of a Student t distribution about zero.
-    uniforms : array (n, 2, m)
-        Logarithms of uniform numbers.
-    state, last, out : arrays (J,), (J,), (J, q)
-        Whether a draw was accepted, and where the chain is, of groups that have had proposals before: read and written.
+    exponentials : array (n, 2, m)
+        Minus logarithms of uniform numbers.
+    state, last : arrays (J S,)
+        Whether a draw was accepted, and where the chain is, of those that have had proposals before: read and written.
         Its log ratio is -inf where it has not begun.
+    out : array (S, J, q)
     """
-    place, root_of, maps, log_likelihood = table
-    features, log_weights, one_by_weights = rule
-    q, K = len(Lambda), len(log_weights)
-    d, B, mean, cov, root = empty(q), empty((q, q)), empty(q), empty((q, q)), empty((q, q))
-    t, v, kept, theta = empty(q), empty(q), empty(q), empty(q)
-    f, room, equal, nothing = empty(K), empty((q + 1, K)), ones(K), empty((np.int64(1), np.int64(0)))
-    starts, most = rows[9], 0
-    for g in range(len(groups)):
-        most = max(most, starts[groups[g] + 1] - starts[groups[g]])
-    terms = empty(most)
-    for g in range(len(groups)):
-        j = groups[g]
-        for i in range(q):
-            d[i] = place[j, i]
-            for k in range(len(beta)):
-                d[i] -= maps[j, i, k] * beta[k]
-            for k in range(q):
-                B[k, i] = root_of[j, k, i]
-        solve_lower(Lambda, d)
-        for i in range(q):
-            solve_lower(Lambda, B[:, i])
-        top = _weigh_nodes(log_likelihood[j], log_weights, features, d, B, room, f)
-        _moments(f, features, equal, mean, cov)
-        if not factor(cov, root):
+    S, q = len(phi), Lambda.shape[1]
+    group, own, eta, room, L = _room(rows, nearest)
+    response, current, size, once = (rows[7], rows[8]), -1, 0, S < 0
+    for i in range(len(turns)):
+        turn = turns[i]
+        j, s = turn // S, turn % S
+        if j != current:
+            current, size = j, _read_group(rows, nearest, j, group, own)
+            once = counts_once(group[2, :size], group[3, :size])
+        if not _write_normal(own, nearest[0][j], phi[s], Lambda[s], room, L):
             return False
-        bound = top + log(_highest_ratio(f, one_by_weights, features, mean, root, df, room)) + margin
-        for i in range(q):
-            kept[i] = out[j, i]
-        for s in range(proposals.shape[1]):
-            square, half = 0.0, 0.0
-            for i in range(q):
-                square += proposals[g, s, i] * proposals[g, s, i]
-                t[i] = mean[i]
-                for h in range(i + 1):
-                    t[i] += root[i, h] * proposals[g, s, h]
-            for i in range(q):
-                theta[i], v[i] = place[j, i], d[i]
-                for h in range(i + 1):
-                    theta[i] += root_of[j, i, h] * t[h]
-                    v[i] += B[i, h] * t[h]
-                half += 0.5 * v[i] * v[i]
-            ratio = _log_likelihood(rows, j, theta, nothing, terms) - half + 0.5 * (df + q) * log1p(square / df)
+        for m in range(proposals.shape[1]):
+            ratio = _log_ratio(group, size, once, response, own, Lambda[s], L, proposals[i, m], df, room, eta)
+            is_accepted = state[turn] == OPEN and -exponentials[i, 0, m] < ratio - bound[j]
+            if ratio > bound[j]:
+                state[turn], is_accepted = UNBOUNDED, False
             # A chain goes on beside, for where the bound is none, or nothing was accepted.
-            if last[j] == -inf or uniforms[g, 1, s] < ratio - last[j]:
-                last[j] = ratio
-                for i in range(q):
-                    kept[i] = v[i]
-            if ratio > bound:
-                state[j] = UNBOUNDED
-            if state[j] == OPEN and uniforms[g, 0, s] < ratio - bound:
-                for i in range(q):
-                    kept[i] = v[i]
-                state[j] = DONE
+            if is_accepted or last[turn] == -inf or -exponentials[i, 1, m] < ratio - last[turn]:
+                last[turn] = ratio
+                for k in range(q):
+                    out[s, j, k] = room[3, k]
+            if is_accepted:
+                state[turn] = DONE
                 break
-        for i in range(q):
-            out[j, i] = kept[i]
     return True

@@ -14,7 +14,7 @@ import numpy as np
 
 from hierreg.compiled.array_kernels import empty, zeros
 from hierreg.compiled.lanes import NODE_STRIP
-from hierreg.compiled.parts import part, whole
+from hierreg.compiled.parts import contracted, part, whole
 from hierreg.likelihood.quadrature.kernels import auxiliaries_of
 from hierreg.response.kernels import row_constant, value_and_slope
 from hierreg.response.special_kernels import exp_of_negative
@@ -49,33 +49,33 @@ def tabulate(rows, points, out, constant):
 @part
 def _rows(q, n):
     """Return where rows of the room begin: d (q), B (q q), coefficients (n), largest, sums (1 + n), z (q), d'd / 2."""
-    B = q * NODE_STRIP
-    c = B + q * q * NODE_STRIP
-    top = c + n * NODE_STRIP
-    sums = top + NODE_STRIP
-    z = sums + (1 + n) * NODE_STRIP
-    return B, c, top, sums, z, z + q * NODE_STRIP
+    B = q
+    c = B + q * q
+    top = c + n
+    sums = top + 1
+    z = sums + (1 + n)
+    return B, c, top, sums, z, z + q
 
 
 @part
 def _set(to, at, width, value):
     """Write a number to a row."""
     for lane in range(width):
-        to[at + lane] = value
+        to[at, lane] = value
 
 
 @part
 def _add(to, at, width, factor, rows, place):
     """Add a multiple of one row to another."""
     for lane in range(width):
-        to[at + lane] += factor * rows[place + lane]
+        to[at, lane] += factor * rows[place, lane]
 
 
 @part
 def _add_product(to, at, width, factor, first, i, second, j):
     """Add a multiple of the product of two rows to another."""
     for lane in range(width):
-        to[at + lane] += factor * first[i + lane] * second[j + lane]
+        to[at, lane] += factor * first[i, lane] * second[j, lane]
 
 
 @part
@@ -84,11 +84,11 @@ def _read_strip(strip, beta, inverse, room, rows, width):
 
     Parameters
     ----------
-    strip : array (rows x NODE_STRIP,)
+    strip : array (rows, NODE_STRIP)
     beta : array (p,)
     inverse : array (q, q)
         Of Lambda, lower triangular.
-    room : array
+    room : array (rows, NODE_STRIP)
     rows : tuple
         From `_rows`.
     width : int
@@ -96,35 +96,33 @@ def _read_strip(strip, beta, inverse, room, rows, width):
     """
     q, p = len(inverse), len(beta)
     B, c, _, _, u, half = rows
-    root, maps = q * NODE_STRIP, (q + q * q) * NODE_STRIP
+    root, maps = q, q + q * q
     _set(room, half, width, 0.0)
     for i in range(q):
-        _set(room, u + i * NODE_STRIP, width, 0.0)
-        _add(room, u + i * NODE_STRIP, width, 1.0, strip, i * NODE_STRIP)
+        _set(room, u + i, width, 0.0)
+        _add(room, u + i, width, 1.0, strip, i)
         for k in range(p):
-            _add(room, u + i * NODE_STRIP, width, -beta[k], strip, maps + (i * p + k) * NODE_STRIP)
-        _set(room, i * NODE_STRIP, width, 0.0)
+            _add(room, u + i, width, -beta[k], strip, maps + i * p + k)
+        _set(room, i, width, 0.0)
         for h in range(i + 1):
-            _add(room, i * NODE_STRIP, width, inverse[i, h], room, u + h * NODE_STRIP)
-        _add_product(room, half, width, 0.5, room, i * NODE_STRIP, room, i * NODE_STRIP)
+            _add(room, i, width, inverse[i, h], room, u + h)
+        _add_product(room, half, width, 0.5, room, i, room, i)
         for k in range(i + 1):
-            at = B + (i * q + k) * NODE_STRIP
+            at = B + i * q + k
             _set(room, at, width, 0.0)
             for h in range(k, i + 1):
-                _add(room, at, width, inverse[i, h], strip, root + (h * q + k) * NODE_STRIP)
-    at = c + q * NODE_STRIP
+                _add(room, at, width, inverse[i, h], strip, root + h * q + k)
+    at = c + q
     for i in range(q):
-        _set(room, c + i * NODE_STRIP, width, 0.0)
+        _set(room, c + i, width, 0.0)
         for h in range(i, q):
-            _add_product(room, c + i * NODE_STRIP, width, 1.0, room, B + (h * q + i) * NODE_STRIP, room, h * NODE_STRIP)
+            _add_product(room, c + i, width, 1.0, room, B + h * q + i, room, h)
         for k in range(i + 1):
             _set(room, at, width, 0.0)
             factor = 0.5 if i == k else 1.0
             for h in range(i, q):
-                _add_product(
-                    room, at, width, factor, room, B + (h * q + i) * NODE_STRIP, room, B + (h * q + k) * NODE_STRIP
-                )
-            at += NODE_STRIP
+                _add_product(room, at, width, factor, room, B + h * q + i, room, B + (h * q + k))
+            at += 1
 
 
 @part
@@ -134,55 +132,49 @@ def _weigh(strip, logs, features, room, rows, f, width):
     _, c, top, sums, _, _ = rows
     _set(room, top, width, -inf)
     for i in range(n + 1):
-        _set(room, sums + i * NODE_STRIP, width, 0.0)
+        _set(room, sums + i, width, 0.0)
     if n == _OF_TWO:
         _weigh_two(strip, logs, features, room[c:top], room[top:sums], room[sums:], f, width)
         return
     for k in range(K):
-        at, place = k * NODE_STRIP, logs + k * NODE_STRIP
+        place = logs + k
         for lane in range(width):
-            f[at + lane] = strip[place + lane]
+            f[k, lane] = strip[place, lane]
         for i in range(n):
-            _add(f, at, width, -features[k, i], room, c + i * NODE_STRIP)
+            _add(f, k, width, -features[k, i], room, c + i)
         for lane in range(width):
-            room[top + lane] = max(room[top + lane], f[at + lane])
+            room[top, lane] = max(room[top, lane], f[k, lane])
     for k in range(K):
-        at = k * NODE_STRIP
         for lane in range(width):
-            e = exp_of_negative(f[at + lane] - room[top + lane])
-            f[at + lane] = e
-            room[sums + lane] += e
+            e = exp_of_negative(f[k, lane] - room[top, lane])
+            f[k, lane] = e
+            room[sums, lane] += e
         for i in range(n):
-            _add(room, sums + (i + 1) * NODE_STRIP, width, features[k, i], f, at)
+            _add(room, sums + (i + 1), width, features[k, i], f, k)
 
 
-@part
+@contracted
 def _weigh_two(strip, logs, features, c, top, sums, f, width):
     """Do what `_weigh` does for groups of two effects: the same sums, each number read once."""
     for k in range(len(features)):
-        at, place = k * NODE_STRIP, logs + k * NODE_STRIP
+        place = logs + k
         a, b, aa, ba, bb = features[k, 0], features[k, 1], features[k, 2], features[k, 3], features[k, 4]
         for lane in range(width):
-            x = strip[place + lane] - (
-                a * c[lane]
-                + b * c[NODE_STRIP + lane]
-                + aa * c[2 * NODE_STRIP + lane]
-                + ba * c[3 * NODE_STRIP + lane]
-                + bb * c[4 * NODE_STRIP + lane]
+            x = strip[place, lane] - (
+                a * c[0, lane] + b * c[1, lane] + aa * c[2, lane] + ba * c[3, lane] + bb * c[4, lane]
             )
-            f[at + lane] = x
-            top[lane] = max(top[lane], x)
+            f[k, lane] = x
+            top[0, lane] = max(top[0, lane], x)
     for k in range(len(features)):
-        at = k * NODE_STRIP
         a, b, aa, ba, bb = features[k, 0], features[k, 1], features[k, 2], features[k, 3], features[k, 4]
         for lane in range(width):
-            e = exp_of_negative(f[at + lane] - top[lane])
-            sums[lane] += e
-            sums[NODE_STRIP + lane] += a * e
-            sums[2 * NODE_STRIP + lane] += b * e
-            sums[3 * NODE_STRIP + lane] += aa * e
-            sums[4 * NODE_STRIP + lane] += ba * e
-            sums[5 * NODE_STRIP + lane] += bb * e
+            e = exp_of_negative(f[k, lane] - top[0, lane])
+            sums[0, lane] += e
+            sums[1, lane] += a * e
+            sums[2, lane] += b * e
+            sums[3, lane] += aa * e
+            sums[4, lane] += ba * e
+            sums[5, lane] += bb * e
 
 
 @part
@@ -190,7 +182,7 @@ def _total(room, at, width):
     """Return the sum of a row."""
     total = 0.0
     for lane in range(width):
-        total += room[at + lane]
+        total += room[at, lane]
     return total
 
 
@@ -200,59 +192,59 @@ def _add_gradient(strip, room, rows, inverse, width, spare, zz, g_beta):
 
     Parameters
     ----------
-    spare : array (NODE_STRIP,)
+    spare : array (1, NODE_STRIP)
     """
     q, p = len(inverse), len(g_beta)
     B, _, _, sums, z, _ = rows
-    mean, square, maps = sums + NODE_STRIP, sums + (1 + q) * NODE_STRIP, (q + q * q) * NODE_STRIP
+    mean, square, maps = sums + 1, sums + (1 + q), q + q * q
     # Means, and covariances of t.
     n = q + q * (q + 1) // 2
     for lane in range(width):
-        room[sums + lane] = 1.0 / room[sums + lane]
+        room[sums, lane] = 1.0 / room[sums, lane]
     for i in range(n):
         for lane in range(width):
-            room[mean + i * NODE_STRIP + lane] *= room[sums + lane]
+            room[mean + i, lane] *= room[sums, lane]
     at = square
     for i in range(q):
         for k in range(i + 1):
-            _add_product(room, at, width, -1.0, room, mean + i * NODE_STRIP, room, mean + k * NODE_STRIP)
-            at += NODE_STRIP
+            _add_product(room, at, width, -1.0, room, mean + i, room, mean + k)
+            at += 1
     for i in range(q):
-        _set(room, z + i * NODE_STRIP, width, 0.0)
-        _add(room, z + i * NODE_STRIP, width, 1.0, room, i * NODE_STRIP)
+        _set(room, z + i, width, 0.0)
+        _add(room, z + i, width, 1.0, room, i)
         for k in range(i + 1):
             _add_product(
                 room,
-                z + i * NODE_STRIP,
+                z + i,
                 width,
                 1.0,
                 room,
-                B + (i * q + k) * NODE_STRIP,
+                B + (i * q + k),
                 room,
-                mean + k * NODE_STRIP,
+                mean + k,
             )
     # E[z z'] = E[z] E[z]' + B cov(t) B'
     for i in range(q):
         for h in range(i + 1):
             _set(spare, 0, width, 0.0)
-            _add_product(spare, 0, width, 1.0, room, z + i * NODE_STRIP, room, z + h * NODE_STRIP)
+            _add_product(spare, 0, width, 1.0, room, z + i, room, z + h)
             for k in range(i + 1):
                 for m in range(h + 1):
                     high, low = max(k, m), min(k, m)
-                    cov = square + (high * (high + 1) // 2 + low) * NODE_STRIP
-                    first, second = B + (i * q + k) * NODE_STRIP, B + (h * q + m) * NODE_STRIP
+                    cov = square + (high * (high + 1) // 2 + low)
+                    first, second = B + (i * q + k), B + (h * q + m)
                     for lane in range(width):
-                        spare[lane] += room[first + lane] * room[cov + lane] * room[second + lane]
+                        spare[0, lane] += room[first, lane] * room[cov, lane] * room[second, lane]
             zz[i, h] += _total(spare, 0, width)
     for i in range(q):
         _set(spare, 0, width, 0.0)
         for h in range(i, q):
-            _add(spare, 0, width, inverse[h, i], room, z + h * NODE_STRIP)
+            _add(spare, 0, width, inverse[h, i], room, z + h)
         for k in range(p):
-            at = maps + (i * p + k) * NODE_STRIP
+            at = maps + (i * p + k)
             t = 0.0
             for lane in range(width):
-                t += strip[at + lane] * spare[lane]
+                t += strip[at, lane] * spare[0, lane]
             g_beta[k] += t
 
 
@@ -294,15 +286,19 @@ def sum_of_tables(strips, n_groups, features, beta, Lambda, wanted, g_beta, g_La
         return -inf
     rows = _rows(q, n)
     top, sums, half = rows[2], rows[3], rows[5]
-    room, f, spare = empty(half + NODE_STRIP), empty(len(features) * NODE_STRIP), empty(NODE_STRIP)
-    logs = (q + q * q + q * p) * NODE_STRIP
+    room, f, spare = empty((half + 1, NODE_STRIP)), empty((len(features), NODE_STRIP)), empty((1, NODE_STRIP))
+    logs = q + q * q + q * p
     for block in range(len(strips)):
         width = min(NODE_STRIP, n_groups - block * NODE_STRIP)
-        strip = strips[block]
+        strip = strips[block].reshape((-1, NODE_STRIP))
         _read_strip(strip, beta, inverse, room, rows, width)
         _weigh(strip, logs, features, room, rows, f, width)
+        # Each sum is at least one, and at most the number of nodes: their product has a logarithm.
+        together = 1.0
         for lane in range(width):
-            value += room[top + lane] + log(room[sums + lane]) - room[half + lane]
+            together *= room[sums, lane]
+            value += room[top, lane] - room[half, lane]
+        value += log(together)
         if not isfinite(value):
             return -inf
         if wanted:

@@ -103,7 +103,7 @@ class NodeTable:
             weight /= weight.sum(axis=1, keepdims=True)
             v = theta - self.place[:, None]
             first += np.einsum("jn,jni->ji", weight, v) / S
-            second += np.einsum("jn,jni,jnk->jik", weight, v, v) / S
+            second += np.swapaxes(v, 1, 2) @ (weight[:, :, None] * v) / S
         return self.place + first, second - first[:, :, None] * first[:, None, :]
 
 

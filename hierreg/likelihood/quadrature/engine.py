@@ -16,6 +16,7 @@ from hierreg.likelihood.quadrature.native import FactorFunction
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from hierreg.likelihood.integrated import Evaluate
     from hierreg.response import Family, Observed
 
     Array = NDArray[np.float64]
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 # Most nodes of a group: beyond, they cost more than they tell.
 MOST_NODES = 4096
 # Rows times nodes for which a thread of its own is worth what starting it takes.
-_WORK_OF_THREAD = 10_000
+_WORK_OF_THREAD = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +122,10 @@ class QuadratureLikelihood:
             return -np.inf, np.zeros(p), np.zeros((q, q)), np.zeros(shape)
         g_auxiliary = g[p + q * q :].reshape(shape)
         return float(value), g[:p], g[p : p + q * q].reshape(q, q), g_auxiliary
+
+    def remembering(self) -> Evaluate:
+        """Return `value_and_gradient`: modes of single groups are found in few steps from wherever."""
+        return self.value_and_gradient
 
     @cached_property
     def _parts(self) -> list[FactorFunction]:

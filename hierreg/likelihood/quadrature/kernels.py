@@ -9,6 +9,7 @@ from __future__ import annotations
 from math import exp, inf, isfinite, log, sqrt
 
 from hierreg.compiled.array_kernels import empty
+from hierreg.compiled.lanes import LANES
 from hierreg.compiled.parts import part, whole
 from hierreg.response.kernels import (
     BINOMIAL,
@@ -16,11 +17,16 @@ from hierreg.response.kernels import (
     LOGIT,
     STUDENT_T,
     auxiliary_slopes,
+    counts_once,
     expected_information,
     row_constant,
     row_terms,
+    sum_of_logits,
     value_and_slope,
+    write_logit_slopes,
     write_logit_terms,
+    write_shares,
+    write_third_of_logits,
 )
 from hierreg.response.mixed_kernels import mixed_slopes, slopes_of_expected_information
 
@@ -31,6 +37,8 @@ _DECREMENT = 1e-12
 # At which it is one after the last step: where a mode is about to vanish, steps do not get short.
 _NEARLY = 1e-6
 _ROUNDING = 1e-11
+# Rows of a group times nodes whose logits are found by one loop, which is long enough then.
+_TOGETHER = 2048
 
 
 @part
@@ -47,13 +55,16 @@ def auxiliaries_of(family, auxiliary, t, y):
 def room_for_group(rows, n_nodes):
     """Return arrays for one group.
 
-    eta without effects, (Z Lambda)', a, c of its rows; gradient (q,), H and L (q, q), a step and trial v (q,); eta, log
-    densities, their derivatives and minus the second ones; a number for each node.
+    eta without effects, (Z Lambda)', a, c of its rows; gradient (q,), H and L (q, q), a step and trial v (q,); eta,
+    exp(-|eta|) of logits, the derivatives of log densities and minus the second ones, with room for some nodes
+    together; a number for each node; one for rows that all count once, else
+    zero.
     """
     starts, q = rows[9], rows[1].shape[1]
     most = 0
     for j in range(len(starts) - 1):
         most = max(most, starts[j + 1] - starts[j])
+    together = max(most, _TOGETHER) + LANES
     return (
         empty(most),
         empty((q, most)),
@@ -64,11 +75,12 @@ def room_for_group(rows, n_nodes):
         empty((q, q)),
         empty(q),
         empty(q),
-        empty(most),
-        empty(most),
+        empty(together),
+        empty(together),
         empty(most),
         empty(most),
         empty(n_nodes),
+        empty(1),
     )
 
 
@@ -92,77 +104,106 @@ def read_group(rows, j, beta, Lambda, auxiliary, room):
             ZL[k, i] = t
         a[i], c[i] = auxiliaries_of(family, auxiliary, stratum[r], y[r])
         constant += weight[r] * row_constant(family, y[r], n[r], a[i], c[i])
+    is_once = counts_once(n[starts[j] : starts[j + 1]], weight[starts[j] : starts[j + 1]])
+    room[14][0] = 1.0 if is_once else 0.0
     return constant
 
 
 @part
-def write_terms(rows, j, v, room, twice):
-    """Write what depends on eta of the log density of each row of group j at v, its derivative, minus the second if so.
-
-    Loops over rows become vector instructions where the response is binomial and the link the logit.
-    """
-    y, n, family, link, starts = rows[2], rows[3], rows[7], rows[8], rows[9]
-    base, ZL, a, c = room[0], room[1], room[2], room[3]
-    eta, value, slope, information = room[9], room[10], room[11], room[12]
-    first = starts[j]
-    size = starts[j + 1] - first
+def _write_predictors(v, base, ZL, eta, at):
+    """Write the linear predictors of the rows of a group at v to a row of eta (K, rows)."""
+    size = eta.shape[1]
     for i in range(size):
-        eta[i] = base[i]
+        eta[at, i] = base[i]
     for k in range(len(v)):
         t = v[k]
         for i in range(size):
-            eta[i] += ZL[k, i] * t
-    if family == BINOMIAL and link == LOGIT:
-        last = first + size
-        write_logit_terms(y[first:last], n[first:last], eta, value, slope, information)
-        return
-    for i in range(size):
-        r = first + i
-        if twice:
-            value[i], slope[i], curvature, _ = row_terms(family, link, y[r], n[r], eta[i], a[i], c[i])
-            information[i] = -curvature
-        else:
-            value[i], slope[i] = value_and_slope(family, link, y[r], n[r], eta[i], a[i], c[i])
+            eta[at, i] += ZL[k, i] * t
+
+
+@part
+def _sum_of_others(own, response, a, c, eta, at, slope):
+    """Return the log density of the rows of a group without constants, and write its derivative where it has room."""
+    y, n, weight = own
+    family, link = response
+    total = 0.0
+    for i in range(len(y)):
+        value, derivative = value_and_slope(family, link, y[i], n[i], eta[at, i], a[i], c[i])
+        total += weight[i] * value
+        if len(slope) > 0:
+            slope[i] = weight[i] * derivative
+    return total
+
+
+@part
+def _rows_of_group(rows, j):
+    """Return y, trials and weights of the rows of group j."""
+    first, last = rows[9][j], rows[9][j + 1]
+    return rows[2][first:last], rows[3][first:last], rows[4][first:last]
 
 
 @part
 def value_at(rows, j, v, room):
     """Return f(v)."""
-    weight, first = rows[4], rows[9][j]
-    # No constant: what is called with one is compiled for it once more.
-    write_terms(rows, j, v, room, first < 0)
-    value, f = room[10], 0.0
+    own, f = _rows_of_group(rows, j), 0.0
+    size = len(own[0])
+    eta, share = room[9][:size].reshape((1, size)), room[10][:size].reshape((1, size))
     for k in range(len(v)):
         f -= 0.5 * v[k] * v[k]
-    for i in range(rows[9][j + 1] - first):
-        f += weight[first + i] * value[i]
-    return f
+    # No constant: what is called with one is compiled for it once more.
+    at = size * 0
+    _write_predictors(v, room[0], room[1], eta, at)
+    if rows[7] == BINOMIAL and rows[8] == LOGIT:
+        write_shares(room[9], size, room[10])
+        return f + sum_of_logits(*own, room[14][0] > 0.0, eta, share, at)
+    return f + _sum_of_others(own, (rows[7], rows[8]), room[2], room[3], eta, at, room[11][:0])
 
 
 @part
 def slopes_at(rows, j, v, room, is_exact):
     """Return f(v), and write its gradient and H = -f''(v), without rows that bend upwards where it is not exact."""
-    weight, starts = rows[4], rows[9]
-    ZL, g, H, value, slope, information = room[1], room[4], room[5], room[10], room[11], room[12]
-    q, first = len(v), starts[j]
-    size = starts[j + 1] - first
-    write_terms(rows, j, v, room, first >= 0)
-    f = 0.0
-    for i in range(size):
-        w = weight[first + i]
-        f += w * value[i]
-        slope[i] *= w
-        information[i] *= w
-        if information[i] < 0.0 and not is_exact:
-            information[i] = 0.0
+    family, link = rows[7], rows[8]
+    ZL, a, c, g, H = room[1], room[2], room[3], room[4], room[5]
+    slope, information = room[11], room[12]
+    own, q = _rows_of_group(rows, j), len(v)
+    y, n, weight = own
+    size = len(y)
+    eta, share = room[9][:size].reshape((1, size)), room[10][:size].reshape((1, size))
+    at = size * 0
+    _write_predictors(v, room[0], ZL, eta, at)
+    if family == BINOMIAL and link == LOGIT:
+        write_shares(room[9], size, room[10])
+        f = sum_of_logits(y, n, weight, room[14][0] > 0.0, eta, share, at)
+        write_logit_terms(y, n, weight, eta, share, at, slope, information)
+    else:
+        f = 0.0
+        for i in range(size):
+            value, slope[i], curvature, _ = row_terms(family, link, y[i], n[i], eta[0, i], a[i], c[i])
+            f += weight[i] * value
+            slope[i] *= weight[i]
+            information[i] = -weight[i] * curvature
+            if information[i] < 0.0 and not is_exact:
+                information[i] = 0.0
     for k in range(q):
         f -= 0.5 * v[k] * v[k]
-        t = -v[k]
-        for i in range(size):
-            t += slope[i] * ZL[k, i]
-        g[k] = t
+        g[k] = _sum_of_rows(slope, ZL, k, size) - v[k]
     _write_curvature(information, size, ZL, H)
     return f
+
+
+@part
+def _sum_of_rows(x, ZL, k, size):
+    """Return the sum of x times a row of Z Lambda, in four sums that do not wait for each other."""
+    s, t, u, v = 0.0, 0.0, 0.0, 0.0
+    for m in range(size // 4):
+        i = 4 * m
+        s += x[i] * ZL[k, i]
+        t += x[i + 1] * ZL[k, i + 1]
+        u += x[i + 2] * ZL[k, i + 2]
+        v += x[i + 3] * ZL[k, i + 3]
+    for i in range(size - size % 4, size):
+        s += x[i] * ZL[k, i]
+    return (s + t) + (u + v)
 
 
 @part
@@ -170,10 +211,16 @@ def _write_curvature(information, size, ZL, H):
     """Write I + (Z Lambda)' diag(information) Z Lambda to the lower triangle of H (q, q)."""
     for k in range(len(H)):
         for h in range(k + 1):
-            t = 1.0 if k == h else 0.0
-            for i in range(size):
-                t += information[i] * ZL[k, i] * ZL[h, i]
-            H[k, h] = t
+            s, t, u, v = 1.0 if k == h else 0.0, 0.0, 0.0, 0.0
+            for m in range(size // 4):
+                i = 4 * m
+                s += information[i] * ZL[k, i] * ZL[h, i]
+                t += information[i + 1] * ZL[k, i + 1] * ZL[h, i + 1]
+                u += information[i + 2] * ZL[k, i + 2] * ZL[h, i + 2]
+                v += information[i + 3] * ZL[k, i + 3] * ZL[h, i + 3]
+            for i in range(size - size % 4, size):
+                s += information[i] * ZL[k, i] * ZL[h, i]
+            H[k, h] = (s + t) + (u + v)
 
 
 @part
@@ -306,7 +353,7 @@ def sum_over_groups(
     room = room_for_group(rows, K)
     v, at = empty(q), empty((K, q))
     weight = empty(K)
-    slopes = empty((K, len(room[0]) if wanted else 1))
+    slopes = empty((K, len(room[0]) if wanted else 0))
     total = 0.0
     for j in range(first, last):
         total += read_group(rows, j, beta, Lambda, auxiliary, room)
@@ -330,7 +377,9 @@ def sum_over_groups(
 
 
 @part
-def _by_laplace(rows, j, v, room, wanted, g_beta, g_Lambda, g_auxiliary):
+def _by_laplace(  # noqa: PLR0915  # the terms of one gradient, of which each needs all others
+    rows, j, v, room, wanted, g_beta, g_Lambda, g_auxiliary
+):
     """Return f(v) - log|L| of one group, and add its exact gradient, that of the mode's moves included."""
     X, Z, y, n, weight, _, stratum, family, link, starts = rows
     ZL, a, c, H, L, t = room[1], room[2], room[3], room[5], room[6], room[7]
@@ -352,15 +401,22 @@ def _by_laplace(rows, j, v, room, wanted, g_beta, g_Lambda, g_auxiliary):
         t[k] = 0.0
     size = starts[j + 1] - starts[j]
     cs, hs = empty(size), empty(size)
+    is_logit = family == BINOMIAL and link == LOGIT
+    if is_logit:
+        write_third_of_logits(eta[:size].reshape((1, size)), room[10][:size].reshape((1, size)), information, cs)
     for r in range(starts[j], starts[j + 1]):
         i = r - starts[j]
         h = 0.0
         for k in range(q):
             for m in range(q):
                 h += ZL[k, i] * inverse[k, m] * ZL[m, i]
-        hs[i], cs[i] = h, 0.0
-        # What is expected of heavy tails does not depend on eta.
-        if family != STUDENT_T:
+        hs[i] = h
+        if is_logit:
+            cs[i] *= 0.5 * h
+        elif family == STUDENT_T:
+            # What is expected of heavy tails does not depend on eta.
+            cs[i] = 0.0
+        else:
             cs[i] = 0.5 * h * weight[r] * row_terms(family, link, y[r], n[r], eta[i], a[i], c[i])[3]
         for k in range(q):
             t[k] += cs[i] * ZL[k, i]
@@ -425,29 +481,44 @@ def add_to_auxiliary(family, y, t, of_a, of_c, g_auxiliary):
 
 
 @part
-def _by_nodes(rows, j, v, room, nodes, log_weights, at, weight, slopes, wanted, g_beta, g_Lambda, g_auxiliary):
+def _by_nodes(  # noqa: PLR0915  # rows and nodes in one place: arguments are what takes long
+    rows, j, v, room, nodes, log_weights, at, weight, slopes, wanted, g_beta, g_Lambda, g_auxiliary
+):
     """Return the log of the integral of exp f by nodes about the mode, and add its gradient, by Fisher's identity."""
-    X, Z, row_weight, starts, L, step = rows[0], rows[1], rows[4], rows[9], room[6], room[7]
+    X, Z, starts, L, step = rows[0], rows[1], rows[9], room[6], room[7]
     q, p, K, m = len(v), X.shape[1], len(nodes), g_auxiliary.shape[1]
     highest, first = -inf, starts[j]
     size = starts[j + 1] - first
-    value, slope = room[10], room[11]
+    own, response, is_once = _rows_of_group(rows, j), (rows[7], rows[8]), room[14][0] > 0.0
+    y, n, row_weight = own
+    together = min(K, max(1, _TOGETHER // max(1, size)))
+    flat, flat_share, base, ZL, a, c = room[9], room[10], room[0], room[1], room[2], room[3]
+    eta = flat[: together * size].reshape((together, size))
+    share = flat_share[: together * size].reshape((together, size))
+    for begin in range(0, K, together):
+        n_these = min(together, K - begin)
+        for i in range(n_these):
+            s = begin + i
+            for k in range(q):
+                step[k] = nodes[s, k]
+            solve_upper(L, step)
+            weight[s] = log_weights[s]
+            for k in range(q):
+                at[s, k] = v[k] + step[k]
+                weight[s] -= 0.5 * at[s, k] * at[s, k]
+            _write_predictors(at[s], base, ZL, eta, i)
+        if response[0] == BINOMIAL and response[1] == LOGIT:
+            write_shares(flat, n_these * size, flat_share)
+            for i in range(n_these):
+                weight[begin + i] += sum_of_logits(y, n, row_weight, is_once, eta, share, i)
+                if wanted:
+                    write_logit_slopes(y, n, row_weight, eta, share, i, slopes[begin + i])
+        else:
+            for i in range(n_these):
+                slope = slopes[begin + i, :size] if wanted else slopes[begin + i, :0]
+                weight[begin + i] += _sum_of_others(own, response, a, c, eta, i, slope)
     for s in range(K):
-        for k in range(q):
-            step[k] = nodes[s, k]
-        solve_upper(L, step)
-        f = log_weights[s]
-        for k in range(q):
-            at[s, k] = v[k] + step[k]
-            f -= 0.5 * at[s, k] * at[s, k]
-        write_terms(rows, j, at[s], room, first < 0)
-        for i in range(size):
-            f += row_weight[first + i] * value[i]
-        if wanted:
-            for i in range(size):
-                slopes[s, i] = row_weight[first + i] * slope[i]
-        weight[s] = f
-        highest = max(highest, f)
+        highest = max(highest, weight[s])
     if not isfinite(highest):
         return -inf
     total = 0.0

@@ -14,7 +14,7 @@ from hierreg.model.family.chains import sampled
 from hierreg.model.family.joint import effects_of, joint_mode, joint_target
 from hierreg.model.family.modes import ChainStart, highest
 from hierreg.model.family.rules import choice, error_between, rule_over
-from hierreg.model.family.tables import error_at_draws, some_of
+from hierreg.model.family.tables import error_at_draws, finer_tables, some_of
 from hierreg.model.family.two_modes import check_one_mode, modes_at, warn_of_effects_that_stay
 from hierreg.variances.parameters import covariances
 from hierreg.warning import kept_warnings, warn
@@ -76,13 +76,15 @@ def _one_factor(
     target, mode, tables = chosen.target, chosen.mode, chosen.tables
     if problem.family.has_heavy_tails:
         check_one_mode(problem, modes_at(problem, target, mode.u))
-    if tables is not None:
+    while tables is not None:
         chains = sampled(tables.target, mode, request, seed, problem, cores)
-        error = error_at_draws(tables, chains.u.reshape(-1, target.n), cores)
+        psi = chains.u.reshape(-1, target.n)
+        error = error_at_draws(tables, psi, cores)
         if error.is_small:
             said = _said(tables.n_nodes, chosen.rule.n_check, error.sd)
             chains.stats.attrs |= said | {"quadrature_far_error": error.far}
             return _drawn(problem, target, tables.target.table, chains.u, chains.stats, seed=seed, cores=cores)
+        tables = finer_tables(problem, tables, mode, psi, cores)
     if request.method == "nuts" and chosen.is_nearly_normal:
         with kept_warnings() as kept:
             drawn = _together(replace(problem, engine="joint"), [ChainStart(psi=mode.u)], request, seed, cores)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.estimate.optimise import maximise
+from hierreg.estimate.optimise import hessian, maximise
 from hierreg.estimate.units import InUnits
 from hierreg.exceptions import SamplingError
 from hierreg.model.family.starts import best_effects
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 # How often effects are moved to higher modes, each time with a search from there, and what is no change of a maximum.
 _MOST_MOVES, _SAME = 4, 1e-4
+# Of steps to a mode that is near: how many, how much shorter each has to be than the last (in half squares of their
+# length, in sds), and at which that ends. It is the centre of proposals: a hundredth of an sd is nothing.
+_MOST_STEPS, _SHORTER, _DECREMENT = 10, 0.5, 1e-5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +57,14 @@ class Highest:
     psi : array (n,)
     mode : Mode or None
         With the scale, where the Hessian was asked for.
+    hessian : array (n, n)
+        In the units of the search, to four digits where no mode was asked for.
     """
 
     target: QuadratureTarget
     psi: Array
     mode: Mode | None
+    hessian: Array
 
 
 def highest(
@@ -100,11 +106,33 @@ def highest(
         if abs(best.value - before) < _SAME:
             break
     psi = f.psi(best.x)
-    if not with_hessian:
-        return Highest(target=own, psi=psi, mode=None)
-    scale = f.unit[:, None] * scale_of(best.hessian) if len(psi) else best.hessian
-    mode = Mode(u=psi, scale=scale, log_density=best.value, converged=best.converged)
-    return Highest(target=own, psi=psi, mode=mode)
+    mode = _mode(f, best.x, best.value, best.hessian, best.converged) if with_hessian else None
+    return Highest(target=own, psi=psi, mode=mode, hessian=best.hessian)
+
+
+def nearby(problem: FamilyProblem, target: QuadratureTarget, found: Highest) -> Mode | None:
+    """Return the mode by another rule, near the maximum that was found by one; None where steps do not get shorter.
+
+    It is where the gradient is zero: with few nodes that is nearer to the maximum of the integral than the highest
+    value of the rule, and values, whose slope it is not, would lead a search nowhere. Steps by one Hessian get there.
+    """
+    f = _coordinates(problem, target, found.psi)
+    x, before, C = f.x(found.psi), np.inf, scale_of(found.hessian)
+    for _ in range(_MOST_STEPS):
+        value, gradient = f(x)
+        in_sds = C.T @ gradient
+        decrement = 0.5 * float(in_sds @ in_sds)
+        if not (np.isfinite(value) and decrement < _SHORTER * before):
+            return None
+        if decrement < _DECREMENT:
+            return _mode(f, x, value, hessian(f, x, 1, gradient), converged=True)
+        x, before = x + C @ in_sds, decrement
+    return None
+
+
+def _mode(f: InUnits, x: Array, value: float, H: Array, converged: bool) -> Mode:
+    scale = f.unit[:, None] * scale_of(H) if len(x) else H
+    return Mode(u=f.psi(x), scale=scale, log_density=value, converged=converged)
 
 
 def _beginning_at(target: QuadratureTarget, effects: tuple[Array, ...] | None) -> QuadratureTarget:

@@ -145,7 +145,7 @@ def _posterior(problem: FamilyProblem, drawn: Drawn) -> xr.Dataset:
     """Return the posterior group, one draw of the effects of every group for each draw of psi."""
     cov = covariances(problem.parameters, drawn.u)
     b = tuple(
-        np.einsum("sij,sgj->sgi", cov.Lambda[:, mine, mine], v)
+        v @ np.swapaxes(cov.Lambda[:, mine, mine], 1, 2)
         for v, mine in zip(drawn.effects(), problem.parameters.factor_slices, strict=True)
     )
     beta, auxiliary = problem.reported(problem.beta(drawn.phi), problem.auxiliary.natural(drawn.w))

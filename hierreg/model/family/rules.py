@@ -9,7 +9,7 @@ import numpy as np
 
 from hierreg.exceptions import SamplingError
 from hierreg.likelihood.quadrature.engine import MOST_NODES
-from hierreg.model.family.modes import ChainStart, highest
+from hierreg.model.family.modes import ChainStart, highest, nearby
 from hierreg.model.family.tables import tables_of
 
 if TYPE_CHECKING:
@@ -67,6 +67,9 @@ def at_mode(problem: FamilyProblem, starts: Sequence[ChainStart], cores: int) ->
     first = highest(problem, problem.target(1).on_threads(cores), starts, tolerance=1e-6)
     effects = first.target.likelihood.standardised()
     target = replace(target, likelihood=target.likelihood.beginning_at(effects)).with_modes_at(first.psi)
+    near = None if problem.family.has_heavy_tails else nearby(problem, target, first)
+    if near is not None:
+        return target, near
     found = highest(problem, target, [ChainStart(psi=first.psi)], tolerance=1e-5, with_hessian=True)
     assert found.mode is not None
     return found.target, found.mode

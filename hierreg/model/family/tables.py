@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 # Nodes on each axis that are tried, one after the other, by number of axes.
-_NODES = {1: (9, 11, 15, 21), 2: (7, 9, 11, 15), 3: (5, 7, 9)}
+_NODES = {1: (9, 11, 15, 21), 2: (6, 7, 9, 11, 15), 3: (5, 7, 9)}
 # Draws at which a table is compared with adaptive quadrature, and of them those beyond which it is too.
 _DRAWS, _BEYOND = 24, 8
+# Points of the posterior over which nodes are laid: 6 and 48 give tables that are as accurate.
+_LAID_OVER = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +68,14 @@ def maps_of(problem: FamilyProblem) -> Array | None:
     return maps_of_groups(likelihood) if is_small_enough(likelihood.n_groups, likelihood.n_effects, fewest) else None
 
 
-def tables_of(
-    problem: FamilyProblem, finer: QuadratureTarget, mode: Mode, among: tuple[Array, Array], cores: int
+def tables_of(  # what a table is made of and compared with
+    problem: FamilyProblem,
+    finer: QuadratureTarget,
+    mode: Mode,
+    among: tuple[Array, Array],
+    cores: int,
+    *,
+    above: int = 0,
 ) -> tuple[Tables | None, TableError | None]:
     """Return the first table that is accurate enough, None where none is; and the error of the last that was tried.
 
@@ -79,7 +87,10 @@ def tables_of(
     mode : Mode
         Of the posterior.
     among : arrays (S, n), (S,)
-        Draws of its normal approximation, and their log densities by the finer rule.
+        Draws of it or of its normal approximation, and their log densities by the finer rule.
+    cores : int
+    above : int
+        Tables have more nodes on each axis.
     """
     from hierreg.sampling.signed import coordinates
 
@@ -90,14 +101,14 @@ def tables_of(
     if coordinates(finer.on_threads(cores), mode) is not None:
         return None, TableError(sd=np.inf, far=np.inf)
     announce("node_tables.entry", "log_densities")
-    at = places_of_nodes(finer, maps, mode.u, among[0])
+    at = places_of_nodes(finer, maps, mode.u, some_of(among[0], _LAID_OVER))
     if at is None:
         return None, TableError(sd=np.inf, far=np.inf)
     points = edge_of(mode.u, mode.scale)
     far = points, finer.values(points, threads=cores)
     likelihood, error = finer.likelihood, TableError(sd=np.inf, far=np.inf)
     assert isinstance(likelihood, QuadratureLikelihood)
-    for n in _NODES[likelihood.n_effects]:
+    for n in (n for n in _NODES[likelihood.n_effects] if n > above):
         if not is_small_enough(likelihood.n_groups, likelihood.n_effects, n):
             break
         target = NodeTableTarget(
@@ -117,6 +128,13 @@ def error_at_draws(tables: Tables, psi: Array, cores: int) -> TableError:
     points = some_of(psi, _DRAWS), some_of(beyond(psi), _BEYOND)
     among, far = ((one, tables.finer.values(one, threads=cores)) for one in points)
     return error_of(tables.target, among, far, threads=cores)
+
+
+def finer_tables(problem: FamilyProblem, tables: Tables, mode: Mode, psi: Array, cores: int) -> Tables | None:
+    """Return a table of more nodes that is accurate over some of the draws (S, n); None where none is."""
+    points = some_of(psi, _DRAWS)
+    among = points, tables.finer.values(points, threads=cores)
+    return tables_of(problem, tables.finer, mode, among, cores, above=tables.n_nodes)[0]
 
 
 def some_of(psi: Array, most: int) -> Array:

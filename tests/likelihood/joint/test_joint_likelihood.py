@@ -206,3 +206,28 @@ def test_groups_without_rows_have_the_prior():
     found = likelihood.modes(*arguments)
     np.testing.assert_array_equal(found.v[9:12], 0.0)
     np.testing.assert_array_equal(found.inverse[0][9:], 1.0)
+
+
+@pytest.mark.parametrize("n_rows", [0, 1, 63, 64, 200])
+def test_sums_over_rows_are_those_of_matrices(n_rows, rng):
+    """Of a factor whose rows stand together, and of one whose rows do not."""
+    from hierreg.likelihood.joint import kernels
+
+    indices = [np.sort(rng.integers(0, 8, n_rows)), rng.integers(0, 5, n_rows)]
+    structure = structure_of(indices, (8, 5), (2, 1))
+    X, Z, d = rng.normal(size=(3, n_rows)), rng.normal(size=(3, n_rows)), rng.normal(size=n_rows)
+    rows = (X, Z, d, d, d, d, np.zeros(n_rows, dtype=np.int64), 1, 3, structure.place, structure.row_block)
+    whole = np.zeros((n_rows, structure.n_effects))
+    for i in range(2):
+        for k in range(structure.size[i]):
+            whole[np.arange(n_rows), structure.place[:, i] + k] = Z[structure.column[i] + k]
+    found, g, b, out = np.ones(3), np.empty(structure.n_effects), rng.normal(size=structure.n_effects), d.copy()
+    kernels.add_population.alone(rows, d, 2.0, found)
+    kernels.gather.alone(rows, structure.factors, d, g)
+    kernels.add_effects.alone(rows, structure.factors, b, out)
+    np.testing.assert_allclose(found, 1.0 + 2.0 * X @ d, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(g, whole.T @ d, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(out, d + whole @ b, rtol=1e-12, atol=1e-12)
+    if n_rows == 200:
+        assert np.all(structure.place[:, 2] > 0)
+        assert np.all(structure.place[:, 3] < 0)

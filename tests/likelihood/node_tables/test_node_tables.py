@@ -8,6 +8,7 @@ import pytest
 from scipy import integrate, special, stats
 
 import hierreg as hr
+from hierreg.exceptions import SamplingError
 from hierreg.likelihood.node_tables.density import NodeTableTarget
 from hierreg.likelihood.node_tables.draws import draw_effects
 from hierreg.likelihood.node_tables.error import beyond, edge_of, error_of
@@ -235,6 +236,37 @@ def test_effects_have_their_conditional_distribution():
         assert stats.kstest(v[:200, j, 0], cdf).pvalue > 1e-3
 
 
+def test_effects_of_two_coefficients_at_parameters_that_differ():
+    """Their means and covariances at each of three values of the parameters, against sums over a grid."""
+    problem = problem_of("logit")
+    _, found, points = both(problem, n_nodes=9)
+    target, S = problem.target(3), 1500
+    u, phi, _ = target.split(points[:3])
+    Lambda = np.stack([target.factor(one) for one in u])
+    which = np.tile(np.arange(3), S)
+    v = draw_effects(problem.likelihood(3), found.table, phi[which], Lambda[which], seed=1, threads=2)
+    axis = np.linspace(-6, 6, 121)
+    grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
+    z = []
+    for s in range(3):
+        for j in (0, 6, 20):
+            mine = problem.index == j
+            eta = problem.X[mine][:, problem.free] @ phi[s] + (grid @ Lambda[s].T) @ problem.Z[mine].T
+            y, n = problem.observed.y[mine], problem.observed.trials[mine]
+            log_density = (y * eta - n * np.logaddexp(0.0, eta)).sum(axis=1) - 0.5 * np.sum(grid**2, axis=1)
+            share = np.exp(log_density - log_density.max())
+            share /= share.sum()
+            mean = share @ grid
+            cov = (grid - mean).T @ (share[:, None] * (grid - mean))
+            own = v[which == s, j]
+            z += list((own.mean(axis=0) - mean) / np.sqrt(np.diag(cov) / S))
+            spread = np.sqrt(np.outer(np.diag(cov), np.diag(cov)) + cov**2)
+            z += list(((np.cov(own.T) - cov) / spread * np.sqrt(S))[np.tril_indices(2)])
+    assert np.max(np.abs(z)) < 4.5
+    again = draw_effects(problem.likelihood(3), found.table, phi[which], Lambda[which], seed=1, threads=1)
+    np.testing.assert_array_equal(again, v)
+
+
 def test_effects_where_no_bound_holds_are_those_of_a_chain():
     """Every proposal is above a bound that is far too low."""
     from hierreg.likelihood.node_tables import draws
@@ -258,3 +290,15 @@ def test_shapes_are_checked():
     with pytest.raises(ValueError, match="there are 4 parameters"):
         target(points[0, 1:])
     assert replace(target, prior_on=False)(points[0])[0] != target(points[0])[0]
+
+
+def test_groups_without_a_covariance_are_refused():
+    problem = problem_of("poisson, intercepts")
+    _, found, points = both(problem, n_nodes=9)
+    # All of the density of a group at one node.
+    logs = found.table.log_likelihood.copy()
+    logs[3] = np.where(np.arange(logs.shape[1]) == 4, 0.0, -1e6)
+    u, phi, _ = problem.target(3).split(points[:1])
+    Lambda = problem.target(3).factor(u[0])[None]
+    with pytest.raises(SamplingError, match="no covariance"):
+        draw_effects(problem.likelihood(3), replace(found.table, log_likelihood=logs), phi, Lambda, seed=1, threads=1)
