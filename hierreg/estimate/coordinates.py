@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from hierreg.estimate.optimise import signs_of_columns
 from hierreg.estimate.screening import SIZES, SPREAD, directions
 from hierreg.estimate.starting_values import column_precision, expected_curvature, starting_point
 from hierreg.likelihood.alone import error_terms
+from hierreg.likelihood.engines import log_curvature
 from hierreg.variances.parameters import Covariances, covariances
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ _SIZES_OF_GROUPS, _SMALL_ERRORS, _MOST_STRATA = (0.2, 5.0), 0.05, 6
 OUT_OF_RANGE = 150.0
 # Length of a row of the factor, beside the errors, below which it is not scaled up.
 _SMALLEST_ROW = 0.03
+# Of an element, below which derivatives over its logarithm say little of those over itself.
+_SMALLEST_LOG = 1e-3
 # Smallest singular value of the factor, in the same units.
 _NEARLY_SINGULAR = 1e-3
 
@@ -232,6 +236,40 @@ class FactorCoordinates:
         inner = self.basis.T @ g_Lambda
         g_factor = inner[self.rows, self.cols] * self.scale[self.rows]
         return value, np.concatenate([g_factor, self.error_gradient(x[len(self.rows) :], errors, g_S)])
+
+    def hessian(self, x: Array, gradient: Array) -> Array | None:
+        """Return the exact Hessian (m + errors, m + errors) where the engine has it; None elsewhere."""
+        m = len(self.rows)
+        if not self.is_alone()[:m].all() or self.errors.n_free != 1 or np.any(np.abs(x[:m]) < _SMALLEST_LOG):
+            return None
+        Lambda, errors = self.unpack(x)
+        H = log_curvature(self.likelihood, Lambda, errors.error_cov[0])
+        if H is None:
+            return None
+        # Columns of the engine are those of Lambda.
+        order = np.append(self.rows, m)
+        H = H[np.ix_(order, order)]
+        sd = np.append(x[:m], 1.0)
+        H[np.arange(m), np.arange(m)] -= gradient[:m] * x[:m]
+        return np.asarray(H / sd / sd[:, None])
+
+    def values(self, points: Array) -> Array:
+        """Return the criterion (K,) at points (K, m + errors), some of them side by side."""
+
+        def value(x: Array) -> float:
+            if np.any(np.abs(x[len(self.rows) :]) > OUT_OF_RANGE):
+                return -np.inf
+            Lambda, errors = self.unpack(x)
+            return self.likelihood.value(Lambda, errors.error_cov[0])
+
+        with ThreadPoolExecutor(max_workers=self.likelihood.side_by_side) as pool:
+            return np.array(list(pool.map(value, points)))
+
+    def is_alone(self) -> NDArray[np.bool_]:
+        """Return which elements (m + errors,) are standard deviations of columns that are correlated with no other."""
+        alone = np.bincount(self.rows, minlength=len(self.basis))[self.rows] == 1
+        alone &= np.bincount(self.cols, minlength=len(self.basis))[self.cols] == 1
+        return np.concatenate([alone, np.zeros(self.errors.n_free, dtype=bool)])
 
     def error_gradient(self, u: Array, errors: Covariances, g_S: Array) -> Array:
         """Return the gradient with respect to u of the errors, from that with respect to their covariance."""

@@ -17,7 +17,13 @@ from hierreg.estimate.identification import Flat, flat_directions
 from hierreg.estimate.mode import best_mode
 from hierreg.estimate.optimise import Optimum
 from hierreg.estimate.search import least_information, search
-from hierreg.estimate.standard_errors import TermFactor, errors_on_boundary, factor_covariance, natural_covariance
+from hierreg.estimate.standard_errors import (
+    TermFactor,
+    covariance_inside,
+    errors_on_boundary,
+    factor_covariance,
+    natural_covariance,
+)
 from hierreg.estimate.starting_values import group_scales, starting_point
 from hierreg.likelihood.posterior import Target
 from hierreg.linalg import sd_and_corr
@@ -110,6 +116,7 @@ def maximise_likelihood(
         return _with_flat(estimate, flat_directions(likelihood, parameters))
     found = search(coordinates, has_maximum=has_maximum)
     coordinates, optimum = found.coordinates, found.optimum
+    inside = optimum
     inner, u = coordinates.inner(optimum.x), optimum.x[len(coordinates.rows) :]
     errors = covariances(coordinates.errors, u[None])
     # The errors decide what is small: the basis at their estimate.
@@ -127,13 +134,17 @@ def maximise_likelihood(
 
     problems += errors_at_zero(coordinates.errors, likelihood.gram, u, optimum.value, with_errors)
     perfect = _is_perfect_fit(likelihood, parameters, errors.error_sd[0])
+    if perfect or not has_maximum:
+        parameter_cov = _none(parameters)
+    elif inside.is_precise and inside.converged and not problems:
+        parameter_cov = covariance_inside(found.coordinates, terms, inside.x, inside.hessian)
+    else:
+        parameter_cov = factor_covariance(coordinates, terms, errors, u)
     estimate = VarianceEstimate(
         **_covariances_of(Lambda, errors),
         **_how_it_ended(optimum, problems, perfect=perfect),
         parameter_names=parameters.free_names,
-        parameter_cov=_none(parameters)
-        if perfect or not has_maximum
-        else factor_covariance(coordinates, terms, errors, u),
+        parameter_cov=parameter_cov,
     )
     if not has_maximum:
         return estimate

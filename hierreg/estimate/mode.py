@@ -3,20 +3,36 @@
 A posterior density may have several modes (years as they stand under a prior made for centred ones; few groups), and
 what starts in the wrong one, chains or a proposal, does not notice: R-hat, divergences and Pareto k are those of that
 mode. The usual starts are moments and, where it is at hand, the REML estimate; where a prior is far from both, its
-likeliest sds. A search ends early in the bowl of a mode that is known. Where the modes differ, or one is near a zero
+likeliest sds. A search ends early in the bowl of a mode that is known; where evaluations take long that of moments is
+not made if the density falls to both sides of the mode that the estimate leads to, along every log sd that the data
+know less well (`screening.falls_away`). Where the modes differ, or one is near a zero
 variance, searches from groups that differ more or less than the errors follow.
 """
 
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierreg.estimate.optimise import Optimum, maximise
-from hierreg.estimate.screening import SIZES, SPREAD, directions, is_small, is_worth_a_line, peaks, screened
+from hierreg.estimate.optimise import Counter, Optimum, maximise
+from hierreg.estimate.screening import (
+    ALONG,
+    LITTLE_INFORMATION,
+    SIZES,
+    SPREAD,
+    directions,
+    falls_away,
+    is_small,
+    is_worth_a_line,
+    peaks,
+    screened,
+    weakly_known,
+)
 from hierreg.estimate.starting_values import expected_curvature, starting_point
+from hierreg.likelihood.engines import log_curvature
 from hierreg.priors import SdPrior
 from hierreg.variances.parameters import covariances, partial_correlations
 
@@ -37,6 +53,8 @@ _FURTHER = (-2.0, 2.0)
 _FAR_DOWN = 3.0
 # Log sds beside those of moments: how far the likeliest under a prior is looked for, and from where it is a start.
 _SEARCHED, _FAR_FROM_PRIOR = 12.0, 2.5
+# Of log sds, in which a log prior is differenced twice: to six digits.
+_STEP_OF_PRIOR = 1e-3
 # An estimate as a start is moved off boundaries: log sd beside that of moments, and partial correlation.
 _MOST_CHANGE, _LARGEST_CORRELATION = 5.0, 0.95
 
@@ -61,7 +79,9 @@ def best_mode(
     tolerance, with_hessian
         As for `maximise`.
     """
-    function, parameters = objective or target, target.parameters
+    function, parameters = Counter(objective or target), target.parameters
+    costly = target.likelihood.is_costly
+    exact = partial(_hessian, target) if costly and objective is None and _has_sds_alone(target) else None
     gram, threads = target.likelihood.gram, target.likelihood.side_by_side
     moments, curvature = starting_point(gram, parameters), expected_curvature(gram, parameters)
     found: list[Optimum] = []
@@ -76,15 +96,21 @@ def best_mode(
             tolerance=tolerance,
             threads=threads,
             with_hessian=with_hessian,
+            costly=costly,
+            exact=exact,
             known=found if again else (),
         )
         found.append(one)
         return one.n_evaluations
 
     groups = _of_groups(parameters)
-    n = search(moments)
+    ways = [*starts, moments] if costly and starts else [moments, *(starts or [moments + groups])]
+    n = search(ways.pop(0))
+    if exact is not None and starts:
+        is_only, n_values = _is_only_one(target, found[0])
+        ways, n = [] if is_only else ways, n + n_values
     if parameters.n_free:
-        n += sum(search(start) for start in (starts or [moments + groups]))
+        n += sum(search(start) for start in ways)
         n += sum(search(start) for start in (_at_priors(parameters, moments) if target.prior_on else ()))
         sunk = np.any((found[0].x - moments)[groups > 0] < -_FAR_DOWN)
         # Where nothing is finite, the values are the same: minus infinity, which has no differences.
@@ -103,6 +129,57 @@ def best_mode(
         if one.value < (others[-1].value if others else best.value) - SAME_MODE:
             others.append(one)
     return replace(best, n_evaluations=n), tuple(others)
+
+
+def _has_sds_alone(target: Target) -> bool:
+    """Return whether u are the log sds of one column of each factor and that of the errors."""
+    parameters = target.parameters
+    n = parameters.n_factor + 1
+    are_all = parameters.n_free == n == parameters.n_columns and bool(parameters.sd_is_free.all())
+    return target.sd_unit is None and are_all
+
+
+def _hessian(target: Target, u: Array, gradient: Array) -> Array | None:  # noqa: ARG001  # the arguments of `maximise`
+    """Return the Hessian of a log density of log sds: that of the likelihood exactly, of the prior by differences."""
+    parameters = target.parameters
+    at = covariances(parameters, u[None])
+    H = log_curvature(target.likelihood, at.Lambda[0], at.error_cov[0])
+    if H is None or not target.prior_on:
+        return H
+    steps = _STEP_OF_PRIOR * np.arange(-1.0, 2.0)
+    for i, prior in enumerate(_priors_of_sds(parameters)):
+        low, here, high = prior.log_density(np.exp(u[i] + steps))
+        H[i, i] += (low - 2.0 * here + high) / _STEP_OF_PRIOR**2
+    return H
+
+
+def _priors_of_sds(parameters: VarianceParameters) -> list[SdPrior]:
+    """Return the priors of the free sds."""
+    families = {family.code: family for family in SdPrior.__subclasses__()}
+    free = np.flatnonzero(parameters.sd_is_free)
+    out = []
+    for code, values in zip(parameters.sd_code[free], parameters.sd_parameters[free], strict=True):
+        family = families[int(code)]
+        out.append(family(*values[: len(fields(family))]))  # type: ignore[arg-type]  # every final class is a dataclass
+    return out
+
+
+def _is_only_one(target: Target, first: Optimum) -> tuple[bool, int]:
+    """Return whether values along a few lines say that moments lead to the same mode, and how many were taken.
+
+    Of a density of log sds whose evaluations take long, from whose estimate the search began.
+    """
+    if not first.converged:
+        return False, 0
+    weak = weakly_known(-first.hessian, np.ones(len(first.x), dtype=bool), LITTLE_INFORMATION)
+    if weak is None:
+        return False, 0
+    # As an sd goes to zero the density of its logarithm does.
+    steps = np.log(ALONG[1:])
+    lines = np.tile(first.x, (len(weak), len(steps), 1))
+    lines[np.arange(len(weak)), :, weak] += steps
+    threads = target.likelihood.side_by_side
+    return falls_away(partial(target.values, threads=threads), lines, first.value), len(weak) * len(steps)
 
 
 def _of_groups(parameters: VarianceParameters) -> Array:
@@ -134,11 +211,7 @@ def _at_priors(parameters: VarianceParameters, moments: Array) -> list[Array]:
     steps = np.linspace(-_SEARCHED, _SEARCHED, 49)
     start = moments.copy()
     n_sd = int(parameters.sd_is_free.sum())
-    families = {family.code: family for family in SdPrior.__subclasses__()}
-    free = np.flatnonzero(parameters.sd_is_free)
-    for i, code, values in zip(range(n_sd), parameters.sd_code[free], parameters.sd_parameters[free], strict=True):
-        family = families[int(code)]
-        prior = family(*values[: len(fields(family))])  # type: ignore[arg-type]  # every final class is a dataclass
+    for i, prior in enumerate(_priors_of_sds(parameters)):
         log_sd = moments[i] + steps
         start[i] = log_sd[int(np.argmax(prior.log_density(np.exp(log_sd)) + log_sd))]
     start[n_sd:] = 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,12 @@ _IMPOSSIBLE = 1e100
 _LARGEST_ROUNDING = 1e-4
 _MAX_NEWTON = 20
 _LAST_STEPS = 3
+# Gain of a line search, beside the value, at which Newton steps take over: where a Hessian takes long, later.
+_LITTLE_GAIN, _LITTLE_GAIN_COSTLY = 1e-8, 1e-11
+# How far from a maximum, in standard errors, a Hessian is as good as one there.
+_AS_GOOD_AS_THERE = 2e-4
+# Newton decrement, that of a ten-millionth of a standard error, from which no digit is worth a costly evaluation.
+_NOTHING = 1e-14
 # Iterations where a maximum is known.
 _MAX_AGAIN, _MAX_NEWTON_AGAIN = 60, 4
 # How far below a maximum, in the units of a log density, and how nearly quadratic, a point has to be to belong to it.
@@ -44,6 +51,8 @@ class Optimum:
         value could still grow.
     converged : bool
     n_evaluations : int
+    is_precise : bool
+        Whether the Hessian is that of the maximum, by central differences.
     """
 
     x: Array
@@ -53,6 +62,7 @@ class Optimum:
     newton_decrement: float
     converged: bool
     n_evaluations: int
+    is_precise: bool = False
 
 
 def maximise(  # noqa: PLR0913  # what is known of a function, and how well to do
@@ -63,6 +73,8 @@ def maximise(  # noqa: PLR0913  # what is known of a function, and how well to d
     tolerance: float = 1e-10,
     threads: int = 1,
     with_hessian: bool = False,
+    costly: bool = False,
+    exact: Callable[[Array, Array], Array | None] | None = None,
     known: Sequence[Optimum] = (),
     newton: bool = True,
     line_searches: bool = True,
@@ -84,6 +96,11 @@ def maximise(  # noqa: PLR0913  # what is known of a function, and how well to d
         Evaluations side by side for a Hessian, which changes no result; for functions that release the interpreter.
     with_hessian : bool
         Whether the Hessian is wanted at the maximum itself; otherwise it is that of a point nearby, to four digits.
+    costly : bool
+        Evaluations take long. Line searches then go on as long as they gain anything, and of a Hessian that is wanted
+        at the maximum one at 0.0002 standard errors from it will do.
+    exact : callable, optional
+        x, gradient -> the Hessian (n, n), or None where it is known by differences alone.
     known : sequence of Optimum
         Maxima found from other starts: a search that comes into the bowl of one ends there, with that maximum, and none
         takes long.
@@ -94,24 +111,26 @@ def maximise(  # noqa: PLR0913  # what is known of a function, and how well to d
     signs : callable, optional
         x -> signs (n,) of its elements with which the function is the same, and x where `known` has such maxima.
     """
-    counter = _Counter(function)
+    counter = function if isinstance(function, Counter) else Counter(function)
+    before = counter.n
     if len(start) == 0:
         return _of_no_parameters(counter, start)
     stop = _StopsNearby([optimum for optimum in known if optimum.converged], signs or np.ones_like)
-    x = _near_the_maximum(counter, start, curvature, stop) if line_searches else start
+    x = _near_the_maximum(counter, start, curvature, stop, costly=costly) if line_searches else start
     if stop.found is not None or not newton:
-        return _without_newton(counter, x, stop.found)
+        return _without_newton(counter, x, stop.found, before)
     value, gradient = counter(x)
     decrement = np.inf
     # Where it is an answer too, the same points serve for both.
-    H, at = hessian(counter, x, threads, None if with_hessian else gradient), x
+    hessian_at = partial(_hessian_at, counter, threads, exact, is_precise=with_hessian)
+    H, at = hessian_at(x, gradient), x
     for _ in range(_MAX_NEWTON_AGAIN if known else _MAX_NEWTON):
         step = _ascent_step(H, gradient)
         decrement = 0.5 * float(gradient @ step)
         if decrement < tolerance:
             better = _off_a_saddle(counter, x, value, H, tolerance)
             if better is None:
-                steps = 1 if with_hessian else _LAST_STEPS
+                steps = 0 if costly and decrement < _NOTHING else 1 if with_hessian else _LAST_STEPS
                 better = _last_digits(counter, x, gradient, H, steps)
                 if better is not None:
                     x, value, gradient = better
@@ -123,9 +142,9 @@ def maximise(  # noqa: PLR0913  # what is known of a function, and how well to d
                 break
             if 0.5 * float(gradient @ _ascent_step(H, gradient)) < tolerance:
                 continue  # the next step is too short for another Hessian to matter
-        H, at = hessian(counter, x, threads, None if with_hessian else gradient), x
-    if with_hessian and not np.array_equal(at, x):
-        H = hessian(counter, x, threads)
+        H, at = hessian_at(x, gradient), x
+    if with_hessian and not _is_as_good(H, at - x, costly=costly):
+        H = hessian_at(x, gradient)
     converged = decrement < _small_enough(counter, x, value, gradient, decrement, tolerance)
     return Optimum(
         x=x,
@@ -134,8 +153,28 @@ def maximise(  # noqa: PLR0913  # what is known of a function, and how well to d
         hessian=H,
         newton_decrement=decrement,
         converged=bool(converged),
-        n_evaluations=counter.n,
+        n_evaluations=counter.n - before,
+        is_precise=with_hessian,
     )
+
+
+def _hessian_at(  # a function, and how its Hessian is found
+    counter: Counter,
+    threads: int,
+    exact: Callable[[Array, Array], Array | None] | None,
+    x: Array,
+    gradient: Array,
+    *,
+    is_precise: bool,
+) -> Array:
+    """Return the exact Hessian where there is one, else that by differences."""
+    found = None if exact is None else exact(x, gradient)
+    return hessian(counter, x, threads, None if is_precise else gradient) if found is None else found
+
+
+def _is_as_good(H: Array, step: Array, *, costly: bool) -> bool:
+    """Return whether a Hessian a step away from a maximum is that of the maximum, or nearly where it is costly."""
+    return not step.any() or (costly and -float(step @ H @ step) < _AS_GOOD_AS_THERE**2)
 
 
 def _small_enough(  # a point and its value, and what is asked of it
@@ -162,9 +201,9 @@ def _of_no_parameters(function: Objective, x: Array) -> Optimum:
     )
 
 
-def _without_newton(counter: _Counter, x: Array, found: Optimum | None) -> Optimum:
+def _without_newton(counter: Counter, x: Array, found: Optimum | None, before: int) -> Optimum:
     if found is not None:
-        return replace(found, n_evaluations=counter.n)
+        return replace(found, n_evaluations=counter.n - before)
     value, gradient = counter(x)
     return Optimum(
         x=x,
@@ -173,21 +212,23 @@ def _without_newton(counter: _Counter, x: Array, found: Optimum | None) -> Optim
         hessian=np.full((len(x), len(x)), np.nan),
         newton_decrement=np.inf,
         converged=False,
-        n_evaluations=counter.n,
+        n_evaluations=counter.n - before,
     )
 
 
-def _near_the_maximum(counter: _Counter, start: Array, curvature: Array | None, stop: _StopsNearby) -> Array:
+def _near_the_maximum(
+    counter: Counter, start: Array, curvature: Array | None, stop: _StopsNearby, *, costly: bool
+) -> Array:
     """Return where line searches end."""
     from scipy.optimize import minimize
 
     # Near the rounding of a large value a line search finds nothing better, slowly: Newton steps do the rest.
     scale = abs(counter.negative(start)[0])
-    near = 1e-8 * scale if scale < _IMPOSSIBLE else 0.0
+    near = _LITTLE_GAIN * scale if scale < _IMPOSSIBLE else 0.0
     options: dict[str, Any] = {"gtol": max(1e-5, near), "maxiter": _MAX_AGAIN if stop.known else 500}
     if curvature is not None:
         options["hess_inv0"] = np.diag(1.0 / curvature)
-    stop.least_gain = near
+    stop.least_gain = near * _LITTLE_GAIN_COSTLY / _LITTLE_GAIN if costly else near
     result = minimize(counter.negative, start, jac=True, method="BFGS", options=options, callback=stop)
     return np.asarray(result.x, dtype=float)
 
@@ -321,7 +362,7 @@ def _is_in_bowl(optimum: Optimum, x: Array, value: float) -> bool:
     return abs(below - expected) < _ALIKE * max(expected, 0.0) + 1e-9 * max(1.0, abs(value))
 
 
-class _Counter:
+class Counter:
     """The function, which counts its evaluations and knows the last one."""
 
     def __init__(self, function: Objective) -> None:
@@ -329,6 +370,7 @@ class _Counter:
         self.last: tuple[Array, tuple[float, Array]] | None = None
 
     def __call__(self, x: Array) -> tuple[float, Array]:
+        """Return the value and the gradient (n,) at x (n,)."""
         last = self.last
         if last is None or not np.array_equal(x, last[0]):
             self.n += 1
@@ -336,5 +378,6 @@ class _Counter:
         return last[1]
 
     def negative(self, x: Array) -> tuple[float, Array]:
+        """Return what is minimised."""
         value, gradient = self(x)
         return (-value, -gradient) if np.isfinite(value) else (_IMPOSSIBLE, np.zeros_like(x))

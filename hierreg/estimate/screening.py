@@ -26,6 +26,13 @@ _POINTS, _POINTS_PER_PARAMETER = 24, 8
 # Log sds, and other parameters, from the centre (standard deviation).
 SPREAD = 1.5
 _CHOSEN, _APART = 8, 1.0
+# Information, as of a log sd with standard error 0.4, below which a maximum is not so sharp that there can hardly be
+# another; and that of 0.03: thousands of groups.
+LITTLE_INFORMATION, PLENTY = 6.0, 1000.0
+# An sd beside that of a maximum; how far the criterion has to fall over the first step to either side; and sds at most,
+# since a search from another start takes as long as some ten values for each of two.
+ALONG = np.array([0.0, *np.exp([-2.0, -1.0, 1.0, 2.0])])
+_LEAST_FALL, _MOST_LINES = 1.0, 4
 # Logarithms of sizes along a line.
 SIZES = np.linspace(-12.0, 12.0, 33)
 
@@ -75,6 +82,47 @@ def peaks(function: Objective, points: Array) -> list[Array]:
     here = values[1:-1]
     places = np.flatnonzero((here > values[:-2]) & (here >= values[2:]))
     return [points[i] for i in places[np.argsort(-here[places])][:_CHOSEN]]
+
+
+def weakly_known(information: Array, is_sd: NDArray[np.bool_], enough: float) -> NDArray[np.intp] | None:
+    """Return the sds along which `falls_away` says whether a maximum is the only one; None where that says too little.
+
+    Parameters
+    ----------
+    information : array (n, n)
+        Minus the Hessian there, in units of log sds and correlations.
+    is_sd : bool array (n,)
+    enough : float
+        Least information in any direction.
+    """
+    if not np.isfinite(information).all() or np.linalg.eigvalsh(information)[0] < enough:
+        return None
+    weak = np.diagonal(np.linalg.inv(information)) > 1.0 / PLENTY
+    return None if weak.sum() > _MOST_LINES or np.any(weak & ~is_sd) else np.flatnonzero(weak)
+
+
+def falls_away(values: Callable[[Array], Array], lines: Array, top: float) -> bool:
+    """Return whether a criterion falls from a maximum to both sides along lines.
+
+    Along the logarithm of one sd, the others held, the criterion of normal models is a sum of terms -(log(1 + a s^2) +
+    c / (1 + a s^2)) / 2, each of which changes over about one unit, so that points one unit apart see every hill.
+
+    Parameters
+    ----------
+    values : callable
+        Points (K, n) -> the criterion (K,).
+    lines : array (k, K, n)
+        Of an sd that is a maximum times `ALONG`, the others held; where there are none, it falls.
+    top : float
+        The criterion at the maximum.
+    """
+    if not lines.size:
+        return True
+    n_below = int(np.sum(ALONG[-lines.shape[1] :] < 1.0))
+    found = values(lines.reshape(-1, lines.shape[2])).reshape(lines.shape[:2])
+    change = np.diff(np.insert(found, n_below, top, axis=1), axis=1)
+    falls = np.all(change[:, :n_below] > 0) and np.all(change[:, n_below:] < 0)
+    return bool(falls and np.all(np.abs(change[:, [n_below - 1, n_below]]) > _LEAST_FALL))
 
 
 def is_worth_a_line(gram: Gram, n_free: int) -> bool:

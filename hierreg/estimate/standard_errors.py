@@ -95,16 +95,43 @@ def factor_covariance(coordinates: FactorCoordinates, terms: list[TermFactor], e
     slopes = np.zeros((len(origin), q, q))
     for k in range(len(origin) - len(free)):
         slopes[k] = coordinates.basis @ (unpack(np.eye(len(origin))[k])[0] - unpack(origin)[0])
-    of_groups = _group_slopes(Lambda, slopes, terms)
-    of_errors = np.zeros((len(natural_errors(coordinates.errors, u)), len(origin)))
+    D = _slopes(coordinates, terms, Lambda, slopes, u, held)
+    if not len(origin):
+        return np.full((len(D), len(D)), np.nan)
+    return _delta(hessian(criterion, origin, coordinates.likelihood.side_by_side), D)
+
+
+def covariance_inside(coordinates: FactorCoordinates, terms: list[TermFactor], x: Array, H: Array) -> Array:
+    """Return what `factor_covariance` does, from the Hessian (n, n) over the search space at a maximum inside it.
+
+    Parameters
+    ----------
+    coordinates : FactorCoordinates
+        In which x is, and H was found.
+    terms : list of TermFactor
+        Of full rank; of them the columns are read.
+    x : array (n,)
+        The maximum; nothing is on the boundary.
+    H : array (n, n)
+    """
+    q, m = len(coordinates.basis), len(coordinates.rows)
+    inner = np.zeros((len(x), q, q))
+    inner[np.arange(m), coordinates.rows, coordinates.cols] = coordinates.scale[coordinates.rows]
+    held = np.zeros(len(x) - m, dtype=bool)
+    Lambda = coordinates.basis @ coordinates.inner(x)
+    return _delta(H, _slopes(coordinates, terms, Lambda, coordinates.basis @ inner, x[m:], held))
+
+
+def _slopes(  # a point, and along what it moves
+    coordinates: FactorCoordinates, terms: list[TermFactor], Lambda: Array, slopes: Array, u: Array, held: Bools
+) -> Array:
+    """Return the derivatives (n_free, n) of sds and correlations, from those of Lambda (n, q, q); errors come last."""
+    free = np.flatnonzero(~held)
+    of_errors = np.zeros((len(natural_errors(coordinates.errors, u)), len(slopes)))
     if len(free):
         of_errors[:, -len(free) :] = _differences(lambda x: natural_errors(coordinates.errors, x), u)[:, free]
         of_errors[held] = np.nan
-    order = _order(coordinates, terms)
-    D = np.concatenate([of_groups, of_errors])[order]
-    if not len(origin):
-        return np.full((len(order), len(order)), np.nan)
-    return _delta(hessian(criterion, origin, coordinates.likelihood.side_by_side), D)
+    return np.concatenate([_group_slopes(Lambda, slopes, terms), of_errors])[_order(coordinates, terms)]
 
 
 def _directions(term: TermFactor) -> Array:

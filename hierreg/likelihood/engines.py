@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierreg.exceptions import ModelError
+from hierreg.likelihood.crossed.curvature import curvature_of_crossed
 from hierreg.likelihood.crossed.draws import recover_crossed, recover_kept
 from hierreg.likelihood.crossed.engine import CrossedLikelihood, crossed_likelihood
 from hierreg.likelihood.crossed.equations import (
     cut_off_of_crossed,
+    left_by_crossed,
     log_likelihoods_of_crossed,
     population_of_crossed,
     solve_crossed,
@@ -70,6 +72,10 @@ class Engine:
         See `population`.
     cut_off : function
         See `check_not_cut_off`.
+    curvature : function or None
+        See `log_curvature`; None where differences of gradients cost little.
+    left : function or None
+        See `left_by_effects`; None where least squares itself costs little.
     drawing : function or None
         Target, seed and most_bytes -> the density, which draws the coefficients wherever it is evaluated
         (`crossed_draws.WithDraws`); None where draws that are made afterwards cost little.
@@ -84,6 +90,8 @@ class Engine:
     values: Callable[..., Array]
     population: Callable[..., tuple[Array, Array]]
     cut_off: Callable[..., str | None]
+    curvature: Callable[..., Array | None] | None = None
+    left: Callable[..., float | None] | None = None
     drawing: Callable[..., WithDraws] | None = None
     draw_kept: Callable[..., Recovered] | None = None
     draw_near: Callable[..., Recovered | None] | None = None
@@ -103,6 +111,8 @@ ENGINES: dict[type[Any], Engine] = {
         values=log_likelihoods_of_crossed,
         population=population_of_crossed,
         cut_off=cut_off_of_crossed,
+        curvature=curvature_of_crossed,
+        left=left_by_crossed,
         drawing=WithDraws,
         draw_kept=recover_kept,
         draw_near=recover_near,
@@ -206,6 +216,25 @@ def check_not_cut_off(likelihood: Likelihood, Lambda: Array, error_cov: Array) -
     problem = ENGINES[type(likelihood)].cut_off(likelihood, Lambda, error_cov, 0.25 * error_cov)
     if problem is not None:
         raise ModelError(problem)
+
+
+def log_curvature(likelihood: Likelihood, Lambda: Array, error_cov: Array) -> Array | None:
+    """Return the exact Hessian (q + 1, q + 1) over the log sds of all factors and that of errors, or None.
+
+    None where they are not all the parameters, where a sd is zero, or where differences of gradients cost little.
+    """
+    curvature = ENGINES[type(likelihood)].curvature
+    return None if curvature is None or not likelihood.is_costly else curvature(likelihood, Lambda, error_cov)
+
+
+def left_by_effects(likelihood: Likelihood, terms: Array, sd: float) -> float | None:
+    """Return what group effects that are penalised by their squares / sd^2 leave of the response, with that penalty.
+
+    Effects that leave nothing have squares whose sum is at least sd^2 times as much. See `crossed.equations`; None
+    where it is not known, or nothing is gained by asking.
+    """
+    left = ENGINES[type(likelihood)].left
+    return None if left is None or not likelihood.is_costly else left(likelihood, terms, sd)
 
 
 def blocks_of(gram: Gram, fixed: FixedBeta) -> SplitBlocks | None:

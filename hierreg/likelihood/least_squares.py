@@ -48,6 +48,12 @@ class LeastSquares:
     rank: int
 
 
+def is_too_large(gram: Gram, factors: tuple[int, ...]) -> bool:
+    """Return whether the border of some factors is certainly too large for `least_squares`."""
+    sizes = [gram.factors[f].n_levels * gram.factors[f].n_coef for f in factors]
+    return sum(sizes) - max(sizes, default=0) > _MOST_BORDER
+
+
 def least_squares(gram: Gram, weights: NDArray[Any], factors: tuple[int, ...]) -> LeastSquares | None:
     """Return the least-squares fit of some terms' rows on X and groups; None where it is too large to be made.
 

@@ -486,9 +486,11 @@ class Model:
             No-U-turn sampler, or Pareto-smoothed importance sampling; the latter takes none of `tune`,
             `target_accept`, `parametrization` and `sampler`. By default NUTS, except for crossed factors of which a
             gradient takes more than about ten milliseconds (about 700 levels that cross another factor): there
-            importance sampling, which needs no gradients, and a line says so. With more than 3,000 such levels
-            importance sampling interpolates the density about its mode, and states the largest error at points that
-            had no part in that: ``interpolation_error`` in ``sample_stats.attrs``; above 0.05 it does not interpolate.
+            importance sampling, which needs no gradients, and a line says so. Of such models importance sampling
+            interpolates the density about its mode, where all group coefficients are intercepts or lone slopes and
+            draws are more than the evaluations that this takes, or levels more than 3,000. It states the largest error
+            at points that had no part in it: ``interpolation_error`` in ``sample_stats.attrs``; above 0.05 it does not
+            interpolate.
         target_accept : float, optional
             Acceptance probability that the step size is tuned to, between 0 and 1; by default 0.8, 0.9 where standard
             deviations may be zero, and 0.98 where correlated errors have few units. Where all effects are sampled

@@ -187,7 +187,7 @@ def _by_importance_with_draws(
     """
     likelihood, costly = target.likelihood, target.likelihood.is_costly
     engine = ENGINES[type(likelihood)]
-    if likelihood.has_all_threads and mode.u.size:
+    if mode.u.size and _interpolates(target, request):
         found = _by_interpolation(problem, target, mode, request, seed)
         if found is not None:
             return found
@@ -202,10 +202,26 @@ def _by_importance_with_draws(
     return u, stats, engine.draw_kept(likelihood, drawn, kept, seed=seed, threads=cores_of(request))
 
 
+def _interpolates(target: Target, request: SampleRequest) -> bool:
+    """Return whether the density is interpolated, if its polynomial is good enough.
+
+    That is where an evaluation has all threads to itself; and where a gradient takes long, evaluations for the
+    polynomial are fewer than draws, and draws of the coefficients need no evaluation each.
+    """
+    from hierreg.sampling.interpolated import most_evaluations
+
+    likelihood = target.likelihood
+    if likelihood.has_all_threads:
+        return True
+    n_draws = request.chains * request.draws
+    is_less = likelihood.is_costly and most_evaluations(target.parameters.n_free) < n_draws
+    return is_less and likelihood.can_draw_near
+
+
 def _by_interpolation(
     problem: Problem, target: Target, mode: Mode, request: SampleRequest, seed: int
 ) -> tuple[Array, xr.Dataset, Recovered | None] | None:
-    """Return the same from an interpolated density, where one evaluation takes a second or more; None if it is too bad.
+    """Return the same from an interpolated density; None if it is too bad.
 
     Draws of the coefficients are then made near the mode, of which the factor is known, where that is possible.
     """
@@ -214,12 +230,13 @@ def _by_interpolation(
     likelihood, draw_near = target.likelihood, ENGINES[type(target.likelihood)].draw_near
     surface = interpolate(target, mode, seed=seed, threads=cores_of(request))
     if not surface.error <= LARGEST_ERROR:
-        warn(
-            f"the density is not interpolated: the polynomial is off by {surface.error:.2g} at {surface.n_checks} "
-            f"points, and at most {LARGEST_ERROR} is allowed. It is evaluated at every proposal instead, which takes "
-            "longer.",
-            HierregWarning,
-        )
+        if likelihood.has_all_threads:
+            warn(
+                f"the density is not interpolated: the polynomial is off by {surface.error:.2g} at {surface.n_checks} "
+                f"points, and at most {LARGEST_ERROR} is allowed. It is evaluated at every proposal instead, which "
+                "takes longer.",
+                HierregWarning,
+            )
         return None
     u, stats = by_importance(surface, mode, request, seed)
     stats.attrs |= surface.attributes

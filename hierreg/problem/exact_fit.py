@@ -16,7 +16,8 @@ import numpy as np
 from hierreg.errors.within_units import WITHIN
 from hierreg.exceptions import DataError
 from hierreg.gram.frame import frame_of
-from hierreg.likelihood.least_squares import LeastSquares, least_squares
+from hierreg.likelihood.engines import left_by_effects
+from hierreg.likelihood.least_squares import LeastSquares, is_too_large, least_squares
 from hierreg.likelihood.population import hold_fixed
 from hierreg.priors import Fixed
 
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
 
 _SUSPECT = 1e-12  # of the sum of squares, which cross-products hold to about 1e-15
+# Standard deviations of the response that no exact fit is taken to need in a group effect, and the share of the
+# response that is left beside the penalty of such effects where there is none.
+_LARGEST_EFFECT, _MUCH_LEFT = 1e3, 0.1
 _EXACT = 1e-9  # of the standard deviation, in the rows themselves
 _IF_KNOWN = (
     "If the errors are known, say so with hr.known_se or hr.known_cov, or fix their standard deviation with "
@@ -120,6 +124,8 @@ def check_exact_fit(problem: Problem) -> None:
     for part in parts:
         fit = least_squares(gram, part.terms, ())
         by_groups = bool(factors) and not _is_exact(fit, part, least)
+        if by_groups and (is_too_large(gram, factors) or _leave_much(problem, part, fit)):
+            continue
         if by_groups:
             fit = least_squares(gram, part.terms, factors)
         if not _is_exact(fit, part, least):
@@ -210,6 +216,16 @@ def _factors(problem: Problem) -> tuple[int, ...]:
     return tuple(
         f for f, own in enumerate(sds) if not all(isinstance(prior, Fixed) and not np.any(prior.array) for prior in own)
     )
+
+
+def _leave_much(problem: Problem, part: Part, fit: LeastSquares | None) -> bool:
+    """Return whether groups leave much of the response, as far as that is known without least squares."""
+    if fit is None or not fit.before > 0:
+        return False
+    variance = fit.before / part.n
+    terms, sd = np.asarray(part.terms, dtype=float) / variance, _LARGEST_EFFECT * np.sqrt(variance)
+    left = left_by_effects(problem.likelihood("reml"), terms, float(sd))
+    return left is not None and left > _MUCH_LEFT * part.n
 
 
 def _is_exact(fit: LeastSquares | None, part: Part, least: float) -> bool:

@@ -1,4 +1,4 @@
-"""A log density that takes seconds, interpolated about its mode by a polynomial, with its error.
+"""A log density that takes long, interpolated about its mode by a polynomial, with its error.
 
 In the units of the posterior at its mode, u = mode + C z, the log density is ``f(mode) - z'z / 2`` and a remainder that
 is small where data are many: a polynomial of degree 3, or 4 where that is not enough, is fitted to the remainder by
@@ -72,6 +72,11 @@ class Interpolated:
         near = z * np.minimum(1.0, _REACH / np.sqrt(np.maximum(squares, 1e-300)))[:, None]
         out: Array = self.mode.log_density - 0.5 * squares + _products(near, self.degree) @ self.coefficients
         return out
+
+
+def most_evaluations(n: int) -> int:
+    """Return how many evaluations an interpolation in n parameters takes at most."""
+    return int(_POINTS_PER_TERM * _products(np.zeros((1, n)), _DEGREES[-1]).shape[1]) + _CHECKS
 
 
 def interpolate(target: Values, mode: Mode, *, seed: int, threads: int) -> Interpolated:

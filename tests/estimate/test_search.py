@@ -7,11 +7,14 @@ import pandas as pd
 import pytest
 
 import hierreg as hr
+from hierreg.estimate import screening, search
 from hierreg.estimate.coordinates import factor_coordinates
 from hierreg.estimate.mode import best_mode
 from hierreg.estimate.optimise import maximise
 from hierreg.estimate.starting_values import expected_curvature, starting_point
 from hierreg.exceptions import ConvergenceWarning
+from hierreg.likelihood.crossed.engine import CrossedLikelihood
+from hierreg.likelihood.groups.engine import MarginalLikelihood
 from hierreg.likelihood.posterior import Target
 from hierreg.sampling.nuts import find_mode
 from hierreg.sampling.warnings_of_draws import stats_group, warn_about
@@ -150,3 +153,98 @@ def test_a_step_to_errors_of_any_size_has_finite_slopes_or_none(log_sd, unit):
     value, slopes = coordinates(np.array([1.0, log_sd]))
     assert not np.isnan(value)
     assert np.isfinite(slopes).all()
+
+
+# ---- where evaluations take long
+
+
+@pytest.fixture
+def costly(monkeypatch):
+    for engine in (CrossedLikelihood, MarginalLikelihood):
+        monkeypatch.setattr(engine, "is_costly", property(lambda _: True))
+
+
+@pytest.mark.parametrize("method", sorted(NLME))
+def test_a_maximum_inside_is_found_where_evaluations_take_long(method, costly):
+    est = hr.Model("y ~ 1 + (1 | g)", pd.DataFrame(TWO_MAXIMA), errors=hr.by("s")).estimate(method)
+    assert est.criterion == pytest.approx(NLME[method], abs=2e-6)
+
+
+@pytest.mark.parametrize("seed", [1, 3, 11, 52, 65, 117])
+def test_no_maximum_is_missed_where_evaluations_take_long(seed, costly):
+    model = small_model(seed)
+    found = [model.estimate(method) for method in ("ml", "reml")]
+    with pytest.MonkeyPatch.context() as cheap:
+        cheap.setattr(MarginalLikelihood, "is_costly", property(lambda _: False))
+        expected = [model.estimate(method) for method in ("ml", "reml")]
+    for one, other in zip(found, expected, strict=True):
+        assert one.criterion == pytest.approx(other.criterion, abs=1e-6)
+
+
+def crossed_table(levels=9):
+    rng = np.random.default_rng(4)
+    s, d = rng.integers(0, 600, 5000), rng.integers(0, levels, 5000)
+    x, slope = rng.normal(size=5000), 0.5 * rng.normal(size=600)
+    y = 0.8 * rng.normal(size=600)[s] + slope[s] * x + 0.3 * rng.normal(size=levels)[d] + rng.normal(size=5000)
+    return {"y": y, "x": x, "s": s, "d": d}
+
+
+@pytest.mark.parametrize("formula", ["y ~ x + (1 | s) + (1 | d)", "y ~ x + (x | s) + (1 | d)"])
+def test_shortcuts_change_no_estimate(formula, monkeypatch):
+    """The sd of a few levels is looked at along a line, and standard errors come from the Hessian of the search."""
+    model, calls = hr.Model(formula, crossed_table()), []
+    gradient = CrossedLikelihood.value_and_gradient
+    monkeypatch.setattr(CrossedLikelihood, "value_and_gradient", lambda *a: calls.append(1) or gradient(*a))
+    expected, n_before = model.estimate(), len(calls)
+    monkeypatch.setattr(CrossedLikelihood, "is_costly", property(lambda _: True))
+    est = model.estimate()
+    assert est.converged
+    assert est.criterion == pytest.approx(expected.criterion, abs=1e-8)
+    assert len(calls) - n_before < n_before
+    np.testing.assert_allclose(est.cov["d"], expected.cov["d"], rtol=1e-6)
+    np.testing.assert_allclose(est.variance_cov, expected.variance_cov, rtol=1e-4, atol=1e-9)
+
+
+def test_a_second_search_is_made_where_little_is_known(monkeypatch):
+    model, asked = hr.Model("y ~ x + (1 | s) + (1 | d)", crossed_table(levels=3)), []
+    monkeypatch.setattr(CrossedLikelihood, "is_costly", property(lambda _: True))
+    again = search._search_again
+    monkeypatch.setattr(search, "_search_again", lambda *arguments: asked.append(1) or again(*arguments))
+    assert model.estimate().converged
+    assert asked
+
+
+def one_hill(points):
+    return -10.0 * (np.log(1.0 + points[:, 0] ** 2) + 5.0 / (1.0 + points[:, 0] ** 2)) - points[:, 1] ** 2
+
+
+def line(function, x):
+    lines = np.tile(np.array([x, 0.0]), (1, len(screening.ALONG), 1))
+    lines[0, :, 0] *= screening.ALONG
+    return function, lines, function(np.array([[x, 0.0]]))[0]
+
+
+def test_a_criterion_that_falls_to_both_sides():
+    assert screening.falls_away(*line(one_hill, 2.0))
+    assert screening.falls_away(one_hill, np.empty((0, 5, 2)), 0.0)
+    # Half way up; and where there is another hill, at zero, or further up.
+    assert not screening.falls_away(*line(one_hill, 0.7))
+    for place, height in ((0.0, 12.0), (2.0 * np.exp(2.0), 30.0)):
+
+        def with_another(points, place=place, height=height):
+            return one_hill(points) + height * np.exp(-8.0 * (points[:, 0] - place) ** 2)
+
+        assert not screening.falls_away(*line(with_another, 2.0))
+
+
+def test_which_sds_are_weakly_known():
+    is_sd = np.array([True, True, False])
+    enough = {"is_sd": is_sd, "enough": 6.0}
+    np.testing.assert_array_equal(screening.weakly_known(np.diag([20.0, 2000.0, 5000.0]), **enough), [0])
+    assert screening.weakly_known(np.diag([2000.0, 2000.0, 5000.0]), **enough).size == 0
+    assert screening.weakly_known(np.diag([5.0, 2000.0, 5000.0]), **enough) is None
+    assert screening.weakly_known(np.diag([2000.0, 2000.0, 50.0]), **enough) is None
+    # Two that are known well, but hardly apart.
+    joined = np.array([[2000.0, 1990.0, 0.0], [1990.0, 2000.0, 0.0], [0.0, 0.0, 5000.0]])
+    np.testing.assert_array_equal(screening.weakly_known(joined, **enough), [0, 1])
+    assert screening.weakly_known(np.full((3, 3), np.nan), **enough) is None

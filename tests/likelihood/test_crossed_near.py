@@ -69,6 +69,19 @@ def test_means_are_those_of_the_equations(formula, errors, table, monkeypatch):
         np.testing.assert_allclose(draws[0], expected, atol=1e-8)
 
 
+def test_means_where_a_level_has_zeros_alone(table, monkeypatch):
+    zeros = table.assign(x=np.where(table.d == 3, 0.0, table.x))
+    target = target_of("y ~ 1 + (1 | s) + (0 + x | d)", zeros)
+    cov = at(target, U)
+    monkeypatch.setattr(np.random, "default_rng", lambda *_: NoNoise())
+    monkeypatch.setattr(near, "standard_draws", None)
+    ((_, means),) = near._batches(target.likelihood, cov, nearby(target), 1)
+    _, b = split_coefficients(target.likelihood, means, cov.Lambda)
+    solution = solve_equations(target.likelihood, cov.Lambda[0], cov.error_cov[0])
+    np.testing.assert_allclose(b[1][0], solution.b[1], atol=1e-8)
+    assert b[1][0][3] == 0.0
+
+
 @pytest.mark.parametrize("errors", ["independent", "by"])
 def test_draws_have_mean_and_covariance_of_the_equations(errors, table):
     target, n = target_of("y ~ x + (1 | s) + (1 | d) + (1 | c)", table, errors), 4000
@@ -87,10 +100,45 @@ def test_draws_have_mean_and_covariance_of_the_equations(errors, table):
     assert cross / scale == pytest.approx(solution.beta_b_cov[1][3, 0, 0] / scale, abs=6.0 / np.sqrt(n))
 
 
-def test_a_series_that_does_not_end_is_replaced_by_a_factorisation(table, monkeypatch):
+@pytest.mark.parametrize("errors", ERRORS)
+def test_draws_far_from_the_point_take_no_factorisation(errors, table, monkeypatch):
+    """Five levels leave their sd to a factor: it is three times, or a third of, that of the point."""
+    target = target_of("y ~ x + (1 | s) + (1 | d) + (1 | c)", table, errors)
+    point, n = nearby(target), 3000
+    monkeypatch.setattr(near, "standard_draws", None)
+    for change in (-1.1, 1.1):
+        cov = at(target, U + change * (np.arange(len(U)) == 2), n)
+        drawn = near.recover_near(target.likelihood, cov, point, seed=3, probs=None, theta_columns=())
+        solution = solve_equations(target.likelihood, cov.Lambda[0], cov.error_cov[0])
+        for draws, mean, covariance in zip(drawn.b, solution.b, solution.b_cov, strict=True):
+            sd = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
+            assert np.abs((draws.mean(axis=0) - mean) / sd).max() < 4.5 / np.sqrt(n)
+            assert np.abs(draws.std(axis=0) / sd - 1.0).max() < 4.5 / np.sqrt(2 * n)
+
+
+@pytest.mark.parametrize("k", [3, 8])
+def test_roots_of_a_matrix_by_krylov_spaces(k, rng):
+    """A = L0^-1 C L0'^-1 of size 12 with k different eigenvalues takes k products; a column of zeros takes none."""
+    vectors = np.linalg.qr(rng.standard_normal((12, 12)))[0]
+    values = np.resize(np.linspace(0.3, 4.0, k), 12)
+    A, calls = (vectors * values) @ vectors.T, []
+
+    def products(x):
+        calls.append(1)
+        return x, np.vstack([A @ x[:-1], np.zeros((1, x.shape[1]))])
+
+    start = rng.standard_normal((12, 10))
+    start[:, 1] = 0.0
+    out = near._roots(products, lambda x, transposed: x, start)
+    expected = np.linalg.solve(A, start[:, :5]) + (vectors / np.sqrt(values)) @ vectors.T @ start[:, 5:]
+    np.testing.assert_allclose(out, expected, atol=1e-8)
+    assert len(calls) <= k + 1
+
+
+def test_digits_that_do_not_come_are_replaced_by_a_factorisation(table, monkeypatch):
     target = target_of("y ~ x + (1 | s) + (1 | d)", table)
     cov, point = at(target, U, 30), nearby(target)
-    monkeypatch.setattr(near, "_MOST_TERMS", 1)
+    monkeypatch.setattr(near, "_MOST_PRODUCTS", 1)
     drawn = near.recover_near(target.likelihood, cov, point, seed=2, probs=None, theta_columns=())
     solution = solve_equations(target.likelihood, cov.Lambda[0], cov.error_cov[0])
     assert np.isfinite(drawn.b[0]).all()
@@ -120,8 +168,7 @@ def test_summaries_are_those_of_draws(table):
 
 def test_where_it_is_possible(table):
     def can(formula):
-        problem = hr.Model(formula, table).problem
-        return near.can_be_near(problem.likelihood("reml").plan, problem.gram)
+        return hr.Model(formula, table).problem.likelihood("reml").can_draw_near
 
     assert can("y ~ x + (1 | s) + (1 | d)")
     assert not can("y ~ x + (x | s) + (1 | d)")
@@ -202,3 +249,23 @@ def test_the_error_is_that_of_the_density_at_the_posterior(table):
     points = mode.at(np.random.default_rng(9).standard_normal((200, len(mode.u))))
     error = np.abs(found.values(points) - target.values(points))
     assert np.quantile(error, 0.9) < 2.0 * found.error
+
+
+@pytest.mark.filterwarnings("ignore::hierreg.exceptions.ConvergenceWarning")
+def test_densities_that_take_long_are_interpolated_where_that_is_less_work(table, monkeypatch):
+    def is_interpolated(formula, draws):
+        tree = hr.Model(formula, table).sample(draws, chains=1, seed=1, method="psis", progress=False)
+        return "interpolation_error" in tree["sample_stats"].attrs
+
+    formula = "y ~ x + (1 | s) + (1 | d)"
+    monkeypatch.setattr(interpolated, "LARGEST_ERROR", 0.5)
+    assert interpolated.most_evaluations(3) == 80
+    assert not is_interpolated(formula, 200)
+    monkeypatch.setattr(plan, "_COSTLY", 0.0)
+    assert is_interpolated(formula, 81)
+    assert not is_interpolated(formula, 80)
+    # A draw of the coefficients would take an evaluation after all.
+    assert not is_interpolated("y ~ x + (x | s) + (1 | d)", 500)
+    # Nothing is lost but the time for the polynomial: no warning.
+    monkeypatch.setattr(interpolated, "LARGEST_ERROR", 1e-12)
+    assert not is_interpolated(formula, 81)

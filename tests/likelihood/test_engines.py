@@ -10,8 +10,8 @@ import pytest
 import hierreg as hr
 from hierreg.likelihood.engines import ENGINES, Engine, Likelihood
 
-# Not all engines make draws on the way.
-MAY_LACK = {"drawing", "draw_kept", "draw_near"}
+# Not all engines make draws on the way, or need what is exact at once where differences or least squares take long.
+MAY_LACK = {"drawing", "draw_kept", "draw_near", "curvature", "left"}
 
 
 @pytest.mark.parametrize("engine", get_args(Likelihood))

@@ -1,8 +1,9 @@
 """The engine of several grouping factors: sparse elimination of the mixed-model equations, in one page.
 
 Where things are: `engine`, what stands for it outside; `plan` and `places`, what is eliminated when and where it lies;
-`kernels`, value and gradient; `large_kernels`, the tail; `draws`, `near`, `equations` and `moments_kernels`, what
-follows; `described`, what ``Model.describe`` shows. `entry` only unpacks addresses.
+`kernels`, value and gradient; `large_kernels`, the tail; `curvature`, the exact Hessian of effects that are not
+correlated; `draws`, `near`, `equations` and `moments_kernels`, what follows; `described`, what ``Model.describe``
+shows. `entry` only unpacks addresses.
 
 The way of an evaluation: ``engine.CrossedLikelihood.value_and_gradient`` -> ``kernels.log_likelihood_of``, of the value
 ``assemble``, ``own_squares``, ``eliminate_levels``, ``tail_equations``, ``solve_tail``; of the gradient
@@ -31,9 +32,10 @@ where all stays exact for a Lambda of zeros. Without the v v' the same recursion
 coefficients.
 
 A posterior takes thousands of such evaluations. Importance sampling draws all coefficients where it evaluates a
-proposal, from the same elimination (`likelihood.crossed_draws`). Where one takes about a second or more (`_ALL_THREADS`
-columns in `plan`) the density is interpolated from a few dozen evaluations (`sampling.interpolated`, which states the
-error) and coefficients are drawn with the factor of the mode (`near`).
+proposal, from the same elimination (`likelihood.crossed_draws`). Where a gradient takes more than about ten
+milliseconds (`_COSTLY` in `plan`), draws are more than the evaluations of a polynomial and coefficients can be drawn
+with the factor of the mode (`near`), the density is interpolated from a few dozen evaluations (`sampling.interpolated`,
+which states the error); and wherever one takes about a second or more (`_ALL_THREADS` columns).
 
 With errors far smaller than groups every pivot is a difference of large numbers, and so is y'V^-1 y: what they were
 before elimination, over what is left, says how many digits that takes (`lost_digits`). Where fewer than eight are left

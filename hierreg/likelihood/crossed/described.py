@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hierreg.likelihood.crossed.plan import is_plain
 from hierreg.likelihood.described import Described, Part
 
 if TYPE_CHECKING:
@@ -14,11 +15,13 @@ if TYPE_CHECKING:
 def described_plan(plan: Plan, gram: Gram, n_bytes: int) -> Described:
     """Return the layout of several grouping factors; ``n_bytes`` is what plan, sources and workspace take."""
     parts = [_staged_or_tail(f, plan, gram) for f in (*plan.staged, *plan.tail)]
-    return Described(engine="crossed", parts=tuple(parts), tail=plan.n_tail, n_bytes=n_bytes, sampling=_sampling(plan))
+    return Described(
+        engine="crossed", parts=tuple(parts), tail=plan.n_tail, n_bytes=n_bytes, sampling=_sampling(plan, gram)
+    )
 
 
-def _sampling(plan: Plan) -> str:
-    if plan.takes_all_threads:
+def _sampling(plan: Plan, gram: Gram) -> str:
+    if plan.takes_all_threads or (plan.is_costly and is_plain(plan, gram)):
         return (
             "by importance sampling unless method='nuts', of the density interpolated about its mode; sample_stats "
             "has the error, interpolation_error"

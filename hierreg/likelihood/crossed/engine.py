@@ -11,7 +11,7 @@ from hierreg.compiled.addresses import NativeLikelihood, PerThread
 from hierreg.compiled.lapack import addresses_of_lapack
 from hierreg.likelihood.crossed.described import described_plan
 from hierreg.likelihood.crossed.places import sources_of
-from hierreg.likelihood.crossed.plan import plan_elimination
+from hierreg.likelihood.crossed.plan import is_plain, plan_elimination
 from hierreg.likelihood.crossed.record import (
     CrossedRecord,
     LapackRecord,
@@ -107,6 +107,11 @@ class CrossedLikelihood:
     def has_all_threads(self) -> bool:
         """Whether evaluations follow each other, each with all threads of BLAS, rather than run side by side."""
         return self.plan.takes_all_threads
+
+    @property
+    def can_draw_near(self) -> bool:
+        """Whether coefficients are drawn near a point without a factorisation for each (`crossed.near`)."""
+        return is_plain(self.plan, self.gram)
 
     @property
     def is_large(self) -> bool:

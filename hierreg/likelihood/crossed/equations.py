@@ -89,6 +89,29 @@ def cut_off_of_crossed(likelihood: CrossedLikelihood, Lambda: Array, error_cov: 
     return FEW_DIGITS
 
 
+def left_by_crossed(likelihood: CrossedLikelihood, terms: Array, sd: float) -> float | None:
+    """Return the least residual sum of squares plus that of all b / sd, internal scale, over beta and b.
+
+    Parameters
+    ----------
+    likelihood : CrossedLikelihood
+        With a flat prior of beta.
+    terms : array (K,)
+        Weights of the terms: which rows count.
+    sd : float
+
+    Returns
+    -------
+    float or None
+        None where it is not known to eight digits.
+    """
+    weights = np.zeros(2 * len(terms) + 2)
+    weights[: len(terms)], weights[-1] = terms, 1.0
+    value, _, tail = likelihood.eliminated(sd * np.eye(len(likelihood.z_map_inverse)), weights)
+    row = tail[-1, :-1]
+    return float(tail[-1, -1] - row @ row) if value > -np.inf else None
+
+
 def _in_threads(run: Callable[[slice], None], n: int, threads: int) -> None:
     """Run over n draws, some of them in each thread."""
     edges = np.linspace(0, n, max(1, min(threads, n)) + 1).astype(int)

@@ -1,21 +1,25 @@
 """Draws of all coefficients near a point whose tail is factored already: no factorisation for each.
 
-With C0 = L0 L0' the tail's matrix at that point and C the one at a draw of the variance parameters, A = L0^-1 C L0'^-1
-is I + E with a small E. Both that is needed of it are power series in E, whose terms are products with C and solves
-with L0, for many draws at once::
+With C0 = L0 L0' the tail's matrix at that point, C the one at a draw of the variance parameters, and a diagonal D that
+gives DCD about the diagonal of C0, A = L0^-1 DCD L0'^-1 has most of its eigenvalues near one. Both that is needed of it
+::
 
-    coefficients of the tail ~ L0'^-1 (A^-1 L0^-1 c + A^-1/2 z)     z standard normal
-    A^-1 = sum over k of (-E)^k      A^-1/2 = sum over k of binomial(-1/2, k) E^k
+    coefficients of the tail ~ D L0'^-1 (A^-1 L0^-1 D c + A^-1/2 z)     z standard normal
 
-to nine digits (`_TOLERANCE`); C is a sparse matrix, a diagonal, and what elimination takes off: B' W B, B the products
-of the staged levels with the tail, W diagonal. Any square root of the covariance does: that it is of A makes it one.
+comes from Krylov spaces of A: with V_k an orthonormal basis of those of k products, V_1 = z / |z|, and the tridiagonal
+T_k = V_k' A V_k, A^-1/2 z is |z| V_k T_k^-1/2 e_1 to nine digits (`_TOLERANCE`) after about ten products with C and
+solves with L0, for many draws at once. A few eigenvalues far from one, where an sd that few levels tell is half or
+twice that of the point, cost a product each. C is a sparse matrix, a diagonal, and what elimination takes off: B' W B,
+B the products of the staged levels with the tail, W diagonal. Any square root of the covariance does: that it is of A
+makes it one.
 
-This is for factors of one coefficient each, of which one is staged. Where a series does not end in time, that draw is
+This is for factors of one coefficient each, of which one is staged. Where the digits do not come in time, that draw is
 made by its own factorisation.
 
 References
 ----------
-Higham, N. J. (2008). Functions of Matrices. SIAM, section 4.3, on power series of matrices.
+Chow, E. and Saad, Y. (2014). Preconditioned Krylov subspace methods for sampling multivariate Gaussian distributions.
+SIAM Journal on Scientific Computing 36(2), A588-A608.
 """
 
 from __future__ import annotations
@@ -27,6 +31,7 @@ import numpy as np
 
 from hierreg.likelihood.crossed.draws import indicator, kept_for_summaries, standard_draws
 from hierreg.likelihood.crossed.equations import split_coefficients
+from hierreg.likelihood.crossed.plan import is_plain
 from hierreg.likelihood.drawn import EffectSummary, Recovered
 
 if TYPE_CHECKING:
@@ -34,22 +39,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hierreg.gram import Gram
     from hierreg.likelihood.crossed.engine import CrossedLikelihood
-    from hierreg.likelihood.crossed.plan import Plan
     from hierreg.variances.parameters import Covariances
 
     Array = NDArray[np.float64]
 
-# Draws at once, terms of a series at most, and what ends it, beside its sum.
-_AT_ONCE, _MOST_TERMS, _TOLERANCE = 24, 40, 1e-9
+# Draws at once, products for each at most, and the change, beside the whole, that another one makes at the end.
+_AT_ONCE, _MOST_PRODUCTS, _TOLERANCE = 24, 40, 1e-9
 _STREAM = 107
-
-
-def can_be_near(plan: Plan, gram: Gram) -> bool:
-    """Return whether draws can be made this way: one staged factor, one coefficient each, no links by errors."""
-    alone = all(factor.n_coef == 1 and not factor.has_links for factor in gram.factors)
-    return len(plan.staged) == 1 and len(plan.tail) > 0 and alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +56,16 @@ class _Matrices:
     tail: tuple[Any, ...]
     panels: tuple[Any, ...]
     own: Array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Base:
+    """The point near which draws are: L0 and the diagonal of C0 (D - 1,), sds of the factors (f,), weights of terms."""
+
+    L: Array
+    diagonal: Array
+    scales: Array
+    weights: Array
 
 
 def recover_near(
@@ -84,7 +91,7 @@ def recover_near(
     seed : int
     probs, theta_columns
     """
-    if not can_be_near(likelihood.plan, likelihood.gram):
+    if not is_plain(likelihood.plan, likelihood.gram):
         return None
     S, width = len(covariances.Lambda), likelihood.plan.n_node_columns + likelihood.plan.n_tail
     kept = np.arange(S) if probs is None else kept_for_summaries(likelihood, S) if probs else np.arange(0)
@@ -122,13 +129,19 @@ def _batches(
     _, _, factored = likelihood.eliminated(internal, likelihood.errors.weights(point[1]))
     L0 = factored[:-1, :-1].copy()
     matrices = _matrices(likelihood)
+    base = _Base(
+        L=L0,
+        diagonal=np.array([row[: i + 1] @ row[: i + 1] for i, row in enumerate(L0)]),
+        scales=np.diagonal(internal),
+        weights=likelihood.errors.weights(point[1]),
+    )
     scales = np.einsum("sff->sf", likelihood.z_map_inverse @ covariances.Lambda)
     weights = likelihood.errors.weights_of_draws(covariances.error_cov)
     for first in range(0, len(scales), _AT_ONCE):
         some = slice(first, min(first + _AT_ONCE, len(scales)))
         rng = np.random.default_rng([seed, _STREAM, first])
         z = rng.standard_normal((some.stop - first, plan.n_node_columns + plan.n_tail - 1)).T
-        out = np.ascontiguousarray(_some_draws(likelihood, matrices, L0, (scales[some], weights[some]), z).T)
+        out = np.ascontiguousarray(_some_draws(likelihood, matrices, base, (scales[some], weights[some]), z).T)
         failed = np.flatnonzero(~np.isfinite(out).all(axis=1))
         if len(failed):
             out[failed] = standard_draws(likelihood, covariances, first + failed, seed, 1)
@@ -162,8 +175,22 @@ def _diagonal(matrix: Any) -> Any:
     return dia_array((matrix.diagonal()[None], [0]), shape=matrix.shape)
 
 
+def _balance(likelihood: CrossedLikelihood, matrices: _Matrices, base: _Base, at: tuple[Array, Array]) -> Array:
+    """Return D (D - 1, m): what the diagonal of C is at m draws, as if groups left as much of each column."""
+    plan, (scales, weights), K = likelihood.plan, at, len(matrices.own)
+    squares = np.stack([S.diagonal()[:-1] for S in matrices.tail], axis=1)
+    then = (squares @ base.weights[:K])[:, None]
+    # A level in whose rows the predictor is zero has none.
+    ratio = np.where(then > 0, squares @ weights[:, :K].T, 1.0) / np.where(then > 0, then, 1.0)
+    T = plan.n_tail_b
+    before, now = base.scales[plan.tail_lambda], scales[:, plan.tail_lambda].T
+    left = np.where(before > 0, (base.diagonal[:T] - 1.0) / np.where(before > 0, before, 1.0) ** 2, 0.0)
+    own = np.concatenate([1.0 + now**2 * ratio[:T] * left[:, None], ratio[T:] * base.diagonal[T:, None]])
+    return np.asarray(np.sqrt(base.diagonal[:, None] / own))
+
+
 def _some_draws(
-    likelihood: CrossedLikelihood, matrices: _Matrices, L0: Array, at: tuple[Array, Array], z: Array
+    likelihood: CrossedLikelihood, matrices: _Matrices, base: _Base, at: tuple[Array, Array], z: Array
 ) -> Array:
     """Return draws (n_node_columns + D, m) from standard normals z (n_node_columns + D - 1, m)."""
     from scipy.linalg import solve_triangular
@@ -178,6 +205,7 @@ def _some_draws(
     M = 1.0 + of_levels**2 * (matrices.own.T @ omega.T)
     prior = np.zeros((D, D - T))
     prior[T:] = likelihood.W0
+    balance = _balance(likelihood, matrices, base, at)
 
     def products(x: Array) -> tuple[Array, Array]:
         """Return B T x of levels (J, columns), and C x (D, columns), for x (D, columns), the m draws side by side."""
@@ -197,35 +225,62 @@ def _some_draws(
         return levels, C_x
 
     def solved(x: Array, *, transposed: bool) -> Array:
-        return np.asarray(solve_triangular(L0, x, lower=True, trans=int(transposed), check_finite=False))
+        """Return D L0'^-1 x, or L0^-1 D x."""
+        both = np.tile(balance, x.shape[1] // m)
+        inside = x if transposed else both * x
+        out = np.asarray(solve_triangular(base.L, inside, lower=True, trans=int(transposed), check_finite=False))
+        return both * out if transposed else out
 
     y = np.zeros((D, m))
     y[-1] = 1.0
     rhs = solved(products(y)[1][:-1], transposed=False)
-    x = solved(_series(products, solved, np.hstack([rhs, z[J:]])), transposed=True)
+    x = solved(_roots(products, solved, np.hstack([rhs, z[J:]])), transposed=True)
     tail = np.vstack([x, np.full((1, m), -1.0)])
     levels, _ = products(tail)
     L = np.sqrt(M)
     return np.vstack([(z[:J] - of_levels / L * levels) / L, tail])
 
 
-def _series(products: Callable[[Array], tuple[Array, Array]], solved: Callable[..., Array], start: Array) -> Array:
-    """Return A^-1 times the first half of the columns plus A^-1/2 times the second; NaN where a series did not end."""
+def _roots(products: Callable[[Array], tuple[Array, Array]], solved: Callable[..., Array], start: Array) -> Array:
+    """Return A^-1 times the first half of the columns plus A^-1/2 times the second; NaN where digits did not come."""
     m = start.shape[1] // 2
-    total, term = start.copy(), start
-    coefficient = np.ones(2)
     size = np.linalg.norm(start, axis=0)
-    change = size
-    for k in range(1, _MOST_TERMS + 1):
-        inside = np.vstack([solved(term, transposed=True), np.zeros((1, 2 * m))])
-        term = solved(products(inside)[1][:-1], transposed=False) - term
-        coefficient = coefficient * np.array([-1.0, -(k - 0.5) / k])
-        step = np.repeat(coefficient, m) * term
-        total += step
-        change = np.linalg.norm(step, axis=0)
-        if np.all(change <= _TOLERANCE * size):
+    basis = [start / np.where(size > 0, size, 1.0)]
+    diagonal, beside = [], [np.zeros(2 * m)]
+    before, found, change = np.zeros((0, 2 * m)), np.zeros((0, 2 * m)), np.full(2 * m, np.inf)
+    for k in range(1, _MOST_PRODUCTS + 1):
+        inside = np.vstack([solved(basis[-1], transposed=True), np.zeros((1, 2 * m))])
+        new = solved(products(inside)[1][:-1], transposed=False)
+        # Of a column whose space is whole nothing is left: ones on its diagonal change nothing.
+        is_left = basis[-1].any(axis=0)
+        diagonal.append(np.where(is_left, np.einsum("ij,ij->j", basis[-1], new), 1.0))
+        for one in basis:
+            new -= one * np.einsum("ij,ij->j", one, new)
+        before, found = found, _of_tridiagonal(np.array(diagonal), np.array(beside[1:]), m)
+        if k > 1:
+            change = np.linalg.norm(found - np.vstack([before, np.zeros((1, 2 * m))]), axis=0)
+        length = np.linalg.norm(new, axis=0)
+        if np.all(change <= _TOLERANCE):
             break
-    out: Array = total[:, :m] + total[:, m:]
-    failed = ~(change <= _TOLERANCE * size)
-    out[:, failed[:m] | failed[m:]] = np.nan
-    return out
+        beside.append(length)
+        basis.append(new / np.where(length > 0, length, 1.0))
+    out = np.zeros(start.shape)
+    for one, of_one in zip(basis, found, strict=False):
+        out += one * (size * of_one)
+    both: Array = out[:, :m] + out[:, m:]
+    failed = ~(change <= _TOLERANCE)
+    both[:, failed[:m] | failed[m:]] = np.nan
+    return both
+
+
+def _of_tridiagonal(diagonal: Array, beside: Array, m: int) -> Array:
+    """Return T^-1 e_1 (k, m), then T^-1/2 e_1 (k, m), of 2 m tridiagonal matrices (k, k)."""
+    k, places = len(diagonal), np.arange(len(diagonal))
+    T = np.zeros((2 * m, k, k))
+    T[:, places, places] = diagonal.T
+    if k > 1:
+        T[:, places[1:], places[:-1]] = beside.T
+    values, vectors = np.linalg.eigh(T)
+    power = np.repeat([-1.0, -0.5], m)[:, None]
+    of_values = np.maximum(values, np.finfo(float).tiny) ** power
+    return np.asarray(np.einsum("sij,sj,sj->is", vectors, of_values, vectors[:, 0]))

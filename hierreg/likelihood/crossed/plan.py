@@ -244,6 +244,12 @@ def plan_elimination(gram: Gram) -> Plan:
     )
 
 
+def is_plain(plan: Plan, gram: Gram) -> bool:
+    """Return whether factors have one coefficient each, one of them is staged, and errors link no levels."""
+    alone = all(factor.n_coef == 1 and not factor.has_links for factor in gram.factors)
+    return len(plan.staged) == 1 and len(plan.tail) > 0 and alone
+
+
 def takes_all_threads(gram: Gram) -> bool:
     """Return `Plan.takes_all_threads` of a Gram basis, before there is a plan."""
     columns = sorted(factor.n_levels * factor.n_coef for factor in gram.factors)

@@ -126,6 +126,11 @@ class MarginalLikelihood:
         return False
 
     @property
+    def can_draw_near(self) -> bool:
+        """Whether coefficients are drawn near a point without a factorisation for each: no, one costs little."""
+        return False
+
+    @property
     def needs_room(self) -> bool:
         """Whether an evaluation needs room of its own, so that threads which Python did not start cannot share it."""
         return False
