@@ -43,8 +43,9 @@ The way of one evaluation of the posterior: u -> `posterior.Target` -> `posterio
 (``covariances_at``, Lambda and the covariance of errors; back ``add_gradient_of_covariances``, of correlations
 ``corr_factor_gradient``), `variances.precision_kernels` (``weights_of``: omega, log|R|) -> the ``log_likelihood`` of an
 entry below, by its address. Entries only unpack addresses, by the names of their `record`: log p is formed in
-`groups.kernels._at_one_point` and `crossed.kernels.log_likelihood_of`. Where R is diagonal for all parameters,
-`uncorrelated_entry` stands for `posterior_entry`: both are `posterior_kernels`, and the first takes less to compile.
+`groups.kernels._at_one_point` and `crossed.kernels.log_likelihood_of`. Where errors are not
+correlated within units, `correlated_entry` stands for `posterior_entry`, and where R is diagonal `uncorrelated_entry`:
+all are `posterior_kernels`, and take less to compile.
 
 The way of REML and ML: `model.estimation.estimate` -> `problem.Problem.likelihood` -> `engines.marginal_likelihood`,
 beta flat or profiled out -> `estimate.estimate.maximise_likelihood` -> `estimate.coordinates` (the objective,
@@ -67,7 +68,7 @@ more coefficients; groups that errors       `groups.kernels`                `mom
 link: ``y ~ x + (x + z | g)``
 several terms in a group, by rows:          `groups.row_kernels`            `moments_kernels`            `row_entry`
 ``(1 | g)`` with ``hr.by("s")``, small sds
-no groups: ``y ~ x``, correlated errors     `groups.kernels`                                             `no_groups_entry`
+no groups: ``y ~ x``, correlated errors     `groups.kernels`                                             `base_entry`
 several factors: ``(1 | a) + (1 | b)``      `crossed.kernels`               `crossed.moments_kernels`    `crossed.entry`
 ==========================================  ==============================  ===========================  ==============
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -87,7 +88,7 @@ class Target:
         """
         if self.likelihood.needs_room:
             return None
-        return int(_entry(is_diagonal=self._is_diagonal).address), self.table(centre=centre, scale=scale)
+        return int(_entry(self._kind).address), self.table(centre=centre, scale=scale)
 
     def on_threads(self, threads: int) -> Target:
         """Return the target with a likelihood that may use so many threads."""
@@ -158,6 +159,7 @@ class Target:
             natural=self.natural,
             n_points=n_points,
             wanted=with_gradient,
+            columns=errors.columns,
             gaps=errors.terms.gaps,
             patterns=errors.terms.patterns,
             counts=errors.terms.counts,
@@ -189,25 +191,23 @@ class Target:
         return record_of(self.parameters, self.sd_unit)
 
     @property
-    def _is_diagonal(self) -> bool:
-        """Whether R is, for all parameters."""
-        return self.likelihood.errors.is_diagonal and not self.parameters.within_units.strata
+    def _kind(self) -> str:
+        """What is correlated: nothing, errors of data sets, or errors within units."""
+        if self.parameters.within_units.strata:
+            return "posterior"
+        return "uncorrelated" if self.likelihood.errors.is_diagonal else "correlated"
 
     @property
     def _function(self) -> Any:
-        return _log_densities(is_diagonal=self._is_diagonal)
+        return _log_densities(self._kind)
 
 
-def _entry(*, is_diagonal: bool) -> Any:
-    """Return the compiled function."""
-    if is_diagonal:
-        from hierreg.likelihood.uncorrelated_entry import log_densities
-    else:
-        from hierreg.likelihood.posterior_entry import log_densities
-    return log_densities
+def _entry(kind: str) -> Any:
+    """Return the compiled function where nothing else is correlated; it takes less to compile."""
+    return import_module(f"hierreg.likelihood.{kind}_entry").log_densities
 
 
 @cache
-def _log_densities(*, is_diagonal: bool) -> Any:
+def _log_densities(kind: str) -> Any:
     """Return the compiled function as one of Python, which lets other threads run."""
-    return densities.as_function(_entry(is_diagonal=is_diagonal).address)
+    return densities.as_function(_entry(kind).address)

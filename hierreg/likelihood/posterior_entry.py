@@ -1,4 +1,4 @@
-"""The log posterior density where errors may be correlated, as a C function (see `posterior_kernels`).
+"""The log posterior density where errors may be correlated within units, as a C function (see `posterior_kernels`).
 
 nutpie calls it from its own threads, without the interpreter.
 """
@@ -19,4 +19,4 @@ def log_densities(n, x, gradient, value, table):
     """Write the log density, and its gradient where it is wanted, at points x; see `posterior_kernels`."""
     rows = rows_at(table, N_ROWS)
     variances, gaps = variances_at(rows, ROWS.variances), vector_at(rows, ROWS.gaps, np.int64)
-    return log_densities_of(n, x, gradient, value, rows, variances, gaps)
+    return log_densities_of(n, x, gradient, value, rows, variances, None, gaps)

@@ -19,7 +19,7 @@ from hierreg.variances.precision_kernels import error_precision_gradient, weight
 
 
 @part
-def log_densities_of(n, x, gradient, value, rows, variances, gaps):
+def log_densities_of(n, x, gradient, value, rows, variances, columns, gaps):
     """Write the log density, and its gradient where it is wanted, at points x; u = centre + scale x.
 
     Parameters
@@ -31,8 +31,8 @@ def log_densities_of(n, x, gradient, value, rows, variances, gaps):
     rows : int array (N_ROWS, WIDTH)
         Of a `PosteriorRecord`.
     variances : VarianceRecord
-    gaps : array or None
-        Those of the error terms; None where R is diagonal (`precision_kernels.weights_of`).
+    columns, gaps : arrays or None
+        See `precision_kernels.weights_of`.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def log_densities_of(n, x, gradient, value, rows, variances, gaps):
         log_density, first_corr = covariances_at(u, variances, to_internal, prior_on, natural, point, g)
         if isfinite(log_density):
             likelihood[0] = np.nan
-            weights_of(S, gaps, patterns, counts, weights)
+            weights_of(S, columns, gaps, patterns, counts, weights)
             call_likelihood(function, own_table, Lambda, weights, g_Lambda, g_omega, likelihood, wanted)
             log_density += likelihood[0]
             if isnan(log_density):
@@ -77,7 +77,7 @@ def log_densities_of(n, x, gradient, value, rows, variances, gaps):
         if wanted == VALUE:
             continue
         if status == 0:
-            error_precision_gradient(S, gaps, patterns, counts, weights, g_omega, g_S)
+            error_precision_gradient(S, columns, gaps, patterns, counts, weights, g_omega, g_S)
             add_gradient_of_covariances(u, variances, to_internal, point, first_corr, g_Lambda, g_S, g)
             times_transposed(scale, g, slopes[s])
         else:

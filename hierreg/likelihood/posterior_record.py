@@ -26,6 +26,8 @@ class PosteriorRecord(NamedTuple):
         Points to be evaluated in each call.
     wanted : int
         `compiled.address_kernels.VALUE` or `GRADIENT`.
+    columns : array (M,)
+        The first data set of each pattern.
     gaps, patterns, counts, n_terms
         See `gram.terms.ErrorTerms`.
     """
@@ -40,6 +42,7 @@ class PosteriorRecord(NamedTuple):
     natural: Count
     n_points: Count
     wanted: Count
+    columns: Integers
     gaps: Integers
     patterns: Flags
     counts: Floats

@@ -5,7 +5,9 @@ Most models have such errors, and a quarter of what is compiled for others is no
 
 from __future__ import annotations
 
-from hierreg.compiled.address_kernels import LOG_DENSITIES, rows_at
+import numpy as np
+
+from hierreg.compiled.address_kernels import LOG_DENSITIES, rows_at, vector_at
 from hierreg.compiled.parts import callback
 from hierreg.likelihood.posterior_kernels import log_densities_of
 from hierreg.likelihood.posterior_record import N_ROWS, ROWS
@@ -16,5 +18,5 @@ from hierreg.variances.kernels import uncorrelated_variances_at
 def log_densities(n, x, gradient, value, table):
     """Write the log density, and its gradient where it is wanted, at points x; see `posterior_kernels`."""
     rows = rows_at(table, N_ROWS)
-    variances = uncorrelated_variances_at(rows, ROWS.variances)
-    return log_densities_of(n, x, gradient, value, rows, variances, None)
+    variances, columns = uncorrelated_variances_at(rows, ROWS.variances), vector_at(rows, ROWS.columns, np.int64)
+    return log_densities_of(n, x, gradient, value, rows, variances, columns, None)

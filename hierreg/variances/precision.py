@@ -41,6 +41,11 @@ class ErrorPrecision:
         return self._is_diagonal
 
     @property
+    def columns(self) -> NDArray[np.intp]:
+        """The first data set of each pattern (M,)."""
+        return self._label
+
+    @property
     def n_terms(self) -> int:
         """Number K of terms."""
         return self.terms.n_terms

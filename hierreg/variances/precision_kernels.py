@@ -25,17 +25,21 @@ def place_of(n, d, e):
 
 
 @part
-def weights_of(S, gaps, patterns, counts, weights):
+def weights_of(S, columns, gaps, patterns, counts, weights):
     """Write the weights (2 K + 2,) of an error covariance S (D, D); log|R| is NaN where S is not definite.
 
     Parameters
     ----------
-    gaps, patterns, counts : arrays (M,), (M, D), (M,)
-        Those of `ErrorTerms`, and how many units have each. The root of a pattern is T, lower triangular, T'T its
-        precision; T[e, d] stands where omega has (d, e). Without gaps (None) each pattern has one data set.
+    columns : int array (M,) or None
+        The only data set of each pattern; None where they may have several.
+    gaps : int array (M,) or None
+        Those of `ErrorTerms`; None where there are none. For what is None no code is compiled.
+    patterns, counts : arrays (M, D), (M,)
+        Of `ErrorTerms`, and how many units have each. The root of a pattern is T, lower triangular, T'T its precision;
+        T[e, d] stands where omega has (d, e).
     """
-    if gaps is None:
-        _diagonal_weights(S, patterns, counts, weights)
+    if columns is not None:
+        _diagonal_weights(S, columns, counts, weights)
         return
     M, D = patterns.shape
     K = (len(weights) - 2) // 2
@@ -43,16 +47,9 @@ def weights_of(S, gaps, patterns, counts, weights):
     work, place = local((D, D)), local_integers(D)
     log_det, growth, k = 0.0, 1.0, 0
     for m in range(M):
-        if gaps[m] > 0:
-            r, left = over_gap(S, gaps[m])
-            v = S[0, 0] if S[0, 0] > 0.0 and left > 0.0 else nan
-            root[k], root[k + 2] = 0.0, 1.0 / sqrt(v * left)
-            root[k + 1] = -r * root[k + 2]
-            omega[k + 2] = 1.0 / (v * left)
-            omega[k + 1] = -r * omega[k + 2]
-            omega[k] = r * r * omega[k + 2]
-            log_det += counts[m] * (log(v) + log(left))
-            inflation = (1.0 + r * r) / left
+        if _has_gap(gaps, m):
+            of_gap, inflation = _weights_over_gap(S, gaps, m, counts[m], omega[k : k + 3], root[k : k + 3])
+            log_det += of_gap
             growth = max(growth, inflation)
             k += 3
             continue
@@ -81,27 +78,38 @@ def weights_of(S, gaps, patterns, counts, weights):
 
 
 @part
-def _diagonal_weights(S, patterns, counts, weights):
+def _has_gap(gaps, m):
+    """Return whether a pattern is two neighbours in time."""
+    return False if gaps is None else gaps[m] > 0
+
+
+@part
+def _weights_over_gap(S, gaps, m, count, omega, root):
+    """Write the weights (3,) of a pattern with a gap; return its log determinant and what it enlarges precision by."""
+    if gaps is None:
+        return 0.0, 1.0
+    r, left = over_gap(S, gaps[m])
+    v = S[0, 0] if S[0, 0] > 0.0 and left > 0.0 else nan
+    root[0], root[2] = 0.0, 1.0 / sqrt(v * left)
+    root[1] = -r * root[2]
+    omega[2] = 1.0 / (v * left)
+    omega[1] = -r * omega[2]
+    omega[0] = r * r * omega[2]
+    return count * (log(v) + log(left)), (1.0 + r * r) / left
+
+
+@part
+def _diagonal_weights(S, columns, counts, weights):
     """Write the weights where each pattern has one data set."""
-    M = len(patterns)
+    M = len(columns)
     log_det = 0.0
     for m in range(M):
-        d = _only_one(patterns[m])
+        d = columns[m]
         variance = S[d, d] if S[d, d] > 0.0 else nan
         weights[m] = 1.0 / variance
         weights[M + m] = 1.0 / sqrt(variance)
         log_det += counts[m] * log(variance)
     weights[2 * M], weights[2 * M + 1] = log_det, 1.0
-
-
-@part
-def _only_one(pattern):
-    """Return the only data set of a pattern."""
-    d = 0
-    for e in range(len(pattern)):
-        if pattern[e]:
-            d = e
-    return d
 
 
 @part
@@ -112,15 +120,15 @@ def over_gap(S, gap):
 
 
 @part
-def error_precision_gradient(S, gaps, patterns, counts, weights, g_omega, g_S):
+def error_precision_gradient(S, columns, gaps, patterns, counts, weights, g_omega, g_S):
     """Write d/dS (symmetric) of a function with gradient g_omega, minus half of d log|R| / dS.
 
     ``weights`` are those at S; see `weights_of`.
     """
     g_S[:] = 0.0
-    if gaps is None:
-        for m in range(len(patterns)):
-            d = _only_one(patterns[m])
+    if columns is not None:
+        for m in range(len(columns)):
+            d = columns[m]
             g_S[d, d] -= weights[m] * (weights[m] * g_omega[m] + 0.5 * counts[m])
         return
     M, D = patterns.shape
@@ -129,8 +137,8 @@ def error_precision_gradient(S, gaps, patterns, counts, weights, g_omega, g_S):
     place = local_integers(D)
     k = 0
     for m in range(M):
-        if gaps[m] > 0:
-            add_gradient_over_gap(S, gaps[m], counts[m], g_omega[k : k + 3], g_S)
+        if _has_gap(gaps, m):
+            add_gradient_over_gap(S, gaps, m, counts[m], g_omega[k : k + 3], g_S)
             k += 3
             continue
         n = places_of(patterns[m], place)
@@ -148,8 +156,11 @@ def error_precision_gradient(S, gaps, patterns, counts, weights, g_omega, g_S):
 
 
 @part
-def add_gradient_over_gap(S, gap, count, g_omega, g_S):
-    """Add to g_S what `error_precision_gradient` writes of one pattern with a gap."""
+def add_gradient_over_gap(S, gaps, m, count, g_omega, g_S):
+    """Add to g_S what `error_precision_gradient` writes of pattern m, which has a gap."""
+    if gaps is None:
+        return
+    gap = gaps[m]
     v, rho = S[0, 0], S[0, 1] / S[0, 0]
     r, left = over_gap(S, gap)
     a = 1.0 / (v * left)
@@ -180,6 +191,6 @@ def weights_or_gradient(S, errors, g_omega, weights, g_S):
     """
     gaps, patterns, counts = errors
     for s in range(len(S)):
-        weights_of(S[s], gaps, patterns, counts, weights[s])
+        weights_of(S[s], None, gaps, patterns, counts, weights[s])
     if len(g_omega) > 0:
-        error_precision_gradient(S[0], gaps, patterns, counts, weights[0], g_omega, g_S)
+        error_precision_gradient(S[0], None, gaps, patterns, counts, weights[0], g_omega, g_S)

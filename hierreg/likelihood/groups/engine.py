@@ -12,7 +12,7 @@ from hierreg.likelihood.groups.blocks import SplitBlocks, split_into_blocks
 from hierreg.likelihood.groups.described import described_blocks
 from hierreg.likelihood.groups.record import (
     BaseRecord,
-    NoGroupsTable,
+    BaseTable,
     RowTable,
     RowTilesRecord,
     StripTable,
@@ -340,14 +340,14 @@ def _most_precision(likelihood: MarginalLikelihood, weights: Array) -> Array | N
 def entry_of(kinds: Sequence[Any]) -> str:
     """Return the module of `hierreg.likelihood` with the compiled likelihood of `SplitBlocks.arrays`."""
     found = [name for name, blocks in zip(_ENTRIES, kinds, strict=True) if blocks is not None]
-    return found[-1] if found else "groups.no_groups_entry"
+    return found[-1] if found else "groups.base_entry"
 
 
 def record_of(base: BaseRecord, kinds: Sequence[Any]) -> tuple[Any, ...]:
     """Return what that likelihood reads."""
     theta, strips, one, many, rows = kinds
     if all(kind is None for kind in kinds):
-        return NoGroupsTable(base=base)
+        return BaseTable(base=base)
     if theta is not None:
         return ThetaTable(base=base, theta=ThetaRecord(*theta))
     if strips is not None:

@@ -75,8 +75,8 @@ class RowTilesRecord(NamedTuple):
     fit: Floats
 
 
-class NoGroupsTable(NamedTuple):
-    """What `no_groups_entry` reads."""
+class BaseTable(NamedTuple):
+    """What `base_entry` reads."""
 
     base: BaseRecord
 

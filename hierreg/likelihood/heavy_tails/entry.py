@@ -258,7 +258,7 @@ def log_densities(n, x, gradient, value, table):  # one function, compiled once
         log_density += constant + _shape_mixture(kind, shape, what, mixture, work, prior_on, natural, g_shape)
         _clear(slopes)
         v = _residual_at(u[n_free:shape_from], beta)
-        weights_of(point[4], errors[0], errors[1], errors[2], weights)
+        weights_of(point[4], None, errors[0], errors[1], errors[2], weights)
         if wanted > GRADIENT:
             _draw(rows, s, groups, v, weights[K : 2 * K], mixture, room)
             continue
@@ -272,7 +272,7 @@ def log_densities(n, x, gradient, value, table):  # one function, compiled once
         if wanted != GRADIENT:
             continue
         if status == 0:
-            error_precision_gradient(point[4], errors[0], errors[1], errors[2], weights, slopes[6], g_S)
+            error_precision_gradient(point[4], None, errors[0], errors[1], errors[2], weights, slopes[6], g_S)
             add_gradient_of_covariances(
                 u[:n_free], variances, internal, point, first_corr, slopes[0][0], g_S, g[:n_free]
             )
