@@ -278,31 +278,27 @@ def covariances_at(u, variances, z_map_inverse, prior_on, natural, point, g_u):
 def variances_at(table, rows):
     """Return the arrays of a `VarianceRecord`, whose rows in a table are given."""
     within = rows.within
-    return VarianceRecord(
-        table[rows.n_factor, 0],
-        vector_at(table, rows.block_sizes, np.int64),
-        vector_at(table, rows.sd_code, np.int64),
-        matrix_at(table, rows.sd_parameters, np.float64),
-        vector_at(table, rows.corr_is_free, np.bool_),
-        vector_at(table, rows.eta, np.float64),
-        matrix_at(table, rows.fixed_corr_factor, np.float64),
-        WithinRecord(
-            vector_at(table, within.component_stratum, np.int64),
-            vector_at(table, within.component_size, np.int64),
-            vector_at(table, within.rest, np.float64),
-            vector_at(table, within.sd_of_stratum, np.int64),
-            vector_at(table, within.lowest, np.float64),
-            vector_at(table, within.is_free, np.bool_),
-            vector_at(table, within.eta, np.float64),
-            vector_at(table, within.fixed, np.float64),
-        ),
-        vector_at(table, rows.sd_unit, np.float64),
+    correlated = WithinRecord(
+        vector_at(table, within.component_stratum, np.int64),
+        vector_at(table, within.component_size, np.int64),
+        vector_at(table, within.rest, np.float64),
+        vector_at(table, within.sd_of_stratum, np.int64),
+        vector_at(table, within.lowest, np.float64),
+        vector_at(table, within.is_free, np.bool_),
+        vector_at(table, within.eta, np.float64),
+        vector_at(table, within.fixed, np.float64),
     )
+    return _variances_with(table, rows, correlated)
 
 
 @part
 def uncorrelated_variances_at(table, rows):
     """Return the same without what is of errors that are correlated within units, for which no code is compiled."""
+    return _variances_with(table, rows, None)
+
+
+@part
+def _variances_with(table, rows, within):
     return VarianceRecord(
         table[rows.n_factor, 0],
         vector_at(table, rows.block_sizes, np.int64),
@@ -311,7 +307,7 @@ def uncorrelated_variances_at(table, rows):
         vector_at(table, rows.corr_is_free, np.bool_),
         vector_at(table, rows.eta, np.float64),
         matrix_at(table, rows.fixed_corr_factor, np.float64),
-        None,  # type: ignore[arg-type]  # to numba a record of another type
+        within,
         vector_at(table, rows.sd_unit, np.float64),
     )
 

@@ -13,6 +13,7 @@ from hierreg.compiled.parts import callback, part
 from hierreg.likelihood.joint.kernels import effects_density
 from hierreg.likelihood.joint.record import N_ROWS, ROWS
 from hierreg.likelihood.quadrature.psi_kernels import (
+    data_at,
     n_free_of,
     population_prior,
     pull_back_auxiliary,
@@ -30,17 +31,7 @@ from hierreg.variances.kernels import (
 @part
 def _rows_at(table):
     """Return the tuple that `kernels` reads."""
-    rows = ROWS.rows
-    return (
-        matrix_at(table, rows.X, np.float64),
-        matrix_at(table, rows.Z, np.float64),
-        vector_at(table, rows.y, np.float64),
-        vector_at(table, rows.trials, np.float64),
-        vector_at(table, rows.weight, np.float64),
-        vector_at(table, rows.offset, np.float64),
-        vector_at(table, rows.stratum, np.int64),
-        table[rows.family, 0],
-        table[rows.link, 0],
+    return data_at(table, ROWS.rows) + (  # noqa: RUF005  # as numba compiles it
         matrix_at(table, ROWS.structure.place, np.int64),
         matrix_at(table, ROWS.structure.row_block, np.int64),
     )

@@ -15,6 +15,7 @@ from hierreg.compiled.dense_kernels import affine, times_transposed
 from hierreg.compiled.parts import callback, part
 from hierreg.likelihood.quadrature.kernels import sum_over_groups
 from hierreg.likelihood.quadrature.psi_kernels import (
+    data_at,
     n_free_of,
     population_prior,
     pull_back_auxiliary,
@@ -33,19 +34,7 @@ from hierreg.variances.kernels import (
 @part
 def _rows_at(table):
     """Return the tuple that `kernels` reads."""
-    rows = ROWS.rows
-    return (
-        matrix_at(table, rows.X, np.float64),
-        matrix_at(table, rows.Z, np.float64),
-        vector_at(table, rows.y, np.float64),
-        vector_at(table, rows.trials, np.float64),
-        vector_at(table, rows.weight, np.float64),
-        vector_at(table, rows.offset, np.float64),
-        vector_at(table, rows.stratum, np.int64),
-        table[rows.family, 0],
-        table[rows.link, 0],
-        vector_at(table, ROWS.starts, np.int64),
-    )
+    return data_at(table, ROWS.rows) + (vector_at(table, ROWS.starts, np.int64),)  # noqa: RUF005  # as numba compiles it
 
 
 @callback(LOG_DENSITIES)

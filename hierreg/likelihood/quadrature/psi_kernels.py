@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from math import exp, log
 
+import numpy as np
+
+from hierreg.compiled.address_kernels import matrix_at, vector_at
 from hierreg.compiled.parts import part
 from hierreg.priors.families import FIXED
 from hierreg.variances.prior_kernels import log_density_and_slope
@@ -11,6 +14,22 @@ from hierreg.variances.prior_kernels import log_density_and_slope
 _HALF_LOG_2PI = 0.9189385332046727
 # Code of what is that of the first stratum.
 COMMON = -2
+
+
+@part
+def data_at(table, rows):
+    """Return the arrays and numbers of a `record.RowsRecord`, whose rows in a table are given."""
+    return (
+        matrix_at(table, rows.X, np.float64),
+        matrix_at(table, rows.Z, np.float64),
+        vector_at(table, rows.y, np.float64),
+        vector_at(table, rows.trials, np.float64),
+        vector_at(table, rows.weight, np.float64),
+        vector_at(table, rows.offset, np.float64),
+        vector_at(table, rows.stratum, np.int64),
+        table[rows.family, 0],
+        table[rows.link, 0],
+    )
 
 
 @part
