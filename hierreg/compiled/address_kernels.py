@@ -1,11 +1,10 @@
 """Tables of addresses: how compiled functions that only know numbers find the arrays that they read (numba).
 
 A table has a row for each array, its address and up to four extents; whole numbers have rows too (`addresses`). A row
-is found by the name of what it holds (`records`). Two
-functions that are called by their address are compiled each for itself, where numba would compile the inner one once
-more with every function that calls it: the log posterior (`posterior_entry`) is compiled once for all kinds of models,
-the likelihood of each kind (`theta_entry`, `strip_entry` and others, `crossed.entry`) once for all
-that calls it.
+is found by the name of what it holds (`records`). Two functions that are called by their address are compiled each for
+itself, where numba would compile the inner one once more with every function that calls it: the log posterior is
+compiled once for each kind of errors (`posterior_entry` and two with less to compile), the likelihood of each kind of
+groups (`theta_entry`, `strip_entry` and others, `crossed.entry`) once for all that calls it.
 """
 
 from __future__ import annotations

@@ -28,23 +28,6 @@ _OPTIONS: dict[str, Any] = {"nopython": True, "nogil": True, "error_model": "num
 _TRIED = (0, 63), (0, 68)
 
 
-def contracted(function: Callable[..., Any]) -> Any:
-    """Return a part whose products and sums are one instruction each where the processor has it: polynomials.
-
-    On a processor that has none the last bit of their values differs, as of the C library's functions.
-    """
-    options = _OPTIONS | {"fastmath": {"contract"}}
-    if config.DISABLE_JIT:
-        return function
-    if is_tried(numba.__version__):
-        from hierreg.compiled.linking import Part
-
-        return Part(function, options)
-    made = stamped(jit(function, cache=True, **options))
-    made.alone = made
-    return made
-
-
 def is_tried(version: str) -> bool:
     """Return whether parts are linked with this version of numba."""
     major, minor = (int(number) for number in version.split(".")[:2])
@@ -53,13 +36,25 @@ def is_tried(version: str) -> bool:
 
 def part(function: Callable[..., Any]) -> Any:
     """Return a function that compiled functions call."""
+    return _part(function, _OPTIONS)
+
+
+def contracted(function: Callable[..., Any]) -> Any:
+    """Return a part whose products and sums are one instruction each where the processor has it: polynomials.
+
+    On a processor that has none the last bit of their values differs, as of the C library's functions.
+    """
+    return _part(function, _OPTIONS | {"fastmath": {"contract"}})
+
+
+def _part(function: Callable[..., Any], options: dict[str, Any]) -> Any:
     if config.DISABLE_JIT:
         return function
     if is_tried(numba.__version__):
         from hierreg.compiled.linking import Part
 
-        return Part(function, dict(_OPTIONS))
-    made = _plain(function)
+        return Part(function, dict(options))
+    made = _plain(function, options)
     made.alone = made
     return made
 
@@ -72,7 +67,7 @@ def whole(function: Callable[..., Any]) -> Any:
         from hierreg.compiled.linking import whole as linked
 
         return linked(function, _OPTIONS)
-    return _plain(function)
+    return _plain(function, _OPTIONS)
 
 
 def callback(signature: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -84,6 +79,6 @@ def callback(signature: Any) -> Callable[[Callable[..., Any]], Any]:
     return cfunc(signature, error_model="numpy")  # type: ignore[no-any-return]
 
 
-def _plain(function: Callable[..., Any]) -> Any:
+def _plain(function: Callable[..., Any], options: dict[str, Any]) -> Any:
     """Return a function that is compiled by itself."""
-    return stamped(jit(function, cache=True, **_OPTIONS))
+    return stamped(jit(function, cache=True, **options))

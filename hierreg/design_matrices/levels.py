@@ -190,8 +190,9 @@ def united_levels(*parts: tuple[Level, ...]) -> tuple[Level, ...]:
         return first
     if any(isinstance(level, float) for part in parts for level in part[:1]):  # as the column would be in one table
         parts = tuple(tuple(level if isinstance(level, str) else float(level) for level in part) for part in parts)
-    both = pd.unique(np.concatenate([_as_array(part) for part in parts]))
-    if all(map(_is_sorted, parts)) and (both.dtype != object or len({isinstance(one, str) for one in both}) == 1):
+    arrays = [_as_array(part) for part in parts]
+    both = pd.unique(np.concatenate(arrays))
+    if all(map(is_sorted, arrays)) and (both.dtype != object or len({isinstance(one, str) for one in both}) == 1):
         return tuple(np.sort(both).tolist())
     return tuple(both.tolist())
 
@@ -202,10 +203,10 @@ def _as_array(levels: tuple[Level, ...]) -> NDArray[Any]:
     return array if array.dtype == np.int64 else np.asarray(levels, dtype=object)
 
 
-def _is_sorted(levels: tuple[Level, ...]) -> bool:
-    array = _as_array(levels)
+def is_sorted(levels: NDArray[Any]) -> bool:
+    """Return whether levels increase; what cannot be compared, text and numbers, does not."""
     try:
-        return bool(np.all(array[1:] > array[:-1]))
+        return bool(np.all(levels[1:] > levels[:-1]))
     except TypeError:
         return False
 

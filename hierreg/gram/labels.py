@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hierreg.design_matrices.levels import is_sorted
 from hierreg.gram.keys import compact
 
 if TYPE_CHECKING:
@@ -88,15 +89,15 @@ def unite_levels(parts: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], list[Inde
         return first, [np.arange(len(first))] * len(parts)
     if len({one.dtype.kind for one in parts}) > 1:
         parts = [one.astype(object) for one in parts]
-    is_sorted = all(_is_sorted(one) for one in parts)
+    are_sorted = all(is_sorted(one) for one in parts)
     both = np.concatenate(parts)
     if both.dtype.kind in "iu":
         low, high = int(both.min()), int(both.max())
-        if is_sorted and high - low < 2**62:
+        if are_sorted and high - low < 2**62:
             keys, place = compact((both - both.dtype.type(low)).astype(np.intp), high - low + 1)
             return keys.astype(both.dtype) + both.dtype.type(low), _split(place, parts)
     levels, place = _factorized(both)
-    if is_sorted:
+    if are_sorted:
         order = np.argsort(levels, kind="stable")
         rank = np.empty(len(order), dtype=np.intp)
         rank[order] = np.arange(len(order))
@@ -114,10 +115,3 @@ def _factorized(labels: NDArray[Any]) -> tuple[NDArray[Any], Index]:
 
     codes, distinct = pd.factorize(labels.astype(object) if labels.dtype.kind == "U" else labels)
     return distinct.astype(labels.dtype), codes.astype(np.intp, copy=False)
-
-
-def _is_sorted(levels: NDArray[Any]) -> bool:
-    try:
-        return bool(np.all(levels[1:] > levels[:-1]))
-    except TypeError:  # text and numbers
-        return False

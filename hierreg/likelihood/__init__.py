@@ -43,9 +43,9 @@ The way of one evaluation of the posterior: u -> `posterior.Target` -> `posterio
 (``covariances_at``, Lambda and the covariance of errors; back ``add_gradient_of_covariances``, of correlations
 ``corr_factor_gradient``), `variances.precision_kernels` (``weights_of``: omega, log|R|) -> the ``log_likelihood`` of an
 entry below, by its address. Entries only unpack addresses, by the names of their `record`: log p is formed in
-`groups.kernels._at_one_point` and `crossed.kernels.log_likelihood_of`. Where errors are not
-correlated within units, `correlated_entry` stands for `posterior_entry`, and where R is diagonal `uncorrelated_entry`:
-all are `posterior_kernels`, and take less to compile.
+`groups.kernels._at_one_point` and `crossed.kernels.log_likelihood_of`. Where errors are not correlated within units,
+`correlated_entry` stands for `posterior_entry`, and where R is diagonal `uncorrelated_entry`: all are
+`posterior_kernels`, and these two take less to compile.
 
 The way of REML and ML: `model.estimation.estimate` -> `problem.Problem.likelihood` -> `engines.marginal_likelihood`,
 beta flat or profiled out -> `estimate.estimate.maximise_likelihood` -> `estimate.coordinates` (the objective,

@@ -133,7 +133,7 @@ class CrossedLikelihood:
         return self
 
     def has_digits_around(self, Lambda: Array, error_cov: Array) -> bool:  # noqa: ARG002  # as of one grouping factor
-        """Return whether there is no other likelihood with more digits: yes."""
+        """Return whether `by_rows` has no more digits: it is this likelihood."""
         return True
 
     @property

@@ -200,7 +200,9 @@ class MarginalLikelihood:
         return self._mine.once("exact", lambda: replace(self, blocks=split_into_blocks(self.gram, by_rows=True)))
 
     def has_digits_around(self, Lambda: Array, error_cov: Array) -> bool:
-        """Return whether products do at Lambda (q, q) and error_cov (D, D), and with far smaller errors."""
+        """Return whether `by_rows` has no more digits at Lambda (q, q) and error_cov (D, D), and far smaller errors."""
+        if not self.blocks.can_be_exact:
+            return True
         internal, weights = self.z_map_inverse @ Lambda, self.errors.weights(error_cov * _FAR_AROUND**2)
         return self.native()(internal, weights, np.empty_like(internal), np.empty(self.errors.n_terms)) > -np.inf
 
