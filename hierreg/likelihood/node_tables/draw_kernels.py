@@ -127,23 +127,6 @@ def _room(rows, nearest):
 
 
 @whole
-def bounds_of(rows, nearest, phi, Lambda, points, df, bound):
-    """Write the largest log ratio of each group (J,) at points x (K, q), over S values of the parameters."""
-    group, own, eta, room, L = _room(rows, nearest)
-    response = rows[7], rows[8]
-    for j in range(len(bound)):
-        bound[j], size = -inf, _read_group(rows, nearest, j, group, own)
-        once = counts_once(group[2, :size], group[3, :size])
-        for s in range(len(phi)):
-            if not _write_normal(own, nearest[0][j], phi[s], Lambda[s], room, L):
-                return False
-            for k in range(len(points)):
-                ratio = _log_ratio(group, size, once, response, own, Lambda[s], L, points[k], df, room, eta)
-                bound[j] = max(bound[j], ratio)
-    return True
-
-
-@whole
 def draw_effects(rows, nearest, bound, phi, Lambda, df, turns, proposals, exponentials, state, last, out):
     """Write draws of v (S, J, q) given the parameters; return whether all have a covariance.
 

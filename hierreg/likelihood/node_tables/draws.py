@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from hierreg.likelihood.quadrature.engine import QuadratureLikelihood
 
     Array = NDArray[np.float64]
+    Nearest = tuple[Array, Array, Array, Array]
 
 # Proposals of the rounds, and effects of one group that are drawn together: enough that what a round costs besides
 # does not count, few enough that its numbers stay in the cache.
@@ -57,14 +58,15 @@ def draw_effects(
     seed : int
         The draws depend on it and on nothing else, whatever the number of threads.
     """
-    from hierreg.likelihood.node_tables.draw_kernels import DONE, bounds_of
+    from hierreg.likelihood.node_tables.draw_kernels import DONE
     from hierreg.likelihood.node_tables.draw_kernels import draw_effects as draw
 
     S, (J, q) = len(phi), table.place.shape
     phi, Lambda = np.ascontiguousarray(phi), np.ascontiguousarray(Lambda)
-    out, bound, rows = np.zeros((S, J, q)), np.empty(J), likelihood.rows
+    out, rows = np.zeros((S, J, q)), likelihood.rows
     nearest = _nearest(table, phi.mean(axis=0), Lambda.mean(axis=0))
     some = _some_of(phi, Lambda)
+    bound = _bounds(rows, nearest, phi[some], Lambda[some]) + _MARGIN
     size = max(1, _TOGETHER // J)
 
     def fill(first: int) -> bool:
@@ -82,13 +84,32 @@ def draw_effects(
             turns = np.flatnonzero(state != DONE)
         return True
 
-    found = [bounds_of(rows, nearest, phi[some], Lambda[some], _points(q), _DF, bound)]
-    bound += _MARGIN
     with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
-        found += pool.map(fill, range(0, S, size) if found[0] else ())
+        found = list(pool.map(fill, range(0, S, size)))
     if not all(found):
         raise _no_covariance()
     return out
+
+
+def _bounds(rows: tuple[Any, ...], nearest: Nearest, phi: Array, Lambda: Array) -> Array:
+    """Return the largest log ratio of each group (J,) at points of the proposals and S values of the parameters.
+
+    A chain that no chance lets go lower ends there.
+    """
+    from hierreg.likelihood.node_tables.draw_kernels import draw_effects as draw
+
+    S, (J, q) = len(phi), nearest[0].shape
+    points, highest = _points(q), np.full(J * S, -np.inf)
+    state, unused, size = np.zeros(J * S, dtype=np.intp), np.empty((S, J, q)), max(1, _TOGETHER // S)
+    for first in range(0, J, size):
+        turns = np.arange(first * S, min(first + size, J) * S)
+        proposals = np.tile(points, (len(turns), 1, 1))
+        certain = np.zeros((len(turns), 2, len(points)))
+        if not draw(
+            rows, nearest, np.full(J, np.inf), phi, Lambda, _DF, turns, proposals, certain, state, highest, unused
+        ):
+            raise _no_covariance()
+    return highest.reshape(J, S).max(axis=1)
 
 
 def _no_covariance() -> SamplingError:
@@ -98,7 +119,7 @@ def _no_covariance() -> SamplingError:
     )
 
 
-def _nearest(table: NodeTable, phi: Array, Lambda: Array) -> tuple[Array, Array, Array, Array]:
+def _nearest(table: NodeTable, phi: Array, Lambda: Array) -> Nearest:
     """Return the normal model of each group nearest to its log-likelihood: m, A, h and P (see `draw_kernels`).
 
     With the prior of theta at these parameters it has the mean and covariance that the table tells; where the

@@ -135,20 +135,20 @@ class QuadratureTarget:
         from hierreg.variances.entry import factor_at
 
         q = self.parameters.n_factor
-        Lambda, unused = np.empty((q, q)), np.zeros(len(u))
-        factor_at(np.ascontiguousarray(u), self.variances, np.eye(q), False, False, Lambda, unused)
+        Lambda, unused, none = np.empty((q, q)), np.zeros(len(u)), np.empty((0, 0))
+        factor_at(np.ascontiguousarray(u), self.variances, np.eye(q), False, False, Lambda, unused, none)
         return Lambda
 
     def _evaluate(self, psi: Array) -> tuple[float, Array]:
-        from hierreg.variances.entry import add_gradient_of_factor, factor_at
+        from hierreg.variances.entry import factor_at
 
         if psi.shape != (self.n,):
             raise ValueError(f"psi has shape {psi.shape}; there are {self.n} parameters")
         u, phi, w = (np.ascontiguousarray(part) for part in self.split(psi))
         q = self.parameters.n_factor
-        Lambda, g_u, same = np.empty((q, q)), np.zeros(len(u)), np.eye(q)
+        Lambda, g_u, same, none = np.empty((q, q)), np.zeros(len(u)), np.eye(q), np.empty((0, 0))
         nothing = -np.inf, np.zeros(self.n)
-        value = float(factor_at(u, self.variances, same, self.prior_on, False, Lambda, g_u))
+        value = float(factor_at(u, self.variances, same, self.prior_on, False, Lambda, g_u, none))
         auxiliary, jacobian = self.auxiliary.natural(w), self.auxiliary.jacobian(w)
         if not (np.isfinite(value) and np.all(np.isfinite(auxiliary)) and np.all(np.isfinite(Lambda))):
             return nothing
@@ -161,7 +161,7 @@ class QuadratureTarget:
         value += found[0]
         if not np.isfinite(value):
             return nothing
-        add_gradient_of_factor(u, self.variances, same, found[2], g_u)
+        factor_at(u, self.variances, same, False, False, Lambda, g_u, found[2])
         return value, np.concatenate([g_u, g_phi + found[1], g_w + jacobian.T @ found[3].ravel()])
 
     @property
