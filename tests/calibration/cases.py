@@ -79,6 +79,9 @@ def _gaussian(name: str) -> Case:
 
 
 _YES, _COUNT, _POSITIVE = np.array([1.0, 0.0, 1.0]), np.array([1.0, 0.0, 3.0]), np.array([1.0, 2.0, 3.0])
+_CATEGORY = np.array([1.0, 2.0, 3.0])
+# The thresholds are the level.
+WITHOUT_LEVEL = hr.Priors(beta={"x": PRIORS.beta["x"]}, sd=PRIORS.sd)
 CROSSED = hr.Priors(beta=PRIORS.beta, sd={"g": hr.HalfNormal(0.7), "h": hr.HalfNormal(0.7)})
 FURTHER = {
     "sleepstudy": ("independent", sleepstudy),
@@ -95,6 +98,7 @@ FURTHER = {
     "gamma": ("family", lambda: of_family(hr.Gamma(), _POSITIVE)),
     "beta": ("family", lambda: of_family(hr.Beta(precision=hr.Gamma(4, 0.4)), np.array([0.2, 0.4, 0.6]))),
     "log normal": ("family", lambda: of_family(hr.LogNormal(error_sd=hr.HalfNormal(1)), _POSITIVE)),
+    "ordered": ("family", lambda: of_family(hr.Cumulative(), _CATEGORY, priors=WITHOUT_LEVEL)),
     "student t": ("family", lambda: of_family(hr.StudentT(4, error_scale=hr.HalfNormal(1)), _POSITIVE)),
     "student t effects": ("effects", lambda: with_effects(hr.StudentT(5))),
     "mixture effects": ("effects", lambda: with_effects(hr.Mixture(2, mean_sd=2.0))),
