@@ -96,22 +96,24 @@ class Report(Shown, xr.Dataset):  # type: ignore[no-untyped-call]  # of __init_s
                     "hr.predict(..., draws=True)."
                 )
             return self["draws"].to_series().rename("value").reset_index()
-        dims, shape = dims_of(self), tuple(self.sizes[dim] for dim in dims_of(self))
+        dims = dims_of(self)
+        sizes = {dim: self.sizes[dim] for dim in dims}
         columns: dict[str, Any] = {}
         for name, values in (self.coords | self.data_vars).items():
             for key, one in self._as_columns(str(name), values, dims).items():
-                columns[key] = one.broadcast_like(xr.DataArray(np.empty(shape), dims=dims)).transpose(*dims)
-        return pd.DataFrame({key: one.to_numpy().ravel() for key, one in columns.items()})
+                whole = one.set_dims(sizes)  # type: ignore[no-untyped-call]  # xarray gives no types
+                columns[key] = whole.transpose(*dims).to_numpy().ravel()
+        return pd.DataFrame(columns)
 
-    def _as_columns(self, name: str, values: xr.DataArray, dims: tuple[str, ...]) -> dict[str, xr.DataArray]:
+    def _as_columns(self, name: str, values: xr.DataArray, dims: tuple[str, ...]) -> dict[str, xr.Variable]:
         """Return a variable as columns of a data frame; none where it has more dimensions than the quantities."""
-        plain = values.drop_vars(values.coords)
+        plain = values.variable
         others = [str(dim) for dim in values.dims if dim not in dims]
         if not others:
             return {name: plain} if values.ndim else {}
         if name in self.diagonal:
             square = plain.transpose(..., others[0].removesuffix("_col"), others[0]).to_numpy()
-            return {name: xr.DataArray(np.diagonal(square, axis1=-2, axis2=-1), dims=dims)}
+            return {name: xr.Variable(dims, np.diagonal(square, axis1=-2, axis2=-1))}
         if len(others) == 1 and len(values.dims) > 1 and not others[0].endswith("_col"):
             return {f"{name}[{label}]": plain.isel({others[0]: i}) for i, label in enumerate(self[others[0]].values)}
         return {}
