@@ -99,15 +99,14 @@ def _bounds(rows: tuple[Any, ...], nearest: Nearest, phi: Array, Lambda: Array) 
     from hierreg.likelihood.node_tables.draw_kernels import draw_effects as draw
 
     S, (J, q) = len(phi), nearest[0].shape
-    points, highest = _points(q), np.full(J * S, -np.inf)
-    state, unused, size = np.zeros(J * S, dtype=np.intp), np.empty((S, J, q)), max(1, _TOGETHER // S)
+    points, highest, none = _points(q), np.full(J * S, -np.inf), np.full(J, np.inf)
+    state, unused = np.zeros(J * S, dtype=np.intp), np.empty((S, J, q))
+    size = max(1, _TOGETHER // (S * len(points)))
     for first in range(0, J, size):
         turns = np.arange(first * S, min(first + size, J) * S)
         proposals = np.tile(points, (len(turns), 1, 1))
         certain = np.zeros((len(turns), 2, len(points)))
-        if not draw(
-            rows, nearest, np.full(J, np.inf), phi, Lambda, _DF, turns, proposals, certain, state, highest, unused
-        ):
+        if not draw(rows, nearest, none, phi, Lambda, _DF, turns, proposals, certain, state, highest, unused):
             raise _no_covariance()
     return highest.reshape(J, S).max(axis=1)
 
